@@ -1,0 +1,217 @@
+package wire
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxScratch is the largest unescape buffer, in bytes, that a decoder keeps from
+// one message to the next, so that one huge name does not stay in memory.
+const maxScratch = 4 << 10
+
+// tokenOptions let everything pass that JSON.parse accepts: repeated names and
+// escaped lone surrogates. Raw bytes that are not UTF-8 are refused separately.
+var tokenOptions = []jsontext.Options{
+	jsontext.AllowDuplicateNames(true),
+	jsontext.AllowInvalidUTF8(true),
+}
+
+// Decoder takes messages apart into packets. The zero value is ready; a decoder
+// is reusable and must not be used concurrently.
+type Decoder struct {
+	tokens  tokenReader
+	scratch []byte // unescaped event name
+
+	batch  bool // tokens stands inside the array of a validated batch
+	ready  bool // single holds a packet that Next has not yielded yet
+	single Packet
+}
+
+// Reset validates msg as a whole and makes its packets available through Next.
+// Text that is not JSON, and JSON whose top level is neither an object nor an
+// array, is one packet of KindRaw; an empty array has no packet.
+//
+// The error is ErrBatchTooLarge or ErrTooDeep, and then Next yields nothing. The
+// depth is counted before the syntax is checked, so ErrTooDeep also meets text
+// that merely begins like JSON.
+//
+// The decoder refers to msg until the next Reset; Reset(nil, Limits{}) lets go
+// of it.
+func (d *Decoder) Reset(msg []byte, lim Limits) error {
+	d.batch, d.ready, d.single = false, false, Packet{}
+	if cap(d.scratch) > maxScratch {
+		d.scratch = nil
+	}
+	d.tokens.reset(nil)
+
+	body := trimSpace(msg)
+	if len(body) == 0 || body[0] != '{' && body[0] != '[' || !utf8.Valid(body) {
+		d.ready = true
+		return nil
+	}
+	if tooDeep(body, lim.Depth) {
+		return ErrTooDeep
+	}
+
+	d.tokens.reset(body)
+	if body[0] == '{' {
+		ok := d.readPacket(&d.single) && d.tokens.atEnd()
+		if !ok {
+			d.single = Packet{}
+		}
+		d.ready = true
+		return nil
+	}
+
+	n, ok := d.tokens.countElements(lim.BatchSize)
+	switch {
+	case !ok:
+		d.ready = true
+	case lim.BatchSize > 0 && n > lim.BatchSize:
+		return ErrBatchTooLarge
+	default:
+		d.batch = true
+		d.tokens.reset(body)
+		d.tokens.open()
+	}
+	return nil
+}
+
+// Next stores the next packet in p and reports whether there was one.
+func (d *Decoder) Next(p *Packet) bool {
+	if d.ready {
+		*p = d.single
+		d.ready, d.single = false, Packet{}
+		return true
+	}
+	if !d.batch {
+		return false
+	}
+	switch d.tokens.peek() {
+	case jsontext.KindBeginObject:
+		if d.readPacket(p) {
+			return true
+		}
+	case jsontext.KindEndArray:
+	default:
+		if d.tokens.value() != nil {
+			*p = Packet{}
+			return true
+		}
+	}
+	d.batch = false
+	d.tokens.reset(nil)
+	return false
+}
+
+// readPacket reads the object at the cursor and classifies it. It reports
+// whether the object is valid JSON. The last of repeated keys counts, as it does
+// for JSON.parse, so the classification has to wait for the end of the object.
+func (d *Decoder) readPacket(p *Packet) bool {
+	var event, cid, rid, data, failure []byte
+	d.tokens.open()
+	for {
+		name, value, more, ok := d.tokens.member()
+		if !ok {
+			return false
+		}
+		if !more {
+			break
+		}
+		switch string(memberName(name)) {
+		case "event":
+			event = value
+		case "cid":
+			cid = value
+		case "rid":
+			rid = value
+		case "data":
+			data = value
+		case "error":
+			failure = value
+		}
+	}
+
+	*p = Packet{}
+	if isString(event) {
+		var ok bool
+		if event, ok = d.unquote(event); !ok {
+			return true
+		}
+		p.Kind, p.Event, p.Data = KindTransmit, event, data
+		if isNumber(cid) {
+			p.Kind, p.ID = KindInvoke, parseNumber(cid)
+		}
+		return true
+	}
+	if isNumber(rid) {
+		p.Kind, p.ID, p.Data, p.Error = KindResponse, parseNumber(rid), data, failure
+	}
+	return true
+}
+
+// unquote returns the content of a string literal, aliasing it when it has no
+// escapes. It refuses lone surrogates.
+func (d *Decoder) unquote(literal []byte) ([]byte, bool) {
+	if bytes.IndexByte(literal, '\\') < 0 {
+		return literal[1 : len(literal)-1 : len(literal)-1], true
+	}
+	var err error
+	d.scratch, err = jsontext.AppendUnquote(d.scratch[:0], literal)
+	return d.scratch, err == nil
+}
+
+// parseNumber converts a valid JSON number. What is too great for a double
+// becomes infinite, as it does for JSON.parse.
+func parseNumber(literal []byte) float64 {
+	// 15 digits are exact in a double. Counters hardly ever exceed that.
+	if len(literal) <= 15 {
+		v, digits := int64(0), true
+		for _, c := range literal {
+			if c < '0' || c > '9' {
+				digits = false
+				break
+			}
+			v = v*10 + int64(c-'0')
+		}
+		if digits {
+			return float64(v)
+		}
+	}
+	// The only possible error is one of range, which comes with the right value.
+	f, _ := strconv.ParseFloat(string(literal), 64)
+	return f
+}
+
+// tooDeep reports whether the text nests deeper than limit. Brackets are counted
+// outside strings only, which is exact as far as the text is valid JSON; the
+// tokenizer, which recurses, never gets to see more than that.
+func tooDeep(text []byte, limit int) bool {
+	if limit <= 0 || limit > MaxDepth {
+		limit = MaxDepth
+	}
+	if bytes.Count(text, []byte{'{'})+bytes.Count(text, []byte{'['}) <= limit {
+		return false
+	}
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			if depth++; depth > limit {
+				return true
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return false
+}

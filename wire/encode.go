@@ -1,0 +1,67 @@
+package wire
+
+// missingError stands in for an error that the caller would not notice.
+const missingError = `{"message":"Unknown error","name":"UnknownError"}`
+
+// AppendTransmit appends {"event":event,"data":data}.
+func AppendTransmit(dst []byte, event string, data []byte) []byte {
+	dst = append(dst, `{"event":`...)
+	dst = AppendString(dst, event)
+	return append(appendData(dst, data), '}')
+}
+
+// AppendInvoke appends {"event":event,"cid":cid,"data":data}.
+func AppendInvoke(dst []byte, event string, cid float64, data []byte) []byte {
+	dst = append(dst, `{"event":`...)
+	dst = AppendString(dst, event)
+	dst = append(dst, `,"cid":`...)
+	dst = AppendNumber(dst, cid)
+	return append(appendData(dst, data), '}')
+}
+
+// AppendResponse appends {"rid":rid,"data":data}.
+func AppendResponse(dst []byte, rid float64, data []byte) []byte {
+	dst = append(dst, `{"rid":`...)
+	dst = AppendNumber(dst, rid)
+	return append(appendData(dst, data), '}')
+}
+
+// AppendErrorResponse appends {"rid":rid,"error":errJSON}. JavaScript callers
+// take an error that is absent or falsy for success; a generic error replaces it.
+func AppendErrorResponse(dst []byte, rid float64, errJSON []byte) []byte {
+	dst = append(dst, `{"rid":`...)
+	dst = AppendNumber(dst, rid)
+	dst = append(dst, `,"error":`...)
+	if isFalsy(errJSON) {
+		dst = append(dst, missingError...)
+	} else {
+		dst = append(dst, errJSON...)
+	}
+	return append(dst, '}')
+}
+
+// AppendPublish appends {"event":"#publish","data":{"channel":channel,"data":data}}.
+func AppendPublish(dst []byte, channel string, data []byte) []byte {
+	dst = append(dst, `{"event":"#publish","data":{"channel":`...)
+	dst = AppendString(dst, channel)
+	return append(appendData(dst, data), "}}"...)
+}
+
+// AppendKickOut appends {"event":"#kickOut","data":{"channel":channel,"message":message}}.
+func AppendKickOut(dst []byte, channel string, message []byte) []byte {
+	dst = append(dst, `{"event":"#kickOut","data":{"channel":`...)
+	dst = AppendString(dst, channel)
+	if len(message) > 0 {
+		dst = append(dst, `,"message":`...)
+		dst = append(dst, message...)
+	}
+	return append(dst, "}}"...)
+}
+
+func appendData(dst, data []byte) []byte {
+	if len(data) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"data":`...)
+	return append(dst, data...)
+}

@@ -1,0 +1,112 @@
+package wire
+
+import (
+	"slices"
+	"time"
+)
+
+// invalidErrorMessage is the message of an error that came without a usable one.
+const invalidErrorMessage = "Invalid error message format"
+
+// Field is one further property of an [Error].
+type Field struct {
+	Key   string
+	Value any
+}
+
+// Error is exactly what crosses the wire when something fails: a name, a message
+// and fields that were attached on purpose. It has no cause and no stack.
+//
+// Errors are matched by name: errors.Is(err, wire.ErrTimeout).
+type Error struct {
+	Name    string // "" is a plain error
+	Message string
+	Fields  []Field // in the order of encoding; "name" and "message" are left out
+}
+
+// Error returns "Name: Message", with "Error" for an empty name, and the name
+// alone when there is no message.
+func (e *Error) Error() string {
+	name := e.Name
+	if name == "" {
+		name = "Error"
+	}
+	if e.Message == "" {
+		return name
+	}
+	return name + ": " + e.Message
+}
+
+// Is reports whether target is an *Error of the same name and, if target has a
+// message, of the same message.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	if !ok || t == nil {
+		return false
+	}
+	return e.Name == t.Name && (t.Message == "" || e.Message == t.Message)
+}
+
+// Field returns the value of the field with the given key.
+func (e *Error) Field(key string) (any, bool) {
+	for _, f := range e.Fields {
+		if f.Key == key {
+			return f.Value, true
+		}
+	}
+	return nil, false
+}
+
+// With returns a copy in which the field key has the value v.
+func (e *Error) With(key string, v any) *Error {
+	c := *e
+	c.Fields = slices.Clone(e.Fields)
+	for i := range c.Fields {
+		if c.Fields[i].Key == key {
+			c.Fields[i].Value = v
+			return &c
+		}
+	}
+	c.Fields = append(c.Fields, Field{key, v})
+	return &c
+}
+
+// AppendJSON appends the error as {"message":…,"name":…,…fields}. An empty name
+// is left out, times are written by [FormatTime], nil is null, and a field whose
+// value cannot be encoded is dropped.
+func (e *Error) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `{"message":`...)
+	dst = AppendString(dst, e.Message)
+	if e.Name != "" {
+		dst = append(dst, `,"name":`...)
+		dst = AppendString(dst, e.Name)
+	}
+	for _, f := range e.Fields {
+		if f.Key == "message" || f.Key == "name" {
+			continue
+		}
+		value, err := marshalField(f.Value)
+		if err != nil {
+			continue
+		}
+		dst = append(dst, ',')
+		dst = AppendString(dst, f.Key)
+		dst = append(dst, ':')
+		dst = append(dst, value...)
+	}
+	return append(dst, '}')
+}
+
+// MarshalJSON returns what AppendJSON appends.
+func (e *Error) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
+
+func marshalField(v any) ([]byte, error) {
+	if t, ok := v.(time.Time); ok {
+		return AppendString(nil, FormatTime(t)), nil
+	}
+	text, err := Marshal(v)
+	if text == nil && err == nil {
+		return []byte("null"), nil
+	}
+	return text, err
+}

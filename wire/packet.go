@@ -1,0 +1,62 @@
+package wire
+
+import "errors"
+
+// Kind is the classification of one inbound packet.
+type Kind uint8
+
+const (
+	// KindRaw is anything that is not a packet. The message as a whole is then
+	// to be treated as a raw message.
+	KindRaw Kind = iota
+	// KindTransmit is an event that expects no answer.
+	KindTransmit
+	// KindInvoke is an event with a numeric cid: a remote procedure call.
+	KindInvoke
+	// KindResponse answers a call, by numeric rid.
+	KindResponse
+)
+
+// String returns the name of the kind for logs.
+func (k Kind) String() string {
+	switch k {
+	case KindTransmit:
+		return "transmit"
+	case KindInvoke:
+		return "invoke"
+	case KindResponse:
+		return "response"
+	default:
+		return "raw"
+	}
+}
+
+// Packet is one decoded packet. Its slices alias the message or the decoder.
+type Packet struct {
+	Kind  Kind
+	Event []byte  // unescaped name of a transmit or an invoke
+	ID    float64 // cid of an invoke, rid of a response; may be infinite, never NaN
+	Data  []byte  // raw JSON; nil when the key is absent, "null" when it is null
+	Error []byte  // raw JSON of a response's error; nil when the key is absent
+}
+
+// MaxDepth is the deepest nesting that can be decoded at all.
+const MaxDepth = 10000
+
+// Limits bounds what one message may ask for. The zero value bounds nothing
+// beyond [MaxDepth].
+type Limits struct {
+	// BatchSize is the greatest number of elements in a batch; 0 means no limit.
+	BatchSize int
+	// Depth is the deepest allowed nesting of objects and arrays, the packet and
+	// the array of a batch included. 0 and values above MaxDepth mean MaxDepth.
+	Depth int
+}
+
+// Errors of [Decoder.Reset].
+var (
+	// ErrBatchTooLarge reports a batch with more elements than Limits.BatchSize.
+	ErrBatchTooLarge = errors.New("wire: batch has too many packets")
+	// ErrTooDeep reports a message nested deeper than Limits.Depth.
+	ErrTooDeep = errors.New("wire: message is nested too deeply")
+)

@@ -1,0 +1,177 @@
+package wire
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// ParseString reads a JSON string without space around it. It refuses every other
+// value, absent data and strings that are not valid Unicode, such as lone
+// surrogates.
+func ParseString(raw []byte) (string, bool) {
+	if !isString(raw) {
+		return "", false
+	}
+	if isPlain(raw) {
+		return string(raw[1 : len(raw)-1]), true
+	}
+	s, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return "", false
+	}
+	return string(s), true
+}
+
+// isPlain reports whether raw, which begins with a quote, is a string literal of
+// printable ASCII without escapes, as nearly all names are.
+func isPlain(raw []byte) bool {
+	n := len(raw) - 1
+	if n == 0 || raw[n] != '"' {
+		return false
+	}
+	for _, c := range raw[1:n] {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// Publish is the payload of #publish. What else the payload holds is dropped.
+type Publish struct {
+	Channel string
+	Data    []byte // raw JSON aliasing the payload; nil when absent
+}
+
+// ParsePublish reads the payload of #publish. It reports false unless the
+// payload is an object whose channel is a string of valid Unicode. Whether the
+// name is acceptable otherwise, empty or too long, is for the caller to judge.
+func ParsePublish(raw []byte) (Publish, bool) {
+	var p Publish
+	var channel []byte
+	ok := eachMember(raw, func(name, value []byte) {
+		switch string(memberName(name)) {
+		case "channel":
+			channel = value
+		case "data":
+			p.Data = value
+		}
+	})
+	if !ok {
+		return Publish{}, false
+	}
+	if p.Channel, ok = ParseString(channel); !ok {
+		return Publish{}, false
+	}
+	return p, true
+}
+
+// Subscribe is the payload of #subscribe.
+type Subscribe struct {
+	Channel     string
+	WaitForAuth bool   // only the literal true counts
+	Data        []byte // raw JSON aliasing the payload; nil when absent
+	Options     []byte // the payload without its channel, a JSON object of its own memory
+}
+
+// ParseSubscribe reads the payload of #subscribe under the rules of
+// [ParsePublish]. Options keeps the members in the order of the payload, each
+// name once with its last value, and is "{}" when there is nothing but the
+// channel.
+func ParseSubscribe(raw []byte) (Subscribe, bool) {
+	var s Subscribe
+	var channel []byte
+	var rest members
+	ok := eachMember(raw, func(name, value []byte) {
+		switch string(memberName(name)) {
+		case "channel":
+			channel = value
+			return
+		case "waitForAuth":
+			s.WaitForAuth = string(value) == "true"
+		case "data":
+			s.Data = value
+		}
+		rest.set(name, value)
+	})
+	if !ok {
+		return Subscribe{}, false
+	}
+	if s.Channel, ok = ParseString(channel); !ok {
+		return Subscribe{}, false
+	}
+	s.Options = rest.appendObject(nil)
+	return s, true
+}
+
+// TokenKind tells what a #handshake carries as its token.
+type TokenKind uint8
+
+const (
+	// TokenAbsent is no token: no data, data of another type than object, no
+	// authToken in it, or one that JavaScript takes for false.
+	TokenAbsent TokenKind = iota
+	// TokenString is a token to be verified.
+	TokenString
+	// TokenOther is a value that cannot be a token.
+	TokenOther
+)
+
+// ParseHandshakeToken reads the token from the payload of #handshake. tok is the
+// unescaped text of a TokenString; it aliases raw when it has no escapes. Lone
+// surrogates become U+FFFD, which no signature survives.
+func ParseHandshakeToken(raw []byte) (tok []byte, kind TokenKind) {
+	var token []byte
+	ok := eachMember(raw, func(name, value []byte) {
+		if string(memberName(name)) == "authToken" {
+			token = value
+		}
+	})
+	switch {
+	case !ok || isFalsy(token):
+		return nil, TokenAbsent
+	case !isString(token):
+		return nil, TokenOther
+	}
+	return unquoteLenient(token), TokenString
+}
+
+// eachMember calls visit for each member of the object raw, with the literal of
+// the name. It reports false, possibly after some calls, when raw is not one
+// valid JSON object.
+func eachMember(raw []byte, visit func(name, value []byte)) bool {
+	raw = trimSpace(raw)
+	if len(raw) == 0 || raw[0] != '{' {
+		return false
+	}
+	r := readers.Get().(*tokenReader)
+	defer func() {
+		r.reset(nil)
+		readers.Put(r)
+	}()
+	r.reset(raw)
+	r.open()
+	for {
+		name, value, more, ok := r.member()
+		if !ok {
+			return false
+		}
+		if !more {
+			return r.atEnd()
+		}
+		visit(name, value)
+	}
+}
+
+// unquoteLenient returns the content of a valid string literal with U+FFFD for
+// what is not Unicode. It aliases the literal when that has no escapes.
+func unquoteLenient(literal []byte) []byte {
+	if bytes.IndexByte(literal, '\\') < 0 {
+		return literal[1 : len(literal)-1 : len(literal)-1]
+	}
+	// The only possible error is that something was replaced.
+	s, _ := jsontext.AppendUnquote(nil, literal)
+	return s
+}

@@ -1,0 +1,106 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/base64"
+	stdjson "encoding/json"
+	"errors"
+	"math"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+)
+
+var errRawMessage = errors.New("wire: json.RawMessage is not valid JSON in UTF-8")
+
+// marshalOptions are the rules of encoding/json except for what JavaScript does
+// otherwise: no escaping for HTML, bytes as an object, null for what is not
+// finite.
+var marshalOptions = json.JoinOptions(
+	jsonv1.DefaultOptionsV1(),
+	jsontext.EscapeForHTML(false),
+	jsontext.EscapeForJS(false),
+	json.WithMarshalers(json.JoinMarshalers(
+		json.MarshalToFunc(marshalBytes),
+		json.MarshalToFunc(func(enc *jsontext.Encoder, f float64) error { return marshalFloat(enc, f) }),
+		json.MarshalToFunc(func(enc *jsontext.Encoder, f float32) error { return marshalFloat(enc, float64(f)) }),
+		json.MarshalToFunc(marshalNumber),
+	)),
+)
+
+// Marshal encodes a Go value as the raw JSON that the Append functions take. A
+// nil interface and a nil json.RawMessage mean that there is no data: the result
+// is nil. Another json.RawMessage is validated and returned as it is, so the
+// result aliases it.
+//
+// Values of the type []byte become {"base64":true,"data":"…"} wherever they
+// stand, with standard padded base64, and nil ones null; NaN and infinities
+// become null and a negative zero 0. All else follows encoding/json, without its
+// escaping for HTML.
+func Marshal(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case stdjson.RawMessage:
+		if v == nil {
+			return nil, nil
+		}
+		if !validText(v) {
+			return nil, errRawMessage
+		}
+		return v, nil
+	}
+	text, err := json.Marshal(v, marshalOptions)
+	if err != nil {
+		return nil, err
+	}
+	// What a MarshalJSON method yields is taken over byte by byte. Bytes that are
+	// not UTF-8 can only stand in its strings.
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
+	}
+	return text, nil
+}
+
+// Unmarshal decodes raw JSON into v as encoding/json does. Data that is nil,
+// absent that is, leaves v untouched.
+func Unmarshal(data []byte, v any) error {
+	if data == nil {
+		return nil
+	}
+	return stdjson.Unmarshal(data, v)
+}
+
+func marshalBytes(enc *jsontext.Encoder, b []byte) error {
+	if b == nil {
+		return enc.WriteToken(jsontext.Null)
+	}
+	const head, tail = `{"base64":true,"data":"`, `"}`
+	text := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(len(b))+len(tail))
+	text = append(text, head...)
+	text = base64.StdEncoding.AppendEncode(text, b)
+	return enc.WriteValue(append(text, tail...))
+}
+
+// marshalFloat takes over only what encoding/json refuses or writes in another
+// way than JavaScript. ErrUnsupported passes on to the ordinary encoding.
+func marshalFloat(enc *jsontext.Encoder, f float64) error {
+	switch {
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return enc.WriteToken(jsontext.Null)
+	case f == 0:
+		return enc.WriteToken(jsontext.Int(0))
+	}
+	return errors.ErrUnsupported
+}
+
+// marshalNumber exists because the engine does not know the Number type of
+// encoding/json, whose zero value is 0.
+func marshalNumber(enc *jsontext.Encoder, n stdjson.Number) error {
+	if n == "" {
+		n = "0"
+	}
+	return enc.WriteValue(jsontext.Value(n))
+}
