@@ -1,0 +1,152 @@
+package socketcluster
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+)
+
+// An Action is what middleware decides on: a pointer to one of the action
+// types of this package. Middleware may change the Data of those that have
+// it; what comes after sees the changed data.
+//
+// Data is JSON as it came, and nil when the client sent none. An action's
+// slices belong to it: they may be kept.
+type Action interface {
+	// Type is the name of the action in the protocol's documentation, such
+	// as "publishIn".
+	Type() string
+	line() line
+}
+
+// line is one of the four places where middleware runs.
+type line uint8
+
+const (
+	lineHandshake line = iota
+	lineInboundRaw
+	lineInbound
+	lineOutbound
+	numLines
+)
+
+func (l line) String() string {
+	return [...]string{"handshake", "inboundRaw", "inbound", "outbound"}[l]
+}
+
+// HandshakeWS: somebody wants to open a WebSocket. Blocking answers with 401.
+// Handshake line.
+type HandshakeWS struct {
+	Request *http.Request
+}
+
+// HandshakeSC: a client has sent its handshake, and its token, if any, has
+// been verified. Blocking answers with the error and closes the connection
+// with the error's statusCode field, or 4008. Handshake line.
+type HandshakeSC struct {
+	Request *http.Request
+	Socket  *Socket
+
+	SignedAuthToken string
+	AuthToken       *auth.Token // nil if there is none, or a bad one
+	AuthTokenError  error       // why AuthToken is nil, if a token was sent
+}
+
+// Message: a message has been received, a pong or anything else. Blocking
+// drops it. Inbound raw line.
+type Message struct {
+	Socket *Socket
+	Binary bool
+	Data   []byte
+}
+
+// Transmit: the client has sent an event that wants no answer. Inbound line.
+type Transmit struct {
+	Socket   *Socket
+	Receiver string
+	Data     json.RawMessage
+
+	// AuthTokenExpired is set when the socket's token was found to have
+	// expired as this packet came.
+	AuthTokenExpired error
+}
+
+// Invoke: the client calls a procedure. Inbound line.
+type Invoke struct {
+	Socket           *Socket
+	Procedure        string
+	Data             json.RawMessage
+	AuthTokenExpired error // see Transmit
+}
+
+// Subscribe: the client wants to subscribe to a channel. Inbound line.
+type Subscribe struct {
+	Socket           *Socket
+	Channel          string
+	Data             json.RawMessage // the data option of the subscription
+	AuthTokenExpired error           // see Transmit
+}
+
+// PublishIn: the client publishes. Inbound line.
+type PublishIn struct {
+	Socket           *Socket
+	Channel          string
+	Data             json.RawMessage
+	AuthTokenExpired error // see Transmit
+}
+
+// Authenticate: the client has sent a good token, in its handshake or later,
+// and the socket carries it already. Blocking takes it away again. Tokens
+// that the server sets itself do not pass here. Inbound line.
+type Authenticate struct {
+	Socket          *Socket
+	SignedAuthToken string
+	AuthToken       *auth.Token
+}
+
+// PublishOut: a publication is on its way to one of its subscribers. Blocking
+// spares that subscriber, changing Data changes it for that subscriber alone.
+// Outbound line.
+type PublishOut struct {
+	Socket  *Socket
+	Channel string
+	Data    json.RawMessage
+}
+
+// Type implements [Action].
+func (*HandshakeWS) Type() string { return "handshakeWS" }
+
+// Type implements [Action].
+func (*HandshakeSC) Type() string { return "handshakeSC" }
+
+// Type implements [Action].
+func (*Message) Type() string { return "message" }
+
+// Type implements [Action].
+func (*Transmit) Type() string { return "transmit" }
+
+// Type implements [Action].
+func (*Invoke) Type() string { return "invoke" }
+
+// Type implements [Action].
+func (*Subscribe) Type() string { return "subscribe" }
+
+// Type implements [Action].
+func (*PublishIn) Type() string { return "publishIn" }
+
+// Type implements [Action].
+func (*Authenticate) Type() string { return "authenticate" }
+
+// Type implements [Action].
+func (*PublishOut) Type() string { return "publishOut" }
+
+func (*HandshakeWS) line() line  { return lineHandshake }
+func (*HandshakeSC) line() line  { return lineHandshake }
+func (*Message) line() line      { return lineInboundRaw }
+func (*Transmit) line() line     { return lineInbound }
+func (*Invoke) line() line       { return lineInbound }
+func (*Subscribe) line() line    { return lineInbound }
+func (*PublishIn) line() line    { return lineInbound }
+func (*Authenticate) line() line { return lineInbound }
+func (*PublishOut) line() line   { return lineOutbound }

@@ -1,0 +1,37 @@
+// Package mem is the broker of a server that runs alone: every publication
+// goes straight to the server's own subscribers, on the publisher's goroutine.
+package mem
+
+import (
+	"context"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+)
+
+// Broker delivers to the sink of its own process. The zero value is ready.
+type Broker struct {
+	sink broker.Sink
+}
+
+var _ broker.Broker = (*Broker)(nil)
+
+// Start implements [broker.Broker].
+func (b *Broker) Start(_ context.Context, sink broker.Sink) error {
+	b.sink = sink
+	return nil
+}
+
+// Publish implements [broker.Broker]. It never fails.
+func (b *Broker) Publish(_ context.Context, channel string, data []byte) error {
+	b.sink.Deliver(channel, data)
+	return nil
+}
+
+// Subscribe implements [broker.Broker]. There is nothing to route.
+func (b *Broker) Subscribe(context.Context, string) error { return nil }
+
+// Unsubscribe implements [broker.Broker].
+func (b *Broker) Unsubscribe(context.Context, string) error { return nil }
+
+// Close implements [broker.Broker].
+func (b *Broker) Close() error { return nil }

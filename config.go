@@ -1,0 +1,256 @@
+package socketcluster
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Defaults of [Config]. The durations are those of socketcluster-server 20;
+// the ping timeout, for example, is what a stock client is told to expect.
+const (
+	DefaultPath                     = "/socketcluster/"
+	DefaultHandshakeTimeout         = 10 * time.Second
+	DefaultAckTimeout               = 10 * time.Second
+	DefaultPingInterval             = 8 * time.Second
+	DefaultPingTimeout              = 30 * time.Second
+	DefaultCloseTimeout             = 3 * time.Second
+	DefaultBatchOnHandshakeDuration = 400 * time.Millisecond
+	DefaultBatchInterval            = 50 * time.Millisecond
+)
+
+// Config holds all settings of a [Server]. The zero value works: it serves
+// protocol 2 at /socketcluster/ and signs tokens with a key made for this
+// process, so that logins end when it does.
+//
+// A duration of zero means its default. Nothing in it may change once it has
+// been given to [New].
+type Config struct {
+	// AuthKey is the secret that signs and verifies tokens with HS256: its
+	// bytes as they are, not decoded from hex or base64. Keys under 32 bytes
+	// are refused, as they can be guessed from one token, unless
+	// AllowWeakAuthKey is set. Without any key, a random one is made and a
+	// warning logged: such tokens die with the process, and other servers do
+	// not accept them.
+	AuthKey string
+
+	// AuthPrivateKey and AuthPublicKey are a key pair in PEM, used instead of
+	// AuthKey: the private key signs, the public one verifies.
+	AuthPrivateKey string
+	AuthPublicKey  string
+
+	// AuthAlgorithm is the algorithm that signs. It is found from the key
+	// when empty: HS256, RS256, or the ES algorithm of the curve.
+	AuthAlgorithm string
+
+	// AuthVerifyAlgorithms are the algorithms that are accepted. When empty,
+	// it is AuthAlgorithm if that is set, else every algorithm that fits the
+	// kind of the verification key.
+	AuthVerifyAlgorithms []string
+
+	// AuthDefaultExpiry is the life of tokens that are given none of their
+	// own; 0 means 24 hours, and a negative value that they never expire.
+	AuthDefaultExpiry time.Duration
+
+	// AllowWeakAuthKey admits an AuthKey under 32 bytes. Anyone who gets hold
+	// of one token can then try keys until the signature fits.
+	AllowWeakAuthKey bool
+
+	// AuthEngine replaces the JWT engine. The Auth settings above must then
+	// be empty.
+	AuthEngine auth.Engine
+
+	// TokenRenewal gives every authenticated socket a fresh token from time
+	// to time. It is off when Every is 0.
+	TokenRenewal TokenRenewal
+
+	// Path is the path at which the server is mounted; it is compared with
+	// the request's byte for byte. Default: [DefaultPath].
+	Path string
+
+	// Origins lists who may connect, as "host:port" entries in which either
+	// part may be "*". Empty admits all, as tokens in localStorage cannot be
+	// used by another origin. A request without an Origin header does not
+	// come from a browser's page; a list refuses it unless
+	// AllowMissingOrigin is set.
+	Origins            []string
+	AllowMissingOrigin bool
+
+	// Subprotocol picks one of the subprotocols that a client offers.
+	// Without it, the first one offered is echoed. Stock clients offer none.
+	Subprotocol func(offered []string, r *http.Request) string
+
+	// ProtocolVersion is 2 for clients from v15 on, or 1 for those before.
+	// A server speaks one version; run two servers on two paths for both.
+	ProtocolVersion wire.Version
+
+	// LenientHandshake ignores messages that come before the handshake
+	// instead of closing the connection with 4009. None of them is acted on.
+	LenientHandshake bool
+
+	// HandshakeTimeout is how long a connection may take from the upgrade to
+	// the answer of its handshake, the verification of its token and all
+	// middleware included.
+	HandshakeTimeout time.Duration
+
+	// AckTimeout is how long Invoke waits for a client's answer when the
+	// context has no deadline.
+	AckTimeout time.Duration
+
+	// PingInterval is the time between two pings to a client.
+	PingInterval time.Duration
+
+	// PingTimeout is how long a client may be silent. Clients are told it in
+	// the handshake and use it for the server's pings.
+	PingTimeout time.Duration
+
+	// PingTimeoutDisabled stops pings and the timeout. The client must be
+	// told to ignore its own timeout too (pingTimeoutDisabled).
+	PingTimeoutDisabled bool
+
+	// CloseTimeout is how long a client may take to answer a close frame.
+	CloseTimeout time.Duration
+
+	// DisableClientPublish refuses every publication by clients.
+	DisableClientPublish bool
+
+	// SilentUnhandledCalls leaves a call of a procedure that nobody handles
+	// unanswered, as socketcluster-server does; the caller then waits for its
+	// timeout. By default it is answered with an UnknownProcedureError.
+	SilentUnhandledCalls bool
+
+	// MuteMiddlewareFailures keeps actions that middleware has blocked from
+	// being emitted as errors of the socket.
+	MuteMiddlewareFailures bool
+
+	// BatchOnHandshake collects what is sent in the first
+	// BatchOnHandshakeDuration after the handshake, one message for each
+	// BatchInterval.
+	BatchOnHandshake         bool
+	BatchOnHandshakeDuration time.Duration
+	BatchInterval            time.Duration
+
+	// KeepRequest keeps the upgrade request for the life of a socket. By
+	// default [Socket.Request] is nil once the connect event has been
+	// handled, as headers are a large part of what an idle connection costs.
+	KeepRequest bool
+
+	// Limits bounds what clients can make the server hold.
+	Limits Limits
+
+	// Broker carries publications; the default serves this process alone.
+	Broker broker.Broker
+
+	// Logger gets what an operator should see. Tokens and message contents
+	// are never logged. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// TokenRenewal tells a server to replace the tokens of its sockets before they
+// expire. The new token carries the claims of the old one without iat, exp,
+// nbf and jti, has a new jti, and expires after ExpiresIn.
+//
+// It starts when a socket becomes authenticated, by login or by a token in
+// its handshake, and stops with its authentication.
+type TokenRenewal struct {
+	Every     time.Duration
+	ExpiresIn time.Duration // default: the engine's default expiry
+}
+
+// ConfigError tells which field of [Config] cannot be used, and why.
+type ConfigError struct {
+	Field  string // for example "PingInterval" or "Limits.MessageSize"
+	Reason string
+}
+
+// Error implements error.
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("socketcluster: Config.%s %s", e.Field, e.Reason)
+}
+
+// withDefaults returns a checked copy of c in which nothing is unset.
+func (c Config) withDefaults() (Config, error) {
+	if c.Path == "" {
+		c.Path = DefaultPath
+	}
+	if !strings.HasPrefix(c.Path, "/") {
+		return c, &ConfigError{"Path", fmt.Sprintf("is %q; it must begin with a slash", c.Path)}
+	}
+	if c.ProtocolVersion == 0 {
+		c.ProtocolVersion = wire.Version2
+	}
+	if !c.ProtocolVersion.Valid() {
+		return c, &ConfigError{"ProtocolVersion", fmt.Sprintf("is %d; it must be 1 or 2", c.ProtocolVersion)}
+	}
+	for _, d := range []struct {
+		field    string
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{"HandshakeTimeout", &c.HandshakeTimeout, DefaultHandshakeTimeout},
+		{"AckTimeout", &c.AckTimeout, DefaultAckTimeout},
+		{"PingInterval", &c.PingInterval, DefaultPingInterval},
+		{"PingTimeout", &c.PingTimeout, DefaultPingTimeout},
+		{"CloseTimeout", &c.CloseTimeout, DefaultCloseTimeout},
+		{"BatchOnHandshakeDuration", &c.BatchOnHandshakeDuration, DefaultBatchOnHandshakeDuration},
+		{"BatchInterval", &c.BatchInterval, DefaultBatchInterval},
+		{"TokenRenewal.Every", &c.TokenRenewal.Every, 0},
+		{"TokenRenewal.ExpiresIn", &c.TokenRenewal.ExpiresIn, 0},
+	} {
+		if *d.value < 0 {
+			return c, &ConfigError{d.field, fmt.Sprintf("is %v; it must not be negative", *d.value)}
+		}
+		if *d.value == 0 {
+			*d.value = d.fallback
+		}
+	}
+	// Clients keep the timeout in a 32-bit number of milliseconds and refuse
+	// to start their timer beyond it.
+	if c.PingTimeout > math.MaxInt32*time.Millisecond {
+		return c, &ConfigError{"PingTimeout", fmt.Sprintf("is %v; clients accept at most %v", c.PingTimeout, math.MaxInt32*time.Millisecond)}
+	}
+	if c.PingTimeout < time.Millisecond {
+		return c, &ConfigError{"PingTimeout", fmt.Sprintf("is %v; it is told to clients in whole milliseconds", c.PingTimeout)}
+	}
+	if r := c.TokenRenewal; r.Every > 0 && r.ExpiresIn > 0 && r.ExpiresIn < time.Second {
+		return c, &ConfigError{"TokenRenewal.ExpiresIn", fmt.Sprintf("is %v; tokens live for whole seconds", r.ExpiresIn)}
+	}
+	if _, err := parseOrigins(c.Origins); err != nil {
+		return c, err
+	}
+	if err := c.Limits.setDefaults(); err != nil {
+		return c, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}
+
+// engine makes the engine that signs and verifies.
+func (c *Config) engine() (auth.Engine, error) {
+	if c.AuthEngine != nil {
+		if c.AuthKey != "" || c.AuthPrivateKey != "" || c.AuthPublicKey != "" || c.AuthAlgorithm != "" ||
+			len(c.AuthVerifyAlgorithms) > 0 || c.AuthDefaultExpiry != 0 || c.AllowWeakAuthKey {
+			return nil, &ConfigError{"AuthEngine", "is set beside other Auth settings, which it would ignore"}
+		}
+		return c.AuthEngine, nil
+	}
+	return auth.NewJWT(auth.Options{
+		Key:              c.AuthKey,
+		PrivateKey:       []byte(c.AuthPrivateKey),
+		PublicKey:        []byte(c.AuthPublicKey),
+		Algorithm:        c.AuthAlgorithm,
+		VerifyAlgorithms: c.AuthVerifyAlgorithms,
+		DefaultExpiry:    c.AuthDefaultExpiry,
+		MaxTokenSize:     c.Limits.TokenSize,
+		AllowWeakKey:     c.AllowWeakAuthKey,
+	})
+}

@@ -1,0 +1,264 @@
+package socketcluster
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// An Event is one of the event types of this package. Most are emitted twice:
+// on the socket that they are about, then on its server.
+type Event interface {
+	kind() eventKind
+}
+
+// An Emitter is a *[Server] or a *[Socket].
+type Emitter interface {
+	addListener(k eventKind, fn func(Event)) (remove func())
+	emitterDone() <-chan struct{}
+}
+
+// On calls fn for every event of type E that the emitter emits from now on.
+// It returns a function that ends this.
+//
+// The handlers of one socket's events run one at a time, in the order in
+// which the state of the socket changed, those of the socket before those of
+// the server. The state is that after the change already. A handler that
+// blocks holds up what its socket does next, but no other socket. An event
+// that a handler causes itself is handled after it has returned.
+func On[E Event](from Emitter, fn func(E)) (off func()) {
+	var zero E
+	return from.addListener(zero.kind(), func(e Event) { fn(e.(E)) })
+}
+
+// Events returns the events of type E as a sequence for a for loop. Events
+// count from the call of Events on, not from the start of the loop; call it
+// in the handler of [ConnectEvent], say, and loop over it in a goroutine. The
+// loop ends when ctx does, after the [EndEvent] of a socket, and when the
+// server has been closed. The sequence can be looped over once.
+//
+// Events wait for the loop in a short queue. When it is full, the emitter
+// waits: a slow loop holds up its socket.
+func Events[E Event](ctx context.Context, from Emitter) iter.Seq[E] {
+	c := newConsumer[E](from.emitterDone())
+	off := On(from, c.write)
+	return func(yield func(E) bool) {
+		defer off()
+		c.read(ctx, yield)
+	}
+}
+
+type eventKind uint8
+
+const (
+	kindHandshake eventKind = iota
+	kindConnect
+	kindConnectAbort
+	kindDisconnect
+	kindClose
+	kindEnd
+	kindError
+	kindWarning
+	kindMessage
+	kindRaw
+	kindSubscribe
+	kindUnsubscribe
+	kindAuthenticate
+	kindDeauthenticate
+	kindAuthStateChange
+	kindBadAuthToken
+	kindAuthTokenSigned
+	numEventKinds
+)
+
+// HandshakeEvent: a WebSocket has been accepted; nothing has been received on
+// it yet. Only the server emits it, as nobody can listen to the socket before.
+type HandshakeEvent struct{ Socket *Socket }
+
+// ConnectEvent: the handshake is complete. JavaScript: connect on the socket,
+// connection on the server.
+type ConnectEvent struct {
+	Socket          *Socket
+	ID              string
+	PingTimeout     time.Duration
+	IsAuthenticated bool
+	AuthError       error // why the client's token was not accepted, if it sent one
+}
+
+// ConnectAbortEvent: the connection was lost before its handshake was
+// complete. JavaScript: connectAbort, connectionAbort.
+type ConnectAbortEvent struct {
+	Socket *Socket
+	Code   wire.CloseCode
+	Reason string
+}
+
+// DisconnectEvent: a connection whose handshake was complete has ended.
+// JavaScript: disconnect, disconnection.
+type DisconnectEvent struct {
+	Socket *Socket
+	Code   wire.CloseCode
+	Reason string
+}
+
+// CloseEvent follows ConnectAbortEvent and DisconnectEvent. JavaScript: close,
+// closure.
+type CloseEvent struct {
+	Socket *Socket
+	Code   wire.CloseCode
+	Reason string
+}
+
+// EndEvent is the last event of a socket: it has left all its channels. Only
+// the socket emits it.
+type EndEvent struct{ Socket *Socket }
+
+// ErrorEvent: something went wrong with the socket. Only the socket emits it;
+// on the server it is a [WarningEvent].
+type ErrorEvent struct {
+	Socket *Socket
+	Err    error
+}
+
+// WarningEvent: something went wrong with a socket, or with a request before
+// it became one; Socket is nil then. Only the server emits it.
+type WarningEvent struct {
+	Socket *Socket
+	Err    error
+}
+
+// MessageEvent: a message has been received, pongs included. Only the socket
+// emits it, after the raw inbound middleware.
+type MessageEvent struct {
+	Socket *Socket
+	Binary bool
+	Data   []byte
+}
+
+// RawEvent: a message has been received that is no packet of the protocol.
+// Only the socket emits it.
+type RawEvent struct {
+	Socket *Socket
+	Binary bool
+	Data   []byte
+}
+
+// SubscribeEvent: the socket has been subscribed to a channel. JavaScript:
+// subscribe, subscription.
+type SubscribeEvent struct {
+	Socket  *Socket
+	Channel string
+	Options json.RawMessage // what the client gave besides the channel, an object
+}
+
+// UnsubscribeEvent: the socket has left a channel. JavaScript: unsubscribe,
+// unsubscription.
+type UnsubscribeEvent struct {
+	Socket  *Socket
+	Channel string
+}
+
+// AuthenticateEvent: the socket has got a token, its first or another.
+// JavaScript: authenticate, authentication.
+type AuthenticateEvent struct {
+	Socket    *Socket
+	AuthToken *auth.Token
+}
+
+// DeauthenticateEvent: the socket has lost its token. OldAuthToken is nil if
+// it had none. JavaScript: deauthenticate, deauthentication.
+type DeauthenticateEvent struct {
+	Socket       *Socket
+	OldAuthToken *auth.Token
+}
+
+// AuthStateChangeEvent comes before AuthenticateEvent and DeauthenticateEvent
+// when the state has really changed. JavaScript: authStateChange,
+// authenticationStateChange.
+type AuthStateChangeEvent struct {
+	Socket       *Socket
+	OldAuthState AuthState
+	NewAuthState AuthState
+	AuthToken    *auth.Token // nil when NewAuthState is Unauthenticated
+}
+
+// BadAuthTokenEvent: the client has sent a token that will never be good.
+// JavaScript: badAuthToken, badSocketAuthToken.
+type BadAuthTokenEvent struct {
+	Socket          *Socket
+	AuthError       error
+	SignedAuthToken string
+}
+
+// AuthTokenSignedEvent: the server has made a token for the socket. Only the
+// socket emits it.
+type AuthTokenSignedEvent struct {
+	Socket          *Socket
+	SignedAuthToken string
+}
+
+func (HandshakeEvent) kind() eventKind       { return kindHandshake }
+func (ConnectEvent) kind() eventKind         { return kindConnect }
+func (ConnectAbortEvent) kind() eventKind    { return kindConnectAbort }
+func (DisconnectEvent) kind() eventKind      { return kindDisconnect }
+func (CloseEvent) kind() eventKind           { return kindClose }
+func (EndEvent) kind() eventKind             { return kindEnd }
+func (ErrorEvent) kind() eventKind           { return kindError }
+func (WarningEvent) kind() eventKind         { return kindWarning }
+func (MessageEvent) kind() eventKind         { return kindMessage }
+func (RawEvent) kind() eventKind             { return kindRaw }
+func (SubscribeEvent) kind() eventKind       { return kindSubscribe }
+func (UnsubscribeEvent) kind() eventKind     { return kindUnsubscribe }
+func (AuthenticateEvent) kind() eventKind    { return kindAuthenticate }
+func (DeauthenticateEvent) kind() eventKind  { return kindDeauthenticate }
+func (AuthStateChangeEvent) kind() eventKind { return kindAuthStateChange }
+func (BadAuthTokenEvent) kind() eventKind    { return kindBadAuthToken }
+func (AuthTokenSignedEvent) kind() eventKind { return kindAuthTokenSigned }
+
+// listeners holds the handlers of an emitter by the kind of event. Reading is
+// one atomic load, as it happens for every message.
+type listeners struct {
+	mu     sync.Mutex
+	byKind [numEventKinds]atomic.Pointer[[]*func(Event)]
+}
+
+func (l *listeners) add(k eventKind, fn func(Event)) (remove func()) {
+	entry := &fn
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []*func(Event)
+	if p := l.byKind[k].Load(); p != nil {
+		list = *p
+	}
+	list = append(slices.Clip(list), entry)
+	l.byKind[k].Store(&list)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		list := slices.Clone(*l.byKind[k].Load())
+		if i := slices.Index(list, entry); i >= 0 {
+			list = slices.Delete(list, i, i+1)
+			l.byKind[k].Store(&list)
+		}
+	}
+}
+
+func (l *listeners) has(k eventKind) bool {
+	p := l.byKind[k].Load()
+	return p != nil && len(*p) > 0
+}
+
+func (l *listeners) call(e Event) {
+	if p := l.byKind[e.kind()].Load(); p != nil {
+		for _, fn := range *p {
+			(*fn)(e)
+		}
+	}
+}

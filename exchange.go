@@ -1,0 +1,187 @@
+package socketcluster
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"log/slog"
+	"sync"
+
+	"github.com/socketcluster-go/socketcluster/broker/mem"
+	"github.com/socketcluster-go/socketcluster/internal/hub"
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Exchange publishes and subscribes on behalf of the server. It passes no
+// inbound middleware; [PublishOut] runs for each socket that receives.
+type Exchange struct {
+	srv    *Server
+	routed bool // the broker wants to know what this node is subscribed to
+
+	mu     sync.Mutex
+	routes map[string]*route
+}
+
+// route counts the local subscribers of a channel, sockets and consumers, and
+// keeps the broker's calls for it in order.
+type route struct {
+	mu    sync.Mutex // held during the broker's calls for this channel
+	users int        // guarded by Exchange.mu
+	on    bool       // the broker knows; guarded by mu
+}
+
+func newExchange(srv *Server) *Exchange {
+	_, local := srv.cfg.Broker.(*mem.Broker)
+	return &Exchange{srv: srv, routed: !local, routes: make(map[string]*route)}
+}
+
+// Publish sends data to all subscribers of a channel, on all nodes. When it
+// returns nil, the broker has accepted it; the subscribers on this node have
+// it in their outboxes. Publications of one caller stay in order.
+func (x *Exchange) Publish(ctx context.Context, channel string, data any) error {
+	raw, err := encodeData(data)
+	if err != nil {
+		return err
+	}
+	return x.publish(ctx, channel, raw)
+}
+
+func (x *Exchange) publish(ctx context.Context, channel string, data []byte) error {
+	return x.srv.cfg.Broker.Publish(ctx, channel, data)
+}
+
+// Deliver implements broker.Sink: it hands a publication to the subscribers
+// on this node.
+func (x *Exchange) Deliver(channel string, data []byte) {
+	if !x.srv.hub.Has(channel) {
+		return
+	}
+	buf := wire.AppendPublish(packetBuffer(channel, data), channel, data)
+	p := &hub.Publication{Channel: channel}
+	if data != nil {
+		// The frame ends with the data and two closing braces.
+		p.Data = buf[len(buf)-2-len(data) : len(buf)-2 : len(buf)-2]
+	}
+	p.Frame = ws.Seal(buf, ws.OpText)
+	x.srv.hub.Publish(p)
+}
+
+// join makes the broker deliver a channel to this node. What it begins, leave
+// ends.
+func (x *Exchange) join(channel string) error {
+	if !x.routed {
+		return nil
+	}
+	x.mu.Lock()
+	r := x.routes[channel]
+	if r == nil {
+		r = &route{}
+		x.routes[channel] = r
+	}
+	r.users++
+	x.mu.Unlock()
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.on {
+		return nil
+	}
+	if err := x.srv.cfg.Broker.Subscribe(context.Background(), channel); err != nil {
+		x.release(channel, r)
+		return err
+	}
+	r.on = true
+	return nil
+}
+
+// leave ends what one join has begun.
+func (x *Exchange) leave(channel string) {
+	if !x.routed {
+		return
+	}
+	x.mu.Lock()
+	r := x.routes[channel]
+	x.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x.release(channel, r)
+}
+
+// release takes one user off a route. r.mu must be held.
+func (x *Exchange) release(channel string, r *route) {
+	x.mu.Lock()
+	r.users--
+	idle := r.users == 0
+	x.mu.Unlock()
+	if idle && r.on {
+		r.on = false
+		if err := x.srv.cfg.Broker.Unsubscribe(context.Background(), channel); err != nil {
+			x.srv.log.Error("broker failed to unsubscribe", slog.String("channel", channel), slog.Any("error", err))
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if r.users == 0 { // nobody has joined meanwhile
+		delete(x.routes, channel)
+	}
+}
+
+// Subscriptions yields the channels that somebody on this node is subscribed
+// to, in no order.
+func (x *Exchange) Subscriptions() iter.Seq[string] {
+	names := x.srv.hub.Channels()
+	return func(yield func(string) bool) {
+		for _, n := range names {
+			if !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+// IsSubscribed tells whether somebody on this node is subscribed to a channel.
+func (x *Exchange) IsSubscribed(channel string) bool { return x.srv.hub.Has(channel) }
+
+// SubscriberCount is how many subscribers a channel has on this node.
+func (x *Exchange) SubscriberCount(channel string) int { return x.srv.hub.Count(channel) }
+
+// Subscribe returns the data of what is published on a channel, from the call
+// of Subscribe on, as a sequence for a for loop. The loop ends when ctx does,
+// or with the server. The sequence can be looped over once.
+//
+// Publications wait for the loop in a queue of 1024. A loop that falls
+// further behind misses the oldest of them, so that it never holds up the
+// publishers.
+func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json.RawMessage], error) {
+	if err := x.join(channel); err != nil {
+		return nil, err
+	}
+	c := newChannelConsumer()
+	sub, _ := x.srv.hub.Subscribe(channel, c)
+	return func(yield func(json.RawMessage) bool) {
+		defer x.leave(channel)
+		defer x.srv.hub.Unsubscribe(sub)
+		c.read(ctx, x.srv.stopped, yield)
+	}, nil
+}
+
+// Messages is [Exchange.Subscribe] with the data decoded into a T. Data that
+// does not fit comes as an error; the loop may go on.
+func Messages[T any](ctx context.Context, x *Exchange, channel string) iter.Seq2[T, error] {
+	seq, err := x.Subscribe(ctx, channel)
+	return func(yield func(T, error) bool) {
+		if err != nil {
+			var none T
+			yield(none, err)
+			return
+		}
+		for raw := range seq {
+			var v T
+			err := wire.Unmarshal(raw, &v)
+			if !yield(v, err) {
+				return
+			}
+		}
+	}
+}

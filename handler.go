@@ -1,0 +1,252 @@
+package socketcluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Call is a client's call of a procedure. It is answered once, by End or
+// Error.
+type Call struct {
+	Socket    *Socket
+	ID        float64 // the client's id of the call
+	Procedure string
+	Data      json.RawMessage // nil when the client gave none
+
+	answered atomic.Bool
+}
+
+// Sent tells whether the call has been answered.
+func (c *Call) Sent() bool { return c.answered.Load() }
+
+// End answers with data; see [Socket.Transmit] for what data can be. Data
+// that cannot be encoded is answered with an error, and returned as one.
+func (c *Call) End(data any) error {
+	raw, err := encodeData(data)
+	if err != nil {
+		return errors.Join(err, c.Error(err))
+	}
+	return c.answer(raw, nil)
+}
+
+// Error answers with an error. A *[wire.Error] is what the client gets; any
+// other is logged, and the client is told of an InternalError.
+func (c *Call) Error(err error) error {
+	if err == nil {
+		err = errors.New("a handler answered with a nil error")
+	}
+	return c.answer(nil, c.Socket.srv.publicError(err, "procedure", c.Procedure))
+}
+
+func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
+	if !c.answered.CompareAndSwap(false, true) {
+		return invalidAction("Response to request %s has already been sent", wire.AppendNumber(nil, c.ID))
+	}
+	if c.Socket.State() == Closed {
+		c.Socket.emitError(errNotWritable)
+		return errNotWritable
+	}
+	c.Socket.respond(c.ID, data, failure)
+	return nil
+}
+
+// Transmission is an event that a client has sent and that wants no answer.
+type Transmission struct {
+	Socket   *Socket
+	Receiver string
+	Data     json.RawMessage // nil when the client gave none
+}
+
+// Handler handles the calls of a procedure. ServeCall may return before the
+// call is answered. ctx ends with the socket. A panic is logged and answered
+// as an InternalError; the connection stays.
+//
+// The calls of one socket to one procedure are handled one after the other,
+// in the order in which they came; different procedures and different sockets
+// are handled side by side.
+type Handler interface {
+	ServeCall(ctx context.Context, c *Call)
+}
+
+// HandlerFunc is a function as a [Handler].
+type HandlerFunc func(ctx context.Context, c *Call)
+
+// ServeCall implements [Handler].
+func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) { f(ctx, c) }
+
+// Func makes a [Handler] of a typed function: the data of the call is decoded
+// into an In as by encoding/json, and what the function returns is the answer.
+// Data that does not fit is answered with an InvalidArgumentsError. A call
+// that the function has answered itself, through the Call, is left alone.
+func Func[In, Out any](fn func(ctx context.Context, c *Call, in In) (Out, error)) Handler {
+	return HandlerFunc(func(ctx context.Context, c *Call) {
+		var in In
+		if err := decodeData(c.Data, &in); err != nil {
+			c.Error(err)
+			return
+		}
+		out, err := fn(ctx, c, in)
+		switch {
+		case c.Sent():
+		case err != nil:
+			c.Error(err)
+		default:
+			c.End(out)
+		}
+	})
+}
+
+// decodeData decodes what a client has sent. None takes anything.
+func decodeData[T any](raw json.RawMessage, v *T) error {
+	if _, none := any(v).(*None); none {
+		return nil
+	}
+	if err := wire.Unmarshal(raw, v); err != nil {
+		return &wire.Error{Name: wire.ErrInvalidArguments.Name, Message: "The data does not have the form that is expected here"}
+	}
+	return nil
+}
+
+// Receiver handles the transmissions of one name. The ordering is that of
+// [Handler].
+type Receiver interface {
+	ServeTransmission(ctx context.Context, t *Transmission)
+}
+
+// ReceiverFunc is a function as a [Receiver].
+type ReceiverFunc func(ctx context.Context, t *Transmission)
+
+// ServeTransmission implements [Receiver].
+func (f ReceiverFunc) ServeTransmission(ctx context.Context, t *Transmission) { f(ctx, t) }
+
+// Recv makes a [Receiver] of a typed function. Errors, those of decoding
+// included, are emitted on the socket.
+func Recv[In any](fn func(ctx context.Context, t *Transmission, in In) error) Receiver {
+	return ReceiverFunc(func(ctx context.Context, t *Transmission) {
+		var in In
+		err := decodeData(t.Data, &in)
+		if err == nil {
+			err = fn(ctx, t, in)
+		}
+		if err != nil {
+			t.Socket.emitError(err)
+		}
+	})
+}
+
+// A HandleOption changes how a procedure or receiver is handled.
+type HandleOption func(*handlerOptions)
+
+type handlerOptions struct{ concurrent int }
+
+// Concurrent lets up to n calls of one socket be handled at the same time, in
+// any order.
+func Concurrent(n int) HandleOption {
+	return func(o *handlerOptions) { o.concurrent = n }
+}
+
+// registered is a handler or receiver with its options.
+type registered[H any] struct {
+	handler H
+	handlerOptions
+}
+
+// handlers are a server's handlers. They are read for every call, so that
+// reading is one atomic load.
+type handlers struct {
+	mu         sync.Mutex
+	procedures atomic.Pointer[map[string]registered[Handler]]
+	receivers  atomic.Pointer[map[string]registered[Receiver]]
+	allCalls   atomic.Pointer[registered[Handler]]
+	allEvents  atomic.Pointer[registered[Receiver]]
+}
+
+// Handle registers the handler of a procedure for all sockets, in place of an
+// earlier one. Names are compared as they are; they have no patterns.
+func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
+	register(&srv.handlers.mu, &srv.handlers.procedures, procedure, h, opts)
+}
+
+// HandleRest registers the handler of all procedures that have none.
+func (srv *Server) HandleRest(h Handler, opts ...HandleOption) {
+	r := withOptions(h, opts)
+	srv.handlers.allCalls.Store(&r)
+}
+
+// Receive registers the receiver of an event for all sockets, in place of an
+// earlier one.
+func (srv *Server) Receive(event string, r Receiver, opts ...HandleOption) {
+	register(&srv.handlers.mu, &srv.handlers.receivers, event, r, opts)
+}
+
+// ReceiveRest registers the receiver of all events that have none.
+func (srv *Server) ReceiveRest(r Receiver, opts ...HandleOption) {
+	e := withOptions(r, opts)
+	srv.handlers.allEvents.Store(&e)
+}
+
+func withOptions[H any](h H, opts []HandleOption) registered[H] {
+	r := registered[H]{handler: h}
+	for _, o := range opts {
+		o(&r.handlerOptions)
+	}
+	return r
+}
+
+func register[H any](mu *sync.Mutex, p *atomic.Pointer[map[string]registered[H]], name string, h H, opts []HandleOption) {
+	mu.Lock()
+	defer mu.Unlock()
+	next := make(map[string]registered[H])
+	if old := p.Load(); old != nil {
+		maps.Copy(next, *old)
+	}
+	next[name] = withOptions(h, opts)
+	p.Store(&next)
+}
+
+// lookup finds the handler for a name, or the one for the rest.
+func lookup[H any](p *atomic.Pointer[map[string]registered[H]], rest *atomic.Pointer[registered[H]], name string) (r registered[H], ok bool) {
+	if m := p.Load(); m != nil {
+		if r, ok := (*m)[name]; ok {
+			return r, true
+		}
+	}
+	if all := rest.Load(); all != nil {
+		return *all, true
+	}
+	return r, false
+}
+
+// serveCall runs a handler. It answers for one that panics.
+func serveCall(ctx context.Context, h Handler, c *Call) {
+	defer func() {
+		if v := recover(); v != nil {
+			err := &panicError{v, debug.Stack()}
+			if c.Sent() {
+				c.Socket.srv.publicError(err, "procedure", c.Procedure) // for the log
+				return
+			}
+			c.Error(err)
+		}
+	}()
+	h.ServeCall(ctx, c)
+}
+
+// serveTransmission runs a receiver.
+func serveTransmission(ctx context.Context, r Receiver, t *Transmission) {
+	defer func() {
+		if v := recover(); v != nil {
+			err := &panicError{v, debug.Stack()}
+			t.Socket.srv.publicError(err, "receiver", t.Receiver) // for the log
+			t.Socket.emitError(err)
+		}
+	}()
+	r.ServeTransmission(ctx, t)
+}

@@ -1,0 +1,254 @@
+package socketcluster_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/memnet"
+)
+
+// testKey is long enough to be no weak key.
+const testKey = "test-key-0123456789-0123456789-01"
+
+// world is a server in memory inside a synctest bubble, so that its time is
+// the test's.
+type world struct {
+	t      *testing.T
+	srv    *socketcluster.Server
+	listen *memnet.Listener
+	web    *http.Server
+	logs   *bytes.Buffer
+}
+
+// inBubble runs a test with a server. Everything has ended when it returns;
+// synctest fails the test for a goroutine that is left.
+func inBubble(t *testing.T, cfg socketcluster.Config, fn func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, listen: memnet.Listen(), logs: new(bytes.Buffer)}
+		if cfg.AuthKey == "" && cfg.AuthPrivateKey == "" && cfg.AuthEngine == nil {
+			cfg.AuthKey = testKey
+		}
+		if cfg.Logger == nil {
+			cfg.Logger = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		}
+		srv, err := socketcluster.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.srv = srv
+		w.web = &http.Server{Handler: srv, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelError)}
+		go w.web.Serve(w.listen)
+		fn(w)
+		srv.Close()
+		w.web.Close()
+		synctest.Wait()
+	})
+}
+
+// peer is a client that writes what a test tells it and shows what it gets.
+type peer struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// upgrade sends an upgrade request and returns the connection and response.
+func (w *world) upgrade(edit func(r *http.Request)) (*peer, *http.Response) {
+	w.t.Helper()
+	conn, err := w.listen.Dial(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close() })
+	r, _ := http.NewRequest("GET", "http://server"+socketcluster.DefaultPath, nil)
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "websocket")
+	r.Header.Set("Sec-WebSocket-Version", "13")
+	r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+	if edit != nil {
+		edit(r)
+	}
+	if err := r.Write(conn); err != nil {
+		w.t.Fatal(err)
+	}
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &peer{w.t, conn, in}, resp
+}
+
+// dial opens a WebSocket without a handshake.
+func (w *world) dial() *peer {
+	w.t.Helper()
+	p, resp := w.upgrade(nil)
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		w.t.Fatalf("upgrade: %s", resp.Status)
+	}
+	return p
+}
+
+// connect opens a WebSocket and completes the handshake. token is the JSON of
+// the token. It returns the status that the server has answered with.
+func (w *world) connect(token string) (*peer, map[string]any) {
+	w.t.Helper()
+	p := w.dial()
+	p.send(fmt.Sprintf(`{"event":"#handshake","data":{"authToken":%s},"cid":1}`, token))
+	var answer struct {
+		RID  int            `json:"rid"`
+		Data map[string]any `json:"data"`
+	}
+	text := p.next()
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || answer.RID != 1 || answer.Data == nil {
+		w.t.Fatalf("answer to the handshake: %s", text)
+	}
+	return p, answer.Data
+}
+
+// client is connect without a token.
+func (w *world) client() *peer {
+	w.t.Helper()
+	p, _ := w.connect("null")
+	return p
+}
+
+// login is connect with a token of these claims.
+func (w *world) login(claims any) *peer {
+	w.t.Helper()
+	token, err := w.srv.Auth().Sign(context.Background(), claims)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p, status := w.connect(quote(token.Signed()))
+	if status["isAuthenticated"] != true {
+		w.t.Fatalf("not authenticated: %v", status)
+	}
+	return p
+}
+
+func quote(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
+
+func (p *peer) send(text string) { p.sendFrame(ws.NewTextFrame([]byte(text))) }
+
+func (p *peer) sendBinary(data string) { p.sendFrame(ws.NewBinaryFrame([]byte(data))) }
+
+func (p *peer) sendFrame(f ws.Frame) {
+	p.t.Helper()
+	if err := ws.WriteFrame(p.conn, ws.MaskFrame(f)); err != nil {
+		p.t.Fatalf("send: %v", err)
+	}
+}
+
+// nextFrame returns the next frame of any kind.
+func (p *peer) nextFrame() (ws.Frame, error) {
+	p.conn.SetReadDeadline(time.Now().Add(5 * time.Minute))
+	return ws.ReadFrame(p.in)
+}
+
+// next returns the next message that is no ping, which it answers.
+func (p *peer) next() string {
+	p.t.Helper()
+	for {
+		f, err := p.nextFrame()
+		if err != nil {
+			p.t.Fatalf("next: %v", err)
+		}
+		switch {
+		case f.Header.OpCode == ws.OpText && len(f.Payload) == 0:
+			p.send("")
+		case f.Header.OpCode == ws.OpText:
+			return string(f.Payload)
+		default:
+			p.t.Fatalf("next: got opcode %d with %q", f.Header.OpCode, f.Payload)
+		}
+	}
+}
+
+// want checks the next messages.
+func (p *peer) want(texts ...string) {
+	p.t.Helper()
+	for _, text := range texts {
+		if got := p.next(); got != text {
+			p.t.Fatalf("got  %s\nwant %s", got, text)
+		}
+	}
+}
+
+// quiet checks that nothing but pings comes for a while.
+func (p *peer) quiet(d time.Duration) {
+	p.t.Helper()
+	deadline := time.Now().Add(d)
+	for {
+		p.conn.SetReadDeadline(deadline)
+		f, err := ws.ReadFrame(p.in)
+		if err != nil {
+			if !strings.Contains(err.Error(), "timeout") && !strings.Contains(err.Error(), "deadline") {
+				p.t.Fatalf("quiet: %v", err)
+			}
+			return
+		}
+		if len(f.Payload) > 0 || f.Header.OpCode != ws.OpText {
+			p.t.Fatalf("quiet: got opcode %d with %q", f.Header.OpCode, f.Payload)
+		}
+		p.send("")
+	}
+}
+
+// wantClose reads up to the close frame and checks it.
+func (p *peer) wantClose(code int, reason string) {
+	p.t.Helper()
+	for {
+		f, err := p.nextFrame()
+		if err != nil {
+			p.t.Fatalf("waiting for close %d: %v", code, err)
+		}
+		if f.Header.OpCode != ws.OpClose {
+			if len(f.Payload) > 0 {
+				p.t.Fatalf("waiting for close %d: got %q", code, f.Payload)
+			}
+			continue
+		}
+		c, text := ws.ParseCloseFrameData(f.Payload)
+		if int(c) != code || text != reason {
+			p.t.Fatalf("close %d %q, want %d %q", c, text, code, reason)
+		}
+		p.sendFrame(ws.NewCloseFrame(f.Payload))
+		if _, err := p.in.ReadByte(); err != io.EOF {
+			p.t.Fatalf("after close: %v, want EOF", err)
+		}
+		return
+	}
+}
+
+// only returns the one socket of the server.
+func (w *world) only() *socketcluster.Socket {
+	w.t.Helper()
+	synctest.Wait()
+	var all []*socketcluster.Socket
+	for s := range w.srv.Clients() {
+		all = append(all, s)
+	}
+	if len(all) != 1 {
+		w.t.Fatalf("%d clients, want 1", len(all))
+	}
+	return all[0]
+}

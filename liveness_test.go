@@ -1,0 +1,114 @@
+package socketcluster_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// PP-1, PP-2, GT-11: pings of both versions, at the interval, also before the
+// handshake.
+func TestPing(t *testing.T) {
+	for _, test := range []struct {
+		version wire.Version
+		ping    string
+		pong    string
+	}{
+		{wire.Version2, "", ""},
+		{wire.Version1, "#1", "#2"},
+	} {
+		inBubble(t, socketcluster.Config{ProtocolVersion: test.version}, func(w *world) {
+			began := time.Now()
+			p := w.dial()
+			for i := 1; i <= 10; i++ {
+				f, err := p.nextFrame()
+				if err != nil || f.Header.OpCode != ws.OpText || string(f.Payload) != test.ping {
+					t.Fatalf("ping %d: %q %v", i, f.Payload, err)
+				}
+				if d := time.Since(began).Round(50 * time.Millisecond); d != time.Duration(i)*8*time.Second {
+					t.Fatalf("ping %d came after %v", i, d)
+				}
+				if i == 1 {
+					p.send(`{"event":"#handshake","data":{},"cid":1}`)
+					p.next()
+				}
+				p.send(test.pong)
+			}
+		})
+	}
+}
+
+// PP-3: a client that says nothing is closed with 4001.
+func TestPongTimeout(t *testing.T) {
+	inBubble(t, socketcluster.Config{PingTimeout: 5 * time.Second, PingInterval: time.Hour}, func(w *world) {
+		log := w.record()
+		p := w.client()
+		began := time.Now()
+		p.wantClose(4001, "")
+		if d := time.Since(began).Round(100 * time.Millisecond); d != 5*time.Second {
+			t.Errorf("closed after %v, want 5s", d)
+		}
+		log.want("connect disconnect close error end")
+	})
+}
+
+// PP-4, PP-5: what restarts the pong timeout.
+func TestPongTimeoutRestart(t *testing.T) {
+	const timeout = 8 * time.Second
+	for _, test := range []struct {
+		name  string
+		after time.Duration // of a message after the handshake
+		send  string
+		lives time.Duration
+	}{
+		{"PP-4: a pong always does", time.Second, "", time.Second + timeout},
+		{"PP-5: other traffic does not at once", time.Second, "x", timeout},
+		{"PP-5: other traffic does after a quarter", 3 * time.Second, "x", 3*time.Second + timeout},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{PingTimeout: timeout, PingInterval: time.Hour}, func(w *world) {
+				p := w.client()
+				began := time.Now()
+				time.Sleep(test.after)
+				p.send(test.send)
+				p.wantClose(4001, "")
+				if d := time.Since(began).Round(100 * time.Millisecond); d != test.lives {
+					t.Errorf("closed after %v, want %v", d, test.lives)
+				}
+			})
+		})
+	}
+}
+
+// PP-6: without pings there is no timeout either, and it is announced all the
+// same (HS-15).
+func TestPingTimeoutDisabled(t *testing.T) {
+	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+		p, status := w.connect("null")
+		if status["pingTimeout"] != 30000.0 {
+			t.Errorf("pingTimeout %v", status["pingTimeout"])
+		}
+		p.conn.SetReadDeadline(time.Now().Add(24 * time.Hour))
+		if _, err := p.in.ReadByte(); err == nil {
+			t.Error("something was sent")
+		}
+		p.send(`{"event":"x","cid":2}`)
+		p.next()
+	})
+}
+
+// PP-4: in version 1 an empty message is no pong but a raw message.
+func TestEmptyMessageInVersion1(t *testing.T) {
+	inBubble(t, socketcluster.Config{ProtocolVersion: wire.Version1}, func(w *world) {
+		log := w.record()
+		p := w.client()
+		p.send("")
+		p.send("#2")
+		p.quiet(time.Second)
+		log.want("connect raw")
+	})
+}

@@ -1,0 +1,157 @@
+package socketcluster
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Middleware decides whether an action goes on: nil allows it, an error blocks
+// it. A *[wire.Error] is what the client gets to see; any other error is
+// logged, and the client sees that something internal failed.
+//
+// An action that middleware does nothing about is allowed.
+//
+// The middleware of one socket runs for one action at a time, in the order in
+// which they came, and holds up what the socket sends after it, but no other
+// socket. ctx ends with the connection.
+type Middleware func(ctx context.Context, a Action) error
+
+// Guard makes middleware out of a function for one type of action:
+//
+//	srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.PublishIn) error { … }))
+func Guard[A Action](fn func(ctx context.Context, a A) error) Middleware {
+	return func(ctx context.Context, a Action) error {
+		if a, ok := a.(A); ok {
+			return fn(ctx, a)
+		}
+		return nil
+	}
+}
+
+// ErrBlocked, returned by middleware, blocks an action without a reason: the
+// client gets a SilentMiddlewareBlockedError.
+var ErrBlocked error = &silentError{}
+
+// Silent blocks like [ErrBlocked], but emits err on the socket.
+func Silent(err error) error { return &silentError{err} }
+
+// silentError hides its cause from the client.
+type silentError struct{ cause error }
+
+func (e *silentError) Error() string {
+	if e.cause == nil {
+		return "action blocked"
+	}
+	return e.cause.Error()
+}
+
+func (e *silentError) Unwrap() error { return e.cause }
+
+// middlewares holds the functions of the four lines. They are read for every
+// action, so that reading is one atomic load.
+type middlewares struct {
+	mu    sync.Mutex
+	lines [numLines]atomic.Pointer[[]*Middleware]
+}
+
+func (m *middlewares) use(l line, fns []Middleware) (remove func()) {
+	added := make([]*Middleware, len(fns))
+	for i := range fns {
+		added[i] = &fns[i]
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := slices.Concat(m.list(l), added)
+	m.lines[l].Store(&list)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		list := slices.DeleteFunc(slices.Clone(m.list(l)), func(f *Middleware) bool { return slices.Contains(added, f) })
+		m.lines[l].Store(&list)
+	}
+}
+
+func (m *middlewares) list(l line) []*Middleware {
+	if p := m.lines[l].Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (m *middlewares) has(l line) bool { return len(m.list(l)) > 0 }
+
+// UseHandshake adds middleware for [HandshakeWS] and [HandshakeSC]. The
+// returned function removes it again.
+//
+// The middleware of a line runs in the order in which it was added, until one
+// blocks. It may be added and removed at any time; each action goes through
+// what there is at that moment.
+func (srv *Server) UseHandshake(fns ...Middleware) (remove func()) {
+	return srv.middleware.use(lineHandshake, fns)
+}
+
+// UseInboundRaw adds middleware for [Message]; see [Server.UseHandshake].
+func (srv *Server) UseInboundRaw(fns ...Middleware) (remove func()) {
+	return srv.middleware.use(lineInboundRaw, fns)
+}
+
+// UseInbound adds middleware for [Transmit], [Invoke], [Subscribe],
+// [PublishIn] and [Authenticate]; see [Server.UseHandshake].
+func (srv *Server) UseInbound(fns ...Middleware) (remove func()) {
+	return srv.middleware.use(lineInbound, fns)
+}
+
+// UseOutbound adds middleware for [PublishOut]; see [Server.UseHandshake].
+// It costs a frame for each subscriber instead of one for all.
+func (srv *Server) UseOutbound(fns ...Middleware) (remove func()) {
+	return srv.middleware.use(lineOutbound, fns)
+}
+
+// runMiddleware sends an action through its line. The error is what the
+// client may see; the real one has been emitted by then.
+func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire.Error {
+	for _, fn := range srv.middleware.list(a.line()) {
+		if err := callMiddleware(ctx, *fn, a); err != nil {
+			return srv.blocked(s, a, err)
+		}
+	}
+	return nil
+}
+
+// callMiddleware turns a panic into an error, as one client's action must not
+// end the process.
+func callMiddleware(ctx context.Context, fn Middleware, a Action) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return fn(ctx, a)
+}
+
+// blocked emits why an action was blocked, and returns what the client sees.
+func (srv *Server) blocked(s *Socket, a Action, err error) *wire.Error {
+	var public *wire.Error
+	if silent, ok := err.(*silentError); ok {
+		public = &wire.Error{
+			Name:    wire.ErrSilentMiddlewareBlocked.Name,
+			Message: fmt.Sprintf("The %s AGAction was blocked by %s middleware", a.Type(), a.line()),
+			Fields:  []wire.Field{{Key: "type", Value: a.line().String()}},
+		}
+		if err = silent.cause; err == nil {
+			err = public
+		}
+	} else {
+		public = srv.publicError(err, "middleware", a.Type())
+	}
+	if !srv.cfg.MuteMiddlewareFailures {
+		srv.emitError(s, err)
+	}
+	return public
+}

@@ -1,0 +1,313 @@
+package socketcluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+func echo(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+	return in, nil
+}
+
+// RPC-1, RPC-8, CV-3, CV-4: the answers of calls, with absent and null data,
+// and ids of all forms.
+func TestInvoke(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		w.srv.Handle("none", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (socketcluster.None, error) {
+			return socketcluster.None{}, nil
+		}))
+		w.srv.Handle("null", socketcluster.Func(func(context.Context, *socketcluster.Call, any) (*int, error) { return nil, nil }))
+		p := w.client()
+		for _, test := range [][2]string{
+			{`{"event":"echo","cid":2,"data":{"b":1,"a":[1.50,12345678901234567890]}}`, `{"rid":2,"data":{"b":1,"a":[1.50,12345678901234567890]}}`},
+			{`{"event":"echo","cid":3}`, `{"rid":3}`},
+			{`{"event":"echo","cid":4,"data":null}`, `{"rid":4,"data":null}`},
+			{`{"event":"none","cid":5,"data":1}`, `{"rid":5}`},
+			{`{"event":"null","cid":6}`, `{"rid":6,"data":null}`},
+			{`{"event":"echo","cid":1e3,"data":"<&>"}`, `{"rid":1000,"data":"<&>"}`},
+			{`{"event":"echo","cid":-1.5,"data":0}`, `{"rid":-1.5,"data":0}`},
+			{`{"event":"echo","cid":0,"data":false}`, `{"rid":0,"data":false}`},
+			{`[{"event":"echo","cid":7,"data":1},{"event":"echo","cid":8,"data":2}]`, `{"rid":7,"data":1}`},
+		} {
+			p.send(test[0])
+			p.want(test[1])
+		}
+		p.want(`{"rid":8,"data":2}`)
+	})
+}
+
+// TR-18: JSON in a binary frame is understood.
+func TestBinaryJSON(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		p := w.client()
+		p.sendBinary(`{"event":"echo","cid":2,"data":"ä"}`)
+		p.want(`{"rid":2,"data":"ä"}`)
+	})
+}
+
+// A call that nobody handles is answered at once; RPC-5 asks for silence,
+// which a switch restores.
+func TestUnhandledCall(t *testing.T) {
+	const call = `{"event":"nobody","cid":2}`
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		p.send(call)
+		p.want(`{"rid":2,"error":{"message":"The server has no such procedure","name":"UnknownProcedureError"}}`)
+	})
+	inBubble(t, socketcluster.Config{SilentUnhandledCalls: true}, func(w *world) {
+		p := w.client()
+		p.send(call)
+		p.quiet(time.Minute)
+	})
+}
+
+// RPC-15, RPC-19: what of an error crosses the wire. A handler that fails
+// does not end anything: the next call works.
+func TestHandlerErrors(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("fail", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, how string) (string, error) {
+			switch how {
+			case "wire":
+				return "", &wire.Error{Name: "MyError", Message: "mine", Fields: []wire.Field{{Key: "code", Value: 7}}}
+			case "wrapped":
+				return "", fmt.Errorf("private detail: %w", &wire.Error{Name: "MyError", Message: "mine"})
+			case "plain":
+				return "", errors.New("password of the database")
+			case "long":
+				return "", &wire.Error{Name: "MyError", Message: strings.Repeat("ä", 1000)}
+			case "panic":
+				panic("password of the database")
+			}
+			return "fine", nil
+		}))
+		p := w.client()
+		for i, test := range [][2]string{
+			{`"wire"`, `"error":{"message":"mine","name":"MyError","code":7}`},
+			{`"wrapped"`, `"error":{"message":"mine","name":"MyError"}`},
+			{`"plain"`, `"error":{"message":"An internal error occurred","name":"InternalError"}`},
+			{`"panic"`, `"error":{"message":"An internal error occurred","name":"InternalError"}`},
+			{`"long"`, `"error":{"message":"` + strings.Repeat("ä", 128) + `","name":"MyError"}`},
+			{`{"not":"text"}`, `"error":{"message":"The data does not have the form that is expected here","name":"InvalidArgumentsError"}`},
+			{`"ok"`, `"data":"fine"`},
+		} {
+			p.send(fmt.Sprintf(`{"event":"fail","cid":%d,"data":%s}`, i+2, test[0]))
+			p.want(fmt.Sprintf(`{"rid":%d,%s}`, i+2, test[1]))
+		}
+		if !strings.Contains(w.logs.String(), "password of the database") {
+			t.Error("the cause was not logged")
+		}
+	})
+}
+
+// RPC-6: one procedure's calls are handled in order, a slow one holds up no
+// other procedure; Concurrent lifts the order.
+func TestCallOrder(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		slow := socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, d int) (int, error) {
+			time.Sleep(time.Duration(d) * time.Second)
+			return d, nil
+		})
+		w.srv.Handle("slow", slow)
+		w.srv.Handle("parallel", slow, socketcluster.Concurrent(2))
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		p := w.client()
+		p.send(`{"event":"slow","cid":2,"data":3}`)
+		p.send(`{"event":"slow","cid":3,"data":1}`)
+		p.send(`{"event":"echo","cid":4}`)
+		p.want(`{"rid":4}`, `{"rid":2,"data":3}`, `{"rid":3,"data":1}`)
+		p.send(`{"event":"parallel","cid":5,"data":3}`)
+		p.send(`{"event":"parallel","cid":6,"data":1}`)
+		p.send(`{"event":"parallel","cid":7,"data":1}`)
+		p.want(`{"rid":6,"data":1}`, `{"rid":7,"data":1}`, `{"rid":5,"data":3}`)
+	})
+}
+
+// RPC-7: a call is answered once.
+func TestCallAnsweredOnce(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		second := make(chan error, 1)
+		w.srv.Handle("twice", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+			c.End(1)
+			second <- c.Error(errors.New("late"))
+		}))
+		p := w.client()
+		p.send(`{"event":"twice","cid":2}`)
+		p.want(`{"rid":2,"data":1}`)
+		if err := <-second; !errors.Is(err, wire.ErrInvalidAction) || !strings.Contains(err.Error(), "Response to request 2 has already been sent") {
+			t.Errorf("second answer: %v", err)
+		}
+		p.quiet(time.Second)
+	})
+}
+
+// RPC-9: answering on a closed socket emits an error and does not panic.
+func TestAnswerAfterClose(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		log := w.record()
+		w.srv.Handle("slow", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			if err := c.End(1); err == nil || !strings.Contains(err.Error(), "WebSocket is not open") {
+				t.Errorf("End: %v", err)
+			}
+		}))
+		p := w.client()
+		p.send(`{"event":"slow","cid":2}`)
+		synctest.Wait()
+		p.conn.Close()
+		time.Sleep(2 * time.Second)
+		log.want("connect disconnect close error end error")
+	})
+}
+
+// QK-25: an answer that cannot be encoded is answered with an error.
+func TestAnswerThatCannotBeEncoded(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("bad", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.End(func() {}) }))
+		p := w.client()
+		p.send(`{"event":"bad","cid":2}`)
+		p.want(`{"rid":2,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
+	})
+}
+
+// RPC-5, RPC-3: transmissions reach their receiver, whatever their name.
+func TestTransmit(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		type received struct{ name, data string }
+		got := make(chan received, 10)
+		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+			got <- received{tr.Receiver, string(tr.Data)}
+		}))
+		w.srv.Receive("typed", socketcluster.Recv(func(_ context.Context, tr *socketcluster.Transmission, n int) error {
+			got <- received{"typed", fmt.Sprint(n)}
+			return nil
+		}))
+		p := w.client()
+		// The names of QK-1 are ordinary names, and so is a text cid (TR-24).
+		p.send(`[{"event":"a","data":1},{"event":"__proto__","data":null},{"event":"toString"},{"event":"#custom","cid":"1"},{"event":"typed","data":5},{"event":""}]`)
+		synctest.Wait()
+		seen := map[received]bool{}
+		for range 6 {
+			seen[<-got] = true
+		}
+		for _, want := range []received{{"a", "1"}, {"__proto__", "null"}, {"toString", ""}, {"#custom", ""}, {"typed", "5"}, {"", ""}} {
+			if !seen[want] {
+				t.Errorf("%v was not received; got %v", want, seen)
+			}
+		}
+	})
+}
+
+// RPC-1, RPC-2, RPC-12, RPC-13, RPC-14, RPC-18: calls of the server to the
+// client.
+func TestServerInvoke(t *testing.T) {
+	ctx := context.Background()
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		type result struct {
+			data json.RawMessage
+			err  error
+		}
+		invoke := func(data any) chan result {
+			done := make(chan result, 1)
+			go func() {
+				data, err := s.Invoke(ctx, "p", data)
+				done <- result{data, err}
+			}()
+			synctest.Wait()
+			return done
+		}
+		r := invoke(nil)
+		p.want(`{"event":"p","cid":1}`)
+		p.send(`{"rid":1,"data":{"x":1}}`)
+		if got := <-r; got.err != nil || string(got.data) != `{"x":1}` {
+			t.Errorf("got %s %v", got.data, got.err)
+		}
+		r = invoke(json.RawMessage("null"))
+		p.want(`{"event":"p","cid":2,"data":null}`)
+		p.send(`[{"rid":2,"error":{"name":"ClientError","message":"m","extra":1}}]`)
+		got := <-r
+		var e *wire.Error
+		if !errors.As(got.err, &e) || e.Name != "ClientError" || e.Message != "m" {
+			t.Errorf("got %v", got.err)
+		}
+		r = invoke(1)
+		p.want(`{"event":"p","cid":3,"data":1}`)
+		p.send(`{"rid":2}`) // an answer that came before counts no more
+		began := time.Now()
+		got = <-r
+		if !errors.Is(got.err, wire.ErrTimeout) || !strings.Contains(got.err.Error(), "Event response for p event timed out") {
+			t.Errorf("got %v", got.err)
+		}
+		if d := time.Since(began).Round(100 * time.Millisecond); d != 10*time.Second {
+			t.Errorf("timed out after %v", d)
+		}
+		r = invoke(nil)
+		p.conn.Close()
+		got = <-r
+		if !errors.Is(got.err, wire.ErrBadConnection) || !strings.Contains(got.err.Error(), "Event p was aborted due to a bad connection") {
+			t.Errorf("got %v", got.err)
+		}
+		synctest.Wait()
+		if _, err := s.Invoke(ctx, "p", nil); !errors.Is(err, wire.ErrBadConnection) || !strings.Contains(err.Error(), "Socket invoke p event was aborted") {
+			t.Errorf("on a closed socket: %v", err)
+		}
+		if err := s.Transmit(ctx, "p", nil); !errors.Is(err, wire.ErrBadConnection) || !strings.Contains(err.Error(), "Socket transmit p event was aborted") {
+			t.Errorf("on a closed socket: %v", err)
+		}
+	})
+}
+
+// An answer reaches its caller although the caller is the middleware that the
+// socket's inbox is waiting for.
+func TestInvokeFromMiddleware(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		w.srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Invoke) error {
+			_, err := a.Socket.Invoke(ctx, "confirm", nil)
+			return err
+		}))
+		p := w.client()
+		p.send(`{"event":"echo","cid":2,"data":1}`)
+		p.want(`{"event":"confirm","cid":1}`)
+		p.send(`{"rid":1}`)
+		p.want(`{"rid":2,"data":1}`)
+	})
+}
+
+// ST-2 in Go: the calls on one socket as a loop, in place of the handler.
+func TestProcedureLoop(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("p", socketcluster.Func(echo))
+		ended := make(chan struct{})
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+			calls := e.Socket.Procedure("p")
+			go func() {
+				defer close(ended)
+				n := 0
+				for c := range calls {
+					n++
+					c.End(n)
+				}
+			}()
+		})
+		p := w.client()
+		p.send(`{"event":"p","cid":2,"data":"x"}`)
+		p.send(`{"event":"p","cid":3,"data":"x"}`)
+		p.want(`{"rid":2,"data":1}`, `{"rid":3,"data":2}`)
+		p.conn.Close()
+		<-ended
+	})
+}

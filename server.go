@@ -1,0 +1,285 @@
+package socketcluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker/mem"
+	"github.com/socketcluster-go/socketcluster/internal/hub"
+	"github.com/socketcluster-go/socketcluster/internal/wheel"
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Server serves sockets. It is an [http.Handler] for the path in its Config;
+// everything else about HTTP is up to whoever mounts it.
+type Server struct {
+	cfg     Config
+	origins originList
+	engine  auth.Engine
+	log     *slog.Logger
+
+	hub      *hub.Hub
+	wheel    *wheel.Wheel
+	exchange *Exchange
+	epoch    time.Time // what server-clock times count from
+
+	listeners  listeners
+	middleware middlewares
+	handlers   handlers
+	ping       []byte // the ping as a frame
+	pong       string
+
+	mu      sync.Mutex
+	sockets map[string]*Socket    // whose state is not Closed
+	open    int                   // how many of them have completed the handshake
+	conns   map[*ws.Conn]struct{} // of closed sockets: waiting for the peer's close frame
+	reading sync.WaitGroup        // one for each connection
+	closed  bool
+	stopped chan struct{} // closed with closed
+}
+
+// New makes a server. The error is a *[ConfigError] or an *[auth.OptionError]
+// and names the field that cannot be used.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := cfg.engine()
+	if err != nil {
+		return nil, err
+	}
+	origins, err := parseOrigins(cfg.Origins)
+	if err != nil {
+		return nil, err
+	}
+	srv := &Server{
+		cfg:     cfg,
+		origins: origins,
+		engine:  engine,
+		log:     cfg.Logger,
+		hub:     hub.New(),
+		wheel:   wheel.New(),
+		epoch:   time.Now(),
+		sockets: make(map[string]*Socket),
+		conns:   make(map[*ws.Conn]struct{}),
+		stopped: make(chan struct{}),
+		ping:    ws.Seal(append(ws.NewBuffer(2), cfg.ProtocolVersion.Ping()...), ws.OpText),
+		pong:    cfg.ProtocolVersion.Pong(),
+	}
+	if srv.cfg.Broker == nil {
+		srv.cfg.Broker = &mem.Broker{}
+	}
+	srv.exchange = newExchange(srv)
+	if err := srv.cfg.Broker.Start(context.Background(), srv.exchange); err != nil {
+		return nil, err
+	}
+	if j, ok := engine.(*auth.JWT); ok && cfg.AuthEngine == nil && j.GeneratedKey() != "" {
+		srv.log.Warn("Config.AuthKey is not set: tokens are signed with a random key and die with this process")
+	}
+	return srv, nil
+}
+
+// Auth is the engine that signs and verifies tokens, for logins over HTTP.
+func (srv *Server) Auth() auth.Engine { return srv.engine }
+
+// Exchange is the server's own way to publish and subscribe.
+func (srv *Server) Exchange() *Exchange { return srv.exchange }
+
+// Clients yields the sockets that have completed their handshake, as they are
+// at the time of the call.
+func (srv *Server) Clients() iter.Seq[*Socket] { return srv.socketsIn(Open) }
+
+// PendingClients yields the sockets that have not completed their handshake.
+func (srv *Server) PendingClients() iter.Seq[*Socket] { return srv.socketsIn(Connecting) }
+
+func (srv *Server) socketsIn(state State) iter.Seq[*Socket] {
+	all := srv.snapshot()
+	return func(yield func(*Socket) bool) {
+		for _, s := range all {
+			if s.State() == state && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+func (srv *Server) snapshot() []*Socket {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return slices.Collect(maps.Values(srv.sockets))
+}
+
+// Client returns the socket with an id, or nil if there is none or it has not
+// completed its handshake.
+func (srv *Server) Client(id string) *Socket {
+	srv.mu.Lock()
+	s := srv.sockets[id]
+	srv.mu.Unlock()
+	if s == nil || s.State() != Open {
+		return nil
+	}
+	return s
+}
+
+// ClientsCount is the number of sockets that have completed their handshake.
+func (srv *Server) ClientsCount() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.open
+}
+
+// PendingClientsCount is the number of sockets that have not.
+func (srv *Server) PendingClientsCount() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return len(srv.sockets) - srv.open
+}
+
+// register adds a pending socket. It reports false when the server is closed.
+func (srv *Server) register(s *Socket) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closed {
+		return false
+	}
+	srv.sockets[s.id] = s
+	srv.reading.Add(1)
+	return true
+}
+
+// opened counts a socket as a client. It is called with the socket's mu held,
+// so that the counts agree with the states.
+func (srv *Server) opened() {
+	srv.mu.Lock()
+	srv.open++
+	srv.mu.Unlock()
+}
+
+// unregister counts a socket as closed; its connection lingers until
+// released. It is called with the socket's mu held.
+func (srv *Server) unregister(s *Socket, was State) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	delete(srv.sockets, s.id)
+	srv.conns[s.conn] = struct{}{}
+	if was == Open {
+		srv.open--
+	}
+}
+
+// released tells that the connection of a closed socket has ended.
+func (srv *Server) released(s *Socket) {
+	srv.mu.Lock()
+	delete(srv.conns, s.conn)
+	srv.mu.Unlock()
+	srv.reading.Done()
+}
+
+// Shutdown stops taking connections and closes those there are with 1001,
+// after which stock clients connect again, to another server behind the same
+// address. What has been sent to a client before is delivered first. It
+// returns when all connections have ended; when ctx ends before, it drops
+// those that are left and returns the error of ctx.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	if !srv.stop() {
+		return ErrServerClosed
+	}
+	for _, s := range srv.snapshot() {
+		s.Disconnect(wire.CloseGoingAway, "")
+	}
+	gone := make(chan struct{})
+	go func() {
+		srv.reading.Wait()
+		close(gone)
+	}()
+	var late error
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		late = ctx.Err()
+		srv.drop()
+		<-gone
+	}
+	return errors.Join(late, srv.release())
+}
+
+// drop cuts the connections that linger.
+func (srv *Server) drop() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for c := range srv.conns {
+		c.Close()
+	}
+}
+
+// Close drops all connections at once.
+func (srv *Server) Close() error {
+	if !srv.stop() {
+		return ErrServerClosed
+	}
+	for _, s := range srv.snapshot() {
+		s.Terminate()
+	}
+	srv.drop()
+	srv.reading.Wait()
+	return srv.release()
+}
+
+// stop refuses new connections. It reports false if that was done before.
+func (srv *Server) stop() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closed {
+		return false
+	}
+	srv.closed = true
+	close(srv.stopped)
+	return true
+}
+
+func (srv *Server) release() error {
+	srv.wheel.Close()
+	return srv.cfg.Broker.Close()
+}
+
+// isClosed tells whether the server takes no more connections.
+func (srv *Server) isClosed() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.closed
+}
+
+// addListener implements [Emitter].
+func (srv *Server) addListener(k eventKind, fn func(Event)) (remove func()) {
+	return srv.listeners.add(k, fn)
+}
+
+// emitterDone implements [Emitter].
+func (srv *Server) emitterDone() <-chan struct{} { return srv.stopped }
+
+// emitError tells what went wrong with a socket, or without one.
+func (srv *Server) emitError(s *Socket, err error) {
+	if s != nil {
+		s.emitError(err)
+		return
+	}
+	srv.listeners.call(WarningEvent{nil, err})
+}
+
+// newID makes the id of a socket: 15 random bytes as 20 characters.
+func newID() string {
+	var b [15]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,290 @@
+package socketcluster
+
+import (
+	"context"
+	"iter"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/lane"
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
+	"github.com/socketcluster-go/socketcluster/internal/wheel"
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+)
+
+// State is where a socket is in its life. It only ever goes forward.
+type State uint8
+
+const (
+	Connecting State = iota // the handshake is not complete
+	Open
+	Closed
+)
+
+// String returns the name that the state has in JavaScript.
+func (s State) String() string { return [...]string{"connecting", "open", "closed"}[s] }
+
+// AuthState tells whether a socket has a token.
+type AuthState uint8
+
+const (
+	Unauthenticated AuthState = iota
+	Authenticated
+)
+
+// String returns the name that the state has in JavaScript.
+func (s AuthState) String() string { return [...]string{"unauthenticated", "authenticated"}[s] }
+
+// Socket is one client's connection. A client that reconnects gets a new one.
+//
+// Its methods are safe for concurrent use and stay so after it has closed.
+//
+// # Locks
+//
+// In the order in which they may be taken:
+//
+//  1. mu, which guards everything below it that is not atomic. What a change
+//     of state has to tell is queued as events while mu is held, and told by
+//     drainEvents after it has been released.
+//  2. the locks inside inbox, outbound, out, the wheel and the hub, which are
+//     leaves: nothing of this package is called while they are held, but for
+//     the push of a publication onto out by the hub.
+//
+// No lock is held while user code, the broker or the engine runs.
+type Socket struct {
+	srv  *Server
+	conn *ws.Conn
+	id   string
+	url  string
+
+	inbox lane.Lane[inbound]
+	out   outbox.Outbox
+	timer wheel.Timer
+
+	mu      sync.Mutex
+	state   State
+	ended   bool          // the end event has been told
+	gone    bool          // the reading goroutine has ended
+	request *http.Request // until the connect event has been handled; see Config.KeepRequest
+	subs    subscriptions
+	calls   *pendingCalls
+	ext     *extension
+
+	token    atomic.Pointer[auth.Token]
+	deadline time.Time // of the handshake, later of the peer's close
+	nextPing time.Time
+	lastSeen atomic.Int64 // server clock, milliseconds: when the pong timeout was last restarted
+	renewAt  time.Time
+
+	stats socketCounters
+}
+
+// extension is what only some sockets need; most are idle and have none.
+type extension struct {
+	listeners  listeners
+	events     []Event       // waiting to be told
+	telling    bool          // a goroutine is in drainEvents
+	done       chan struct{} // closed when the socket is
+	ended      chan struct{} // closed after the end event
+	outbound   lane.Lane[outboundItem]
+	batch      batch
+	procedures consumers[*Call]
+	receivers  consumers[*Transmission]
+	queues     map[queueName]*nameQueue
+	running    map[queueName]chan struct{} // semaphores, see Concurrent
+	slots      chan struct{}               // calls with handlers, see Limits.Calls
+	values     map[any]any
+}
+
+// extend returns the extension. mu must be held.
+func (s *Socket) extend() *extension {
+	if s.ext == nil {
+		s.ext = &extension{}
+	}
+	return s.ext
+}
+
+// extended is extend for those who do not hold mu.
+func (s *Socket) extended() *extension {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.extend()
+}
+
+// extension returns the extension, or nil.
+func (s *Socket) extension() *extension {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ext
+}
+
+// ID is the id that the client knows the socket by: 20 random characters.
+func (s *Socket) ID() string { return s.id }
+
+// Server is the server that the socket belongs to.
+func (s *Socket) Server() *Server { return s.srv }
+
+// Exchange is the server's own way to publish and subscribe.
+func (s *Socket) Exchange() *Exchange { return s.srv.exchange }
+
+// RemoteAddr is the address of the other end of the TCP connection, which is
+// a proxy's if there is one.
+func (s *Socket) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
+
+// URL is the path and query with which the client connected.
+func (s *Socket) URL() string { return s.url }
+
+// Request is the upgrade request: its method, URL and headers. It is nil once
+// the connect event has been handled, unless Config.KeepRequest is set. Its
+// body must not be used.
+func (s *Socket) Request() *http.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.request
+}
+
+// State returns where the socket is in its life.
+func (s *Socket) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// AuthToken is the verified token of the socket, or nil. It never changes; a
+// new token is another one. Use [Claims] to read it into a type of yours.
+func (s *Socket) AuthToken() *auth.Token { return s.token.Load() }
+
+// SignedAuthToken is the token as its JWT, or "".
+func (s *Socket) SignedAuthToken() string {
+	if t := s.token.Load(); t != nil {
+		return t.Signed()
+	}
+	return ""
+}
+
+// AuthState tells whether the socket has a token.
+func (s *Socket) AuthState() AuthState { return authStateOf(s.token.Load()) }
+
+func authStateOf(t *auth.Token) AuthState {
+	if t == nil {
+		return Unauthenticated
+	}
+	return Authenticated
+}
+
+// Claims reads the claims of the socket's token into a T. ok is false if the
+// socket has no token or its claims do not fit.
+func Claims[T any](s *Socket) (claims T, ok bool) {
+	t := s.token.Load()
+	if t == nil || t.Claims(&claims) != nil {
+		var none T
+		return none, false
+	}
+	return claims, true
+}
+
+// SetValue keeps a value of the application's with the socket, under a key of
+// a type of its own, as with [context.WithValue].
+func (s *Socket) SetValue(key, value any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extend()
+	if x.values == nil {
+		x.values = make(map[any]any)
+	}
+	x.values[key] = value
+}
+
+// Value returns what [Socket.SetValue] has kept, or nil.
+func (s *Socket) Value(key any) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil {
+		return nil
+	}
+	return s.ext.values[key]
+}
+
+// Done is closed when the socket is.
+func (s *Socket) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doneLocked()
+}
+
+func (s *Socket) doneLocked() chan struct{} {
+	x := s.extend()
+	if x.done == nil {
+		x.done = make(chan struct{})
+		if s.state == Closed {
+			close(x.done)
+		}
+	}
+	return x.done
+}
+
+// Context ends with the socket. Its error is [context.Canceled] then.
+func (s *Socket) Context() context.Context { return socketContext{s} }
+
+// socketContext makes contexts without a goroutine or an allocation for each
+// socket. Its values are the socket itself and those of the server's context.
+type socketContext struct{ s *Socket }
+
+type socketKey struct{}
+
+// FromContext returns the socket for which a handler, middleware or engine is
+// running, or nil.
+func FromContext(ctx context.Context) *Socket {
+	s, _ := ctx.Value(socketKey{}).(*Socket)
+	return s
+}
+
+func (socketContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c socketContext) Done() <-chan struct{}     { return c.s.Done() }
+
+func (c socketContext) Err() error {
+	if c.s.State() == Closed {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (c socketContext) Value(key any) any {
+	if key == (socketKey{}) {
+		return c.s
+	}
+	return nil
+}
+
+// Subscriptions yields the names of the channels that the socket is
+// subscribed to, in no order.
+func (s *Socket) Subscriptions() iter.Seq[string] {
+	s.mu.Lock()
+	names := s.subs.names()
+	s.mu.Unlock()
+	return func(yield func(string) bool) {
+		for _, n := range names {
+			if !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+// SubscriptionCount is how many channels the socket is subscribed to.
+func (s *Socket) SubscriptionCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subs.len()
+}
+
+// IsSubscribed tells whether the socket is subscribed to a channel.
+func (s *Socket) IsSubscribed(channel string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subs.get(channel) != nil
+}

@@ -1,0 +1,152 @@
+package socketcluster
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Disconnect closes the socket. A code of 0 means 1000, after which stock
+// clients do not connect again; neither do they from 4500 on. The reason is
+// cut to 123 bytes. It does not wait for the client.
+//
+// It fails, and changes nothing, if the code may not be sent: those that may
+// are 1000 to 1014 without 1004 to 1006, and 3000 to 4999.
+func (s *Socket) Disconnect(code wire.CloseCode, reason string) error {
+	if code == 0 {
+		code = wire.CloseNormal
+	}
+	if !code.Sendable() {
+		return &wire.Error{
+			Name:    wire.ErrInvalidArguments.Name,
+			Message: fmt.Sprintf("The close code %d may not be sent", int(code)),
+		}
+	}
+	reason = wire.TruncateReason(reason)
+	s.disconnect(code, reason, reason)
+	return nil
+}
+
+// closeWith closes the socket for a reason of the protocol. The frame has no
+// text; each side knows it by the code (TR-32).
+func (s *Socket) closeWith(code wire.CloseCode) { s.disconnect(code, "", "") }
+
+// disconnect tells the client sent and everybody here reason.
+func (s *Socket) disconnect(code wire.CloseCode, sent, reason string) {
+	if s.destroy(code, reason) {
+		s.finish(code, sent)
+	}
+}
+
+// finish sends the close frame behind everything else. The reading goroutine
+// goes on until the peer's close frame, for which there is a time limit once
+// ours has been written.
+func (s *Socket) finish(code wire.CloseCode, reason string) {
+	s.out.Finish(ws.CloseFrame(code, reason))
+}
+
+// Terminate drops the connection without a close frame.
+func (s *Socket) Terminate() {
+	s.out.Kill()
+	s.destroy(wire.CloseAbnormal, "")
+	s.conn.Close()
+}
+
+// overflow ends a socket that does not read what it is sent.
+func (s *Socket) overflow() {
+	s.srv.log.Debug("slow client disconnected: Limits.Outbox is reached")
+	s.out.Kill()
+	s.conn.Close()
+	go s.destroy(wire.ClosePolicy, "The client does not read fast enough")
+}
+
+// destroy turns the socket into a closed one, tells everybody, and leaves its
+// channels. It reports false if the socket was closed before.
+func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
+	if reason == "" && !code.Ignored() {
+		reason = code.Text()
+	}
+	s.mu.Lock()
+	was := s.state
+	if was == Closed {
+		s.mu.Unlock()
+		return false
+	}
+	s.state = Closed
+	s.srv.unregister(s, was)
+	calls := s.calls
+	s.calls = nil
+	s.renewAt = time.Time{}
+	s.deadline = time.Time{}
+	s.schedule(time.Now())
+	if s.ext != nil {
+		s.ext.batch.stop()
+		if s.ext.done != nil {
+			close(s.ext.done)
+		}
+	}
+	s.mu.Unlock()
+
+	s.inbox.Close(func(in inbound) { in.msg.Release() })
+	kind := "disconnect"
+	if was == Connecting {
+		kind = "connectAbort"
+	}
+	calls.abort(kind, code, reason)
+
+	s.mu.Lock()
+	if was == Connecting {
+		s.queue(ConnectAbortEvent{s, code, reason})
+	} else {
+		s.queue(DisconnectEvent{s, code, reason})
+	}
+	s.queue(CloseEvent{s, code, reason})
+	if !code.Ignored() {
+		s.queueError(wire.NewSocketProtocolError(code, reason))
+	}
+	if !s.srv.cfg.KeepRequest {
+		s.request = nil
+	}
+	s.mu.Unlock()
+	s.drainEvents()
+
+	s.leaveAll()
+	s.mu.Lock()
+	s.queue(EndEvent{s})
+	s.mu.Unlock()
+	s.drainEvents()
+
+	s.mu.Lock()
+	s.ended = true
+	x := s.ext
+	if x != nil && x.ended != nil {
+		close(x.ended)
+	}
+	s.mu.Unlock()
+	if x != nil {
+		x.outbound.Close(nil)
+	}
+	return true
+}
+
+// outboxOwner is the socket as its outbox sees it.
+type outboxOwner Socket
+
+// OutboxFailed ends the socket when the connection takes no more.
+func (o *outboxOwner) OutboxFailed(err error) {
+	s := (*Socket)(o)
+	s.conn.Close()
+	s.destroy(wire.CloseAbnormal, err.Error())
+}
+
+// OutboxFlushed starts the time limit for the peer's close frame.
+func (o *outboxOwner) OutboxFlushed() {
+	s := (*Socket)(o)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.deadline = now.Add(s.srv.cfg.CloseTimeout)
+	s.schedule(now)
+}

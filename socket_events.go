@@ -1,0 +1,106 @@
+package socketcluster
+
+import (
+	"log/slog"
+	"runtime/debug"
+)
+
+// addListener implements [Emitter].
+func (s *Socket) addListener(k eventKind, fn func(Event)) (remove func()) {
+	return s.extended().listeners.add(k, fn)
+}
+
+// emitterDone implements [Emitter].
+func (s *Socket) emitterDone() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extend()
+	if x.ended == nil {
+		x.ended = make(chan struct{})
+		if s.ended {
+			close(x.ended)
+		}
+	}
+	return x.ended
+}
+
+// serverHears tells which events of a socket its server emits too.
+var serverHears = [numEventKinds]bool{
+	kindHandshake: true, kindConnect: true, kindConnectAbort: true, kindDisconnect: true, kindClose: true,
+	kindWarning: true, kindSubscribe: true, kindUnsubscribe: true, kindAuthenticate: true,
+	kindDeauthenticate: true, kindAuthStateChange: true, kindBadAuthToken: true,
+}
+
+// heard tells whether anybody listens for an event. mu must be held.
+func (s *Socket) heard(k eventKind) bool {
+	return serverHears[k] && s.srv.listeners.has(k) || s.ext != nil && s.ext.listeners.has(k)
+}
+
+// queue adds an event to those that drainEvents tells. mu must be held, so
+// that events have the order of what they are about.
+func (s *Socket) queue(e Event) {
+	if s.heard(e.kind()) || s.ext != nil && s.ext.telling {
+		// While somebody is telling, a handler may yet add a listener that
+		// is to hear this: the connect event's, say.
+		x := s.extend()
+		x.events = append(x.events, e)
+	}
+}
+
+// drainEvents tells the queued events, unless another goroutine is at it,
+// which then tells these too.
+func (s *Socket) drainEvents() {
+	s.mu.Lock()
+	x := s.ext
+	if x == nil || x.telling || len(x.events) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	x.telling = true
+	for len(x.events) > 0 {
+		events := x.events
+		x.events = nil
+		s.mu.Unlock()
+		for _, e := range events {
+			s.tell(e)
+		}
+		s.mu.Lock()
+	}
+	x.telling = false
+	s.mu.Unlock()
+}
+
+// tell calls the handlers of one event.
+func (s *Socket) tell(e Event) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.srv.log.Error("panic in an event handler", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	s.ext.listeners.call(e)
+	if serverHears[e.kind()] {
+		s.srv.listeners.call(e)
+	}
+}
+
+// emit queues an event and tells it.
+func (s *Socket) emit(e Event) {
+	s.mu.Lock()
+	s.queue(e)
+	s.mu.Unlock()
+	s.drainEvents()
+}
+
+// emitError tells what went wrong with the socket.
+func (s *Socket) emitError(err error) {
+	s.mu.Lock()
+	s.queueError(err)
+	s.mu.Unlock()
+	s.drainEvents()
+}
+
+// queueError is emitError for those who hold mu.
+func (s *Socket) queueError(err error) {
+	s.queue(ErrorEvent{s, err})
+	s.queue(WarningEvent{s, err})
+}

@@ -1,0 +1,176 @@
+package socketcluster
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Reserved event names (RPC-3).
+const (
+	eventHandshake       = "#handshake"
+	eventAuthenticate    = "#authenticate"
+	eventSetAuthToken    = "#setAuthToken"
+	eventRemoveAuthToken = "#removeAuthToken"
+	eventPublish         = "#publish"
+	eventSubscribe       = "#subscribe"
+	eventUnsubscribe     = "#unsubscribe"
+)
+
+// inboxWorker handles what a socket has received, one message at a time.
+type inboxWorker Socket
+
+// Handle implements lane.Handler.
+func (w *inboxWorker) Handle(in inbound) {
+	s := (*Socket)(w)
+	defer in.msg.Release()
+	if s.srv.middleware.has(lineInboundRaw) {
+		a := &Message{Socket: s, Binary: in.msg.Binary, Data: bytes.Clone(in.msg.Data)}
+		blocked := s.srv.runMiddleware(s.Context(), s, a)
+		s.stats.processed.Add(1)
+		if blocked != nil || s.State() == Closed {
+			return
+		}
+		s.process(a.Data, a.Binary)
+		return
+	}
+	s.stats.processed.Add(1)
+	if in.single {
+		s.tellMessage(in.msg.Data, in.msg.Binary)
+		s.handle(&in.packet, in.msg.Data, in.msg.Binary)
+		return
+	}
+	s.process(in.msg.Data, in.msg.Binary)
+}
+
+func (s *Socket) tellMessage(data []byte, binary bool) {
+	if s.hears(kindMessage) {
+		s.emit(MessageEvent{s, binary, bytes.Clone(data)})
+	}
+}
+
+// process handles a message that has not been decoded.
+func (s *Socket) process(data []byte, binary bool) {
+	s.tellMessage(data, binary)
+	if !binary && string(data) == s.srv.pong {
+		if s.State() == Connecting {
+			s.early()
+		}
+		return
+	}
+	d := decoders.Get().(*wire.Decoder)
+	defer decoders.Put(d)
+	if err := d.Reset(data, s.wireLimits()); err != nil {
+		s.emitError(err)
+		s.closeWith(wire.ClosePolicy)
+		return
+	}
+	var p wire.Packet
+	for d.Next(&p) {
+		if s.State() == Closed {
+			return
+		}
+		s.handle(&p, data, binary)
+	}
+}
+
+// early deals with what comes before the handshake (HS-7).
+func (s *Socket) early() {
+	if !s.srv.cfg.LenientHandshake {
+		s.closeWith(wire.CloseEarlyMessage)
+	}
+}
+
+// handle handles one packet. What aliases the message must be copied if it
+// outlives the call.
+func (s *Socket) handle(p *wire.Packet, message []byte, binary bool) {
+	state := s.State()
+	if state == Closed {
+		return
+	}
+	isCall := p.Kind == wire.KindInvoke
+	isEvent := isCall || p.Kind == wire.KindTransmit
+	if isEvent && string(p.Event) == eventHandshake {
+		s.handleHandshake(p, isCall, state)
+		return
+	}
+	if state == Connecting {
+		s.early()
+		return
+	}
+	switch {
+	case p.Kind == wire.KindResponse:
+		s.answered(p)
+	case isEvent:
+		s.handleEvent(p, isCall)
+	case s.hears(kindRaw):
+		s.emit(RawEvent{s, binary, bytes.Clone(message)})
+	}
+}
+
+func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
+	switch string(p.Event) {
+	case eventAuthenticate:
+		s.handleAuthenticate(p, isCall)
+		return
+	case eventRemoveAuthToken:
+		s.DeauthenticateSelf()
+		return
+	}
+	expired := s.expireNow()
+	switch string(p.Event) {
+	case eventPublish:
+		s.handlePublish(p, isCall, expired)
+	case eventSubscribe:
+		s.handleSubscribe(p, isCall, expired)
+	case eventUnsubscribe:
+		s.handleUnsubscribe(p, isCall)
+	default:
+		if isCall {
+			s.handleInvoke(p, expired)
+		} else {
+			s.handleTransmit(p, expired)
+		}
+	}
+}
+
+// refuse emits an error and answers the call with it, if it is one.
+func (s *Socket) refuse(p *wire.Packet, isCall bool, err *wire.Error) {
+	s.emitError(err)
+	if isCall {
+		s.respond(p.ID, nil, err)
+	}
+}
+
+func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
+	t := &Transmission{Socket: s, Receiver: string(p.Event)}
+	if s.srv.middleware.has(lineInbound) {
+		a := &Transmit{Socket: s, Receiver: t.Receiver, Data: cloneRaw(p.Data), AuthTokenExpired: expired}
+		if s.srv.runMiddleware(s.Context(), s, a) != nil {
+			return
+		}
+		t.Data = a.Data
+	} else if s.hasReceiver(t.Receiver) {
+		t.Data = cloneRaw(p.Data)
+	}
+	s.dispatchTransmission(t)
+}
+
+func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
+	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event)}
+	if s.srv.middleware.has(lineInbound) {
+		a := &Invoke{Socket: s, Procedure: c.Procedure, Data: cloneRaw(p.Data), AuthTokenExpired: expired}
+		if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
+			s.respond(p.ID, nil, blocked)
+			return
+		}
+		c.Data = a.Data
+	} else if s.hasProcedure(c.Procedure) {
+		c.Data = cloneRaw(p.Data)
+	}
+	s.dispatchCall(c)
+}
+
+// cloneRaw copies JSON out of a message. Absent stays absent.
+func cloneRaw(raw []byte) json.RawMessage { return bytes.Clone(raw) }

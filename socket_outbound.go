@@ -1,0 +1,211 @@
+package socketcluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/socketcluster-go/socketcluster/internal/hub"
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// None is no data, where a type is asked for: the data of a [Func] that takes
+// or gives none.
+type None struct{}
+
+// encodeData makes the JSON of data. Nothing (nil, or None) stays nil, which
+// is another thing than the JSON null.
+func encodeData(data any) (json.RawMessage, error) {
+	switch data.(type) {
+	case nil, None, *None:
+		return nil, nil
+	}
+	return wire.Marshal(data)
+}
+
+// Transmit sends an event that wants no answer. Data nil sends none; for the
+// JSON null, give json.RawMessage("null"). Everything that a socket is sent
+// leaves in the order of the calls. It does not wait for the client: an
+// unread socket is disconnected when Limits.Outbox is reached.
+func (s *Socket) Transmit(ctx context.Context, event string, data any) error {
+	raw, err := encodeData(data)
+	if err != nil {
+		return err
+	}
+	if s.State() != Open {
+		return s.notOpen("transmit", event)
+	}
+	s.stats.prepared.Add(1)
+	s.sendPacket(wire.AppendTransmit(packetBuffer(event, raw), event, raw))
+	return nil
+}
+
+// notOpen is the error for what is sent to a socket that is not open, which
+// is emitted too (RPC-13).
+func (s *Socket) notOpen(what, event string) error {
+	err := badConnection("connectAbort", wire.CloseGoingAway, wire.CloseGoingAway.Text(),
+		"Socket %s %s event was aborted due to a bad connection", what, event)
+	s.emitError(err)
+	return err
+}
+
+// Send sends a message as it is: no packet of the protocol, and never in a
+// batch. A client gets it as a raw message.
+func (s *Socket) Send(ctx context.Context, message string) error {
+	return s.sendRaw(append(ws.NewBuffer(len(message)), message...), ws.OpText)
+}
+
+// SendBinary is [Socket.Send] for bytes.
+func (s *Socket) SendBinary(ctx context.Context, message []byte) error {
+	return s.sendRaw(append(ws.NewBuffer(len(message)), message...), ws.OpBinary)
+}
+
+func (s *Socket) sendRaw(buf []byte, op ws.Opcode) error {
+	if s.State() == Closed {
+		err := errNotWritable
+		s.emitError(err)
+		return err
+	}
+	s.pushFrame(ws.Seal(buf, op))
+	return nil
+}
+
+// errNotWritable is what answering on a closed socket emits (RPC-9).
+var errNotWritable = &wire.Error{Message: "WebSocket is not open: readyState 3 (CLOSED)"}
+
+// packetBuffer is a buffer that a packet fits in: its name, its data, and
+// what is around them.
+func packetBuffer(name string, data []byte) []byte {
+	return ws.NewBuffer(len(name) + len(data) + 64)
+}
+
+// outboundItem is a packet in front of the outbound middleware.
+type outboundItem struct {
+	packet      []byte // header space and payload; nil for a publication
+	publication *PublishOut
+}
+
+// sendPacket sends a packet, given behind header space, after everything that
+// was sent before it.
+func (s *Socket) sendPacket(buf []byte) {
+	if s.srv.middleware.has(lineOutbound) {
+		s.throughMiddleware(s.extended(), outboundItem{packet: buf})
+		return
+	}
+	if x := s.extension(); x != nil && x.outbound.Len() > 0 {
+		s.throughMiddleware(x, outboundItem{packet: buf})
+		return
+	}
+	s.stats.sent.Add(1)
+	s.write(buf)
+}
+
+// throughMiddleware queues an item for the outbound middleware. The queue has
+// the inbox's limit, as both wait for middleware of this socket.
+func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
+	if x.outbound.Len() >= outboundItems {
+		s.overflow()
+		return
+	}
+	x.outbound.Push(item, (*outboundWorker)(s))
+}
+
+// outboundItems is how many packets may wait for outbound middleware. Items
+// are small against Limits.Outbox, which bounds what has passed it.
+const outboundItems = 4096
+
+// outboundWorker runs the outbound middleware of a socket.
+type outboundWorker Socket
+
+// Handle implements lane.Handler.
+func (w *outboundWorker) Handle(item outboundItem) {
+	s := (*Socket)(w)
+	defer s.stats.sent.Add(1)
+	if a := item.publication; a != nil {
+		if s.srv.runMiddleware(s.Context(), s, a) != nil {
+			return
+		}
+		item.packet = wire.AppendPublish(packetBuffer(a.Channel, a.Data), a.Channel, a.Data)
+	}
+	s.write(item.packet)
+}
+
+// write puts a packet into the batch, if there is one, or into the outbox.
+func (s *Socket) write(buf []byte) {
+	s.mu.Lock()
+	if s.ext != nil && s.ext.batch.collecting {
+		full := s.ext.batch.add(buf[ws.HeaderSpace:], s.srv.cfg.Limits.Outbox)
+		s.mu.Unlock()
+		if full {
+			s.overflow()
+		}
+		return
+	}
+	s.mu.Unlock()
+	s.pushFrame(ws.Seal(buf, ws.OpText))
+}
+
+// pushFrame queues a frame. When there is no room for it, the client has not
+// been reading, and the socket ends.
+func (s *Socket) pushFrame(frame []byte) {
+	if err := s.out.Push(frame); errors.Is(err, outbox.ErrFull) {
+		s.overflow()
+	}
+}
+
+// pushPing queues a ping. It may be called with mu held.
+func (s *Socket) pushPing() {
+	// A client that does not even take pings runs into its stall limit; one
+	// ping more or less does not matter.
+	_ = s.out.Push(s.srv.ping)
+}
+
+// respond answers a call. Answers wait for room, so that a client that calls
+// without reading the answers holds up only itself.
+func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
+	s.out.Wait(s.srv.cfg.Limits.Outbox / 2)
+	if failure != nil {
+		raw := failure.AppendJSON(nil)
+		s.sendAnswer(wire.AppendErrorResponse(packetBuffer("", raw), id, raw))
+		return
+	}
+	s.sendAnswer(wire.AppendResponse(packetBuffer("", data), id, data))
+}
+
+func (s *Socket) sendAnswer(buf []byte) {
+	s.stats.prepared.Add(1)
+	s.sendPacket(buf)
+}
+
+// subscriber is the socket as the hub sees it.
+type subscriber Socket
+
+// Deliver implements hub.Subscriber. It runs under the channel's lock.
+func (w *subscriber) Deliver(p *hub.Publication) {
+	s := (*Socket)(w)
+	s.stats.prepared.Add(1)
+	if s.plain() {
+		s.stats.sent.Add(1)
+		s.pushFrame(p.Frame)
+		return
+	}
+	if s.srv.middleware.has(lineOutbound) {
+		s.throughMiddleware(s.extended(), outboundItem{publication: &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}})
+		return
+	}
+	s.sendPacket(wire.AppendPublish(packetBuffer(p.Channel, p.Data), p.Channel, p.Data))
+}
+
+// plain tells whether a publication can go out as the frame that all
+// subscribers share: no middleware, no batch, nothing to wait behind.
+func (s *Socket) plain() bool {
+	if s.srv.middleware.has(lineOutbound) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ext == nil || !s.ext.batch.collecting && s.ext.outbound.Len() == 0
+}

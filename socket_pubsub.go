@@ -1,0 +1,221 @@
+package socketcluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
+	if s.srv.cfg.DisableClientPublish {
+		s.refuse(p, isCall, invalidAction("Client publish feature is disabled"))
+		return
+	}
+	pub, ok := wire.ParsePublish(p.Data)
+	if !ok {
+		s.refuse(p, isCall, invalidAction("Publish channel name was malformatted"))
+		return
+	}
+	if err := s.checkChannelName(pub.Channel, "Publish"); err != nil {
+		s.refuse(p, isCall, err)
+		return
+	}
+	if s.srv.middleware.has(lineInbound) {
+		a := &PublishIn{Socket: s, Channel: pub.Channel, Data: cloneRaw(pub.Data), AuthTokenExpired: expired}
+		if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
+			if isCall {
+				s.respond(p.ID, nil, blocked)
+			}
+			return
+		}
+		pub.Data = a.Data
+	}
+	if err := s.srv.exchange.publish(s.Context(), pub.Channel, pub.Data); err != nil {
+		s.emitError(err)
+		if isCall {
+			s.respond(p.ID, nil, s.srv.publicError(err, "channel", pub.Channel))
+		}
+		return
+	}
+	if isCall {
+		s.respond(p.ID, nil, nil)
+	}
+}
+
+// checkChannelName refuses what would be a burden as a name.
+func (s *Socket) checkChannelName(name, what string) *wire.Error {
+	if name == "" || len(name) > s.srv.cfg.Limits.ChannelName {
+		return invalidAction("%s channel name was malformatted", what)
+	}
+	return nil
+}
+
+func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
+	req, ok := wire.ParseSubscribe(p.Data)
+	if !ok {
+		s.refuse(p, isCall, invalidAction("Subscribe channel name was malformatted"))
+		return
+	}
+	if err := s.checkChannelName(req.Channel, "Subscribe"); err != nil {
+		s.refuse(p, isCall, err)
+		return
+	}
+	options := req.Options
+	if s.srv.middleware.has(lineInbound) {
+		a := &Subscribe{Socket: s, Channel: req.Channel, Data: cloneRaw(req.Data), AuthTokenExpired: expired}
+		if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
+			if isCall {
+				s.respond(p.ID, nil, blocked)
+			}
+			return
+		}
+		if string(a.Data) != string(req.Data) {
+			options = withData(options, a.Data)
+		}
+	}
+	if !isCall {
+		// Without an id there is nobody to tell whether it worked (PS-3).
+		s.emitError(invalidAction("A #subscribe without a call id was ignored"))
+		return
+	}
+	if err := s.subscribe(req.Channel, options); err != nil {
+		s.emitError(err)
+		s.respond(p.ID, nil, err)
+		return
+	}
+	s.respond(p.ID, nil, nil)
+}
+
+// withData replaces the data option of a subscription.
+func withData(options, data json.RawMessage) json.RawMessage {
+	members := make(map[string]json.RawMessage)
+	if json.Unmarshal(options, &members) != nil {
+		return options
+	}
+	delete(members, "data")
+	if data != nil {
+		members["data"] = data
+	}
+	changed, err := wire.Marshal(members)
+	if err != nil {
+		return options // the middleware's data is no JSON
+	}
+	return changed
+}
+
+// subscribe adds the socket to a channel.
+func (s *Socket) subscribe(channel string, options []byte) *wire.Error {
+	s.mu.Lock()
+	if s.state != Open {
+		s.mu.Unlock()
+		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
+	}
+	if s.subs.get(channel) != nil {
+		s.queue(SubscribeEvent{s, channel, options})
+		s.mu.Unlock()
+		s.drainEvents()
+		return nil
+	}
+	if limit := s.srv.cfg.Limits.Channels; s.subs.len() >= limit {
+		s.mu.Unlock()
+		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.id, limit)
+	}
+	s.mu.Unlock()
+
+	if err := s.srv.exchange.join(channel); err != nil {
+		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.id), slog.String("channel", channel), slog.Any("error", err))
+		return brokerError("Failed to subscribe socket to the %s channel", channel)
+	}
+	s.mu.Lock()
+	if s.state != Open {
+		s.mu.Unlock()
+		s.srv.exchange.leave(channel)
+		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
+	}
+	sub, _ := s.srv.hub.Subscribe(channel, (*subscriber)(s))
+	s.subs.add(sub)
+	s.queue(SubscribeEvent{s, channel, options})
+	s.mu.Unlock()
+	s.drainEvents()
+	return nil
+}
+
+func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
+	channel, ok := wire.ParseString(p.Data)
+	if !ok {
+		s.refuse(p, isCall, invalidAction("Unsubscribe channel name was malformatted"))
+		return
+	}
+	if !s.unsubscribe(channel) {
+		s.refuse(p, isCall, s.notSubscribed(channel))
+		return
+	}
+	if isCall {
+		s.respond(p.ID, nil, nil)
+	}
+}
+
+func (s *Socket) notSubscribed(channel string) *wire.Error {
+	return brokerError("Failed to unsubscribe socket from the %s channel - InvalidActionError: Socket %s tried to unsubscribe from a channel which it is not subscribed to",
+		truncate(channel, s.srv.cfg.Limits.ErrorText), s.id)
+}
+
+// unsubscribe takes the socket out of a channel. After it has returned, the
+// socket gets nothing more of it. It reports false if the socket was not in.
+func (s *Socket) unsubscribe(channel string) bool {
+	s.mu.Lock()
+	sub := s.subs.get(channel)
+	if sub == nil {
+		s.mu.Unlock()
+		return false
+	}
+	s.subs.remove(channel)
+	s.srv.hub.Unsubscribe(sub)
+	s.queue(UnsubscribeEvent{s, channel})
+	s.mu.Unlock()
+	s.srv.exchange.leave(channel)
+	s.drainEvents()
+	return true
+}
+
+// leaveAll takes a closed socket out of its channels.
+func (s *Socket) leaveAll() {
+	s.mu.Lock()
+	names := s.subs.names()
+	s.mu.Unlock()
+	for _, name := range names {
+		s.unsubscribe(name)
+	}
+}
+
+// KickOut takes the socket out of a channel and tells the client, which will
+// not subscribe again by itself. The message may be any data, or nil. It
+// fails with a BrokerError if the socket is not subscribed to the channel.
+func (s *Socket) KickOut(ctx context.Context, channel string, message any) error {
+	raw, err := encodeData(message)
+	if err != nil {
+		return err
+	}
+	if !s.IsSubscribed(channel) {
+		return s.notSubscribed(channel)
+	}
+	if s.State() == Open {
+		s.stats.prepared.Add(1)
+		s.sendPacket(wire.AppendKickOut(packetBuffer(channel, raw), channel, raw))
+	}
+	s.unsubscribe(channel)
+	return nil
+}
+
+// KickOutAll takes the socket out of all its channels; see [Socket.KickOut].
+func (s *Socket) KickOutAll(ctx context.Context, message any) error {
+	for channel := range s.Subscriptions() {
+		if err := s.KickOut(ctx, channel, message); err != nil && s.IsSubscribed(channel) {
+			return fmt.Errorf("kick out of %q: %w", channel, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package socketcluster
+
+import (
+	"context"
+	"iter"
+)
+
+// Procedure returns the calls of a procedure on this socket as a sequence for
+// a for loop, in place of the server's handler. Calls count from the call of
+// Procedure on, not from the start of the loop: ask for the sequence in the
+// handler of the [ConnectEvent], and loop over it in a goroutine. The loop
+// ends with the socket. The sequence can be looped over once.
+//
+// Each call must be answered. When several loops share a procedure, each gets
+// every call, and the first answer counts. Calls wait for a slow loop in
+// order; they hold up no other procedure.
+func (s *Socket) Procedure(name string) iter.Seq[*Call] {
+	return stream(s, name, func(x *extension) *consumers[*Call] { return &x.procedures })
+}
+
+// Receiver is [Socket.Procedure] for transmissions.
+func (s *Socket) Receiver(name string) iter.Seq[*Transmission] {
+	return stream(s, name, func(x *extension) *consumers[*Transmission] { return &x.receivers })
+}
+
+// stream adds a consumer to the ones that are found in the extension.
+func stream[T any](s *Socket, name string, in func(*extension) *consumers[T]) iter.Seq[T] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := newConsumer[T](s.doneLocked())
+	all := in(s.ext)
+	all.add(name, c)
+	return func(yield func(T) bool) {
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			all.remove(name, c)
+		}()
+		c.read(context.Background(), yield)
+	}
+}

@@ -1,0 +1,91 @@
+package socketcluster
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// ServeHTTP upgrades a request to a WebSocket and returns; the socket lives
+// on without a goroutine of net/http. Other requests are refused.
+//
+// The order is that of socketcluster-server: method and headers, path,
+// handshake middleware, origin.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if refusal := srv.admit(r); refusal != nil {
+		refusal.WriteTo(w)
+		return
+	}
+	s := &Socket{srv: srv, id: newID(), url: r.URL.RequestURI()}
+	conn, err := ws.Accept(w, r, ws.Options{
+		ReadLimit:    int64(srv.cfg.Limits.HandshakeMessageSize),
+		MaxFragments: srv.cfg.Limits.Fragments,
+		Subprotocol:  srv.subprotocol(r),
+		OnPing:       s.answerPing,
+	})
+	if err != nil {
+		srv.log.Debug("upgrade failed", slog.Any("error", err))
+		return
+	}
+	s.start(conn, r)
+}
+
+// admit tells why a request may not become a socket, or nil.
+func (srv *Server) admit(r *http.Request) *ws.Refusal {
+	if refusal := ws.CheckRequest(r); refusal != nil {
+		return refusal
+	}
+	if r.URL.Path != srv.cfg.Path {
+		srv.log.Debug("upgrade refused: the path is not Config.Path", slog.String("path", truncate(r.URL.Path, srv.cfg.Limits.ErrorText)))
+		return &ws.Refusal{Status: http.StatusBadRequest, Text: "Bad Request"}
+	}
+	if srv.isClosed() {
+		return &ws.Refusal{Status: http.StatusServiceUnavailable, Text: "Service Unavailable"}
+	}
+	if blocked := srv.runMiddleware(r.Context(), nil, &HandshakeWS{Request: r}); blocked != nil {
+		text := blocked.Message
+		if text == "" {
+			text = http.StatusText(http.StatusUnauthorized)
+		}
+		return &ws.Refusal{Status: http.StatusUnauthorized, Text: text}
+	}
+	if !srv.origins.admits(r, srv.cfg.AllowMissingOrigin) {
+		srv.emitError(nil, &wire.Error{
+			Name: wire.ErrServerProtocol.Name,
+			Message: "Failed to authorize socket handshake - Invalid origin: " +
+				truncate(r.Header.Get("Origin"), srv.cfg.Limits.ErrorText),
+		})
+		return &ws.Refusal{Status: http.StatusForbidden, Text: "Failed to authorize socket handshake - Invalid origin"}
+	}
+	return nil
+}
+
+func (srv *Server) subprotocol(r *http.Request) string {
+	var offered []string
+	for _, v := range r.Header.Values("Sec-Websocket-Protocol") {
+		for p := range strings.SplitSeq(v, ",") {
+			offered = append(offered, strings.TrimSpace(p))
+		}
+	}
+	if len(offered) == 0 {
+		return ""
+	}
+	if srv.cfg.Subprotocol != nil {
+		return srv.cfg.Subprotocol(offered, r)
+	}
+	return offered[0]
+}
+
+// answerPing answers a ping of the WebSocket protocol. The pong waits for
+// room, so that a peer that pings without reading holds up only itself.
+func (s *Socket) answerPing(payload []byte) {
+	s.out.Wait(s.srv.cfg.Limits.Outbox / 2)
+	if err := s.out.Push(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong)); errors.Is(err, outbox.ErrFull) {
+		s.overflow()
+	}
+}
