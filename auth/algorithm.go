@@ -1,0 +1,116 @@
+package auth
+
+import (
+	"crypto/rsa"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// family is the kind of key that an algorithm needs. A key has exactly one
+// family, which pins what it can be used for.
+type family uint8
+
+const (
+	familyNone family = iota
+	familyHMAC
+	familyRSA
+	familyEC
+)
+
+// String answers the name that JavaScript gives to the key type.
+func (f family) String() string {
+	switch f {
+	case familyHMAC:
+		return "secret"
+	case familyRSA:
+		return "rsa"
+	case familyEC:
+		return "ec"
+	}
+	return "none"
+}
+
+// An algorithm is one signature scheme of RFC 7518 section 3.1. The unsecured
+// scheme "none" is not among them and cannot be configured (JWT-1).
+type algorithm struct {
+	name   string
+	family family
+	curve  string // OpenSSL name of the curve, EC only
+	method jwt.SigningMethod
+}
+
+// algorithms is the list of JWT-1 in the order in which JavaScript names them.
+var algorithms = []*algorithm{
+	{name: "HS256", family: familyHMAC, method: jwt.SigningMethodHS256},
+	{name: "HS384", family: familyHMAC, method: jwt.SigningMethodHS384},
+	{name: "HS512", family: familyHMAC, method: jwt.SigningMethodHS512},
+	{name: "RS256", family: familyRSA, method: jwt.SigningMethodRS256},
+	{name: "PS256", family: familyRSA, method: strictPSS(jwt.SigningMethodPS256)},
+	{name: "RS384", family: familyRSA, method: jwt.SigningMethodRS384},
+	{name: "PS384", family: familyRSA, method: strictPSS(jwt.SigningMethodPS384)},
+	{name: "RS512", family: familyRSA, method: jwt.SigningMethodRS512},
+	{name: "PS512", family: familyRSA, method: strictPSS(jwt.SigningMethodPS512)},
+	{name: "ES256", family: familyEC, curve: "prime256v1", method: jwt.SigningMethodES256},
+	{name: "ES384", family: familyEC, curve: "secp384r1", method: jwt.SigningMethodES384},
+	{name: "ES512", family: familyEC, curve: "secp521r1", method: jwt.SigningMethodES512},
+}
+
+// strictPSS pins the salt to the length of the digest for verification too:
+// the library would accept any length there (RFC 7518 section 3.5, JWT-1).
+func strictPSS(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
+	return &jwt.SigningMethodRSAPSS{
+		SigningMethodRSA: m.SigningMethodRSA,
+		Options:          &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash},
+	}
+}
+
+func algorithmByName(name string) *algorithm {
+	for _, a := range algorithms {
+		if a.name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// algorithmNames lists a family for a message.
+func algorithmNames(f family) string {
+	var names []string
+	for _, a := range algorithms {
+		if a.family == f {
+			names = append(names, a.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// unknownAlgorithm is the message of JWT-1 for everything that is not listed.
+const unknownAlgorithm = `"algorithm" must be a valid string enum value`
+
+// mismatch says in the words of JWT-2 why k cannot be used with a; "" when it can.
+func (a *algorithm) mismatch(k Key) string {
+	switch kf := k.family(); {
+	case kf == a.family && a.curve != k.curve():
+		return `"alg" parameter "` + a.name + `" requires curve "` + a.curve + `".`
+	case kf == a.family:
+		return ""
+	case a.family == familyHMAC:
+		return "secretOrPrivateKey must be a symmetric key when using " + a.name
+	case kf == familyHMAC:
+		return "secretOrPrivateKey must be an asymmetric key when using " + a.name
+	default:
+		return `"alg" parameter for "` + kf.String() + `" key type must be one of: ` + algorithmNames(kf) + "."
+	}
+}
+
+// fitting answers the algorithms of the list that k can be used with.
+func fitting(list []*algorithm, k Key) []*algorithm {
+	var fit []*algorithm
+	for _, a := range list {
+		if a.mismatch(k) == "" {
+			fit = append(fit, a)
+		}
+	}
+	return fit
+}

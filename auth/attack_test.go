@@ -1,0 +1,221 @@
+package auth_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+)
+
+// JWT-21 rows 3 to 14, JWT-23, JWT-24, QK-19, QK-20, HS-11 rows 4, 5, 6 and 9.
+// Unless noted, the signature of what is refused here is good.
+func TestVerifyStructure(t *testing.T) {
+	good := craft(hs256Header, `{"a":1}`)
+	accept(t, plain(t), good)
+	parts := strings.Split(good, ".")
+	head, body, sig := parts[0], parts[1], parts[2]
+	signedAs := func(head, body string) string { return seal(head+"."+body, testKey) }
+	deep := func(n int) string {
+		return craft(hs256Header, `{"a":`+strings.Repeat("[", n)+strings.Repeat("]", n)+`}`)
+	}
+	const token, algorithm, signature = "invalid token", "invalid algorithm", "invalid signature"
+	const required = "jwt signature is required"
+	for _, c := range []struct{ name, signed, want string }{
+		{"row 3: empty", "", "jwt must be provided"},
+		{"row 4: one part", "x", "jwt malformed"},
+		{"row 4: two parts", head + "." + body, "jwt malformed"},
+		{"row 4: four parts", good + "." + sig, "jwt malformed"},
+		{"row 4: five parts, as of an encrypted token", good + ".a.b", "jwt malformed"},
+		{"row 5: only dots", "..", token},
+		{"row 5: undecodable", "a.b.c", token},
+		{"row 5: empty header", signedAs("", body), token},
+		{"row 5: empty payload", signedAs(head, ""), token},
+		{"row 5: padding in the signature", good + "=", token},
+		{"row 5: padding in the header", signedAs(head+"=", body), token},
+		{"row 5: padding in the payload", signedAs(head, body+"="), token},
+		{"row 5: newline behind", good + "\n", token},
+		{"row 5: newline in front", "\n" + good, token},
+		{"row 5: CR LF in the header", signedAs(head[:8]+"\r\n"+head[8:], body), token},
+		{"row 5: CR in the payload", signedAs(head, body+"\r"), token},
+		{"row 5: LF in the signature", head + "." + body + "." + sig[:9] + "\n" + sig[9:], token},
+		{"row 5: space behind", good + " ", token},
+		{"row 5: standard base64", head + "." + body + "." + strings.Repeat("+/", 21) + "A", token},
+		{"row 5: not ASCII", good + "é", token},
+		{"row 5: stray bits in the header", signedAs(strayBits(t, b64(hs256Header+" ")), body), token},
+		{"row 5: stray bits in the payload", signedAs(head, strayBits(t, body)), token},
+		{"row 5: header not JSON", craft("alg", `{}`), token},
+		{"row 5: header is text", craft(`"HS256"`, `{}`), token},
+		{"row 5: header is null", craft(`null`, `{}`), token},
+		{"row 5: header is a list", craft(`[{"alg":"HS256"}]`, `{}`), token},
+		{"row 5: text behind the header", craft(hs256Header+"x", `{}`), token},
+		{"row 5: header twice", craft(hs256Header+hs256Header, `{}`), token},
+		{"row 6: payload not JSON", craft(hs256Header, "not json"), token},
+		{"row 6: payload cut off", craft(hs256Header, `{"a":1`), token},
+		{"row 6: text behind the payload", craft(hs256Header, `{"a":1}]`), token},
+		{"JWT-24 null payload", craft(hs256Header, `null`), token},
+		{"QK-19 text payload", craft(hs256Header, `"alice"`), token},
+		{"QK-19 number payload", craft(hs256Header, `5`), token},
+		{"QK-19 list payload", craft(hs256Header, `[{"a":1}]`), token},
+		{"QK-19 true payload", craft(hs256Header, `true`), token},
+		{"payload not UTF-8", craft(hs256Header, "{\"a\":\"\xff\"}"), token},
+		{"payload with half a surrogate pair", craft(hs256Header, `{"a":"\ud800"}`), token},
+		{"byte order mark", craft(hs256Header, "\ufeff{}"), token},
+		{"JWT-23 name twice in the payload", craft(hs256Header, `{"admin":false,"admin":true}`), token},
+		{"JWT-23 name twice, once escaped", craft(hs256Header, `{"admin":false,"\u0061dmin":true}`), token},
+		{"JWT-23 name twice inside", craft(hs256Header, `{"a":{"b":1,"b":2}}`), token},
+		{"JWT-23 name twice in the header", craft(`{"alg":"HS256","alg":"HS256"}`, `{}`), token},
+		{"nested 65 deep", deep(64), token},
+		{"nested past any decoder", deep(5000), token},
+		{"QK-20 crit", craft(`{"alg":"HS256","crit":["exp"],"exp":1}`, `{}`), token},
+		{"QK-20 empty crit", craft(`{"alg":"HS256","crit":[]}`, `{}`), token},
+		{"QK-20 null crit", craft(`{"alg":"HS256","crit":null}`, `{}`), token},
+		{"kid is a number", craft(`{"alg":"HS256","kid":1}`, `{}`), token},
+		{"row 7: no signature", head + "." + body + ".", required},
+		{"row 7: HS-11 row 9, none without signature", b64(`{"alg":"none"}`) + "." + body + ".", required},
+		{"row 10: none with a signature", craft(`{"alg":"none"}`, `{}`), algorithm},
+		{"row 10: nOnE", craft(`{"alg":"nOnE"}`, `{}`), algorithm},
+		{"row 10: lower case", craft(`{"alg":"hs256"}`, `{}`), algorithm},
+		{"row 10: missing", craft(`{"typ":"JWT"}`, `{}`), algorithm},
+		{"row 10: empty", craft(`{"alg":""}`, `{}`), algorithm},
+		{"row 10: list", craft(`{"alg":["HS256"]}`, `{}`), algorithm},
+		{"row 10: null", craft(`{"alg":null}`, `{}`), algorithm},
+		{"row 10: other case of the name", craft(`{"ALG":"HS256"}`, `{}`), algorithm},
+		{"row 10: other family", craft(`{"alg":"RS256"}`, `{}`), algorithm},
+		{"row 14: other hash", craft(`{"alg":"HS512"}`, `{}`), signature},
+		{"row 14: other key", seal(head+"."+body, strings.ToUpper(testKey)), signature},
+		{"row 14: other payload", head + "." + b64(`{"a":2}`) + "." + sig, signature},
+		{"row 14: signature cut off", head + "." + body + "." + sig[:40], signature},
+		{"row 14: signature of one letter", head + "." + body + ".A", signature},
+		{"row 14: signature prolonged", good + "AAAA", signature},
+		{"row 14: JWT-23 stray bits in the signature", head + "." + body + "." + strayBits(t, sig), signature},
+	} {
+		t.Run("JWT-21 "+c.name, func(t *testing.T) {
+			refuse(t, plain(t), c.signed, invalid(c.want))
+		})
+	}
+	t.Run("JWT-21 row 8: no key", func(t *testing.T) {
+		refuse(t, new(auth.JWT), good, invalid("secret or public key must be provided"))
+	})
+	t.Run("nested 64 deep", func(t *testing.T) { accept(t, plain(t), deep(63)) })
+	t.Run("spaces in JSON", func(t *testing.T) { accept(t, plain(t), craft(" {\"alg\" :\r\n\"HS256\"}\n", "\t{ \"exp\" : 4e9 } ")) })
+	t.Run("escaped names", func(t *testing.T) {
+		refuse(t, plain(t), craft(`{"\u0061lg":"HS256"}`, `{"\u0065xp":1}`), expired("jwt expired", `"1970-01-01T00:00:01.000Z"`))
+	})
+}
+
+// strayBits answers a second spelling of the same bytes: the last letter of a
+// part may carry bits that a lenient decoder ignores.
+func strayBits(t *testing.T, part string) string {
+	t.Helper()
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	end := len(part) - 1
+	other := part[:end] + string(letters[strings.IndexByte(letters, part[end])|1])
+	want, _ := base64.RawURLEncoding.DecodeString(part)
+	got, err := base64.RawURLEncoding.DecodeString(other)
+	if other == part || err != nil || string(got) != string(want) {
+		t.Fatalf("%q has no second spelling", part)
+	}
+	return other
+}
+
+// A token that is too long is refused before anything in it is looked at.
+func TestVerifySize(t *testing.T) {
+	refuse(t, plain(t), strings.Repeat("x", 16<<10+1), invalid("jwt too large"))
+	refuse(t, plain(t), strings.Repeat("x", 16<<10), invalid("jwt malformed"))
+
+	signed := craft(hs256Header, `{"a":1}`)
+	accept(t, newJWT(t, auth.Options{Key: testKey, MaxTokenSize: len(signed)}), signed)
+	refuse(t, newJWT(t, auth.Options{Key: testKey, MaxTokenSize: len(signed) - 1}), signed, invalid("jwt too large"))
+}
+
+// JWT-20: a public key is no secret, although everybody has its text.
+func TestKeyConfusion(t *testing.T) {
+	public := publicPEM(&rsaKey().PublicKey)
+	forged := func(key []byte) string {
+		return seal(b64(hs256Header)+"."+b64(`{"username":"admin"}`), string(key))
+	}
+	for name, o := range map[string]auth.Options{
+		"derived":      {PrivateKey: rsaPEM(), PublicKey: public},
+		"RS256":        {PrivateKey: rsaPEM(), PublicKey: public, Algorithm: "RS256"},
+		"HS256 listed": {PrivateKey: rsaPEM(), PublicKey: public, VerifyAlgorithms: []string{"RS256", "HS256"}},
+	} {
+		t.Run("JWT-20 "+name, func(t *testing.T) {
+			j := newJWT(t, o)
+			refuse(t, j, forged(public), invalid("invalid algorithm"))
+			refuse(t, j, forged([]byte(strings.TrimSpace(string(public)))), invalid("invalid algorithm"))
+			refuse(t, j, forged(nil), invalid("invalid algorithm"))
+			none := b64(`{"alg":"none"}`) + "." + b64(`{"username":"admin"}`) + "."
+			refuse(t, j, none, invalid("jwt signature is required"))
+			refuse(t, j, none+"AA", invalid("invalid algorithm"))
+		})
+	}
+	t.Run("JWT-20 PEM text as secret", func(t *testing.T) {
+		for _, text := range [][]byte{public, rsaPEM(), []byte("\n" + string(public))} {
+			_, err := auth.NewJWT(auth.Options{Key: string(text)})
+			wantOption(t, err, "AuthKey", "is a PEM text")
+			_, err = auth.NewJWT(auth.Options{VerificationKey: auth.HMACKey(text), AllowWeakKey: true})
+			wantOption(t, err, "VerificationKey", "is a PEM text")
+		}
+	})
+}
+
+// JWT-1: the salt of PS algorithms is as long as the digest.
+func TestPSSSaltLength(t *testing.T) {
+	j := newJWT(t, auth.Options{SignatureKey: parsePEM(t, rsaPEM())})
+	signing := b64(`{"alg":"PS256"}`) + "." + b64(`{}`)
+	digest := sha256.Sum256([]byte(signing))
+	for salt, good := range map[int]bool{sha256.Size: true, 0: false, 20: false, 64: false} {
+		sig, err := rsa.SignPSS(rand.Reader, rsaKey(), crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: salt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = j.Verify(t.Context(), signing+"."+base64.RawURLEncoding.EncodeToString(sig))
+		if (err == nil) != good {
+			t.Errorf("salt of %d bytes: %v", salt, err)
+		}
+	}
+}
+
+// JWT-21 row 13: JavaScript tells the wrong length in a text of its engine; a
+// stranger learns no more than that the signature is wrong (QK-20).
+func TestECSignatureForms(t *testing.T) {
+	j := newJWT(t, auth.Options{SignatureKey: parsePEM(t, ecPEM(256))})
+	signing := b64(`{"alg":"ES256"}`) + "." + b64(`{}`)
+	sig, err := jwt.SigningMethodES256.Sign(signing, ecKey(256))
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := func(b []byte) string { return signing + "." + base64.RawURLEncoding.EncodeToString(b) }
+	accept(t, j, encode(sig))
+	for name, b := range map[string][]byte{
+		"short": sig[:62], "long": append(sig[:64:64], 0, 0), "zero": make([]byte, 64), "one byte": {1},
+	} {
+		t.Run("JWT-21 row 13: "+name, func(t *testing.T) { refuse(t, j, encode(b), invalid("invalid signature")) })
+	}
+}
+
+// Keys that a token brings along are never used, and their addresses never
+// visited.
+func TestEmbeddedKeys(t *testing.T) {
+	visits := 0
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits++ }))
+	defer server.Close()
+	const other = "ABCDEF0123456789ABCDEF0123456789"
+	header := `{"alg":"HS256","jwk":{"kty":"oct","k":"` + b64(other) + `"},"jku":"` + server.URL + `","x5u":"` + server.URL + `","x5c":["AA"],"kid":"../../dev/null"}`
+	signing := b64(header) + "." + b64(`{}`)
+	refuse(t, plain(t), seal(signing, other), invalid("invalid signature"))
+	refuse(t, plain(t), seal(signing, ""), invalid("invalid signature"))
+	accept(t, plain(t), seal(signing, testKey))
+	if visits != 0 {
+		t.Errorf("%d requests were made", visits)
+	}
+}

@@ -1,0 +1,63 @@
+// Package auth signs and verifies the tokens by which a server knows its
+// clients.
+//
+// A token is a JSON Web Token in compact form (RFC 7515, RFC 7519). The server
+// keeps no record of logins: whoever presents a token with a good signature is
+// who its claims say, until it expires. [JWT] does this with the algorithms
+// HS, RS, PS and ES of 256, 384 and 512 bits, in a way that tokens pass between
+// this package and the jsonwebtoken package of JavaScript in both directions.
+// Anything else that issues tokens can take its place as an [Engine].
+//
+// # What Verify checks, in this order
+//
+// The first check that fails decides the message. All failures are
+// AuthTokenInvalidError unless noted.
+//
+//  1. The length, before anything is read: "jwt too large".
+//  2. The text is not empty: "jwt must be provided".
+//  3. Exactly three parts between dots: "jwt malformed".
+//  4. All letters are of base64url, so there are no padding and no line breaks;
+//     header and payload are encoded without stray bits, and are JSON objects
+//     in valid UTF-8 with no name twice at any level and at most 64 levels
+//     deep; no critical extension (crit) is demanded; kid is text:
+//     "invalid token".
+//  5. There is a signature: "jwt signature is required".
+//  6. There is a key: "secret or public key must be provided".
+//  7. The algorithm is one of those accepted, all of which fit the kind and
+//     curve of the key: "invalid algorithm". The header can only choose among
+//     these; "none" is never one of them.
+//  8. The signature, in its one canonical spelling: "invalid signature". Keys, and addresses of keys, in the
+//     header are never used.
+//  9. nbf is a number: "invalid nbf value"; and has come: "jwt not active"
+//     (AuthTokenNotBeforeError with date; the only failure after which the
+//     client keeps its token).
+//  10. exp is a number: "invalid exp value"; and has not come: "jwt expired"
+//     (AuthTokenExpiredError with expiry). At the second of exp a token is
+//     expired.
+//  11. What the options ask for: audience, issuer, subject, token id, and
+//     "maxAge exceeded" (AuthTokenExpiredError).
+//
+// A failure carries the field isBadToken; when it is true the client drops the
+// token.
+//
+// # Units and numbers
+//
+// Claims count seconds since the epoch as doubles, as in JavaScript; dates too
+// large for any calendar are valid and far away. The clock is cut to whole
+// seconds. Options take a [time.Duration] or text for [ParseTimespan].
+//
+// # Concurrency and ownership
+//
+// All types are safe for concurrent use. Nothing blocks except on the
+// processor. Byte slices are copied on their way in and out, tokens and keys
+// never change after they are made. Keys of a [JWT] can be replaced while it
+// is in use: each call works with one consistent pair of keys and algorithms.
+//
+// # Differences from JavaScript
+//
+// Payloads other than objects, repeated names, demanded extensions, short
+// symmetric keys and RSA keys under 2048 bits are refused; the algorithm is
+// derived from a key pair; and tokens get the default expiry however they are
+// signed. RSA keys that are restricted to PSS in their encoding cannot be read;
+// use an ordinary RSA key with the PS algorithms.
+package auth

@@ -1,0 +1,174 @@
+package auth
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// JWT is the default [Engine]: JSON Web Tokens in the compact form of RFC 7515,
+// as the JavaScript server issues them. It needs no I/O, so it ignores the
+// context of its calls.
+//
+// All methods may be called from many goroutines at once. The zero JWT has no
+// key and refuses everything; use [NewJWT].
+type JWT struct {
+	algorithm     *algorithm   // nil: derived from the signature key
+	accept        []*algorithm // nil: by algorithm, else all that fit the key
+	defaultExpiry time.Duration
+	maxTokenSize  int
+	allowWeakKey  bool
+	generatedKey  string
+
+	mu   sync.Mutex // serialises the setters
+	keys atomic.Pointer[keyState]
+}
+
+var _ Engine = (*JWT)(nil)
+
+// keyState is replaced as a whole, so that a token is signed or verified with
+// keys and algorithms that belong together.
+type keyState struct {
+	signature    Key
+	signWith     *algorithm
+	verification Key
+	accepted     []*algorithm // all of them fit the verification key
+}
+
+// NewJWT checks the options and makes the engine. The error is an
+// [*OptionError].
+func NewJWT(o Options) (*JWT, error) {
+	j := &JWT{
+		defaultExpiry: o.DefaultExpiry,
+		maxTokenSize:  o.MaxTokenSize,
+		allowWeakKey:  o.AllowWeakKey,
+	}
+	if j.defaultExpiry == 0 {
+		j.defaultExpiry = defaultExpiry
+	}
+	if j.maxTokenSize == 0 {
+		j.maxTokenSize = defaultMaxTokenSize
+	}
+	if j.maxTokenSize < 0 {
+		return nil, &OptionError{Field: "MaxTokenSize", Reason: "must not be negative"}
+	}
+	if o.Algorithm != "" {
+		if j.algorithm = algorithmByName(o.Algorithm); j.algorithm == nil {
+			return nil, &OptionError{Field: "AuthAlgorithm", Reason: unknownAlgorithm}
+		}
+	}
+	for _, name := range o.VerifyAlgorithms {
+		a := algorithmByName(name)
+		if a == nil {
+			return nil, &OptionError{Field: "AuthVerifyAlgorithms", Reason: unknownAlgorithm}
+		}
+		j.accept = append(j.accept, a)
+	}
+
+	signature, verification, generated, err := o.keys()
+	if err != nil {
+		return nil, err
+	}
+	j.generatedKey = generated
+	var ks keyState
+	if !signature.IsZero() {
+		if err := j.useSignature(&ks, signature); err != nil {
+			return nil, err
+		}
+	}
+	if err := j.useVerification(&ks, verification); err != nil {
+		return nil, err
+	}
+	j.keys.Store(&ks)
+	return j, nil
+}
+
+// GeneratedKey answers the key that was made up because none was configured,
+// "" otherwise. Tokens under such a key do not survive a restart and are
+// foreign to every other process (QK-48), so a server warns about it.
+func (j *JWT) GeneratedKey() string { return j.generatedKey }
+
+// SetSignatureKey signs later tokens with k (AUTH-9). The verification key
+// stays as it is: to rotate, set both.
+func (j *JWT) SetSignatureKey(k Key) error {
+	return j.setKey(func(ks *keyState) error {
+		return j.useSignature(ks, namedKey{k, "SignatureKey"})
+	})
+}
+
+// SetVerificationKey verifies later tokens with k. Connections that are
+// authenticated already stay so (AUTH-9).
+func (j *JWT) SetVerificationKey(k Key) error {
+	return j.setKey(func(ks *keyState) error {
+		return j.useVerification(ks, namedKey{k, "VerificationKey"})
+	})
+}
+
+func (j *JWT) setKey(change func(*keyState) error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	ks := j.keyState()
+	if err := change(&ks); err != nil {
+		return err
+	}
+	j.keys.Store(&ks)
+	return nil
+}
+
+func (j *JWT) keyState() keyState {
+	if ks := j.keys.Load(); ks != nil {
+		return *ks
+	}
+	return keyState{}
+}
+
+func (j *JWT) useSignature(ks *keyState, k namedKey) error {
+	if err := j.checkKey(k, "secretOrPrivateKey must have a value"); err != nil {
+		return err
+	}
+	if k.signing() == nil {
+		return &OptionError{Field: k.field, Reason: "is a public key, which cannot sign"}
+	}
+	a := j.algorithm
+	if a == nil {
+		a = defaultAlgorithm(k.Key)
+	}
+	if reason := a.mismatch(k.Key); reason != "" {
+		return &OptionError{Field: "AuthAlgorithm", Reason: reason}
+	}
+	ks.signature, ks.signWith = k.Key, a
+	return nil
+}
+
+func (j *JWT) useVerification(ks *keyState, k namedKey) error {
+	if err := j.checkKey(k, "secret or public key must be provided"); err != nil {
+		return err
+	}
+	list, field := algorithms, "AuthVerifyAlgorithms"
+	switch {
+	case j.accept != nil:
+		list = j.accept
+	case j.algorithm != nil:
+		list, field = []*algorithm{j.algorithm}, "AuthAlgorithm"
+	}
+	accepted := fitting(list, k.Key)
+	if len(accepted) == 0 {
+		return &OptionError{Field: field, Reason: list[0].mismatch(k.Key)}
+	}
+	ks.verification, ks.accepted = k.Key, accepted
+	return nil
+}
+
+func (j *JWT) checkKey(k namedKey, missing string) error {
+	if k.IsZero() {
+		return &OptionError{Field: k.field, Reason: missing}
+	}
+	if reason := k.weakness(j.allowWeakKey); reason != "" {
+		return &OptionError{Field: k.field, Reason: reason}
+	}
+	return nil
+}
+
+// defaultAlgorithm is the first one of JWT-1 that fits: HS256, RS256, or the
+// one for the curve (QK-22).
+func defaultAlgorithm(k Key) *algorithm { return fitting(algorithms, k)[0] }

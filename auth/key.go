@@ -1,0 +1,212 @@
+package auth
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+const (
+	// minHMACKey is the length in bytes that RFC 7518 section 3.2 asks of a
+	// key for HS256. It is not raised for HS384 and HS512: 256 bits of entropy
+	// are out of reach of a search either way.
+	minHMACKey = 32
+	// minRSABits is the size that RFC 7518 section 3.3 asks of an RSA key.
+	minRSABits = 2048
+)
+
+// A Key signs or verifies tokens. It is made by [HMACKey] or [ParsePEM], is
+// immutable, and never shows its secret when it is printed. The zero Key is no
+// key.
+type Key struct {
+	// A function, because fmt cannot look into one. It does look into the
+	// unexported fields of whatever holds a Key, past the String method.
+	material func() *material
+}
+
+type material struct {
+	family  family
+	secret  []byte // HMAC
+	private any    // *rsa.PrivateKey or *ecdsa.PrivateKey; nil in a public key
+	public  any    // *rsa.PublicKey or *ecdsa.PublicKey
+	curve   string // OpenSSL name of the curve, EC only
+}
+
+// HMACKey makes a symmetric key of the bytes themselves: text is not decoded
+// from hex or base64 (AUTH-5). The bytes are copied.
+func HMACKey(secret []byte) Key {
+	return keyOf(&material{family: familyHMAC, secret: bytes.Clone(secret)})
+}
+
+func keyOf(m *material) Key { return Key{func() *material { return m }} }
+
+// ParsePEM reads the first key of a PEM text: a private key (PKCS #8, PKCS #1
+// or SEC 1), a public key (PKIX or PKCS #1), or the public key of a certificate.
+// A private key can verify as well.
+//
+// RSA keys under 2048 bits and keys that no supported algorithm can use are
+// refused.
+func ParsePEM(text []byte) (Key, error) {
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return Key{}, errors.New("auth: no key found in the PEM text")
+		}
+		// openssl ecparam writes the curve in a block of its own before the key.
+		if block.Type != "EC PARAMETERS" {
+			return parseBlock(block)
+		}
+	}
+}
+
+func parseBlock(block *pem.Block) (Key, error) {
+	var key any
+	var err error
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	case "PUBLIC KEY":
+		key, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	case "CERTIFICATE":
+		var cert *x509.Certificate
+		if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
+			key = cert.PublicKey
+		}
+	default:
+		return Key{}, fmt.Errorf("auth: a PEM block of type %q is not a key that can be used", block.Type)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("auth: PEM block of type %q: %w", block.Type, err)
+	}
+	return newKey(key)
+}
+
+func newKey(key any) (Key, error) {
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		return newRSAKey(k, &k.PublicKey)
+	case *rsa.PublicKey:
+		return newRSAKey(nil, k)
+	case *ecdsa.PrivateKey:
+		return newECKey(k, &k.PublicKey)
+	case *ecdsa.PublicKey:
+		return newECKey(nil, k)
+	case ed25519.PrivateKey, ed25519.PublicKey:
+		return Key{}, errors.New(`auth: Unknown key type "ed25519".`)
+	}
+	return Key{}, fmt.Errorf("auth: Unknown key type %q.", fmt.Sprintf("%T", key))
+}
+
+func newRSAKey(private *rsa.PrivateKey, public *rsa.PublicKey) (Key, error) {
+	if bits := public.N.BitLen(); bits < minRSABits {
+		return Key{}, fmt.Errorf("auth: an RSA key has a minimum key size of %d bits, this one has %d", minRSABits, bits)
+	}
+	m := &material{family: familyRSA, public: public}
+	if private != nil {
+		m.private = private
+	}
+	return keyOf(m), nil
+}
+
+func newECKey(private *ecdsa.PrivateKey, public *ecdsa.PublicKey) (Key, error) {
+	m := &material{family: familyEC, public: public}
+	switch name := public.Curve.Params().Name; name {
+	case "P-256":
+		m.curve = "prime256v1"
+	case "P-384":
+		m.curve = "secp384r1"
+	case "P-521":
+		m.curve = "secp521r1"
+	default:
+		return Key{}, fmt.Errorf("auth: no algorithm uses the curve %s", name)
+	}
+	if private != nil {
+		m.private = private
+	}
+	return keyOf(m), nil
+}
+
+// IsZero tells that there is no key.
+func (k Key) IsZero() bool { return k.material == nil }
+
+// String describes the key without its secret.
+func (k Key) String() string {
+	switch {
+	case k.material == nil:
+		return "no key"
+	case k.material().family == familyHMAC:
+		return "HMAC key"
+	case k.material().private != nil:
+		return k.material().family.String() + " private key"
+	default:
+		return k.material().family.String() + " public key"
+	}
+}
+
+// GoString keeps the secret out of %#v.
+func (k Key) GoString() string { return "auth.Key(" + k.String() + ")" }
+
+func (k Key) family() family {
+	if k.material == nil {
+		return familyNone
+	}
+	return k.material().family
+}
+
+func (k Key) curve() string {
+	if k.material == nil {
+		return ""
+	}
+	return k.material().curve
+}
+
+// signing answers the value that the signature methods sign with, nil when
+// this key cannot sign.
+func (k Key) signing() any {
+	if k.material().family == familyHMAC {
+		return k.material().secret
+	}
+	return k.material().private
+}
+
+func (k Key) verifying() any {
+	if k.material().family == familyHMAC {
+		return k.material().secret
+	}
+	return k.material().public
+}
+
+// samePublic tells whether two asymmetric keys belong to one pair.
+func (k Key) samePublic(other Key) bool {
+	p, ok := k.material().public.(interface{ Equal(x crypto.PublicKey) bool })
+	return ok && p.Equal(other.material().public)
+}
+
+// weakness says what makes a key unfit for use, "" when nothing does. Text that
+// is a PEM key is never taken for a secret: it would be public (JWT-20).
+func (k Key) weakness(allowWeak bool) string {
+	if k.material().family != familyHMAC {
+		return ""
+	}
+	switch n := len(k.material().secret); {
+	case n == 0:
+		return "must not be empty"
+	case bytes.Contains(k.material().secret, []byte("-----BEGIN ")):
+		return "is a PEM text; a key pair goes into AuthPrivateKey and AuthPublicKey"
+	case n < minHMACKey && !allowWeak:
+		return fmt.Sprintf("has %d bytes, at least %d are needed to resist a search (AllowWeakAuthKey lifts this)", n, minHMACKey)
+	}
+	return ""
+}

@@ -1,0 +1,168 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// maxDepth bounds the nesting of a header or payload. Claims are flat; what is
+// nested deeper was made to exhaust a decoder.
+const maxDepth = 64
+
+// A member is one name and its raw JSON value.
+type member struct {
+	name  string
+	value []byte
+}
+
+// members is a JSON object in the order of its text.
+type members []member
+
+var (
+	decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(noText) }}
+	noText   = strings.NewReader("")
+)
+
+// parseObject reads text that must be exactly one JSON object: valid UTF-8, no
+// name twice at any level, bounded nesting. The values alias text.
+//
+// It walks tokens, so that nesting costs no stack.
+func parseObject(text []byte) (members, bool) {
+	dec := decoders.Get().(*jsontext.Decoder)
+	defer func() {
+		dec.Reset(noText) // lets go of text
+		decoders.Put(dec)
+	}()
+	// A decoder reads a bytes.Buffer in place.
+	dec.Reset(bytes.NewBuffer(text))
+	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
+		return nil, false
+	}
+	var ms members
+	for {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return nil, false
+		}
+		if tok.Kind() == '}' {
+			break
+		}
+		name := tok.String()
+		start := dec.InputOffset()
+		if !skipValue(dec) {
+			return nil, false
+		}
+		value := bytes.TrimLeft(text[start:dec.InputOffset()], ": \t\r\n")
+		ms = append(ms, member{name, value})
+	}
+	_, err := dec.ReadToken()
+	return ms, err == io.EOF
+}
+
+func skipValue(dec *jsontext.Decoder) bool {
+	depth := dec.StackDepth()
+	for {
+		if _, err := dec.ReadToken(); err != nil {
+			return false
+		}
+		switch d := dec.StackDepth(); {
+		case d == depth:
+			return true
+		case d > maxDepth:
+			return false
+		}
+	}
+}
+
+// get answers the raw value of a name, nil when the object has no such name.
+func (ms members) get(name string) []byte {
+	for _, m := range ms {
+		if m.name == name {
+			return m.value
+		}
+	}
+	return nil
+}
+
+// set replaces a value in its place or appends it.
+func (ms *members) set(name string, value []byte) {
+	for i := range *ms {
+		if (*ms)[i].name == name {
+			(*ms)[i].value = value
+			return
+		}
+	}
+	*ms = append(*ms, member{name, value})
+}
+
+func (ms *members) remove(name string) {
+	for i := range *ms {
+		if (*ms)[i].name == name {
+			*ms = append((*ms)[:i], (*ms)[i+1:]...)
+			return
+		}
+	}
+}
+
+// appendTo writes the object without spaces.
+func (ms members) appendTo(dst []byte) []byte {
+	dst = append(dst, '{')
+	for i, m := range ms {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = wire.AppendString(dst, m.name)
+		dst = append(dst, ':')
+		dst = append(dst, m.value...)
+	}
+	return append(dst, '}')
+}
+
+// number reads a raw JSON number as a double. What no double can hold is not
+// a number here: an infinite exp would be a token without end (JWT-26).
+func number(raw []byte) (float64, bool) {
+	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return f, err == nil && !math.IsInf(f, 0)
+}
+
+func text(raw []byte) (string, bool) {
+	if len(raw) == 0 || raw[0] != '"' {
+		return "", false
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), true
+	}
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
+}
+
+// texts reads a string or the strings of an array.
+func texts(raw []byte) []string {
+	if s, ok := text(raw); ok {
+		return []string{s}
+	}
+	var values []any
+	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &values) != nil {
+		return nil
+	}
+	var list []string
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}

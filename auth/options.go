@@ -1,0 +1,137 @@
+package auth
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+const (
+	// defaultExpiry is authDefaultExpiry of the JavaScript server (AUTH-8).
+	defaultExpiry = 24 * time.Hour
+	// defaultMaxTokenSize leaves room for a few hundred channel names in a
+	// token and is twice what HTTP servers accept in a header.
+	defaultMaxTokenSize = 16 << 10
+	// generatedKeyBytes is the entropy of a key that nobody configured (AUTH-5).
+	generatedKeyBytes = 32
+)
+
+// Options configures a [JWT]. The zero value signs with a random key, so its
+// tokens are lost when the process ends.
+type Options struct {
+	// Key is the symmetric secret: the bytes of the text, not decoded (AUTH-5).
+	Key string
+
+	// PrivateKey and PublicKey are a key pair in PEM, instead of Key (AUTH-6).
+	PrivateKey, PublicKey []byte
+
+	// SignatureKey and VerificationKey take the place of the keys above. They
+	// need not belong together. Either alone: the signature key also verifies;
+	// with only a verification key nothing can be signed.
+	SignatureKey, VerificationKey Key
+
+	// Algorithm signs and, unless VerifyAlgorithms is set, is the only one that
+	// is accepted (AUTH-7). Empty: HS256, RS256, or the ES algorithm of the
+	// curve, by the signature key; accepted is all that fits the verification key.
+	Algorithm string
+
+	// VerifyAlgorithms are the accepted algorithms. Those that do not fit the
+	// verification key are never accepted, but may be listed for a later key.
+	VerifyAlgorithms []string
+
+	// DefaultExpiry limits tokens whose claims have no exp. 0 means 24 hours;
+	// negative means tokens that never expire (QK-21).
+	DefaultExpiry time.Duration
+
+	// MaxTokenSize is the length in bytes above which a token is refused
+	// unread, and not signed either. 0 means 16 KiB.
+	MaxTokenSize int
+
+	// AllowWeakKey accepts symmetric keys under 32 bytes. Such a key can be
+	// found by trying; whoever has it can forge any token.
+	AllowWeakKey bool
+}
+
+// An OptionError reports an option that cannot be used. It matches
+// wire.ErrInvalidOptions.
+type OptionError struct {
+	Field  string // as it is called in the configuration of the server, such as "AuthKey"
+	Reason string
+	Err    error // the cause, may be nil
+}
+
+func (e *OptionError) Error() string { return "auth: " + e.Field + ": " + e.Reason }
+
+// Unwrap answers the cause.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// Is matches the InvalidOptionsError that JavaScript throws (AUTH-6).
+func (e *OptionError) Is(target error) bool {
+	w, ok := target.(*wire.Error)
+	return ok && w.Name == wire.NameInvalidOptions && w.Message == ""
+}
+
+// namedKey is a key and the option that it came from.
+type namedKey struct {
+	Key
+	field string
+}
+
+// keys resolves the options to the two keys. The third value is the text of a
+// key that had to be generated.
+func (o *Options) keys() (signature, verification namedKey, generated string, err error) {
+	switch {
+	case len(o.PrivateKey) > 0 || len(o.PublicKey) > 0:
+		signature, verification, err = o.keyPair()
+	case o.Key != "":
+		signature = namedKey{HMACKey([]byte(o.Key)), "AuthKey"}
+		verification = signature
+	case o.SignatureKey.IsZero() && o.VerificationKey.IsZero():
+		var secret [generatedKeyBytes]byte
+		rand.Read(secret[:]) // never fails, see its documentation
+		generated = hex.EncodeToString(secret[:])
+		signature = namedKey{HMACKey([]byte(generated)), "AuthKey"}
+		verification = signature
+	}
+	if err != nil {
+		return namedKey{}, namedKey{}, "", err
+	}
+	if !o.SignatureKey.IsZero() {
+		signature = namedKey{o.SignatureKey, "SignatureKey"}
+		if verification.IsZero() {
+			verification = signature
+		}
+	}
+	if !o.VerificationKey.IsZero() {
+		verification = namedKey{o.VerificationKey, "VerificationKey"}
+	}
+	return signature, verification, generated, nil
+}
+
+func (o *Options) keyPair() (private, public namedKey, err error) {
+	fail := func(field, reason string, cause error) (namedKey, namedKey, error) {
+		return namedKey{}, namedKey{}, &OptionError{Field: field, Reason: reason, Err: cause}
+	}
+	switch {
+	case len(o.PrivateKey) == 0:
+		return fail("AuthPrivateKey", "The authPrivateKey option must be specified if authPublicKey is specified", nil)
+	case len(o.PublicKey) == 0:
+		return fail("AuthPublicKey", "The authPublicKey option must be specified if authPrivateKey is specified", nil)
+	case o.Key != "":
+		return fail("AuthKey", "cannot be combined with AuthPrivateKey and AuthPublicKey", nil)
+	}
+	priv, err := ParsePEM(o.PrivateKey)
+	if err != nil {
+		return fail("AuthPrivateKey", err.Error(), err)
+	}
+	pub, err := ParsePEM(o.PublicKey)
+	if err != nil {
+		return fail("AuthPublicKey", err.Error(), err)
+	}
+	if !priv.samePublic(pub) {
+		return fail("AuthPublicKey", "does not belong to AuthPrivateKey", nil)
+	}
+	return namedKey{priv, "AuthPrivateKey"}, namedKey{pub, "AuthPublicKey"}, nil
+}

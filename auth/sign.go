@@ -1,0 +1,213 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+var base64url = base64.RawURLEncoding.Strict()
+
+// Sign issues a token for claims: a struct, a map or raw JSON that encodes to
+// an object. The order of its names is kept and generated claims follow in the
+// order iat, nbf, exp, aud, iss, sub, jti (JWT-5).
+//
+// An exp claim wins over the default expiry of the engine. The error is a
+// *wire.Error without a name and with a text of JWT-2.
+func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, error) {
+	o := ApplySign(opts...)
+	ks := j.keyState()
+	if ks.signature.IsZero() {
+		return nil, signError("secretOrPrivateKey must have a value")
+	}
+	payload, err := marshalClaims(claims)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.addClaims(&payload, &o, time.Now()); err != nil {
+		return nil, err
+	}
+	header, kid, err := signHeader(ks.signWith.name, &o)
+	if err != nil {
+		return nil, err
+	}
+	body := payload.appendTo(nil)
+
+	signing := make([]byte, 0, base64url.EncodedLen(len(body))+256)
+	signing = base64url.AppendEncode(signing, header)
+	signing = append(signing, '.')
+	signing = base64url.AppendEncode(signing, body)
+	signature, err := ks.signWith.method.Sign(string(signing), ks.signature.signing())
+	if err != nil {
+		return nil, signError("signing failed: " + err.Error())
+	}
+	signed := base64url.AppendEncode(append(signing, '.'), signature)
+	if len(signed) > j.maxTokenSize {
+		return nil, signError("the token exceeds the maximum size")
+	}
+
+	t := newToken(string(signed), body, payload)
+	t.algorithm, t.keyID = ks.signWith.name, kid
+	return t, nil
+}
+
+const notAnObject = `Expected "payload" to be a plain object.`
+
+// marshalClaims encodes what the caller wants signed. The result must be
+// acceptable to Verify, so it is read back by the same rules.
+func marshalClaims(claims any) (members, error) {
+	switch claims.(type) {
+	case nil:
+		return nil, signError("payload is required")
+	case []byte:
+		// The codec would wrap bytes into an object of its own.
+		return nil, signError(notAnObject)
+	}
+	data, err := wire.Marshal(claims)
+	if err != nil {
+		return nil, signError("payload cannot be encoded: " + err.Error())
+	}
+	if data == nil {
+		return nil, signError("payload is required")
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil {
+		return nil, signError("payload cannot be encoded: " + err.Error())
+	}
+	payload, ok := parseObject(compact.Bytes())
+	switch {
+	case compact.Bytes()[0] != '{':
+		return nil, signError(notAnObject)
+	case !ok:
+		return nil, signError(`"payload" repeats a name or is nested too deeply`)
+	}
+	for _, m := range payload {
+		switch m.name {
+		case "iat", "exp", "nbf":
+			if _, ok := number(m.value); !ok {
+				return nil, signError(`"` + m.name + `" should be a number of seconds`)
+			}
+		}
+	}
+	return payload, nil
+}
+
+// addClaims applies the options in the order of JWT-2 and JWT-5.
+func (j *JWT) addClaims(payload *members, o *SignOptions, now time.Time) error {
+	expiresIn := o.ExpiresIn
+	if payload.get("exp") != nil {
+		if expiresIn.Given() && !o.PreferExpClaim {
+			return signError(`Bad "options.expiresIn" option the payload already has an "exp" property.`)
+		}
+		expiresIn = Timespan{}
+	} else if !expiresIn.Given() && j.defaultExpiry > 0 {
+		expiresIn = timespanOf(j.defaultExpiry)
+	}
+	if o.NotBefore.Given() && payload.get("nbf") != nil {
+		return signError(`Bad "options.notBefore" option the payload already has an "nbf" property.`)
+	}
+	if expiresIn.empty() {
+		return signError(`"expiresIn" should be a number of seconds or string representing a timespan`)
+	}
+	if o.NotBefore.empty() {
+		return signError(`"notBefore" should be a number of seconds or string representing a timespan`)
+	}
+
+	issued, _ := number(payload.get("iat"))
+	if issued == 0 {
+		issued = math.Floor(float64(now.UnixMilli()) / 1000)
+	}
+	if o.NoTimestamp {
+		payload.remove("iat")
+	} else {
+		payload.set("iat", wire.AppendNumber(nil, issued))
+	}
+	if err := addDate(payload, "nbf", "notBefore", o.NotBefore, issued); err != nil {
+		return err
+	}
+	if err := addDate(payload, "exp", "expiresIn", expiresIn, issued); err != nil {
+		return err
+	}
+	for _, c := range [...]struct{ claim, option, value string }{
+		{"aud", "audience", ""},
+		{"iss", "issuer", o.Issuer},
+		{"sub", "subject", o.Subject},
+		{"jti", "jwtid", o.JWTID},
+	} {
+		value := wire.AppendString(nil, c.value)
+		switch {
+		case c.claim == "aud" && len(o.Audience) > 0:
+			value = appendAudience(nil, o.Audience)
+		case c.value == "":
+			continue
+		}
+		if payload.get(c.claim) != nil {
+			return signError(`Bad "options.` + c.option + `" option. The payload already has an "` + c.claim + `" property.`)
+		}
+		payload.set(c.claim, value)
+	}
+	return nil
+}
+
+func addDate(payload *members, claim, option string, span Timespan, issued float64) error {
+	if !span.Given() {
+		return nil
+	}
+	date, ok := span.after(issued)
+	if !ok {
+		return signError(`"` + option + `" should be a number of seconds or string representing a timespan eg: "1d", "20h", 60`)
+	}
+	payload.set(claim, wire.AppendNumber(nil, date))
+	return nil
+}
+
+func appendAudience(dst []byte, names []string) []byte {
+	if len(names) == 1 {
+		return wire.AppendString(dst, names[0])
+	}
+	dst = append(dst, '[')
+	for i, name := range names {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = wire.AppendString(dst, name)
+	}
+	return append(dst, ']')
+}
+
+// signHeader writes alg, typ, kid and what the caller adds (JWT-3). It answers
+// the text and the kid in it.
+func signHeader(alg string, o *SignOptions) ([]byte, string, error) {
+	header := members{
+		{"alg", wire.AppendString(nil, alg)},
+		{"typ", []byte(`"JWT"`)},
+	}
+	if o.KeyID != "" {
+		header.set("kid", wire.AppendString(nil, o.KeyID))
+	}
+	for _, m := range o.Header {
+		switch m.Name {
+		case "alg", "crit", "b64":
+			return nil, "", signError(`"` + m.Name + `" is not allowed in "header"`)
+		}
+		value, err := wire.Marshal(m.Value)
+		if err != nil {
+			return nil, "", signError(`"header" cannot be encoded: ` + err.Error())
+		}
+		if value == nil {
+			return nil, "", signError(`"` + m.Name + `" must have a value in "header"`)
+		}
+		header.set(m.Name, value)
+	}
+	text := header.appendTo(nil)
+	h, ok := parseHeader(text)
+	if !ok {
+		return nil, "", signError(`"header" holds a value that cannot be verified`)
+	}
+	return text, h.kid, nil
+}

@@ -1,0 +1,109 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"time"
+)
+
+// A Token is a token whose signature has been checked, or that has just been
+// signed. It is immutable and may be shared between goroutines.
+type Token struct {
+	signed    string
+	payload   []byte // a JSON object
+	algorithm string
+	keyID     string
+	expiry    float64 // seconds since the epoch; NaN when there is none
+}
+
+// NewToken is for implementations of [Engine]: it makes the token that they
+// have issued or verified. payload must be a JSON object without repeated
+// names; it is copied. NewToken itself verifies nothing.
+func NewToken(signed string, payload []byte) (*Token, error) {
+	claims, ok := parseObject(payload)
+	if !ok {
+		return nil, errors.New("auth: the payload of a token must be a JSON object")
+	}
+	return newToken(signed, bytes.Clone(payload), claims), nil
+}
+
+// newToken takes payload over.
+func newToken(signed string, payload []byte, claims members) *Token {
+	t := &Token{signed: signed, payload: payload, expiry: math.NaN()}
+	if exp, ok := number(claims.get("exp")); ok {
+		t.expiry = exp
+	}
+	return t
+}
+
+// Signed answers the text that the client presents.
+func (t *Token) Signed() string { return t.signed }
+
+// Payload answers the claims as they were signed: numbers keep their digits and
+// names their order. The caller owns the result.
+func (t *Token) Payload() json.RawMessage { return bytes.Clone(t.payload) }
+
+// Claims decodes the payload into v as [encoding/json.Unmarshal] does.
+func (t *Token) Claims(v any) error { return json.Unmarshal(t.payload, v) }
+
+// Claim decodes a single claim by the rules of [encoding/json.Unmarshal] for
+// an any: a number is a float64, an array is a []any. It answers false when the
+// token has no such claim. Every call decodes anew, so that the result belongs
+// to the caller and a token costs no memory for values that nobody asks for.
+func (t *Token) Claim(name string) (any, bool) {
+	claims, ok := parseObject(t.payload)
+	if !ok {
+		return nil, false
+	}
+	raw := claims.get(name)
+	if raw == nil {
+		return nil, false
+	}
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return nil, false
+	}
+	return v, true
+}
+
+// ExpiresAt answers the exp claim; false when there is none that is a number.
+// Times that no JavaScript date can hold are moved to the nearest one that it
+// can, in the year 275760, so that callers can compute with the result without
+// overflow.
+func (t *Token) ExpiresAt() (time.Time, bool) {
+	if math.IsNaN(t.expiry) {
+		return time.Time{}, false
+	}
+	return timeOf(t.expiry), true
+}
+
+// IssuedAt answers the iat claim in the manner of [Token.ExpiresAt].
+func (t *Token) IssuedAt() (time.Time, bool) {
+	claims, _ := parseObject(t.payload)
+	iat, ok := number(claims.get("iat"))
+	if !ok {
+		return time.Time{}, false
+	}
+	return timeOf(iat), true
+}
+
+// Algorithm answers the name of the signature algorithm, "" for a token that is
+// not a JWT.
+func (t *Token) Algorithm() string { return t.algorithm }
+
+// KeyID answers the kid of the header, "" when there is none.
+func (t *Token) KeyID() string { return t.keyID }
+
+// Expired tells whether a live connection must lose this token: now, in
+// milliseconds, is past exp (AUTH-40). [Engine.Verify] is stricter by that
+// instant: it refuses a token from the second of exp on.
+func (t *Token) Expired(now time.Time) bool {
+	return float64(now.UnixMilli()) > t.expiry*1000 // false for NaN
+}
+
+func timeOf(seconds float64) time.Time {
+	ms := min(max(seconds*1000, -maxDate), maxDate)
+	return time.UnixMilli(int64(math.Trunc(ms)))
+}

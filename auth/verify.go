@@ -1,0 +1,216 @@
+package auth
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Verify checks a token; the package documentation lists what is checked in
+// which order. The error is a *wire.Error with a name and fields of AUTH-20 and
+// a message of JWT-21, fit to be sent to the client.
+func (j *JWT) Verify(_ context.Context, signed string, opts ...VerifyOption) (*Token, error) {
+	o := ApplyVerify(opts...)
+	ks := j.keyState()
+
+	p, err := j.decode(signed)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.signature == "":
+		return nil, invalidError("jwt signature is required")
+	case ks.verification.IsZero():
+		return nil, invalidError("secret or public key must be provided")
+	}
+	i := slices.IndexFunc(ks.accepted, func(a *algorithm) bool { return a.name == p.header.alg })
+	if i < 0 {
+		return nil, invalidError("invalid algorithm")
+	}
+	signature, ok := decodePart(p.signature)
+	if !ok || ks.accepted[i].method.Verify(p.signing, signature, ks.verification.verifying()) != nil {
+		return nil, invalidError("invalid signature")
+	}
+	if err := checkClaims(p.claims, &o); err != nil {
+		return nil, err
+	}
+
+	t := newToken(signed, p.payload, p.claims)
+	t.algorithm, t.keyID = p.header.alg, p.header.kid
+	return t, nil
+}
+
+// parts is a token taken apart, nothing of which can be trusted yet.
+type parts struct {
+	header    header
+	payload   []byte
+	claims    members
+	signing   string // what the signature covers
+	signature string // encoded; its letters are base64url, nothing more is known
+}
+
+// decode reads the compact form. It costs no more than a few times the length
+// of the token, which is bounded first.
+func (j *JWT) decode(signed string) (parts, error) {
+	switch {
+	case len(signed) > j.sizeLimit():
+		return parts{}, invalidError("jwt too large")
+	case signed == "":
+		return parts{}, invalidError("jwt must be provided")
+	case strings.Count(signed, ".") != 2:
+		return parts{}, invalidError("jwt malformed")
+	}
+	head, rest, _ := strings.Cut(signed, ".")
+	body, tail, _ := strings.Cut(rest, ".")
+
+	headText, ok1 := decodePart(head)
+	payload, ok2 := decodePart(body)
+	if !ok1 || !ok2 || !isBase64url(tail) {
+		return parts{}, invalidError("invalid token")
+	}
+	h, ok1 := parseHeader(headText)
+	claims, ok2 := parseObject(payload)
+	if !ok1 || !ok2 {
+		return parts{}, invalidError("invalid token")
+	}
+	return parts{
+		header:    h,
+		payload:   payload,
+		claims:    claims,
+		signing:   signed[:len(head)+1+len(body)],
+		signature: tail,
+	}, nil
+}
+
+// sizeLimit lets the zero JWT report its missing key instead of the size.
+func (j *JWT) sizeLimit() int {
+	if j.maxTokenSize == 0 {
+		return defaultMaxTokenSize
+	}
+	return j.maxTokenSize
+}
+
+// decodePart reads canonical base64url: no padding, no stray bits, and none of
+// the line breaks that the standard library skips. Otherwise one signature
+// would have many spellings (JWT-23).
+func decodePart(s string) ([]byte, bool) {
+	if !isBase64url(s) {
+		return nil, false
+	}
+	b, err := base64url.DecodeString(s)
+	return b, err == nil
+}
+
+func isBase64url(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// header is what a token says about itself. Keys and addresses of keys in it
+// (jwk, jku, x5u, x5c) are not even read: only configured keys verify.
+type header struct {
+	alg string // "" when it is missing or not a string
+	kid string
+}
+
+func parseHeader(raw []byte) (header, bool) {
+	ms, ok := parseObject(raw)
+	// No extension is understood, so a critical one must be refused
+	// (RFC 7515 section 4.1.11).
+	if !ok || ms.get("crit") != nil {
+		return header{}, false
+	}
+	var h header
+	h.alg, _ = text(ms.get("alg"))
+	if kid := ms.get("kid"); kid != nil {
+		if h.kid, ok = text(kid); !ok {
+			return header{}, false
+		}
+	}
+	return h, true
+}
+
+// checkClaims applies rows 15 to 20 of JWT-21.
+func checkClaims(claims members, o *VerifyOptions) error {
+	at := o.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	now := float64(at.Unix())
+	tolerance := o.ClockTolerance.Seconds()
+
+	if raw := claims.get("nbf"); raw != nil && !o.IgnoreNotBefore {
+		nbf, ok := number(raw)
+		if !ok {
+			return invalidError("invalid nbf value")
+		}
+		if nbf > now+tolerance {
+			return notBeforeError(nbf)
+		}
+	}
+	if raw := claims.get("exp"); raw != nil && !o.IgnoreExpiration {
+		exp, ok := number(raw)
+		if !ok {
+			return invalidError("invalid exp value")
+		}
+		if now >= exp+tolerance {
+			return expiredError("jwt expired", exp)
+		}
+	}
+	if err := checkNames(claims, o); err != nil {
+		return err
+	}
+	return checkAge(claims, o, now-tolerance)
+}
+
+func checkNames(claims members, o *VerifyOptions) error {
+	if o.Audience != nil {
+		named := func(name string) bool { return slices.Contains(o.Audience, name) }
+		if !slices.ContainsFunc(texts(claims.get("aud")), named) {
+			return invalidError("jwt audience invalid. expected: " + strings.Join(o.Audience, " or "))
+		}
+	}
+	if o.Issuer != nil {
+		iss, ok := text(claims.get("iss"))
+		if !ok || !slices.Contains(o.Issuer, iss) {
+			return invalidError("jwt issuer invalid. expected: " + strings.Join(o.Issuer, ","))
+		}
+	}
+	if o.Subject != nil {
+		if sub, ok := text(claims.get("sub")); !ok || sub != *o.Subject {
+			return invalidError("jwt subject invalid. expected: " + *o.Subject)
+		}
+	}
+	if o.JWTID != nil {
+		if jti, ok := text(claims.get("jti")); !ok || jti != *o.JWTID {
+			return invalidError("jwt jwtid invalid. expected: " + *o.JWTID)
+		}
+	}
+	return nil
+}
+
+func checkAge(claims members, o *VerifyOptions, now float64) error {
+	if !o.MaxAge.Given() {
+		return nil
+	}
+	iat, ok := number(claims.get("iat"))
+	if !ok {
+		return invalidError("iat required when maxAge is specified")
+	}
+	limit, ok := o.MaxAge.after(iat)
+	if !ok || math.IsInf(limit, 0) {
+		return invalidError(`"maxAge" should be a number of seconds or string representing a timespan eg: "1d", "20h", 60`)
+	}
+	if now >= limit {
+		return expiredError("maxAge exceeded", limit)
+	}
+	return nil
+}
