@@ -1,0 +1,98 @@
+package ws
+
+import (
+	"crypto/tls"
+	"errors"
+	"math"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultReadLimit holds when Options.ReadLimit is zero (TR-8).
+const DefaultReadLimit = 100 << 20
+
+// defaultMaxFragments holds when Options.MaxFragments is zero.
+const defaultMaxFragments = 4096
+
+// Conn is an accepted WebSocket connection. Read and WriteFrames have one
+// caller each at a time; everything else is safe from any goroutine.
+type Conn struct {
+	nc     net.Conn
+	park   park
+	onPing func([]byte)
+	err    error // sticky result of Read
+
+	in  []byte      // unread bytes, an alias of buf, carry or the upgrade's leftover
+	buf *readBuffer // borrowed from readBuffers, nil while parked
+
+	limit        atomic.Int64
+	received     atomic.Int64
+	maxFragments int32
+	closed       atomic.Bool
+
+	carried uint8 // bytes of carry that the next read buffer starts with
+	carry   [maxHeader]byte
+}
+
+// newConn returns a server's connection over nc; in is what was read from it already.
+func newConn(nc net.Conn, in []byte, o Options) *Conn {
+	c := &Conn{nc: nc, onPing: o.OnPing, in: in, maxFragments: defaultMaxFragments}
+	if o.MaxFragments > 0 {
+		c.maxFragments = int32(min(o.MaxFragments, 1<<30))
+	}
+	c.SetReadLimit(o.ReadLimit)
+	c.received.Store(int64(len(in)))
+	c.park = newPark(nc)
+	return c
+}
+
+// SetReadLimit sets how many bytes a message may have; zero or less means
+// DefaultReadLimit. It holds from the next frame header on.
+func (c *Conn) SetReadLimit(n int64) {
+	if n <= 0 {
+		n = DefaultReadLimit
+	}
+	// Leaves room for computing with the sizes of buffers.
+	c.limit.Store(min(n, math.MaxInt/8))
+}
+
+// BytesRead returns how many bytes have come from the peer since the upgrade.
+func (c *Conn) BytesRead() int64 { return c.received.Load() }
+
+// LocalAddr returns the address on this side.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr returns the address of the peer.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// Unwrap returns the connection below, for its options; reading from it or
+// writing to it breaks the framing.
+func (c *Conn) Unwrap() net.Conn { return c.nc }
+
+// Close drops the connection without a closing handshake and without waiting.
+// A blocked Read or WriteFrames returns. Calls after the first do nothing.
+func (c *Conn) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	tc, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return c.nc.Close()
+	}
+	// crypto/tls says goodbye first and may wait seconds for a peer that does
+	// not read: that must not hold up the caller, nor the reader.
+	err := tc.NetConn().SetReadDeadline(time.Unix(1, 0))
+	go tc.Close()
+	return err
+}
+
+// readError is what Read answers for err. The deadline that Close sets under
+// TLS is not the peer's doing.
+func (c *Conn) readError(err error) error {
+	if c.closed.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		return net.ErrClosed
+	}
+	return err
+}

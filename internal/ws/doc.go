@@ -1,0 +1,38 @@
+// Package ws is the server side of RFC 6455: the HTTP upgrade, the reading of
+// messages and the building and writing of frames.
+//
+// Reading. A [Conn] has one reader at a time. [Conn.Read] blocks until a whole
+// message, a close frame or a failure is there. Messages come in the order in
+// which the peer sent them; pings are reported to Options.OnPing between them,
+// on the reader's goroutine; pongs are swallowed. After the first error Read
+// answers that same error for ever.
+//
+// Memory. While nothing arrives, a Conn holds no buffer: the reader waits for
+// readability and only then borrows a read buffer of 4 KiB, one memory page,
+// from a pool that all connections share. Bytes of a started frame header are
+// carried over in the Conn itself. A message buffer grows with the bytes that
+// have arrived, to a small multiple of them at most: a length that a peer
+// merely announces costs nothing. Up to 64 KiB message buffers are pooled in power-of-two classes;
+// larger ones belong to the garbage collector. Connections other than
+// *net.TCPConn and *net.UnixConn (TLS, wrappers, in-memory) cannot be polled
+// without reading: they wait with two bytes inside the Conn and hold a read
+// buffer while a frame is incomplete.
+//
+// Ownership. [Message].Data belongs to the caller until [Message.Release] and
+// must not be touched afterwards, nor any slice that aliases it. The payload
+// given to OnPing is a copy and belongs to the callee. Frames given to
+// [Conn.WriteFrames] are only read, but the outer slice is consumed.
+//
+// Writing. WriteFrames has one caller at a time; it may run beside Read.
+// [NewBuffer] and [Seal] build a frame in one allocation: the payload is
+// appended behind reserved header bytes. Frames of a server are never masked
+// and never fragmented. No extension is ever negotiated (TR-7).
+//
+// Units. Lengths and limits are bytes, a message counting the sum of its
+// fragments' payloads.
+//
+// Constants. The read limit of 104857600 bytes for a zero Options.ReadLimit is
+// TR-8. Control frames carry at most 125 bytes (RFC 6455, section 5.5). 4096
+// fragments per message, 4 KiB read buffers, 16 KiB write chunks (the size of
+// a TLS record) and 10 s for writing the 101 response are this package's own.
+package ws

@@ -1,0 +1,45 @@
+package ws
+
+import (
+	"fmt"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// CloseError is the close frame that the peer sent. An empty close frame has
+// code 1005.
+type CloseError struct {
+	Code   wire.CloseCode
+	Reason string
+}
+
+// Error implements error.
+func (e *CloseError) Error() string {
+	if e.Reason == "" {
+		return fmt.Sprintf("ws: closed by the peer with code %d", e.Code)
+	}
+	return fmt.Sprintf("ws: closed by the peer with code %d: %s", e.Code, e.Reason)
+}
+
+// ProtocolError says how the peer broke RFC 6455 or a limit. Code is what the
+// connection should be closed with: 1002, 1007 or 1009.
+type ProtocolError struct {
+	Code   wire.CloseCode
+	Reason string
+}
+
+// Error implements error.
+func (e *ProtocolError) Error() string {
+	return fmt.Sprintf("ws: protocol error %d: %s", e.Code, e.Reason)
+}
+
+// The text for 1009 is TR-8's.
+var (
+	errTooBig       = &ProtocolError{wire.CloseTooBig, "Max payload size exceeded"}
+	errFragments    = &ProtocolError{wire.CloseTooBig, "too many fragments in one message"}
+	errInvalidText  = &ProtocolError{wire.CloseInvalidText, "text message is not valid UTF-8"}
+	errLengthBit    = &ProtocolError{wire.CloseProtocolError, "highest bit of a 64-bit length is set"}
+	errClosePayload = &ProtocolError{wire.CloseProtocolError, "close frame with a payload of one byte"}
+	errCloseCode    = &ProtocolError{wire.CloseProtocolError, "close frame with an invalid code"}
+	errCloseReason  = &ProtocolError{wire.CloseInvalidText, "close reason is not valid UTF-8"}
+)

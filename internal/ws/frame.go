@@ -1,0 +1,75 @@
+package ws
+
+import (
+	"encoding/binary"
+	"math"
+
+	gws "github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// HeaderSpace is the room that [NewBuffer] reserves in front of a payload: the
+// longest header of an unmasked frame.
+const HeaderSpace = 10
+
+// maxControlPayload is the limit of RFC 6455, section 5.5.
+const maxControlPayload = gws.MaxControlFramePayloadSize
+
+// Opcode is the kind of a frame that a server sends.
+type Opcode byte
+
+// The opcodes of RFC 6455, section 5.2. There is no continuation: frames are
+// never fragmented.
+const (
+	OpText   = Opcode(gws.OpText)
+	OpBinary = Opcode(gws.OpBinary)
+	OpClose  = Opcode(gws.OpClose)
+	OpPing   = Opcode(gws.OpPing)
+	OpPong   = Opcode(gws.OpPong)
+)
+
+// finBit marks the last (here: the only) frame of a message.
+const finBit = 0x80
+
+// NewBuffer returns a buffer whose first HeaderSpace bytes are reserved and
+// that has room for capacity bytes of payload, to be appended.
+func NewBuffer(capacity int) []byte {
+	return make([]byte, HeaderSpace, HeaderSpace+capacity)
+}
+
+// Seal writes the header of a frame right in front of the payload in buf[HeaderSpace:]
+// and returns the whole frame, which aliases buf. The buffer must come from
+// [NewBuffer] and must be sealed once.
+func Seal(buf []byte, op Opcode) []byte {
+	n := len(buf) - HeaderSpace
+	first := finBit | byte(op)
+	switch {
+	case n < 126:
+		frame := buf[HeaderSpace-2:]
+		frame[0], frame[1] = first, byte(n)
+		return frame
+	case n <= math.MaxUint16:
+		frame := buf[HeaderSpace-4:]
+		frame[0], frame[1] = first, 126
+		binary.BigEndian.PutUint16(frame[2:], uint16(n))
+		return frame
+	default:
+		buf[0], buf[1] = first, 127
+		binary.BigEndian.PutUint64(buf[2:], uint64(n))
+		return buf
+	}
+}
+
+// CloseFrame returns a whole close frame. A code that must not be sent (0,
+// 1005, 1006, see TR-33) gives an empty close frame; the reason is cut at 123
+// bytes at the boundary of a character.
+func CloseFrame(code wire.CloseCode, reason string) []byte {
+	if !code.Sendable() {
+		return Seal(NewBuffer(0), OpClose)
+	}
+	reason = wire.TruncateReason(reason)
+	buf := NewBuffer(2 + len(reason))
+	buf = binary.BigEndian.AppendUint16(buf, uint16(code))
+	return Seal(append(buf, reason...), OpClose)
+}

@@ -1,0 +1,77 @@
+package ws
+
+import (
+	"encoding/binary"
+
+	gws "github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// maxHeader is the longest header of a masked frame.
+const maxHeader = gws.MaxHeaderSize
+
+// header consumes the next frame header and checks it. What the first two
+// bytes show to be wrong is refused before any further byte is waited for.
+func (c *Conn) header(h *gws.Header, state gws.State) error {
+	for len(c.in) < 2 {
+		if err := c.more(len(c.in) > 0); err != nil {
+			return err
+		}
+	}
+	size := firstBytes(c.in, h)
+	if err := gws.CheckHeader(*h, state); err != nil {
+		return &ProtocolError{wire.CloseProtocolError, err.Error()}
+	}
+	for len(c.in) < size {
+		if err := c.more(true); err != nil {
+			return err
+		}
+	}
+	if !restOfHeader(c.in[2:size], h) {
+		return errLengthBit
+	}
+	c.consume(size)
+	return nil
+}
+
+// firstBytes decodes the first two bytes of a frame and returns the size of
+// its header. Length stays at 126 or 127 where it follows later; that is
+// already too much for a control frame.
+func firstBytes(b []byte, h *gws.Header) (size int) {
+	*h = gws.Header{
+		Fin:    b[0]&0x80 != 0,
+		Rsv:    b[0] & 0x70 >> 4,
+		OpCode: gws.OpCode(b[0] & 0x0f),
+		Masked: b[1]&0x80 != 0,
+		Length: int64(b[1] & 0x7f),
+	}
+	size = 2
+	switch h.Length {
+	case 126:
+		size += 2
+	case 127:
+		size += 8
+	}
+	if h.Masked {
+		size += len(h.Mask)
+	}
+	return size
+}
+
+// restOfHeader decodes what follows the first two bytes; false means that the
+// highest bit of a 64-bit length is set. A length that would fit a shorter
+// encoding is accepted, as the receiver's rules of RFC 6455 allow and other
+// servers do.
+func restOfHeader(b []byte, h *gws.Header) bool {
+	switch h.Length {
+	case 126:
+		h.Length = int64(binary.BigEndian.Uint16(b))
+		b = b[2:]
+	case 127:
+		h.Length = int64(binary.BigEndian.Uint64(b))
+		b = b[8:]
+	}
+	copy(h.Mask[:], b)
+	return h.Length >= 0
+}

@@ -1,0 +1,89 @@
+package ws
+
+import (
+	"io"
+	"sync"
+)
+
+// readSize is the size of the read buffers that connections borrow.
+const readSize = 4096
+
+type readBuffer [readSize]byte
+
+var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
+
+// park waits for the peer without holding a buffer, as well as the kind of
+// connection allows.
+type park interface {
+	// wait blocks until there are bytes and sets c.in to c.carry[:c.carried]
+	// followed by at least one of them. c.buf is nil before the call. started
+	// tells that the peer is in the middle of a frame.
+	wait(c *Conn, started bool) error
+}
+
+// borrow gives c a read buffer that starts with the carried bytes, and returns
+// the part to read into.
+func (c *Conn) borrow() []byte {
+	c.buf = readBuffers.Get().(*readBuffer)
+	return c.buf[copy(c.buf[:], c.carry[:c.carried]):]
+}
+
+// filled takes the n bytes that were read behind the carried ones.
+func (c *Conn) filled(n int) {
+	c.in = c.buf[:int(c.carried)+n]
+	c.carried = 0
+	c.received.Add(int64(n))
+}
+
+// giveBack returns the read buffer to the pool.
+func (c *Conn) giveBack() {
+	if c.buf != nil {
+		readBuffers.Put(c.buf)
+		c.buf = nil
+	}
+}
+
+// more blocks for bytes behind the unread ones, which are the beginning of a
+// frame header or nothing.
+func (c *Conn) more(started bool) error {
+	c.carried = uint8(copy(c.carry[:], c.in))
+	c.in = nil
+	c.giveBack()
+	return c.park.wait(c, started)
+}
+
+// consume drops n unread bytes.
+func (c *Conn) consume(n int) {
+	c.in = c.in[n:]
+	if len(c.in) == 0 {
+		c.in = nil
+		c.giveBack()
+	}
+}
+
+// readPark serves connections that can only be read: between frames it waits
+// with the first two bytes of a header, inside the Conn.
+type readPark struct{}
+
+func (readPark) wait(c *Conn, started bool) error {
+	dst := c.carry[:2]
+	if started {
+		dst = c.borrow()
+	}
+	n, err := c.nc.Read(dst)
+	if n == 0 {
+		c.giveBack()
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		return err
+	}
+	// An error beside bytes comes again with the next read.
+	if started {
+		c.filled(n)
+		return nil
+	}
+	c.in = c.carry[:n]
+	c.received.Add(int64(n))
+	return nil
+}

@@ -1,0 +1,7 @@
+//go:build !linux && !darwin
+
+package ws
+
+import "net"
+
+func newPark(net.Conn) park { return readPark{} }

@@ -1,0 +1,72 @@
+//go:build linux || darwin
+
+package ws
+
+import (
+	"bytes"
+	"testing"
+)
+
+// watch calls f after each attempt to read from the socket.
+func watch(c *Conn, f func(parks bool)) {
+	p := c.park.(*pollPark)
+	read := p.ready
+	p.ready = func(fd uintptr) bool {
+		done := read(fd)
+		f(!done)
+		return done
+	}
+}
+
+func TestPollParkHoldsNoBuffer(t *testing.T) {
+	client, c := connectTCP(t, Options{})
+	parked := make(chan bool, 100)
+	watch(c, func(parks bool) {
+		if parks {
+			parked <- c.buf == nil && c.in == nil
+		}
+	})
+	message := frame(fin|text, "hello")
+	go func() {
+		// Parked between messages, within a header and within a payload.
+		for _, part := range [][]byte{message[:1], message[1:5], message[5:8], message[8:]} {
+			if !<-parked {
+				t.Error("parked with a read buffer")
+			}
+			_, _ = client.Write(part)
+		}
+	}()
+	m, err := c.Read()
+	if err != nil || string(m.Data) != "hello" {
+		t.Fatalf("Read = %q, %v", m.Data, err)
+	}
+	if c.buf != nil || c.in != nil {
+		t.Error("a read buffer outlives the last byte")
+	}
+}
+
+func TestPollParkReadsManyFramesAtOnce(t *testing.T) {
+	client, c := connectTCP(t, Options{})
+	const frames = 200
+	stream := bytes.Repeat(frame(fin|text, "x"), frames)
+	if _, err := client.Write(stream); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	watch(c, func(parks bool) {
+		if !parks {
+			reads++
+		}
+	})
+	for range frames {
+		if _, err := c.Read(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reads > 10 {
+		t.Errorf("%d reads for %d bytes in %d frames", reads, len(stream), frames)
+	}
+}

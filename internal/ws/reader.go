@@ -1,0 +1,159 @@
+package ws
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	gws "github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Read returns the next message. Its error is a *CloseError for the peer's
+// close frame, a *ProtocolError when the peer broke the protocol or a limit,
+// and anything else when the connection is lost (code 1006). The error stays:
+// later calls return it again.
+func (c *Conn) Read() (Message, error) {
+	if c.err != nil {
+		return Message{}, c.err
+	}
+	var (
+		h      gws.Header
+		buf    *buffer
+		frames int32
+		op     gws.OpCode
+		state  = gws.StateServerSide
+	)
+	for {
+		// Parking right here keeps the waiting goroutine's stack shallow.
+		if len(c.in) == 0 {
+			if err := c.more(false); err != nil {
+				return c.fail(buf, err, frames > 0)
+			}
+		}
+		if err := c.header(&h, state); err != nil {
+			return c.fail(buf, err, true)
+		}
+		if h.OpCode.IsControl() {
+			if err := c.control(&h); err != nil {
+				return c.fail(buf, err, true)
+			}
+			continue
+		}
+		if frames++; frames > c.maxFragments {
+			return c.fail(buf, errFragments, true)
+		}
+		if h.OpCode != gws.OpContinuation {
+			op = h.OpCode
+		}
+		// Before any allocation, and in a form that cannot overflow.
+		if h.Length > c.limit.Load()-int64(buf.len()) {
+			return c.fail(buf, errTooBig, true)
+		}
+		if err := c.payload(&buf, &h); err != nil {
+			return c.fail(buf, err, true)
+		}
+		if h.Fin {
+			break
+		}
+		state = state.Set(gws.StateFragmented)
+	}
+	if op == gws.OpText && !utf8.Valid(buf.bytes()) {
+		return c.fail(buf, errInvalidText, true)
+	}
+	return Message{Binary: op == gws.OpBinary, Data: buf.bytes(), buf: buf}, nil
+}
+
+// fail records err as the end of reading and drops all buffers.
+func (c *Conn) fail(buf *buffer, err error, started bool) (Message, error) {
+	buf.release()
+	c.in = nil
+	c.giveBack()
+	if started && errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	c.err = c.readError(err)
+	return Message{}, c.err
+}
+
+// payload appends the frame's payload to *buf, unmasked.
+func (c *Conn) payload(buf **buffer, h *gws.Header) error {
+	left := int(h.Length) // fits: the limit is checked, control frames are short
+	for done := 0; left > 0; {
+		b := *buf
+		// Small parts come through a read buffer, which also picks up the frames
+		// behind; the bulk of a large message is read in place.
+		direct := len(c.in) == 0 && left >= readSize && b.len() >= readSize
+		if len(c.in) == 0 && !direct {
+			if err := c.more(true); err != nil {
+				return err
+			}
+		}
+		var (
+			n   = min(left, max(len(c.in), 1))
+			err error
+		)
+		if direct {
+			b = b.grow(1, left)
+			*buf = b
+			end := len(b.data)
+			n, err = c.nc.Read(b.data[end:min(cap(b.data), end+left)])
+			b.data = b.data[:end+n]
+			c.received.Add(int64(n))
+			if n == 0 {
+				if err == nil {
+					err = io.ErrNoProgress
+				}
+				return err
+			}
+		} else {
+			b = b.grow(n, left)
+			*buf = b
+			b.data = append(b.data, c.in[:n]...)
+			c.consume(n)
+		}
+		gws.Cipher(b.data[len(b.data)-n:], h.Mask, done)
+		done += n
+		left -= n
+	}
+	return nil
+}
+
+// control reads and handles a control frame.
+func (c *Conn) control(h *gws.Header) error {
+	var buf *buffer
+	err := c.payload(&buf, h)
+	if err == nil {
+		switch h.OpCode {
+		case gws.OpClose:
+			err = closeError(buf.bytes())
+		case gws.OpPing:
+			if c.onPing != nil {
+				c.onPing(bytes.Clone(buf.bytes()))
+			}
+		}
+	}
+	buf.release()
+	return err
+}
+
+// closeError is what a close frame with that payload amounts to.
+func closeError(p []byte) error {
+	if len(p) == 0 {
+		return &CloseError{Code: wire.CloseNoStatus}
+	}
+	if len(p) == 1 {
+		return errClosePayload
+	}
+	code := wire.CloseCode(binary.BigEndian.Uint16(p))
+	if !code.Sendable() {
+		return errCloseCode
+	}
+	if !utf8.Valid(p[2:]) {
+		return errCloseReason
+	}
+	return &CloseError{Code: code, Reason: string(p[2:])}
+}

@@ -1,0 +1,138 @@
+package ws
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Refusal is the HTTP answer to a request that is not upgraded.
+type Refusal struct {
+	Status int
+	Text   string
+	Header http.Header // further headers, may be nil
+}
+
+// Error implements error.
+func (r *Refusal) Error() string {
+	return "ws: upgrade refused with " + strconv.Itoa(r.Status) + ": " + r.Text
+}
+
+// WriteTo answers with the text as text/plain and asks for the connection to be closed (TR-5).
+func (r *Refusal) WriteTo(w http.ResponseWriter) {
+	h := w.Header()
+	for name, values := range r.Header {
+		h[name] = slices.Clone(values)
+	}
+	h.Set("Connection", "close")
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(r.Text)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(r.Status)
+	// A peer that has gone away misses its refusal.
+	_, _ = w.Write([]byte(r.Text))
+}
+
+// CheckRequest tells whether the method and the headers make a WebSocket
+// upgrade request, in the order of TR-5; it returns nil for a good one.
+func CheckRequest(r *http.Request) *Refusal {
+	refuse := func(text string) *Refusal {
+		return &Refusal{Status: http.StatusBadRequest, Text: text}
+	}
+	switch {
+	case r.Method != http.MethodGet:
+		return &Refusal{http.StatusMethodNotAllowed, "Invalid HTTP method", http.Header{"Allow": {http.MethodGet}}}
+	case !r.ProtoAtLeast(1, 1), // RFC 9110, section 7.8: Upgrade means nothing in HTTP/1.0
+		!hasToken(r.Header, "Upgrade", "websocket"),
+		!hasToken(r.Header, "Connection", "upgrade"):
+		return refuse("Invalid Upgrade header")
+	case r.ContentLength != 0:
+		// The body's bytes would be taken for frames.
+		return refuse("Bad Request")
+	case !validKey(r.Header["Sec-Websocket-Key"]):
+		return refuse("Missing or invalid Sec-WebSocket-Key header")
+	case !validVersion(r.Header["Sec-Websocket-Version"]):
+		refusal := refuse("Missing or invalid Sec-WebSocket-Version header")
+		refusal.Header = http.Header{"Sec-Websocket-Version": {"13, 8"}}
+		return refusal
+	}
+	if _, ok := subprotocols(r.Header); !ok {
+		return refuse("Invalid Sec-WebSocket-Protocol header")
+	}
+	return nil
+}
+
+// Subprotocols returns what the client offers, in its order of preference, or
+// nil when the header is absent or malformed.
+func Subprotocols(r *http.Request) []string {
+	names, _ := subprotocols(r.Header)
+	return names
+}
+
+func subprotocols(h http.Header) (names []string, ok bool) {
+	lines := h["Sec-Websocket-Protocol"]
+	if len(lines) == 0 {
+		return nil, true
+	}
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.Trim(name, " \t")
+			if !isToken(name) || slices.Contains(names, name) {
+				return nil, false
+			}
+			names = append(names, name)
+			if len(names) > maxSubprotocols {
+				return nil, false
+			}
+		}
+	}
+	return names, true
+}
+
+// maxSubprotocols bounds the search for duplicates in what a stranger sent.
+const maxSubprotocols = 64
+
+// hasToken reports whether a comma-separated header holds the token, whatever its case.
+func hasToken(h http.Header, name, token string) bool {
+	for _, line := range h[name] {
+		for t := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.Trim(t, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// validKey reports whether there is one key that looks like 16 bytes in base64.
+func validKey(values []string) bool {
+	if len(values) != 1 || len(values[0]) != 24 || !strings.HasSuffix(values[0], "==") {
+		return false
+	}
+	for _, b := range []byte(values[0][:22]) {
+		if !isAlphanumeric(b) && b != '+' && b != '/' {
+			return false
+		}
+	}
+	return true
+}
+
+// validVersion admits 13 and, like the reference server, 8 (TR-1).
+func validVersion(values []string) bool {
+	return len(values) == 1 && (values[0] == "13" || values[0] == "8")
+}
+
+// isToken reports whether s is a token of RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	for _, b := range []byte(s) {
+		if !isAlphanumeric(b) && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(b)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAlphanumeric(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+}
