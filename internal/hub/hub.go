@@ -1,0 +1,95 @@
+package hub
+
+import "hash/maphash"
+
+const shardCount = 64
+
+// Publication is one message to a channel. It is shared by all subscribers and
+// immutable: Data is the raw payload and Frame the complete frame that each
+// local subscriber gets.
+type Publication struct {
+	Channel string
+	Data    []byte
+	Frame   []byte
+}
+
+// Subscriber receives publications. Deliver is called with the channel locked:
+// it must neither block nor call the hub.
+type Subscriber interface {
+	Deliver(p *Publication)
+}
+
+// Hub holds the subscriptions of this server. Its methods are safe for
+// concurrent use.
+type Hub struct {
+	seed   maphash.Seed
+	shards [shardCount]shard
+}
+
+// New returns a hub without channels.
+func New() *Hub {
+	return &Hub{seed: maphash.MakeSeed()}
+}
+
+// Subscribe adds s to the channel. first reports that the channel had no
+// subscriber before. The hub does not look for duplicates: a subscriber that
+// subscribes twice receives everything twice.
+func (h *Hub) Subscribe(channel string, s Subscriber) (sub *Subscription, first bool) {
+	sh := h.shard(channel)
+	for {
+		t := sh.obtain(channel)
+		if sub, first, ok := t.add(s); ok {
+			return sub, first
+		}
+		// The last subscriber left in between, and is about to remove it.
+		sh.remove(t)
+	}
+}
+
+// Unsubscribe ends the subscription. last reports that the channel has no
+// subscriber left. It is O(1), and calls after the first do nothing.
+func (h *Hub) Unsubscribe(sub *Subscription) (last bool) {
+	last = sub.topic.discard(sub)
+	if last {
+		h.shard(sub.topic.name).remove(sub.topic)
+	}
+	return last
+}
+
+// Publish delivers p to all subscribers of its channel and returns their
+// number.
+func (h *Hub) Publish(p *Publication) int {
+	t := h.shard(p.Channel).find(p.Channel)
+	if t == nil {
+		return 0
+	}
+	return t.publish(p)
+}
+
+// Has reports whether the channel has subscribers.
+func (h *Hub) Has(channel string) bool {
+	return h.Count(channel) > 0
+}
+
+// Count returns the number of subscribers of the channel.
+func (h *Hub) Count(channel string) int {
+	t := h.shard(channel).find(channel)
+	if t == nil {
+		return 0
+	}
+	return t.count()
+}
+
+// Channels returns the names of all channels that have subscribers, in no
+// particular order.
+func (h *Hub) Channels() []string {
+	var names []string
+	for i := range h.shards {
+		names = h.shards[i].appendNames(names)
+	}
+	return names
+}
+
+func (h *Hub) shard(channel string) *shard {
+	return &h.shards[maphash.String(h.seed, channel)%shardCount]
+}

@@ -1,0 +1,88 @@
+package hub
+
+import "sync"
+
+// listKeep is the capacity below which a subscriber list is not shrunk.
+const listKeep = 8
+
+// removed is the index of a subscription that has ended.
+const removed = -1
+
+// topic is a channel while it has subscribers. When the last one leaves it is
+// closed for good; the next subscriber gets a new topic.
+type topic struct {
+	name    string
+	mu      sync.Mutex
+	entries []entry
+	closed  bool
+}
+
+// entry keeps the subscriber beside the subscription, so that a publication
+// walks the list without following a pointer that it does not need.
+type entry struct {
+	subscriber   Subscriber
+	subscription *Subscription
+}
+
+// Subscription ties one subscriber to one channel.
+type Subscription struct {
+	topic *topic
+	index int // in topic.entries, guarded by topic.mu
+}
+
+// Channel returns the name of the channel.
+func (s *Subscription) Channel() string {
+	return s.topic.name
+}
+
+// add returns ok == false when the topic is closed.
+func (t *topic) add(s Subscriber) (sub *Subscription, first, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, false, false
+	}
+	sub = &Subscription{topic: t, index: len(t.entries)}
+	t.entries = append(t.entries, entry{s, sub})
+	return sub, sub.index == 0, true
+}
+
+// discard removes the subscription, fills its place with the last one, and
+// closes the topic when none is left.
+func (t *topic) discard(sub *Subscription) (last bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if sub.index == removed {
+		return false
+	}
+	n := len(t.entries) - 1
+	moved := t.entries[n]
+	t.entries[sub.index] = moved
+	moved.subscription.index = sub.index
+	sub.index = removed
+	t.entries[n] = entry{}
+	t.entries = t.entries[:n]
+	switch {
+	case n == 0:
+		t.entries = nil
+		t.closed = true
+	case cap(t.entries) > listKeep && n <= cap(t.entries)/4:
+		t.entries = append(make([]entry, 0, 2*n), t.entries...)
+	}
+	return n == 0
+}
+
+func (t *topic) publish(p *Publication) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.entries {
+		t.entries[i].subscriber.Deliver(p)
+	}
+	return len(t.entries)
+}
+
+func (t *topic) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.entries)
+}

@@ -1,0 +1,25 @@
+// Package lane provides a FIFO of work items that are handled one at a time,
+// by a goroutine that exists only while there is work.
+//
+// # Ordering
+//
+// Items are handled in the order in which their Push or PushWait took effect,
+// each exactly once, and never two at the same time. Calls made by one
+// goroutine take effect in program order; a Push may overtake a PushWait of
+// another goroutine that is still blocked.
+//
+// # Blocking
+//
+// Push, Len and Close never block. PushWait blocks while the queue is at its
+// limit. Handle may block for as long as it likes: it delays the items behind
+// it and nothing else. All methods may be called from inside Handle, but a
+// PushWait from there can wait for itself.
+//
+// # Memory
+//
+// The zero value is ready. An idle lane is a mutex, a nil pointer and two
+// flags: it owns no goroutine and no buffer. The queue behind a running item
+// grows and shrinks with its length and is released when it has drained. Its
+// first capacity of 4 items and the quarter-full rule for shrinking are chosen
+// here; nothing outside depends on them.
+package lane

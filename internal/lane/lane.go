@@ -1,0 +1,149 @@
+package lane
+
+import "sync"
+
+// A Handler handles the items of a lane.
+//
+// If it also has a method Panicked(v any), a panic in Handle is recovered, its
+// value is passed to Panicked on the worker's goroutine, and the lane goes on
+// with the next item. Without that method a panic crashes the program.
+type Handler[T any] interface {
+	Handle(T)
+}
+
+type panicHandler interface {
+	Panicked(v any)
+}
+
+// Lane is a FIFO with an on-demand worker. The zero value is ready to use; a
+// Lane must not be copied after first use.
+//
+// The handler travels with each push so that an idle lane need not store it.
+// The worker keeps the one that it was started with: all pushes to one lane
+// must name the same handler.
+type Lane[T any] struct {
+	mu     sync.Mutex
+	queue  *queue[T] // nil unless items have queued up behind a running one
+	busy   bool      // a worker exists
+	closed bool
+}
+
+// Push appends v and never blocks. It returns false after Close, in which case
+// the caller keeps v.
+func (l *Lane[T]) Push(v T, h Handler[T]) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.add(v, h)
+	return true
+}
+
+// PushWait appends v as soon as fewer than limit items are queued; a limit
+// below 1 counts as 1. It returns false after Close, also when Close happens
+// while it waits, in which case the caller keeps v.
+func (l *Lane[T]) PushWait(v T, h Handler[T], limit int) bool {
+	limit = max(limit, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !l.closed && l.queued() >= limit {
+		l.queue.wait(&l.mu)
+	}
+	if l.closed {
+		return false
+	}
+	l.add(v, h)
+	return true
+}
+
+// Len returns the number of queued items, not counting the one being handled.
+func (l *Lane[T]) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.queued()
+}
+
+// Close refuses further items and hands the queued ones to drop, in order and
+// on the caller's goroutine; drop may be nil. The item being handled finishes,
+// and Close does not wait for it. Calls after the first do nothing.
+func (l *Lane[T]) Close(drop func(T)) {
+	l.mu.Lock()
+	q := l.queue
+	l.queue = nil
+	l.closed = true
+	if q != nil {
+		q.wake()
+	}
+	l.mu.Unlock()
+	if q == nil || drop == nil {
+		return
+	}
+	for q.n > 0 {
+		drop(q.pop())
+	}
+}
+
+func (l *Lane[T]) queued() int {
+	if l.queue == nil {
+		return 0
+	}
+	return l.queue.n
+}
+
+// add is called with the lock held. The first item goes straight to a new
+// worker, so a lane that keeps up never allocates a queue.
+func (l *Lane[T]) add(v T, h Handler[T]) {
+	if !l.busy {
+		l.busy = true
+		go l.work(v, h)
+		return
+	}
+	if l.queue == nil {
+		l.queue = new(queue[T])
+	}
+	l.queue.push(v)
+}
+
+// next takes the next item, or ends the worker's term when there is none.
+func (l *Lane[T]) next() (v T, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queued() == 0 {
+		l.queue = nil
+		l.busy = false
+		return v, false
+	}
+	v = l.queue.pop()
+	l.queue.wake()
+	return v, true
+}
+
+func (l *Lane[T]) work(v T, h Handler[T]) {
+	returned := false
+	defer func() {
+		if !returned {
+			l.abandoned(h, recover())
+		}
+	}()
+	for ok := true; ok; v, ok = l.next() {
+		h.Handle(v)
+	}
+	returned = true
+}
+
+// abandoned runs when Handle did not return: it panicked, or it ended its
+// goroutine with runtime.Goexit (cause is nil). Either way the queue behind it
+// needs a new worker.
+func (l *Lane[T]) abandoned(h Handler[T], cause any) {
+	if cause != nil {
+		p, ok := h.(panicHandler)
+		if !ok {
+			panic(cause)
+		}
+		p.Panicked(cause)
+	}
+	if v, ok := l.next(); ok {
+		go l.work(v, h)
+	}
+}

@@ -1,0 +1,140 @@
+package outbox
+
+import (
+	"errors"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrFull is returned by Push when the frame does not fit under the limit.
+	ErrFull = errors.New("outbox: full")
+	// ErrClosed is returned by Push after Finish, Kill or a failed write.
+	ErrClosed = errors.New("outbox: closed")
+)
+
+// Conn writes complete frames. It fails when the peer takes no byte for stall.
+// An outbox never makes two calls at the same time.
+type Conn interface {
+	WriteFrames(frames [][]byte, stall time.Duration) error
+}
+
+// Owner learns how the outbox ended. See the package comment for when it is
+// called.
+type Owner interface {
+	// OutboxFailed reports the write that failed; all queued frames are gone.
+	OutboxFailed(err error)
+	// OutboxFlushed reports that everything up to the frame of Finish is written.
+	OutboxFlushed()
+}
+
+// Outbox is a bounded FIFO of frames with an on-demand flusher. Init makes it
+// ready; it must not be copied afterwards.
+type Outbox struct {
+	mu       sync.Mutex
+	conn     Conn
+	owner    Owner
+	maxBytes int
+	stall    time.Duration
+	bytes    int    // of frames queued or being written
+	queue    *queue // not nil exactly while a flusher exists
+	finished bool
+	killed   bool
+}
+
+// Init prepares the outbox. At most maxBytes bytes are queued; 0 or less sets
+// no limit. stall is passed on to every WriteFrames.
+func (o *Outbox) Init(c Conn, owner Owner, maxBytes int, stall time.Duration) {
+	o.conn, o.owner, o.maxBytes, o.stall = c, owner, maxBytes, stall
+}
+
+// Push queues a frame and never blocks. It returns ErrFull or ErrClosed when
+// the frame was not queued. A frame larger than the limit never fits.
+func (o *Outbox) Push(frame []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.finished || o.killed {
+		return ErrClosed
+	}
+	if o.maxBytes > 0 && len(frame) > o.maxBytes-o.bytes {
+		return ErrFull
+	}
+	o.bytes += len(frame)
+	o.active().push(frame)
+	return nil
+}
+
+// Finish queues the last frame behind the rest, whatever the limit; nil queues
+// none. Afterwards Push answers ErrClosed. Finish returns false, and does
+// nothing, when the outbox has been finished or killed before.
+func (o *Outbox) Finish(frame []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.finished || o.killed {
+		return false
+	}
+	o.finished = true
+	q := o.active()
+	if frame != nil {
+		o.bytes += len(frame)
+		q.push(frame)
+	}
+	q.wake()
+	return true
+}
+
+// Kill drops all queued frames. A write that is under way is not interrupted,
+// but no other one starts.
+func (o *Outbox) Kill() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.kill()
+}
+
+// Bytes returns the number of bytes queued or being written.
+func (o *Outbox) Bytes() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+// Len returns the number of frames queued or being written.
+func (o *Outbox) Len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queue == nil || o.killed {
+		return 0
+	}
+	return o.queue.len()
+}
+
+// Wait blocks until fewer than below bytes are queued or being written, or
+// Push would answer ErrClosed. A below under 1 counts as 1.
+func (o *Outbox) Wait(below int) {
+	below = max(below, 1)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.bytes >= below && !o.finished && !o.killed {
+		o.queue.wait(&o.mu)
+	}
+}
+
+// kill is called with the lock held.
+func (o *Outbox) kill() {
+	o.killed = true
+	o.bytes = 0
+	if o.queue != nil {
+		o.queue.drop()
+		o.queue.wake()
+	}
+}
+
+// active returns the queue, and starts a flusher with it if there is none. It
+// is called with the lock held.
+func (o *Outbox) active() *queue {
+	if o.queue == nil {
+		o.queue = takeQueue(o)
+		go o.queue.run()
+	}
+	return o.queue
+}

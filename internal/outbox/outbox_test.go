@@ -1,0 +1,253 @@
+package outbox
+
+import (
+	"encoding/binary"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+)
+
+func TestSize(t *testing.T) {
+	if got := unsafe.Sizeof(Outbox{}); got > 96 {
+		t.Errorf("an idle outbox takes %d bytes, want at most 96", got)
+	}
+}
+
+// orderConn fails the test when frames of one producer change order.
+type orderConn struct {
+	t      *testing.T
+	last   map[uint32]uint32
+	frames int
+}
+
+func (c *orderConn) WriteFrames(frames [][]byte, _ time.Duration) error {
+	for _, f := range frames {
+		producer, seq := binary.BigEndian.Uint32(f), binary.BigEndian.Uint32(f[4:])
+		if c.last[producer] != seq-1 {
+			c.t.Errorf("producer %d: frame %d after %d", producer, seq, c.last[producer])
+		}
+		c.last[producer] = seq
+		c.frames++
+	}
+	runtime.Gosched()
+	return nil
+}
+
+func TestConcurrentProducers(t *testing.T) {
+	const producers, each, limit = 8, 500, 400
+	synctest.Test(t, func(t *testing.T) {
+		var o Outbox
+		c := &orderConn{t: t, last: map[uint32]uint32{}}
+		owner := &ownerLog{outbox: &o}
+		o.Init(c, owner, limit, 0)
+		for p := range uint32(producers) {
+			go func() {
+				for seq := uint32(1); seq <= each; seq++ {
+					f := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, p), seq)
+					for o.Push(f) == ErrFull {
+						o.Wait(limit - len(f) + 1)
+					}
+					if n := o.Bytes(); n > limit {
+						t.Errorf("%d bytes are queued, limit %d", n, limit)
+					}
+				}
+			}()
+		}
+		synctest.Wait()
+		if c.frames != producers*each {
+			t.Errorf("%d frames written, want %d", c.frames, producers*each)
+		}
+		if o.Bytes() != 0 || o.Len() != 0 || o.queue != nil {
+			t.Error("the drained outbox is not empty")
+		}
+		if !o.Finish([]byte{0, 0, 0, producers, 0, 0, 0, 1}) {
+			t.Error("Finish = false")
+		}
+		synctest.Wait()
+		if c.frames != producers*each+1 {
+			t.Error("the last frame was not written")
+		}
+		if owner.flushed != 1 || owner.failed != nil {
+			t.Errorf("flushed %d times, failures %v", owner.flushed, owner.failed)
+		}
+	})
+}
+
+// TestConcurrentEnd races pushes with Finish and Kill: what Push accepted
+// before Finish is written, and one end at most is reported.
+func TestConcurrentEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for round := range 50 {
+			var o Outbox
+			c := &countConn{}
+			owner := &ownerLog{outbox: &o}
+			o.Init(c, owner, 0, 0)
+			var accepted atomic.Int64
+			for range 4 {
+				go func() {
+					for o.Push([]byte("frame")) == nil {
+						accepted.Add(1)
+						runtime.Gosched()
+					}
+				}()
+			}
+			for range round {
+				runtime.Gosched()
+			}
+			kill := round%2 == 0
+			o.Finish([]byte("close"))
+			if kill {
+				o.Kill()
+			}
+			synctest.Wait()
+			written := c.frames.Load()
+			if !kill && (written != accepted.Load()+1 || owner.flushed != 1) {
+				t.Fatalf("%d of %d frames and the last one written, flushed %d", written, accepted.Load(), owner.flushed)
+			}
+			if kill && written > accepted.Load()+1 || owner.flushed > 1 || owner.failed != nil {
+				t.Fatalf("%d of %d frames written, flushed %d, failed %v", written, accepted.Load(), owner.flushed, owner.failed)
+			}
+			if o.Bytes() != 0 || o.Len() != 0 || o.queue != nil {
+				t.Fatal("the ended outbox is not empty")
+			}
+		}
+	})
+}
+
+// TestKillLetsGoOfFrames pins that a killed outbox whose write hangs does not
+// keep the frames behind it.
+func TestKillLetsGoOfFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o Outbox
+		c := &gatedConn{result: make(chan error)}
+		o.Init(c, &ownerLog{outbox: &o}, 0, stall)
+		for range 3 * batchFrames {
+			if err := o.Push(make([]byte, 8)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		_ = o.Push(make([]byte, 8))
+		q := o.queue
+		o.Kill()
+		kept := 0
+		for _, list := range [][][]byte{q.pending[:cap(q.pending)], q.current[:cap(q.current)]} {
+			for _, f := range list {
+				if f != nil {
+					kept++
+				}
+			}
+		}
+		if kept != len(c.writing) {
+			t.Errorf("%d frames are kept, %d are being written", kept, len(c.writing))
+		}
+		c.result <- nil
+	})
+}
+
+// TestBurstDoesNotStayAllocated pins that the queue of an outbox that is never
+// idle gives back the room of a burst.
+func TestBurstDoesNotStayAllocated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o Outbox
+		c := &gatedConn{result: make(chan error)}
+		o.Init(c, &ownerLog{outbox: &o}, 0, stall)
+		push := func() {
+			if err := o.Push([]byte("frame")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 10_000 {
+			push()
+		}
+		synctest.Wait()
+		for range 10_000/batchFrames + 10 {
+			push()
+			c.result <- nil
+			synctest.Wait()
+		}
+		if c.writing == nil {
+			t.Fatal("the outbox was idle")
+		}
+		if got := cap(o.queue.pending) + cap(o.queue.current); got > 2*keepCapacity {
+			t.Errorf("room for %d frames is kept for %d", got, o.Len())
+		}
+		o.Kill()
+		c.result <- nil
+	})
+}
+
+// TestPooledQueueIsSmallAndEmpty pins what goes back to the pool after a burst.
+func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
+	for _, burst := range []int{100, 10_000} {
+		synctest.Test(t, func(t *testing.T) {
+			var o Outbox
+			o.Init(&countConn{}, &ownerLog{outbox: &o}, 0, 0)
+			o.mu.Lock()
+			q := o.active()
+			for range burst {
+				q.push([]byte("x"))
+				o.bytes++
+			}
+			o.mu.Unlock()
+			synctest.Wait()
+			if cap(q.pending) > keepCapacity || cap(q.current) > keepCapacity {
+				t.Errorf("capacities %d and %d go back to the pool", cap(q.pending), cap(q.current))
+			}
+			for _, f := range append(q.pending[:cap(q.pending)], q.current[:cap(q.current)]...) {
+				if f != nil {
+					t.Fatal("a written frame is kept")
+				}
+			}
+			if q.owner != nil || q.space != nil || q.len() != 0 {
+				t.Errorf("a used queue goes back to the pool: %+v", q)
+			}
+		})
+	}
+}
+
+type countConn struct{ frames atomic.Int64 }
+
+func (c *countConn) WriteFrames(frames [][]byte, _ time.Duration) error {
+	c.frames.Add(int64(len(frames)))
+	return nil
+}
+
+type signalConn chan struct{}
+
+func (c signalConn) WriteFrames([][]byte, time.Duration) error {
+	c <- struct{}{}
+	return nil
+}
+
+// BenchmarkPushFlushIdle starts a flusher for each frame.
+func BenchmarkPushFlushIdle(b *testing.B) {
+	b.ReportAllocs()
+	var o Outbox
+	c := make(signalConn)
+	o.Init(c, &ownerLog{outbox: &o}, 1<<20, 0)
+	frame := make([]byte, 64)
+	for b.Loop() {
+		if err := o.Push(frame); err != nil {
+			b.Fatal(err)
+		}
+		<-c
+	}
+}
+
+// BenchmarkPushFlushBusy keeps one flusher at work.
+func BenchmarkPushFlushBusy(b *testing.B) {
+	b.ReportAllocs()
+	var o Outbox
+	o.Init(&countConn{}, &ownerLog{outbox: &o}, 64<<10, 0)
+	frame := make([]byte, 64)
+	for b.Loop() {
+		for o.Push(frame) != nil {
+			o.Wait(32 << 10)
+		}
+	}
+	o.Wait(1)
+}
