@@ -1,0 +1,46 @@
+package browser
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"time"
+)
+
+//go:embed socketcluster.js
+var module string
+
+//go:embed socketcluster.d.ts
+var types string
+
+// Client returns the source text of the JavaScript module.
+func Client() string { return module }
+
+// Types returns the TypeScript declarations of the module.
+func Types() string { return types }
+
+// Handler serves the module under whatever path it is mounted at. It answers GET and HEAD, and a conditional request
+// with 304 while the module is unchanged.
+//
+// The address carries no version, so caches are told to ask again each time: a page must not run against a new server
+// with yesterday's module.
+func Handler() http.Handler {
+	sum := sha256.Sum256([]byte(module))
+	etag := `"` + hex.EncodeToString(sum[:16]) + `"`
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "text/javascript; charset=utf-8")
+		h.Set("Cache-Control", "no-cache")
+		h.Set("ETag", etag)
+		// The type is right, so that nobody has to guess it from the content.
+		h.Set("X-Content-Type-Options", "nosniff")
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(module))
+	})
+}
