@@ -158,17 +158,22 @@ func (p *peer) sendFrame(f ws.Frame) {
 	}
 }
 
+// patience is how long a test waits for what must come, in the bubble's time.
+// It is longer than every default timeout.
+const patience = 2 * time.Minute
+
 // nextFrame returns the next frame of any kind.
 func (p *peer) nextFrame() (ws.Frame, error) {
-	p.conn.SetReadDeadline(time.Now().Add(5 * time.Minute))
+	p.conn.SetReadDeadline(time.Now().Add(patience))
 	return ws.ReadFrame(p.in)
 }
 
 // next returns the next message that is no ping, which it answers.
 func (p *peer) next() string {
 	p.t.Helper()
+	p.conn.SetReadDeadline(time.Now().Add(patience))
 	for {
-		f, err := p.nextFrame()
+		f, err := ws.ReadFrame(p.in)
 		if err != nil {
 			p.t.Fatalf("next: %v", err)
 		}
