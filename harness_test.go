@@ -165,7 +165,21 @@ const patience = 2 * time.Minute
 // nextFrame returns the next frame of any kind.
 func (p *peer) nextFrame() (ws.Frame, error) {
 	p.conn.SetReadDeadline(time.Now().Add(patience))
-	return ws.ReadFrame(p.in)
+	return p.readFrame()
+}
+
+// readFrame returns the next frame. A server of ours sends none over 16 MiB.
+func (p *peer) readFrame() (ws.Frame, error) {
+	h, err := ws.ReadHeader(p.in)
+	if err != nil {
+		return ws.Frame{}, err
+	}
+	if h.Length > 16<<20 {
+		return ws.Frame{}, fmt.Errorf("a frame of %d bytes", h.Length)
+	}
+	payload := make([]byte, h.Length)
+	_, err = io.ReadFull(p.in, payload)
+	return ws.Frame{Header: h, Payload: payload}, err
 }
 
 // next returns the next message that is no ping, which it answers.
@@ -173,7 +187,7 @@ func (p *peer) next() string {
 	p.t.Helper()
 	p.conn.SetReadDeadline(time.Now().Add(patience))
 	for {
-		f, err := ws.ReadFrame(p.in)
+		f, err := p.readFrame()
 		if err != nil {
 			p.t.Fatalf("next: %v", err)
 		}
@@ -204,7 +218,7 @@ func (p *peer) quiet(d time.Duration) {
 	deadline := time.Now().Add(d)
 	for {
 		p.conn.SetReadDeadline(deadline)
-		f, err := ws.ReadFrame(p.in)
+		f, err := p.readFrame()
 		if err != nil {
 			if !strings.Contains(err.Error(), "timeout") && !strings.Contains(err.Error(), "deadline") {
 				p.t.Fatalf("quiet: %v", err)

@@ -104,8 +104,10 @@ func newKey(key any) (Key, error) {
 	case *ecdsa.PublicKey:
 		return newECKey(nil, k)
 	case ed25519.PrivateKey, ed25519.PublicKey:
+		//lint:ignore ST1005 the text is that of jsonwebtoken (JWT-2)
 		return Key{}, errors.New(`auth: Unknown key type "ed25519".`)
 	}
+	//lint:ignore ST1005 the text is that of jsonwebtoken (JWT-2)
 	return Key{}, fmt.Errorf("auth: Unknown key type %q.", fmt.Sprintf("%T", key))
 }
 

@@ -302,7 +302,7 @@ func TestConcurrent(t *testing.T) {
 					w.Set(&r.Timer, at, r)
 					r.settings++
 					// Meeting the very tick is where a race would be.
-					time.Sleep(at.Truncate(resolution).Add(time.Duration(rand.IntN(3)-1) * resolution).Sub(time.Now()))
+					time.Sleep(time.Until(at.Truncate(resolution).Add(time.Duration(rand.IntN(3)-1) * resolution)))
 					if w.Stop(&r.Timer) {
 						r.stopped++
 						continue

@@ -27,7 +27,7 @@ func TestAcceptKey(t *testing.T) {
 
 // exchange sends raw to a server that upgrades with o; it returns what the
 // server made of it and the answer, read to the end of the header.
-func exchange(t *testing.T, o Options, raw string) (c *Conn, err error, answer string) {
+func exchange(t *testing.T, o Options, raw string) (c *Conn, answer string, err error) {
 	t.Helper()
 	l := memnet.Listen()
 	type result struct {
@@ -68,7 +68,7 @@ func exchange(t *testing.T, o Options, raw string) (c *Conn, err error, answer s
 	if res.c != nil {
 		t.Cleanup(func() { _ = res.c.Close() })
 	}
-	return res.c, res.err, string(got)
+	return res.c, string(got), res.err
 }
 
 func TestAcceptAnswers(t *testing.T) {
@@ -92,7 +92,7 @@ func TestAcceptAnswers(t *testing.T) {
 		{"no header is smuggled in", Options{Header: http.Header{"A": {"1\r\nB: 2"}}}, request, response + "A: 1  B: 2\r\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, err, answer := exchange(t, tc.o, tc.request+"\r\n")
+			c, answer, err := exchange(t, tc.o, tc.request+"\r\n")
 			if err != nil || c == nil {
 				t.Fatal(err)
 			}
@@ -104,7 +104,7 @@ func TestAcceptAnswers(t *testing.T) {
 }
 
 func TestAcceptRefuses(t *testing.T) {
-	c, err, answer := exchange(t, Options{}, strings.Replace(request, "websocket", "other", 1)+"\r\n")
+	c, answer, err := exchange(t, Options{}, strings.Replace(request, "websocket", "other", 1)+"\r\n")
 	var refusal *Refusal
 	if c != nil || !errors.As(err, &refusal) || refusal.Text != "Invalid Upgrade header" {
 		t.Errorf("got %v, %v", c, err)
@@ -128,7 +128,7 @@ func TestAcceptWithoutHijacker(t *testing.T) {
 // they end in the middle of a frame.
 func TestAcceptKeepsWhatCameAhead(t *testing.T) {
 	ahead := join(frame(fin|text, "early"), frame(fin|binry, strings.Repeat("x", 1000)), frame(fin|text, "torn")[:8])
-	c, err, _ := exchange(t, Options{}, request+"\r\n"+string(ahead))
+	c, _, err := exchange(t, Options{}, request+"\r\n"+string(ahead))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,9 +13,6 @@ import (
 // longest header of an unmasked frame.
 const HeaderSpace = 10
 
-// maxControlPayload is the limit of RFC 6455, section 5.5.
-const maxControlPayload = gws.MaxControlFramePayloadSize
-
 // Opcode is the kind of a frame that a server sends.
 type Opcode byte
 

@@ -1,0 +1,28 @@
+# Four things to do with the project, and what CI adds to them.
+
+.PHONY: run test lint bench js-suites fuzz
+
+# The demo: server, page, login and chat at http://localhost:8000.
+run:
+	go run ./cmd/socketcluster
+
+# All tests of all modules. What they need besides Go is installed or started.
+test:
+	scripts/test.sh
+
+lint:
+	scripts/lint.sh
+
+# The server beside socketcluster-server on Node, in one run.
+bench:
+	cd internal/compat && go run ./bench
+
+# The JavaScript packages' own suites against this server. BRIDGE is a checkout
+# of the bridge that runs them.
+js-suites:
+	scripts/js-suites.sh "$(BRIDGE)"
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 5s
+fuzz:
+	scripts/fuzz.sh $(FUZZTIME)

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Makes sure that the programs which tests start are there: Node.js with npm,
+# Chromium, MariaDB. On Debian and its relatives a missing one is installed.
+set -euo pipefail
+
+missing=()
+have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
+
+have node || missing+=(nodejs)
+have npm || missing+=(npm)
+have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] || missing+=(chromium)
+have mariadbd || have mysqld || missing+=(mariadb-server)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! have apt-get; then
+  echo "The tests need ${missing[*]} (names of Debian packages). Please install them." >&2
+  exit 1
+fi
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo)
+echo "Installing what the tests need: ${missing[*]}" >&2
+"${as_root[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

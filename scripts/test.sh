@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs all tests of all modules under the race detector, and those of the
+# browser client on Node.js.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/need.sh
+for module in . examples internal/compat; do
+  echo "== go test -race ./... in $module"
+  (cd "$module" && go test -race -timeout 8m ./...)
+done
+echo "== node --test in browser"
+(cd browser && node --test)
