@@ -1,0 +1,169 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run parses args, measures and writes the report to out. Progress goes to log.
+func run(ctx context.Context, args []string, out, log io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(log)
+	duration := flags.Duration("duration", 5*time.Second, "length of each measured window")
+	connections := flags.Int("connections", 2000, "number of idle connections")
+	rounds := flags.Int("rounds", 2, "rounds over the servers; the median counts")
+	only := flags.String("only", "", "measure one server only: go or js")
+	filter := flags.String("run", "", "measure only the scenarios whose name matches this regular expression")
+	asJSON := flags.Bool("json", false, "report as JSON instead of a markdown table")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *duration <= 0 || *connections < 1 || *rounds < 1 {
+		return fmt.Errorf("-duration, -connections and -rounds must be positive")
+	}
+	selected, err := selectScenarios(*filter)
+	if err != nil {
+		return err
+	}
+	targets, err := selectTargets(ctx, *only)
+	if err != nil {
+		return err
+	}
+	l := defaultLoad(*duration, *connections)
+	const otherFiles = 200
+	if err := raiseFileLimit(uint64(l.connections + otherFiles)); err != nil {
+		return err
+	}
+	rep := report{Machine: describeMachine(ctx), Rounds: *rounds}
+	for _, s := range selected {
+		r, err := measure(ctx, s, targets, l, *rounds, log)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		rep.Results = append(rep.Results, r)
+	}
+	if *asJSON {
+		return rep.writeJSON(out)
+	}
+	return rep.writeMarkdown(out)
+}
+
+// target is a server program to measure.
+type target struct {
+	name    string
+	command func(env ...string) (*exec.Cmd, error)
+}
+
+func selectTargets(ctx context.Context, only string) ([]target, error) {
+	var targets []target
+	if only != "" && only != "go" && only != "js" {
+		return nil, fmt.Errorf("-only %q: want go or js", only)
+	}
+	if only != "js" {
+		binary, err := proc.Build(ctx, "./contract")
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, target{"go", func(env ...string) (*exec.Cmd, error) {
+			return proc.Binary(binary, env...), nil
+		}})
+	}
+	if only != "go" {
+		targets = append(targets, target{"js", func(env ...string) (*exec.Cmd, error) {
+			return proc.NodeCommand(ctx, "bench/js/server.js", env...)
+		}})
+	}
+	return targets, nil
+}
+
+func selectScenarios(filter string) ([]scenario, error) {
+	re, err := regexp.Compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	var selected []scenario
+	for _, s := range scenarios {
+		if re.MatchString(s.name) {
+			selected = append(selected, s)
+		}
+	}
+	if len(selected) == 0 {
+		return nil, fmt.Errorf("no scenario matches %q", filter)
+	}
+	return selected, nil
+}
+
+// measure lets the servers take turns at one scenario.
+func measure(ctx context.Context, s scenario, targets []target, l load, rounds int, log io.Writer) (result, error) {
+	r := result{Name: s.name, Title: s.title(l), Rounds: make(map[string][]sample)}
+	for round := range rounds {
+		for _, t := range targets {
+			fmt.Fprintf(log, "%s, round %d of %d, %s\n", s.name, round+1, rounds, t.name)
+			one, err := measureOnce(ctx, s, t, l)
+			if err != nil {
+				return result{}, fmt.Errorf("%s server: %w", t.name, err)
+			}
+			r.Rounds[t.name] = append(r.Rounds[t.name], one)
+		}
+	}
+	r.Median = make(map[string]sample)
+	for name, samples := range r.Rounds {
+		r.Median[name] = median(samples)
+	}
+	return r, nil
+}
+
+func measureOnce(ctx context.Context, s scenario, t target, l load) (sample, error) {
+	env := []string{"PORT=0", "AUTH_KEY=" + authKey}
+	if s.env != nil {
+		env = append(env, s.env(l)...)
+	}
+	cmd, err := t.command(env...)
+	if err != nil {
+		return sample{}, err
+	}
+	p, err := proc.Launch(ctx, cmd)
+	if err != nil {
+		return sample{}, err
+	}
+	result, err := s.run(ctx, p, l)
+	stopErr := p.Stop()
+	if err == nil {
+		err = stopErr
+	}
+	if err != nil {
+		return sample{}, fmt.Errorf("%w\noutput of the server:\n%s", err, p.Logs())
+	}
+	return result, nil
+}
+
+func describeMachine(ctx context.Context) machine {
+	m := machine{CPUs: runtime.NumCPU(), Go: runtime.Version(), Node: "not installed"}
+	if out, err := exec.CommandContext(ctx, "node", "--version").Output(); err == nil {
+		m.Node = strings.TrimSpace(string(out))
+	}
+	return m
+}

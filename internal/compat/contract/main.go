@@ -1,0 +1,137 @@
+// Command contract is a small server with a fixed behaviour, for those who
+// judge the library from outside: tests, benchmarks, and people with a client.
+//
+// It listens on 127.0.0.1:$PORT and takes its other settings from AUTH_KEY,
+// ORIGINS (comma-separated) and PING_INTERVAL (milliseconds).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"encoding/json"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// claims is what the tokens of this server say.
+type claims struct {
+	Username string   `json:"username"`
+	Channels []string `json:"channels"`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		slog.Error("contract server failed", slog.Any("error", err))
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	cfg, err := config()
+	if err != nil {
+		return err
+	}
+	srv, err := socketcluster.New(cfg)
+	if err != nil {
+		return err
+	}
+	srv.Handle("echo", socketcluster.Func(echo))
+	srv.Handle("login", socketcluster.Func(login))
+	srv.UseInbound(
+		socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			return guardPrivate(a.Socket, a.Channel, "SubscribeError")
+		}),
+		socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
+			return guardPrivate(a.Socket, a.Channel, "PublishError")
+		}),
+	)
+	return serve(ctx, srv)
+}
+
+// config reads the environment.
+func config() (socketcluster.Config, error) {
+	cfg := socketcluster.Config{AuthKey: os.Getenv("AUTH_KEY"), AllowWeakAuthKey: true}
+	if list := os.Getenv("ORIGINS"); list != "" {
+		cfg.Origins = strings.Split(list, ",")
+	}
+	if text := os.Getenv("PING_INTERVAL"); text != "" {
+		ms, err := strconv.Atoi(text)
+		if err != nil {
+			return cfg, fmt.Errorf("PING_INTERVAL must be a number of milliseconds: %w", err)
+		}
+		cfg.PingInterval = time.Duration(ms) * time.Millisecond
+	}
+	return cfg, nil
+}
+
+func echo(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+	return in, nil
+}
+
+// login takes anybody who gives a name.
+func login(ctx context.Context, c *socketcluster.Call, in json.RawMessage) (socketcluster.None, error) {
+	var credentials struct {
+		Username *string `json:"username"`
+	}
+	if err := json.Unmarshal(in, &credentials); err != nil || credentials.Username == nil {
+		return socketcluster.None{}, &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+	}
+	name := *credentials.Username
+	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{
+		Username: name,
+		Channels: []string{"news", "room/" + name, "user/" + name},
+	})
+}
+
+// guardPrivate keeps sockets without a token out of private channels.
+func guardPrivate(s *socketcluster.Socket, channel, errorName string) error {
+	if strings.HasPrefix(channel, "private.") && s.AuthState() != socketcluster.Authenticated {
+		return &wire.Error{Name: errorName, Message: "You must be logged in to use the " + channel + " channel"}
+	}
+	return nil
+}
+
+// serve listens until ctx ends, and then gives clients 8 seconds to go.
+func serve(ctx context.Context, srv *socketcluster.Server) error {
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8000"
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	httpServer := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	fmt.Println("listening on", listener.Addr())
+
+	failed := make(chan error, 1)
+	go func() { failed <- httpServer.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	defer cancel()
+	err = errors.Join(httpServer.Shutdown(drain), srv.Shutdown(drain))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil // the clients that were left have been dropped
+	}
+	return err
+}

@@ -1,0 +1,220 @@
+// Package demo_test drives the demo's page in a real browser, with both
+// browser clients.
+package demo_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
+	"github.com/socketcluster-go/socketcluster/internal/compat/npm"
+)
+
+// tokenName is where the page keeps the token: the name of the guide.
+const tokenName = "socketcluster.authToken"
+
+// clients are the browser clients that the page runs on.
+var clients = []struct {
+	name, kind string
+	flags      func(t *testing.T) []string
+}{
+	{"our module", "browser module", func(*testing.T) []string { return nil }},
+	{"stock socketcluster-client", "stock npm", func(t *testing.T) []string {
+		return []string{"-client-js", filepath.Join(npm.Dir(t), "node_modules", "socketcluster-client", "socketcluster-client.min.js")}
+	}},
+}
+
+// withClients runs a test on a demo and a browser for each client.
+func withClients(t *testing.T, flags []string, test func(t *testing.T, d *demo, b *browsertest.Browser)) {
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			d := start(t, append(c.flags(t), flags...)...)
+			b := browsertest.Start(t)
+			tab := open(t, d, b)
+			tab.WaitText("#client-kind", c.kind)
+			tab.Close()
+			test(t, d, b)
+		})
+	}
+}
+
+// open opens the page and waits for its connection.
+func open(t *testing.T, d *demo, b *browsertest.Browser) *browsertest.Tab {
+	t.Helper()
+	tab := b.NewTab(t)
+	tab.Navigate(d.url)
+	tab.WaitText("#connection", "open")
+	return tab
+}
+
+func (d *demo) login(tab *browsertest.Tab, button, user string) {
+	d.t.Helper()
+	tab.SetValue("#username", user)
+	tab.SetValue("#password", d.users[user])
+	tab.Click(button)
+	tab.WaitText("#status", "logged in as "+user)
+}
+
+// Row 4 of the guide in a browser: login over the WebSocket, refused first
+// with one text for a wrong user and a wrong password.
+func TestLoginOverWebSocket(t *testing.T) { testLogin(t, "#login-ws") }
+
+// Row 2 of the guide in a browser: a route signs, the page stores, and the
+// client picks the token up with its next connection.
+func TestLoginOverHTTP(t *testing.T) { testLogin(t, "#login-http") }
+
+func testLogin(t *testing.T, button string) {
+	withClients(t, nil, func(t *testing.T, d *demo, b *browsertest.Browser) {
+		tab := open(t, d, b)
+		tab.WaitText("#status", "logged out")
+		for _, wrong := range [][2]string{{"alice", "wrong"}, {"nobody", "wrong"}} {
+			tab.SetValue("#username", wrong[0])
+			tab.SetValue("#password", wrong[1])
+			tab.Click(button)
+			tab.WaitText("#auth-error", "Invalid user credentials")
+		}
+		d.login(tab, button, "alice")
+		tab.WaitText("#token-claims", "user/alice")
+		token, ok := tab.LocalStorage(tokenName)
+		if !ok || token == "" {
+			t.Fatal("no token in localStorage")
+		}
+
+		// A tab opened later is logged in too, and so is a reloaded one.
+		second := open(t, d, b)
+		second.WaitText("#status", "logged in as alice")
+		tab.Navigate(d.url)
+		tab.WaitText("#status", "logged in as alice")
+
+		// The chat, from one tab to the other.
+		second.WaitText("#chat-state", "subscribed")
+		tab.WaitText("#chat-state", "subscribed")
+		tab.SetValue("#chat-input", "hello from the first tab")
+		tab.Click("#chat-send")
+		second.WaitText("#chat-log", "hello from the first tab")
+
+		tab.Click("#logout")
+		tab.WaitText("#status", "logged out")
+		if token, ok := tab.LocalStorage(tokenName); ok {
+			t.Errorf("logout left the token %q", token)
+		}
+		tab.Navigate(d.url)
+		tab.WaitText("#connection", "open")
+		tab.WaitText("#status", "logged out")
+	})
+}
+
+// A claim decides who may use a private channel.
+func TestPrivateChannels(t *testing.T) {
+	withClients(t, nil, func(t *testing.T, d *demo, b *browsertest.Browser) {
+		const staff = `[data-testid=channel-state][data-channel="room/staff"]`
+		const refused, subscribed = staff + `[data-state=refused]`, staff + `[data-state=subscribed]`
+		tab := open(t, d, b)
+		d.login(tab, "#login-ws", "bob")
+		tab.WaitText(refused, "no access")
+		tab.Click("#logout")
+		tab.WaitText("#status", "logged out")
+		d.login(tab, "#login-ws", "alice")
+		tab.WaitText(subscribed, "subscribed")
+	})
+}
+
+// Row 3 of the guide in a browser: an expired token shows as logged out, with
+// the reason, and is gone from the storage; so is a forged one.
+func TestBadStoredToken(t *testing.T) {
+	withClients(t, nil, func(t *testing.T, d *demo, b *browsertest.Browser) {
+		for _, bad := range []struct{ key, want string }{{authKey, "jwt expired"}, {authKey + "x", "invalid signature"}} {
+			engine, err := auth.NewJWT(auth.Options{Key: bad.key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			exp := time.Now().Add(time.Hour)
+			if bad.key == authKey {
+				exp = time.Now().Add(-time.Hour)
+			}
+			token, err := engine.Sign(context.Background(), map[string]any{"username": "alice", "exp": exp.Unix()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tab := open(t, d, b)
+			tab.SetLocalStorage(tokenName, token.Signed())
+			tab.Navigate(d.url)
+			tab.WaitText("#auth-error", bad.want)
+			tab.WaitText("#status", "logged out")
+			if _, ok := tab.LocalStorage(tokenName); ok {
+				t.Errorf("%s: the token is still stored", bad.want)
+			}
+			tab.Close()
+		}
+	})
+}
+
+// Row 10 of the guide in a browser: a token dies at its exp while nothing is
+// being sent.
+func TestTokenExpiresWhileOpen(t *testing.T) {
+	withClients(t, []string{"-token-expiry", "3s", "-token-renewal", "0"}, func(t *testing.T, d *demo, b *browsertest.Browser) {
+		tab := open(t, d, b)
+		d.login(tab, "#login-ws", "alice")
+		tab.WaitText("#status", "logged out")
+		tab.WaitText("#event-log", "removeAuthToken")
+		if _, ok := tab.LocalStorage(tokenName); ok {
+			t.Error("the token is still stored")
+		}
+	})
+}
+
+// Row 7 of the guide in a browser: the token is renewed while the page is
+// open, and the new one is what the page stores.
+func TestTokenIsRenewed(t *testing.T) {
+	withClients(t, []string{"-token-renewal", "1s"}, func(t *testing.T, d *demo, b *browsertest.Browser) {
+		tab := open(t, d, b)
+		d.login(tab, "#login-http", "alice")
+		first, _ := tab.LocalStorage(tokenName)
+		tab.WaitText(`#token-renewed:not([data-count="0"])`, "renewed")
+		if renewed, _ := tab.LocalStorage(tokenName); renewed == "" || renewed == first {
+			t.Error("the stored token is still the first one")
+		}
+	})
+}
+
+// The picture of the README, on a desktop, and the same page on a phone's
+// width, which must not scroll sideways. With DEMO_SCREENSHOTS the pictures
+// are kept in that folder.
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("DEMO_SCREENSHOTS")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	d := start(t)
+	for _, size := range []struct {
+		file          string
+		width, height int
+	}{{"demo.png", 1280, 860}, {"demo-phone.png", 390, 844}} {
+		b := browsertest.Start(t)
+		tab := b.NewTab(t)
+		tab.Resize(size.width, size.height)
+		tab.Navigate(d.url)
+		tab.WaitText("#connection", "open")
+		d.login(tab, "#login-ws", "alice")
+		tab.WaitText("#chat-state", "subscribed")
+		for _, text := range []string{"Hello! Is anybody here?", "This page is one ES module and a Go server."} {
+			tab.SetValue("#chat-input", text)
+			tab.Click("#chat-send")
+			tab.WaitText("#chat-log", text)
+		}
+		tab.Screenshot(filepath.Join(dir, size.file))
+		var overflow int
+		tab.Eval(`document.documentElement.scrollWidth - document.documentElement.clientWidth`, &overflow)
+		if overflow > 0 {
+			t.Errorf("at %d pixels the page is %d pixels too wide", size.width, overflow)
+		}
+		if errs := tab.Errors(); len(errs) > 0 {
+			t.Error(fmt.Errorf("the page reported %q", errs))
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package demo_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+)
+
+// authKey signs the tokens of the demo, and those that tests make themselves.
+const authKey = "a key of these tests, 32 bytes or more"
+
+var (
+	buildOnce sync.Once
+	binary    string
+	buildErr  error
+)
+
+// TestMain removes the binary that the tests have built.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binary != "" {
+		os.RemoveAll(filepath.Dir(binary))
+	}
+	os.Exit(code)
+}
+
+// build builds the command as a user would, in its own module.
+func build(t *testing.T) string {
+	t.Helper()
+	buildOnce.Do(func() {
+		var root, dir string
+		if root, buildErr = proc.ModuleRoot(); buildErr != nil {
+			return
+		}
+		if dir, buildErr = os.MkdirTemp("", "demo"); buildErr != nil {
+			return
+		}
+		binary = filepath.Join(dir, "socketcluster")
+		cmd := exec.Command("go", "build", "-o", binary, "./cmd/socketcluster")
+		cmd.Dir = filepath.Join(root, "..", "..")
+		cmd.Stderr = os.Stderr
+		buildErr = cmd.Run()
+	})
+	if buildErr != nil {
+		t.Fatalf("build the demo: %v", buildErr)
+	}
+	return binary
+}
+
+// demo is a running demo server.
+type demo struct {
+	t     *testing.T
+	url   string
+	users map[string]string // passwords by name
+	cmd   *exec.Cmd
+}
+
+// announced is the line that tells where the demo is.
+var announced = regexp.MustCompile(`^SocketCluster for Go: (\S+)`)
+
+// start runs the demo with more flags than it needs by itself, and stops it
+// with the test.
+func start(t *testing.T, flags ...string) *demo {
+	t.Helper()
+	cmd := exec.Command(build(t), append([]string{"-addr", "127.0.0.1:0", "-auth-key", authKey}, flags...)...)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d := &demo{t: t, cmd: cmd}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		killer := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+		defer killer.Stop()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the demo did not end well: %v", err)
+		}
+	})
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if m := announced.FindStringSubmatch(lines.Text()); m != nil {
+			d.url = m[1]
+			break
+		}
+	}
+	if d.url == "" {
+		t.Fatal("the demo did not start")
+	}
+	go func() {
+		for lines.Scan() { // the pipe must not fill up
+		}
+	}()
+	d.readUsers()
+	return d
+}
+
+// readUsers asks the demo for what it offers to the page.
+func (d *demo) readUsers() {
+	resp, err := http.Get(d.url + "config.json")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var config struct {
+		Users []struct{ Username, Password string }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&config); err != nil {
+		d.t.Fatal(err)
+	}
+	d.users = make(map[string]string)
+	for _, u := range config.Users {
+		d.users[u.Username] = u.Password
+	}
+	if len(d.users) < 2 {
+		d.t.Fatalf("demo users: %v", config.Users)
+	}
+}

@@ -1,0 +1,147 @@
+package proc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/internal/compat/cachedir"
+	"github.com/socketcluster-go/socketcluster/internal/compat/npm"
+)
+
+// Node returns a command that runs a script of this module with node, the
+// pinned packages at hand. The script is named relative to the root of the
+// module, such as "bench/js/server.js". env entries have the form KEY=value
+// and are added to the environment of this process.
+func Node(t testing.TB, script string, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd, err := NodeCommand(t.Context(), script, env...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// NodeCommand is Node for programs that are not tests. ctx bounds the
+// installation of the packages, not the life of the process.
+func NodeCommand(ctx context.Context, script string, env ...string) (*exec.Cmd, error) {
+	dir, err := npm.Install(ctx)
+	if err != nil {
+		return nil, err
+	}
+	root, err := ModuleRoot()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("node", filepath.Join(root, script))
+	cmd.Env = append(cmd.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
+	cmd.Env = append(cmd.Env, env...)
+	return cmd, nil
+}
+
+// Binary returns a command that runs path with env added to the environment
+// of this process.
+func Binary(path string, env ...string) *exec.Cmd {
+	cmd := exec.Command(path)
+	cmd.Env = append(cmd.Environ(), env...)
+	return cmd
+}
+
+// GoBuild builds a main package of this module, named relative to its root
+// such as "./contract", and returns the path of the binary. It builds once per
+// test process, and with the race detector when the test itself runs under it.
+func GoBuild(t testing.TB, pkg string) string {
+	t.Helper()
+	path, err := Build(t.Context(), pkg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var builds struct {
+	mu   sync.Mutex
+	done map[string]string
+}
+
+// Build is GoBuild for programs that are not tests. Builds of one process run
+// one after the other.
+func Build(ctx context.Context, pkg string) (string, error) {
+	builds.mu.Lock()
+	defer builds.mu.Unlock()
+	if path, ok := builds.done[pkg]; ok {
+		return path, nil
+	}
+	path, err := build(ctx, pkg)
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", pkg, err)
+	}
+	if builds.done == nil {
+		builds.done = make(map[string]string)
+	}
+	builds.done[pkg] = path
+	return path, nil
+}
+
+// build writes the binary into the cache, where it outlives this process but
+// does not pile up. Renaming it into place leaves other test processes that
+// run an older one undisturbed.
+func build(ctx context.Context, pkg string) (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	dir, err := cachedir.Make("bin")
+	if err != nil {
+		return "", err
+	}
+	name := strings.ReplaceAll(filepath.ToSlash(filepath.Clean(pkg)), "/", "-")
+	args := []string{"build"}
+	if raceEnabled {
+		args = append(args, "-race")
+		name += "-race"
+	}
+	tmp, err := os.MkdirTemp(dir, name+"-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	built := filepath.Join(tmp, name)
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", built, pkg)...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	path := filepath.Join(dir, name)
+	return path, os.Rename(built, path)
+}
+
+// ModuleRoot returns the directory of the module that the working directory
+// belongs to. Tests run in the directory of their package and commands
+// anywhere inside the module, so for both it is the compatibility module.
+func ModuleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if mod, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil {
+			if !bytes.Contains(mod, []byte("socketcluster/internal/compat\n")) {
+				return "", fmt.Errorf("%s is not the compatibility module: run from inside internal/compat", dir)
+			}
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no go.mod above the working directory: run from inside internal/compat")
+		}
+		dir = parent
+	}
+}

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package proc
+
+import "os/exec"
+
+func dieWithParent(*exec.Cmd) {}
+
+func lockThread() {}
