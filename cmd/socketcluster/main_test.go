@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// The command as a whole, on a port of the machine.
+func TestRun(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	stdout, banner := io.Pipe()
+	var log bytes.Buffer
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, banner, &log)
+		banner.Close()
+	}()
+	lines := bufio.NewScanner(stdout)
+	next := func() string {
+		t.Helper()
+		if !lines.Scan() {
+			t.Fatalf("the banner ended early: %v; log:\n%s", <-ended, &log)
+		}
+		return lines.Text()
+	}
+	url, ok := strings.CutPrefix(next(), "SocketCluster for Go: ")
+	if !ok {
+		t.Fatalf("the banner begins with %q", lines.Text())
+	}
+	var secrets []string
+	for _, name := range []string{"alice", "bob"} {
+		password, ok := strings.CutPrefix(next(), "  user "+name+", password ")
+		if !ok || len(password) != 12 {
+			t.Errorf("the line of %s is %q", name, lines.Text())
+		}
+		secrets = append(secrets, password)
+	}
+	body := mustJSON(t, credentials{"alice", secrets[0]})
+	resp, err := http.Post(url+"login", jsonType, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("login with the password of the banner: %s", resp.Status)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("run: %v", err)
+	}
+	text := log.String()
+	if !strings.Contains(text, "AuthKey is not set") || !strings.Contains(text, "shutting down") {
+		t.Errorf("log:\n%s", text)
+	}
+	for _, s := range secrets {
+		if strings.Contains(text, s) {
+			t.Errorf("the log has a password:\n%s", text)
+		}
+	}
+}
+
+func TestRunTellsWhatFailed(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte(strings.Repeat("certainly no database ", 10)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"-addr " + taken.Addr().String(), "address already in use"},
+		{"-addr nonsense", "missing port"},
+		{"-auth-key short", "AuthKey"},
+		{"-client-js none.js", "none.js"},
+		{"-db " + text, "not a database"},
+	} {
+		var stdout, stderr bytes.Buffer
+		err := run(t.Context(), append(strings.Fields(c.args), "-quiet"), &stdout, &stderr)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.args, err, c.want)
+		}
+		if stdout.Len() > 0 {
+			t.Errorf("%q printed %s", c.args, &stdout)
+		}
+	}
+}
+
+// Stock clients connect again after 1001.
+func TestShutdownSaysGoodbye(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		peers := []*peer{w.connect(""), w.login("alice")}
+		w.stop()
+		for _, p := range peers {
+			for range p.in { // until the connection is closed
+			}
+			if p.close != ws.StatusGoingAway {
+				t.Errorf("closed with %d, want 1001", p.close)
+			}
+		}
+	})
+}
+
+// A client that does not answer holds the server up for drainTime at most.
+func TestShutdownDropsWhoStays(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		conn, err := w.listen.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		// A login that never ends, and no request after it.
+		if _, err := io.WriteString(conn, "POST /login HTTP/1.1\r\nHost: server\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		start := time.Now()
+		w.stop()
+		if err := <-w.ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		w.ended <- nil // inBubble waits for it too
+		if took := time.Since(start); took > drainTime {
+			t.Errorf("the shutdown took %v", took)
+		}
+	})
+}
+
+func TestSiteURL(t *testing.T) {
+	for addr, want := range map[string]string{
+		"[::]:8000":      "http://localhost:8000/",
+		"0.0.0.0:8000":   "http://localhost:8000/",
+		"127.0.0.1:8000": "http://127.0.0.1:8000/",
+		"[::1]:8000":     "http://[::1]:8000/",
+	} {
+		tcp, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := siteURL(tcp); got != want {
+			t.Errorf("siteURL(%s) = %s, want %s", addr, got, want)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package users
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+
+	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
+)
+
+// ErrInvalidCredentials is the one answer to unknown names and wrong
+// passwords.
+var ErrInvalidCredentials = errors.New("users: invalid credentials")
+
+// User is somebody who may log in.
+type User struct {
+	Username string
+	Channels []string // private channels that the user may use
+}
+
+// Store is a database of users.
+type Store struct {
+	db     *sql.DB
+	keep   *sql.Conn // a database in memory lives as long as a connection to it
+	hasher *hasher
+}
+
+const schema = `
+CREATE TABLE IF NOT EXISTS users (
+	username TEXT PRIMARY KEY,
+	password TEXT NOT NULL, -- argon2id, as a PHC string
+	channels TEXT NOT NULL  -- JSON array of names
+) STRICT`
+
+// Open opens the database in a file, which is created if there is none. With
+// an empty name, the database is in memory and ends with the Store.
+func Open(ctx context.Context, file string) (*Store, error) {
+	name, err := dataSource(file)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", name)
+	if err != nil {
+		return nil, fmt.Errorf("users: %w", err)
+	}
+	s := &Store{db: db, hasher: newHasher()}
+	if s.keep, err = db.Conn(ctx); err == nil {
+		_, err = db.ExecContext(ctx, schema)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("users: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+// dataSource is the name by which the driver knows a file.
+func dataSource(file string) (string, error) {
+	query := url.Values{"_pragma": {"busy_timeout(5000)"}} // milliseconds
+	u := url.URL{Scheme: "file"}
+	if file == "" {
+		// All connections to one name share one database.
+		u.Opaque = "/" + rand.Text()
+		query.Set("vfs", "memdb")
+	} else {
+		// SQLite would let everybody on the machine read the hashes.
+		f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return "", fmt.Errorf("users: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return "", fmt.Errorf("users: %w", err)
+		}
+		u.Opaque = (&url.URL{Path: file}).EscapedPath()
+	}
+	u.RawQuery = query.Encode()
+	return u.String(), nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error {
+	if s.keep != nil {
+		s.keep.Close()
+	}
+	return s.db.Close()
+}
+
+// Count is the number of users.
+func (s *Store) Count(ctx context.Context) (n int, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&n)
+	return n, err
+}
+
+// Add adds a user. It fails if the name is taken.
+func (s *Store) Add(ctx context.Context, u User, password string) error {
+	d, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	channels, err := json.Marshal(u.Channels)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`,
+		u.Username, d.String(), string(channels))
+	return err
+}
+
+// Check returns the user with a name and password, or
+// [ErrInvalidCredentials]. Any other error is one of the database, or that of
+// ctx.
+func (s *Store) Check(ctx context.Context, username, password string) (User, error) {
+	u, stored, err := s.find(ctx, username)
+	known := err == nil
+	if errors.Is(err, sql.ErrNoRows) {
+		stored = s.hasher.dummy // so that it takes as long as for a known name
+	} else if err != nil {
+		return User{}, err
+	}
+	good, err := s.hasher.verify(ctx, stored, password)
+	switch {
+	case err != nil:
+		return User{}, err
+	case !known || !good:
+		return User{}, ErrInvalidCredentials
+	}
+	return u, nil
+}
+
+func (s *Store) find(ctx context.Context, username string) (User, digest, error) {
+	var u User
+	var password, channels string
+	row := s.db.QueryRowContext(ctx, `SELECT username, password, channels FROM users WHERE username = ?`, username)
+	if err := row.Scan(&u.Username, &password, &channels); err != nil {
+		return User{}, digest{}, err
+	}
+	if err := json.Unmarshal([]byte(channels), &u.Channels); err != nil {
+		return User{}, digest{}, fmt.Errorf("users: the channels of a user are no JSON array of names: %w", err)
+	}
+	d, err := parseDigest(password)
+	return u, d, err
+}

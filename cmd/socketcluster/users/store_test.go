@@ -1,0 +1,218 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var alice = User{Username: "alice", Channels: []string{"chat", "user/alice"}}
+
+// open opens a store whose hashes are cheap.
+func open(t *testing.T, file string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.hasher.derive = cheap
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func add(t *testing.T, s *Store, u User, password string) {
+	t.Helper()
+	if err := s.Add(t.Context(), u, password); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	s := open(t, "")
+	add(t, s, alice, "secret")
+	got, err := s.Check(t.Context(), "alice", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(alice, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whatever is wrong, the words are the same and the work is the same: one
+// hash with the parameters of all hashes.
+func TestFailuresAreAlike(t *testing.T) {
+	s := open(t, "")
+	add(t, s, alice, "secret")
+	type work struct {
+		passes, memory uint32
+		threads        uint8
+		salt, key      int
+	}
+	var done []work
+	s.hasher.derive = func(password, salt []byte, passes, memory uint32, threads uint8, size uint32) []byte {
+		done = append(done, work{passes, memory, threads, len(salt), int(size)})
+		return cheap(password, salt, passes, memory, threads, size)
+	}
+	for name, c := range map[string][2]string{
+		"wrong password":     {"alice", "Secret"},
+		"no password":        {"alice", ""},
+		"unknown user":       {"carol", "secret"},
+		"no user":            {"", ""},
+		"other case":         {"Alice", "secret"},
+		"trailing zero byte": {"alice\x00", "secret"},
+		"always true":        {"' OR '1'='1", "' OR '1'='1"},
+		"comment":            {"alice' --", "x"},
+		"union":              {"x' UNION SELECT 'alice', 'x', '[]' --", "x"},
+		"drop table":         {"'; DROP TABLE users; --", "x"},
+		"wildcard":           {"%", "secret"},
+		"placeholder":        {"?", "secret"},
+		"not UTF-8":          {"\xff\xfe", "\xff"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done = nil
+			u, err := s.Check(t.Context(), c[0], c[1])
+			if err != ErrInvalidCredentials {
+				t.Errorf("Check(%q, %q) = %v, %v; want ErrInvalidCredentials", c[0], c[1], u, err)
+			}
+			if diff := cmp.Diff(User{}, u); diff != "" {
+				t.Error(diff)
+			}
+			want := []work{{passes, memoryKiB, threads, saltSize, keySize}}
+			if diff := cmp.Diff(want, done, cmp.AllowUnexported(work{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if n, err := s.Count(t.Context()); n != 1 || err != nil {
+		t.Errorf("Count = %d, %v; want 1", n, err)
+	}
+	if _, err := s.Check(t.Context(), "alice", "secret"); err != nil {
+		t.Errorf("alice can no longer log in: %v", err)
+	}
+}
+
+// Names that look like SQL are names like others.
+func TestNamesThatLookLikeSQL(t *testing.T) {
+	s := open(t, "")
+	for _, name := range []string{"O'Brien", `"; --`, "'; DROP TABLE users; --", "日本"} {
+		u := User{Username: name, Channels: []string{"user/" + name}}
+		add(t, s, u, "pass")
+		got, err := s.Check(t.Context(), name, "pass")
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		if diff := cmp.Diff(u, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestAddRefusesTakenName(t *testing.T) {
+	s := open(t, "")
+	add(t, s, alice, "secret")
+	if err := s.Add(t.Context(), alice, "mine now"); err == nil {
+		t.Fatal("a name was given twice")
+	}
+	if _, err := s.Check(t.Context(), "alice", "secret"); err != nil {
+		t.Errorf("the first password no longer works: %v", err)
+	}
+}
+
+func TestCheckEndsWithContext(t *testing.T) {
+	s := open(t, "")
+	add(t, s, alice, "secret")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Check(ctx, "alice", "secret"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Check = %v, want context.Canceled", err)
+	}
+	if _, err := s.Check(t.Context(), "alice", "secret"); err != nil {
+		t.Errorf("Check after a cancelled one: %v", err)
+	}
+}
+
+func TestBadRowIsNoLogin(t *testing.T) {
+	s := open(t, "")
+	for name, row := range map[string][2]string{
+		"plain":   {"secret", `[]`},
+		"strange": {newDigest().String(), `[]`}, // a digest without a key
+		"broken":  {s.hasher.dummy.String(), `{`},
+	} {
+		if _, err := s.db.ExecContext(t.Context(), `INSERT INTO users VALUES (?, ?, ?)`, name, row[0], row[1]); err != nil {
+			t.Fatal(err)
+		}
+		if u, err := s.Check(t.Context(), name, "secret"); err == nil || errors.Is(err, ErrInvalidCredentials) {
+			t.Errorf("%s: Check = %v, %v; want an error of the database", name, u, err)
+		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a strange?name%20#.db")
+	first := open(t, file)
+	add(t, first, alice, "secret")
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o600 {
+		t.Errorf("the file has mode %v, want 0600", mode)
+	}
+	if _, err := open(t, file).Check(t.Context(), "alice", "secret"); err != nil {
+		t.Errorf("after opening it again: %v", err)
+	}
+	if n, err := open(t, "").Count(t.Context()); n != 0 || err != nil {
+		t.Errorf("a database in memory has %d users, %v; want none", n, err)
+	}
+}
+
+func TestOpenTellsWhatFailed(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text")
+	if err := os.WriteFile(text, []byte("certainly no database, and long enough to be read as one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{dir, filepath.Join(dir, "none", "x.db"), text} {
+		if s, err := Open(t.Context(), file); err == nil {
+			s.Close()
+			t.Errorf("Open(%q) did not fail", file)
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	s := open(t, "")
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			u := User{Username: fmt.Sprint("user", i), Channels: []string{}}
+			if err := s.Add(t.Context(), u, "pass"); err != nil {
+				t.Error(err)
+				return
+			}
+			got, err := s.Check(t.Context(), u.Username, "pass")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if diff := cmp.Diff(u, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	wg.Wait()
+	if n, err := s.Count(t.Context()); n != 16 || err != nil {
+		t.Errorf("Count = %d, %v; want 16", n, err)
+	}
+}

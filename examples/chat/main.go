@@ -1,0 +1,75 @@
+// Command chat is the smallest useful server: whoever opens its page can read
+// and write in one room. It serves http://localhost:8000/.
+//
+//	go run ./chat
+package main
+
+import (
+	"context"
+	_ "embed"
+	"log"
+	"net/http"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/browser"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+//go:embed index.html
+var page []byte
+
+// message is what is published in the room.
+type message struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+func main() {
+	handler, err := newHandler()
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.ListenAndServe(":8000", handler))
+}
+
+func newHandler() (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{})
+	if err != nil {
+		return nil, err
+	}
+	srv.UseInbound(
+		socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			return onlyRoom(a.Channel)
+		}),
+		socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
+			return checkMessage(a)
+		}),
+	)
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET /client.js", browser.Handler())
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })
+	return mux, nil
+}
+
+// onlyRoom keeps clients from making channels of their own.
+func onlyRoom(channel string) error {
+	if channel != "room" {
+		return &wire.Error{Name: "ChannelError", Message: "There is no such channel"}
+	}
+	return nil
+}
+
+// checkMessage lets nothing but messages into the room.
+func checkMessage(a *socketcluster.PublishIn) error {
+	if err := onlyRoom(a.Channel); err != nil {
+		return err
+	}
+	var m message
+	if err := wire.Unmarshal(a.Data, &m); err != nil || m.From == "" || m.Text == "" || len(m.From) > 50 || len(m.Text) > 1000 {
+		return &wire.Error{Name: "MessageError", Message: "A message needs a short name and a text"}
+	}
+	var err error
+	a.Data, err = wire.Marshal(m) // without what else the client has put in
+	return err
+}

@@ -1,0 +1,92 @@
+// Command login-http logs users in over HTTP with a token that it signs by
+// itself: any JWT library will do, also that of a backend in another language,
+// as long as it has the key of the socket server.
+//
+//	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./login-http
+//	curl -d '{"username":"alice","password":"secret"}' localhost:8000/login
+//
+// A page stores the token under "socketcluster.authToken" in localStorage
+// before it connects; the client then presents it in its handshake.
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// claims are what the token says. Everybody can read it: keep secrets out.
+type claims struct {
+	Username string `json:"username"`
+	jwt.RegisteredClaims
+}
+
+func main() {
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.ListenAndServe(":8000", handler))
+}
+
+// newHandler serves the login of one user, alice, and the sockets.
+func newHandler(key, password string) (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
+	if err != nil {
+		return nil, err
+	}
+	srv.Handle("whoami", socketcluster.Func(whoami))
+
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Username, Password string }
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
+			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
+			return
+		}
+		right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(password)) == 1
+		if password == "" || in.Username != "alice" || !right {
+			http.Error(w, "Invalid user credentials", http.StatusUnauthorized)
+			return
+		}
+		token, err := sign(key, in.Username)
+		if err != nil {
+			http.Error(w, "The token could not be signed", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(map[string]string{"token": token})
+	})
+	return mux, nil
+}
+
+// sign needs nothing of the socket server but its key.
+func sign(key, username string) (string, error) {
+	now := time.Now()
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+		Username: username,
+		RegisteredClaims: jwt.RegisteredClaims{
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Add(30 * time.Minute)),
+		},
+	})
+	return token.SignedString([]byte(key))
+}
+
+func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
+	user, ok := socketcluster.Claims[claims](c.Socket)
+	if !ok {
+		return "", &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+	}
+	return user.Username, nil
+}

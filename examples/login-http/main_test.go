@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+const (
+	key      = "a key of the test, with 32 bytes or more"
+	password = "correct horse"
+)
+
+func login(t *testing.T, server *peer.Server, username, password string) (int, string) {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"username": username, "password": password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(server.URL+"/login", "application/json", strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
+}
+
+// AUTH-3: the socket server accepts what another library has signed with its
+// key.
+func TestLogin(t *testing.T) {
+	handler, err := newHandler(key, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := peer.Serve(t, handler)
+	status, body := login(t, server, "alice", password)
+	var answer struct{ Token string }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
+		t.Fatalf("%d: %s", status, body)
+	}
+	name, err := server.Connect(answer.Token).Call("whoami", nil)
+	if err != nil || string(name) != `"alice"` {
+		t.Errorf("whoami = %s, %v", name, err)
+	}
+	if name, err := server.Connect("").Call("whoami", nil); !errors.Is(err, wire.ErrAuth) {
+		t.Errorf("whoami without a token = %s, %v", name, err)
+	}
+	forged, err := sign("another key, also with 32 bytes or more", "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, err := server.Connect(forged).Call("whoami", nil); !errors.Is(err, wire.ErrAuth) {
+		t.Errorf("whoami with a forged token = %s, %v", name, err)
+	}
+}
+
+func TestLoginRefuses(t *testing.T) {
+	handler, err := newHandler(key, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := peer.Serve(t, handler)
+	for _, c := range [][2]string{{"alice", "wrong"}, {"alice", ""}, {"bob", password}} {
+		if status, body := login(t, server, c[0], c[1]); status != http.StatusUnauthorized || body != "Invalid user credentials\n" {
+			t.Errorf("%v: %d: %s", c, status, body)
+		}
+	}
+	resp, err := http.Post(server.URL+"/login", "application/json", strings.NewReader("no JSON"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a body that is no JSON: %s", resp.Status)
+	}
+	if _, err := newHandler("short", password); err == nil {
+		t.Error("a short key was accepted")
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"net/http"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+
+// credentials are what a login sends.
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+func newHandler(key string, u *users) (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
+	if err != nil {
+		return nil, err
+	}
+	login := func(ctx context.Context, in credentials) (claims, error) {
+		c, err := u.check(ctx, in.Username, in.Password)
+		if errors.Is(err, errCredentials) {
+			return claims{}, errLogin
+		}
+		return c, err // any other is logged, and not shown to the client
+	}
+
+	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
+		user, err := login(ctx, in)
+		if err != nil {
+			return socketcluster.None{}, err
+		}
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user)
+	}))
+	srv.Handle("whoami", socketcluster.Func(whoami))
+
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		var in credentials
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
+			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
+			return
+		}
+		user, err := login(r.Context(), in)
+		var token *auth.Token
+		if err == nil {
+			token, err = srv.Auth().Sign(r.Context(), user)
+		}
+		switch {
+		case err == nil:
+			writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
+		case errors.Is(err, errLogin):
+			writeJSON(w, http.StatusUnauthorized, map[string]error{"error": errLogin})
+		default:
+			log.Print("login: ", err)
+			http.Error(w, "The login failed", http.StatusInternalServerError)
+		}
+	})
+	return mux, nil
+}
+
+// whoami reads the token, wherever the client has got it.
+func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (claims, error) {
+	user, ok := socketcluster.Claims[claims](c.Socket)
+	if !ok {
+		return claims{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+	}
+	return user, nil
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client may be gone
+}

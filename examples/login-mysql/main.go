@@ -1,0 +1,53 @@
+// Command login-mysql logs users in against MySQL or MariaDB, over a socket
+// and over HTTP.
+//
+//	export MYSQL_DSN='app:secret@tcp(127.0.0.1:3306)/app' AUTH_KEY=$(openssl rand -hex 32)
+//	echo 'a password' | go run ./login-mysql -add alice
+//	go run ./login-mysql
+//
+// Clients call the procedure login over ws://localhost:8000/socketcluster/, or
+// send the same data to http://localhost:8000/login and present the token that
+// they get in their handshake.
+package main
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"flag"
+	"log"
+	"net/http"
+	"os"
+
+	_ "github.com/go-sql-driver/mysql"
+)
+
+func main() {
+	add := flag.String("add", "", "add the user with this `name` and the password on the standard input")
+	flag.Parse()
+	if err := run(context.Background(), *add); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, add string) error {
+	db, err := sql.Open("mysql", os.Getenv("MYSQL_DSN"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	users, err := openUsers(ctx, db)
+	if err != nil {
+		return err
+	}
+	if add != "" {
+		password := bufio.NewScanner(os.Stdin)
+		password.Scan()
+		return users.add(ctx, add, password.Text(), []string{"user/" + add})
+	}
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
+	if err != nil {
+		return err
+	}
+	return http.ListenAndServe(":8000", handler)
+}

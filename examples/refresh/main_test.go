@@ -1,0 +1,116 @@
+package main
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/internal/memnet"
+)
+
+// inBubble runs a test with a server in memory, with time that passes only
+// while everybody waits; once for each way to renew.
+func inBubble(t *testing.T, fn func(t *testing.T, srv *socketcluster.Server, connect func(token string) *peer.Peer)) {
+	for name, byHand := range map[string]bool{"by the server": false, "by hand": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, err := newServer(byHand)
+				if err != nil {
+					t.Fatal(err)
+				}
+				listen := memnet.Listen()
+				web := &http.Server{Handler: srv}
+				go web.Serve(listen)
+				defer web.Close()
+				defer srv.Close()
+				fn(t, srv, func(token string) *peer.Peer { return peer.Connect(t, listen.Dial, token) })
+			})
+		})
+	}
+}
+
+// next waits for a token and returns it with its claims.
+func next(t *testing.T, srv *socketcluster.Server, p *peer.Peer) (string, map[string]any) {
+	t.Helper()
+	var data struct{ Token string }
+	p.Event("#setAuthToken", &data)
+	token, err := srv.Auth().Verify(t.Context(), data.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]any
+	if err := token.Claims(&claims); err != nil {
+		t.Fatal(err)
+	}
+	return data.Token, claims
+}
+
+func TestTokensAreRenewed(t *testing.T) {
+	inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
+		p := connect("")
+		if _, err := p.Call("login", "alice"); err != nil {
+			t.Fatal(err)
+		}
+		token, _ := next(t, srv, p)
+		start := time.Now()
+		ids := make(map[any]bool)
+		check := func(p *peer.Peer, after time.Duration) {
+			t.Helper()
+			var claims map[string]any
+			token, claims = next(t, srv, p)
+			// Timers tick in steps of some milliseconds.
+			if got := time.Since(start).Round(time.Second); got != after {
+				t.Errorf("the token was renewed after %v, want %v", got, after)
+			}
+			if claims["username"] != "alice" || claims["exp"].(float64)-claims["iat"].(float64) != tokenLife.Seconds() {
+				t.Errorf("claims are %v", claims)
+			}
+			if id := claims["jti"]; id == nil || ids[id] {
+				t.Errorf("jti is %v, after %v", id, ids)
+			} else {
+				ids[id] = true
+			}
+		}
+		for i := range 4 { // more than the life of a token
+			check(p, time.Duration(i+1)*renewEvery)
+		}
+		// A token that a client brings along is renewed like one of a login.
+		p.Close()
+		start = time.Now()
+		check(connect(token), renewEvery)
+	})
+}
+
+func TestRenewalEnds(t *testing.T) {
+	for name, end := range map[string]func(p *peer.Peer) error{
+		"logout":     func(p *peer.Peer) error { _, err := p.Call("logout", nil); return err },
+		"disconnect": func(p *peer.Peer) error { p.Close(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
+				var tokens atomic.Int64
+				socketcluster.On(srv, func(socketcluster.AuthenticateEvent) { tokens.Add(1) })
+				p := connect("")
+				if _, err := p.Call("login", "alice"); err != nil {
+					t.Fatal(err)
+				}
+				next(t, srv, p)
+				next(t, srv, p)
+				if got := tokens.Load(); got != 2 {
+					t.Fatalf("%d tokens were given, want 2", got)
+				}
+				if err := end(p); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(3 * renewEvery)
+				if got := tokens.Load(); got != 2 {
+					t.Errorf("%d tokens were given after the %s", got-2, name)
+				}
+			})
+		})
+	}
+}
