@@ -286,6 +286,8 @@ $('login-http').addEventListener('click', () => logIn(logInOverHTTP));
 $('logout').addEventListener('click', () => {
   session.loggingOut = true;
   showAlert('auth-error', null);
+  // First, or the server's kick-out would meet the subscription that waits for the next login.
+  stopFollowing(session.username);
   socket.deauthenticate();
 });
 $('reconnect').addEventListener('click', () => socket.connect());

@@ -121,6 +121,9 @@ func TestPrivateChannels(t *testing.T) {
 		tab.WaitText("#status", "logged out")
 		d.login(tab, "#login-ws", "alice")
 		tab.WaitText(subscribed, "subscribed")
+		tab.Click("#logout")
+		tab.WaitText("#status", "logged out")
+		tab.WaitText(staff, "after login")
 	})
 }
 

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// nameUnsupported is the name by which the bridge knows that a test is to be
+// excluded.
+const nameUnsupported = "UnsupportedByHostError"
+
+func unsupported(format string, args ...any) error {
+	return &wire.Error{Name: nameUnsupported, Message: fmt.Sprintf(format, args...)}
+}
+
+// dehydrate gives an error the form that it has on the control channel, which
+// is that of the SocketCluster protocol.
+func dehydrate(err error) json.RawMessage {
+	e, ok := errors.AsType[*wire.Error](err)
+	if !ok {
+		e = &wire.Error{Message: err.Error()}
+	}
+	if v, ok := thrown(e); ok {
+		return v
+	}
+	return e.AppendJSON(nil)
+}
+
+// hydrate makes an error of what JavaScript has thrown, which may be any value
+// and is an error even if it is one that JavaScript takes for false.
+func hydrate(raw json.RawMessage) error {
+	if err := wire.ParseError(raw); err != nil {
+		return err
+	}
+	return &wire.Error{Message: string(raw)}
+}
+
+// thrown returns the value of an error that hydrate has made of something else
+// than an object.
+func thrown(e *wire.Error) (json.RawMessage, bool) {
+	if e.Name != "" || len(e.Fields) != 1 || e.Fields[0].Key != "value" {
+		return nil, false
+	}
+	raw, err := wire.Marshal(e.Fields[0].Value)
+	return raw, err == nil
+}

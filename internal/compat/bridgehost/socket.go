@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// socket is a socket of the library as the bridge knows it.
+type socket struct {
+	*socketcluster.Socket
+	server     *server
+	introduced bool // the bridge has seen its request; the output's lock guards it
+}
+
+// socketKey is the key under which a socket of the library holds its socket
+// here.
+type socketKey struct{}
+
+// known returns the socket for one of the library; nil for nil.
+func known(s *socketcluster.Socket) *socket {
+	if s == nil {
+		return nil
+	}
+	k, _ := s.Value(socketKey{}).(*socket)
+	return k
+}
+
+// adopt makes a new socket known. It runs before anything else happens on it.
+func (v *server) adopt(lib *socketcluster.Socket) {
+	s := &socket{Socket: lib, server: v}
+	lib.SetValue(socketKey{}, s)
+	v.host.mu.Lock()
+	v.host.sockets[lib.ID()] = s
+	v.host.mu.Unlock()
+	s.watch()
+}
+
+// socketCommands are the commands for a socket.
+var socketCommands = map[string]func(s *socket, ctx *waitContext, c *command) (any, error){
+	"transmit": func(s *socket, ctx *waitContext, c *command) (any, error) {
+		return nil, undelivered(s.Transmit(ctx, c.Event, payload(c.Data)))
+	},
+	"invoke": func(s *socket, ctx *waitContext, c *command) (any, error) {
+		if timeout, ok := ackTimeout(c.Options); ok {
+			var cancel context.CancelFunc
+			ctx.Context, cancel = context.WithTimeout(ctx.Context, timeout)
+			defer cancel()
+		}
+		return s.Invoke(ctx, c.Event, payload(c.Data))
+	},
+	"disconnect": func(s *socket, _ *waitContext, c *command) (any, error) {
+		return nil, s.Disconnect(wire.CloseCode(c.Code), c.Reason)
+	},
+	"terminate": func(s *socket, _ *waitContext, _ *command) (any, error) {
+		s.Terminate()
+		return nil, nil
+	},
+	"send": func(s *socket, ctx *waitContext, c *command) (any, error) {
+		data, binary := rawMessage(c.Data)
+		if binary {
+			return nil, undelivered(s.SendBinary(ctx, data))
+		}
+		return nil, undelivered(s.Send(ctx, string(data)))
+	},
+	"sendObject": func(s *socket, ctx *waitContext, c *command) (any, error) {
+		return nil, undelivered(s.Send(ctx, string(c.Object)))
+	},
+	"setAuthToken":   setAuthToken,
+	"deauthenticate": deauthenticate,
+	"deauthenticateSelf": func(s *socket, _ *waitContext, _ *command) (any, error) {
+		s.DeauthenticateSelf()
+		return nil, nil
+	},
+	"kickOut": kickOut,
+	"batch": func(s *socket, _ *waitContext, c *command) (any, error) {
+		do := map[string]func(){
+			"startBatch": s.StartBatch, "flushBatch": s.FlushBatch, "cancelBatch": s.CancelBatch,
+			"startBatching": s.StartBatching, "stopBatching": s.StopBatching, "cancelBatching": s.CancelBatching,
+		}[c.Op]
+		if do == nil {
+			return nil, unsupported("the batch operation %s", c.Op)
+		}
+		do()
+		return nil, nil
+	},
+	"counters": func(s *socket, _ *waitContext, _ *command) (any, error) {
+		stats := s.Stats()
+		return fields{
+			"inboundReceived": stats.InboundReceived, "inboundProcessed": stats.InboundProcessed,
+			"outboundPrepared": stats.OutboundPrepared, "outboundSent": stats.OutboundSent,
+			"bytesReceived": stats.BytesReceived,
+		}, nil
+	},
+}
+
+// undelivered drops the errors of what is lost with a connection: JavaScript
+// emits them as events, which the library does too, and goes on.
+func undelivered(err error) error {
+	if e, ok := errors.AsType[*wire.Error](err); ok && (e.Name == "" || errors.Is(e, wire.ErrBadConnection)) {
+		return nil
+	}
+	return err
+}
+
+func ackTimeout(raw json.RawMessage) (time.Duration, bool) {
+	var o struct {
+		AckTimeout *float64 `json:"ackTimeout"`
+	}
+	if raw == nil || json.Unmarshal(raw, &o) != nil || o.AckTimeout == nil {
+		return 0, false
+	}
+	return milliseconds(*o.AckTimeout), true
+}
+
+// rejectsUndelivered reads the option of setAuthToken and deauthenticate to
+// wait for the client's confirmation.
+func rejectsUndelivered(raw json.RawMessage) bool {
+	var o struct {
+		RejectOnFailedDelivery bool `json:"rejectOnFailedDelivery"`
+	}
+	return raw != nil && json.Unmarshal(raw, &o) == nil && o.RejectOnFailedDelivery
+}
+
+func setAuthToken(s *socket, ctx *waitContext, c *command) (any, error) {
+	opts, err := signOptions(c.Options)
+	if err != nil {
+		return nil, err
+	}
+	// An engine of the suite's gets the options as they were given.
+	ctx.Context = context.WithValue(ctx.Context, signOptionsKey{}, c.Options)
+	if rejectsUndelivered(c.Options) {
+		return nil, s.ConfirmAuthToken(ctx, c.Data, opts...)
+	}
+	err = s.SetAuthToken(ctx, c.Data, opts...)
+	if errors.Is(err, wire.ErrBadConnection) {
+		return nil, nil // signed, but not delivered; emitted
+	}
+	return nil, err
+}
+
+func deauthenticate(s *socket, ctx *waitContext, c *command) (any, error) {
+	if rejectsUndelivered(c.Options) {
+		return nil, s.ConfirmDeauthenticate(ctx)
+	}
+	return nil, s.Deauthenticate(ctx)
+}
+
+// kickOut takes the socket out of one channel, several, or all.
+func kickOut(s *socket, ctx *waitContext, c *command) (any, error) {
+	if c.Channel == nil {
+		return nil, s.KickOutAll(ctx, payload(c.Message))
+	}
+	var names []string
+	if json.Unmarshal(c.Channel, &names) != nil {
+		names = []string{c.channel()}
+	}
+	var failed error
+	for _, name := range names {
+		failed = errors.Join(failed, s.KickOut(ctx, name, payload(c.Message)))
+	}
+	return nil, failed
+}
+
+// rawMessage reads a message as it crosses the control channel: text, or
+// {"$binary": base64}.
+func rawMessage(raw json.RawMessage) (data []byte, binary bool) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return []byte(text), false
+	}
+	var b binaryMessage
+	_ = json.Unmarshal(raw, &b) // the bridge sends nothing else
+	return b.Binary, true
+}
+
+type binaryMessage struct {
+	Binary []byte `json:"$binary"`
+}
+
+// describeMessage is the opposite of rawMessage.
+func describeMessage(data []byte, binary bool) any {
+	if binary {
+		return binaryMessage{data}
+	}
+	return string(data)
+}
+
+// claimsOf returns the claims of a token, or null.
+func claimsOf(t *auth.Token) json.RawMessage {
+	if t == nil {
+		return json.RawMessage("null")
+	}
+	return t.Payload()
+}
+
+// signedOrNull makes null of the text of no token.
+func signedOrNull(signed string) any {
+	if signed == "" {
+		return nil
+	}
+	return signed
+}
