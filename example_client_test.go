@@ -1,0 +1,98 @@
+package socketcluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// exampleServer makes a server that logs nothing.
+func exampleServer(cfg socketcluster.Config) *socketcluster.Server {
+	cfg.AuthKey = "the key of the examples, 32 bytes"
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	srv, err := socketcluster.New(cfg)
+	if err != nil {
+		panic(err)
+	}
+	return srv
+}
+
+// exampleClient shows what goes over the wire. In an application, this is
+// socketcluster-client.
+type exampleClient struct {
+	conn net.Conn
+	stop func() // ends the server that was made for this client
+}
+
+// connectExample serves srv until the client is closed, and connects a client
+// without a token to it.
+func connectExample(srv *socketcluster.Server) *exampleClient { return loginExample(srv, "") }
+
+// loginExample is connectExample with a token.
+func loginExample(srv *socketcluster.Server, token string) *exampleClient {
+	site := httptest.NewServer(srv)
+	c := dialExample(site.URL)
+	c.stop = func() {
+		srv.Close()
+		site.Close()
+	}
+	c.send(fmt.Sprintf(`{"event":"#handshake","data":{"authToken":%q},"cid":1}`, token))
+	c.next()
+	return c
+}
+
+// dialExample opens a WebSocket.
+func dialExample(site string) *exampleClient {
+	conn, _, _, err := ws.Dial(context.Background(), "ws"+strings.TrimPrefix(site, "http")+socketcluster.DefaultPath)
+	if err != nil {
+		panic(err)
+	}
+	return &exampleClient{conn: conn, stop: func() {}}
+}
+
+func (c *exampleClient) send(text string) {
+	if err := wsutil.WriteClientText(c.conn, []byte(text)); err != nil {
+		panic(err)
+	}
+}
+
+var (
+	anyToken = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`)
+	anyID    = regexp.MustCompile(`"id":"[\w-]{20}"`)
+)
+
+// next returns the next message, without what differs from run to run.
+func (c *exampleClient) next() string {
+	text, err := wsutil.ReadServerText(c.conn)
+	var closed wsutil.ClosedError
+	switch {
+	case errors.As(err, &closed) && closed.Reason != "":
+		return fmt.Sprintf("closed with %d: %s", closed.Code, closed.Reason)
+	case errors.As(err, &closed):
+		return fmt.Sprintf("closed with %d", closed.Code)
+	case err != nil:
+		panic(err)
+	}
+	text = anyToken.ReplaceAll(text, []byte("<token>"))
+	return string(anyID.ReplaceAll(text, []byte(`"id":"<id>"`)))
+}
+
+// close says goodbye, waits for the server to do the same, and ends it.
+func (c *exampleClient) close() {
+	err := wsutil.WriteClientMessage(c.conn, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
+	for err == nil {
+		_, err = wsutil.ReadServerText(c.conn)
+	}
+	c.conn.Close()
+	c.stop()
+}
