@@ -52,7 +52,6 @@ func (s *Socket) StartBatch() {
 	if s.state != Closed {
 		x := s.extend()
 		x.batch.collecting = true
-		x.batch.buf = nil
 	}
 }
 
@@ -61,8 +60,8 @@ func (s *Socket) FlushBatch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext != nil {
-		s.ext.batch.collecting = false
 		s.flushLocked()
+		s.ext.batch.collecting = s.ext.batch.ticker != nil
 	}
 }
 
@@ -71,7 +70,7 @@ func (s *Socket) CancelBatch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext != nil {
-		s.ext.batch.collecting = false
+		s.ext.batch.collecting = s.ext.batch.ticker != nil
 		s.ext.batch.buf = nil
 	}
 }
@@ -148,8 +147,6 @@ func (s *Socket) stopBatching() {
 // the outbox is a leaf.
 func (s *Socket) flushLocked() {
 	if frame := s.ext.batch.take(); frame != nil {
-		if s.out.Push(frame) != nil {
-			go s.overflow()
-		}
+		s.pushFrame(frame)
 	}
 }

@@ -18,10 +18,11 @@ type channelConsumer struct {
 	mu    sync.Mutex
 	queue []json.RawMessage
 	ready chan struct{} // holds one token while queue is not empty
+	gone  chan struct{} // closed when the channel has been left
 }
 
 func newChannelConsumer() *channelConsumer {
-	return &channelConsumer{ready: make(chan struct{}, 1)}
+	return &channelConsumer{ready: make(chan struct{}, 1), gone: make(chan struct{})}
 }
 
 // Deliver implements hub.Subscriber.
@@ -54,6 +55,8 @@ func (c *channelConsumer) read(ctx context.Context, done <-chan struct{}, yield 
 		}
 		select {
 		case <-c.ready:
+		case <-c.gone: // it is the second loop
+			return
 		case <-ctx.Done():
 			return
 		case <-done:

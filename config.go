@@ -72,7 +72,8 @@ type Config struct {
 	TokenRenewal TokenRenewal
 
 	// Path is the path at which the server is mounted; it is compared with
-	// the request's byte for byte. Default: [DefaultPath].
+	// the request's byte for byte, as it stands in the request: what must be
+	// percent-encoded there must be so here. Default: [DefaultPath].
 	Path string
 
 	// Origins lists who may connect, as "host:port" entries in which either
@@ -158,7 +159,8 @@ type Config struct {
 // nbf and jti, has a new jti, and expires after ExpiresIn.
 //
 // It starts when a socket becomes authenticated, by login or by a token in
-// its handshake, and stops with its authentication.
+// its handshake, and stops with its authentication. A token that would expire
+// before its turn is replaced halfway to its end.
 type TokenRenewal struct {
 	Every     time.Duration
 	ExpiresIn time.Duration // default: the engine's default expiry

@@ -12,40 +12,85 @@ const consumerQueue = 16
 // consumer is one loop over a stream: a short queue between the goroutine
 // that writes and the loop that reads.
 type consumer[T any] struct {
+	ctx   context.Context // ends the loop
 	items chan T
 	gone  chan struct{}   // closed when the loop has ended
 	done  <-chan struct{} // closed when nothing more will be written
 	once  sync.Once
+
+	unread func(T) // gets what was written and will not be read; may be nil
 }
 
-func newConsumer[T any](done <-chan struct{}) *consumer[T] {
-	return &consumer[T]{items: make(chan T, consumerQueue), gone: make(chan struct{}), done: done}
+func newConsumer[T any](ctx context.Context, done <-chan struct{}) *consumer[T] {
+	return &consumer[T]{ctx: ctx, items: make(chan T, consumerQueue), gone: make(chan struct{}), done: done}
 }
 
 // write waits for room, until there will be nobody to read.
 func (c *consumer[T]) write(v T) {
 	select {
 	case <-c.gone:
+		c.giveUp(v)
 		return
 	default:
 	}
 	select {
 	case c.items <- v:
+		c.recheck()
 		return
 	default:
 	}
 	select {
 	case c.items <- v:
+		c.recheck()
+		return
 	case <-c.gone:
 	case <-c.done:
+	case <-c.ctx.Done(): // the loop may never have begun
+	}
+	c.giveUp(v)
+}
+
+func (c *consumer[T]) giveUp(v T) {
+	if c.unread != nil {
+		c.unread(v)
+	}
+}
+
+// recheck takes back what was written while the loop ended.
+func (c *consumer[T]) recheck() {
+	select {
+	case <-c.gone:
+		c.drain()
+	default:
+	}
+}
+
+// end tells writers that the loop has ended.
+func (c *consumer[T]) end() {
+	c.once.Do(func() { close(c.gone) })
+	c.drain()
+}
+
+func (c *consumer[T]) drain() {
+	for {
+		select {
+		case v := <-c.items:
+			c.giveUp(v)
+		default:
+			return
+		}
 	}
 }
 
 // read yields items until the loop is left, ctx ends, or the stream is done
-// and the queue empty.
-func (c *consumer[T]) read(ctx context.Context, yield func(T) bool) {
-	defer c.once.Do(func() { close(c.gone) })
-	for {
+// and the queue empty. The caller ends the consumer.
+func (c *consumer[T]) read(yield func(T) bool) {
+	select {
+	case <-c.gone: // it is the second loop
+		return
+	default:
+	}
+	for c.ctx.Err() == nil {
 		select {
 		case v := <-c.items:
 			if !yield(v) {
@@ -59,7 +104,7 @@ func (c *consumer[T]) read(ctx context.Context, yield func(T) bool) {
 			if !yield(v) {
 				return
 			}
-		case <-ctx.Done():
+		case <-c.ctx.Done():
 			return
 		case <-c.done:
 			if len(c.items) == 0 {

@@ -14,12 +14,43 @@ type queueName struct {
 // nameQueue handles what one socket sends to one procedure or receiver, in
 // order. It exists while it has something to do.
 type nameQueue struct {
-	lane  lane.Lane[func()]
-	users int // items given to it and not done; the socket's mu guards it
+	socket  *Socket
+	name    queueName
+	lane    lane.Lane[task]
+	users   int           // tasks given to it and not done; the socket's mu guards it
+	running chan struct{} // a semaphore, see Concurrent; the socket's mu guards the field
+}
+
+// task is a call or transmission on its way to who handles it.
+type task struct {
+	run     func()
+	running chan struct{} // nil: in order, one at a time
 }
 
 // Handle implements lane.Handler.
-func (*nameQueue) Handle(run func()) { run() }
+func (q *nameQueue) Handle(t task) {
+	if t.running == nil {
+		defer q.done()
+		t.run()
+		return
+	}
+	t.running <- struct{}{}
+	go func() {
+		defer func() { <-t.running; q.done() }()
+		t.run()
+	}()
+}
+
+// done tells that a task has been handled.
+func (q *nameQueue) done() {
+	s := q.socket
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	<-s.ext.slots // does not block: the task holds one
+	if q.users--; q.users == 0 {
+		delete(s.ext.queues, q.name)
+	}
+}
 
 // dispatchCall gives a call to the consumers of this socket, or else to the
 // server's handler. It waits while the socket has too many calls running.
@@ -40,10 +71,19 @@ func (s *Socket) dispatchCall(c *Call) {
 			serveCall(s.Context(), h.handler, c)
 			return
 		}
+		c.holders.Store(int32(len(consumers)))
 		for _, consumer := range consumers {
 			consumer.write(c)
 		}
 	})
+}
+
+// abandoned tells that a loop was left before it has taken the call. When
+// there is no other one, whoever handles the procedure now gets the call.
+func (c *Call) abandoned() {
+	if c.holders.Add(-1) == 0 && !c.Sent() {
+		go c.Socket.dispatchCall(c)
+	}
 }
 
 // dispatchTransmission is dispatchCall for a transmission. Without anybody to
@@ -71,84 +111,51 @@ func (s *Socket) dispatchTransmission(t *Transmission) {
 // dispatch runs fn behind what the queue has already, on a goroutine of the
 // queue, or on one of its own if several may run at a time.
 func (s *Socket) dispatch(name queueName, concurrent int, fn func()) {
-	s.mu.Lock()
-	x := s.extend()
-	if x.slots == nil {
-		x.slots = make(chan struct{}, s.srv.cfg.Limits.Calls)
-	}
-	slots, done := x.slots, s.doneLocked()
-	s.mu.Unlock()
-	select {
-	case slots <- struct{}{}:
-	case <-done:
+	if !s.takeSlot() {
 		return
 	}
-
 	s.mu.Lock()
+	x := s.ext
 	q := x.queues[name]
 	if q == nil {
-		q = &nameQueue{}
+		q = &nameQueue{socket: s, name: name}
 		if x.queues == nil {
 			x.queues = make(map[queueName]*nameQueue)
 		}
 		x.queues[name] = q
 	}
 	q.users++
-	s.mu.Unlock()
-	finish := func() {
-		<-slots
-		s.mu.Lock()
-		if q.users--; q.users == 0 {
-			delete(x.queues, name)
+	t := task{run: fn}
+	if concurrent > 1 {
+		if cap(q.running) != concurrent {
+			q.running = make(chan struct{}, concurrent)
 		}
-		s.mu.Unlock()
+		t.running = q.running
 	}
-	if concurrent <= 1 {
-		q.lane.Push(func() { defer finish(); fn() }, q)
-		return
-	}
-	running := s.concurrency(x, name, concurrent)
-	q.lane.Push(func() {
-		running <- struct{}{}
-		go func() {
-			defer func() { <-running; finish() }()
-			fn()
-		}()
-	}, q)
+	s.mu.Unlock()
+	q.lane.Push(t, q)
 }
 
-// concurrency returns the semaphore of a queue whose items may run at the
-// same time.
-func (s *Socket) concurrency(x *extension, name queueName, n int) chan struct{} {
+// takeSlot waits until one more task may be with handlers. It reports false
+// when the socket has closed meanwhile.
+func (s *Socket) takeSlot() bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if x.running == nil {
-		x.running = make(map[queueName]chan struct{})
+	x := s.extend()
+	if x.slots == nil {
+		x.slots = make(chan struct{}, s.srv.cfg.Limits.Calls)
 	}
-	sem := x.running[name]
-	if sem == nil || cap(sem) != n {
-		sem = make(chan struct{}, n)
-		x.running[name] = sem
-	}
-	return sem
-}
-
-// hasProcedure tells whether anybody handles a procedure.
-func (s *Socket) hasProcedure(name string) bool {
-	if len(s.callConsumers(name)) > 0 {
+	s.mu.Unlock()
+	select {
+	case x.slots <- struct{}{}:
 		return true
+	default:
 	}
-	_, ok := lookup(&s.srv.handlers.procedures, &s.srv.handlers.allCalls, name)
-	return ok
-}
-
-// hasReceiver tells whether anybody receives an event.
-func (s *Socket) hasReceiver(name string) bool {
-	if len(s.eventConsumers(name)) > 0 {
+	select {
+	case x.slots <- struct{}{}:
 		return true
+	case <-s.Done():
+		return false
 	}
-	_, ok := lookup(&s.srv.handlers.receivers, &s.srv.handlers.allEvents, name)
-	return ok
 }
 
 func (s *Socket) callConsumers(name string) []*consumer[*Call] {

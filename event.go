@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,11 +49,12 @@ func On[E Event](from Emitter, fn func(E)) (off func()) {
 // Events wait for the loop in a short queue. When it is full, the emitter
 // waits: a slow loop holds up its socket.
 func Events[E Event](ctx context.Context, from Emitter) iter.Seq[E] {
-	c := newConsumer[E](from.emitterDone())
-	off := On(from, c.write)
+	c := newConsumer[E](ctx, from.emitterDone())
+	off := On(from, func(e E) { c.write(e) })
 	return func(yield func(E) bool) {
 		defer off()
-		c.read(ctx, yield)
+		defer c.end()
+		c.read(yield)
 	}
 }
 
@@ -255,10 +258,21 @@ func (l *listeners) has(k eventKind) bool {
 	return p != nil && len(*p) > 0
 }
 
-func (l *listeners) call(e Event) {
+// call calls the handlers of an event. A panic in one of them is logged, and
+// the others are called all the same.
+func (l *listeners) call(e Event, log *slog.Logger) {
 	if p := l.byKind[e.kind()].Load(); p != nil {
 		for _, fn := range *p {
-			(*fn)(e)
+			callListener(*fn, e, log)
 		}
 	}
+}
+
+func callListener(fn func(Event), e Event, log *slog.Logger) {
+	defer func() {
+		if v := recover(); v != nil {
+			log.Error("panic in an event handler", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	fn(e)
 }

@@ -48,6 +48,9 @@ func (x *Exchange) Publish(ctx context.Context, channel string, data any) error 
 }
 
 func (x *Exchange) publish(ctx context.Context, channel string, data []byte) error {
+	if x.srv.down.Load() {
+		return ErrServerClosed
+	}
 	return x.srv.cfg.Broker.Publish(ctx, channel, data)
 }
 
@@ -68,8 +71,12 @@ func (x *Exchange) Deliver(channel string, data []byte) {
 }
 
 // join makes the broker deliver a channel to this node. What it begins, leave
-// ends.
-func (x *Exchange) join(channel string) error {
+// ends. The broker gets the values of ctx, such as the socket of [FromContext],
+// but not its end: the route is for later subscribers too.
+func (x *Exchange) join(ctx context.Context, channel string) error {
+	if x.srv.down.Load() {
+		return ErrServerClosed
+	}
 	if !x.routed {
 		return nil
 	}
@@ -87,8 +94,8 @@ func (x *Exchange) join(channel string) error {
 	if r.on {
 		return nil
 	}
-	if err := x.srv.cfg.Broker.Subscribe(context.Background(), channel); err != nil {
-		x.release(channel, r)
+	if err := x.srv.cfg.Broker.Subscribe(context.WithoutCancel(ctx), channel); err != nil {
+		x.release(ctx, channel, r)
 		return err
 	}
 	r.on = true
@@ -96,7 +103,7 @@ func (x *Exchange) join(channel string) error {
 }
 
 // leave ends what one join has begun.
-func (x *Exchange) leave(channel string) {
+func (x *Exchange) leave(ctx context.Context, channel string) {
 	if !x.routed {
 		return
 	}
@@ -105,18 +112,21 @@ func (x *Exchange) leave(channel string) {
 	x.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x.release(channel, r)
+	x.release(ctx, channel, r)
 }
 
 // release takes one user off a route. r.mu must be held.
-func (x *Exchange) release(channel string, r *route) {
+func (x *Exchange) release(ctx context.Context, channel string, r *route) {
 	x.mu.Lock()
 	r.users--
 	idle := r.users == 0
 	x.mu.Unlock()
 	if idle && r.on {
 		r.on = false
-		if err := x.srv.cfg.Broker.Unsubscribe(context.Background(), channel); err != nil {
+		if x.srv.down.Load() {
+			return
+		}
+		if err := x.srv.cfg.Broker.Unsubscribe(context.WithoutCancel(ctx), channel); err != nil {
 			x.srv.log.Error("broker failed to unsubscribe", slog.String("channel", channel), slog.Any("error", err))
 		}
 	}
@@ -154,14 +164,20 @@ func (x *Exchange) SubscriberCount(channel string) int { return x.srv.hub.Count(
 // further behind misses the oldest of them, so that it never holds up the
 // publishers.
 func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json.RawMessage], error) {
-	if err := x.join(channel); err != nil {
+	if err := x.join(ctx, channel); err != nil {
 		return nil, err
 	}
 	c := newChannelConsumer()
 	sub, _ := x.srv.hub.Subscribe(channel, c)
+	end := sync.OnceFunc(func() {
+		x.srv.hub.Unsubscribe(sub)
+		x.leave(ctx, channel)
+		close(c.gone)
+	})
+	stop := context.AfterFunc(ctx, end) // the loop may never begin
 	return func(yield func(json.RawMessage) bool) {
-		defer x.leave(channel)
-		defer x.srv.hub.Unsubscribe(sub)
+		defer stop()
+		defer end()
 		c.read(ctx, x.srv.stopped, yield)
 	}, nil
 }

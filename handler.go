@@ -21,6 +21,7 @@ type Call struct {
 	Data      json.RawMessage // nil when the client gave none
 
 	answered atomic.Bool
+	holders  atomic.Int32 // loops that have it or are to get it, see Socket.Procedure
 }
 
 // Sent tells whether the call has been answered.
@@ -105,7 +106,11 @@ func Func[In, Out any](fn func(ctx context.Context, c *Call, in In) (Out, error)
 
 // decodeData decodes what a client has sent. None takes anything.
 func decodeData[T any](raw json.RawMessage, v *T) error {
-	if _, none := any(v).(*None); none {
+	switch v := any(v).(type) {
+	case *None:
+		return nil
+	case *json.RawMessage:
+		*v = raw // valid, and the handler's own
 		return nil
 	}
 	if err := wire.Unmarshal(raw, v); err != nil {

@@ -53,10 +53,12 @@ func inBubble(t *testing.T, cfg socketcluster.Config, fn func(w *world)) {
 		w.srv = srv
 		w.web = &http.Server{Handler: srv, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelError)}
 		go w.web.Serve(w.listen)
+		defer func() { // also when fn ends the test
+			srv.Close()
+			w.web.Close()
+			synctest.Wait()
+		}()
 		fn(w)
-		srv.Close()
-		w.web.Close()
-		synctest.Wait()
 	})
 }
 

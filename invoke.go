@@ -47,6 +47,11 @@ func (c *pendingCalls) abort(kind string, code wire.CloseCode, reason string) {
 // BadConnectionError when the connection was lost, or what the client has
 // answered with; each of them is a *[wire.Error].
 func (s *Socket) Invoke(ctx context.Context, event string, data any) (json.RawMessage, error) {
+	return s.invoke(ctx, event, data, nil)
+}
+
+// invoke is Invoke in one step with a change of the socket; see transmit.
+func (s *Socket) invoke(ctx context.Context, event string, data any, change func() bool) (json.RawMessage, error) {
 	raw, err := encodeData(data)
 	if err != nil {
 		return nil, err
@@ -57,8 +62,12 @@ func (s *Socket) Invoke(ctx context.Context, event string, data any) (json.RawMe
 	}
 	call := &pendingCall{event: event, answer: make(chan answer, 1)}
 	s.mu.Lock()
+	if change != nil {
+		change()
+	}
 	if s.state != Open {
 		s.mu.Unlock()
+		s.drainEvents()
 		return nil, s.notOpen("invoke", event)
 	}
 	if s.calls == nil {
@@ -67,15 +76,17 @@ func (s *Socket) Invoke(ctx context.Context, event string, data any) (json.RawMe
 	s.calls.last++
 	id := s.calls.last
 	s.calls.waiting[id] = call
+	s.stats.prepared.Add(1)
+	s.sendLocked(wire.AppendInvoke(packetBuffer(event, raw), event, float64(id), raw))
 	s.mu.Unlock()
 	defer func() {
 		s.forget(id)
 		s.srv.wheel.Stop(&call.timer)
 	}()
 	s.srv.wheel.Set(&call.timer, deadline, call)
-
-	s.stats.prepared.Add(1)
-	s.sendPacket(wire.AppendInvoke(packetBuffer(event, raw), event, float64(id), raw))
+	if change != nil {
+		s.drainEvents()
+	}
 	select {
 	case a := <-call.answer:
 		return a.data, a.err

@@ -17,9 +17,9 @@ import (
 //
 // An action that middleware does nothing about is allowed.
 //
-// The middleware of one socket runs for one action at a time, in the order in
-// which they came, and holds up what the socket sends after it, but no other
-// socket. ctx ends with the connection.
+// The middleware of one socket runs for one action of a line at a time, in the
+// order in which they came, and holds up what the socket sends after it, but no
+// other socket. ctx ends with the connection.
 type Middleware func(ctx context.Context, a Action) error
 
 // Guard makes middleware out of a function for one type of action:

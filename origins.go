@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -18,7 +19,10 @@ func parseOrigins(entries []string) (originList, error) {
 	list := make(originList, len(entries))
 	for _, e := range entries {
 		host, port, ok := cutPort(e)
-		if !ok || host == "" || port == "" || strings.ContainsAny(e, "/, ") {
+		if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+			host = host[1 : len(host)-1]
+		}
+		if !ok || !validPart(host) || !validPart(port) || !validPort(port) {
 			return nil, &ConfigError{"Origins", fmt.Sprintf(`has the entry %q; each must be "host:port", and either part may be "*"`, e)}
 		}
 		list[strings.ToLower(host)+":"+port] = true
@@ -27,6 +31,16 @@ func parseOrigins(entries []string) (originList, error) {
 		return nil, nil
 	}
 	return list, nil
+}
+
+// validPart refuses entries that no origin would ever match.
+func validPart(s string) bool {
+	return s == "*" || s != "" && !strings.ContainsAny(s, "*/@,[] \t")
+}
+
+func validPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "*" || err == nil && n > 0 && s[0] != '0'
 }
 
 // cutPort splits at the last colon, so that an IPv6 host needs no brackets.

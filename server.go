@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -45,7 +46,10 @@ type Server struct {
 	conns   map[*ws.Conn]struct{} // of closed sockets: waiting for the peer's close frame
 	reading sync.WaitGroup        // one for each connection
 	closed  bool
-	stopped chan struct{} // closed with closed
+
+	stopOnce sync.Once
+	stopped  chan struct{} // closed when loops over events and channels are to end
+	down     atomic.Bool   // the broker is closed, or about to be
 }
 
 // New makes a server. The error is a *[ConfigError] or an *[auth.OptionError]
@@ -189,19 +193,18 @@ func (srv *Server) released(s *Socket) {
 // Shutdown stops taking connections and closes those there are with 1001,
 // after which stock clients connect again, to another server behind the same
 // address. What has been sent to a client before is delivered first. It
-// returns when all connections have ended; when ctx ends before, it drops
-// those that are left and returns the error of ctx.
+// returns when all connections have ended and their events have been handled;
+// when ctx ends before, it drops those that are left and returns the error of
+// ctx. It must not be called by a handler of events, as it waits for them.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	if !srv.stop() {
 		return ErrServerClosed
 	}
-	for _, s := range srv.snapshot() {
-		s.Disconnect(wire.CloseGoingAway, "")
-	}
 	gone := make(chan struct{})
 	go func() {
+		defer close(gone)
+		srv.forEachSocket(func(s *Socket) { s.Disconnect(wire.CloseGoingAway, "") })
 		srv.reading.Wait()
-		close(gone)
 	}()
 	var late error
 	select {
@@ -209,29 +212,42 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		late = ctx.Err()
 		srv.drop()
-		<-gone
 	}
 	return errors.Join(late, srv.release())
 }
 
-// drop cuts the connections that linger.
+// forEachSocket ends sockets side by side, as their event handlers may block.
+func (srv *Server) forEachSocket(end func(*Socket)) {
+	var all sync.WaitGroup
+	for _, s := range srv.snapshot() {
+		all.Go(func() { end(s) })
+	}
+	all.Wait()
+}
+
+// drop cuts all connections, those that linger too.
 func (srv *Server) drop() {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	for _, s := range srv.sockets {
+		s.conn.Close()
+	}
 	for c := range srv.conns {
 		c.Close()
 	}
 }
 
-// Close drops all connections at once.
+// Close drops all connections at once, and ends the loops over the server's
+// events. While Shutdown waits, it cuts that short. It must not be called by a
+// handler of events, as it waits for them.
 func (srv *Server) Close() error {
-	if !srv.stop() {
+	first := srv.stop()
+	srv.endLoops()
+	srv.drop()
+	srv.forEachSocket((*Socket).Terminate)
+	if !first {
 		return ErrServerClosed
 	}
-	for _, s := range srv.snapshot() {
-		s.Terminate()
-	}
-	srv.drop()
 	srv.reading.Wait()
 	return srv.release()
 }
@@ -244,11 +260,15 @@ func (srv *Server) stop() bool {
 		return false
 	}
 	srv.closed = true
-	close(srv.stopped)
 	return true
 }
 
+// endLoops ends the loops over the server's events and over channels.
+func (srv *Server) endLoops() { srv.stopOnce.Do(func() { close(srv.stopped) }) }
+
 func (srv *Server) release() error {
+	srv.endLoops()
+	srv.down.Store(true)
 	srv.wheel.Close()
 	return srv.cfg.Broker.Close()
 }
@@ -274,7 +294,7 @@ func (srv *Server) emitError(s *Socket, err error) {
 		s.emitError(err)
 		return
 	}
-	srv.listeners.call(WarningEvent{nil, err})
+	srv.listeners.call(WarningEvent{nil, err}, srv.log)
 }
 
 // newID makes the id of a socket: 15 random bytes as 20 characters.

@@ -47,12 +47,13 @@ func (s AuthState) String() string { return [...]string{"unauthenticated", "auth
 //
 // In the order in which they may be taken:
 //
-//  1. mu, which guards everything below it that is not atomic. What a change
+//  1. subMu, which makes a change of subs and of the hub one step.
+//  2. the locks inside the hub, under which it delivers publications.
+//  3. mu, which guards everything below it that is not atomic. What a change
 //     of state has to tell is queued as events while mu is held, and told by
-//     drainEvents after it has been released.
-//  2. the locks inside inbox, outbound, out, the wheel and the hub, which are
-//     leaves: nothing of this package is called while they are held, but for
-//     the push of a publication onto out by the hub.
+//     drainEvents after it has been released. The hub must not be called.
+//  4. Server.mu, and the locks inside inbox, raw, outbound, out and the wheel,
+//     which are leaves: nothing of this package is called while they are held.
 //
 // No lock is held while user code, the broker or the engine runs.
 type Socket struct {
@@ -61,9 +62,17 @@ type Socket struct {
 	id   string
 	url  string
 
-	inbox lane.Lane[inbound]
+	inbox lane.Lane[ws.Message]
 	out   outbox.Outbox
 	timer wheel.Timer
+
+	rawQueued atomic.Int32 // messages that are in ext.raw or on their way from there to inbox
+	outQueued atomic.Int32 // packets that are in ext.outbound or on their way from there to out
+
+	outQueuedBytes atomic.Int64 // their sizes
+	overflowed     atomic.Bool  // the client did not read what it was sent
+
+	subMu sync.Mutex
 
 	mu      sync.Mutex
 	state   State
@@ -74,6 +83,7 @@ type Socket struct {
 	calls   *pendingCalls
 	ext     *extension
 
+	authTold bool // events have told that the socket is authenticated
 	token    atomic.Pointer[auth.Token]
 	deadline time.Time // of the handshake, later of the peer's close
 	nextPing time.Time
@@ -86,17 +96,17 @@ type Socket struct {
 // extension is what only some sockets need; most are idle and have none.
 type extension struct {
 	listeners  listeners
-	events     []Event       // waiting to be told
-	telling    bool          // a goroutine is in drainEvents
-	done       chan struct{} // closed when the socket is
-	ended      chan struct{} // closed after the end event
+	events     []Event               // waiting to be told
+	telling    bool                  // a goroutine is in drainEvents
+	done       chan struct{}         // closed when the socket is
+	ended      chan struct{}         // closed after the end event
+	raw        lane.Lane[ws.Message] // in front of inbox, see rawWorker
 	outbound   lane.Lane[outboundItem]
 	batch      batch
 	procedures consumers[*Call]
 	receivers  consumers[*Transmission]
 	queues     map[queueName]*nameQueue
-	running    map[queueName]chan struct{} // semaphores, see Concurrent
-	slots      chan struct{}               // calls with handlers, see Limits.Calls
+	slots      chan struct{} // calls with handlers, see Limits.Calls
 	values     map[any]any
 }
 

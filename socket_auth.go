@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -54,20 +55,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 		public = srv.publicError(bad, "step", "handshake")
 	}
 
-	now := time.Now()
-	s.mu.Lock()
-	if s.state != Connecting {
-		s.mu.Unlock()
-		return
-	}
-	s.state = Open
-	srv.opened()
-	s.deadline = time.Time{}
-	s.schedule(now)
 	admitted := s.token.Load()
-	s.mu.Unlock()
-	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
-
 	status := handshakeStatus{
 		ID:              s.id,
 		PingTimeout:     srv.cfg.PingTimeout.Milliseconds(),
@@ -80,21 +68,22 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 		status.AuthError = srv.publicError(fmt.Errorf("encode the authError: %w", err))
 		answer, _ = wire.Marshal(status)
 	}
-	s.respond(p.ID, answer, nil)
-	if isBadToken(bad) && supplied {
-		s.sendRemoveAuthToken()
-	}
-
-	s.mu.Lock()
-	if srv.cfg.BatchOnHandshake {
-		s.startBatching(now.Add(srv.cfg.BatchOnHandshakeDuration))
-	}
 	event := ConnectEvent{Socket: s, ID: s.id, PingTimeout: srv.cfg.PingTimeout, IsAuthenticated: admitted != nil}
 	if supplied {
 		event.AuthError = bad
 	}
-	s.queue(event)
-	s.mu.Unlock()
+	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
+	if !s.open(wire.AppendResponse(packetBuffer("", answer), p.ID, answer), event) {
+		return
+	}
+	if isBadToken(bad) && supplied {
+		s.removeRejected()
+	}
+	if srv.cfg.BatchOnHandshake {
+		s.mu.Lock()
+		s.startBatching(time.Now().Add(srv.cfg.BatchOnHandshakeDuration))
+		s.mu.Unlock()
+	}
 	s.drainEvents()
 
 	// Only now, as the handlers of the connect event may want to hear these.
@@ -102,12 +91,32 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	if !srv.cfg.KeepRequest {
 		s.request = nil
 	}
-	if admitted != nil && s.token.Load() == admitted {
-		s.queueAuthenticated(admitted, Unauthenticated)
+	if admitted != nil && s.token.Load() == admitted && s.state == Open {
+		s.queueAuthenticated(admitted)
 		s.armRenewal()
 	}
 	s.mu.Unlock()
 	s.drainEvents()
+}
+
+// open completes the handshake: it changes the state, sends the answer and
+// queues the event in one step, so that nothing is sent before the answer and
+// nothing told before the event. It reports false if the socket has closed.
+func (s *Socket) open(answer []byte, event ConnectEvent) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Connecting {
+		return false
+	}
+	s.state = Open
+	s.srv.opened()
+	s.deadline = time.Time{}
+	s.schedule(time.Now())
+	s.stats.prepared.Add(1)
+	s.stats.sent.Add(1)
+	s.pushFrame(ws.Seal(answer, ws.OpText))
+	s.queue(event)
+	return true
 }
 
 // verifyHandshake has the engine verify the token of a handshake. The engine
@@ -208,6 +217,10 @@ func asCloseCode(v any) (wire.CloseCode, bool) {
 func (s *Socket) admitToken(token *auth.Token) error {
 	s.mu.Lock()
 	old := s.token.Load()
+	if s.state == Closed {
+		s.mu.Unlock()
+		return errNotWritable
+	}
 	s.setToken(token)
 	s.mu.Unlock()
 	a := &Authenticate{Socket: s, SignedAuthToken: token.Signed(), AuthToken: token}
@@ -216,10 +229,12 @@ func (s *Socket) admitToken(token *auth.Token) error {
 		return nil
 	}
 	s.mu.Lock()
-	if s.token.Load() == token {
+	// Another one may have taken its place meanwhile.
+	still := s.token.Load() == token
+	if still {
 		s.setToken(nil)
 	}
-	s.queueRejected(blocked, token.Signed(), old)
+	s.queueRejected(blocked, token.Signed(), old, still)
 	s.mu.Unlock()
 	s.drainEvents()
 	return blocked
@@ -230,21 +245,29 @@ func (s *Socket) admitToken(token *auth.Token) error {
 func (s *Socket) rejectToken(err error, signed string) {
 	s.mu.Lock()
 	old := s.token.Load()
+	if s.state == Closed {
+		s.mu.Unlock()
+		return
+	}
 	s.setToken(nil)
 	s.queueError(err)
-	s.queueRejected(err, signed, old)
+	s.queueRejected(err, signed, old, true)
 	s.mu.Unlock()
 	s.drainEvents()
 }
 
-// queueRejected queues the events of a token that was not accepted. mu must
-// be held.
-func (s *Socket) queueRejected(err error, signed string, old *auth.Token) {
+// queueRejected queues the events of a token that was not accepted, and of
+// the loss of the one before it, if the socket is left without any. mu must be
+// held.
+func (s *Socket) queueRejected(err error, signed string, old *auth.Token, lost bool) {
+	if s.state == Closed {
+		return
+	}
 	bad := isBadToken(err)
 	if bad {
 		s.queue(BadAuthTokenEvent{s, err, signed})
 	}
-	if bad || old != nil {
+	if lost && (bad || old != nil) {
 		s.queueDeauthenticated(old)
 	}
 }
@@ -276,7 +299,6 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	if ok {
 		token, err = s.verify(signed)
 	}
-	old := s.token.Load()
 	switch {
 	case token != nil:
 		err = s.admitToken(token)
@@ -289,15 +311,17 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	case err == nil:
 		s.mu.Lock()
 		if s.token.Load() == token {
-			s.queueAuthenticated(token, authStateOf(old))
+			s.queueAuthenticated(token)
 			s.armRenewal()
 		}
 		s.mu.Unlock()
+		// False if it has expired or been taken away in the meantime.
+		answer := fmt.Appendf(nil, `{"isAuthenticated":%t,"authError":null}`, s.token.Load() != nil)
 		s.drainEvents()
-		s.respond(p.ID, []byte(`{"isAuthenticated":true,"authError":null}`), nil)
+		s.respond(p.ID, answer, nil)
 	case isBadToken(err):
 		s.respond(p.ID, nil, s.srv.publicError(err, "step", "authenticate"))
-		s.sendRemoveAuthToken()
+		s.removeRejected()
 	default:
 		answer := append([]byte(`{"isAuthenticated":false,"authError":`), s.srv.publicError(err, "step", "authenticate").AppendJSON(nil)...)
 		s.respond(p.ID, append(answer, '}'), nil)
@@ -305,16 +329,26 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 }
 
 // queueAuthenticated queues the events of a new token. mu must be held.
-func (s *Socket) queueAuthenticated(token *auth.Token, was AuthState) {
-	if was != Authenticated {
-		s.queue(AuthStateChangeEvent{s, was, Authenticated, token})
+func (s *Socket) queueAuthenticated(token *auth.Token) {
+	if s.state == Closed {
+		return
+	}
+	if !s.authTold {
+		s.authTold = true
+		s.queue(AuthStateChangeEvent{s, Unauthenticated, Authenticated, token})
 	}
 	s.queue(AuthenticateEvent{s, token})
 }
 
 // queueDeauthenticated queues the events of a lost token. mu must be held.
+// The change of state goes by what has been told before: a token may be lost
+// while middleware looks at it, before anybody has heard of it.
 func (s *Socket) queueDeauthenticated(old *auth.Token) {
-	if old != nil {
+	if s.state == Closed {
+		return
+	}
+	if s.authTold {
+		s.authTold = false
 		s.queue(AuthStateChangeEvent{s, Authenticated, Unauthenticated, nil})
 	}
 	s.queue(DeauthenticateEvent{s, old})
@@ -343,8 +377,7 @@ func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.
 	if err != nil {
 		return err
 	}
-	s.adopt(token)
-	if _, err := s.Invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}); err != nil {
+	if _, err := s.invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}, func() bool { return s.adopt(token) }); err != nil {
 		text := err.Error()
 		var public *wire.Error
 		if errors.As(err, &public) {
@@ -367,8 +400,7 @@ func (s *Socket) setAuthToken(ctx context.Context, claims any, opts []auth.SignO
 	if err != nil {
 		return nil, err
 	}
-	s.adopt(token)
-	return token, s.Transmit(ctx, eventSetAuthToken, tokenData{token.Signed()})
+	return token, s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool { return s.adopt(token) })
 }
 
 // sign makes a token for the socket.
@@ -378,16 +410,28 @@ func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (
 		s.emitError(err)
 		return nil, err
 	}
-	token, err := s.srv.engine.Sign(ctx, claims, append(slices.Clip(opts), auth.PreferExpClaim())...)
-	if err == nil && token == nil {
-		err = errors.New("the engine gave neither a token nor an error")
-	}
+	token, err := s.askForToken(ctx, claims, append(slices.Clip(opts), auth.PreferExpClaim()))
 	if err != nil {
 		s.emitError(err)
 		s.disconnect(wire.CloseSignFailed, "", "Error: "+plainMessage(err))
 		return nil, err
 	}
 	return token, nil
+}
+
+// askForToken has the engine sign. A panic in it is an error like another, as
+// renewal runs on no handler's goroutine.
+func (s *Socket) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			token, err = nil, fmt.Errorf("the engine failed: %w", &panicError{value: v})
+		}
+	}()
+	token, err = s.srv.engine.Sign(ctx, claims, opts...)
+	if err == nil && token == nil {
+		err = errors.New("the engine gave neither a token nor an error")
+	}
+	return token, err
 }
 
 // plainMessage is the text of an error without its name.
@@ -399,31 +443,45 @@ func plainMessage(err error) string {
 	return err.Error()
 }
 
-// adopt makes a token that the server has signed the socket's own.
-func (s *Socket) adopt(token *auth.Token) {
-	s.mu.Lock()
-	was := s.AuthState()
-	s.setToken(token)
-	s.queue(AuthTokenSignedEvent{s, token.Signed()})
-	s.queueAuthenticated(token, was)
-	s.armRenewal()
-	s.mu.Unlock()
-	s.drainEvents()
+// adopt makes a token that the server has signed the socket's own, unless the
+// socket has closed. mu must be held, and the token sent to the client in the
+// same step: whatever else changes the token meanwhile, the client ends with
+// the one that the socket ends with. That goes for taking it away too.
+func (s *Socket) adopt(token *auth.Token) bool {
+	if s.state == Open {
+		s.setToken(token)
+		s.queue(AuthTokenSignedEvent{s, token.Signed()})
+		s.queueAuthenticated(token)
+		s.armRenewal()
+	}
+	return true
+}
+
+// dropToken takes the socket's token away. mu must be held.
+func (s *Socket) dropToken() {
+	old := s.token.Load()
+	s.setToken(nil)
+	s.queueDeauthenticated(old)
 }
 
 // Deauthenticate logs the client out: it takes the socket's token away and
 // tells the client to forget it.
 func (s *Socket) Deauthenticate(ctx context.Context) error {
-	s.DeauthenticateSelf()
+	s.mu.Lock()
+	s.dropToken()
 	s.sendRemoveAuthToken()
+	s.mu.Unlock()
+	s.drainEvents()
 	return nil
 }
 
 // ConfirmDeauthenticate is [Socket.Deauthenticate] that waits for the client
 // to confirm that it has forgotten the token.
 func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
-	s.DeauthenticateSelf()
-	_, err := s.Invoke(ctx, eventRemoveAuthToken, nil)
+	_, err := s.invoke(ctx, eventRemoveAuthToken, nil, func() bool {
+		s.dropToken()
+		return true
+	})
 	return err
 }
 
@@ -431,20 +489,28 @@ func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
 // client, which will present it again when it connects the next time.
 func (s *Socket) DeauthenticateSelf() {
 	s.mu.Lock()
-	old := s.token.Load()
-	s.setToken(nil)
-	s.queueDeauthenticated(old)
+	s.dropToken()
 	s.mu.Unlock()
 	s.drainEvents()
 }
 
-// sendRemoveAuthToken tells the client to forget its token.
+// sendRemoveAuthToken tells the client to forget its token. mu must be held.
 func (s *Socket) sendRemoveAuthToken() {
-	if s.State() == Closed {
+	if s.state == Closed {
 		return
 	}
 	s.stats.prepared.Add(1)
-	s.sendPacket(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
+	s.sendLocked(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
+}
+
+// removeRejected tells the client to forget a token that was not accepted,
+// unless it has been given another one since.
+func (s *Socket) removeRejected() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token.Load() == nil {
+		s.sendRemoveAuthToken()
+	}
 }
 
 // expireNow takes an expired token away as a packet comes, in case the timer
@@ -471,20 +537,30 @@ func (s *Socket) expire(token *auth.Token) {
 		s.mu.Unlock()
 		return
 	}
-	s.setToken(nil)
-	s.queueDeauthenticated(token)
+	s.dropToken()
+	s.sendRemoveAuthToken()
 	s.mu.Unlock()
 	s.drainEvents()
-	s.sendRemoveAuthToken()
 }
+
+// renewalMargin is how long before its end a token must be replaced at the
+// latest, so that a timer that is late does not log the client out.
+const renewalMargin = time.Second
 
 // armRenewal sets the time for the next token. mu must be held.
 func (s *Socket) armRenewal() {
-	if every := s.srv.cfg.TokenRenewal.Every; every > 0 && s.token.Load() != nil && s.state == Open {
-		now := time.Now()
-		s.renewAt = now.Add(every)
-		s.schedule(now)
+	every, token := s.srv.cfg.TokenRenewal.Every, s.token.Load()
+	if every <= 0 || token == nil || s.state != Open {
+		return
 	}
+	now := time.Now()
+	if exp, ok := token.ExpiresAt(); ok {
+		if left := exp.Sub(now); left < every+renewalMargin {
+			every = min(every, left/2)
+		}
+	}
+	s.renewAt = now.Add(every)
+	s.schedule(now)
 }
 
 // renew replaces the token by one with the same claims and a new life.
@@ -506,18 +582,12 @@ func (s *Socket) renew() {
 	if err != nil {
 		return // emitted, and the socket closed
 	}
-	s.mu.Lock()
-	if s.token.Load() != old || s.state != Open {
-		s.mu.Unlock()
-		return // logged out or in again meanwhile
-	}
-	s.setToken(token)
-	s.queue(AuthTokenSignedEvent{s, token.Signed()})
-	s.queueAuthenticated(token, Authenticated)
-	s.armRenewal()
-	s.mu.Unlock()
-	s.drainEvents()
-	_ = s.Transmit(s.Context(), eventSetAuthToken, tokenData{token.Signed()})
+	_ = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
+		if s.token.Load() != old || s.state != Open {
+			return false // logged out or in again meanwhile
+		}
+		return s.adopt(token)
+	})
 }
 
 // withoutClaims copies a JSON object without some of its members.

@@ -2,6 +2,7 @@ package socketcluster
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -54,17 +55,25 @@ func (s *Socket) Terminate() {
 	s.conn.Close()
 }
 
-// overflow ends a socket that does not read what it is sent.
+// overflow ends a socket that does not read what it is sent. It may be called
+// with mu held, or the locks of the hub.
 func (s *Socket) overflow() {
-	s.srv.log.Debug("slow client disconnected: Limits.Outbox is reached")
+	s.overflowed.Store(true)
 	s.out.Kill()
 	s.conn.Close()
-	go s.destroy(wire.ClosePolicy, "The client does not read fast enough")
+	go func() {
+		s.srv.log.Debug("slow client disconnected: Limits.Outbox is reached", slog.String("socket", s.id))
+		s.destroy(wire.CloseAbnormal, "")
+	}()
 }
 
 // destroy turns the socket into a closed one, tells everybody, and leaves its
 // channels. It reports false if the socket was closed before.
 func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
+	if code == wire.CloseAbnormal && s.overflowed.Load() {
+		// Whoever notices first that the connection is gone tells why.
+		code, reason = wire.ClosePolicy, "The client does not read fast enough"
+	}
 	if reason == "" && !code.Ignored() {
 		reason = code.Text()
 	}
@@ -89,7 +98,13 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	}
 	s.mu.Unlock()
 
-	s.inbox.Close(func(in inbound) { in.msg.Release() })
+	if x := s.extension(); x != nil {
+		x.raw.Close(func(msg ws.Message) {
+			s.rawQueued.Add(-1)
+			msg.Release()
+		})
+	}
+	s.inbox.Close(func(msg ws.Message) { msg.Release() })
 	kind := "disconnect"
 	if was == Connecting {
 		kind = "connectAbort"
@@ -114,17 +129,15 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 
 	s.leaveAll()
 	s.mu.Lock()
-	s.queue(EndEvent{s})
-	s.mu.Unlock()
-	s.drainEvents()
-
-	s.mu.Lock()
-	s.ended = true
 	x := s.ext
-	if x != nil && x.ended != nil {
-		close(x.ended)
+	if x == nil {
+		s.ended = true
+	} else {
+		// Even if nobody listens: it is what ends the loops over events.
+		x.events = append(x.events, EndEvent{s})
 	}
 	s.mu.Unlock()
+	s.drainEvents()
 	if x != nil {
 		x.outbound.Close(nil)
 	}

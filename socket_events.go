@@ -1,10 +1,5 @@
 package socketcluster
 
-import (
-	"log/slog"
-	"runtime/debug"
-)
-
 // addListener implements [Emitter].
 func (s *Socket) addListener(k eventKind, fn func(Event)) (remove func()) {
 	return s.extended().listeners.add(k, fn)
@@ -61,25 +56,34 @@ func (s *Socket) drainEvents() {
 		events := x.events
 		x.events = nil
 		s.mu.Unlock()
+		ended := false
 		for _, e := range events {
 			s.tell(e)
+			ended = ended || e.kind() == kindEnd
 		}
 		s.mu.Lock()
+		if ended {
+			s.endLoops()
+		}
 	}
 	x.telling = false
 	s.mu.Unlock()
 }
 
+// endLoops ends the loops over the events of the socket, once the end event
+// has been told. mu must be held.
+func (s *Socket) endLoops() {
+	s.ended = true
+	if x := s.ext; x.ended != nil {
+		close(x.ended)
+	}
+}
+
 // tell calls the handlers of one event.
 func (s *Socket) tell(e Event) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.srv.log.Error("panic in an event handler", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	s.ext.listeners.call(e)
+	s.ext.listeners.call(e, s.srv.log)
 	if serverHears[e.kind()] {
-		s.srv.listeners.call(e)
+		s.srv.listeners.call(e, s.srv.log)
 	}
 }
 

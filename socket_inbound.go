@@ -3,7 +3,10 @@ package socketcluster
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
+	"runtime/debug"
 
+	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -22,37 +25,26 @@ const (
 type inboxWorker Socket
 
 // Handle implements lane.Handler.
-func (w *inboxWorker) Handle(in inbound) {
+func (w *inboxWorker) Handle(msg ws.Message) {
 	s := (*Socket)(w)
-	defer in.msg.Release()
-	if s.srv.middleware.has(lineInboundRaw) {
-		a := &Message{Socket: s, Binary: in.msg.Binary, Data: bytes.Clone(in.msg.Data)}
-		blocked := s.srv.runMiddleware(s.Context(), s, a)
-		s.stats.processed.Add(1)
-		if blocked != nil || s.State() == Closed {
-			return
-		}
-		s.process(a.Data, a.Binary)
-		return
-	}
+	defer msg.Release()
 	s.stats.processed.Add(1)
-	if in.single {
-		s.tellMessage(in.msg.Data, in.msg.Binary)
-		s.handle(&in.packet, in.msg.Data, in.msg.Binary)
-		return
-	}
-	s.process(in.msg.Data, in.msg.Binary)
+	s.process(msg.Data, msg.Binary)
 }
 
-func (s *Socket) tellMessage(data []byte, binary bool) {
+// Panicked implements lane.Handler's hook: what a packet has set off ends its
+// own connection only (QK-52). Handlers and middleware recover by themselves;
+// this is for brokers and the like.
+func (w *inboxWorker) Panicked(v any) {
+	s := (*Socket)(w)
+	s.srv.log.Error("panic while handling a message", slog.String("socket", s.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+	s.closeWith(wire.CloseInternal)
+}
+
+func (s *Socket) process(data []byte, binary bool) {
 	if s.hears(kindMessage) {
 		s.emit(MessageEvent{s, binary, bytes.Clone(data)})
 	}
-}
-
-// process handles a message that has not been decoded.
-func (s *Socket) process(data []byte, binary bool) {
-	s.tellMessage(data, binary)
 	if !binary && string(data) == s.srv.pong {
 		if s.State() == Connecting {
 			s.early()
@@ -115,6 +107,9 @@ func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
 		s.handleAuthenticate(p, isCall)
 		return
 	case eventRemoveAuthToken:
+		if isCall {
+			s.emitError(invalidAction("A call of #removeAuthToken is not answered; it is to be transmitted"))
+		}
 		s.DeauthenticateSelf()
 		return
 	}
@@ -151,7 +146,7 @@ func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 			return
 		}
 		t.Data = a.Data
-	} else if s.hasReceiver(t.Receiver) {
+	} else {
 		t.Data = cloneRaw(p.Data)
 	}
 	s.dispatchTransmission(t)
@@ -166,7 +161,7 @@ func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 			return
 		}
 		c.Data = a.Data
-	} else if s.hasProcedure(c.Procedure) {
+	} else {
 		c.Data = cloneRaw(p.Data)
 	}
 	s.dispatchCall(c)

@@ -31,15 +31,31 @@ func encodeData(data any) (json.RawMessage, error) {
 // leaves in the order of the calls. It does not wait for the client: an
 // unread socket is disconnected when Limits.Outbox is reached.
 func (s *Socket) Transmit(ctx context.Context, event string, data any) error {
+	return s.transmit(event, data, nil)
+}
+
+// transmit sends an event in one step with a change of the socket, if there
+// is one, which may call it off. change is called with mu held.
+func (s *Socket) transmit(event string, data any, change func() bool) error {
 	raw, err := encodeData(data)
 	if err != nil {
 		return err
 	}
-	if s.State() != Open {
+	s.mu.Lock()
+	if change != nil {
+		defer s.drainEvents()
+		if !change() {
+			s.mu.Unlock()
+			return nil
+		}
+	}
+	if s.state != Open {
+		s.mu.Unlock()
 		return s.notOpen("transmit", event)
 	}
 	s.stats.prepared.Add(1)
-	s.sendPacket(wire.AppendTransmit(packetBuffer(event, raw), event, raw))
+	s.sendLocked(wire.AppendTransmit(packetBuffer(event, raw), event, raw))
+	s.mu.Unlock()
 	return nil
 }
 
@@ -91,31 +107,48 @@ type outboundItem struct {
 // sendPacket sends a packet, given behind header space, after everything that
 // was sent before it.
 func (s *Socket) sendPacket(buf []byte) {
-	if s.srv.middleware.has(lineOutbound) {
-		s.throughMiddleware(s.extended(), outboundItem{packet: buf})
-		return
-	}
-	if x := s.extension(); x != nil && x.outbound.Len() > 0 {
-		s.throughMiddleware(x, outboundItem{packet: buf})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sendLocked(buf)
+}
+
+// sendLocked is sendPacket for those who hold mu, and change the state that
+// the packet tells of in the same step.
+func (s *Socket) sendLocked(buf []byte) {
+	// While packets are in the queue, none may overtake them.
+	if s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0 {
+		s.throughMiddleware(s.extend(), outboundItem{packet: buf})
 		return
 	}
 	s.stats.sent.Add(1)
-	s.write(buf)
+	s.writeLocked(buf)
 }
 
-// throughMiddleware queues an item for the outbound middleware. The queue has
-// the inbox's limit, as both wait for middleware of this socket.
+// throughMiddleware queues an item for the outbound middleware. Limits.Outbox
+// bounds what waits for it, as it bounds what has passed it.
 func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
-	if x.outbound.Len() >= outboundItems {
+	size := item.size()
+	s.outQueued.Add(1)
+	if s.outQueuedBytes.Add(size) > int64(s.srv.cfg.Limits.Outbox) {
+		s.outQueued.Add(-1)
+		s.outQueuedBytes.Add(-size)
 		s.overflow()
 		return
 	}
-	x.outbound.Push(item, (*outboundWorker)(s))
+	if !x.outbound.Push(item, (*outboundWorker)(s)) {
+		s.outQueued.Add(-1)
+		s.outQueuedBytes.Add(-size)
+	}
 }
 
-// outboundItems is how many packets may wait for outbound middleware. Items
-// are small against Limits.Outbox, which bounds what has passed it.
-const outboundItems = 4096
+// size is what an item counts for, with a lump sum for what is around it.
+func (i *outboundItem) size() int64 {
+	n := len(i.packet)
+	if i.publication != nil {
+		n = len(i.publication.Data) + len(i.publication.Channel)
+	}
+	return int64(n) + 256
+}
 
 // outboundWorker runs the outbound middleware of a socket.
 type outboundWorker Socket
@@ -123,6 +156,11 @@ type outboundWorker Socket
 // Handle implements lane.Handler.
 func (w *outboundWorker) Handle(item outboundItem) {
 	s := (*Socket)(w)
+	size := item.size()
+	defer func() {
+		s.outQueuedBytes.Add(-size)
+		s.outQueued.Add(-1)
+	}()
 	defer s.stats.sent.Add(1)
 	if a := item.publication; a != nil {
 		if s.srv.runMiddleware(s.Context(), s, a) != nil {
@@ -130,21 +168,20 @@ func (w *outboundWorker) Handle(item outboundItem) {
 		}
 		item.packet = wire.AppendPublish(packetBuffer(a.Channel, a.Data), a.Channel, a.Data)
 	}
-	s.write(item.packet)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writeLocked(item.packet)
 }
 
-// write puts a packet into the batch, if there is one, or into the outbox.
-func (s *Socket) write(buf []byte) {
-	s.mu.Lock()
+// writeLocked puts a packet into the batch, if there is one, or into the
+// outbox. mu must be held.
+func (s *Socket) writeLocked(buf []byte) {
 	if s.ext != nil && s.ext.batch.collecting {
-		full := s.ext.batch.add(buf[ws.HeaderSpace:], s.srv.cfg.Limits.Outbox)
-		s.mu.Unlock()
-		if full {
+		if s.ext.batch.add(buf[ws.HeaderSpace:], s.srv.cfg.Limits.Outbox) {
 			s.overflow()
 		}
 		return
 	}
-	s.mu.Unlock()
 	s.pushFrame(ws.Seal(buf, ws.OpText))
 }
 
@@ -166,16 +203,15 @@ func (s *Socket) pushPing() {
 // respond answers a call. Answers wait for room, so that a client that calls
 // without reading the answers holds up only itself.
 func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
-	s.out.Wait(s.srv.cfg.Limits.Outbox / 2)
+	var buf []byte
 	if failure != nil {
 		raw := failure.AppendJSON(nil)
-		s.sendAnswer(wire.AppendErrorResponse(packetBuffer("", raw), id, raw))
-		return
+		buf = wire.AppendErrorResponse(packetBuffer("", raw), id, raw)
+	} else {
+		buf = wire.AppendResponse(packetBuffer("", data), id, data)
 	}
-	s.sendAnswer(wire.AppendResponse(packetBuffer("", data), id, data))
-}
-
-func (s *Socket) sendAnswer(buf []byte) {
+	limit := s.srv.cfg.Limits.Outbox
+	s.out.Wait(min(limit/2, limit-len(buf)))
 	s.stats.prepared.Add(1)
 	s.sendPacket(buf)
 }
@@ -202,10 +238,10 @@ func (w *subscriber) Deliver(p *hub.Publication) {
 // plain tells whether a publication can go out as the frame that all
 // subscribers share: no middleware, no batch, nothing to wait behind.
 func (s *Socket) plain() bool {
-	if s.srv.middleware.has(lineOutbound) {
+	if s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0 {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ext == nil || !s.ext.batch.collecting && s.ext.outbound.Len() == 0
+	return s.ext == nil || !s.ext.batch.collecting
 }

@@ -125,22 +125,35 @@ func (s *Socket) subscribe(channel string, options []byte) *wire.Error {
 	}
 	s.mu.Unlock()
 
-	if err := s.srv.exchange.join(channel); err != nil {
+	if err := s.srv.exchange.join(s.Context(), channel); err != nil {
 		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.id), slog.String("channel", channel), slog.Any("error", err))
 		return brokerError("Failed to subscribe socket to the %s channel", channel)
 	}
-	s.mu.Lock()
-	if s.state != Open {
-		s.mu.Unlock()
-		s.srv.exchange.leave(channel)
+	if !s.enter(channel, options) {
+		s.srv.exchange.leave(s.Context(), channel)
 		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	}
-	sub, _ := s.srv.hub.Subscribe(channel, (*subscriber)(s))
-	s.subs.add(sub)
-	s.queue(SubscribeEvent{s, channel, options})
-	s.mu.Unlock()
 	s.drainEvents()
 	return nil
+}
+
+// enter adds the socket to a channel of the hub that it is not in, unless it
+// has closed.
+func (s *Socket) enter(channel string, options []byte) bool {
+	s.subMu.Lock()
+	defer s.subMu.Unlock()
+	sub, _ := s.srv.hub.Subscribe(channel, (*subscriber)(s))
+	s.mu.Lock()
+	open := s.state == Open
+	if open {
+		s.subs.add(sub)
+		s.queue(SubscribeEvent{s, channel, options})
+	}
+	s.mu.Unlock()
+	if !open {
+		s.srv.hub.Unsubscribe(sub)
+	}
+	return open
 }
 
 func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
@@ -149,7 +162,7 @@ func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
 		s.refuse(p, isCall, invalidAction("Unsubscribe channel name was malformatted"))
 		return
 	}
-	if !s.unsubscribe(channel) {
+	if !s.unsubscribe(channel, nil) {
 		s.refuse(p, isCall, s.notSubscribed(channel))
 		return
 	}
@@ -163,21 +176,39 @@ func (s *Socket) notSubscribed(channel string) *wire.Error {
 		truncate(channel, s.srv.cfg.Limits.ErrorText), s.id)
 }
 
-// unsubscribe takes the socket out of a channel. After it has returned, the
-// socket gets nothing more of it. It reports false if the socket was not in.
-func (s *Socket) unsubscribe(channel string) bool {
-	s.mu.Lock()
-	sub := s.subs.get(channel)
-	if sub == nil {
-		s.mu.Unlock()
+// unsubscribe takes the socket out of a channel and sends it the packet, if
+// there is one. The socket gets nothing of the channel after that. It reports
+// false if the socket was not in.
+func (s *Socket) unsubscribe(channel string, packet []byte) bool {
+	if !s.exit(channel, packet) {
 		return false
 	}
-	s.subs.remove(channel)
-	s.srv.hub.Unsubscribe(sub)
-	s.queue(UnsubscribeEvent{s, channel})
-	s.mu.Unlock()
-	s.srv.exchange.leave(channel)
+	s.srv.exchange.leave(s.Context(), channel)
 	s.drainEvents()
+	return true
+}
+
+// exit takes the socket out of a channel of the hub.
+func (s *Socket) exit(channel string, packet []byte) bool {
+	s.subMu.Lock()
+	defer s.subMu.Unlock()
+	s.mu.Lock()
+	sub := s.subs.get(channel)
+	if sub != nil {
+		s.subs.remove(channel)
+	}
+	s.mu.Unlock()
+	if sub == nil {
+		return false
+	}
+	s.srv.hub.Unsubscribe(sub)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if packet != nil && s.state == Open {
+		s.stats.prepared.Add(1)
+		s.sendLocked(packet)
+	}
+	s.queue(UnsubscribeEvent{s, channel})
 	return true
 }
 
@@ -187,7 +218,7 @@ func (s *Socket) leaveAll() {
 	names := s.subs.names()
 	s.mu.Unlock()
 	for _, name := range names {
-		s.unsubscribe(name)
+		s.unsubscribe(name, nil)
 	}
 }
 
@@ -199,14 +230,9 @@ func (s *Socket) KickOut(ctx context.Context, channel string, message any) error
 	if err != nil {
 		return err
 	}
-	if !s.IsSubscribed(channel) {
+	if !s.unsubscribe(channel, wire.AppendKickOut(packetBuffer(channel, raw), channel, raw)) {
 		return s.notSubscribed(channel)
 	}
-	if s.State() == Open {
-		s.stats.prepared.Add(1)
-		s.sendPacket(wire.AppendKickOut(packetBuffer(channel, raw), channel, raw))
-	}
-	s.unsubscribe(channel)
 	return nil
 }
 

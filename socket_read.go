@@ -12,13 +12,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// inbound is a message on its way through a socket's inbox.
-type inbound struct {
-	msg    ws.Message
-	packet wire.Packet // decoded already, if single
-	single bool
-}
-
 // decoders are shared by all sockets, as one is needed only while a message
 // is being looked at.
 var decoders = sync.Pool{New: func() any { return new(wire.Decoder) }}
@@ -29,13 +22,14 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) {
 	s.conn = conn
 	s.request = r
 	s.out.Init(conn, (*outboxOwner)(s), srv.cfg.Limits.Outbox, srv.cfg.Limits.OutboxStall)
-	if !srv.register(s) {
-		conn.Close()
-		return
-	}
 	now := time.Now()
 	s.seen(now)
 	s.mu.Lock()
+	if !srv.register(s) {
+		s.mu.Unlock()
+		conn.Close()
+		return
+	}
 	s.deadline = now.Add(srv.cfg.HandshakeTimeout)
 	s.nextPing = now.Add(srv.cfg.PingInterval)
 	s.schedule(now)
@@ -47,20 +41,30 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) {
 
 // read is the goroutine of a connection. Between two messages it is parked
 // and holds no buffer.
+//
+// Its stack is most of what an idle connection costs: 2 KiB, unless it has ever
+// needed more, as the runtime never shrinks it again so far. So what is called
+// from here is kept shallow, and work that goes deep is left to other
+// goroutines: decoding to the inbox worker, for one.
 func (s *Socket) read() {
-	defer s.srv.released(s)
 	for {
+		s.conn.Wait()
 		msg, err := s.conn.Read()
 		if err != nil {
 			s.lost(err)
 			return
 		}
-		s.receive(msg)
+		s.alive(msg)
+		// To block here is to stop reading.
+		if !s.throughRaw(msg) {
+			s.admit(msg)
+		}
 	}
 }
 
 // lost ends a socket whose connection can no longer be read.
 func (s *Socket) lost(err error) {
+	defer s.srv.released(s)
 	var closed *ws.CloseError
 	var broken *ws.ProtocolError
 	switch {
@@ -124,30 +128,26 @@ func (s *Socket) lastSeenAt() time.Time {
 // after this part of it has passed, as in socketcluster-server (PP-5).
 const pongResetDivisor = 4
 
-// receive takes a message from the connection. It runs on the reading
-// goroutine; to block here is to stop reading.
-func (s *Socket) receive(msg ws.Message) {
-	srv := s.srv
+// alive counts a message and the life that it is a sign of.
+func (s *Socket) alive(msg ws.Message) {
 	s.stats.received.Add(1)
-	isPong := !msg.Binary && string(msg.Data) == srv.pong
 	now := time.Now()
-	if isPong || now.Sub(s.lastSeenAt()) > srv.cfg.PingTimeout/pongResetDivisor {
+	if s.isPong(msg) || now.Sub(s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
 		s.seen(now)
 	}
-	in := inbound{msg: msg}
-	if !srv.middleware.has(lineInboundRaw) {
-		if isPong && s.swallowPong() {
-			msg.Release()
-			return
-		}
-		if s.decodeEarly(&in) {
-			msg.Release()
-			return
-		}
-	}
-	if !s.inbox.PushWait(in, (*inboxWorker)(s), srv.cfg.Limits.Inbox) {
+}
+
+// admit takes a message that has passed the raw inbound middleware into the
+// inbox, unless it is dealt with at once. It waits while the inbox is full.
+func (s *Socket) admit(msg ws.Message) {
+	if s.isPong(msg) && s.swallowPong() || s.hasCalls() && s.takeAnswers(msg) ||
+		!s.inbox.PushWait(msg, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
 	}
+}
+
+func (s *Socket) isPong(msg ws.Message) bool {
+	return !msg.Binary && string(msg.Data) == s.srv.pong
 }
 
 // swallowPong tells whether a pong needs no more attention than its time.
@@ -161,35 +161,24 @@ func (s *Socket) swallowPong() bool {
 	return true
 }
 
-// decodeEarly decodes on the reading goroutine, so that the answer to a call
-// reaches its caller although the inbox may be waiting for that caller. It
-// reports whether nothing is left to do.
-func (s *Socket) decodeEarly(in *inbound) (done bool) {
+// takeAnswers gives answers to the calls that wait for them, ahead of the
+// inbox, which may be waiting for one of those callers. It reports whether
+// nothing is left to do about the message.
+func (s *Socket) takeAnswers(msg ws.Message) (done bool) {
 	d := decoders.Get().(*wire.Decoder)
 	defer decoders.Put(d)
-	if d.Reset(in.msg.Data, s.wireLimits()) != nil {
+	if d.Reset(msg.Data, s.wireLimits()) != nil {
 		return false // the inbox worker finds out again, in order
 	}
 	var p wire.Packet
-	if isBatch(in.msg.Data) {
-		if s.hasCalls() {
-			for d.Next(&p) {
-				if p.Kind == wire.KindResponse {
-					s.answered(&p)
-				}
-			}
-		}
+	for d.Next(&p) {
+		done = p.Kind == wire.KindResponse && s.answered(&p)
+	}
+	if !done || isBatch(msg.Data) || s.hears(kindMessage) {
 		return false
 	}
-	if !d.Next(&p) {
-		return false
-	}
-	if p.Kind == wire.KindResponse && s.answered(&p) {
-		s.stats.processed.Add(1)
-		return !s.hears(kindMessage)
-	}
-	in.packet, in.single = p, true
-	return false
+	s.stats.processed.Add(1)
+	return true
 }
 
 // isBatch tells whether a message that is valid JSON is a list.

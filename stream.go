@@ -13,29 +13,32 @@ import (
 //
 // Each call must be answered. When several loops share a procedure, each gets
 // every call, and the first answer counts. Calls wait for a slow loop in
-// order; they hold up no other procedure.
+// order; they hold up no other procedure. Those that still wait when the last
+// loop is left go to the server's handler.
 func (s *Socket) Procedure(name string) iter.Seq[*Call] {
-	return stream(s, name, func(x *extension) *consumers[*Call] { return &x.procedures })
+	return stream(s, name, (*Call).abandoned, func(x *extension) *consumers[*Call] { return &x.procedures })
 }
 
 // Receiver is [Socket.Procedure] for transmissions.
 func (s *Socket) Receiver(name string) iter.Seq[*Transmission] {
-	return stream(s, name, func(x *extension) *consumers[*Transmission] { return &x.receivers })
+	return stream(s, name, nil, func(x *extension) *consumers[*Transmission] { return &x.receivers })
 }
 
 // stream adds a consumer to the ones that are found in the extension.
-func stream[T any](s *Socket, name string, in func(*extension) *consumers[T]) iter.Seq[T] {
+func stream[T any](s *Socket, name string, unread func(T), in func(*extension) *consumers[T]) iter.Seq[T] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := newConsumer[T](s.doneLocked())
+	c := newConsumer[T](context.Background(), s.doneLocked())
+	c.unread = unread
 	all := in(s.ext)
 	all.add(name, c)
 	return func(yield func(T) bool) {
+		defer c.end() // once nobody can find it any more
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			all.remove(name, c)
 		}()
-		c.read(context.Background(), yield)
+		c.read(yield)
 	}
 }

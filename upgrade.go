@@ -40,7 +40,7 @@ func (srv *Server) admit(r *http.Request) *ws.Refusal {
 	if refusal := ws.CheckRequest(r); refusal != nil {
 		return refusal
 	}
-	if r.URL.Path != srv.cfg.Path {
+	if r.URL.EscapedPath() != srv.cfg.Path {
 		srv.log.Debug("upgrade refused: the path is not Config.Path", slog.String("path", truncate(r.URL.Path, srv.cfg.Limits.ErrorText)))
 		return &ws.Refusal{Status: http.StatusBadRequest, Text: "Bad Request"}
 	}

@@ -1,6 +1,9 @@
 package lane
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // A Handler handles the items of a lane.
 //
@@ -31,13 +34,7 @@ type Lane[T any] struct {
 // Push appends v and never blocks. It returns false after Close, in which case
 // the caller keeps v.
 func (l *Lane[T]) Push(v T, h Handler[T]) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return false
-	}
-	l.add(v, h)
-	return true
+	return l.PushWait(v, h, math.MaxInt)
 }
 
 // PushWait appends v as soon as fewer than limit items are queued; a limit
@@ -50,10 +47,20 @@ func (l *Lane[T]) PushWait(v T, h Handler[T], limit int) bool {
 	for !l.closed && l.queued() >= limit {
 		l.queue.wait(&l.mu)
 	}
-	if l.closed {
+	switch {
+	case l.closed:
 		return false
+	case l.busy:
+		if l.queue == nil {
+			l.queue = new(queue[T])
+		}
+		l.queue.push(v)
+	default:
+		// The first item goes straight to a new worker, so a lane that keeps
+		// up never allocates a queue.
+		l.busy = true
+		go l.work(v, h)
 	}
-	l.add(v, h)
 	return true
 }
 
@@ -89,20 +96,6 @@ func (l *Lane[T]) queued() int {
 		return 0
 	}
 	return l.queue.n
-}
-
-// add is called with the lock held. The first item goes straight to a new
-// worker, so a lane that keeps up never allocates a queue.
-func (l *Lane[T]) add(v T, h Handler[T]) {
-	if !l.busy {
-		l.busy = true
-		go l.work(v, h)
-		return
-	}
-	if l.queue == nil {
-		l.queue = new(queue[T])
-	}
-	l.queue.push(v)
 }
 
 // next takes the next item, or ends the worker's term when there is none.

@@ -213,11 +213,13 @@ func TestUseFromInsideHandle(t *testing.T) {
 
 // faulty leaves Handle in the wrong way for some items.
 type faulty struct {
+	begin   chan struct{} // closed when the first item may be handled
 	handled []int
 	causes  []any
 }
 
 func (f *faulty) Handle(v int) {
+	<-f.begin
 	f.handled = append(f.handled, v)
 	switch v {
 	case 2:
@@ -232,12 +234,11 @@ func (f *faulty) Panicked(v any) { f.causes = append(f.causes, v) }
 func TestPanicAndGoexitDoNotWedge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l Lane[int]
-		f := &faulty{}
-		l.mu.Lock() // the whole queue is there before the first panic
+		f := &faulty{begin: make(chan struct{})}
 		for v := 1; v <= 6; v++ {
-			l.add(v, f)
+			l.Push(v, f)
 		}
-		l.mu.Unlock()
+		close(f.begin) // the whole queue is there before the first panic
 		synctest.Wait()
 		if want := []int{1, 2, 3, 4, 5, 6}; !slices.Equal(f.handled, want) {
 			t.Errorf("handled %v, want %v", f.handled, want)

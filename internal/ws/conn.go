@@ -23,6 +23,7 @@ type Conn struct {
 	park   park
 	onPing func([]byte)
 	err    error // sticky result of Read
+	armed  bool  // a write deadline is set
 
 	in  []byte      // unread bytes, an alias of buf, carry or the upgrade's leftover
 	buf *readBuffer // borrowed from readBuffers, nil while parked

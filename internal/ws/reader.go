@@ -12,6 +12,18 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
+// Wait blocks until Read has something to do: a byte has come, or the
+// connection has ended. It is for callers that want to wait with a stack that
+// is shallower than that of Read; nobody needs to call it.
+func (c *Conn) Wait() {
+	if len(c.in) > 0 || c.err != nil {
+		return
+	}
+	if err := c.more(false); err != nil {
+		_, _ = c.fail(nil, err, false)
+	}
+}
+
 // Read returns the next message. Its error is a *CloseError for the peer's
 // close frame, a *ProtocolError when the peer broke the protocol or a limit,
 // and anything else when the connection is lost (code 1006). The error stays:

@@ -41,8 +41,9 @@ func (c *Conn) WriteFrames(frames [][]byte, stall time.Duration) error {
 	default:
 		err = c.writeChunks(frames, stall)
 	}
-	if stall > 0 && err == nil {
+	if c.armed && err == nil {
 		// An idle connection has no timer running.
+		c.armed = false
 		err = c.nc.SetWriteDeadline(time.Time{})
 	}
 	return err
@@ -101,8 +102,13 @@ func (c *Conn) writeChunks(frames [][]byte, stall time.Duration) error {
 	return c.write(buf[:n], stall)
 }
 
-// write writes all of p.
+// write writes all of p. Most often the kernel takes it at once, and no
+// deadline is needed, which would cost almost as much as the write itself.
 func (c *Conn) write(p []byte, stall time.Duration) error {
+	p = p[c.writeNow(p):]
+	if len(p) == 0 {
+		return nil
+	}
 	for {
 		if err := c.arm(stall); err != nil {
 			return err
@@ -120,6 +126,7 @@ func (c *Conn) arm(stall time.Duration) error {
 	if stall <= 0 {
 		return nil
 	}
+	c.armed = true
 	return c.nc.SetWriteDeadline(time.Now().Add(stall))
 }
 

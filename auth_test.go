@@ -1,0 +1,593 @@
+package socketcluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// handleLogin makes a procedure "login" that gives its caller a token of the
+// claims that it is called with.
+func (w *world) handleLogin(opts ...auth.SignOption) {
+	w.srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, claims map[string]any) (socketcluster.None, error) {
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims, opts...)
+	}))
+}
+
+// sign makes a token by the server's own engine.
+func (w *world) sign(claims any, opts ...auth.SignOption) string {
+	w.t.Helper()
+	token, err := w.srv.Auth().Sign(context.Background(), claims, opts...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token.Signed()
+}
+
+// nextToken returns the claims of the next message, which must set a token.
+func (p *peer) nextToken() map[string]any {
+	p.t.Helper()
+	var m struct {
+		Event string
+		CID   *int
+		Data  struct{ Token string }
+	}
+	text := p.next()
+	if err := json.Unmarshal([]byte(text), &m); err != nil || m.Event != "#setAuthToken" || m.CID != nil {
+		p.t.Fatalf("got %s, want a token", text)
+	}
+	engine, _ := auth.NewJWT(auth.Options{Key: testKey})
+	token, err := engine.Verify(context.Background(), m.Data.Token)
+	if err != nil {
+		p.t.Fatalf("token: %v", err)
+	}
+	var claims map[string]any
+	if err := token.Claims(&claims); err != nil {
+		p.t.Fatal(err)
+	}
+	return claims
+}
+
+const (
+	removeAuthToken = `{"event":"#removeAuthToken"}`
+	wasAdmitted     = `{"rid":2,"data":{"isAuthenticated":true,"authError":null}}`
+)
+
+// AUTH-1, AUTH-2, AUTH-23, AUTH-27, AUTH-28, GT-2, QK-31: a login. The token
+// comes before the answer, and the events in their order.
+func TestLogin(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.handleLogin()
+		log := w.record()
+		p := w.client()
+		s := w.only()
+		if s.AuthState() != socketcluster.Unauthenticated || s.AuthToken() != nil || s.SignedAuthToken() != "" {
+			t.Error("authenticated without a token")
+		}
+		p.send(`{"event":"login","data":{"username":"bob"},"cid":2}`)
+		claims := p.nextToken()
+		p.want(`{"rid":2}`)
+		now := float64(time.Now().Unix())
+		if claims["username"] != "bob" || claims["iat"] != now || claims["exp"] != now+86400 {
+			t.Errorf("claims %v", claims)
+		}
+		c, ok := socketcluster.Claims[struct{ Username string }](s)
+		if !ok || c.Username != "bob" || s.AuthState() != socketcluster.Authenticated || s.SignedAuthToken() != s.AuthToken().Signed() {
+			t.Errorf("state %v, claims %v", s.AuthState(), c)
+		}
+		log.want("connect authTokenSigned authStateChange authenticate")
+		// AUTH-4, CF-2: another user takes over without a logout.
+		p.send(`{"event":"login","data":{"username":"eve"},"cid":3}`)
+		if claims := p.nextToken(); claims["username"] != "eve" {
+			t.Errorf("claims %v", claims)
+		}
+		p.want(`{"rid":3}`)
+		log.want("authTokenSigned authenticate")
+	})
+}
+
+// AUTH-24, CF-6: what decides when a token expires.
+func TestTokenExpiry(t *testing.T) {
+	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Unix() // of a bubble
+	for _, test := range []struct {
+		name   string
+		cfg    socketcluster.Config
+		claims map[string]any
+		opts   []auth.SignOption
+		exp    any
+	}{
+		{"AUTH-8: the server's default", socketcluster.Config{}, map[string]any{}, nil, float64(start + 86400)},
+		{"AUTH-8: the configured default", socketcluster.Config{AuthDefaultExpiry: time.Hour}, map[string]any{}, nil, float64(start + 3600)},
+		{"QK-21: none", socketcluster.Config{AuthDefaultExpiry: -1}, map[string]any{}, nil, nil},
+		{"AUTH-24: the option", socketcluster.Config{}, map[string]any{}, []auth.SignOption{auth.ExpiresIn(time.Minute)}, float64(start + 60)},
+		{"AUTH-24: the claim", socketcluster.Config{}, map[string]any{"exp": start + 7}, []auth.SignOption{auth.ExpiresIn(time.Minute)}, float64(start + 7)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, test.cfg, func(w *world) {
+				w.handleLogin(test.opts...)
+				p := w.client()
+				data, _ := json.Marshal(test.claims)
+				p.send(`{"event":"login","data":` + string(data) + `,"cid":2}`)
+				if claims := p.nextToken(); claims["exp"] != test.exp {
+					t.Errorf("exp %v, want %v", claims["exp"], test.exp)
+				}
+			})
+		})
+	}
+}
+
+// AUTH-22, CF-20: there are no tokens before the handshake is complete.
+func TestSetAuthTokenTooEarly(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		refused := make(chan error, 1)
+		w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.HandshakeSC) error {
+			refused <- a.Socket.SetAuthToken(ctx, map[string]any{"a": 1})
+			return nil
+		}))
+		log := w.record()
+		_, status := w.connect("null")
+		if err := <-refused; !errors.Is(err, wire.ErrInvalidAction) || !strings.Contains(err.Error(), "Cannot call setAuthToken before completing the handshake") {
+			t.Errorf("got %v", err)
+		}
+		if status["isAuthenticated"] != false {
+			t.Errorf("status %v", status)
+		}
+		log.want("error connect")
+	})
+}
+
+// failingEngine signs and verifies as it is told.
+type failingEngine struct {
+	sign   func() (*auth.Token, error)
+	verify func(signed string) (*auth.Token, error)
+}
+
+func (e failingEngine) Sign(context.Context, any, ...auth.SignOption) (*auth.Token, error) {
+	return e.sign()
+}
+
+func (e failingEngine) Verify(_ context.Context, signed string, _ ...auth.VerifyOption) (*auth.Token, error) {
+	return e.verify(signed)
+}
+
+// AUTH-26, QK-12, CF-6: a token that cannot be signed closes the socket, which
+// was at no time authenticated by it.
+func TestSigningFailure(t *testing.T) {
+	t.Run("AUTH-26: conflicting issuers", func(t *testing.T) {
+		inBubble(t, socketcluster.Config{}, func(w *world) {
+			w.handleLogin(auth.Issuer("one"))
+			log := w.record()
+			reason := make(chan string, 1)
+			socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { reason <- e.Reason })
+			p := w.client()
+			s := w.only()
+			p.send(`{"event":"login","data":{"iss":"two"},"cid":2}`)
+			p.wantClose(4002, "")
+			if got, want := <-reason, `Error: Bad "options.issuer" option. The payload already has an "iss" property.`; got != want {
+				t.Errorf("reason %q, want %q", got, want)
+			}
+			// The last one is the login's answer, which nobody gets (RPC-9).
+			log.want("connect error disconnect close error end error")
+			if s.AuthToken() != nil || s.AuthState() != socketcluster.Unauthenticated {
+				t.Error("QK-12: authenticated by a token that was not signed")
+			}
+		})
+	})
+	for name, sign := range map[string]func() (*auth.Token, error){
+		"an engine that panics":     func() (*auth.Token, error) { panic("engine") },
+		"QK-49: an engine's no one": func() (*auth.Token, error) { return nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := failingEngine{sign: sign, verify: func(string) (*auth.Token, error) { return nil, errors.New("none") }}
+			inBubble(t, socketcluster.Config{AuthEngine: engine}, func(w *world) {
+				w.handleLogin()
+				p := w.client()
+				p.send(`{"event":"login","data":{},"cid":2}`)
+				p.wantClose(4002, "")
+			})
+		})
+	}
+}
+
+// QK-49: an engine that fails in whatever way admits nobody, and the
+// connection stays.
+func TestVerifyFailure(t *testing.T) {
+	for name, verify := range map[string]func(string) (*auth.Token, error){
+		"no token":         func(string) (*auth.Token, error) { return nil, nil },
+		"a private error":  func(string) (*auth.Token, error) { return nil, errors.New("secret detail") },
+		"both, mistakenly": func(string) (*auth.Token, error) { return new(auth.Token), errors.New("secret detail") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{AuthEngine: failingEngine{verify: verify}}, func(w *world) {
+				p, status := w.connect(`"token"`)
+				e, _ := status["authError"].(map[string]any)
+				if status["isAuthenticated"] != false || e["name"] != "AuthTokenError" || e["message"] != "The token could not be verified" || e["isBadToken"] != true {
+					t.Errorf("status %v", status)
+				}
+				p.want(removeAuthToken)
+				p.send(`{"event":"#authenticate","data":"token","cid":2}`)
+				p.want(`{"rid":2,"error":{"message":"The token could not be verified","name":"AuthTokenError","isBadToken":true}}`, removeAuthToken)
+			})
+		})
+	}
+}
+
+// An engine that panics says nothing about the token: it is kept.
+func TestVerifyPanic(t *testing.T) {
+	engine := failingEngine{verify: func(string) (*auth.Token, error) { panic("engine") }}
+	inBubble(t, socketcluster.Config{AuthEngine: engine}, func(w *world) {
+		p, status := w.connect(`"token"`)
+		if e, _ := status["authError"].(map[string]any); status["isAuthenticated"] != false || e["name"] != "InternalError" {
+			t.Errorf("status %v", status)
+		}
+		p.send(`{"event":"#authenticate","data":"token","cid":2}`)
+		p.want(`{"rid":2,"data":{"isAuthenticated":false,"authError":{"message":"An internal error occurred","name":"InternalError"}}}`)
+		p.quiet(time.Second)
+	})
+}
+
+// AUTH-27, CF-7: a login that the client has to confirm.
+func TestConfirmAuthToken(t *testing.T) {
+	ctx := context.Background()
+	confirm := func(w *world, s *socketcluster.Socket) chan error {
+		done := make(chan error, 1)
+		go func() { done <- s.ConfirmAuthToken(ctx, map[string]any{"u": 1}) }()
+		synctest.Wait()
+		return done
+	}
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		log := w.record()
+		p := w.client()
+		s := w.only()
+		for i, test := range []struct{ answer, failure string }{
+			{`{"rid":1}`, ""},
+			{`{"rid":2,"error":{"name":"E","message":"disk full"}}`, "AuthError: Failed to deliver auth token to client - disk full"},
+			{"", "AuthError: Failed to deliver auth token to client - Event response for #setAuthToken event timed out"},
+		} {
+			done := confirm(w, s)
+			if text := p.next(); !strings.HasPrefix(text, `{"event":"#setAuthToken","cid":`+string(rune('1'+i))+`,"data":{"token":"`) {
+				t.Fatalf("got %s", text)
+			}
+			if test.answer != "" {
+				p.send(test.answer)
+			}
+			err := <-done
+			if err == nil != (test.failure == "") || err != nil && err.Error() != test.failure {
+				t.Errorf("got %v, want %q", err, test.failure)
+			}
+			if s.AuthState() != socketcluster.Authenticated {
+				t.Error("not authenticated")
+			}
+		}
+		log.want("connect authTokenSigned authStateChange authenticate authTokenSigned authenticate error authTokenSigned authenticate error")
+		p.conn.Close()
+		synctest.Wait()
+		log.take()
+		if err := s.ConfirmAuthToken(ctx, map[string]any{}); !errors.Is(err, wire.ErrAuth) {
+			t.Errorf("on a closed socket: %v", err)
+		}
+		log.want("error error")
+		if err := s.SetAuthToken(ctx, map[string]any{}); !errors.Is(err, wire.ErrBadConnection) {
+			t.Errorf("on a closed socket: %v", err)
+		}
+		log.want("error")
+	})
+}
+
+// AUTH-29: tokens are renewed without the client's doing, until it is logged
+// out; each has another jti and a new expiry, and the claims of the first.
+func TestTokenRenewal(t *testing.T) {
+	cfg := socketcluster.Config{TokenRenewal: socketcluster.TokenRenewal{Every: 30 * time.Minute, ExpiresIn: time.Hour}}
+	inBubble(t, cfg, func(w *world) {
+		log := w.record()
+		p, _ := w.connect(quote(w.sign(map[string]any{"u": 1, "jti": "x", "aud": "a"}, auth.ExpiresIn(40*time.Minute))))
+		s := w.only()
+		began := time.Now()
+		ids := map[any]bool{"x": true}
+		for i := 1; i <= 3; i++ {
+			p.quiet(29 * time.Minute)
+			claims := p.nextToken()
+			if d := time.Since(began).Round(time.Second); d != time.Duration(i)*30*time.Minute {
+				t.Errorf("renewal %d after %v", i, d)
+			}
+			if claims["u"] != 1.0 || claims["aud"] != "a" || claims["exp"] != float64(time.Now().Unix()+3600) || ids[claims["jti"]] {
+				t.Errorf("renewal %d: %v", i, claims)
+			}
+			ids[claims["jti"]] = true
+		}
+		log.want("connect authStateChange authenticate authTokenSigned authenticate authTokenSigned authenticate authTokenSigned authenticate")
+		if err := s.Deauthenticate(context.Background()); err != nil {
+			t.Error(err)
+		}
+		p.want(removeAuthToken)
+		p.quiet(2 * time.Hour)
+	})
+}
+
+// AUTH-30, AUTH-31, AUTH-32, RPC-4, CF-3, CF-4, GT-5: the ways to log out.
+func TestDeauthenticate(t *testing.T) {
+	ctx := context.Background()
+	claims := map[string]any{"u": 1}
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		log := w.record()
+		var old []*auth.Token
+		socketcluster.On(w.srv, func(e socketcluster.DeauthenticateEvent) { old = append(old, e.OldAuthToken) })
+		p := w.login(claims)
+		s := w.only()
+		first := s.AuthToken()
+		log.want("connect authStateChange authenticate")
+
+		s.DeauthenticateSelf()
+		p.quiet(time.Second)
+		log.want("authStateChange deauthenticate")
+		s.DeauthenticateSelf()
+		log.want("deauthenticate")
+		if len(old) != 2 || old[0] != first || old[1] != nil {
+			t.Errorf("old tokens %v", old)
+		}
+		if s.AuthToken() != nil || s.SignedAuthToken() != "" || s.AuthState() != socketcluster.Unauthenticated {
+			t.Error("still authenticated")
+		}
+
+		s.SetAuthToken(ctx, claims)
+		p.nextToken()
+		log.take()
+		s.Deauthenticate(ctx)
+		p.want(removeAuthToken)
+		log.want("authStateChange deauthenticate")
+
+		s.SetAuthToken(ctx, claims)
+		p.nextToken()
+		log.take()
+		p.send(removeAuthToken)
+		p.quiet(time.Second)
+		log.want("authStateChange deauthenticate")
+		p.send(`{"event":"#removeAuthToken","cid":7}`)
+		p.quiet(time.Second) // no answer
+		log.want("error deauthenticate")
+
+		done := make(chan error, 1)
+		go func() { done <- s.ConfirmDeauthenticate(ctx) }()
+		p.want(`{"event":"#removeAuthToken","cid":1}`)
+		p.send(`{"rid":1}`)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		log.want("deauthenticate")
+		p.conn.Close()
+		synctest.Wait()
+		log.take()
+		if err := s.ConfirmDeauthenticate(ctx); !errors.Is(err, wire.ErrBadConnection) {
+			t.Errorf("CF-4: %v", err)
+		}
+		if err := s.Deauthenticate(ctx); err != nil {
+			t.Errorf("CF-4: %v", err)
+		}
+		log.want("error")
+	})
+}
+
+// AUTH-33: subscriptions outlive the login.
+func TestSubscriptionsOutliveLogin(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.login(map[string]any{})
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		p.want(`{"rid":2}`)
+		w.only().DeauthenticateSelf()
+		w.srv.Exchange().Publish(context.Background(), "a", 1)
+		p.want(`{"event":"#publish","data":{"channel":"a","data":1}}`)
+	})
+}
+
+// AUTH-34 to AUTH-38, GT-4, CF-8: authentication on an open socket.
+func TestAuthenticate(t *testing.T) {
+	block := func(bad bool) func(w *world) {
+		return func(w *world) {
+			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+				if c, _ := socketcluster.Claims[map[string]any](a.Socket); c["blocked"] != true {
+					return nil
+				}
+				e := &wire.Error{Name: "Banned", Message: "no"}
+				if bad {
+					e = e.With("isBadToken", true)
+				}
+				return e
+			}))
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		token  func(w *world) string // as JSON
+		set    func(w *world)
+		answer string
+		remove bool
+		events string // of a socket that is authenticated already
+		anon   string // of one that is not
+	}{
+		{"AUTH-35: good", func(w *world) string { return quote(w.sign(map[string]any{})) }, nil,
+			wasAdmitted, false, "authenticate", "authStateChange authenticate"},
+		{"AUTH-36: bad", func(*world) string { return `"a.b.c"` }, nil,
+			`{"rid":2,"error":{"message":"invalid token","name":"AuthTokenInvalidError","isBadToken":true}}`, true,
+			"error badAuthToken authStateChange deauthenticate", "error badAuthToken deauthenticate"},
+		{"AUTH-36: empty", func(*world) string { return `""` }, nil,
+			`{"rid":2,"error":{"message":"jwt must be provided","name":"AuthTokenInvalidError","isBadToken":true}}`, true,
+			"error badAuthToken authStateChange deauthenticate", "error badAuthToken deauthenticate"},
+		{"AUTH-36: null", func(*world) string { return `null` }, nil,
+			`{"rid":2,"error":{"message":"jwt must be provided","name":"AuthTokenInvalidError","isBadToken":true}}`, true,
+			"authStateChange deauthenticate", "deauthenticate"},
+		{"AUTH-36: no string", func(*world) string { return `{}` }, nil,
+			`{"rid":2,"error":{"message":"Invalid token format - Token must be a string","name":"AuthTokenError","isBadToken":true}}`, true,
+			"error badAuthToken authStateChange deauthenticate", "error badAuthToken deauthenticate"},
+		{"AUTH-37, QK-10: not yet active", func(w *world) string {
+			return quote(w.sign(map[string]any{"nbf": 4000000000, "exp": 4000000001}))
+		}, nil,
+			`{"rid":2,"data":{"isAuthenticated":false,"authError":{"message":"jwt not active","name":"AuthTokenNotBeforeError","date":"2096-10-02T07:06:40.000Z","isBadToken":false}}}`, false,
+			"error authStateChange deauthenticate", "error"},
+		{"AUTH-37, QK-10, QK-11: blocked", func(w *world) string { return quote(w.sign(map[string]any{"blocked": true})) }, block(false),
+			`{"rid":2,"data":{"isAuthenticated":false,"authError":{"message":"no","name":"Banned"}}}`, false,
+			"error authStateChange deauthenticate", "error"},
+		{"AUTH-38: blocked as bad", func(w *world) string { return quote(w.sign(map[string]any{"blocked": true})) }, block(true),
+			`{"rid":2,"error":{"message":"no","name":"Banned","isBadToken":true}}`, true,
+			"error badAuthToken authStateChange deauthenticate", "error badAuthToken deauthenticate"},
+	} {
+		for _, before := range []bool{true, false} {
+			name := test.name + ", anonymous"
+			if before {
+				name = test.name + ", authenticated"
+			}
+			t.Run(name, func(t *testing.T) {
+				inBubble(t, socketcluster.Config{}, func(w *world) {
+					if test.set != nil {
+						test.set(w)
+					}
+					log := w.record()
+					var p *peer
+					events := test.anon
+					if before {
+						p, events = w.login(map[string]any{"u": 1}), test.events
+					} else {
+						p = w.client()
+					}
+					s := w.only()
+					old := s.AuthToken()
+					socketcluster.On(s, func(e socketcluster.DeauthenticateEvent) {
+						if e.OldAuthToken != old {
+							t.Errorf("QK-10: old token %v, want %v", e.OldAuthToken, old)
+						}
+					})
+					log.take()
+					p.send(`{"event":"#authenticate","data":` + test.token(w) + `,"cid":2}`)
+					p.want(test.answer)
+					if test.remove {
+						p.want(removeAuthToken)
+					}
+					p.quiet(time.Second)
+					log.want(events)
+					if in := s.AuthToken() != nil; in != (test.answer == wasAdmitted) {
+						t.Errorf("authenticated: %v", in)
+					}
+				})
+			})
+		}
+	}
+	t.Run("AUTH-34: without an id", func(t *testing.T) {
+		inBubble(t, socketcluster.Config{}, func(w *world) {
+			log := w.record()
+			p := w.client()
+			p.send(`{"event":"#authenticate","data":"x"}`)
+			p.wantClose(4008, "")
+			log.want("connect error disconnect close error end")
+		})
+	})
+}
+
+// AUTH-39: the middleware sees the socket with its new token.
+func TestAuthenticateAction(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		seen := 0
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+			seen++
+			if a.AuthToken != a.Socket.AuthToken() || a.SignedAuthToken != a.Socket.SignedAuthToken() || a.Socket.AuthState() != socketcluster.Authenticated {
+				t.Error("the socket does not carry the token yet")
+			}
+			return nil
+		}))
+		w.handleLogin()
+		p := w.login(map[string]any{})
+		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
+		p.want(wasAdmitted)
+		p.send(`{"event":"login","data":{},"cid":3}`)
+		p.nextToken()
+		p.want(`{"rid":3}`)
+		if seen != 2 {
+			t.Errorf("%d actions, want 2: not for tokens of the server", seen)
+		}
+	})
+}
+
+// AUTH-40, AUTH-42, AUTH-44, QK-13: a token ends at its time, to the moment,
+// also when the socket is silent and without pings.
+func TestExpiry(t *testing.T) {
+	for _, cfg := range []socketcluster.Config{{}, {PingTimeoutDisabled: true}} {
+		inBubble(t, cfg, func(w *world) {
+			log := w.record()
+			p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(5*time.Second))))
+			exp, _ := w.only().AuthToken().ExpiresAt()
+			log.take()
+			time.Sleep(time.Until(exp))
+			synctest.Wait()
+			if w.only().AuthToken() == nil {
+				t.Error("AUTH-40: expired at its exp, not after it")
+			}
+			p.want(removeAuthToken)
+			if late := time.Since(exp); late <= 0 || late > 100*time.Millisecond {
+				t.Errorf("taken away %v after exp", late)
+			}
+			log.want("authStateChange deauthenticate")
+			p.quiet(time.Minute)
+			log.want("")
+		})
+	}
+}
+
+// AUTH-41, AUTH-43, GT-8: the packet that finds the token expired is handled
+// without it, and middleware knows why.
+func TestExpiryInFlight(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		var expired []error
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+			expired = append(expired, a.AuthTokenExpired)
+			if string(a.Data) == `"slow"` {
+				time.Sleep(2 * time.Second) // past the expiry
+			}
+			return a.AuthTokenExpired
+		}))
+		w.srv.Handle("p", socketcluster.Func(echo))
+		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
+		p.send(`{"event":"p","data":"slow","cid":2}`)
+		p.send(`{"event":"p","cid":3}`)
+		p.want(removeAuthToken, `{"rid":2,"data":"slow"}`, `{"rid":3}`)
+		if len(expired) != 2 || expired[0] != nil || expired[1] != nil {
+			t.Errorf("%v: the timer had taken the token away before", expired)
+		}
+	})
+	// The timer waits for a tick; a packet in between does not.
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		var expired error
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+			expired = a.AuthTokenExpired
+			return expired
+		}))
+		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
+		exp, _ := w.only().AuthToken().ExpiresAt()
+		time.Sleep(time.Until(exp.Add(2 * time.Millisecond)))
+		p.send(`{"event":"p","cid":2}`)
+		p.want(removeAuthToken)
+		p.want(`{"rid":2,"error":{"message":"The socket auth token has expired","name":"AuthTokenExpiredError","expiry":946684801}}`)
+		if !errors.Is(expired, wire.ErrAuthTokenExpired) {
+			t.Errorf("AuthTokenExpired: %v", expired)
+		}
+	})
+}
+
+// AUTH-4: a new token in time keeps the login; the old one's expiry means
+// nothing any more.
+func TestExpiryAfterNewToken(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Minute))))
+		w.only().SetAuthToken(context.Background(), map[string]any{}, auth.ExpiresIn(time.Hour))
+		p.nextToken()
+		p.quiet(30 * time.Minute)
+		if w.only().AuthToken() == nil {
+			t.Error("logged out")
+		}
+	})
+}

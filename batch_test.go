@@ -1,0 +1,142 @@
+package socketcluster_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// TR-29, TR-31, PS-24: packets of one batch are one message, in the order of
+// the calls; pings and raw messages are not among them.
+func TestBatch(t *testing.T) {
+	ctx := context.Background()
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		p := w.client()
+		s := w.only()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		p.want(`{"rid":2}`)
+
+		s.StartBatch()
+		s.FlushBatch()
+		p.quiet(time.Second)
+
+		s.StartBatch()
+		s.Transmit(ctx, "x", 1)
+		s.FlushBatch()
+		p.want(`[{"event":"x","data":1}]`)
+
+		s.StartBatch()
+		p.send(`{"event":"echo","cid":3}`)
+		synctest.Wait()
+		w.srv.Exchange().Publish(ctx, "a", 1)
+		p.send(`{"event":"echo","cid":4}`)
+		synctest.Wait()
+		s.Send(ctx, "raw")
+		p.want("raw")
+		p.quiet(20 * time.Second) // pings come
+		s.StartBatch()            // again loses nothing
+		s.FlushBatch()
+		p.want(`[{"rid":3},{"event":"#publish","data":{"channel":"a","data":1}},{"rid":4}]`)
+		s.Transmit(ctx, "x", 2)
+		p.want(`{"event":"x","data":2}`)
+
+		s.StartBatch()
+		s.Transmit(ctx, "x", 3)
+		s.CancelBatch()
+		s.Transmit(ctx, "x", 4)
+		p.want(`{"event":"x","data":4}`)
+
+		s.StartBatch()
+		s.Transmit(ctx, "x", 5)
+		s.Disconnect(0, "")
+		p.wantClose(1000, "") // TR-31: the rest is dropped
+		s.FlushBatch()
+		s.StartBatch()
+		s.StartBatching()
+	})
+}
+
+// TR-29: a batch for each interval.
+func TestBatching(t *testing.T) {
+	ctx := context.Background()
+	inBubble(t, socketcluster.Config{BatchInterval: 100 * time.Millisecond}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		began := time.Now()
+		at := func(d time.Duration) {
+			t.Helper()
+			if got := time.Since(began); got != d {
+				t.Errorf("at %v, want %v", got, d)
+			}
+		}
+		s.StartBatching()
+		s.Transmit(ctx, "x", 1)
+		s.Transmit(ctx, "x", 2)
+		p.want(`[{"event":"x","data":1},{"event":"x","data":2}]`)
+		at(100 * time.Millisecond)
+		time.Sleep(250 * time.Millisecond)
+		s.Transmit(ctx, "x", 3)
+		p.want(`[{"event":"x","data":3}]`)
+		at(400 * time.Millisecond)
+		s.Transmit(ctx, "x", 4)
+		s.FlushBatch() // sends early and goes on
+		p.want(`[{"event":"x","data":4}]`)
+		at(400 * time.Millisecond)
+		s.Transmit(ctx, "x", 5)
+		s.StopBatching()
+		p.want(`[{"event":"x","data":5}]`)
+		s.Transmit(ctx, "x", 6)
+		p.want(`{"event":"x","data":6}`)
+		s.StartBatching()
+		s.Transmit(ctx, "x", 7)
+		s.CancelBatching()
+		s.Transmit(ctx, "x", 8)
+		p.want(`{"event":"x","data":8}`)
+		at(400 * time.Millisecond)
+		s.StartBatching()
+	})
+}
+
+// TR-30, CF-18: batching begins after the answer of the handshake and ends
+// after a while.
+func TestBatchOnHandshake(t *testing.T) {
+	inBubble(t, socketcluster.Config{BatchOnHandshake: true}, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		p := w.client()
+		var calls, answers []string
+		for i := 2; i < 22; i++ {
+			calls = append(calls, fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"%d"},"cid":%d}`, i, i))
+			answers = append(answers, fmt.Sprintf(`{"rid":%d}`, i))
+		}
+		p.send("[" + strings.Join(calls, ",") + "]")
+		p.want("[" + strings.Join(answers, ",") + "]")
+		if n := w.only().SubscriptionCount(); n != 20 {
+			t.Errorf("%d subscriptions", n)
+		}
+		time.Sleep(500 * time.Millisecond)
+		p.send(`{"event":"echo","cid":30}`)
+		p.want(`{"rid":30}`)
+	})
+}
+
+// What a handler sends in a batch is bounded as all that waits is.
+func TestBatchOverflow(t *testing.T) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000}}, func(w *world) {
+		w.client()
+		s := w.only()
+		s.StartBatch()
+		for i := 0; i < 100 && s.State() == socketcluster.Open; i++ {
+			s.Transmit(context.Background(), "x", strings.Repeat("x", 200))
+			synctest.Wait()
+		}
+		if s.State() != socketcluster.Closed {
+			t.Error("20 KB were collected under a limit of 10")
+		}
+	})
+}

@@ -1,0 +1,261 @@
+package socketcluster_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/memnet"
+)
+
+// rig is a server in memory for benchmarks, in real time.
+type rig struct {
+	b      *testing.B
+	srv    *socketcluster.Server
+	listen *memnet.Listener
+}
+
+// wrap, if given, goes around the listener.
+func newRig(b *testing.B, wrap ...func(net.Listener) net.Listener) *rig {
+	b.Helper()
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &rig{b, srv, memnet.Listen()}
+	web := &http.Server{Handler: srv}
+	var listen net.Listener = r.listen
+	for _, w := range wrap {
+		listen = w(listen)
+	}
+	go web.Serve(listen)
+	b.Cleanup(func() {
+		srv.Close()
+		web.Close()
+	})
+	return r
+}
+
+var upgradeRequest = []byte("GET " + socketcluster.DefaultPath + " HTTP/1.1\r\nHost: server\r\n" +
+	"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+
+// textFrame is a frame as a client sends it.
+func textFrame(text string) []byte {
+	return ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text))))
+}
+
+// handshakeFrame is a handshake with a token, or without if it is empty.
+func handshakeFrame(token string) []byte {
+	auth := "null"
+	if token != "" {
+		auth = quote(token)
+	}
+	return textFrame(`{"event":"#handshake","data":{"authToken":` + auth + `},"cid":1}`)
+}
+
+// driver is a client that costs little, so that a benchmark shows the server.
+type driver struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// open upgrades a connection and completes the handshake.
+func open(conn net.Conn, handshake []byte) (*driver, error) {
+	d := &driver{conn, bufio.NewReaderSize(conn, 512)}
+	if _, err := conn.Write(upgradeRequest); err != nil {
+		return nil, err
+	}
+	for {
+		line, err := d.in.ReadSlice('\n')
+		if err != nil {
+			return nil, err
+		}
+		if len(line) == 2 {
+			break
+		}
+	}
+	answer, err := d.call(handshake)
+	if err == nil && !bytes.Contains(answer, []byte(`"isAuthenticated"`)) {
+		err = fmt.Errorf("answer to the handshake: %s", answer)
+	}
+	return d, err
+}
+
+// call writes a frame and returns the next message, valid until the next call.
+func (d *driver) call(frame []byte) ([]byte, error) {
+	if _, err := d.conn.Write(frame); err != nil {
+		return nil, err
+	}
+	return d.next()
+}
+
+func (d *driver) next() ([]byte, error) {
+	head, err := d.in.Peek(4)
+	if err != nil {
+		return nil, err
+	}
+	start, size := 2, int(head[1])
+	if size == 126 {
+		start, size = 4, int(head[2])<<8|int(head[3])
+	}
+	message, err := d.in.Peek(start + size)
+	if err != nil {
+		return nil, err
+	}
+	_, err = d.in.Discard(start + size)
+	return message[start:], err
+}
+
+// client opens a connection in memory.
+func (r *rig) client(handshake []byte) *driver {
+	r.b.Helper()
+	conn, err := r.listen.Dial(context.Background())
+	if err != nil {
+		r.b.Fatal(err)
+	}
+	d, err := open(conn, handshake)
+	if err != nil {
+		r.b.Fatal(err)
+	}
+	return d
+}
+
+func (r *rig) must(answer []byte, err error) {
+	if err == nil && !bytes.HasPrefix(answer, []byte(`{"rid":`)) {
+		err = fmt.Errorf("not an answer: %s", answer)
+	}
+	if err != nil {
+		r.b.Fatal(err)
+	}
+}
+
+// BenchmarkPublishDispatch is what it costs to read, decode and dispatch a
+// client's publication to a channel without subscribers.
+func BenchmarkPublishDispatch(b *testing.B) {
+	r := newRig(b)
+	d := r.client(handshakeFrame(""))
+	publish := textFrame(`{"event":"#publish","data":{"channel":"room","data":{"text":"0123456789abcdef0123456789abcdef"}}}`)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(publish)))
+	for b.Loop() {
+		if _, err := d.conn.Write(publish); err != nil {
+			b.Fatal(err)
+		}
+	}
+	// The answer to a call comes after everything that was sent before it.
+	r.must(d.call(textFrame(`{"event":"#unsubscribe","data":"none","cid":2}`)))
+}
+
+// sink counts the bytes that are written to the connections it has accepted
+// once it is told to, instead of passing them on.
+type sink struct {
+	net.Listener
+	on      atomic.Bool
+	written atomic.Int64
+	want    atomic.Int64
+	full    chan struct{} // gets a value when want bytes have been written
+}
+
+func (s *sink) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	return &sinkConn{conn, s}, err
+}
+
+type sinkConn struct {
+	net.Conn
+	sink *sink
+}
+
+func (c *sinkConn) Write(p []byte) (int, error) {
+	if !c.sink.on.Load() {
+		return c.Conn.Write(p)
+	}
+	if c.sink.written.Add(int64(len(p))) == c.sink.want.Load() {
+		c.sink.full <- struct{}{}
+	}
+	return len(p), nil
+}
+
+func (c *sinkConn) SetWriteDeadline(time.Time) error { return nil }
+
+// BenchmarkFanout is a publication of the server to 1,000 sockets, until it
+// has been written to each of them. The network costs nothing here.
+func BenchmarkFanout(b *testing.B) {
+	const subscribers = 1000
+	out := &sink{full: make(chan struct{}, 1)}
+	r := newRig(b, func(l net.Listener) net.Listener { out.Listener = l; return out })
+	subscribe := textFrame(`{"event":"#subscribe","data":{"channel":"room"},"cid":2}`)
+	for range subscribers {
+		r.must(r.client(handshakeFrame("")).call(subscribe))
+	}
+	data := json.RawMessage(`{"text":"0123456789abcdef0123456789abcdef"}`)
+	frame := len(`{"event":"#publish","data":{"channel":"room","data":}}`) + len(data) + 2
+	out.on.Store(true)
+	b.ReportAllocs()
+	for b.Loop() {
+		out.want.Add(int64(frame) * subscribers)
+		if err := r.srv.Exchange().Publish(b.Context(), "room", data); err != nil {
+			b.Fatal(err)
+		}
+		<-out.full
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/subscribers, "ns/delivery")
+}
+
+// BenchmarkEcho is a call of a procedure and its answer, one at a time.
+func BenchmarkEcho(b *testing.B) {
+	r := newRig(b)
+	r.srv.Handle("echo", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+		return in, nil
+	}))
+	d := r.client(handshakeFrame(""))
+	echo := textFrame(`{"event":"echo","data":"0123456789abcdef0123456789abcdef","cid":2}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.must(d.call(echo))
+	}
+}
+
+// BenchmarkHandshake is a connection from its upgrade to the answer of its
+// handshake, and its end.
+func BenchmarkHandshake(b *testing.B) {
+	for _, name := range []string{"anonymous", "token"} {
+		b.Run(name, func(b *testing.B) {
+			r := newRig(b)
+			var token string
+			if name == "token" {
+				signed, err := r.srv.Auth().Sign(b.Context(), map[string]any{"username": "alice", "channels": []string{"news", "room/alice"}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				token = signed.Signed()
+			}
+			handshake := handshakeFrame(token)
+			bye := ws.MustCompileFrame(ws.MaskFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, ""))))
+			b.ReportAllocs()
+			for b.Loop() {
+				d := r.client(handshake)
+				if _, err := d.call(bye); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := d.in.ReadByte(); err != io.EOF {
+					b.Fatalf("after the close frame: %v", err)
+				}
+				d.conn.Close()
+			}
+		})
+	}
+}

@@ -1,0 +1,44 @@
+package socketcluster
+
+import (
+	"bytes"
+
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+)
+
+// rawWorker runs the raw inbound middleware of a socket. It has a queue of its
+// own in front of the inbox, so that a message passes the middleware as it
+// arrives, however many wait for their turn (MW-11).
+type rawWorker Socket
+
+// throughRaw gives a message to the raw inbound middleware. It reports false
+// when there is none. Only the reading goroutine calls it.
+func (s *Socket) throughRaw(msg ws.Message) bool {
+	// While messages are in the queue, none may overtake them.
+	if !s.srv.middleware.has(lineInboundRaw) && s.rawQueued.Load() == 0 {
+		return false
+	}
+	s.rawQueued.Add(1)
+	if !s.extended().raw.PushWait(msg, (*rawWorker)(s), s.srv.cfg.Limits.Inbox) {
+		s.rawQueued.Add(-1)
+		msg.Release()
+	}
+	return true
+}
+
+// Handle implements lane.Handler.
+func (w *rawWorker) Handle(msg ws.Message) {
+	s := (*Socket)(w)
+	defer s.rawQueued.Add(-1)
+	if s.State() == Closed {
+		msg.Release()
+		return
+	}
+	a := &Message{Socket: s, Binary: msg.Binary, Data: bytes.Clone(msg.Data)}
+	msg.Release()
+	if s.srv.runMiddleware(s.Context(), s, a) != nil {
+		s.stats.processed.Add(1)
+		return
+	}
+	s.admit(ws.Message{Binary: a.Binary, Data: a.Data})
+}
