@@ -2,6 +2,7 @@ package socketcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -138,13 +139,17 @@ func callMiddleware(ctx context.Context, fn Middleware, a Action) (err error) {
 // blocked emits why an action was blocked, and returns what the client sees.
 func (srv *Server) blocked(s *Socket, a Action, err error) *wire.Error {
 	var public *wire.Error
-	if silent, ok := err.(*silentError); ok {
+	var silent *silentError
+	if errors.As(err, &silent) {
 		public = &wire.Error{
 			Name:    wire.ErrSilentMiddlewareBlocked.Name,
 			Message: fmt.Sprintf("The %s AGAction was blocked by %s middleware", a.Type(), a.line()),
 			Fields:  []wire.Field{{Key: "type", Value: a.line().String()}},
 		}
-		if err = silent.cause; err == nil {
+		if err == silent { // and not something around it, which says more
+			err = silent.cause
+		}
+		if err == nil {
 			err = public
 		}
 	} else {

@@ -243,7 +243,7 @@ func TestPublicationMiddleware(t *testing.T) {
 			case `"block"`:
 				return &wire.Error{Name: "PublishError", Message: "no"}
 			case `"silent"`:
-				return socketcluster.ErrBlocked
+				return fmt.Errorf("for the log: %w", socketcluster.ErrBlocked)
 			}
 			return nil
 		}))
