@@ -277,6 +277,7 @@ func TestPublicationMiddleware(t *testing.T) {
 		}))
 		for i := 1; i <= 3; i++ {
 			if i == 3 {
+				synctest.Wait() // what is on its way must have met the middleware
 				remove()
 			}
 			p.send(fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%d},"cid":%d}`, i, i+5))

@@ -7,6 +7,8 @@ replace github.com/socketcluster-go/socketcluster => ../..
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
+	github.com/gobwas/ws v1.5.0
+	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/socketcluster-go/socketcluster v0.0.0
 	golang.org/x/sys v0.49.0
 )
@@ -14,6 +16,4 @@ require (
 require (
 	github.com/go-json-experiment/json v1.27.2 // indirect
 	github.com/gobwas/httphead v0.1.0 // indirect
-	github.com/gobwas/ws v1.5.0 // indirect
-	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 )

@@ -1,0 +1,271 @@
+package jsclient
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// The server's side of the guide on authentication. docs/PORTING.md shows what
+// is marked as a sample; the tests run it.
+
+// sample: claims
+type claims struct {
+	Username string   `json:"username"`
+	Channels []string `json:"channels"`
+}
+
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// end
+
+// account is a row of the table of users.
+type account struct {
+	passwordHash [sha256.Size]byte
+	channels     []string
+}
+
+// users stands for a database. A real one has slow, salted hashes.
+var users = map[string]account{
+	"alice123": {sha256.Sum256([]byte("thisisapassword654")), []string{"news", "alice's"}},
+	"bob":      {sha256.Sum256([]byte("another secret")), []string{"news"}},
+}
+
+var (
+	alice = credentials{"alice123", "thisisapassword654"}
+	bob   = credentials{"bob", "another secret"}
+)
+
+// findUser takes as long for a user who does not exist.
+func findUser(username, password string) (user account, ok bool) {
+	user, known := users[username]
+	hash := sha256.Sum256([]byte(password))
+	same := subtle.ConstantTimeCompare(hash[:], user.passwordHash[:]) == 1
+	return user, known && same
+}
+
+// sample: auth key
+func withKey(authKey string) socketcluster.Config {
+	return socketcluster.Config{AuthKey: authKey} // HS256
+}
+
+func withKeyPair(privatePEM, publicPEM string) socketcluster.Config {
+	return socketcluster.Config{AuthPrivateKey: privatePEM, AuthPublicKey: publicPEM} // RS256, ES256, …
+}
+
+func withTwoKeys(signatureKey, verificationKey string) (socketcluster.Config, error) {
+	engine, err := auth.NewJWT(auth.Options{
+		SignatureKey:    auth.HMACKey([]byte(signatureKey)),
+		VerificationKey: auth.HMACKey([]byte(verificationKey)),
+	})
+	return socketcluster.Config{AuthEngine: engine}, err
+}
+
+// end
+
+// sample: login
+var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+
+func login(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
+	user, ok := findUser(in.Username, in.Password)
+	if !ok {
+		return socketcluster.None{}, errLogin
+	}
+	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username, user.channels})
+}
+
+// end
+
+// sample: logout
+func logout(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
+	return socketcluster.None{}, c.Socket.Deauthenticate(ctx)
+}
+
+// end
+
+// sample: login loop
+func loginLoop(s *socketcluster.Socket) {
+	requests := s.Procedure("login")
+	go func() {
+		for request := range requests {
+			var in credentials
+			if err := json.Unmarshal(request.Data, &in); err != nil {
+				request.Error(errLogin)
+				continue
+			}
+			user, ok := findUser(in.Username, in.Password)
+			if !ok {
+				request.Error(errLogin)
+				continue
+			}
+			request.End(nil)
+			s.SetAuthToken(s.Context(), claims{in.Username, user.channels})
+		}
+	}()
+}
+
+// end
+
+// sample: http login
+func httpLogin(srv *socketcluster.Server) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		username := r.FormValue("username")
+		user, ok := findUser(username, r.FormValue("password"))
+		if !ok {
+			http.Error(w, "Invalid user credentials", http.StatusUnauthorized)
+			return
+		}
+		token, err := srv.Auth().Sign(r.Context(), claims{username, user.channels})
+		if err != nil {
+			http.Error(w, "The login failed", http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprint(w, token.Signed())
+	}
+}
+
+// end
+
+// sample: sign with golang-jwt
+func signElsewhere(authKey, username string, channels []string) (string, error) {
+	now := time.Now()
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"username": username,
+		"channels": channels,
+		"iat":      now.Unix(),
+		"exp":      now.Add(time.Hour).Unix(),
+	})
+	return token.SignedString([]byte(authKey))
+}
+
+// end
+
+// sample: publish rule
+func publishRule(_ context.Context, a *socketcluster.PublishIn) error {
+	token, ok := socketcluster.Claims[claims](a.Socket)
+	if !ok || !slices.Contains(token.Channels, a.Channel) {
+		return &wire.Error{Name: "PublishError", Message: "You may not publish to " + a.Channel}
+	}
+	return nil
+}
+
+// end
+
+// sample: simple renewal
+func withRenewal(authKey string, every, life time.Duration) socketcluster.Config {
+	return socketcluster.Config{
+		AuthKey:      authKey,
+		TokenRenewal: socketcluster.TokenRenewal{Every: every, ExpiresIn: life},
+	}
+}
+
+// end
+
+// sample: renewal
+func renewTokens(srv *socketcluster.Server, every, life time.Duration) {
+	socketcluster.On(srv, func(e socketcluster.AuthStateChangeEvent) {
+		if e.NewAuthState != socketcluster.Authenticated {
+			return
+		}
+		ctx, stop := context.WithCancel(e.Socket.Context()) // ends on disconnect
+		var off func()
+		off = socketcluster.On(e.Socket, func(socketcluster.DeauthenticateEvent) {
+			stop()
+			off()
+		})
+		go renewLoop(ctx, e.Socket, every, life)
+	})
+}
+
+func renewLoop(ctx context.Context, s *socketcluster.Socket, every, life time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for id := 0; ; id++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		token, ok := socketcluster.Claims[map[string]json.RawMessage](s)
+		if !ok {
+			return
+		}
+		for _, name := range []string{"iat", "exp", "nbf", "jti"} {
+			delete(token, name)
+		}
+		if err := s.SetAuthToken(ctx, token, auth.ExpiresIn(life), auth.JWTID(strconv.Itoa(id))); err != nil {
+			return
+		}
+	}
+}
+
+// end
+
+// sample: events
+func watch(srv *socketcluster.Server, log func(format string, args ...any)) {
+	name := func(t *auth.Token) any {
+		if t == nil {
+			return nil
+		}
+		username, _ := t.Claim("username")
+		return username
+	}
+	socketcluster.On(srv, func(e socketcluster.ConnectEvent) { log("connected, known: %v", e.IsAuthenticated) })
+	socketcluster.On(srv, func(e socketcluster.AuthenticateEvent) { log("%v is in", name(e.AuthToken)) })
+	socketcluster.On(srv, func(e socketcluster.DeauthenticateEvent) { log("%v is out", name(e.OldAuthToken)) })
+	socketcluster.On(srv, func(e socketcluster.BadAuthTokenEvent) { log("refused: %v", e.AuthError) })
+	socketcluster.On(srv, func(e socketcluster.DisconnectEvent) { log("gone: %d", e.Code) })
+}
+
+// end
+
+// sample: middleware
+func houseRules(_ context.Context, action socketcluster.Action) error {
+	switch a := action.(type) {
+	case *socketcluster.Authenticate: // inbound
+		if issuer, _ := a.AuthToken.Claim("iss"); issuer == "elsewhere" {
+			return &wire.Error{Name: "IssuerError", Message: "Tokens from elsewhere are not taken"}
+		}
+	case *socketcluster.Subscribe: // inbound
+		if a.Channel == "staff" {
+			return socketcluster.ErrBlocked // without a reason
+		}
+	case *socketcluster.PublishIn: // inbound
+		a.Data = json.RawMessage(strings.ToUpper(string(a.Data)))
+	}
+	return nil // whatever is not handled is allowed
+}
+
+// end
+
+// sample: expiry
+func loginForAMoment(ctx context.Context, s *socketcluster.Socket, c claims) error {
+	return s.SetAuthToken(ctx, c, auth.ExpiresIn(time.Second))
+}
+
+// end
+
+// serveGuide registers the guide's login, logout and publish rule.
+func serveGuide(srv *socketcluster.Server) {
+	// sample: registration
+	srv.Handle("login", socketcluster.Func(login))
+	srv.Handle("logout", socketcluster.Func(logout))
+	srv.UseInbound(socketcluster.Guard(publishRule))
+	// end
+}

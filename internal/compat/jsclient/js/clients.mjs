@@ -1,0 +1,164 @@
+// Steps on stock clients, each known by a number that the test has chosen.
+import {createRequire} from 'node:module';
+import * as guide from './guide.mjs';
+
+const require = createRequire(import.meta.url); // unlike import, it looks at NODE_PATH
+const socketClusterClient = require('socketcluster-client');
+
+const clients = new Map();
+
+// Client is a socket with a diary of the events that it has emitted and the
+// messages that it has received, in their order.
+class Client {
+  constructor(options) {
+    this.socket = socketClusterClient.create({hostname: '127.0.0.1', autoConnect: false, autoReconnect: false, ...options});
+    this.diary = [];
+    this.messages = [];
+    this.byEvent = new Map(); // payloads that nobody has waited for yet
+    this.waiting = new Map(); // resolve functions by event
+    const emit = this.socket.emit;
+    this.socket.emit = (event, data) => {
+      this.note(event, data);
+      return emit.call(this.socket, event, data);
+    };
+  }
+
+  note(event, data) {
+    if (event === 'message') {
+      this.messages.push(data.message);
+    } else {
+      this.diary.push(event);
+    }
+    const resolve = this.waiting.get(event)?.shift();
+    if (resolve) {
+      resolve(data);
+    } else {
+      this.byEvent.set(event, [...this.byEvent.get(event) ?? [], data]);
+    }
+  }
+
+  // wait gives each event to one caller, also one that comes after the event.
+  wait(event) {
+    const seen = this.byEvent.get(event) ?? [];
+    if (seen.length > 0) return Promise.resolve(seen.shift());
+    return new Promise(resolve => this.waiting.set(event, [...this.waiting.get(event) ?? [], resolve]));
+  }
+}
+
+function mustFind(id) {
+  const client = clients.get(id);
+  if (!client) throw new Error(`there is no client ${id}`);
+  return client;
+}
+
+// on makes a step out of a function of a client.
+const on = fn => (id, ...args) => fn(mustFind(id), ...args);
+
+export const steps = {
+  async create(id, options, stored) {
+    const client = new Client(options);
+    clients.set(id, client);
+    if (stored !== null) await client.socket.auth.saveToken(client.socket.authTokenName, stored);
+  },
+
+  connect: on(client => {
+    client.socket.connect();
+    return client.wait('connect');
+  }),
+
+  // dial connects without waiting, for connections that are to fail.
+  dial: on(client => client.socket.connect()),
+
+  wait: on((client, event) => client.wait(event)),
+
+  // forget drops the events of a name that nobody has waited for.
+  forget: on((client, event) => { client.byEvent.delete(event); }),
+
+  diary: on(client => client.diary.splice(0)),
+
+  messages: on(client => client.messages),
+
+  state: on(async ({socket}) => ({
+    state: socket.state,
+    authState: socket.authState,
+    authToken: socket.authToken,
+    signedAuthToken: socket.signedAuthToken,
+    stored: await socket.auth.loadToken(socket.authTokenName),
+    tokenName: socket.authTokenName,
+    pendingReconnect: socket.pendingReconnect
+  })),
+
+  invoke: on(({socket}, procedure, data) => socket.invoke(procedure, data)),
+  transmit: on(({socket}, event, data) => socket.transmit(event, data)),
+  authenticate: on(({socket}, token) => socket.authenticate(token)),
+  deauthenticate: on(({socket}) => socket.deauthenticate()),
+  publish: on(({socket}, channel, data) => socket.invokePublish(channel, data)),
+  disconnect: on(({socket}, code, reason) => socket.disconnect(code, reason)),
+
+  // subscribe ends with the server's verdict: null, or the error.
+  subscribe: on(async ({socket}, channel, options) => {
+    const subscription = socket.subscribe(channel, options);
+    const refusal = await Promise.race([
+      subscription.listener('subscribe').once().then(() => null),
+      subscription.listener('subscribeFail').once()
+    ]);
+    if (refusal) throw refusal.error;
+  }),
+
+  // nextPublication waits for data on a channel that is subscribed already.
+  nextPublication: on(({socket}, channel) => socket.channel(channel).once()),
+
+  // collect starts to note the data of a channel, collected returns it.
+  collect: on((client, channel) => {
+    client.collected = [];
+    (async () => {
+      for await (const data of client.socket.channel(channel)) client.collected.push(data);
+    })();
+  }),
+  collected: on(client => client.collected),
+
+  // invokeBatched makes several calls that leave in batches.
+  invokeBatched: on(async ({socket}, procedure, values) => {
+    socket.startBatching();
+    try {
+      return await Promise.all(values.map(value => socket.invoke(procedure, value)));
+    } finally {
+      socket.stopBatching();
+    }
+  }),
+
+  // stall makes a client that never gets its token from its store, and so
+  // never sends its handshake.
+  stall: on(({socket}) => { socket.auth.loadToken = () => new Promise(() => {}); }),
+
+  // mute keeps a client from answering pings.
+  mute: on(({socket}) => {
+    const send = socket.transport.send;
+    socket.transport.send = function (data) { if (data !== '') send.call(this, data); };
+  }),
+
+  // sendRaw sends a message as soon as the WebSocket is open, before the
+  // handshake even.
+  sendRaw: on(async ({socket}, text) => {
+    const webSocket = socket.transport.socket;
+    if (webSocket.readyState !== webSocket.OPEN) {
+      await new Promise(resolve => webSocket.addEventListener('open', resolve, {once: true}));
+    }
+    webSocket.send(text);
+  }),
+
+  // guide runs a sample of the guide.
+  guide: on(({socket}, name, ...args) => guide[name](socket, ...args)),
+
+  // keepInLocalStorage gives the process the localStorage of a browser.
+  keepInLocalStorage(name, token) {
+    const items = new Map();
+    globalThis.localStorage = {
+      setItem: (key, value) => { items.set(String(key), String(value)); },
+      getItem: key => items.get(String(key)) ?? null,
+      removeItem: key => { items.delete(String(key)); }
+    };
+    guide.keepToken(name, token);
+  },
+  dropLocalStorage() { delete globalThis.localStorage; }
+};
