@@ -72,11 +72,12 @@ func TestHarness(t *testing.T) {
 		other := browser.NewTab(t)
 		other.Navigate(url)
 		other.SetLocalStorage("key", `va"lue`)
+		// The first tab is in the background now; it must still make progress.
+		// It sees the entry when it has been told of it, and not before.
+		tab.WaitText("#out", `key=va"lue`)
 		if got, ok := tab.LocalStorage("key"); !ok || got != `va"lue` {
 			t.Errorf("LocalStorage is %q, %v", got, ok)
 		}
-		// The first tab is in the background now; it must still make progress.
-		tab.WaitText("#out", `key=va"lue`)
 		other.Close()
 		tab.WaitText("#out", "key=")
 	})
