@@ -21,7 +21,8 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refusal.WriteTo(w)
 		return
 	}
-	s := &Socket{srv: srv, id: newID(), url: r.URL.RequestURI()}
+	// The copy lets go of the request's first line, which the path is a part of.
+	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI())}
 	conn, err := ws.Accept(w, r, ws.Options{
 		ReadLimit:    int64(srv.cfg.Limits.HandshakeMessageSize),
 		MaxFragments: srv.cfg.Limits.Fragments,

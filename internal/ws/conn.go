@@ -23,7 +23,6 @@ type Conn struct {
 	park   park
 	onPing func([]byte)
 	err    error // sticky result of Read
-	armed  bool  // a write deadline is set
 
 	in  []byte      // unread bytes, an alias of buf, carry or the upgrade's leftover
 	buf *readBuffer // borrowed from readBuffers, nil while parked
@@ -32,6 +31,7 @@ type Conn struct {
 	received     atomic.Int64
 	maxFragments int32
 	closed       atomic.Bool
+	armed        bool // a write deadline is set; belongs to WriteFrames
 
 	carried uint8 // bytes of carry that the next read buffer starts with
 	carry   [maxHeader]byte

@@ -128,7 +128,7 @@ func TestBufferGrowth(t *testing.T) {
 }
 
 func TestConnIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(Conn{}); size > 144 {
+	if size := unsafe.Sizeof(Conn{}); size > 128 {
 		t.Errorf("a Conn has %d bytes", size)
 	}
 }

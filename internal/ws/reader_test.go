@@ -333,3 +333,31 @@ func TestCloseUnblocksRead(t *testing.T) {
 		})
 	}
 }
+
+// Wait takes nothing away from Read, neither a message nor an error.
+func TestWait(t *testing.T) {
+	for _, tr := range transports {
+		t.Run(tr.name, func(t *testing.T) {
+			client, c := tr.connect(t, Options{})
+			for _, want := range []string{"a", "b"} {
+				if _, err := client.Write(frame(fin|text, want)); err != nil {
+					t.Fatal(err)
+				}
+				c.Wait()
+				c.Wait() // there is something to read already
+				if len(c.in) == 0 {
+					t.Error("Wait returned without a byte")
+				}
+				if m, err := c.Read(); err != nil || string(m.Data) != want {
+					t.Fatalf("Read: %q, %v", m.Data, err)
+				}
+			}
+			_ = client.CloseWrite()
+			c.Wait()
+			if _, err := c.Read(); err != io.EOF {
+				t.Errorf("Read: %v, want EOF", err)
+			}
+			c.Wait() // the end stays
+		})
+	}
+}

@@ -165,6 +165,25 @@ func TestWriteFramesLeavesNoDeadline(t *testing.T) {
 	})
 }
 
+// What fits into the kernel's buffer is written without a deadline; what does
+// not, waits under one, and the next small write is free of it again.
+func TestWriteFramesArmsOnlyToWait(t *testing.T) {
+	client, c := connectTCP(t, Options{})
+	if err := c.WriteFrames(sealed(3), time.Minute); err != nil || c.armed {
+		t.Fatalf("small write: %v, deadline set: %v", err, c.armed)
+	}
+	const large = 16 << 20
+	done := make(chan error, 1)
+	go func() { done <- c.WriteFrames(sealed(large), time.Minute) }()
+	wire := len(sealed(3)[0]) + len(sealed(large)[0])
+	if _, err := io.CopyN(io.Discard, client, int64(wire)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || c.armed {
+		t.Errorf("large write: %v, deadline left: %v", err, c.armed)
+	}
+}
+
 func tlsPair(t *testing.T, size int) (*tls.Conn, net.Conn, *Conn) {
 	srv := httptest.NewTLSServer(nil)
 	defer srv.Close()
