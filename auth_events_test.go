@@ -35,7 +35,7 @@ func TestTokenChangesDuringAuthenticate(t *testing.T) {
 			[]string{removeAuthToken, `{"rid":2,"data":{"isAuthenticated":false,"authError":null}}`}},
 		{"logged in", func(s *socketcluster.Socket) error { return s.SetAuthToken(ctx, map[string]any{"server": true}) },
 			"authTokenSigned authenticate", "authTokenSigned authStateChange authenticate", true,
-			[]string{"T", wasAdmitted}},
+			[]string{"T", wasAdmitted, "T"}},
 		{"logged in, then blocked", func(s *socketcluster.Socket) error {
 			s.SetAuthToken(ctx, map[string]any{"server": true})
 			return &wire.Error{Name: "Banned", Message: "no"}

@@ -315,10 +315,9 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 			s.armRenewal()
 		}
 		s.mu.Unlock()
-		// False if it has expired or been taken away in the meantime.
-		answer := fmt.Appendf(nil, `{"isAuthenticated":%t,"authError":null}`, s.token.Load() != nil)
 		s.drainEvents()
-		s.respond(p.ID, answer, nil)
+		s.awaitRoom(0)
+		s.confirmAuthenticated(p.ID, token)
 	case isBadToken(err):
 		s.respond(p.ID, nil, s.srv.publicError(err, "step", "authenticate"))
 		s.removeRejected()
@@ -419,21 +418,6 @@ func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (
 	return token, nil
 }
 
-// askForToken has the engine sign. A panic in it is an error like another, as
-// renewal runs on no handler's goroutine.
-func (s *Socket) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			token, err = nil, fmt.Errorf("the engine failed: %w", &panicError{value: v})
-		}
-	}()
-	token, err = s.srv.engine.Sign(ctx, claims, opts...)
-	if err == nil && token == nil {
-		err = errors.New("the engine gave neither a token nor an error")
-	}
-	return token, err
-}
-
 // plainMessage is the text of an error without its name.
 func plainMessage(err error) string {
 	var e *wire.Error
@@ -441,27 +425,6 @@ func plainMessage(err error) string {
 		return e.Message
 	}
 	return err.Error()
-}
-
-// adopt makes a token that the server has signed the socket's own, unless the
-// socket has closed. mu must be held, and the token sent to the client in the
-// same step: whatever else changes the token meanwhile, the client ends with
-// the one that the socket ends with. That goes for taking it away too.
-func (s *Socket) adopt(token *auth.Token) bool {
-	if s.state == Open {
-		s.setToken(token)
-		s.queue(AuthTokenSignedEvent{s, token.Signed()})
-		s.queueAuthenticated(token)
-		s.armRenewal()
-	}
-	return true
-}
-
-// dropToken takes the socket's token away. mu must be held.
-func (s *Socket) dropToken() {
-	old := s.token.Load()
-	s.setToken(nil)
-	s.queueDeauthenticated(old)
 }
 
 // Deauthenticate logs the client out: it takes the socket's token away and
@@ -492,25 +455,6 @@ func (s *Socket) DeauthenticateSelf() {
 	s.dropToken()
 	s.mu.Unlock()
 	s.drainEvents()
-}
-
-// sendRemoveAuthToken tells the client to forget its token. mu must be held.
-func (s *Socket) sendRemoveAuthToken() {
-	if s.state == Closed {
-		return
-	}
-	s.stats.prepared.Add(1)
-	s.sendLocked(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
-}
-
-// removeRejected tells the client to forget a token that was not accepted,
-// unless it has been given another one since.
-func (s *Socket) removeRejected() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.token.Load() == nil {
-		s.sendRemoveAuthToken()
-	}
 }
 
 // expireNow takes an expired token away as a packet comes, in case the timer

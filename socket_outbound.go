@@ -210,10 +210,15 @@ func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
 	} else {
 		buf = wire.AppendResponse(packetBuffer("", data), id, data)
 	}
-	limit := s.srv.cfg.Limits.Outbox
-	s.out.Wait(min(limit/2, limit-len(buf)))
+	s.awaitRoom(len(buf))
 	s.stats.prepared.Add(1)
 	s.sendPacket(buf)
+}
+
+// awaitRoom waits until there is room for an answer of n bytes.
+func (s *Socket) awaitRoom(n int) {
+	limit := s.srv.cfg.Limits.Outbox
+	s.out.Wait(min(limit/2, limit-n))
 }
 
 // subscriber is the socket as the hub sees it.

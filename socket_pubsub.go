@@ -86,7 +86,24 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		s.respond(p.ID, nil, err)
 		return
 	}
-	s.respond(p.ID, nil, nil)
+	s.awaitRoom(0)
+	if !s.confirmSubscribed(p.ID, req.Channel) {
+		s.respond(p.ID, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", req.Channel))
+	}
+}
+
+// confirmSubscribed answers a subscription unless the socket has been taken
+// out of the channel again, by a handler of the event perhaps: the client must
+// not take the answer, coming after the #kickOut, for a new subscription.
+func (s *Socket) confirmSubscribed(id float64, channel string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.subs.get(channel) == nil && s.state == Open {
+		return false
+	}
+	s.stats.prepared.Add(1)
+	s.sendLocked(wire.AppendResponse(packetBuffer("", nil), id, nil))
+	return true
 }
 
 // withData replaces the data option of a subscription.
@@ -212,11 +229,14 @@ func (s *Socket) exit(channel string, packet []byte) bool {
 	return true
 }
 
-// leaveAll takes a closed socket out of its channels.
+// leaveAll takes a closed socket out of its channels. When it returns, the
+// events of those that others have taken it out of are queued too.
 func (s *Socket) leaveAll() {
+	s.subMu.Lock()
 	s.mu.Lock()
 	names := s.subs.names()
 	s.mu.Unlock()
+	s.subMu.Unlock()
 	for _, name := range names {
 		s.unsubscribe(name, nil)
 	}

@@ -1,0 +1,107 @@
+package socketcluster_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"go.uber.org/goleak"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// Clients that come and go over TCP, in every way, leave no goroutine, no
+// socket and no subscription.
+func TestChurn(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, CloseTimeout: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Handle("echo", socketcluster.Func(echo))
+	web := httptest.NewServer(srv)
+	var all sync.WaitGroup
+	const workers, rounds = 8, 250
+	for worker := range workers {
+		all.Go(func() {
+			for round := range rounds {
+				if err := churn(web.Listener.Addr().String(), (worker+round)%5); err != nil {
+					t.Errorf("round %d: %v", round, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	web.Close()
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	goleak.VerifyNone(t, before) // it waits for those that are about to end
+	if n := srv.ClientsCount() + srv.PendingClientsCount(); n != 0 {
+		t.Errorf("%d sockets are left", n)
+	}
+	for name := range srv.Exchange().Subscriptions() {
+		t.Errorf("channel %q is left", name)
+	}
+}
+
+// churn connects once and leaves in one of several ways.
+func churn(addr string, how int) error {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", socketcluster.DefaultPath)
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("upgrade: %v %v", resp, err)
+	}
+	send := func(f ws.Frame) error { return ws.WriteFrame(conn, ws.MaskFrame(f)) }
+	if how == 0 {
+		return nil // before the handshake
+	}
+	text := `[{"event":"#handshake","cid":1},{"event":"#subscribe","data":{"channel":"a"},"cid":2},{"event":"echo","cid":3}]`
+	if err := send(ws.NewTextFrame([]byte(text))); err != nil {
+		return err
+	}
+	for range 3 {
+		if f, err := ws.ReadFrame(in); err != nil || f.Header.OpCode != ws.OpText {
+			return fmt.Errorf("answer: %v %v", f.Header, err)
+		}
+	}
+	switch how {
+	case 1:
+		return nil // drops the connection
+	case 2:
+		err = send(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
+	case 3:
+		err = send(ws.NewTextFrame([]byte{0xff})) // breaks the protocol
+	case 4:
+		err = send(ws.NewTextFrame([]byte(`{"event":"#handshake","cid":4}`))) // breaks ours
+	}
+	if err != nil {
+		return err
+	}
+	if f, err := ws.ReadFrame(in); err != nil || f.Header.OpCode != ws.OpClose {
+		return fmt.Errorf("close: %v %v", f.Header, err)
+	}
+	if how == 4 {
+		return nil // without an answer to the close frame
+	}
+	if _, err := in.ReadByte(); err != io.EOF {
+		return fmt.Errorf("after close: %v", err)
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package socketcluster_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/broker/mem"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Each field that cannot be used is refused, and named.
+func TestConfigErrors(t *testing.T) {
+	type config = socketcluster.Config
+	type limits = socketcluster.Limits
+	renewal := func(every, life time.Duration) socketcluster.TokenRenewal {
+		return socketcluster.TokenRenewal{Every: every, ExpiresIn: life}
+	}
+	engine := failingEngine{}
+	for _, test := range []struct {
+		field string
+		cfg   config
+	}{
+		{"Path", config{Path: "socketcluster/"}},
+		{"ProtocolVersion", config{ProtocolVersion: 3}},
+		{"HandshakeTimeout", config{HandshakeTimeout: -1}},
+		{"AckTimeout", config{AckTimeout: -1}},
+		{"PingInterval", config{PingInterval: -1}},
+		{"PingTimeout", config{PingTimeout: -1}},
+		{"PingTimeout", config{PingTimeout: time.Microsecond}},
+		{"PingTimeout", config{PingTimeout: (math.MaxInt32 + 1) * time.Millisecond}},
+		{"CloseTimeout", config{CloseTimeout: -1}},
+		{"BatchOnHandshakeDuration", config{BatchOnHandshakeDuration: -1}},
+		{"BatchInterval", config{BatchInterval: -1}},
+		{"TokenRenewal.Every", config{TokenRenewal: renewal(-1, 0)}},
+		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(1, -1)}},
+		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, time.Millisecond)}},
+		{"AuthEngine", config{AuthEngine: engine, AuthKey: testKey}},
+		{"AuthEngine", config{AuthEngine: engine, AuthPrivateKey: "x"}},
+		{"AuthEngine", config{AuthEngine: engine, AuthPublicKey: "x"}},
+		{"AuthEngine", config{AuthEngine: engine, AuthAlgorithm: "HS256"}},
+		{"AuthEngine", config{AuthEngine: engine, AuthVerifyAlgorithms: []string{"HS256"}}},
+		{"AuthEngine", config{AuthEngine: engine, AuthDefaultExpiry: 1}},
+		{"AuthEngine", config{AuthEngine: engine, AllowWeakAuthKey: true}},
+		{"Origins", config{Origins: []string{"*:*", "a.com"}}},
+		{"Origins", config{Origins: []string{""}}},
+		{"Origins", config{Origins: []string{":80"}}},
+		{"Origins", config{Origins: []string{"a.com:"}}},
+		{"Origins", config{Origins: []string{"http://a.com:80"}}},
+		{"Origins", config{Origins: []string{"a.com:80,b.com:80"}}},
+		{"Origins", config{Origins: []string{"a.com:80 b.com:80"}}},
+		{"Origins", config{Origins: []string{"a.com:http"}}},
+		{"Origins", config{Origins: []string{"a.com:0"}}},
+		{"Origins", config{Origins: []string{"a.com:080"}}},
+		{"Origins", config{Origins: []string{"a.com:65536"}}},
+		{"Origins", config{Origins: []string{"*.a.com:443"}}},
+		{"Origins", config{Origins: []string{"user@a.com:443"}}},
+		{"Limits.MessageSize", config{Limits: limits{MessageSize: -1}}},
+		{"Limits.HandshakeMessageSize", config{Limits: limits{HandshakeMessageSize: -1}}},
+		{"Limits.Fragments", config{Limits: limits{Fragments: -1}}},
+		{"Limits.BatchSize", config{Limits: limits{BatchSize: -1}}},
+		{"Limits.Depth", config{Limits: limits{Depth: -1}}},
+		{"Limits.Channels", config{Limits: limits{Channels: -1}}},
+		{"Limits.ChannelName", config{Limits: limits{ChannelName: -1}}},
+		{"Limits.TokenSize", config{Limits: limits{TokenSize: -1}}},
+		{"Limits.Inbox", config{Limits: limits{Inbox: -1}}},
+		{"Limits.Calls", config{Limits: limits{Calls: -1}}},
+		{"Limits.Outbox", config{Limits: limits{Outbox: -1}}},
+		{"Limits.OutboxStall", config{Limits: limits{OutboxStall: -1}}},
+		{"Limits.ErrorText", config{Limits: limits{ErrorText: -1}}},
+	} {
+		srv, err := socketcluster.New(test.cfg)
+		var wrong *socketcluster.ConfigError
+		if srv != nil || !errors.As(err, &wrong) || wrong.Field != test.field {
+			t.Errorf("%s: got %v", test.field, err)
+			continue
+		}
+		if text := err.Error(); !strings.HasPrefix(text, "socketcluster: Config."+test.field+" ") || strings.Contains(text, testKey) {
+			t.Errorf("%s: text %q", test.field, text)
+		}
+	}
+	// AUTH-6, AUTH-7, QK-20, QK-22: what the engine refuses.
+	for _, test := range []struct {
+		field string
+		cfg   config
+	}{
+		{"AuthKey", config{AuthKey: "short"}},
+		{"AuthAlgorithm", config{AuthKey: testKey, AuthAlgorithm: "RS256"}},
+		{"AuthAlgorithm", config{AuthKey: testKey, AuthAlgorithm: "none"}},
+		{"AuthVerifyAlgorithms", config{AuthKey: testKey, AuthVerifyAlgorithms: []string{"none"}}},
+		{"AuthPrivateKey", config{AuthPublicKey: "x"}},
+		{"AuthPublicKey", config{AuthPrivateKey: "x"}},
+		{"AuthPrivateKey", config{AuthPrivateKey: "x", AuthPublicKey: "x"}},
+	} {
+		_, err := socketcluster.New(test.cfg)
+		var wrong *auth.OptionError
+		if !errors.As(err, &wrong) || wrong.Field != test.field || !errors.Is(err, wire.ErrInvalidOptions) {
+			t.Errorf("%s: got %v", test.field, err)
+		}
+	}
+}
+
+// Every field of Limits has a case above: a new one needs its own.
+func TestLimitsAreChecked(t *testing.T) {
+	typ := reflect.TypeFor[socketcluster.Limits]()
+	for i := range typ.NumField() {
+		var l socketcluster.Limits
+		reflect.ValueOf(&l).Elem().Field(i).SetInt(-1)
+		var wrong *socketcluster.ConfigError
+		if _, err := socketcluster.New(socketcluster.Config{Limits: l}); !errors.As(err, &wrong) || wrong.Field != "Limits."+typ.Field(i).Name {
+			t.Errorf("%s: got %v", typ.Field(i).Name, err)
+		}
+	}
+}
+
+// QK-20: weak keys may be asked for.
+func TestWeakKey(t *testing.T) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "short", AllowWeakAuthKey: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Close()
+}
+
+// AUTH-5, QK-48: the zero value works, and warns that its key is random. The
+// key itself is not logged.
+func TestZeroConfig(t *testing.T) {
+	var logs bytes.Buffer
+	srv, err := socketcluster.New(socketcluster.Config{Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	token, err := srv.Auth().Sign(context.Background(), map[string]any{"a": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := srv.Auth().Verify(context.Background(), token.Signed()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(logs.String(), "Config.AuthKey is not set") || strings.Contains(logs.String(), srv.Auth().(*auth.JWT).GeneratedKey()) {
+		t.Errorf("logged %s", logs.String())
+	}
+	other, err := socketcluster.New(socketcluster.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.Auth().Verify(context.Background(), token.Signed()); err == nil {
+		t.Error("two servers made the same key")
+	}
+}
+
+// The defaults are those of socketcluster-server.
+func TestDefaults(t *testing.T) {
+	for name, test := range map[string][2]any{
+		"path":              {socketcluster.DefaultPath, "/socketcluster/"},
+		"handshake timeout": {socketcluster.DefaultHandshakeTimeout, 10 * time.Second},
+		"ack timeout":       {socketcluster.DefaultAckTimeout, 10 * time.Second},
+		"ping interval":     {socketcluster.DefaultPingInterval, 8 * time.Second},
+		"ping timeout":      {socketcluster.DefaultPingTimeout, 30 * time.Second},
+		"batch duration":    {socketcluster.DefaultBatchOnHandshakeDuration, 400 * time.Millisecond},
+		"batch interval":    {socketcluster.DefaultBatchInterval, 50 * time.Millisecond},
+	} {
+		if test[0] != test[1] {
+			t.Errorf("%s: %v, want %v", name, test[0], test[1])
+		}
+	}
+}
+
+// faultyBroker fails where it is told to.
+type faultyBroker struct {
+	mem.Broker
+	start, publish, subscribe error
+	panics                    bool
+	closed                    chan struct{}
+}
+
+func (b *faultyBroker) Start(ctx context.Context, sink broker.Sink) error {
+	if b.start != nil {
+		return b.start
+	}
+	return b.Broker.Start(ctx, sink)
+}
+
+func (b *faultyBroker) Publish(ctx context.Context, channel string, data []byte) error {
+	if b.panics {
+		panic("broker")
+	}
+	if b.publish != nil {
+		return b.publish
+	}
+	return b.Broker.Publish(ctx, channel, data)
+}
+
+func (b *faultyBroker) Subscribe(context.Context, string) error { return b.subscribe }
+
+func (b *faultyBroker) Close() error {
+	if b.closed != nil {
+		close(b.closed)
+	}
+	return nil
+}
+
+// A broker that does not start is no server.
+func TestBrokerDoesNotStart(t *testing.T) {
+	down := errors.New("down")
+	if _, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: &faultyBroker{start: down}}); !errors.Is(err, down) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// QK-29, PS-10: what a broker says stays on the server.
+func TestBrokerFailures(t *testing.T) {
+	b := &faultyBroker{publish: errors.New("secret"), subscribe: errors.New("secret")}
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		log := w.record()
+		p := w.client()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		p.want(`{"rid":2,"error":{"message":"Failed to subscribe socket to the a channel","name":"BrokerError"}}`)
+		p.send(`{"event":"#publish","data":{"channel":"a"},"cid":3}`)
+		p.want(`{"rid":3,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
+		log.want("connect error error")
+		if n := w.only().SubscriptionCount(); n != 0 {
+			t.Errorf("%d subscriptions", n)
+		}
+		if _, err := w.srv.Exchange().Subscribe(context.Background(), "a"); err == nil {
+			t.Error("subscribed")
+		}
+		b.subscribe = nil
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":4}`)
+		p.want(`{"rid":4}`)
+	})
+}
+
+// QK-52: a panic below a packet ends its own connection only.
+func TestBrokerPanics(t *testing.T) {
+	inBubble(t, socketcluster.Config{Broker: &faultyBroker{panics: true}}, func(w *world) {
+		p, other := w.client(), w.client()
+		p.send(`{"event":"#publish","data":{"channel":"a"},"cid":3}`)
+		p.wantClose(1011, "")
+		other.send(`{"event":"x","cid":2}`)
+		other.next()
+		if !strings.Contains(w.logs.String(), "faultyBroker") {
+			t.Error("no stack was logged")
+		}
+	})
+}
