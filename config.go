@@ -63,6 +63,12 @@ type Config struct {
 	// of one token can then try keys until the signature fits.
 	AllowWeakAuthKey bool
 
+	// AuthKeys are the keys in place of all settings above but
+	// AuthDefaultExpiry: several at once, each with its algorithm, that may
+	// change while the server runs. See [auth.NewKeyRing], [auth.WatchKeyFiles]
+	// and package auth/jwks.
+	AuthKeys auth.KeySource
+
 	// AuthEngine replaces the JWT engine. The Auth settings above must then
 	// be empty.
 	AuthEngine auth.Engine
@@ -240,13 +246,14 @@ func (c Config) withDefaults() (Config, error) {
 func (c *Config) engine() (auth.Engine, error) {
 	if c.AuthEngine != nil {
 		if c.AuthKey != "" || c.AuthPrivateKey != "" || c.AuthPublicKey != "" || c.AuthAlgorithm != "" ||
-			len(c.AuthVerifyAlgorithms) > 0 || c.AuthDefaultExpiry != 0 || c.AllowWeakAuthKey {
+			len(c.AuthVerifyAlgorithms) > 0 || c.AuthDefaultExpiry != 0 || c.AllowWeakAuthKey || c.AuthKeys != nil {
 			return nil, &ConfigError{"AuthEngine", "is set beside other Auth settings, which it would ignore"}
 		}
 		return c.AuthEngine, nil
 	}
 	return auth.NewJWT(auth.Options{
 		Key:              c.AuthKey,
+		Keys:             c.AuthKeys,
 		PrivateKey:       []byte(c.AuthPrivateKey),
 		PublicKey:        []byte(c.AuthPublicKey),
 		Algorithm:        c.AuthAlgorithm,

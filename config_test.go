@@ -51,6 +51,7 @@ func TestConfigErrors(t *testing.T) {
 		{"AuthEngine", config{AuthEngine: engine, AuthVerifyAlgorithms: []string{"HS256"}}},
 		{"AuthEngine", config{AuthEngine: engine, AuthDefaultExpiry: 1}},
 		{"AuthEngine", config{AuthEngine: engine, AllowWeakAuthKey: true}},
+		{"AuthEngine", config{AuthEngine: engine, AuthKeys: &auth.KeyRing{}}},
 		{"Origins", config{Origins: []string{"*:*", "a.com"}}},
 		{"Origins", config{Origins: []string{""}}},
 		{"Origins", config{Origins: []string{":80"}}},

@@ -51,7 +51,7 @@ func (s *Socket) Invoke(ctx context.Context, event string, data any) (json.RawMe
 }
 
 // invoke is Invoke in one step with a change of the socket; see transmit.
-func (s *Socket) invoke(ctx context.Context, event string, data any, change func() bool) (json.RawMessage, error) {
+func (s *Socket) invoke(ctx context.Context, event string, data any, change func()) (json.RawMessage, error) {
 	raw, err := encodeData(data)
 	if err != nil {
 		return nil, err

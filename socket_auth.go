@@ -1,139 +1,13 @@
 package socketcluster
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
-
-// handshakeStatus is the answer to a handshake (HS-12).
-type handshakeStatus struct {
-	ID              string      `json:"id"`
-	PingTimeout     int64       `json:"pingTimeout"` // milliseconds
-	AuthError       *wire.Error `json:"authError,omitempty"`
-	IsAuthenticated bool        `json:"isAuthenticated"`
-}
-
-// handleHandshake runs the steps of HS-16 in order.
-func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
-	if state != Connecting || !isCall {
-		text := "Handshake request was malformatted"
-		if state != Connecting {
-			text = "The socket has completed its handshake already"
-		}
-		s.emitError(invalidAction("%s", text))
-		s.closeWith(wire.CloseHandshakeRejected)
-		return
-	}
-	srv := s.srv
-	signed, token, tokenErr := s.verifyHandshake(p.Data)
-	action := &HandshakeSC{Request: s.Request(), Socket: s, SignedAuthToken: signed, AuthToken: token, AuthTokenError: tokenErr}
-	if blocked := srv.runMiddleware(s.Context(), s, action); blocked != nil {
-		s.rejectHandshake(p.ID, blocked)
-		return
-	}
-	if s.State() == Closed {
-		return
-	}
-	supplied := signed != "" || tokenErr != nil
-	bad := tokenErr
-	if token != nil {
-		bad = s.admitToken(token)
-	} else if tokenErr != nil {
-		s.rejectToken(tokenErr, signed)
-	}
-	var public *wire.Error
-	if supplied && bad != nil {
-		public = srv.publicError(bad, "step", "handshake")
-	}
-
-	admitted := s.token.Load()
-	status := handshakeStatus{
-		ID:              s.id,
-		PingTimeout:     srv.cfg.PingTimeout.Milliseconds(),
-		AuthError:       public,
-		IsAuthenticated: admitted != nil,
-	}
-	answer, err := wire.Marshal(status)
-	if err != nil {
-		// Only a field of an application's error can be at fault.
-		status.AuthError = srv.publicError(fmt.Errorf("encode the authError: %w", err))
-		answer, _ = wire.Marshal(status)
-	}
-	event := ConnectEvent{Socket: s, ID: s.id, PingTimeout: srv.cfg.PingTimeout, IsAuthenticated: admitted != nil}
-	if supplied {
-		event.AuthError = bad
-	}
-	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
-	if !s.open(wire.AppendResponse(packetBuffer("", answer), p.ID, answer), event) {
-		return
-	}
-	if isBadToken(bad) && supplied {
-		s.removeRejected()
-	}
-	if srv.cfg.BatchOnHandshake {
-		s.mu.Lock()
-		s.startBatching(time.Now().Add(srv.cfg.BatchOnHandshakeDuration))
-		s.mu.Unlock()
-	}
-	s.drainEvents()
-
-	// Only now, as the handlers of the connect event may want to hear these.
-	s.mu.Lock()
-	if !srv.cfg.KeepRequest {
-		s.request = nil
-	}
-	if admitted != nil && s.token.Load() == admitted && s.state == Open {
-		s.queueAuthenticated(admitted)
-		s.armRenewal()
-	}
-	s.mu.Unlock()
-	s.drainEvents()
-}
-
-// open completes the handshake: it changes the state, sends the answer and
-// queues the event in one step, so that nothing is sent before the answer and
-// nothing told before the event. It reports false if the socket has closed.
-func (s *Socket) open(answer []byte, event ConnectEvent) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != Connecting {
-		return false
-	}
-	s.state = Open
-	s.srv.opened()
-	s.deadline = time.Time{}
-	s.schedule(time.Now())
-	s.stats.prepared.Add(1)
-	s.stats.sent.Add(1)
-	s.pushFrame(ws.Seal(answer, ws.OpText))
-	s.queue(event)
-	return true
-}
-
-// verifyHandshake has the engine verify the token of a handshake. The engine
-// is asked without a token too, as one of another kind may know the client by
-// other means; that it knows nobody is no error then.
-func (s *Socket) verifyHandshake(data []byte) (signed string, token *auth.Token, err error) {
-	raw, kind := wire.ParseHandshakeToken(data)
-	if kind == wire.TokenOther {
-		return "", nil, errTokenType
-	}
-	signed = string(raw)
-	token, err = s.verify(signed)
-	if signed == "" && err != nil {
-		return "", nil, nil
-	}
-	return signed, token, err
-}
 
 // verify asks the engine. A panic in it is an error like another.
 func (s *Socket) verify(signed string) (token *auth.Token, err error) {
@@ -177,39 +51,6 @@ func isBadToken(err error) bool {
 	v, _ := e.Field("isBadToken")
 	bad, _ := v.(bool)
 	return bad
-}
-
-// rejectHandshake answers with the error and closes with its statusCode.
-func (s *Socket) rejectHandshake(id float64, blocked *wire.Error) {
-	code := wire.CloseHandshakeRejected
-	if v, ok := blocked.Field("statusCode"); ok {
-		if c, ok := asCloseCode(v); ok {
-			code = c
-		}
-	}
-	public := blocked.With("statusCode", int(code))
-	s.respond(id, nil, public)
-	s.closeWith(code)
-}
-
-// asCloseCode reads a field that an application or JSON has set.
-func asCloseCode(v any) (wire.CloseCode, bool) {
-	var code wire.CloseCode
-	switch v := v.(type) {
-	case int:
-		code = wire.CloseCode(v)
-	case float64:
-		code = wire.CloseCode(v)
-	case wire.CloseCode:
-		code = v
-	case json.RawMessage:
-		n, err := strconv.Atoi(string(v))
-		if err != nil {
-			return 0, false
-		}
-		code = wire.CloseCode(n)
-	}
-	return code, code.Sendable()
 }
 
 // admitToken makes a verified token the socket's own, and takes it away again
@@ -353,195 +194,31 @@ func (s *Socket) queueDeauthenticated(old *auth.Token) {
 	s.queue(DeauthenticateEvent{s, old})
 }
 
-// SetAuthToken logs the client in: it signs a token with the claims, which
-// must make a JSON object, gives it to the socket and sends it to the client,
-// which keeps it for its next connections. What is sent to the client
-// afterwards comes after the token.
-//
-// An exp among the claims wins over [auth.ExpiresIn], which wins over the
-// default expiry. The token is not encrypted: the client can read it.
-//
-// It fails before the handshake is complete. If the token cannot be signed,
-// the socket is closed with 4002.
-func (s *Socket) SetAuthToken(ctx context.Context, claims any, opts ...auth.SignOption) error {
-	_, err := s.setAuthToken(ctx, claims, opts)
-	return err
-}
-
-// ConfirmAuthToken is [Socket.SetAuthToken] that waits for the client to
-// confirm that it has the token. If it does not, the error is an AuthError;
-// the socket stays authenticated.
-func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.SignOption) error {
-	token, err := s.sign(ctx, claims, opts)
-	if err != nil {
-		return err
-	}
-	if _, err := s.invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}, func() bool { return s.adopt(token) }); err != nil {
-		text := err.Error()
-		var public *wire.Error
-		if errors.As(err, &public) {
-			text = public.Message
-		}
-		failure := &wire.Error{Name: wire.ErrAuth.Name, Message: "Failed to deliver auth token to client - " + text}
-		s.emitError(failure)
-		return failure
-	}
-	return nil
-}
-
-// tokenData is the data of #setAuthToken.
-type tokenData struct {
-	Token string `json:"token"`
-}
-
-func (s *Socket) setAuthToken(ctx context.Context, claims any, opts []auth.SignOption) (*auth.Token, error) {
-	token, err := s.sign(ctx, claims, opts)
-	if err != nil {
-		return nil, err
-	}
-	return token, s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool { return s.adopt(token) })
-}
-
-// sign makes a token for the socket.
-func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (*auth.Token, error) {
-	if s.State() == Connecting {
-		err := invalidAction("Cannot call setAuthToken before completing the handshake")
-		s.emitError(err)
-		return nil, err
-	}
-	token, err := s.askForToken(ctx, claims, append(slices.Clip(opts), auth.PreferExpClaim()))
-	if err != nil {
-		s.emitError(err)
-		s.disconnect(wire.CloseSignFailed, "", "Error: "+plainMessage(err))
-		return nil, err
-	}
-	return token, nil
-}
-
-// plainMessage is the text of an error without its name.
-func plainMessage(err error) string {
-	var e *wire.Error
-	if errors.As(err, &e) {
-		return e.Message
-	}
-	return err.Error()
-}
-
-// Deauthenticate logs the client out: it takes the socket's token away and
-// tells the client to forget it.
-func (s *Socket) Deauthenticate(ctx context.Context) error {
+// removeRejected tells the client to forget a token that was not accepted,
+// unless it has been given another one since.
+func (s *Socket) removeRejected() {
 	s.mu.Lock()
-	s.dropToken()
-	s.sendRemoveAuthToken()
-	s.mu.Unlock()
-	s.drainEvents()
-	return nil
+	defer s.mu.Unlock()
+	if s.token.Load() == nil {
+		s.sendRemoveAuthToken()
+	}
 }
 
-// ConfirmDeauthenticate is [Socket.Deauthenticate] that waits for the client
-// to confirm that it has forgotten the token.
-func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
-	_, err := s.invoke(ctx, eventRemoveAuthToken, nil, func() bool {
-		s.dropToken()
-		return true
-	})
-	return err
-}
-
-// DeauthenticateSelf takes the socket's token away without telling the
-// client, which will present it again when it connects the next time.
-func (s *Socket) DeauthenticateSelf() {
+// confirmAuthenticated answers that a token was accepted, as far as the socket
+// still has it: a handler may have taken it away or set another one. The client
+// takes the answer for its own token, so that another one is sent once more.
+func (s *Socket) confirmAuthenticated(id float64, token *auth.Token) {
 	s.mu.Lock()
-	s.dropToken()
-	s.mu.Unlock()
-	s.drainEvents()
-}
-
-// expireNow takes an expired token away as a packet comes, in case the timer
-// is a moment late, and returns the error that middleware gets to see.
-func (s *Socket) expireNow() error {
-	token := s.token.Load()
-	if token == nil || !token.Expired(time.Now()) {
-		return nil
-	}
-	s.expire(token)
-	exp, _ := token.Claim("exp")
-	return &wire.Error{
-		Name:    wire.ErrAuthTokenExpired.Name,
-		Message: "The socket auth token has expired",
-		Fields:  []wire.Field{{Key: "expiry", Value: exp}},
-	}
-}
-
-// expire logs the client out because its token has expired, unless it has got
-// another one meanwhile.
-func (s *Socket) expire(token *auth.Token) {
-	s.mu.Lock()
-	if s.token.Load() != token {
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	now := s.token.Load()
+	answer := fmt.Appendf(nil, `{"isAuthenticated":%t,"authError":null}`, now != nil)
+	s.stats.prepared.Add(1)
+	s.sendLocked(wire.AppendResponse(packetBuffer("", answer), id, answer))
+	if now == nil || now == token {
 		return
 	}
-	s.dropToken()
-	s.sendRemoveAuthToken()
-	s.mu.Unlock()
-	s.drainEvents()
-}
-
-// renewalMargin is how long before its end a token must be replaced at the
-// latest, so that a timer that is late does not log the client out.
-const renewalMargin = time.Second
-
-// armRenewal sets the time for the next token. mu must be held.
-func (s *Socket) armRenewal() {
-	every, token := s.srv.cfg.TokenRenewal.Every, s.token.Load()
-	if every <= 0 || token == nil || s.state != Open {
-		return
+	if raw, err := encodeData(tokenData{now.Signed()}); err == nil {
+		s.stats.prepared.Add(1)
+		s.sendLocked(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw))
 	}
-	now := time.Now()
-	if exp, ok := token.ExpiresAt(); ok {
-		if left := exp.Sub(now); left < every+renewalMargin {
-			every = min(every, left/2)
-		}
-	}
-	s.renewAt = now.Add(every)
-	s.schedule(now)
-}
-
-// renew replaces the token by one with the same claims and a new life.
-func (s *Socket) renew() {
-	old := s.token.Load()
-	if old == nil {
-		return
-	}
-	claims, err := withoutClaims(old.Payload(), "iat", "exp", "nbf", "jti")
-	if err != nil {
-		s.emitError(err)
-		return
-	}
-	opts := []auth.SignOption{auth.JWTID(newID())}
-	if d := s.srv.cfg.TokenRenewal.ExpiresIn; d > 0 {
-		opts = append(opts, auth.ExpiresIn(d))
-	}
-	token, err := s.sign(s.Context(), claims, opts)
-	if err != nil {
-		return // emitted, and the socket closed
-	}
-	_ = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
-		if s.token.Load() != old || s.state != Open {
-			return false // logged out or in again meanwhile
-		}
-		return s.adopt(token)
-	})
-}
-
-// withoutClaims copies a JSON object without some of its members.
-func withoutClaims(payload json.RawMessage, drop ...string) (map[string]json.RawMessage, error) {
-	var claims map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &claims); err != nil {
-		return nil, err
-	}
-	for _, name := range drop {
-		delete(claims, name)
-	}
-	return claims, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -13,18 +15,130 @@ import (
 // mu: whatever else changes the token meanwhile, the client ends with the token
 // that the socket ends with.
 
-// adopt makes a token that the server has signed the socket's own, unless the
-// socket has closed. mu must be held, and the token sent to the client in the
-// same step: whatever else changes the token meanwhile, the client ends with
-// the one that the socket ends with. That goes for taking it away too.
-func (s *Socket) adopt(token *auth.Token) bool {
-	if s.state == Open {
-		s.setToken(token)
-		s.queue(AuthTokenSignedEvent{s, token.Signed()})
-		s.queueAuthenticated(token)
-		s.armRenewal()
+// SetAuthToken logs the client in: it signs a token with the claims, which
+// must make a JSON object, gives it to the socket and sends it to the client,
+// which keeps it for its next connections. What is sent to the client
+// afterwards comes after the token.
+//
+// An exp among the claims wins over [auth.ExpiresIn], which wins over the
+// default expiry. The token is not encrypted: the client can read it.
+//
+// It fails before the handshake is complete. If the token cannot be signed,
+// the socket is closed with 4002.
+func (s *Socket) SetAuthToken(ctx context.Context, claims any, opts ...auth.SignOption) error {
+	token, err := s.sign(ctx, claims, opts)
+	if err != nil {
+		return err
 	}
-	return true
+	return s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
+		s.adopt(token)
+		return true
+	})
+}
+
+// ConfirmAuthToken is [Socket.SetAuthToken] that waits for the client to
+// confirm that it has the token. If it does not, the error is an AuthError;
+// the socket stays authenticated.
+func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.SignOption) error {
+	token, err := s.sign(ctx, claims, opts)
+	if err != nil {
+		return err
+	}
+	if _, err := s.invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}, func() { s.adopt(token) }); err != nil {
+		text := err.Error()
+		var public *wire.Error
+		if errors.As(err, &public) {
+			text = public.Message
+		}
+		failure := &wire.Error{Name: wire.ErrAuth.Name, Message: "Failed to deliver auth token to client - " + text}
+		s.emitError(failure)
+		return failure
+	}
+	return nil
+}
+
+// tokenData is the data of #setAuthToken.
+type tokenData struct {
+	Token string `json:"token"`
+}
+
+// sign makes a token for the socket.
+func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (*auth.Token, error) {
+	if s.State() == Connecting {
+		err := invalidAction("Cannot call setAuthToken before completing the handshake")
+		s.emitError(err)
+		return nil, err
+	}
+	token, err := s.askForToken(ctx, claims, append(slices.Clip(opts), auth.PreferExpClaim()))
+	if err != nil {
+		s.emitError(err)
+		s.disconnect(wire.CloseSignFailed, "", "Error: "+plainMessage(err))
+		return nil, err
+	}
+	return token, nil
+}
+
+// askForToken has the engine sign. A panic in it is an error like another, as
+// renewal runs on no handler's goroutine.
+func (s *Socket) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			token, err = nil, fmt.Errorf("the engine failed: %w", &panicError{value: v})
+		}
+	}()
+	token, err = s.srv.engine.Sign(ctx, claims, opts...)
+	if err == nil && token == nil {
+		err = errors.New("the engine gave neither a token nor an error")
+	}
+	return token, err
+}
+
+// plainMessage is the text of an error without its name.
+func plainMessage(err error) string {
+	var e *wire.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return err.Error()
+}
+
+// Deauthenticate logs the client out: it takes the socket's token away and
+// tells the client to forget it.
+func (s *Socket) Deauthenticate(ctx context.Context) error {
+	s.mu.Lock()
+	s.dropToken()
+	s.sendRemoveAuthToken()
+	s.mu.Unlock()
+	s.drainEvents()
+	return nil
+}
+
+// ConfirmDeauthenticate is [Socket.Deauthenticate] that waits for the client
+// to confirm that it has forgotten the token.
+func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
+	_, err := s.invoke(ctx, eventRemoveAuthToken, nil, s.dropToken)
+	return err
+}
+
+// DeauthenticateSelf takes the socket's token away without telling the
+// client, which will present it again when it connects the next time.
+func (s *Socket) DeauthenticateSelf() {
+	s.mu.Lock()
+	s.dropToken()
+	s.mu.Unlock()
+	s.drainEvents()
+}
+
+// adopt makes a token that the server has signed the socket's own, unless the
+// socket has closed. mu must be held, and the token sent in the same step.
+func (s *Socket) adopt(token *auth.Token) {
+	if s.state != Open {
+		return
+	}
+	s.setToken(token)
+	s.queue(AuthTokenSignedEvent{s, token.Signed()})
+	s.queueAuthenticated(token)
+	s.armRenewal()
 }
 
 // dropToken takes the socket's token away. mu must be held.
@@ -43,46 +157,32 @@ func (s *Socket) sendRemoveAuthToken() {
 	s.sendLocked(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
 }
 
-// removeRejected tells the client to forget a token that was not accepted,
-// unless it has been given another one since.
-func (s *Socket) removeRejected() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.token.Load() == nil {
-		s.sendRemoveAuthToken()
+// expireNow takes an expired token away as a packet comes, in case the timer
+// is a moment late, and returns the error that middleware gets to see.
+func (s *Socket) expireNow() error {
+	token := s.token.Load()
+	if token == nil || !token.Expired(time.Now()) {
+		return nil
+	}
+	s.expire(token)
+	exp, _ := token.Claim("exp")
+	return &wire.Error{
+		Name:    wire.ErrAuthTokenExpired.Name,
+		Message: "The socket auth token has expired",
+		Fields:  []wire.Field{{Key: "expiry", Value: exp}},
 	}
 }
 
-// confirmAuthenticated answers that a token was accepted, as far as the socket
-// still has it: a handler may have taken it away or set another one. The client
-// takes the answer for its own token, so that another one is sent once more.
-func (s *Socket) confirmAuthenticated(id float64, token *auth.Token) {
+// expire logs the client out because its token has expired, unless it has got
+// another one meanwhile.
+func (s *Socket) expire(token *auth.Token) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.token.Load()
-	answer := fmt.Appendf(nil, `{"isAuthenticated":%t,"authError":null}`, now != nil)
-	s.stats.prepared.Add(1)
-	s.sendLocked(wire.AppendResponse(packetBuffer("", answer), id, answer))
-	if now == nil || now == token {
+	if s.token.Load() != token {
+		s.mu.Unlock()
 		return
 	}
-	if raw, err := encodeData(tokenData{now.Signed()}); err == nil {
-		s.stats.prepared.Add(1)
-		s.sendLocked(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw))
-	}
-}
-
-// askForToken has the engine sign. A panic in it is an error like another, as
-// renewal runs on no handler's goroutine.
-func (s *Socket) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			token, err = nil, fmt.Errorf("the engine failed: %w", &panicError{value: v})
-		}
-	}()
-	token, err = s.srv.engine.Sign(ctx, claims, opts...)
-	if err == nil && token == nil {
-		err = errors.New("the engine gave neither a token nor an error")
-	}
-	return token, err
+	s.dropToken()
+	s.sendRemoveAuthToken()
+	s.mu.Unlock()
+	s.drainEvents()
 }

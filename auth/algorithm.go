@@ -16,6 +16,7 @@ const (
 	familyHMAC
 	familyRSA
 	familyEC
+	familyEd
 )
 
 // String answers the name that JavaScript gives to the key type.
@@ -27,6 +28,8 @@ func (f family) String() string {
 		return "rsa"
 	case familyEC:
 		return "ec"
+	case familyEd:
+		return "ed25519"
 	}
 	return "none"
 }
@@ -56,6 +59,10 @@ var algorithms = []*algorithm{
 	{name: "ES512", family: familyEC, curve: "secp521r1", method: jwt.SigningMethodES512},
 }
 
+// edDSA is RFC 8037 with Ed25519. JavaScript peers cannot verify it, so it is
+// open to a [RingKey] alone, where it is chosen key by key (JWT-1).
+var edDSA = &algorithm{name: "EdDSA", family: familyEd, method: jwt.SigningMethodEdDSA}
+
 // strictPSS pins the salt to the length of the digest for verification too:
 // the library would accept any length there (RFC 7518 section 3.5, JWT-1).
 func strictPSS(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
@@ -74,8 +81,19 @@ func algorithmByName(name string) *algorithm {
 	return nil
 }
 
+// ringAlgorithm finds what a key of a ring can be pinned to.
+func ringAlgorithm(name string) *algorithm {
+	if name == edDSA.name {
+		return edDSA
+	}
+	return algorithmByName(name)
+}
+
 // algorithmNames lists a family for a message.
 func algorithmNames(f family) string {
+	if f == familyEd {
+		return edDSA.name
+	}
 	var names []string
 	for _, a := range algorithms {
 		if a.family == f {

@@ -1,7 +1,9 @@
 package auth_test
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 )
@@ -47,6 +49,39 @@ func BenchmarkClaim(b *testing.B) {
 	for b.Loop() {
 		if _, ok := tok.Claim("username"); !ok {
 			b.Fatal("no username")
+		}
+	}
+}
+
+// A ring of a hundred keys, in which the token names its own.
+func BenchmarkVerifyRingHS256(b *testing.B) {
+	ring := newRing(b)
+	for i := range 100 {
+		if err := ring.Rotate(hmacKey(strconv.Itoa(i)), time.Hour); err != nil {
+			b.Fatal(err)
+		}
+	}
+	j := newJWT(b, auth.Options{Keys: ring})
+	tok, err := j.Sign(b.Context(), benchUser)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := j.Verify(b.Context(), tok.Signed()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// What strangers can ask for costs no more than a bad signature.
+func BenchmarkVerifyUnknownKid(b *testing.B) {
+	j := ringJWT(b, hmacKey("known"))
+	signed := sign(b, ringJWT(b, hmacKey("unknown")), `{}`).Signed()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := j.Verify(b.Context(), signed); err == nil {
+			b.Fatal("accepted")
 		}
 	}
 }

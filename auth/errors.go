@@ -43,7 +43,8 @@ func expiredError(message string, limit float64) error {
 	}
 }
 
-// notBeforeError is the only failure after which a client keeps its token.
+// notBeforeError is, beside ErrKeysUnavailable, the only failure after which a
+// client keeps its token.
 func notBeforeError(limit float64) error {
 	return &wire.Error{
 		Name:    wire.NameAuthTokenNotBefore,

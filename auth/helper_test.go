@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
@@ -134,6 +135,42 @@ func parsePEM(t testing.TB, text []byte) auth.Key {
 		t.Fatal(err)
 	}
 	return k
+}
+
+var edKey = sync.OnceValue(func() ed25519.PrivateKey {
+	_, k, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
+
+func newRing(t testing.TB, keys ...auth.RingKey) *auth.KeyRing {
+	t.Helper()
+	r, err := auth.NewKeyRing(keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func ringJWT(t testing.TB, keys ...auth.RingKey) *auth.JWT {
+	t.Helper()
+	return newJWT(t, auth.Options{Keys: newRing(t, keys...)})
+}
+
+// hmacKey is a symmetric key for the ring that is not like that of another id.
+func hmacKey(id string) auth.RingKey {
+	return auth.RingKey{ID: id, Key: auth.HMACKey([]byte(testKey + id))}
+}
+
+func sign(t testing.TB, j *auth.JWT, claims string, opts ...auth.SignOption) *auth.Token {
+	t.Helper()
+	tok, err := j.Sign(t.Context(), raw(claims), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
 }
 
 var ecKeys = map[int]func() *ecdsa.PrivateKey{

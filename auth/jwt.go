@@ -7,8 +7,9 @@ import (
 )
 
 // JWT is the default [Engine]: JSON Web Tokens in the compact form of RFC 7515,
-// as the JavaScript server issues them. It needs no I/O, so it ignores the
-// context of its calls.
+// as the JavaScript server issues them. With keys of its own it needs no I/O and
+// ignores the context of its calls; with a [KeySource], Verify may wait for it
+// when it meets a kid that no key has.
 //
 // All methods may be called from many goroutines at once. The zero JWT has no
 // key and refuses everything; use [NewJWT].
@@ -19,6 +20,7 @@ type JWT struct {
 	maxTokenSize  int
 	allowWeakKey  bool
 	generatedKey  string
+	source        KeySource // takes the place of keys
 
 	mu   sync.Mutex // serialises the setters
 	keys atomic.Pointer[keyState]
@@ -51,6 +53,13 @@ func NewJWT(o Options) (*JWT, error) {
 	}
 	if j.maxTokenSize < 0 {
 		return nil, &OptionError{Field: "MaxTokenSize", Reason: "must not be negative"}
+	}
+	if o.Keys != nil {
+		if field := o.besideKeys(); field != "" {
+			return nil, &OptionError{Field: "AuthKeys", Reason: "is set beside " + field + ", which it would ignore"}
+		}
+		j.source = o.Keys
+		return j, nil
 	}
 	if o.Algorithm != "" {
 		if j.algorithm = algorithmByName(o.Algorithm); j.algorithm == nil {
@@ -89,22 +98,28 @@ func NewJWT(o Options) (*JWT, error) {
 func (j *JWT) GeneratedKey() string { return j.generatedKey }
 
 // SetSignatureKey signs later tokens with k (AUTH-9). The verification key
-// stays as it is: to rotate, set both.
+// stays as it is: to rotate, set both. Tokens under the former key are refused
+// from then on; a [KeyRing] rotates without that. It is an error when the keys
+// come from a [KeySource].
 func (j *JWT) SetSignatureKey(k Key) error {
-	return j.setKey(func(ks *keyState) error {
+	return j.setKey("SignatureKey", func(ks *keyState) error {
 		return j.useSignature(ks, namedKey{k, "SignatureKey"})
 	})
 }
 
 // SetVerificationKey verifies later tokens with k. Connections that are
-// authenticated already stay so (AUTH-9).
+// authenticated already stay so (AUTH-9). It is an error when the keys come from
+// a [KeySource].
 func (j *JWT) SetVerificationKey(k Key) error {
-	return j.setKey(func(ks *keyState) error {
+	return j.setKey("VerificationKey", func(ks *keyState) error {
 		return j.useVerification(ks, namedKey{k, "VerificationKey"})
 	})
 }
 
-func (j *JWT) setKey(change func(*keyState) error) error {
+func (j *JWT) setKey(field string, change func(*keyState) error) error {
+	if j.source != nil {
+		return &OptionError{Field: field, Reason: "cannot be set, because the keys come from AuthKeys"}
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	ks := j.keyState()
@@ -163,7 +178,14 @@ func (j *JWT) checkKey(k namedKey, missing string) error {
 	if k.IsZero() {
 		return &OptionError{Field: k.field, Reason: missing}
 	}
+	if k.family() == familyEd {
+		// The text is that of jsonwebtoken (JWT-2).
+		return &OptionError{Field: k.field, Reason: `Unknown key type "ed25519". Such a key can be used in AuthKeys`}
+	}
 	if reason := k.weakness(j.allowWeakKey); reason != "" {
+		if k.weakness(true) == "" {
+			reason += " (AllowWeakAuthKey lifts this)"
+		}
 		return &OptionError{Field: k.field, Reason: reason}
 	}
 	return nil

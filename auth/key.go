@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -19,9 +20,12 @@ const (
 	minHMACKey = 32
 	// minRSABits is the size that RFC 7518 section 3.3 asks of an RSA key.
 	minRSABits = 2048
+	// maxRSABits is the size up to which OpenSSL uses RSA keys. Verification
+	// takes time by the square of it.
+	maxRSABits = 16384
 )
 
-// A Key signs or verifies tokens. It is made by [HMACKey] or [ParsePEM], is
+// A Key signs or verifies tokens. It is made by [HMACKey], [ParsePEM] or [ParseJWK], is
 // immutable, and never shows its secret when it is printed. The zero Key is no
 // key.
 type Key struct {
@@ -33,8 +37,8 @@ type Key struct {
 type material struct {
 	family  family
 	secret  []byte // HMAC
-	private any    // *rsa.PrivateKey or *ecdsa.PrivateKey; nil in a public key
-	public  any    // *rsa.PublicKey or *ecdsa.PublicKey
+	private any    // *rsa.PrivateKey, *ecdsa.PrivateKey or ed25519.PrivateKey; nil in a public key
+	public  any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	curve   string // OpenSSL name of the curve, EC only
 }
 
@@ -51,7 +55,7 @@ func keyOf(m *material) Key { return Key{func() *material { return m }} }
 // A private key can verify as well.
 //
 // RSA keys under 2048 bits and keys that no supported algorithm can use are
-// refused.
+// refused. Ed25519 keys are for a [RingKey] only.
 func ParsePEM(text []byte) (Key, error) {
 	for {
 		var block *pem.Block
@@ -103,9 +107,10 @@ func newKey(key any) (Key, error) {
 		return newECKey(k, &k.PublicKey)
 	case *ecdsa.PublicKey:
 		return newECKey(nil, k)
-	case ed25519.PrivateKey, ed25519.PublicKey:
-		//lint:ignore ST1005 the text is that of jsonwebtoken (JWT-2)
-		return Key{}, errors.New(`auth: Unknown key type "ed25519".`)
+	case ed25519.PrivateKey:
+		return keyOf(&material{family: familyEd, private: k, public: k.Public()}), nil
+	case ed25519.PublicKey:
+		return keyOf(&material{family: familyEd, public: k}), nil
 	}
 	//lint:ignore ST1005 the text is that of jsonwebtoken (JWT-2)
 	return Key{}, fmt.Errorf("auth: Unknown key type %q.", fmt.Sprintf("%T", key))
@@ -114,6 +119,9 @@ func newKey(key any) (Key, error) {
 func newRSAKey(private *rsa.PrivateKey, public *rsa.PublicKey) (Key, error) {
 	if bits := public.N.BitLen(); bits < minRSABits {
 		return Key{}, fmt.Errorf("auth: an RSA key has a minimum key size of %d bits, this one has %d", minRSABits, bits)
+	}
+	if bits := public.N.BitLen(); bits > maxRSABits {
+		return Key{}, fmt.Errorf("auth: an RSA key has at most %d bits, this one has %d", maxRSABits, bits)
 	}
 	m := &material{family: familyRSA, public: public}
 	if private != nil {
@@ -142,6 +150,9 @@ func newECKey(private *ecdsa.PrivateKey, public *ecdsa.PublicKey) (Key, error) {
 
 // IsZero tells that there is no key.
 func (k Key) IsZero() bool { return k.material == nil }
+
+// CanSign tells whether the key can sign: a private key, or a symmetric one.
+func (k Key) CanSign() bool { return !k.IsZero() && k.signing() != nil }
 
 // String describes the key without its secret.
 func (k Key) String() string {
@@ -196,6 +207,17 @@ func (k Key) samePublic(other Key) bool {
 	return ok && p.Equal(other.material().public)
 }
 
+// equal tells whether two keys verify the same signatures.
+func (k Key) equal(other Key) bool {
+	switch {
+	case k.family() != other.family():
+		return false
+	case k.family() == familyHMAC:
+		return hmac.Equal(k.material().secret, other.material().secret)
+	}
+	return k.samePublic(other)
+}
+
 // weakness says what makes a key unfit for use, "" when nothing does. Text that
 // is a PEM key is never taken for a secret: it would be public (JWT-20).
 func (k Key) weakness(allowWeak bool) string {
@@ -206,9 +228,9 @@ func (k Key) weakness(allowWeak bool) string {
 	case n == 0:
 		return "must not be empty"
 	case bytes.Contains(k.material().secret, []byte("-----BEGIN ")):
-		return "is a PEM text; a key pair goes into AuthPrivateKey and AuthPublicKey"
+		return "is a PEM text, which is no secret; a key pair goes into AuthPrivateKey and AuthPublicKey, or through ParsePEM"
 	case n < minHMACKey && !allowWeak:
-		return fmt.Sprintf("has %d bytes, at least %d are needed to resist a search (AllowWeakAuthKey lifts this)", n, minHMACKey)
+		return fmt.Sprintf("has %d bytes, at least %d are needed to resist a search", n, minHMACKey)
 	}
 	return ""
 }

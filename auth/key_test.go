@@ -1,7 +1,7 @@
 package auth_test
 
 import (
-	"crypto/ed25519"
+	"crypto/ecdh"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -46,6 +46,8 @@ func TestParsePEM(t *testing.T) {
 		{"PKIX EC", "ec public key", publicPEM(&ecKey(384).PublicKey)},
 		{"PKCS 1 public", "rsa public key", pemBlock("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey().PublicKey))},
 		{"certificate", "rsa public key", pemBlock("CERTIFICATE", certDER)},
+		{"Ed25519", "ed25519 private key", privatePEM(edKey())},
+		{"Ed25519 public", "ed25519 public key", publicPEM(edKey().Public())},
 		{"text in front", "ec public key", append([]byte("my key\n"), publicPEM(&ecKey(256).PublicKey)...)},
 	} {
 		t.Run("AUTH-6 "+c.name, func(t *testing.T) {
@@ -59,7 +61,7 @@ func TestParsePEM(t *testing.T) {
 		})
 	}
 
-	edPublic, edPrivate, err := ed25519.GenerateKey(rand.Reader)
+	x25519, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +74,7 @@ func TestParsePEM(t *testing.T) {
 		{"only parameters", "no key found", []byte(parameters)},
 		{"broken", `"PUBLIC KEY"`, pemBlock("PUBLIC KEY", []byte("x"))},
 		{"encrypted", `"ENCRYPTED PRIVATE KEY"`, pemBlock("ENCRYPTED PRIVATE KEY", []byte("x"))},
-		{"Ed25519 private (JWT-2)", `Unknown key type "ed25519".`, privatePEM(edPrivate)},
-		{"Ed25519 public (JWT-2)", `Unknown key type "ed25519".`, publicPEM(edPublic)},
+		{"X25519 (JWT-2)", `Unknown key type "*ecdh.PublicKey".`, publicPEM(x25519.PublicKey())},
 		{"RSA of 1024 bits (QK-20)", "minimum key size of 2048 bits", privatePEM(smallRSA())},
 		{"public RSA of 1024 bits (QK-20)", "minimum key size of 2048 bits", publicPEM(&smallRSA().PublicKey)},
 		{"P-224", "no algorithm uses the curve P-224", publicPEM(&newEC(elliptic.P224()).PublicKey)},

@@ -93,6 +93,20 @@ func (ms members) get(name string) []byte {
 	return nil
 }
 
+// misspell tells whether a member has one of these names in other letters, such
+// as EXP. Names differ by case in JSON, but not for encoding/json, nor for whoever
+// reads a token with it: what looks like a limit must be one.
+func (ms members) misspell(names []string) bool {
+	for _, m := range ms {
+		for _, name := range names {
+			if m.name != name && strings.EqualFold(m.name, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // set replaces a value in its place or appends it.
 func (ms *members) set(name string, value []byte) {
 	for i := range *ms {
@@ -135,6 +149,13 @@ func number(raw []byte) (float64, bool) {
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	return f, err == nil && !math.IsInf(f, 0)
+}
+
+// date reads a numeric date: whole seconds, as all issuers write them. A fraction
+// would be cut off by some readers and rounded by others.
+func date(raw []byte) (float64, bool) {
+	f, ok := number(raw)
+	return f, ok && f == math.Trunc(f)
 }
 
 func text(raw []byte) (string, bool) {

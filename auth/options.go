@@ -32,6 +32,12 @@ type Options struct {
 	// with only a verification key nothing can be signed.
 	SignatureKey, VerificationKey Key
 
+	// Keys takes the place of all keys above: any number of keys that
+	// are chosen by the kid of a token and change at run time. Each brings its
+	// own algorithm, so that of the other options only DefaultExpiry and
+	// MaxTokenSize may be set.
+	Keys KeySource
+
 	// Algorithm signs and, unless VerifyAlgorithms is set, is the only one that
 	// is accepted (AUTH-7). Empty: HS256, RS256, or the ES algorithm of the
 	// curve, by the signature key; accepted is all that fits the verification key.
@@ -54,10 +60,33 @@ type Options struct {
 	AllowWeakKey bool
 }
 
+// besideKeys names an option that Keys would void.
+func (o *Options) besideKeys() string {
+	switch {
+	case o.Key != "":
+		return "AuthKey"
+	case len(o.PrivateKey) > 0:
+		return "AuthPrivateKey"
+	case len(o.PublicKey) > 0:
+		return "AuthPublicKey"
+	case !o.SignatureKey.IsZero():
+		return "SignatureKey"
+	case !o.VerificationKey.IsZero():
+		return "VerificationKey"
+	case o.Algorithm != "":
+		return "AuthAlgorithm"
+	case len(o.VerifyAlgorithms) > 0:
+		return "AuthVerifyAlgorithms"
+	case o.AllowWeakKey:
+		return "AllowWeakAuthKey"
+	}
+	return ""
+}
+
 // An OptionError reports an option that cannot be used. It matches
 // wire.ErrInvalidOptions.
 type OptionError struct {
-	Field  string // as it is called in the configuration of the server, such as "AuthKey"
+	Field  string // as it is called in the configuration of the server, such as "AuthKey"; for a key of several, its kid
 	Reason string
 	Err    error // the cause, may be nil
 }

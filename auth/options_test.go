@@ -15,6 +15,7 @@ func TestOptionErrors(t *testing.T) {
 	hmacKey := auth.HMACKey([]byte(testKey))
 	private, public := rsaPEM(), publicPEM(&rsaKey().PublicKey)
 	otherPublic := []byte(rsaPublicPEM)
+	ring := new(auth.KeyRing)
 	ec384 := parsePEM(t, ecPEM(384))
 	const enum = `"algorithm" must be a valid string enum value`
 	for _, c := range []struct {
@@ -49,6 +50,18 @@ func TestOptionErrors(t *testing.T) {
 		{"JWT-2 ES with an RSA key", auth.Options{PrivateKey: private, PublicKey: public, Algorithm: "ES256"}, "AuthAlgorithm", `"alg" parameter for "rsa" key type must be one of: RS256, PS256, RS384, PS384, RS512, PS512.`},
 		{"nothing accepted fits", auth.Options{Key: testKey, VerifyAlgorithms: []string{"RS256", "ES256"}}, "AuthVerifyAlgorithms", "must be an asymmetric key when using RS256"},
 		{"AUTH-7 only accepted algorithm does not fit", auth.Options{SignatureKey: hmacKey, VerificationKey: ec384, Algorithm: "HS256"}, "AuthAlgorithm", "must be a symmetric key"},
+		{"JWT-2 Ed25519", auth.Options{SignatureKey: parsePEM(t, privatePEM(edKey()))}, "SignatureKey", `Unknown key type "ed25519".`},
+		{"JWT-2 Ed25519 for verification", auth.Options{VerificationKey: parsePEM(t, publicPEM(edKey().Public()))}, "VerificationKey", `Unknown key type "ed25519".`},
+		{"JWT-2 Ed25519 pair", auth.Options{PrivateKey: privatePEM(edKey()), PublicKey: publicPEM(edKey().Public())}, "AuthPrivateKey", `Unknown key type "ed25519".`},
+		{"keys beside a secret", auth.Options{Keys: ring, Key: testKey}, "AuthKeys", "beside AuthKey,"},
+		{"keys beside a private key", auth.Options{Keys: ring, PrivateKey: private}, "AuthKeys", "beside AuthPrivateKey,"},
+		{"keys beside a public key", auth.Options{Keys: ring, PublicKey: public}, "AuthKeys", "beside AuthPublicKey,"},
+		{"keys beside a signature key", auth.Options{Keys: ring, SignatureKey: hmacKey}, "AuthKeys", "beside SignatureKey,"},
+		{"keys beside a verification key", auth.Options{Keys: ring, VerificationKey: hmacKey}, "AuthKeys", "beside VerificationKey,"},
+		{"keys beside an algorithm", auth.Options{Keys: ring, Algorithm: "HS256"}, "AuthKeys", "beside AuthAlgorithm,"},
+		{"keys beside accepted algorithms", auth.Options{Keys: ring, VerifyAlgorithms: []string{"HS256"}}, "AuthKeys", "beside AuthVerifyAlgorithms,"},
+		{"keys beside leave for weak ones", auth.Options{Keys: ring, AllowWeakKey: true}, "AuthKeys", "beside AllowWeakAuthKey,"},
+		{"negative size with keys", auth.Options{Keys: ring, MaxTokenSize: -1}, "MaxTokenSize", "negative"},
 		{"negative size", auth.Options{MaxTokenSize: -1}, "MaxTokenSize", "negative"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

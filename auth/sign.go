@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -21,18 +22,23 @@ var base64url = base64.RawURLEncoding.Strict()
 // *wire.Error without a name and with a text of JWT-2.
 func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, error) {
 	o := ApplySign(opts...)
-	ks := j.keyState()
-	if ks.signature.IsZero() {
-		return nil, signError("secretOrPrivateKey must have a value")
+	key, alg, err := j.signer()
+	if err != nil {
+		return nil, err
 	}
 	payload, err := marshalClaims(claims)
 	if err != nil {
 		return nil, err
 	}
+	if j.source != nil {
+		if err := key.signAs(&o, payload); err != nil {
+			return nil, err
+		}
+	}
 	if err := j.addClaims(&payload, &o, time.Now()); err != nil {
 		return nil, err
 	}
-	header, kid, err := signHeader(ks.signWith.name, &o)
+	header, kid, err := signHeader(alg.name, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +48,7 @@ func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, e
 	signing = base64url.AppendEncode(signing, header)
 	signing = append(signing, '.')
 	signing = base64url.AppendEncode(signing, body)
-	signature, err := ks.signWith.method.Sign(string(signing), ks.signature.signing())
+	signature, err := alg.method.Sign(string(signing), key.Key.signing())
 	if err != nil {
 		return nil, signError("signing failed: " + err.Error())
 	}
@@ -52,8 +58,46 @@ func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, e
 	}
 
 	t := newToken(string(signed), body, payload)
-	t.algorithm, t.keyID = ks.signWith.name, kid
+	t.algorithm, t.keyID = alg.name, kid
 	return t, nil
+}
+
+// signer answers the key that signs and its algorithm.
+func (j *JWT) signer() (RingKey, *algorithm, error) {
+	if j.source == nil {
+		ks := j.keyState()
+		if ks.signature.IsZero() {
+			return RingKey{}, nil, signError(noSigningKey)
+		}
+		return RingKey{Key: ks.signature}, ks.signWith, nil
+	}
+	key, ok := j.source.Signing()
+	if !ok || !key.Key.CanSign() {
+		return RingKey{}, nil, signError(noSigningKey)
+	}
+	alg, reason := key.usable()
+	if reason != "" {
+		return RingKey{}, nil, signError(reason)
+	}
+	return key, alg, nil
+}
+
+const noSigningKey = "secretOrPrivateKey must have a value"
+
+// signAs writes into the options what a token needs to be verified with k again.
+func (k *RingKey) signAs(o *SignOptions, claims members) error {
+	named := func(m HeaderMember) bool { return m.Name == "kid" }
+	if o.KeyID != "" && o.KeyID != k.ID || slices.ContainsFunc(o.Header, named) {
+		return signError("the kid is that of the key, which cannot be chosen")
+	}
+	o.KeyID = k.ID
+	if o.Issuer == "" && claims.get("iss") == nil {
+		o.Issuer = k.Issuer
+	}
+	if len(o.Audience) == 0 && claims.get("aud") == nil {
+		o.Audience = k.Audience
+	}
+	return nil
 }
 
 const notAnObject = `Expected "payload" to be a plain object.`
@@ -86,10 +130,13 @@ func marshalClaims(claims any) (members, error) {
 	case !ok:
 		return nil, signError(`"payload" repeats a name or is nested too deeply`)
 	}
+	if payload.misspell(registeredClaims) {
+		return nil, signError(`"payload" spells a registered claim in other letters`)
+	}
 	for _, m := range payload {
 		switch m.name {
 		case "iat", "exp", "nbf":
-			if _, ok := number(m.value); !ok {
+			if _, ok := date(m.value); !ok {
 				return nil, signError(`"` + m.name + `" should be a number of seconds`)
 			}
 		}

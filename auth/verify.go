@@ -11,35 +11,56 @@ import (
 // Verify checks a token; the package documentation lists what is checked in
 // which order. The error is a *wire.Error with a name and fields of AUTH-20 and
 // a message of JWT-21, fit to be sent to the client.
-func (j *JWT) Verify(_ context.Context, signed string, opts ...VerifyOption) (*Token, error) {
+//
+// With a [KeySource] it waits for [KeySource].Refresh, until ctx is done, when no
+// key has the kid of the token, and may then answer [ErrKeysUnavailable].
+func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (*Token, error) {
 	o := ApplyVerify(opts...)
-	ks := j.keyState()
-
+	if o.At.IsZero() {
+		o.At = time.Now()
+	}
 	p, err := j.decode(signed)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case p.signature == "":
+	if p.signature == "" {
 		return nil, invalidError("jwt signature is required")
-	case ks.verification.IsZero():
-		return nil, invalidError("secret or public key must be provided")
 	}
-	i := slices.IndexFunc(ks.accepted, func(a *algorithm) bool { return a.name == p.header.alg })
-	if i < 0 {
-		return nil, invalidError("invalid algorithm")
+	var key RingKey
+	if j.source == nil {
+		err = j.checkSignature(&p)
+	} else {
+		key, err = j.checkWithSource(ctx, &p, o.At)
 	}
-	signature, ok := decodePart(p.signature)
-	if !ok || ks.accepted[i].method.Verify(p.signing, signature, ks.verification.verifying()) != nil {
-		return nil, invalidError("invalid signature")
+	if err != nil {
+		return nil, err
 	}
 	if err := checkClaims(p.claims, &o); err != nil {
+		return nil, err
+	}
+	if err := key.checkClaims(p.claims); err != nil {
 		return nil, err
 	}
 
 	t := newToken(signed, p.payload, p.claims)
 	t.algorithm, t.keyID = p.header.alg, p.header.kid
 	return t, nil
+}
+
+// checkSignature verifies with the key of the engine itself.
+func (j *JWT) checkSignature(p *parts) error {
+	ks := j.keyState()
+	if ks.verification.IsZero() {
+		return invalidError("secret or public key must be provided")
+	}
+	i := slices.IndexFunc(ks.accepted, func(a *algorithm) bool { return a.name == p.header.alg })
+	if i < 0 {
+		return invalidError("invalid algorithm")
+	}
+	if !p.signedBy(ks.accepted[i], ks.verification) {
+		return invalidError("invalid signature")
+	}
+	return nil
 }
 
 // parts is a token taken apart, nothing of which can be trusted yet.
@@ -49,6 +70,11 @@ type parts struct {
 	claims    members
 	signing   string // what the signature covers
 	signature string // encoded; its letters are base64url, nothing more is known
+}
+
+func (p *parts) signedBy(a *algorithm, k Key) bool {
+	signature, ok := decodePart(p.signature)
+	return ok && a.method.Verify(p.signing, signature, k.verifying()) == nil
 }
 
 // decode reads the compact form. It costs no more than a few times the length
@@ -72,7 +98,7 @@ func (j *JWT) decode(signed string) (parts, error) {
 	}
 	h, ok1 := parseHeader(headText)
 	claims, ok2 := parseObject(payload)
-	if !ok1 || !ok2 {
+	if !ok1 || !ok2 || claims.misspell(registeredClaims) {
 		return parts{}, invalidError("invalid token")
 	}
 	return parts{
@@ -114,8 +140,7 @@ func isBase64url(s string) bool {
 	return true
 }
 
-// header is what a token says about itself. Keys and addresses of keys in it
-// (jwk, jku, x5u, x5c) are not even read: only configured keys verify.
+// header is what a token says about itself.
 type header struct {
 	alg string // "" when it is missing or not a string
 	kid string
@@ -125,8 +150,15 @@ func parseHeader(raw []byte) (header, bool) {
 	ms, ok := parseObject(raw)
 	// No extension is understood, so a critical one must be refused
 	// (RFC 7515 section 4.1.11).
-	if !ok || ms.get("crit") != nil {
+	if !ok || ms.get("crit") != nil || ms.misspell(registeredHeader) {
 		return header{}, false
+	}
+	// Only configured keys verify. A token that brings a key along, or the
+	// address of one, was made for a verifier that believes it.
+	for _, name := range foreignKeys {
+		if ms.get(name) != nil {
+			return header{}, false
+		}
 	}
 	var h header
 	h.alg, _ = text(ms.get("alg"))
@@ -138,17 +170,21 @@ func parseHeader(raw []byte) (header, bool) {
 	return h, true
 }
 
+// The names whose meaning is fixed for every token (RFC 7519 section 4.1), and
+// those of the header that decide about it here (RFC 7515 section 4.1).
+var (
+	registeredClaims = []string{"exp", "nbf", "iat", "iss", "sub", "aud", "jti"}
+	registeredHeader = []string{"alg", "kid", "crit"}
+	foreignKeys      = []string{"jwk", "jku", "x5u", "x5c"}
+)
+
 // checkClaims applies rows 15 to 20 of JWT-21.
 func checkClaims(claims members, o *VerifyOptions) error {
-	at := o.At
-	if at.IsZero() {
-		at = time.Now()
-	}
-	now := float64(at.Unix())
+	now := float64(o.At.Unix())
 	tolerance := o.ClockTolerance.Seconds()
 
 	if raw := claims.get("nbf"); raw != nil && !o.IgnoreNotBefore {
-		nbf, ok := number(raw)
+		nbf, ok := date(raw)
 		if !ok {
 			return invalidError("invalid nbf value")
 		}
@@ -157,7 +193,7 @@ func checkClaims(claims members, o *VerifyOptions) error {
 		}
 	}
 	if raw := claims.get("exp"); raw != nil && !o.IgnoreExpiration {
-		exp, ok := number(raw)
+		exp, ok := date(raw)
 		if !ok {
 			return invalidError("invalid exp value")
 		}
@@ -201,7 +237,7 @@ func checkAge(claims members, o *VerifyOptions, now float64) error {
 	if !o.MaxAge.Given() {
 		return nil
 	}
-	iat, ok := number(claims.get("iat"))
+	iat, ok := date(claims.get("iat"))
 	if !ok {
 		return invalidError("iat required when maxAge is specified")
 	}

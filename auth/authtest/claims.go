@@ -1,0 +1,111 @@
+package authtest
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// The dates of these checks are in the year 2096, so that a token is live at the
+// moment for engines whose storage forgets expired ones.
+const date = 4_000_000_000
+
+func at(sec int64) auth.VerifyOption { return auth.At(time.Unix(sec, 0)) }
+
+func (k *kit) expiry() {
+	token := k.sign(map[string]any{"username": "alice"}, auth.ExpiresIn(time.Hour))
+	end, ok := token.ExpiresAt()
+	issued, _ := token.IssuedAt()
+	if !ok {
+		k.Fatal("a token that was signed with ExpiresIn has no expiry")
+	}
+	if life := end.Sub(issued); life != time.Hour {
+		k.Errorf("a token of an hour lives for %v", life)
+	}
+	k.boundary(token, end)
+}
+
+// boundary: at the second of exp a token is expired, a second before it is not.
+func (k *kit) boundary(token *auth.Token, end time.Time) {
+	k.Helper()
+	before, expired := auth.At(end.Add(-time.Second)), auth.At(end)
+	back := k.accepts("a token a second before its end", token, before)
+	if got, ok := back.ExpiresAt(); !ok || !got.Equal(end) {
+		k.Errorf("a token that ends at %v was read back with %v, %v", end, got, ok)
+	}
+	k.refuses("a token at its end", token.Signed(), wire.NameAuthTokenExpired, true, expired)
+	k.refuses("a token after its end", token.Signed(), wire.NameAuthTokenExpired, true, auth.At(end.Add(time.Hour)))
+	k.accepts("a token at its end with tolerance", token, expired, auth.ClockTolerance(time.Second))
+	k.refuses("a token after tolerance", token.Signed(), wire.NameAuthTokenExpired, true,
+		auth.At(end.Add(time.Second)), auth.ClockTolerance(time.Second))
+	k.accepts("an expired token with IgnoreExpiration", token, expired, auth.IgnoreExpiration())
+}
+
+func (k *kit) expClaim() {
+	claims := map[string]any{"exp": int64(date)}
+	k.boundary(k.sign(claims), time.Unix(date, 0))
+	k.cannotSign("an exp claim beside ExpiresIn", claims, auth.ExpiresIn(time.Hour))
+	token := k.sign(claims, auth.ExpiresIn(time.Hour), auth.PreferExpClaim())
+	if end, ok := token.ExpiresAt(); !ok || end.Unix() != date {
+		k.Errorf("PreferExpClaim gives the expiry %v, %v", end, ok)
+	}
+}
+
+// farExpiry: the expiry of a token can be computed with, whatever exp says
+// (JWT-26).
+func (k *kit) farExpiry() {
+	for _, exp := range []string{"8640000000000", "3160000000000000", "1e300"} {
+		token := k.sign(json.RawMessage(`{"exp":` + exp + `}`))
+		end, ok := k.accepts("a token with exp "+exp, token, at(date)).ExpiresAt()
+		if last := time.UnixMilli(8.64e15); !ok || !end.Equal(last) {
+			k.Errorf("exp %s gives the expiry %v, %v, want the last date of JavaScript, %v", exp, end, ok, last)
+		}
+	}
+}
+
+func (k *kit) notBefore() {
+	token := k.sign(json.RawMessage(`{"nbf":` + strconv.Itoa(date) + `,"exp":` + strconv.Itoa(date+60) + `}`))
+	early := at(date - 1)
+	k.refuses("a token that is not active yet", token.Signed(), wire.NameAuthTokenNotBefore, false)
+	k.refuses("a token a second early", token.Signed(), wire.NameAuthTokenNotBefore, false, early)
+	k.accepts("a token that becomes active", token, at(date))
+	k.accepts("a token a second early with tolerance", token, early, auth.ClockTolerance(time.Second))
+	k.accepts("an early token with IgnoreNotBefore", token, early, auth.IgnoreNotBefore())
+
+	token = k.sign(map[string]any{}, auth.NotBefore(time.Hour), auth.ExpiresIn(2*time.Hour))
+	k.refuses("a token signed with NotBefore", token.Signed(), wire.NameAuthTokenNotBefore, false)
+}
+
+func (k *kit) registered() {
+	all := []auth.SignOption{auth.Audience("a", "b"), auth.Issuer("i"), auth.Subject("s"), auth.JWTID("7")}
+	full, bare := k.sign(map[string]any{}, all...), k.sign(map[string]any{})
+	for _, c := range []struct {
+		what         string
+		right, other auth.VerifyOption
+	}{
+		{"audience", auth.WithAudience("x", "b"), auth.WithAudience("x")},
+		{"issuer", auth.WithIssuer("x", "i"), auth.WithIssuer("x")},
+		{"subject", auth.WithSubject("s"), auth.WithSubject("x")},
+		{"token id", auth.WithJWTID("7"), auth.WithJWTID("x")},
+	} {
+		k.accepts("the right "+c.what, full, c.right)
+		k.refuses("another "+c.what, full.Signed(), wire.NameAuthTokenInvalid, true, c.other)
+		k.refuses("a token without "+c.what, bare.Signed(), wire.NameAuthTokenInvalid, true, c.right)
+	}
+	k.refuses("an audience, although none is allowed,", full.Signed(), wire.NameAuthTokenInvalid, true, auth.WithAudience())
+	k.cannotSign("an issuer in claims and options", map[string]any{"iss": "i"}, auth.Issuer("i"))
+}
+
+func (k *kit) maxAge() {
+	token := k.sign(map[string]any{}, auth.ExpiresIn(time.Hour))
+	issued, ok := token.IssuedAt()
+	if !ok {
+		k.Fatal("a token has no time of issue")
+	}
+	k.accepts("a token of 59 seconds", token, auth.At(issued.Add(59*time.Second)), auth.MaxAge(time.Minute))
+	k.refuses("a token of 60 seconds", token.Signed(), wire.NameAuthTokenExpired, true,
+		auth.At(issued.Add(time.Minute)), auth.MaxAge("1m"))
+}

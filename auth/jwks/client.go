@@ -1,0 +1,176 @@
+package jwks
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+)
+
+// The defaults of [Options]; the package documentation gives reasons.
+const (
+	defaultInterval    = 15 * time.Minute
+	defaultMinInterval = 30 * time.Second
+	defaultTimeout     = 5 * time.Second
+	defaultMaxBody     = 1 << 20
+)
+
+// Options configures a [Client]. Only URLs is needed.
+type Options struct {
+	// URLs are addresses of JWK Sets, of one issuer. For several issuers make a
+	// client each, and join them with [auth.KeySources].
+	URLs []string
+
+	// Issuer and Audience are demanded of all tokens under these keys, see
+	// [auth.RingKey]. Without them, tokens that the provider has issued for
+	// other services are accepted too.
+	Issuer   string
+	Audience []string
+
+	Interval    time.Duration // between two fetches; 0 means 15 minutes
+	MinInterval time.Duration // before a fetch for an unknown kid; 0 means 30 seconds
+	Timeout     time.Duration // of a fetch; 0 means 5 seconds
+	MaxBody     int64         // of an answer, in bytes; 0 means 1 MiB
+
+	// AllowInsecure admits http to any host. Whoever can change what travels in
+	// between can then issue tokens.
+	AllowInsecure bool
+
+	// Transport makes the requests. Default: http.DefaultTransport.
+	Transport http.RoundTripper
+
+	// Logger gets changes and failures. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// A Client holds the keys of some addresses. It is safe for concurrent use.
+type Client struct {
+	sources auth.KeySources // the endpoints
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+var _ auth.KeySource = (*Client)(nil)
+
+// New begins to fetch. It does not wait for the first answer; who wants to, calls
+// Refresh with an empty kid. The error is an [*auth.OptionError].
+func New(o Options) (*Client, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Client{cancel: cancel}
+	var endpoints []*endpoint
+	for _, address := range o.URLs {
+		e, err := newEndpoint(ctx, address, &o)
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		endpoints = append(endpoints, e)
+		c.sources = append(c.sources, e)
+	}
+	for _, e := range endpoints {
+		c.running.Go(e.run)
+	}
+	return c, nil
+}
+
+func (o *Options) setDefaults() error {
+	if len(o.URLs) == 0 {
+		return &auth.OptionError{Field: "URLs", Reason: "must not be empty"}
+	}
+	for _, d := range []struct {
+		field    string
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{"Interval", &o.Interval, defaultInterval},
+		{"MinInterval", &o.MinInterval, defaultMinInterval},
+		{"Timeout", &o.Timeout, defaultTimeout},
+	} {
+		if *d.value < 0 {
+			return &auth.OptionError{Field: d.field, Reason: "must not be negative"}
+		}
+		if *d.value == 0 {
+			*d.value = d.fallback
+		}
+	}
+	if o.MaxBody < 0 {
+		return &auth.OptionError{Field: "MaxBody", Reason: "must not be negative"}
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = defaultMaxBody
+	}
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return nil
+}
+
+// Close stops all fetches and returns when they have ended. The keys stay in
+// force.
+func (c *Client) Close() {
+	c.cancel()
+	c.running.Wait()
+}
+
+// Signing implements [auth.KeySource]: nothing signs.
+func (c *Client) Signing() (auth.RingKey, bool) { return auth.RingKey{}, false }
+
+// Verification implements [auth.KeySource].
+func (c *Client) Verification(kid string) []auth.RingKey { return c.sources.Verification(kid) }
+
+// Refresh implements [auth.KeySource]. With an empty kid it waits for the first
+// answer, if there has been none: of an address that has one of its keys without a
+// kid, or else of all.
+func (c *Client) Refresh(ctx context.Context, kid string) error { return c.sources.Refresh(ctx, kid) }
+
+// checkURL tells why keys must not come from there, "" when they may.
+func checkURL(u *url.URL, allowInsecure bool) string {
+	switch {
+	case u.Host == "":
+		return "has no host"
+	case u.User != nil:
+		return "has user information, which is not sent"
+	case u.Scheme == "https":
+		return ""
+	case u.Scheme != "http":
+		return "is neither https nor http"
+	case allowInsecure || loopback(u.Hostname()):
+		return ""
+	}
+	return "is not https"
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+// checkRedirect bounds redirections, and keeps them as safe as what was configured.
+func checkRedirect(allowInsecure bool) func(*http.Request, []*http.Request) error {
+	return func(next *http.Request, via []*http.Request) error {
+		if len(via) > maxRedirects {
+			return fmt.Errorf("more than %d redirections", maxRedirects)
+		}
+		if reason := checkURL(next.URL, allowInsecure); reason != "" {
+			return fmt.Errorf("the address of a redirection %s", reason)
+		}
+		if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
+			return fmt.Errorf("a redirection leads from https to http")
+		}
+		return nil
+	}
+}
+
+const maxRedirects = 3

@@ -1,0 +1,323 @@
+package jwks_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/jwks"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A provider publishes a second key, signs with it, and withdraws the first.
+func TestRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newIssuer(t, "1"), newIssuer(t, "2")
+		w := &web{body: set(first), delay: time.Second}
+		_, j := start(t, jwks.Options{Transport: w})
+
+		began := time.Now()
+		want(t, verify(t, j, first.token(t)), "") // waits for the first answer
+		if d := time.Since(began); d != time.Second || w.count() != 1 {
+			t.Errorf("%d requests in %v", w.count(), d)
+		}
+		w.set(func(w *web) { w.body = set(second, first) })
+		time.Sleep(30 * time.Second)
+		want(t, verify(t, j, second.token(t)), "") // fetches
+		want(t, verify(t, j, first.token(t)), "")
+		if w.count() != 2 {
+			t.Errorf("%d requests", w.count())
+		}
+		w.set(func(w *web) { w.body = set(second) })
+		time.Sleep(17 * time.Minute) // an interval and a tenth
+		want(t, verify(t, j, second.token(t)), "")
+		want(t, verify(t, j, first.token(t)), unknown)
+	})
+}
+
+// Fetches in the background keep to the interval, give or take a tenth, and a
+// token that is known waits for none.
+func TestInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(t, "1")
+		w := &web{body: set(i), delay: time.Second}
+		_, j := start(t, jwks.Options{Transport: w, Interval: time.Hour})
+		time.Sleep(100 * time.Hour)
+		times, distinct := w.requests(), map[time.Duration]bool{}
+		for n := 1; n < len(times); n++ {
+			pause := times[n].Sub(times[n-1]) - time.Second
+			distinct[pause] = true
+			if pause < 54*time.Minute || pause > 66*time.Minute {
+				t.Errorf("pause %d is %v", n, pause)
+			}
+		}
+		if n := len(times); n < 90 || n > 112 || len(distinct) < 10 {
+			t.Errorf("%d requests with %d distinct pauses", n, len(distinct))
+		}
+		began := time.Now()
+		want(t, verify(t, j, i.token(t)), "")
+		if time.Since(began) != 0 {
+			t.Error("a token with a known kid has waited")
+		}
+	})
+}
+
+// The last good set outlives every kind of failure, and the address is not
+// hammered.
+func TestLastGoodSet(t *testing.T) {
+	private := `{"kty":"OKP","crv":"Ed25519","kid":"private","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+	for name, c := range map[string]struct {
+		fail func(*web)
+		log  string
+	}{
+		"down":            {func(w *web) { w.err = errors.New("connection refused") }, "connection refused"},
+		"hangs":           {func(w *web) { w.delay = time.Hour }, "deadline exceeded"},
+		"status 500":      {func(w *web) { w.status = 500 }, "status 500"},
+		"status 404":      {func(w *web) { w.status = 404 }, "status 404"},
+		"status 304":      {func(w *web) { w.status = 304 }, "status 304"},
+		"no JSON":         {func(w *web) { w.body = "<html>" }, "one JSON object"},
+		"an empty set":    {func(w *web) { w.body = `{"keys":[]}` }, "no usable key"},
+		"no usable key":   {func(w *web) { w.body = `{"keys":[{"kty":"AKP"}]}` }, "no usable key"},
+		"a secret":        {func(w *web) { w.body = `{"keys":[{"kty":"oct","kid":"s","k":"` + strings.Repeat("A", 43) + `"}]}` }, "has been published"},
+		"a private key":   {func(w *web) { w.body = `{"keys":[` + private + `]}` }, "has been published"},
+		"too large":       {func(w *web) { w.body += strings.Repeat(" ", 1<<20) }, "more than 1048576 bytes"},
+		"a repeated name": {func(w *web) { w.body = `{"keys":[],"keys":[]}` }, "repeated names"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log logBuffer
+				i, other := newIssuer(t, "1"), newIssuer(t, "2")
+				w := &web{body: set(i)}
+				_, j := start(t, jwks.Options{Transport: w, Logger: log.logger(), URLs: []string{"https://example.com/jwks?token=secret#frag"}})
+				want(t, verify(t, j, i.token(t)), "")
+				synctest.Wait() // keys are in force before they are logged
+				if text := log.take(); !strings.Contains(text, "keys loaded") {
+					t.Errorf("logged %s", text)
+				}
+				w.set(c.fail)
+				time.Sleep(time.Hour)
+				want(t, verify(t, j, i.token(t)), "")
+				n := w.count()
+				if n < 40 || n > 130 { // from half a minute to a minute apart, after the first tries
+					t.Errorf("%d requests in an hour", n)
+				}
+				text := log.take()
+				if !strings.Contains(text, c.log) || !strings.Contains(text, "have_keys=true") {
+					t.Errorf("logged %.500s", text)
+				}
+				for _, secret := range []string{"secret", "AAAAAAAA", "nWGxne", "frag"} {
+					if strings.Contains(text, secret) {
+						t.Errorf("%s is in the log: %.500s", secret, text)
+					}
+				}
+				// The key of a token that is unknown may exist.
+				want(t, verify(t, j, other.token(t)), unavailable)
+
+				w.set(func(w *web) { w.status, w.body, w.delay, w.err = 0, set(other), 0, nil })
+				time.Sleep(61 * time.Second)
+				want(t, verify(t, j, other.token(t)), "")
+				time.Sleep(30 * time.Second)
+				want(t, verify(t, j, i.token(t)), unknown)
+			})
+		})
+	}
+}
+
+// The first pauses after a failure grow from a second.
+func TestRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &web{err: errors.New("down")}
+		start(t, jwks.Options{Transport: w})
+		time.Sleep(10 * time.Minute)
+		times := w.requests()
+		for n, most := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60} {
+			pause := times[n+1].Sub(times[n])
+			if most *= time.Second; pause > most || pause < most/2 {
+				t.Errorf("pause %d is %v, want %v or up to half of it less", n, pause, most)
+			}
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := &web{err: errors.New("down")}
+		start(t, jwks.Options{Transport: w, Interval: 100 * time.Millisecond})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := w.count(); n < 11 {
+			t.Errorf("%d requests: failures make the pause longer than the interval", n)
+		}
+	})
+}
+
+// Strangers choose the kid: they cause one fetch at a time, and none until some
+// time has passed; and their tokens are not declared bad by that.
+func TestUnknownKid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(t, "1")
+		w := &web{body: set(i), delay: time.Second}
+		_, j := start(t, jwks.Options{Transport: w})
+		want(t, verify(t, j, i.token(t)), "")
+		time.Sleep(time.Minute)
+
+		flood := func(answer string) {
+			var wg sync.WaitGroup
+			for range 50 {
+				signed := newIssuer(t, "x"+time.Now().String()).token(t)
+				wg.Go(func() { want(t, verify(t, j, signed), answer) })
+			}
+			wg.Wait()
+		}
+		flood(unknown)
+		if w.count() != 2 {
+			t.Errorf("%d requests", w.count())
+		}
+		flood(unavailable)
+		time.Sleep(29 * time.Second)
+		flood(unavailable)
+		want(t, verify(t, j, i.token(t)), "")
+		if w.count() != 2 {
+			t.Errorf("%d requests", w.count())
+		}
+		time.Sleep(time.Second)
+		flood(unknown)
+		if w.count() != 3 {
+			t.Errorf("%d requests", w.count())
+		}
+		// Without a kid there is nothing to look for.
+		time.Sleep(time.Minute)
+		want(t, verify(t, j, newIssuer(t, "").token(t)), unknown)
+		if w.count() != 3 {
+			t.Errorf("%d requests", w.count())
+		}
+	})
+}
+
+// Who waits for a fetch gives up alone: the fetch goes on for the others.
+func TestWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(t, "1")
+		w := &web{body: set(i), delay: 4 * time.Second}
+		c, j := start(t, jwks.Options{Transport: w})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := j.Verify(ctx, i.token(t)); !errors.Is(err, auth.ErrKeysUnavailable) {
+			t.Errorf("got %v", err)
+		}
+		want(t, c.Refresh(t.Context(), ""), "")
+		want(t, verify(t, j, i.token(t)), "")
+		if w.count() != 1 {
+			t.Errorf("%d requests", w.count())
+		}
+	})
+}
+
+// Close ends the fetch that is under way, and those who wait for it.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		i := newIssuer(t, "1")
+		w := &web{body: set(i)}
+		c, j := start(t, jwks.Options{Transport: w, Logger: log.logger()})
+		want(t, verify(t, j, i.token(t)), "")
+		w.set(func(w *web) { w.delay = time.Hour })
+		time.Sleep(time.Minute)
+		log.take()
+
+		began := time.Now()
+		waiting := make(chan error)
+		go func() { waiting <- c.Refresh(t.Context(), "2") }()
+		synctest.Wait()
+		c.Close()
+		want(t, <-waiting, "jwks: the client is closed")
+		c.Close()
+		if time.Since(began) != 0 {
+			t.Errorf("closed after %v", time.Since(began))
+		}
+		want(t, verify(t, j, i.token(t)), "") // the keys stay
+		n := w.count()
+		time.Sleep(time.Hour)
+		want(t, verify(t, j, newIssuer(t, "2").token(t)), unavailable)
+		if w.count() != n {
+			t.Error("requests after Close")
+		}
+		if text := log.take(); text != "" {
+			t.Errorf("closing is logged as a failure: %s", text)
+		}
+	})
+}
+
+// Several addresses of one issuer: all their keys count, and one that is down
+// does not spoil the other.
+func TestAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(t, "1")
+		w := &web{body: set(i)}
+		_, j := start(t, jwks.Options{Transport: w, URLs: []string{"https://a.example/", "https://b.example/"}})
+		want(t, verify(t, j, i.token(t)), "")
+		synctest.Wait()
+		if w.count() != 2 {
+			t.Errorf("%d requests", w.count())
+		}
+		time.Sleep(time.Minute)
+		want(t, verify(t, j, newIssuer(t, "2").token(t)), unknown)
+		if w.count() != 4 {
+			t.Errorf("%d requests", w.count())
+		}
+	})
+}
+
+// Tokens that the provider has issued for others are refused, and so are those in
+// the name of another issuer.
+func TestIssuerAndAudience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(t, "1")
+		_, j := start(t, jwks.Options{Transport: &web{body: set(i)}, Issuer: "https://idp", Audience: []string{"chat"}})
+		want(t, verify(t, j, i.token(t, auth.Issuer("https://idp"), auth.Audience("mail", "chat"))), "")
+		want(t, verify(t, j, i.token(t, auth.Issuer("https://idp"), auth.Audience("mail"))), "AuthTokenInvalidError: jwt audience invalid. expected: chat")
+		want(t, verify(t, j, i.token(t, auth.Issuer("https://idp"))), "AuthTokenInvalidError: jwt audience invalid. expected: chat")
+		want(t, verify(t, j, i.token(t, auth.Audience("chat"))), "AuthTokenInvalidError: jwt issuer invalid. expected: https://idp")
+	})
+}
+
+// A client never signs.
+func TestNoSigning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(t, "1")
+		c, j := start(t, jwks.Options{Transport: &web{body: set(i)}})
+		want(t, c.Refresh(t.Context(), ""), "")
+		if k, ok := c.Signing(); ok {
+			t.Errorf("%v signs", k.Key)
+		}
+		_, err := j.Sign(t.Context(), map[string]any{})
+		want(t, err, "Error: secretOrPrivateKey must have a value")
+	})
+}
+
+// A set with a key of no use is used, and the key is named in the log, once.
+func TestSkippedKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		i := newIssuer(t, "1")
+		w := &web{body: `{"keys":[{"kty":"RSA","kid":"weak","n":"wQ","e":"AQAB"},` + i.jwk + `,{"kty":"AKP","kid":"q"}]}`}
+		_, j := start(t, jwks.Options{Transport: w, Logger: log.logger()})
+		want(t, verify(t, j, i.token(t)), "")
+		synctest.Wait()
+		text := log.take()
+		for _, part := range []string{`\"weak\"`, "2048 bits", `\"q\"`, "keys=1", "address=https://example.com/jwks"} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s is not in the log: %s", part, text)
+			}
+		}
+		time.Sleep(time.Hour)
+		if text := log.take(); text != "" || w.count() < 4 {
+			t.Errorf("%d requests, logged %s", w.count(), text)
+		}
+	})
+}

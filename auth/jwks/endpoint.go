@@ -1,0 +1,254 @@
+package jwks
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+)
+
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+var (
+	errRecent = errors.New("jwks: the keys have been fetched not long ago")
+	errClosed = errors.New("jwks: the client is closed")
+)
+
+// endpoint is one address. All fetches are made by its one goroutine.
+type endpoint struct {
+	ctx    context.Context // done by Close
+	o      *Options
+	url    string
+	log    *slog.Logger
+	client *http.Client
+	ring   atomic.Pointer[auth.KeyRing] // nil until the first good answer
+	sum    [sha256.Size]byte            // of the answer that ring was made of
+
+	mu     sync.Mutex
+	wake   chan struct{} // has room for one
+	flight *flight       // wanted or under way, nil when there is none
+	ended  time.Time     // when the last one was over
+}
+
+// flight is one fetch and those who wait for it.
+type flight struct {
+	done chan struct{}
+	err  error // to be read when done is closed
+}
+
+func newEndpoint(ctx context.Context, address string, o *Options) (*endpoint, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		// The error repeats the address, which may hold a secret.
+		return nil, &auth.OptionError{Field: "URLs", Reason: "holds what is not a URL"}
+	}
+	name := u.Scheme + "://" + u.Host + u.Path
+	if reason := checkURL(u, o.AllowInsecure); reason != "" {
+		return nil, &auth.OptionError{Field: "URLs", Reason: fmt.Sprintf("%q %s", name, reason)}
+	}
+	return &endpoint{
+		ctx:    ctx,
+		o:      o,
+		url:    address,
+		log:    o.Logger.With("address", name),
+		client: &http.Client{Transport: o.Transport, CheckRedirect: checkRedirect(o.AllowInsecure)},
+		wake:   make(chan struct{}, 1),
+		// The first fetch is wanted from the start, so that a token that comes
+		// before it waits for it.
+		flight: &flight{done: make(chan struct{})},
+	}, nil
+}
+
+// run fetches until ctx is done.
+func (e *endpoint) run() {
+	failures := 0
+	for {
+		f := e.want()
+		err := e.fetch()
+		if e.ctx.Err() != nil {
+			err = errClosed
+		}
+		e.finish(f, err)
+
+		var pause time.Duration
+		if err == nil {
+			failures = 0
+			pause = e.o.Interval*9/10 + rand.N(e.o.Interval/5+1)
+		} else {
+			pause = min(retryPause(failures), e.o.Interval)
+			failures++
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-e.ctx.Done():
+		case <-e.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if e.ctx.Err() != nil {
+			// Whoever began to wait meanwhile looks at ctx as well.
+			return
+		}
+	}
+}
+
+// retryPause doubles from firstRetry to lastRetry, less up to a half.
+func retryPause(failures int) time.Duration {
+	pause := lastRetry
+	if failures < 6 {
+		pause = firstRetry << failures
+	}
+	return pause - rand.N(pause/2)
+}
+
+// want answers the flight that is to begin or under way.
+func (e *endpoint) want() *flight {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.flight == nil {
+		e.flight = &flight{done: make(chan struct{})}
+	}
+	return e.flight
+}
+
+func (e *endpoint) finish(f *flight, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f.err = err
+	close(f.done)
+	e.flight, e.ended = nil, time.Now()
+	select { // the wish has been granted
+	case <-e.wake:
+	default:
+	}
+}
+
+// Refresh implements auth.KeySource.
+func (e *endpoint) Refresh(ctx context.Context, kid string) error {
+	// A key without kid has no name that could be new.
+	if kid == "" && e.ring.Load() != nil {
+		return nil
+	}
+	e.mu.Lock()
+	f := e.flight
+	if f == nil {
+		if time.Since(e.ended) < e.o.MinInterval {
+			e.mu.Unlock()
+			return errRecent
+		}
+		f = &flight{done: make(chan struct{})}
+		e.flight = f
+		e.wake <- struct{}{} // there is room: it was empty while there was no flight
+	}
+	e.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.ctx.Done():
+		return errClosed
+	}
+}
+
+// Signing implements auth.KeySource.
+func (e *endpoint) Signing() (auth.RingKey, bool) { return auth.RingKey{}, false }
+
+// Verification implements auth.KeySource.
+func (e *endpoint) Verification(kid string) []auth.RingKey {
+	ring := e.ring.Load()
+	if ring == nil {
+		return nil
+	}
+	return ring.Verification(kid)
+}
+
+// fetch puts the keys of now in force, and logs what is new.
+func (e *endpoint) fetch() error {
+	body, err := e.get()
+	if err == nil {
+		sum := sha256.Sum256(body)
+		if e.ring.Load() != nil && sum == e.sum {
+			return nil
+		}
+		if err = e.use(body); err == nil {
+			e.sum = sum
+			return nil
+		}
+	}
+	if e.ctx.Err() == nil {
+		e.log.Warn("keys could not be fetched, those of before stay in force", "error", err, "have_keys", e.ring.Load() != nil)
+	}
+	return err
+}
+
+func (e *endpoint) get() ([]byte, error) {
+	ctx, cancel := context.WithTimeout(e.ctx, e.o.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	request.Close = true // the next one is far away
+	response, err := e.client.Do(request)
+	if err != nil {
+		// A *url.Error repeats the whole address.
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the answer has status %d", response.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, e.o.MaxBody+1))
+	if err == nil && int64(len(body)) > e.o.MaxBody {
+		err = fmt.Errorf("the answer has more than %d bytes", e.o.MaxBody)
+	}
+	return body, err
+}
+
+// use reads a JWK Set and puts its keys in force.
+func (e *endpoint) use(body []byte) error {
+	keys, skipped, err := auth.ParseJWKS(body)
+	if err != nil {
+		return err
+	}
+	var public []auth.RingKey
+	for _, k := range keys {
+		if k.Key.CanSign() {
+			skipped = append(skipped, &auth.OptionError{Field: fmt.Sprintf("key %.64q", k.ID), Reason: "is not public, and has been published"})
+			continue
+		}
+		k.Issuer, k.Audience = e.o.Issuer, e.o.Audience
+		public = append(public, k)
+	}
+	if len(skipped) > 0 {
+		e.log.Warn("keys are not used", "error", errors.Join(skipped...))
+	}
+	if len(public) == 0 {
+		return errors.New("the set has no usable key")
+	}
+	ring, err := auth.NewKeyRing(public...)
+	if err != nil {
+		return err
+	}
+	e.ring.Store(ring)
+	e.log.Info("keys loaded", "keys", len(public))
+	return nil
+}

@@ -1,0 +1,233 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// defaultFileInterval makes a rotation take seconds, at the cost of reading
+	// some kilobytes.
+	defaultFileInterval = 10 * time.Second
+	// minFileInterval is how often strangers can make the files be read by
+	// presenting unknown kids.
+	minFileInterval = time.Second
+	// maxKeyFile leaves room for a full JWK Set of RSA keys.
+	maxKeyFile = 1 << 20
+)
+
+// FileOptions says which files [WatchKeyFiles] reads.
+type FileOptions struct {
+	// Paths are files with one key in PEM, or with a JWK or a JWK Set; the first
+	// letter tells which. The order matters: the first key that can sign signs.
+	Paths []string
+
+	// Interval is the time between two looks at the files. 0 means 10 seconds.
+	Interval time.Duration
+
+	// Logger gets changes and failures. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// KeyFiles is a [KeySource] that follows files. Whatever the files say is in
+// force: to rotate, put the new key in front and leave the old one until the last
+// token under it has expired.
+//
+// The ID of a key in PEM is its [Key.Thumbprint], so that the file may be called
+// what one likes, and renamed; the ID of a JWK is its kid.
+//
+// Files that cannot be read, or that hold a key that must be refused, are logged
+// and change nothing. Nothing is refused in part, so a file can be replaced in
+// any way, although renaming a complete one onto it is best.
+type KeyFiles struct {
+	paths []string
+	log   *slog.Logger
+	ring  atomic.Pointer[KeyRing]
+	stop  context.CancelFunc
+	done  chan struct{}
+
+	mu      sync.Mutex
+	checked time.Time
+	sum     [sha256.Size]byte // of what the files held last, good or bad
+	err     error             // of the last look; nil: ring is what the files say
+}
+
+var _ KeySource = (*KeyFiles)(nil)
+
+// WatchKeyFiles reads the files and looks at them from time to time, until Close.
+func WatchKeyFiles(o FileOptions) (*KeyFiles, error) {
+	switch {
+	case len(o.Paths) == 0:
+		return nil, &OptionError{Field: "Paths", Reason: "must not be empty"}
+	case o.Interval < 0:
+		return nil, &OptionError{Field: "Interval", Reason: "must not be negative"}
+	case o.Interval == 0:
+		o.Interval = defaultFileInterval
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &KeyFiles{paths: append([]string(nil), o.Paths...), log: o.Logger, stop: cancel, done: make(chan struct{})}
+	if err := f.look(); err != nil {
+		cancel()
+		return nil, err
+	}
+	go f.watch(ctx, o.Interval)
+	return f, nil
+}
+
+// Close stops looking. The keys stay in force.
+func (f *KeyFiles) Close() {
+	f.stop()
+	<-f.done
+}
+
+func (f *KeyFiles) watch(ctx context.Context, interval time.Duration) {
+	defer close(f.done)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			f.mu.Lock()
+			f.check()
+			f.mu.Unlock()
+		}
+	}
+}
+
+// check looks at the files again and logs what is new. The caller holds mu.
+func (f *KeyFiles) check() {
+	before, old := f.err, f.ring.Load()
+	err := f.look()
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		f.log.Error("key files are not usable, the former keys stay in force", "error", err)
+	case err == nil && f.ring.Load() != old:
+		f.log.Info("keys reloaded", "keys", len(f.ring.Load().Keys()))
+	}
+}
+
+// look reads the files and puts their keys in force.
+func (f *KeyFiles) look() error {
+	f.checked = time.Now()
+	texts := make([][]byte, len(f.paths))
+	hash := sha256.New()
+	for i, path := range f.paths {
+		text, err := readKeyFile(path)
+		if err != nil {
+			f.sum = [sha256.Size]byte{} // what comes next is new
+			f.err = fmt.Errorf("auth: key file: %w", err)
+			return f.err
+		}
+		texts[i] = text
+		fmt.Fprintf(hash, "%d:", len(text))
+		hash.Write(text)
+	}
+	// Contents decide, as two changes may leave one modification time.
+	if sum := [sha256.Size]byte(hash.Sum(nil)); sum != f.sum {
+		f.sum = sum
+		f.err = f.load(texts)
+	}
+	return f.err
+}
+
+func (f *KeyFiles) load(texts [][]byte) error {
+	var all []RingKey
+	for i, text := range texts {
+		keys, err := parseKeyFile(text)
+		if err != nil {
+			return fmt.Errorf("%w (file %s)", err, f.paths[i])
+		}
+		for _, k := range keys {
+			// One key in two files is a rotation that is under way.
+			same := func(other RingKey) bool { return other.ID == k.ID && other.Key.equal(k.Key) }
+			if !slices.ContainsFunc(all, same) {
+				all = append(all, k)
+			}
+		}
+	}
+	ring, err := NewKeyRing(all...)
+	if err != nil {
+		return err
+	}
+	f.ring.Store(ring)
+	return nil
+}
+
+func readKeyFile(path string) ([]byte, error) {
+	// A pipe or a device would block, or never end.
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
+	if err == nil && len(text) > maxKeyFile {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxKeyFile)
+	}
+	return text, err
+}
+
+// parseKeyFile refuses a file as a whole when one of its keys is unfit: whoever
+// wrote it should know.
+func parseKeyFile(text []byte) ([]RingKey, error) {
+	text = bytes.TrimSpace(text)
+	if !bytes.HasPrefix(text, []byte("{")) {
+		key, err := ParsePEM(text)
+		if err != nil {
+			return nil, err
+		}
+		return []RingKey{{ID: key.Thumbprint(), Key: key}}, nil
+	}
+	if ms, ok := parseObject(text); ok && ms.get("keys") != nil {
+		keys, skipped, err := ParseJWKS(text)
+		if err = errors.Join(append(skipped, err)...); err != nil {
+			return nil, err
+		}
+		if len(keys) == 0 {
+			return nil, errors.New("auth: the JWK Set has no key for signatures")
+		}
+		return keys, nil
+	}
+	key, err := ParseJWK(text)
+	return []RingKey{key}, err
+}
+
+// Signing implements [KeySource].
+func (f *KeyFiles) Signing() (RingKey, bool) { return f.ring.Load().Signing() }
+
+// Verification implements [KeySource].
+func (f *KeyFiles) Verification(kid string) []RingKey { return f.ring.Load().Verification(kid) }
+
+// Refresh implements [KeySource]: it looks at the files at once, unless that was
+// done within the last second. It does not wait for ctx.
+func (f *KeyFiles) Refresh(context.Context, string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.checked) < minFileInterval {
+		return errRecent
+	}
+	f.check()
+	return f.err
+}
+
+var errRecent = errors.New("auth: the key files have been read within the last second")

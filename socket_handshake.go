@@ -1,0 +1,166 @@
+package socketcluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// handshakeStatus is the answer to a handshake (HS-12).
+type handshakeStatus struct {
+	ID              string      `json:"id"`
+	PingTimeout     int64       `json:"pingTimeout"` // milliseconds
+	AuthError       *wire.Error `json:"authError,omitempty"`
+	IsAuthenticated bool        `json:"isAuthenticated"`
+}
+
+// handleHandshake runs the steps of HS-16 in order.
+func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
+	if state != Connecting || !isCall {
+		text := "Handshake request was malformatted"
+		if state != Connecting {
+			text = "The socket has completed its handshake already"
+		}
+		s.emitError(invalidAction("%s", text))
+		s.closeWith(wire.CloseHandshakeRejected)
+		return
+	}
+	srv := s.srv
+	signed, token, tokenErr := s.verifyHandshake(p.Data)
+	action := &HandshakeSC{Request: s.Request(), Socket: s, SignedAuthToken: signed, AuthToken: token, AuthTokenError: tokenErr}
+	if blocked := srv.runMiddleware(s.Context(), s, action); blocked != nil {
+		s.rejectHandshake(p.ID, blocked)
+		return
+	}
+	if s.State() == Closed {
+		return
+	}
+	supplied := signed != "" || tokenErr != nil
+	bad := tokenErr
+	if token != nil {
+		bad = s.admitToken(token)
+	} else if tokenErr != nil {
+		s.rejectToken(tokenErr, signed)
+	}
+	var public *wire.Error
+	if supplied && bad != nil {
+		public = srv.publicError(bad, "step", "handshake")
+	}
+
+	admitted := s.token.Load()
+	status := handshakeStatus{
+		ID:              s.id,
+		PingTimeout:     srv.cfg.PingTimeout.Milliseconds(),
+		AuthError:       public,
+		IsAuthenticated: admitted != nil,
+	}
+	answer, err := wire.Marshal(status)
+	if err != nil {
+		// Only a field of an application's error can be at fault.
+		status.AuthError = srv.publicError(fmt.Errorf("encode the authError: %w", err))
+		answer, _ = wire.Marshal(status)
+	}
+	event := ConnectEvent{Socket: s, ID: s.id, PingTimeout: srv.cfg.PingTimeout, IsAuthenticated: admitted != nil}
+	if supplied {
+		event.AuthError = bad
+	}
+	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
+	if !s.open(wire.AppendResponse(packetBuffer("", answer), p.ID, answer), event) {
+		return
+	}
+	if isBadToken(bad) && supplied {
+		s.removeRejected()
+	}
+	if srv.cfg.BatchOnHandshake {
+		s.mu.Lock()
+		s.startBatching(time.Now().Add(srv.cfg.BatchOnHandshakeDuration))
+		s.mu.Unlock()
+	}
+	s.drainEvents()
+
+	// Only now, as the handlers of the connect event may want to hear these.
+	s.mu.Lock()
+	if !srv.cfg.KeepRequest {
+		s.request = nil
+	}
+	if admitted != nil && s.token.Load() == admitted && s.state == Open {
+		s.queueAuthenticated(admitted)
+		s.armRenewal()
+	}
+	s.mu.Unlock()
+	s.drainEvents()
+}
+
+// open completes the handshake: it changes the state, sends the answer and
+// queues the event in one step, so that nothing is sent before the answer and
+// nothing told before the event. It reports false if the socket has closed.
+func (s *Socket) open(answer []byte, event ConnectEvent) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Connecting {
+		return false
+	}
+	s.state = Open
+	s.srv.opened()
+	s.deadline = time.Time{}
+	s.schedule(time.Now())
+	s.stats.prepared.Add(1)
+	s.stats.sent.Add(1)
+	s.pushFrame(ws.Seal(answer, ws.OpText))
+	s.queue(event)
+	return true
+}
+
+// verifyHandshake has the engine verify the token of a handshake. The engine
+// is asked without a token too, as one of another kind may know the client by
+// other means; that it knows nobody is no error then.
+func (s *Socket) verifyHandshake(data []byte) (signed string, token *auth.Token, err error) {
+	raw, kind := wire.ParseHandshakeToken(data)
+	if kind == wire.TokenOther {
+		return "", nil, errTokenType
+	}
+	signed = string(raw)
+	token, err = s.verify(signed)
+	if signed == "" && err != nil {
+		return "", nil, nil
+	}
+	return signed, token, err
+}
+
+// rejectHandshake answers with the error and closes with its statusCode.
+func (s *Socket) rejectHandshake(id float64, blocked *wire.Error) {
+	code := wire.CloseHandshakeRejected
+	if v, ok := blocked.Field("statusCode"); ok {
+		if c, ok := asCloseCode(v); ok {
+			code = c
+		}
+	}
+	public := blocked.With("statusCode", int(code))
+	s.respond(id, nil, public)
+	s.closeWith(code)
+}
+
+// asCloseCode reads a field that an application or JSON has set.
+func asCloseCode(v any) (wire.CloseCode, bool) {
+	var code wire.CloseCode
+	switch v := v.(type) {
+	case int:
+		code = wire.CloseCode(v)
+	case float64:
+		code = wire.CloseCode(v)
+	case wire.CloseCode:
+		code = v
+	case json.RawMessage:
+		n, err := strconv.Atoi(string(v))
+		if err != nil {
+			return 0, false
+		}
+		code = wire.CloseCode(n)
+	}
+	return code, code.Sendable()
+}
