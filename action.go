@@ -80,11 +80,14 @@ type Invoke struct {
 	AuthTokenExpired error // see Transmit
 }
 
-// Subscribe: the client wants to subscribe to a channel. Inbound line.
+// Subscribe: the client wants to subscribe to a channel, or is subscribed and
+// its token has changed, by login, renewal, logout or expiry. Blocking kicks it
+// out in the second case; see Config.KeepSubscriptions. Inbound line.
 type Subscribe struct {
 	Socket           *Socket
 	Channel          string
 	Data             json.RawMessage // the data option of the subscription
+	Again            bool            // the socket is subscribed already
 	AuthTokenExpired error           // see Transmit
 }
 

@@ -128,6 +128,14 @@ type Config struct {
 	// DisableClientPublish refuses every publication by clients.
 	DisableClientPublish bool
 
+	// KeepSubscriptions lets subscriptions outlive the token that they were
+	// made with, as socketcluster-server does. By default the inbound
+	// middleware is asked about each of them again ([Subscribe] with Again set)
+	// whenever the socket's token changes, and what it blocks is kicked out.
+	// Those that the client made with waitForAuth are suspended instead when
+	// it logs out, and come back with the next login.
+	KeepSubscriptions bool
+
 	// SilentUnhandledCalls leaves a call of a procedure that nobody handles
 	// unanswered, as socketcluster-server does; the caller then waits for its
 	// timeout. By default it is answered with an UnknownProcedureError.

@@ -33,6 +33,10 @@ type Limits struct {
 	// ChannelName is the longest name of a channel, in bytes. Default 1024.
 	ChannelName int
 
+	// SubscriptionData is the largest data option of a subscription, in
+	// bytes. It is kept to authorize the subscription again. Default 16 KiB.
+	SubscriptionData int
+
 	// TokenSize is the largest token that is verified, in bytes; it is
 	// checked before anything else. Default 16 KiB.
 	TokenSize int
@@ -72,6 +76,7 @@ func (l *Limits) setDefaults() error {
 		{"Depth", &l.Depth, 1000},
 		{"Channels", &l.Channels, 1000},
 		{"ChannelName", &l.ChannelName, 1024},
+		{"SubscriptionData", &l.SubscriptionData, 16 << 10},
 		{"TokenSize", &l.TokenSize, 16 << 10},
 		{"Inbox", &l.Inbox, 256},
 		{"Calls", &l.Calls, 256},

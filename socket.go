@@ -62,7 +62,7 @@ type Socket struct {
 	id   string
 	url  string
 
-	inbox lane.Lane[ws.Message]
+	inbox lane.Lane[inboxItem]
 	out   outbox.Outbox
 	timer wheel.Timer
 
@@ -74,14 +74,15 @@ type Socket struct {
 
 	subMu sync.Mutex
 
-	mu      sync.Mutex
-	state   State
-	ended   bool          // the end event has been told
-	gone    bool          // the reading goroutine has ended
-	request *http.Request // until the connect event has been handled; see Config.KeepRequest
-	subs    subscriptions
-	calls   *pendingCalls
-	ext     *extension
+	mu            sync.Mutex
+	state         State
+	reauthorizing bool          // a task for it is in the inbox
+	ended         bool          // the end event has been told
+	gone          bool          // the reading goroutine has ended
+	request       *http.Request // until the connect event has been handled; see Config.KeepRequest
+	subs          subscriptions
+	calls         *pendingCalls
+	ext           *extension
 
 	authTold bool // events have told that the socket is authenticated
 	token    atomic.Pointer[auth.Token]
@@ -106,7 +107,9 @@ type extension struct {
 	procedures consumers[*Call]
 	receivers  consumers[*Transmission]
 	queues     map[queueName]*nameQueue
-	slots      chan struct{} // calls with handlers, see Limits.Calls
+	slots      chan struct{}      // calls with handlers, see Limits.Calls
+	requests   map[string]request // of subscriptions, see reauthorize
+	suspended  int                // how many of them are
 	values     map[any]any
 }
 

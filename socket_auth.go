@@ -115,7 +115,9 @@ func (s *Socket) queueRejected(err error, signed string, old *auth.Token, lost b
 
 // setToken changes the token and what hangs on it. mu must be held.
 func (s *Socket) setToken(token *auth.Token) {
-	s.token.Store(token)
+	if s.token.Swap(token) != token {
+		s.queueReauthorize()
+	}
 	if token == nil {
 		s.renewAt = time.Time{}
 	}

@@ -104,7 +104,7 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 			msg.Release()
 		})
 	}
-	s.inbox.Close(func(msg ws.Message) { msg.Release() })
+	s.inbox.Close(func(in inboxItem) { in.msg.Release() })
 	kind := "disconnect"
 	if was == Connecting {
 		kind = "connectAbort"

@@ -21,15 +21,25 @@ const (
 	eventUnsubscribe     = "#unsubscribe"
 )
 
+// inboxItem is a message, or the task to authorize the subscriptions again.
+type inboxItem struct {
+	msg         ws.Message
+	reauthorize bool
+}
+
 // inboxWorker handles what a socket has received, one message at a time.
 type inboxWorker Socket
 
 // Handle implements lane.Handler.
-func (w *inboxWorker) Handle(msg ws.Message) {
+func (w *inboxWorker) Handle(in inboxItem) {
 	s := (*Socket)(w)
-	defer msg.Release()
+	if in.reauthorize {
+		s.reauthorize()
+		return
+	}
+	defer in.msg.Release()
 	s.stats.processed.Add(1)
-	s.process(msg.Data, msg.Binary)
+	s.process(in.msg.Data, in.msg.Binary)
 }
 
 // Panicked implements lane.Handler's hook: what a packet has set off ends its

@@ -63,7 +63,13 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		s.refuse(p, isCall, err)
 		return
 	}
+	if limit := s.srv.cfg.Limits.SubscriptionData; len(req.Data) > limit {
+		s.refuse(p, isCall, invalidAction("The data of a subscription may have at most %d bytes", limit))
+		return
+	}
 	options := req.Options
+	token := s.token.Load()
+	kept := request{waitForAuth: req.WaitForAuth, data: cloneRaw(req.Data)}
 	if s.srv.middleware.has(lineInbound) {
 		a := &Subscribe{Socket: s, Channel: req.Channel, Data: cloneRaw(req.Data), AuthTokenExpired: expired}
 		if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
@@ -81,11 +87,12 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		s.emitError(invalidAction("A #subscribe without a call id was ignored"))
 		return
 	}
-	if err := s.subscribe(req.Channel, options); err != nil {
+	if err := s.subscribe(req.Channel, options, kept); err != nil {
 		s.emitError(err)
 		s.respond(p.ID, nil, err)
 		return
 	}
+	s.authorizedWith(token)
 	s.awaitRoom(0)
 	if !s.confirmSubscribed(p.ID, req.Channel) {
 		s.respond(p.ID, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", req.Channel))
@@ -124,19 +131,20 @@ func withData(options, data json.RawMessage) json.RawMessage {
 }
 
 // subscribe adds the socket to a channel.
-func (s *Socket) subscribe(channel string, options []byte) *wire.Error {
+func (s *Socket) subscribe(channel string, options []byte, kept request) *wire.Error {
 	s.mu.Lock()
 	if s.state != Open {
 		s.mu.Unlock()
 		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	}
 	if s.subs.get(channel) != nil {
+		s.keepRequest(channel, kept)
 		s.queue(SubscribeEvent{s, channel, options})
 		s.mu.Unlock()
 		s.drainEvents()
 		return nil
 	}
-	if limit := s.srv.cfg.Limits.Channels; s.subs.len() >= limit {
+	if limit := s.srv.cfg.Limits.Channels; s.subs.len()+s.suspendedLocked(channel) >= limit {
 		s.mu.Unlock()
 		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.id, limit)
 	}
@@ -146,7 +154,7 @@ func (s *Socket) subscribe(channel string, options []byte) *wire.Error {
 		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.id), slog.String("channel", channel), slog.Any("error", err))
 		return brokerError("Failed to subscribe socket to the %s channel", channel)
 	}
-	if !s.enter(channel, options) {
+	if !s.enter(channel, options, kept) {
 		s.srv.exchange.leave(s.Context(), channel)
 		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	}
@@ -156,7 +164,7 @@ func (s *Socket) subscribe(channel string, options []byte) *wire.Error {
 
 // enter adds the socket to a channel of the hub that it is not in, unless it
 // has closed.
-func (s *Socket) enter(channel string, options []byte) bool {
+func (s *Socket) enter(channel string, options []byte, kept request) bool {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
 	sub, _ := s.srv.hub.Subscribe(channel, (*subscriber)(s))
@@ -164,6 +172,7 @@ func (s *Socket) enter(channel string, options []byte) bool {
 	open := s.state == Open
 	if open {
 		s.subs.add(sub)
+		s.keepRequest(channel, kept)
 		s.queue(SubscribeEvent{s, channel, options})
 	}
 	s.mu.Unlock()
@@ -179,7 +188,7 @@ func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
 		s.refuse(p, isCall, invalidAction("Unsubscribe channel name was malformatted"))
 		return
 	}
-	if !s.unsubscribe(channel, nil) {
+	if !s.unsubscribe(channel, nil) && !s.forgetSuspended(channel) {
 		s.refuse(p, isCall, s.notSubscribed(channel))
 		return
 	}
@@ -213,6 +222,7 @@ func (s *Socket) exit(channel string, packet []byte) bool {
 	sub := s.subs.get(channel)
 	if sub != nil {
 		s.subs.remove(channel)
+		s.forgetRequest(channel)
 	}
 	s.mu.Unlock()
 	if sub == nil {

@@ -141,7 +141,7 @@ func (s *Socket) alive(msg ws.Message) {
 // inbox, unless it is dealt with at once. It waits while the inbox is full.
 func (s *Socket) admit(msg ws.Message) {
 	if s.isPong(msg) && s.swallowPong() || s.hasCalls() && s.takeAnswers(msg) ||
-		!s.inbox.PushWait(msg, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
+		!s.inbox.PushWait(inboxItem{msg: msg}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
 	}
 }

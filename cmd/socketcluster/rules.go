@@ -30,15 +30,9 @@ type message struct {
 // applyRules makes a server decide who may use which channel.
 func applyRules(srv *socketcluster.Server) {
 	srv.UseInbound(socketcluster.Guard(guardSubscribe), socketcluster.Guard(guardPublish))
-
-	// A subscription ends with the right to it: when the token expires, when
-	// its user logs out, when another one logs in. The third event is for a
-	// right that was lost while the subscription was being made.
-	socketcluster.On(srv, func(e socketcluster.DeauthenticateEvent) { dropForbidden(e.Socket) })
-	socketcluster.On(srv, func(e socketcluster.AuthenticateEvent) { dropForbidden(e.Socket) })
-	socketcluster.On(srv, func(e socketcluster.SubscribeEvent) { dropIfForbidden(e.Socket, e.Channel) })
 }
 
+// guardSubscribe is asked again whenever the token changes.
 func guardSubscribe(_ context.Context, a *socketcluster.Subscribe) error {
 	if mayRead(a.Socket, a.Channel) {
 		return nil
@@ -80,19 +74,6 @@ func refusal(name, channel string, expired error) error {
 		return expired
 	}
 	return &wire.Error{Name: name, Message: fmt.Sprintf("You have no access to the channel %q", channel)}
-}
-
-func dropForbidden(s *socketcluster.Socket) {
-	for channel := range s.Subscriptions() {
-		dropIfForbidden(s, channel)
-	}
-}
-
-func dropIfForbidden(s *socketcluster.Socket, channel string) {
-	if !mayRead(s, channel) {
-		// It fails only if the client has left the channel meanwhile.
-		_ = s.KickOut(s.Context(), channel, "Your login no longer gives access to this channel")
-	}
 }
 
 // signMessage checks what a client publishes, and makes a message of it.

@@ -1,0 +1,187 @@
+package socketcluster_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// claimsRule lets sockets subscribe to the channels of their claim, and to
+// those that begin with "public".
+func claimsRule(w *world) {
+	w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		c, _ := socketcluster.Claims[struct{ Channels []string }](a.Socket)
+		if strings.HasPrefix(a.Channel, "public") || slices.Contains(c.Channels, a.Channel) {
+			return nil
+		}
+		return &wire.Error{Name: "SubscribeError", Message: "no access to " + a.Channel}
+	}))
+	w.srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, channels []string) (socketcluster.None, error) {
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, map[string]any{"channels": channels}, auth.NoTimestamp())
+	}))
+}
+
+// wantPublication publishes on a channel and checks whether the peer gets it.
+func (w *world) wantPublication(p *peer, channel string, gets bool) {
+	w.t.Helper()
+	synctest.Wait()
+	w.srv.Exchange().Publish(context.Background(), channel, 1)
+	if gets {
+		p.want(fmt.Sprintf(`{"event":"#publish","data":{"channel":%q,"data":1}}`, channel))
+		return
+	}
+	p.quiet(time.Second)
+}
+
+// AUTH-33, QK-14: a subscription ends with the right to it, whatever has
+// changed the token; others stay.
+func TestSubscriptionsAreAuthorizedAgain(t *testing.T) {
+	ctx := context.Background()
+	kicked := `{"event":"#kickOut","data":{"channel":"room","message":"no access to room"}}`
+	for _, test := range []struct {
+		name   string
+		lose   func(w *world, p *peer, s *socketcluster.Socket)
+		before []string // what the client is told before the kick-out
+	}{
+		{"logout by the client", func(w *world, p *peer, s *socketcluster.Socket) { p.send(`{"event":"#removeAuthToken"}`) }, nil},
+		{"logout by the server", func(w *world, p *peer, s *socketcluster.Socket) { s.Deauthenticate(ctx) }, []string{`{"event":"#removeAuthToken"}`}},
+		{"expiry", func(w *world, p *peer, s *socketcluster.Socket) { time.Sleep(time.Hour) }, []string{`{"event":"#removeAuthToken"}`}},
+		{"a bad token", func(w *world, p *peer, s *socketcluster.Socket) {
+			p.send(`{"event":"#authenticate","data":"x","cid":9}`)
+		},
+			[]string{`{"rid":9,"error":{"message":"jwt malformed","name":"AuthTokenInvalidError","isBadToken":true}}`, `{"event":"#removeAuthToken"}`}},
+		{"another login", func(w *world, p *peer, s *socketcluster.Socket) {
+			p.send(`{"event":"login","data":["other"],"cid":9}`)
+			p.next() // the token
+		}, []string{`{"rid":9}`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+				claimsRule(w)
+				log := w.record()
+				p := w.login(map[string]any{"channels": []string{"room"}, "exp": time.Now().Add(10 * time.Minute).Unix()})
+				for i, channel := range []string{"room", "public.a"} {
+					p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q},"cid":%d}`, channel, i+2))
+					p.next()
+				}
+				w.wantPublication(p, "room", true)
+				log.take()
+				test.lose(w, p, w.only())
+				texts := append(slices.Clone(test.before), kicked)
+				got := make([]string, len(texts))
+				for i := range got {
+					got[i] = p.next()
+				}
+				slices.Sort(texts) // the answer of a handler is not in line with the inbox
+				slices.Sort(got)
+				if !slices.Equal(got, texts) {
+					t.Errorf("got  %q\nwant %q", got, texts)
+				}
+				w.wantPublication(p, "room", false)
+				w.wantPublication(p, "public.a", true)
+				if events := log.take(); !strings.Contains(events, "unsubscribe") || strings.Count(events, "unsubscribe") != 1 {
+					t.Errorf("events %s", events)
+				}
+			})
+		})
+	}
+}
+
+// A new token that gives the same rights changes nothing.
+func TestRenewalKeepsSubscriptions(t *testing.T) {
+	inBubble(t, socketcluster.Config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute}}, func(w *world) {
+		claimsRule(w)
+		p := w.login(map[string]any{"channels": []string{"room"}})
+		p.send(`{"event":"#subscribe","data":{"channel":"room"},"cid":2}`)
+		p.next()
+		if text := p.next(); !strings.HasPrefix(text, `{"event":"#setAuthToken"`) {
+			t.Fatalf("got %s", text)
+		}
+		w.wantPublication(p, "room", true)
+	})
+}
+
+// CF-22 on the server's side: what the client has subscribed to with
+// waitForAuth is suspended by a logout, and comes back with the next login,
+// without the client's doing.
+func TestWaitForAuthComesBack(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		claimsRule(w)
+		log := w.record()
+		p := w.login(map[string]any{"channels": []string{"room", "hall"}})
+		for i, channel := range []string{"room", "hall"} {
+			p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q,"waitForAuth":true,"data":7},"cid":%d}`, channel, i+2))
+			p.next()
+		}
+		p.send(`{"event":"#removeAuthToken"}`)
+		w.wantPublication(p, "room", false) // and no #kickOut
+		if n := w.only().SubscriptionCount(); n != 0 {
+			t.Errorf("%d subscriptions while logged out", n)
+		}
+		log.take()
+		p.send(`{"event":"login","data":["room"],"cid":5}`)
+		if text := p.next(); !strings.HasPrefix(text, `{"event":"#setAuthToken"`) {
+			t.Fatalf("got %s", text)
+		}
+		// The new token gives no access to the other one any more.
+		texts := []string{p.next(), p.next()}
+		slices.Sort(texts)
+		if texts[0] != `{"event":"#kickOut","data":{"channel":"hall","message":"no access to hall"}}` || texts[1] != `{"rid":5}` {
+			t.Errorf("got %q", texts)
+		}
+		w.wantPublication(p, "room", true)
+		w.wantPublication(p, "hall", false)
+		if events := log.take(); !strings.Contains(events, "authenticate") || strings.Count(events, "subscribe") != 1 {
+			t.Errorf("events %s", events)
+		}
+		// Unsubscribing is possible in between.
+		p.send(`{"event":"#removeAuthToken"}`)
+		p.send(`{"event":"#unsubscribe","data":"room","cid":6}`)
+		p.want(`{"rid":6}`)
+		p.send(`{"event":"login","data":["room"],"cid":7}`)
+		p.next()
+		p.want(`{"rid":7}`)
+		w.wantPublication(p, "room", false)
+	})
+}
+
+// AUTH-33: the switch that lets subscriptions outlive their token.
+func TestKeepSubscriptions(t *testing.T) {
+	inBubble(t, socketcluster.Config{KeepSubscriptions: true}, func(w *world) {
+		claimsRule(w)
+		p := w.login(map[string]any{"channels": []string{"room"}})
+		p.send(`{"event":"#subscribe","data":{"channel":"room"},"cid":2}`)
+		p.next()
+		p.send(`{"event":"#removeAuthToken"}`)
+		w.wantPublication(p, "room", true)
+	})
+}
+
+// The data of a subscription is kept to authorize it again, so it is bounded.
+func TestSubscriptionData(t *testing.T) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{SubscriptionData: 5}}, func(w *world) {
+		var got []string
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			got = append(got, fmt.Sprintf("%s %t", a.Data, a.Again))
+			return nil
+		}))
+		p := w.login(map[string]any{})
+		p.send(`{"event":"#subscribe","data":{"channel":"a","data":"abc"},"cid":2}`)
+		p.want(`{"rid":2}`)
+		p.send(`{"event":"#subscribe","data":{"channel":"b","data":"abcd"},"cid":3}`)
+		p.want(`{"rid":3,"error":{"message":"The data of a subscription may have at most 5 bytes","name":"InvalidActionError"}}`)
+		p.send(`{"event":"#removeAuthToken"}`)
+		synctest.Wait()
+		if want := []string{`"abc" false`, `"abc" true`}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
