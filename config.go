@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -72,6 +73,12 @@ type Config struct {
 	// AuthEngine replaces the JWT engine. The Auth settings above must then
 	// be empty.
 	AuthEngine auth.Engine
+
+	// Revocations says which tokens are no longer good although they have not
+	// expired. It is asked about each token that a socket gets, and nothing is
+	// asked for a message; what is added to it ends the logins of the sockets
+	// that are there. See [Server.Revoke]. Default: none.
+	Revocations revoke.Store
 
 	// TokenRenewal gives every authenticated socket a fresh token from time
 	// to time. It is off when Every is 0.

@@ -53,6 +53,8 @@ func (s *Socket) renew() {
 		s.adopt(token)
 		return true
 	})
+	// The new token is younger than a revocation that was meant for the old one.
+	s.dropRevoked(token, old)
 }
 
 // withoutClaims copies a JSON object without some of its members.

@@ -47,6 +47,7 @@ type Server struct {
 	reading sync.WaitGroup        // one for each connection
 	closed  bool
 
+	unwatch  func() // ends the watch of Config.Revocations
 	stopOnce sync.Once
 	stopped  chan struct{} // closed when loops over events and channels are to end
 	down     atomic.Bool   // the broker is closed, or about to be
@@ -85,6 +86,9 @@ func New(cfg Config) (*Server, error) {
 		srv.cfg.Broker = &mem.Broker{}
 	}
 	srv.exchange = newExchange(srv)
+	if store := srv.cfg.Revocations; store != nil {
+		srv.unwatch = store.Watch(srv.revoked)
+	}
 	if err := srv.cfg.Broker.Start(context.Background(), srv.exchange); err != nil {
 		return nil, err
 	}
@@ -270,6 +274,9 @@ func (srv *Server) release() error {
 	srv.endLoops()
 	srv.down.Store(true)
 	srv.wheel.Close()
+	if srv.unwatch != nil {
+		srv.unwatch()
+	}
 	return srv.cfg.Broker.Close()
 }
 

@@ -17,6 +17,9 @@ func (s *Socket) verify(signed string) (token *auth.Token, err error) {
 		}
 	}()
 	token, err = s.srv.engine.Verify(s.Context(), signed)
+	if err == nil && token != nil {
+		err = s.srv.revocation(token)
+	}
 	if err == nil && token == nil {
 		err = errors.New("the engine gave neither a token nor an error")
 	}
@@ -64,21 +67,34 @@ func (s *Socket) admitToken(token *auth.Token) error {
 	}
 	s.setToken(token)
 	s.mu.Unlock()
+	// Once more, as it may have been revoked after it was verified; from here on
+	// a revocation finds the token with its socket.
+	if err := s.srv.revocation(token); err != nil {
+		s.emitError(err)
+		s.takeBack(token, old, err)
+		return err
+	}
 	a := &Authenticate{Socket: s, SignedAuthToken: token.Signed(), AuthToken: token}
 	blocked := s.srv.runMiddleware(s.Context(), s, a)
 	if blocked == nil {
 		return nil
 	}
+	s.takeBack(token, old, blocked)
+	return blocked
+}
+
+// takeBack takes a token away again that was admitted a moment ago, in place
+// of old.
+func (s *Socket) takeBack(token, old *auth.Token, err error) {
 	s.mu.Lock()
 	// Another one may have taken its place meanwhile.
 	still := s.token.Load() == token
 	if still {
 		s.setToken(nil)
 	}
-	s.queueRejected(blocked, token.Signed(), old, still)
+	s.queueRejected(err, token.Signed(), old, still)
 	s.mu.Unlock()
 	s.drainEvents()
-	return blocked
 }
 
 // rejectToken tells why a token that the client has sent was not accepted,

@@ -30,10 +30,12 @@ func (s *Socket) SetAuthToken(ctx context.Context, claims any, opts ...auth.Sign
 	if err != nil {
 		return err
 	}
-	return s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
+	err = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
 		s.adopt(token)
 		return true
 	})
+	s.dropRevoked(token, token)
+	return err
 }
 
 // ConfirmAuthToken is [Socket.SetAuthToken] that waits for the client to
@@ -44,6 +46,7 @@ func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.
 	if err != nil {
 		return err
 	}
+	defer s.dropRevoked(token, token)
 	if _, err := s.invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}, func() { s.adopt(token) }); err != nil {
 		text := err.Error()
 		var public *wire.Error

@@ -1,0 +1,232 @@
+package revoke
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/claimscan"
+)
+
+// DefaultLimit is how many revocations a [Memory] holds by default. They take
+// up to 250 bytes each, besides their texts.
+const DefaultLimit = 1_000_000
+
+// maxClaims is by how many different claims a [Memory] finds tokens, jti and
+// sid included. Each costs a look-up in every check.
+const maxClaims = 8
+
+// Memory is a [Store] in memory, for a single process. Its zero value is ready
+// for use. Revocations end with the process, while the tokens outlive it if the
+// key that they are signed with does.
+//
+// Revocations of the same token, session or user become one that revokes what
+// each of them does, for as long as the longest of them.
+type Memory struct {
+	// Limit is how many revocations are held; 0 means [DefaultLimit]. When it
+	// is reached, [Memory.Add] forgets those whose time has passed, and if there
+	// are none fails with [ErrFull]. It must not change after the first use.
+	Limit int
+
+	held     atomic.Int64 // how many are held, so that Check need not lock when there are none
+	mu       sync.RWMutex
+	indexes  []index
+	expiries expiries
+
+	watchMu  sync.Mutex
+	watchers []*func(Revocation)
+}
+
+// index finds the revocations that go by one claim.
+type index struct {
+	claim   string
+	entries map[string]*entry
+}
+
+// entry is one revocation.
+type entry struct {
+	claim, value string
+	before       int64 // the last second of issue that is revoked
+	until        int64 // the last second for which it is kept
+	disconnect   bool
+	reason       string
+	place        int // in Memory.expiries, -1 if it is kept for good
+}
+
+// forever is the until of what is kept for good.
+const forever = math.MaxInt64
+
+func newEntry(r *Revocation) *entry {
+	e := &entry{before: r.before(), until: forever, disconnect: r.Disconnect, reason: r.Reason, place: -1}
+	e.claim, e.value = r.claim()
+	if !r.Until.IsZero() {
+		e.until = r.Until.Unix()
+	}
+	return e
+}
+
+// revocation is the reverse of newEntry.
+func (e *entry) revocation() Revocation {
+	r := Revocation{Disconnect: e.disconnect, Reason: e.reason}
+	switch e.claim {
+	case claimID:
+		r.JTI = e.value
+	case claimSession:
+		r.Session = e.value
+	case claimSubject:
+		r.Subject = e.value
+	default:
+		r.Claim, r.Subject = e.claim, e.value
+	}
+	if r.Subject != "" {
+		r.Before = time.Unix(e.before, 0).UTC()
+	}
+	if e.until != forever {
+		r.Until = time.Unix(e.until, 0).UTC()
+	}
+	return r
+}
+
+// merge makes e revoke what both do.
+func (e *entry) merge(other *entry) {
+	e.before = max(e.before, other.before)
+	e.until = max(e.until, other.until)
+	e.disconnect = e.disconnect || other.disconnect
+	if other.reason != "" {
+		e.reason = other.reason
+	}
+}
+
+// Add implements [Store]. It fails if the revocation is not valid or there is
+// no room for it, see [Memory.Limit].
+func (m *Memory) Add(_ context.Context, r Revocation) error {
+	now := time.Now()
+	r, err := r.Normalize(now)
+	if err != nil {
+		return err
+	}
+	e := newEntry(&r)
+	if now.Unix() > e.until {
+		return nil
+	}
+	if err := m.keep(e, now.Unix()); err != nil {
+		return err
+	}
+	m.watchMu.Lock()
+	watchers := m.watchers
+	m.watchMu.Unlock()
+	for _, fn := range watchers {
+		(*fn)(r)
+	}
+	return nil
+}
+
+func (m *Memory) keep(e *entry, now int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(now)
+	at := slices.IndexFunc(m.indexes, func(x index) bool { return x.claim == e.claim })
+	if at >= 0 {
+		if known := m.indexes[at].entries[e.value]; known != nil {
+			known.merge(e)
+			m.expiries.update(known)
+			return nil
+		}
+	}
+	limit := m.Limit
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	switch {
+	case m.held.Load() >= int64(limit):
+		return ErrFull
+	case at < 0 && len(m.indexes) == maxClaims:
+		return fmt.Errorf("revoke: tokens are revoked by %d claims already; there is no room for %q", maxClaims, e.claim)
+	case at < 0:
+		at = len(m.indexes)
+		m.indexes = append(m.indexes, index{e.claim, make(map[string]*entry)})
+	}
+	m.indexes[at].entries[e.value] = e
+	m.expiries.update(e)
+	m.held.Add(1)
+	return nil
+}
+
+// forget removes what is not needed any more. mu must be held.
+func (m *Memory) forget(now int64) {
+	for {
+		e := m.expiries.popBefore(now)
+		if e == nil {
+			return
+		}
+		at := slices.IndexFunc(m.indexes, func(x index) bool { return x.claim == e.claim })
+		delete(m.indexes[at].entries, e.value)
+		m.held.Add(-1)
+		if len(m.indexes[at].entries) == 0 {
+			m.indexes = slices.Delete(m.indexes, at, at+1)
+		}
+	}
+}
+
+// Check implements [Store].
+func (m *Memory) Check(token *auth.Token) (Revocation, bool) {
+	if m.held.Load() == 0 || token == nil {
+		return Revocation{}, false
+	}
+	s := claimscan.Scan(token.Payload())
+	var issued []byte
+	var found [maxClaims]*entry
+	n := 0
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for name, value := range s.Members() {
+		if string(name) == claimIssued {
+			issued = value
+		}
+		for i := range m.indexes {
+			if x := &m.indexes[i]; x.claim == string(name) && n < maxClaims {
+				if text, ok := claimscan.TextOf(value); ok {
+					if e := x.entries[string(text)]; e != nil {
+						found[n] = e
+						n++
+					}
+				}
+			}
+		}
+	}
+	if n == 0 {
+		return Revocation{}, false
+	}
+	var best *entry
+	second, now := secondOf(issued), time.Now().Unix()
+	for _, e := range found[:n] {
+		if second <= e.before && now <= e.until && (best == nil || e.disconnect) {
+			best = e
+		}
+	}
+	if best == nil {
+		return Revocation{}, false
+	}
+	return best.revocation(), true
+}
+
+// Len is how many revocations are held. Some of them may not be needed any
+// more; the next Add removes these.
+func (m *Memory) Len() int { return int(m.held.Load()) }
+
+// Watch implements [Store].
+func (m *Memory) Watch(fn func(Revocation)) (stop func()) {
+	m.watchMu.Lock()
+	defer m.watchMu.Unlock()
+	m.watchers = append(slices.Clip(m.watchers), &fn)
+	return func() {
+		m.watchMu.Lock()
+		defer m.watchMu.Unlock()
+		m.watchers = slices.DeleteFunc(slices.Clone(m.watchers), func(w *func(Revocation)) bool { return w == &fn })
+	}
+}

@@ -1,0 +1,183 @@
+package revoke
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/claimscan"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+const (
+	claimID      = "jti"
+	claimSubject = "sub"
+	claimSession = "sid"
+	claimIssued  = "iat"
+)
+
+// maxText is the longest text in a revocation, in bytes. A longer claim is none
+// that anybody looks up by it.
+const maxText = 1024
+
+// A Revocation tells which tokens are no longer good. Exactly one of JTI,
+// Session and Subject must be set.
+type Revocation struct {
+	JTI     string `json:"jti,omitempty"`     // the token with this id
+	Session string `json:"sid,omitempty"`     // the tokens of this session
+	Subject string `json:"subject,omitempty"` // the tokens of this user
+	Claim   string `json:"claim,omitempty"`   // the claim that Subject is in; "" is sub
+
+	// Before restricts a revocation by Subject to tokens that were issued
+	// before this moment, see the package comment. The zero time stands for
+	// the moment of Add. It must not be set with JTI and Session.
+	Before time.Time `json:"before,omitzero"`
+
+	// Until is when the last of the tokens expires, and the revocation may be
+	// forgotten. The zero time is never; use it for tokens without expiry only,
+	// as it takes up a place in the store for good.
+	Until time.Time `json:"until,omitzero"`
+
+	// Disconnect closes the connections of the tokens' owners. Otherwise they
+	// stay connected and are logged out.
+	Disconnect bool `json:"disconnect,omitempty"`
+
+	// Reason is for the log.
+	Reason string `json:"reason,omitempty"`
+}
+
+// ForToken makes the revocation of a single token, to be kept until that
+// expires. It reports false if the token has no jti.
+func ForToken(token *auth.Token) (Revocation, bool) {
+	var jti string
+	s := claimscan.Scan(token.Payload())
+	for name, value := range s.Members() {
+		if string(name) == claimID {
+			text, _ := claimscan.TextOf(value)
+			jti = string(text)
+		}
+	}
+	if jti == "" {
+		return Revocation{}, false
+	}
+	r := Revocation{JTI: jti}
+	if exp, ok := token.ExpiresAt(); ok {
+		r.Until = exp
+	}
+	return r, true
+}
+
+// Normalize checks a revocation and returns the form in which stores keep it
+// and tell it to watchers: Before is set if it has to be, and both moments have
+// whole seconds. Implementations of [Store] call it first of all; now is the
+// moment of Add. The result is its own normal form at any time.
+func (r Revocation) Normalize(now time.Time) (Revocation, error) {
+	named := 0
+	for _, field := range []string{r.JTI, r.Session, r.Subject} {
+		if field != "" {
+			named++
+		}
+	}
+	switch {
+	case named != 1:
+		return r, errors.New("revoke: exactly one of JTI, Session and Subject must be set")
+	case r.Subject == "" && r.Claim != "":
+		return r, errors.New("revoke: Claim is set without Subject")
+	case r.Subject == "" && !r.Before.IsZero():
+		return r, errors.New("revoke: Before is set without Subject")
+	case r.Claim == claimID || r.Claim == claimSession:
+		return r, fmt.Errorf("revoke: Claim is %s; there is a field for that", r.Claim)
+	}
+	for _, text := range []string{r.JTI, r.Session, r.Subject, r.Claim, r.Reason} {
+		if len(text) > maxText {
+			return r, fmt.Errorf("revoke: a text of %d bytes; at most %d are allowed", len(text), maxText)
+		}
+	}
+	if r.Subject != "" {
+		if r.Before.IsZero() {
+			r.Before = now
+		}
+		r.Before = time.Unix(r.Before.Unix(), 0).UTC()
+	}
+	if !r.Until.IsZero() {
+		until := time.Unix(r.Until.Unix(), 0).UTC()
+		if until.Before(r.Until) {
+			until = until.Add(time.Second)
+		}
+		r.Until = until
+	}
+	return r, nil
+}
+
+// claim returns the claim by which a revocation finds tokens, and its value.
+func (r *Revocation) claim() (name, value string) {
+	switch {
+	case r.JTI != "":
+		return claimID, r.JTI
+	case r.Session != "":
+		return claimSession, r.Session
+	case r.Claim != "":
+		return r.Claim, r.Subject
+	}
+	return claimSubject, r.Subject
+}
+
+// before returns the last second of issue that is revoked.
+func (r *Revocation) before() int64 {
+	if r.Subject == "" {
+		return math.MaxInt64
+	}
+	return r.Before.Unix()
+}
+
+// Matches tells whether a token is revoked by r, which must have its normal
+// form. It does not look at Until.
+func (r Revocation) Matches(token *auth.Token) bool {
+	if token == nil {
+		return false
+	}
+	claim, want := r.claim()
+	found := false
+	var issued []byte
+	s := claimscan.Scan(token.Payload())
+	for name, value := range s.Members() {
+		if string(name) == claim {
+			text, ok := claimscan.TextOf(value)
+			found = ok && string(text) == want
+		}
+		if string(name) == claimIssued {
+			issued = value
+		}
+	}
+	return found && secondOf(issued) <= r.before()
+}
+
+// neverIssued is the second of issue of a token that does not tell it.
+const neverIssued int64 = math.MinInt64
+
+// secondOf reads the claim iat, which may be missing.
+func secondOf(value []byte) int64 {
+	f, err := strconv.ParseFloat(string(value), 64)
+	switch f = math.Floor(f); {
+	case err != nil || math.IsNaN(f):
+		return neverIssued
+	case f >= math.MaxInt64:
+		return math.MaxInt64
+	case f <= math.MinInt64:
+		return neverIssued
+	}
+	return int64(f)
+}
+
+// Err is what the owner of a revoked token is told: an AuthTokenInvalidError
+// after which clients forget the token. It says nothing of the reason.
+func (r Revocation) Err() error { return errRevoked }
+
+var errRevoked = &wire.Error{
+	Name:    wire.NameAuthTokenInvalid,
+	Message: "jwt revoked",
+	Fields:  []wire.Field{{Key: "isBadToken", Value: true}},
+}

@@ -1,0 +1,81 @@
+package socketcluster
+
+import (
+	"context"
+	"errors"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// ErrNoRevocations is returned by [Server.Revoke] on a server without
+// Config.Revocations.
+var ErrNoRevocations = errors.New("socketcluster: Config.Revocations is not set")
+
+// Revoke ends logins before their tokens expire: one login, those of a session,
+// or those of a user, on all servers that share the store. The sockets that
+// have such a token lose it, as by [Socket.Deauthenticate], or are disconnected
+// with 1000 if r.Disconnect is set, and the token is refused from then on.
+//
+// An Until that is not set means for good; give the end of the longest token,
+// so that the revocation can be forgotten. Revoke returns when the sockets of
+// this server have been dealt with, their event handlers excepted.
+func (srv *Server) Revoke(ctx context.Context, r revoke.Revocation) error {
+	if srv.cfg.Revocations == nil {
+		return ErrNoRevocations
+	}
+	return srv.cfg.Revocations.Add(ctx, r)
+}
+
+// revocation is the error of a token that has been revoked, or nil.
+func (srv *Server) revocation(token *auth.Token) error {
+	if srv.cfg.Revocations == nil {
+		return nil
+	}
+	if r, revoked := srv.cfg.Revocations.Check(token); revoked {
+		return r.Err()
+	}
+	return nil
+}
+
+// revoked deals with the sockets that a new revocation is about. Their events
+// are told by others: the one who revokes may be a handler of one of them.
+func (srv *Server) revoked(r revoke.Revocation) {
+	for _, s := range srv.snapshot() {
+		token := s.AuthToken()
+		if token == nil || !r.Matches(token) || !s.removeRevoked(token) {
+			continue
+		}
+		go func() {
+			s.drainEvents()
+			if r.Disconnect {
+				s.disconnect(wire.CloseNormal, "", "")
+			}
+		}()
+	}
+}
+
+// dropRevoked takes a token away that the server has just set, if it was
+// revoked before the socket could be found with it, or if the token that it
+// was made from was.
+func (s *Socket) dropRevoked(token, from *auth.Token) {
+	if s.srv.revocation(token) == nil && (from == token || s.srv.revocation(from) == nil) {
+		return
+	}
+	s.removeRevoked(token)
+	s.drainEvents()
+}
+
+// removeRevoked takes a token away and tells the client, if the socket still
+// has it. Its events are left to be told.
+func (s *Socket) removeRevoked(token *auth.Token) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token.Load() != token {
+		return false
+	}
+	s.dropToken()
+	s.sendRemoveAuthToken()
+	return true
+}

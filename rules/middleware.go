@@ -1,0 +1,64 @@
+package rules
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Middleware makes the set decide on what clients subscribe to and publish; it
+// is for [socketcluster.Server.UseInbound]. A client that is denied something
+// gets a SubscribeError or a PublishError, or the AuthTokenExpiredError if its
+// token has expired with that very packet.
+//
+// Denials are logged with their reason, and never with the token, at level
+// Info, and at level Debug when there are many in a second. A nil log is
+// [slog.Default].
+//
+// The server asks again about the subscriptions of a socket whose token changes,
+// and so they end with the right to them, unless Config.KeepSubscriptions is set.
+func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
+	if log == nil {
+		log = slog.Default()
+	}
+	return func(ctx context.Context, a socketcluster.Action) error {
+		switch a := a.(type) {
+		case *socketcluster.Subscribe:
+			text := "denied to subscribe"
+			if a.Again {
+				text = "denied to stay subscribed"
+			}
+			return s.guard(ctx, log, text, a.Socket, Subscribe, a.Channel, a.AuthTokenExpired)
+		case *socketcluster.PublishIn:
+			return s.guard(ctx, log, "denied to publish", a.Socket, Publish, a.Channel, a.AuthTokenExpired)
+		}
+		return nil
+	}
+}
+
+func (s *Set) guard(ctx context.Context, log *slog.Logger, text string, socket *socketcluster.Socket, op Op, channel string, expired error) error {
+	d := s.Decide(op, channel, socket.AuthToken())
+	if d.Allowed {
+		return nil
+	}
+	level := slog.LevelDebug
+	if s.log.allow() {
+		level = slog.LevelInfo
+	}
+	log.LogAttrs(ctx, level, text, slog.String("socket", socket.ID()), slog.String("channel", channel),
+		slog.String("reason", d.Reason), slog.Bool("tokenExpired", expired != nil))
+	if expired != nil {
+		return expired
+	}
+	return denial(op, channel)
+}
+
+// denial is what the client gets to see. The texts are those of the guide.
+func denial(op Op, channel string) error {
+	if op == Publish {
+		return &wire.Error{Name: "PublishError", Message: "You are not authorized to publish to the " + channel + " channel"}
+	}
+	return &wire.Error{Name: "SubscribeError", Message: "You are not authorized to subscribe to the " + channel + " channel"}
+}

@@ -1,0 +1,127 @@
+package rules
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// kind is what a part of a pattern stands for.
+type kind uint8
+
+const (
+	literal     kind = iota // itself
+	placeholder             // the value of a claim
+	anything                // a text of its own: the wildcard *
+)
+
+// part is a piece of a pattern.
+type part struct {
+	kind kind
+	text string // of a literal; of a claim, its name
+	slot int    // of a claim: where its value is, see claims
+}
+
+// pattern is a pattern that has been taken apart. There is text between any
+// two parts that stand for something else.
+type pattern struct {
+	parts      []part
+	star       int      // the index of the wildcard, or len(parts)
+	separators []string // the characters that stand in no placeholder
+}
+
+// parsePattern takes a pattern apart. Its errors tell what is wrong with it.
+func parsePattern(text string) (pattern, error) {
+	var p pattern
+	if !utf8.ValidString(text) {
+		return p, errors.New("is not valid UTF-8")
+	}
+	for rest := text; rest != ""; {
+		var next part
+		switch end := strings.IndexAny(rest, "*{}"); {
+		case end < 0:
+			next, rest = part{kind: literal, text: rest}, ""
+		case end > 0:
+			next, rest = part{kind: literal, text: rest[:end]}, rest[end:]
+		case rest[0] == '*':
+			next, rest = part{kind: anything}, rest[1:]
+		case rest[0] == '{':
+			name, after, found := strings.Cut(rest[1:], "}")
+			if !found || strings.Contains(name, "{") {
+				return p, errors.New("has a { without a }")
+			}
+			if name == "" {
+				return p, errors.New("has {} without the name of a claim")
+			}
+			next, rest = part{kind: placeholder, text: name}, after
+		default:
+			return p, errors.New("has a } without a {")
+		}
+		if n := len(p.parts); n > 0 && p.parts[n-1].kind != literal && next.kind != literal {
+			return p, errors.New("has two placeholders without text between them")
+		}
+		p.parts = append(p.parts, next)
+	}
+	isWildcard := func(p part) bool { return p.kind == anything }
+	p.star = slices.IndexFunc(p.parts, isWildcard)
+	if p.star < 0 {
+		p.star = len(p.parts)
+	} else if slices.ContainsFunc(p.parts[p.star+1:], isWildcard) {
+		return p, errors.New("has more than one *")
+	}
+	p.separators = separators(p.parts)
+	return p, nil
+}
+
+// separators lists the characters that separate the parts of names. Ids are
+// full of - and _, so that these are none.
+func separators(parts []part) []string {
+	var all []string
+	for _, part := range parts {
+		if part.kind != literal {
+			continue
+		}
+		for _, r := range part.text {
+			word := unicode.In(r, unicode.L, unicode.M, unicode.N) || r == '-' || r == '_'
+			if s := string(r); !word && !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// fits tells whether a placeholder may stand for a text.
+func (p *pattern) fits(text string) bool {
+	if text == "" {
+		return false
+	}
+	for _, s := range p.separators {
+		if strings.Contains(text, s) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayMatch compares the ends of a name, for which no token is needed.
+func (p *pattern) mayMatch(channel string) bool {
+	first, last := &p.parts[0], &p.parts[len(p.parts)-1]
+	if len(p.parts) == 1 && first.kind == literal {
+		return channel == first.text
+	}
+	return (first.kind != literal || strings.HasPrefix(channel, first.text)) &&
+		(last.kind != literal || strings.HasSuffix(channel, last.text))
+}
+
+// inward returns the parts in the order in which they are compared: those before
+// the wildcard from the start of a name on, those after it from its end on, and
+// the wildcard last.
+func (p *pattern) inward(i int) (part *part, fromStart bool) {
+	if i < p.star {
+		return &p.parts[i], true
+	}
+	return &p.parts[len(p.parts)-1-(i-p.star)], false
+}
