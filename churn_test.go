@@ -77,7 +77,7 @@ func churn(addr string, how int) error {
 		return err
 	}
 	for range 3 {
-		if f, err := ws.ReadFrame(in); err != nil || f.Header.OpCode != ws.OpText {
+		if f, err := readFrame(in); err != nil || f.Header.OpCode != ws.OpText {
 			return fmt.Errorf("answer: %v %v", f.Header, err)
 		}
 	}
@@ -94,7 +94,7 @@ func churn(addr string, how int) error {
 	if err != nil {
 		return err
 	}
-	if f, err := ws.ReadFrame(in); err != nil || f.Header.OpCode != ws.OpClose {
+	if f, err := readFrame(in); err != nil || f.Header.OpCode != ws.OpClose {
 		return fmt.Errorf("close: %v %v", f.Header, err)
 	}
 	if how == 4 {

@@ -171,8 +171,10 @@ func (p *peer) nextFrame() (ws.Frame, error) {
 }
 
 // readFrame returns the next frame. A server of ours sends none over 16 MiB.
-func (p *peer) readFrame() (ws.Frame, error) {
-	h, err := ws.ReadHeader(p.in)
+func (p *peer) readFrame() (ws.Frame, error) { return readFrame(p.in) }
+
+func readFrame(in io.Reader) (ws.Frame, error) {
+	h, err := ws.ReadHeader(in)
 	if err != nil {
 		return ws.Frame{}, err
 	}
@@ -180,7 +182,7 @@ func (p *peer) readFrame() (ws.Frame, error) {
 		return ws.Frame{}, fmt.Errorf("a frame of %d bytes", h.Length)
 	}
 	payload := make([]byte, h.Length)
-	_, err = io.ReadFull(p.in, payload)
+	_, err = io.ReadFull(in, payload)
 	return ws.Frame{Header: h, Payload: payload}, err
 }
 

@@ -122,7 +122,7 @@ func TestShutdownWithSlowHandler(t *testing.T) {
 		told := 0
 		for _, p := range peers {
 			p.conn.SetReadDeadline(time.Now().Add(time.Second))
-			if f, err := ws.ReadFrame(p.in); err == nil && f.Header.OpCode == ws.OpClose {
+			if f, err := readFrame(p.in); err == nil && f.Header.OpCode == ws.OpClose {
 				told++
 				p.sendFrame(f)
 			}

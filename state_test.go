@@ -133,7 +133,7 @@ func (m *stateModel) join(rt *rapid.T) {
 // readAll keeps what comes until the connection ends.
 func (c *modelClient) readAll() {
 	for {
-		f, err := ws.ReadFrame(c.in)
+		f, err := readFrame(c.in)
 		if err != nil {
 			return
 		}

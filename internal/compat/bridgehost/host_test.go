@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 )
 
 // bridge plays the bridge's part.
@@ -143,11 +144,11 @@ func (c *client) send(text string) {
 
 func (c *client) next() string {
 	c.t.Helper()
-	f, err := ws.ReadFrame(c.io)
+	text, _, err := wsutil.ReadServerData(c.io)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return string(f.Payload)
+	return string(text)
 }
 
 func (c *client) want(text string) {
