@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -203,8 +203,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Path == "" {
 		c.Path = DefaultPath
 	}
-	if !strings.HasPrefix(c.Path, "/") {
-		return c, &ConfigError{"Path", fmt.Sprintf("is %q; it must begin with a slash", c.Path)}
+	if u, err := url.ParseRequestURI(c.Path); err != nil || c.Path[0] != '/' || u.EscapedPath() != c.Path {
+		return c, &ConfigError{"Path", fmt.Sprintf("is %q; it must be the path of a URL as it stands in a request", c.Path)}
 	}
 	if c.ProtocolVersion == 0 {
 		c.ProtocolVersion = wire.Version2
@@ -241,6 +241,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.PingTimeout < time.Millisecond {
 		return c, &ConfigError{"PingTimeout", fmt.Sprintf("is %v; it is told to clients in whole milliseconds", c.PingTimeout)}
+	}
+	if d := c.AuthDefaultExpiry; d > 0 && d < time.Second {
+		return c, &ConfigError{"AuthDefaultExpiry", fmt.Sprintf("is %v; tokens live for whole seconds", d)}
 	}
 	if r := c.TokenRenewal; r.Every > 0 && r.ExpiresIn > 0 && r.ExpiresIn < time.Second {
 		return c, &ConfigError{"TokenRenewal.ExpiresIn", fmt.Sprintf("is %v; tokens live for whole seconds", r.ExpiresIn)}

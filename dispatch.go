@@ -24,26 +24,28 @@ type nameQueue struct {
 // task is a call or transmission on its way to who handles it.
 type task struct {
 	run     func()
+	size    int           // of its data, as it counts in Socket.held
 	running chan struct{} // nil: in order, one at a time
 }
 
 // Handle implements lane.Handler.
 func (q *nameQueue) Handle(t task) {
 	if t.running == nil {
-		defer q.done()
+		defer q.done(t.size)
 		t.run()
 		return
 	}
 	t.running <- struct{}{}
 	go func() {
-		defer func() { <-t.running; q.done() }()
+		defer func() { <-t.running; q.done(t.size) }()
 		t.run()
 	}()
 }
 
 // done tells that a task has been handled.
-func (q *nameQueue) done() {
+func (q *nameQueue) done(size int) {
 	s := q.socket
+	s.held.give(size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	<-s.ext.slots // does not block: the task holds one
@@ -66,7 +68,7 @@ func (s *Socket) dispatchCall(c *Call) {
 			return
 		}
 	}
-	s.dispatch(queueName{true, c.Procedure}, h.concurrent, func() {
+	s.dispatch(queueName{true, c.Procedure}, len(c.Data), h.concurrent, func() {
 		if len(consumers) == 0 {
 			serveCall(s.Context(), h.handler, c)
 			return
@@ -97,7 +99,7 @@ func (s *Socket) dispatchTransmission(t *Transmission) {
 			return
 		}
 	}
-	s.dispatch(queueName{false, t.Receiver}, r.concurrent, func() {
+	s.dispatch(queueName{false, t.Receiver}, len(t.Data), r.concurrent, func() {
 		if len(consumers) == 0 {
 			serveTransmission(s.Context(), r.handler, t)
 			return
@@ -110,10 +112,11 @@ func (s *Socket) dispatchTransmission(t *Transmission) {
 
 // dispatch runs fn behind what the queue has already, on a goroutine of the
 // queue, or on one of its own if several may run at a time.
-func (s *Socket) dispatch(name queueName, concurrent int, fn func()) {
+func (s *Socket) dispatch(name queueName, size, concurrent int, fn func()) {
 	if !s.takeSlot() {
 		return
 	}
+	s.held.add(size)
 	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
@@ -125,7 +128,7 @@ func (s *Socket) dispatch(name queueName, concurrent int, fn func()) {
 		x.queues[name] = q
 	}
 	q.users++
-	t := task{run: fn}
+	t := task{run: fn, size: size}
 	if concurrent > 1 {
 		if cap(q.running) != concurrent {
 			q.running = make(chan struct{}, concurrent)

@@ -1,8 +1,11 @@
 package socketcluster
 
 import (
+	"cmp"
 	"fmt"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // Limits bounds what one client can make the server hold or do. A zero means
@@ -45,13 +48,19 @@ type Limits struct {
 	// it the server stops reading from that socket. Default 256.
 	Inbox int
 
+	// InboxBytes is how many bytes of what a socket has sent may be in its
+	// inbox and with handlers. Beyond it the server stops reading from that
+	// socket; one message is always let in. Default 4 MiB.
+	InboxBytes int
+
 	// Calls is how many calls and transmissions of one socket may be with
 	// handlers or wait for them. Beyond it the socket's inbox waits.
 	// Default 256.
 	Calls int
 
 	// Outbox is how many bytes may wait for a client that does not read fast
-	// enough. Beyond it the socket is disconnected. Default 2 MiB.
+	// enough. Beyond it the socket is disconnected. Default 2 MiB, or twice
+	// MessageSize if that is more.
 	Outbox int
 
 	// OutboxStall is how long a client may take no byte while some wait.
@@ -70,7 +79,7 @@ func (l *Limits) setDefaults() error {
 		fallback int
 	}{
 		{"MessageSize", &l.MessageSize, 1 << 20},
-		{"HandshakeMessageSize", &l.HandshakeMessageSize, 64 << 10},
+		{"HandshakeMessageSize", &l.HandshakeMessageSize, min(64<<10, cmp.Or(l.MessageSize, 1<<20))},
 		{"Fragments", &l.Fragments, 4096},
 		{"BatchSize", &l.BatchSize, 5000},
 		{"Depth", &l.Depth, 1000},
@@ -79,8 +88,9 @@ func (l *Limits) setDefaults() error {
 		{"SubscriptionData", &l.SubscriptionData, 16 << 10},
 		{"TokenSize", &l.TokenSize, 16 << 10},
 		{"Inbox", &l.Inbox, 256},
+		{"InboxBytes", &l.InboxBytes, 4 << 20},
 		{"Calls", &l.Calls, 256},
-		{"Outbox", &l.Outbox, 2 << 20},
+		{"Outbox", &l.Outbox, 0},
 		{"ErrorText", &l.ErrorText, 256},
 	} {
 		if *f.value < 0 {
@@ -89,6 +99,15 @@ func (l *Limits) setDefaults() error {
 		if *f.value == 0 {
 			*f.value = f.fallback
 		}
+	}
+	if l.Outbox == 0 {
+		l.Outbox = max(2<<20, 2*l.MessageSize)
+	}
+	if l.HandshakeMessageSize > l.MessageSize {
+		return &ConfigError{"Limits.HandshakeMessageSize", fmt.Sprintf("is %d; it must not be larger than Limits.MessageSize, which is %d", l.HandshakeMessageSize, l.MessageSize)}
+	}
+	if l.Depth > wire.MaxDepth {
+		return &ConfigError{"Limits.Depth", fmt.Sprintf("is %d; the parser goes no deeper than %d", l.Depth, wire.MaxDepth)}
 	}
 	if l.OutboxStall < 0 {
 		return &ConfigError{"Limits.OutboxStall", fmt.Sprintf("is %v; it must not be negative", l.OutboxStall)}

@@ -63,6 +63,7 @@ type Socket struct {
 	url  string
 
 	inbox lane.Lane[inboxItem]
+	held  quota // what it has sent, see Limits.InboxBytes
 	out   outbox.Outbox
 	timer wheel.Timer
 

@@ -24,6 +24,7 @@ const (
 // inboxItem is a message, or the task to authorize the subscriptions again.
 type inboxItem struct {
 	msg         ws.Message
+	size        int // of the message as it came
 	reauthorize bool
 }
 
@@ -37,6 +38,7 @@ func (w *inboxWorker) Handle(in inboxItem) {
 		s.reauthorize()
 		return
 	}
+	defer s.held.give(in.size)
 	defer in.msg.Release()
 	s.stats.processed.Add(1)
 	s.process(in.msg.Data, in.msg.Binary)

@@ -21,6 +21,7 @@ func (s *Socket) throughRaw(msg ws.Message) bool {
 	s.rawQueued.Add(1)
 	if !s.extended().raw.PushWait(msg, (*rawWorker)(s), s.srv.cfg.Limits.Inbox) {
 		s.rawQueued.Add(-1)
+		s.held.give(len(msg.Data))
 		msg.Release()
 	}
 	return true
@@ -30,7 +31,9 @@ func (s *Socket) throughRaw(msg ws.Message) bool {
 func (w *rawWorker) Handle(msg ws.Message) {
 	s := (*Socket)(w)
 	defer s.rawQueued.Add(-1)
+	size := len(msg.Data)
 	if s.State() == Closed {
+		s.held.give(size)
 		msg.Release()
 		return
 	}
@@ -38,7 +41,8 @@ func (w *rawWorker) Handle(msg ws.Message) {
 	msg.Release()
 	if s.srv.runMiddleware(s.Context(), s, a) != nil {
 		s.stats.processed.Add(1)
+		s.held.give(size)
 		return
 	}
-	s.admit(ws.Message{Binary: a.Binary, Data: a.Data})
+	s.admit(ws.Message{Binary: a.Binary, Data: a.Data}, size)
 }

@@ -56,8 +56,10 @@ func (s *Socket) read() {
 		}
 		s.alive(msg)
 		// To block here is to stop reading.
-		if !s.throughRaw(msg) {
-			s.admit(msg)
+		if !s.held.take(len(msg.Data), s.srv.cfg.Limits.InboxBytes, s.Done) {
+			msg.Release()
+		} else if !s.throughRaw(msg) {
+			s.admit(msg, len(msg.Data))
 		}
 	}
 }
@@ -139,10 +141,12 @@ func (s *Socket) alive(msg ws.Message) {
 
 // admit takes a message that has passed the raw inbound middleware into the
 // inbox, unless it is dealt with at once. It waits while the inbox is full.
-func (s *Socket) admit(msg ws.Message) {
+// size is what the message counts as in held.
+func (s *Socket) admit(msg ws.Message, size int) {
 	if s.isPong(msg) && s.swallowPong() || s.hasCalls() && s.takeAnswers(msg) ||
-		!s.inbox.PushWait(inboxItem{msg: msg}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
+		!s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
+		s.held.give(size)
 	}
 }
 

@@ -94,7 +94,10 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, soc
 	log.Info("shutting down", slog.Int("clients", sockets.ClientsCount()))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	err := errors.Join(server.Shutdown(drain), sockets.Shutdown(drain))
+	// Side by side: a slow request must not use up the time of the sockets.
+	ended := make(chan error, 1)
+	go func() { ended <- sockets.Shutdown(drain) }()
+	err := errors.Join(server.Shutdown(drain), <-ended)
 	if errors.Is(err, context.DeadlineExceeded) {
 		log.Warn("some clients were dropped, as they did not go in time")
 		return nil

@@ -101,7 +101,7 @@ func (m *outboxModel) push(t *rapid.T, size int) {
 	switch {
 	case m.finished || m.killed:
 		want = ErrClosed
-	case m.limit > 0 && m.bytes+len(f) > m.limit:
+	case m.limit > 0 && m.bytes > 0 && m.bytes+len(f) > m.limit:
 		want = ErrFull
 	default:
 		m.queue = append(m.queue, f)

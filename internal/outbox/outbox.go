@@ -49,14 +49,15 @@ func (o *Outbox) Init(c Conn, owner Owner, maxBytes int, stall time.Duration) {
 }
 
 // Push queues a frame and never blocks. It returns ErrFull or ErrClosed when
-// the frame was not queued. A frame larger than the limit never fits.
+// the frame was not queued. A frame larger than the limit fits when nothing is
+// queued.
 func (o *Outbox) Push(frame []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.finished || o.killed {
 		return ErrClosed
 	}
-	if o.maxBytes > 0 && len(frame) > o.maxBytes-o.bytes {
+	if o.maxBytes > 0 && o.bytes > 0 && len(frame) > o.maxBytes-o.bytes {
 		return ErrFull
 	}
 	o.bytes += len(frame)

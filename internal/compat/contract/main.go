@@ -7,9 +7,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -18,8 +20,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"encoding/json"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -73,6 +73,9 @@ func config() (socketcluster.Config, error) {
 		if err != nil {
 			return cfg, fmt.Errorf("PING_INTERVAL must be a number of milliseconds: %w", err)
 		}
+		if ms <= 0 || ms > math.MaxInt32 {
+			return cfg, fmt.Errorf("PING_INTERVAL is %d: it must be a number of milliseconds above 0 and within 32 bits", ms)
+		}
 		cfg.PingInterval = time.Duration(ms) * time.Millisecond
 	}
 	return cfg, nil
@@ -84,13 +87,13 @@ func echo(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.Ra
 
 // login takes anybody who gives a name.
 func login(ctx context.Context, c *socketcluster.Call, in json.RawMessage) (socketcluster.None, error) {
-	var credentials struct {
-		Username *string `json:"username"`
-	}
-	if err := json.Unmarshal(in, &credentials); err != nil || credentials.Username == nil {
+	// A map, as the names in a struct are matched without case.
+	var credentials map[string]json.RawMessage
+	_ = json.Unmarshal(in, &credentials)
+	name, ok := wire.ParseString(credentials["username"])
+	if !ok {
 		return socketcluster.None{}, &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 	}
-	name := *credentials.Username
 	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{
 		Username: name,
 		Channels: []string{"news", "room/" + name, "user/" + name},
@@ -117,7 +120,7 @@ func serve(ctx context.Context, srv *socketcluster.Server) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
-	httpServer := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	httpServer := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
 	fmt.Println("listening on", listener.Addr())
 
 	failed := make(chan error, 1)
@@ -129,7 +132,10 @@ func serve(ctx context.Context, srv *socketcluster.Server) error {
 	}
 	drain, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
-	err = errors.Join(httpServer.Shutdown(drain), srv.Shutdown(drain))
+	// Side by side: a slow request must not use up the time of the sockets.
+	sockets := make(chan error, 1)
+	go func() { sockets <- srv.Shutdown(drain) }()
+	err = errors.Join(httpServer.Shutdown(drain), <-sockets)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil // the clients that were left have been dropped
 	}
