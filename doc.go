@@ -29,9 +29,11 @@
 //
 // Middleware and event handlers hold up what their own socket does next.
 // Handlers hold up only calls of their own name on their own socket. Nothing
-// holds up pings, other sockets, or the delivery of publications. What is
-// sent to a client never waits for that client; one that does not read is
-// disconnected when Limits.Outbox is reached.
+// holds up pings, other sockets, or the delivery of publications. What the
+// server sends by itself, publications above all, never waits for the client;
+// one that does not read is disconnected when Limits.Outbox is reached. Answers
+// of calls do wait for room there, so that a client that calls without reading
+// holds up only its own calls.
 //
 // # Units and constants
 //

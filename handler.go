@@ -27,8 +27,9 @@ type Call struct {
 // Sent tells whether the call has been answered.
 func (c *Call) Sent() bool { return c.answered.Load() }
 
-// End answers with data; see [Socket.Transmit] for what data can be. Data
-// that cannot be encoded is answered with an error, and returned as one.
+// End answers with data; see [Socket.Transmit] for what data can be. It waits
+// while the client does not take what it was sent before. Data that cannot be
+// encoded is answered with an error, and returned as one.
 func (c *Call) End(data any) error {
 	raw, err := encodeData(data)
 	if err != nil {
@@ -84,6 +85,7 @@ func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) { f(ctx, c) }
 
 // Func makes a [Handler] of a typed function: the data of the call is decoded
 // into an In as by encoding/json, and what the function returns is the answer.
+// A call without data leaves In at its zero value.
 // Data that does not fit is answered with an InvalidArgumentsError. A call
 // that the function has answered itself, through the Call, is left alone.
 func Func[In, Out any](fn func(ctx context.Context, c *Call, in In) (Out, error)) Handler {

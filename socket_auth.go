@@ -37,13 +37,8 @@ func (s *Socket) tokenError(err error) error {
 		return err
 	}
 	s.srv.publicError(err, "step", "verify") // for the log
-	return &wire.Error{Name: wire.ErrAuthToken.Name, Message: "The token could not be verified", Fields: badTokenField}
+	return &wire.Error{Name: wire.ErrAuthToken.Name, Message: "The token could not be verified", Fields: []wire.Field{{Key: "isBadToken", Value: true}}}
 }
-
-var (
-	badTokenField = []wire.Field{{Key: "isBadToken", Value: true}}
-	errTokenType  = &wire.Error{Name: wire.ErrAuthToken.Name, Message: "Invalid token format - Token must be a string", Fields: badTokenField}
-)
 
 // isBadToken tells whether an error means that the token will never be good.
 func isBadToken(err error) bool {
@@ -149,7 +144,7 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	}
 	supplied := p.Data != nil && string(p.Data) != "null"
 	var signed string
-	err := error(errTokenType)
+	err := error(auth.ErrTokenNotString)
 	ok := true
 	if supplied {
 		signed, ok = wire.ParseString(p.Data)

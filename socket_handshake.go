@@ -122,7 +122,7 @@ func (s *Socket) open(answer []byte, event ConnectEvent) bool {
 func (s *Socket) verifyHandshake(data []byte) (signed string, token *auth.Token, err error) {
 	raw, kind := wire.ParseHandshakeToken(data)
 	if kind == wire.TokenOther {
-		return "", nil, errTokenType
+		return "", nil, auth.ErrTokenNotString
 	}
 	signed = string(raw)
 	token, err = s.verify(signed)

@@ -18,6 +18,7 @@ func Example() {
 	}
 	defer srv.Close()
 	srv.UseInbound(rules.MustNew(rules.Rule{In: "channels"}).Middleware(nil))
+	// Output:
 }
 
 func ExampleSet_Decide() {
