@@ -101,9 +101,12 @@ func TestRunTellsWhatFailed(t *testing.T) {
 	}
 }
 
-// Stock clients connect again after 1001.
+// Stock clients connect again after 1001. They are told at once, whatever
+// else holds the server up.
 func TestShutdownSaysGoodbye(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.halfLogin()
+		start := time.Now()
 		peers := []*peer{w.connect(""), w.login("alice")}
 		w.stop()
 		for _, p := range peers {
@@ -113,22 +116,30 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 				t.Errorf("closed with %d, want 1001", p.close)
 			}
 		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("the clients were told after %v", took)
+		}
 	})
+}
+
+// halfLogin sends a login that never ends, and no request after it.
+func (w *world) halfLogin() {
+	w.t.Helper()
+	conn, err := w.listen.Dial(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close() })
+	if _, err := io.WriteString(conn, "POST /login HTTP/1.1\r\nHost: server\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"); err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
 }
 
 // A client that does not answer holds the server up for drainTime at most.
 func TestShutdownDropsWhoStays(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
-		conn, err := w.listen.Dial(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		// A login that never ends, and no request after it.
-		if _, err := io.WriteString(conn, "POST /login HTTP/1.1\r\nHost: server\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
+		w.halfLogin()
 		start := time.Now()
 		w.stop()
 		if err := <-w.ended; err != nil {
