@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 )
 
@@ -123,6 +124,43 @@ func TestRevokeWithoutStore(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		if err := w.srv.Revoke(context.Background(), revoke.Revocation{JTI: "x"}); !errors.Is(err, socketcluster.ErrNoRevocations) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// revokingEngine does something while it signs.
+type revokingEngine struct {
+	auth.Engine
+	signing func()
+}
+
+func (e *revokingEngine) Sign(ctx context.Context, claims any, opts ...auth.SignOption) (*auth.Token, error) {
+	if e.signing != nil {
+		e.signing()
+	}
+	return e.Engine.Sign(ctx, claims, opts...)
+}
+
+// A renewal that is under way while its token is being revoked does not bring
+// the login back.
+func TestRevocationMeetsRenewal(t *testing.T) {
+	ctx := context.Background()
+	jwt, err := auth.NewJWT(auth.Options{Key: testKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := &revokingEngine{Engine: jwt}
+	inBubble(t, socketcluster.Config{
+		AuthEngine:   engine,
+		Revocations:  new(revoke.Memory),
+		TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute},
+	}, func(w *world) {
+		p := w.login(map[string]any{"sub": "alice", "jti": "first"})
+		engine.signing = func() { w.srv.Revoke(ctx, revoke.Revocation{JTI: "first"}) }
+		p.want(`{"event":"#removeAuthToken"}`)
+		p.quiet(5 * time.Minute)
+		if s := w.only(); s.AuthState() != socketcluster.Unauthenticated {
+			t.Error("still authenticated")
 		}
 	})
 }
