@@ -57,7 +57,7 @@ func (q *nameQueue) done(size int) {
 // dispatchCall gives a call to the consumers of this socket, or else to the
 // server's handler. It waits while the socket has too many calls running.
 func (s *Socket) dispatchCall(c *Call) {
-	consumers := s.callConsumers(c.Procedure)
+	consumers := consumersOf(s, c.Procedure, procedures)
 	var h registered[Handler]
 	if len(consumers) == 0 {
 		var ok bool
@@ -91,7 +91,7 @@ func (c *Call) abandoned() {
 // dispatchTransmission is dispatchCall for a transmission. Without anybody to
 // take it, it is lost, as in JavaScript.
 func (s *Socket) dispatchTransmission(t *Transmission) {
-	consumers := s.eventConsumers(t.Receiver)
+	consumers := consumersOf(s, t.Receiver, receivers)
 	var r registered[Receiver]
 	if len(consumers) == 0 {
 		var ok bool
@@ -159,22 +159,4 @@ func (s *Socket) takeSlot() bool {
 	case <-s.Done():
 		return false
 	}
-}
-
-func (s *Socket) callConsumers(name string) []*consumer[*Call] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ext == nil {
-		return nil
-	}
-	return s.ext.procedures[name]
-}
-
-func (s *Socket) eventConsumers(name string) []*consumer[*Transmission] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ext == nil {
-		return nil
-	}
-	return s.ext.receivers[name]
 }

@@ -76,7 +76,6 @@ func (s *Socket) invoke(ctx context.Context, event string, data any, change func
 	s.calls.last++
 	id := s.calls.last
 	s.calls.waiting[id] = call
-	s.stats.prepared.Add(1)
 	s.sendLocked(wire.AppendInvoke(packetBuffer(event, raw), event, float64(id), raw))
 	s.mu.Unlock()
 	defer func() {

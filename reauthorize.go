@@ -184,7 +184,6 @@ func (s *Socket) resume(channel string, blocked *wire.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == Open {
-		s.stats.prepared.Add(1)
 		s.sendLocked(wire.AppendKickOut(packetBuffer(channel, message), channel, message))
 	}
 }

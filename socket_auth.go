@@ -225,13 +225,11 @@ func (s *Socket) confirmAuthenticated(id float64, token *auth.Token) {
 	defer s.mu.Unlock()
 	now := s.token.Load()
 	answer := fmt.Appendf(nil, `{"isAuthenticated":%t,"authError":null}`, now != nil)
-	s.stats.prepared.Add(1)
 	s.sendLocked(wire.AppendResponse(packetBuffer("", answer), id, answer))
 	if now == nil || now == token {
 		return
 	}
 	if raw, err := encodeData(tokenData{now.Signed()}); err == nil {
-		s.stats.prepared.Add(1)
 		s.sendLocked(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw))
 	}
 }

@@ -53,7 +53,6 @@ func (s *Socket) transmit(event string, data any, change func() bool) error {
 		s.mu.Unlock()
 		return s.notOpen("transmit", event)
 	}
-	s.stats.prepared.Add(1)
 	s.sendLocked(wire.AppendTransmit(packetBuffer(event, raw), event, raw))
 	s.mu.Unlock()
 	return nil
@@ -115,6 +114,7 @@ func (s *Socket) sendPacket(buf []byte) {
 // sendLocked is sendPacket for those who hold mu, and change the state that
 // the packet tells of in the same step.
 func (s *Socket) sendLocked(buf []byte) {
+	s.stats.prepared.Add(1)
 	// While packets are in the queue, none may overtake them.
 	if s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0 {
 		s.throughMiddleware(s.extend(), outboundItem{packet: buf})
@@ -211,7 +211,6 @@ func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
 		buf = wire.AppendResponse(packetBuffer("", data), id, data)
 	}
 	s.awaitRoom(len(buf))
-	s.stats.prepared.Add(1)
 	s.sendPacket(buf)
 }
 
@@ -227,13 +226,14 @@ type subscriber Socket
 // Deliver implements hub.Subscriber. It runs under the channel's lock.
 func (w *subscriber) Deliver(p *hub.Publication) {
 	s := (*Socket)(w)
-	s.stats.prepared.Add(1)
 	if s.plain() {
+		s.stats.prepared.Add(1)
 		s.stats.sent.Add(1)
 		s.pushFrame(p.Frame)
 		return
 	}
 	if s.srv.middleware.has(lineOutbound) {
+		s.stats.prepared.Add(1)
 		s.throughMiddleware(s.extended(), outboundItem{publication: &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}})
 		return
 	}

@@ -108,7 +108,6 @@ func (s *Socket) confirmSubscribed(id float64, channel string) bool {
 	if s.subs.get(channel) == nil && s.state == Open {
 		return false
 	}
-	s.stats.prepared.Add(1)
 	s.sendLocked(wire.AppendResponse(packetBuffer("", nil), id, nil))
 	return true
 }
@@ -232,7 +231,6 @@ func (s *Socket) exit(channel string, packet []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if packet != nil && s.state == Open {
-		s.stats.prepared.Add(1)
 		s.sendLocked(packet)
 	}
 	s.queue(UnsubscribeEvent{s, channel})

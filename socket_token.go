@@ -156,7 +156,6 @@ func (s *Socket) sendRemoveAuthToken() {
 	if s.state == Closed {
 		return
 	}
-	s.stats.prepared.Add(1)
 	s.sendLocked(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
 }
 

@@ -16,12 +16,25 @@ import (
 // order; they hold up no other procedure. Those that still wait when the last
 // loop is left go to the server's handler.
 func (s *Socket) Procedure(name string) iter.Seq[*Call] {
-	return stream(s, name, (*Call).abandoned, func(x *extension) *consumers[*Call] { return &x.procedures })
+	return stream(s, name, (*Call).abandoned, procedures)
 }
 
 // Receiver is [Socket.Procedure] for transmissions.
 func (s *Socket) Receiver(name string) iter.Seq[*Transmission] {
-	return stream(s, name, nil, func(x *extension) *consumers[*Transmission] { return &x.receivers })
+	return stream(s, name, nil, receivers)
+}
+
+func procedures(x *extension) *consumers[*Call]        { return &x.procedures }
+func receivers(x *extension) *consumers[*Transmission] { return &x.receivers }
+
+// consumersOf returns the loops over a stream of a socket.
+func consumersOf[T any](s *Socket, name string, in func(*extension) *consumers[T]) []*consumer[T] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil {
+		return nil
+	}
+	return (*in(s.ext))[name]
 }
 
 // stream adds a consumer to the ones that are found in the extension.
