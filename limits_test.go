@@ -210,7 +210,9 @@ func TestInboxPushBack(t *testing.T) {
 			return nil
 		}))
 		p, other := w.client(), w.client()
-		sent, stopped := w.flood(p, func(i int) string { return fmt.Sprintf(`{"event":"x","data":%5d}`, i) })
+		// The spaces make a frame of 72 bytes: the pipe is full with three of
+		// them, and as many again may have been read ahead of their turn.
+		sent, stopped := w.flood(p, func(i int) string { return fmt.Sprintf(`{"event":"x","data":%45d}`, i) })
 		var s *socketcluster.Socket
 		for c := range w.srv.Clients() {
 			if s == nil || c.InboundBackpressure() > s.InboundBackpressure() {
@@ -275,7 +277,9 @@ func TestCallsPushBack(t *testing.T) {
 		gate := make(chan struct{})
 		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { <-gate; c.End(nil) }))
 		p := w.client()
-		sent, stopped := w.flood(p, func(i int) string { return fmt.Sprintf(`{"event":"p","cid":%5d}`, i+2) })
+		// The spaces make a frame of 71 bytes: the pipe is full with three of
+		// them, and as many again may have been read ahead of their turn.
+		sent, stopped := w.flood(p, func(i int) string { return fmt.Sprintf(`{"event":"p","cid":%45d}`, i+2) })
 		if n := sent.Load(); n > calls+3+256/20+1 {
 			t.Errorf("%d calls were taken", n)
 		}
