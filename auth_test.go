@@ -285,7 +285,7 @@ func TestConfirmAuthToken(t *testing.T) {
 // AUTH-29: tokens are renewed without the client's doing, until it is logged
 // out; each has another jti and a new expiry, and the claims of the first.
 func TestTokenRenewal(t *testing.T) {
-	cfg := socketcluster.Config{TokenRenewal: socketcluster.TokenRenewal{Every: 30 * time.Minute, ExpiresIn: time.Hour}}
+	cfg := socketcluster.Config{TokenRenewal: socketcluster.TokenRenewal{Every: 30 * time.Minute, ExpiresIn: time.Hour, Jitter: 1}}
 	inBubble(t, cfg, func(w *world) {
 		log := w.record()
 		p, _ := w.connect(quote(w.sign(map[string]any{"u": 1, "jti": "x", "aud": "a"}, auth.ExpiresIn(40*time.Minute))))

@@ -15,7 +15,8 @@ import (
 )
 
 // Defaults of [Config]. The durations are those of socketcluster-server 20;
-// the ping timeout, for example, is what a stock client is told to expect.
+// the ping timeout, for example, is what a stock client is told to expect. The
+// margin of renewals, which it does not know, is this package's own.
 const (
 	DefaultPath                     = "/socketcluster/"
 	DefaultHandshakeTimeout         = 10 * time.Second
@@ -25,6 +26,7 @@ const (
 	DefaultCloseTimeout             = 3 * time.Second
 	DefaultBatchOnHandshakeDuration = 400 * time.Millisecond
 	DefaultBatchInterval            = 50 * time.Millisecond
+	DefaultRenewalMargin            = time.Minute
 )
 
 // Config holds all settings of a [Server]. The zero value works: it serves
@@ -81,7 +83,7 @@ type Config struct {
 	Revocations revoke.Store
 
 	// TokenRenewal gives every authenticated socket a fresh token from time
-	// to time. It is off when Every is 0.
+	// to time. Default: off.
 	TokenRenewal TokenRenewal
 
 	// Path is the path at which the server is mounted; it is compared with
@@ -180,11 +182,26 @@ type Config struct {
 // nbf and jti, has a new jti, and expires after ExpiresIn.
 //
 // It starts when a socket becomes authenticated, by login or by a token in
-// its handshake, and stops with its authentication. A token that would expire
-// before its turn is replaced halfway to its end.
+// its handshake, and stops with its authentication.
 type TokenRenewal struct {
-	Every     time.Duration
-	ExpiresIn time.Duration // default: the engine's default expiry
+	// Every is the longest time that a token is kept. 0 turns renewal off.
+	Every time.Duration
+
+	// ExpiresIn is the life of the new tokens. Default: the engine's default
+	// expiry.
+	ExpiresIn time.Duration
+
+	// Margin is how long before its end a token is replaced at the latest, or
+	// at half of its life if that is later. A client that is slow to take the
+	// new token, or offline for less than the margin, stays logged in.
+	// Default: [DefaultRenewalMargin].
+	Margin time.Duration
+
+	// Jitter spreads renewals: each comes earlier by a random time below it,
+	// and below half of the wait. Without it, clients that have connected in
+	// the same moment, as after a restart, would all be renewed in the same
+	// moment. Default: a tenth of Every.
+	Jitter time.Duration
 }
 
 // ConfigError tells which field of [Config] cannot be used, and why.
@@ -226,6 +243,8 @@ func (c Config) withDefaults() (Config, error) {
 		{"BatchInterval", &c.BatchInterval, DefaultBatchInterval},
 		{"TokenRenewal.Every", &c.TokenRenewal.Every, 0},
 		{"TokenRenewal.ExpiresIn", &c.TokenRenewal.ExpiresIn, 0},
+		{"TokenRenewal.Margin", &c.TokenRenewal.Margin, DefaultRenewalMargin},
+		{"TokenRenewal.Jitter", &c.TokenRenewal.Jitter, c.TokenRenewal.Every / 10},
 	} {
 		if *d.value < 0 {
 			return c, &ConfigError{d.field, fmt.Sprintf("is %v; it must not be negative", *d.value)}

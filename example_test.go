@@ -448,3 +448,21 @@ func ExampleInvokeAs() {
 	}
 	// Output: Europe/Berlin <nil>
 }
+
+// A change of rights reaches every device of a user, as the new token does, and
+// ends the subscriptions that it does not allow any more.
+func ExampleUpdateClaims() {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: strings.Repeat("k", 32)})
+	if err != nil {
+		panic(err)
+	}
+	defer srv.Close()
+	type rights struct {
+		Rooms []string `json:"rooms"`
+	}
+	sockets, err := socketcluster.UpdateClaims(context.Background(), srv, "username", "alice", func(c *rights) {
+		c.Rooms = append(c.Rooms, "staff")
+	})
+	fmt.Println(sockets, err)
+	// Output: 0 <nil>
+}

@@ -97,7 +97,7 @@ func TestSubscriptionsAreAuthorizedAgain(t *testing.T) {
 
 // A new token that gives the same rights changes nothing.
 func TestRenewalKeepsSubscriptions(t *testing.T) {
-	inBubble(t, socketcluster.Config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute}}, func(w *world) {
+	inBubble(t, socketcluster.Config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute, Jitter: 1}}, func(w *world) {
 		claimsRule(w)
 		p := w.login(map[string]any{"channels": []string{"room"}})
 		p.send(`{"event":"#subscribe","data":{"channel":"room"},"cid":2}`)

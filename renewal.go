@@ -2,29 +2,35 @@ package socketcluster
 
 import (
 	"encoding/json"
+	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// renewalMargin is how long before its end a token must be replaced at the
-// latest, so that a timer that is late does not log the client out.
-const renewalMargin = time.Second
-
 // armRenewal sets the time for the next token. mu must be held.
 func (s *Socket) armRenewal() {
-	every, token := s.srv.cfg.TokenRenewal.Every, s.token.Load()
-	if every <= 0 || token == nil || s.state != Open {
+	renewal, token := s.srv.cfg.TokenRenewal, s.token.Load()
+	if renewal.Every <= 0 || token == nil || s.state != Open {
 		return
 	}
 	now := time.Now()
+	left := time.Duration(math.MaxInt64)
 	if exp, ok := token.ExpiresAt(); ok {
-		if left := exp.Sub(now); left < every+renewalMargin {
-			every = min(every, left/2)
-		}
+		left = exp.Sub(now)
 	}
-	s.renewAt = now.Add(every)
+	s.renewAt = now.Add(renewal.after(left))
 	s.schedule(now)
+}
+
+// after is how long a token that has left to live is kept.
+func (r TokenRenewal) after(left time.Duration) time.Duration {
+	d := min(r.Every, max(left-r.Margin, left/2))
+	if jitter := min(r.Jitter, d/2); jitter > 0 {
+		d -= rand.N(jitter)
+	}
+	return d
 }
 
 // renew replaces the token by one with the same claims and a new life.
@@ -46,15 +52,7 @@ func (s *Socket) renew() {
 	if err != nil {
 		return // emitted, and the socket closed
 	}
-	_ = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
-		if s.token.Load() != old || s.state != Open {
-			return false // logged out or in again meanwhile
-		}
-		s.adopt(token)
-		return true
-	})
-	// The new token is younger than a revocation that was meant for the old one.
-	s.dropRevoked(token, old)
+	_, _ = s.replaceToken(old, token)
 }
 
 // withoutClaims copies a JSON object without some of its members.

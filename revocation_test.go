@@ -153,7 +153,7 @@ func TestRevocationMeetsRenewal(t *testing.T) {
 	inBubble(t, socketcluster.Config{
 		AuthEngine:   engine,
 		Revocations:  new(revoke.Memory),
-		TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute},
+		TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute, Jitter: 1},
 	}, func(w *world) {
 		p := w.login(map[string]any{"sub": "alice", "jti": "first"})
 		engine.signing = func() { w.srv.Revoke(ctx, revoke.Revocation{JTI: "first"}) }

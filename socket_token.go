@@ -144,6 +144,22 @@ func (s *Socket) adopt(token *auth.Token) {
 	s.armRenewal()
 }
 
+// replaceToken gives the socket and its client another token in place of old.
+// It reports false if the socket has logged out or in meanwhile, or closed.
+func (s *Socket) replaceToken(old, token *auth.Token) (replaced bool, err error) {
+	err = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
+		if s.token.Load() != old || s.state != Open {
+			return false
+		}
+		s.adopt(token)
+		replaced = true
+		return true
+	})
+	// The new token is younger than a revocation that was meant for the old one.
+	s.dropRevoked(token, old)
+	return replaced, err
+}
+
 // dropToken takes the socket's token away. mu must be held.
 func (s *Socket) dropToken() {
 	old := s.token.Load()

@@ -11,30 +11,46 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
+// algorithms are those that jsonwebtoken and the auth engine both have.
+var algorithms = []string{
+	"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
+}
+
+// signer is an engine and what jsonwebtoken needs to do the same.
+type signer struct {
+	engine    *auth.JWT
+	algorithm string
+	keys      keyPair
+}
+
+// overAlgorithms runs a test with each algorithm. The engines sign nothing
+// that they are not asked for, as jsonwebtoken does, which has no default
+// expiry.
+func overAlgorithms(t *testing.T, test func(t *testing.T, s signer)) {
+	curves := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}
+	for _, algorithm := range algorithms {
+		o := auth.Options{Algorithm: algorithm, DefaultExpiry: -1}
+		var keys keyPair
+		switch algorithm[:2] {
+		case "HS":
+			o.Key, keys = key, keyPair{key, key}
+		case "RS", "PS":
+			keys = rsaPair()
+		default:
+			keys = ecPair(curves[algorithm])
+		}
+		if o.Key == "" {
+			o.PrivateKey, o.PublicKey = []byte(keys.private), []byte(keys.public)
+		}
+		t.Run(algorithm, func(t *testing.T) { test(t, signer{newJWT(t, o), algorithm, keys}) })
+	}
+}
+
 // JWT-1: tokens pass between jsonwebtoken and the auth engine in both
 // directions, with every algorithm that both have.
 func TestJSONWebTokenInterop(t *testing.T) {
 	n := startNode(t)
-	secret := keyPair{key, key}
-	curves := map[string]keyPair{"ES256": ecPair(elliptic.P256()), "ES384": ecPair(elliptic.P384()), "ES512": ecPair(elliptic.P521())}
-	for _, algorithm := range []string{
-		"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
-	} {
-		o := auth.Options{Algorithm: algorithm}
-		pair := secret
-		switch algorithm[:2] {
-		case "HS":
-			o.Key = key
-		case "RS", "PS":
-			pair = rsaPair()
-		default:
-			pair = curves[algorithm]
-		}
-		if o.Key == "" {
-			o.PrivateKey, o.PublicKey = []byte(pair.private), []byte(pair.public)
-		}
-		t.Run(algorithm, func(t *testing.T) { testInterop(t, n, newJWT(t, o), algorithm, pair) })
-	}
+	overAlgorithms(t, func(t *testing.T, s signer) { testInterop(t, n, s.engine, s.algorithm, s.keys) })
 }
 
 func testInterop(t *testing.T, n *node, engine *auth.JWT, algorithm string, pair keyPair) {

@@ -4,12 +4,28 @@ import {createRequire} from 'node:module';
 
 const require = createRequire(import.meta.url);
 const jwt = require('jsonwebtoken');
+// The copy of ms that jsonwebtoken itself reads durations with.
+const ms = createRequire(require.resolve('jsonwebtoken'))('ms');
 
 let loginServer;
+
+// outcome is what a call returns or throws, for steps of many calls.
+function outcome(call) {
+  try {
+    return {value: call()};
+  } catch (error) {
+    return {error};
+  }
+}
 
 export const steps = {
   sign: (claims, key, options) => jwt.sign(claims, key, options),
   verify: (token, key, options) => jwt.verify(token, key, options),
+  signEach: (cases, key, algorithm) =>
+    cases.map(([claims, options]) => outcome(() => jwt.sign(claims, key, {algorithm, ...options}))),
+  verifyEach: (cases, key, algorithm) =>
+    cases.map(([token, options]) => outcome(() => jwt.verify(token, key, {algorithms: [algorithm], ...options}))),
+  milliseconds: texts => texts.map(text => ms(text) ?? null),
   header: token => jwt.decode(token, {complete: true}).header,
 
   // fetchToken logs in over HTTP, as a page does.
