@@ -51,8 +51,8 @@
 //     (AuthTokenExpiredError with expiry). At the second of exp a token is
 //     expired.
 //  11. What the options ask for: audience, issuer, subject, token id, and
-//     "maxAge exceeded" (AuthTokenExpiredError); and the issuer and the audience
-//     that a [RingKey] is bound to.
+//     "maxAge exceeded" (AuthTokenExpiredError); and the issuer, the audience and
+//     the Check that a [RingKey] is bound to.
 //
 // A failure carries the field isBadToken; when it is true the client drops the
 // token.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // allRingKeys has a key for each algorithm, named after it.
@@ -372,6 +373,37 @@ func TestRingKeyClaims(t *testing.T) {
 	}
 	if got := string(sign(t, signer, `{"iat":1,"exp":2}`, auth.Issuer("o")).Payload()); got != `{"iat":1,"exp":2,"aud":["us","us too"],"iss":"o"}` {
 		t.Errorf("signed %s", got)
+	}
+}
+
+// The check of a key comes last, sees the whole token, and is not asked about
+// tokens under other keys.
+func TestRingKeyCheck(t *testing.T) {
+	own, theirs := hmacKey("own"), hmacKey("theirs")
+	theirs.Issuer = "them"
+	var seen []string
+	theirs.Check = func(tok *auth.Token) error {
+		seen = append(seen, tok.KeyID()+" "+tok.Algorithm()+" "+string(tok.Payload()))
+		if _, ok := tok.Claim("sub"); !ok {
+			return &wire.Error{Name: "AnyError", Message: "no sub"}
+		}
+		return nil
+	}
+	j := ringJWT(t, own, theirs)
+	them := func(payload string) string {
+		return seal(b64(`{"alg":"HS256","kid":"theirs"}`)+"."+b64(payload), testKey+"theirs")
+	}
+	accept(t, j, sign(t, j, `{}`).Signed())
+	refuse(t, j, them(`{"iss":"other"}`), invalid("jwt issuer invalid. expected: them"))
+	refuse(t, j, them(`{"iss":"them","sub":"x"}`), invalid("jwt audience invalid. expected: x"), auth.WithAudience("x"))
+	refuse(t, j, them(`{"iss":"them","exp":1}`), `{"message":"jwt expired","name":"AuthTokenExpiredError","expiry":"1970-01-01T00:00:01.000Z","isBadToken":true}`)
+	if len(seen) > 0 {
+		t.Errorf("asked about %q", seen)
+	}
+	refuse(t, j, them(`{"iss":"them"}`), `{"message":"no sub","name":"AnyError"}`)
+	accept(t, j, them(`{"iss":"them","sub":"x"}`))
+	if want := []string{`theirs HS256 {"iss":"them"}`, `theirs HS256 {"iss":"them","sub":"x"}`}; !slices.Equal(seen, want) {
+		t.Errorf("asked about %q", seen)
 	}
 }
 

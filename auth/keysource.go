@@ -40,6 +40,12 @@ type RingKey struct {
 	// that are signed with the key get them, unless their claims have others.
 	Issuer   string
 	Audience []string
+
+	// Check, if it is set, sees each token under this key that is good
+	// otherwise, and refuses it with an error, which should be a *wire.Error as
+	// of [Engine].Verify. It is for those who sign more than tokens for logins
+	// with one key, such as OpenID providers.
+	Check func(*Token) error
 }
 
 // A KeySource gives a [JWT] its keys while they change (see [Options].Keys):

@@ -44,6 +44,11 @@ func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (
 
 	t := newToken(signed, p.payload, p.claims)
 	t.algorithm, t.keyID = p.header.alg, p.header.kid
+	if key.Check != nil {
+		if err := key.Check(t); err != nil {
+			return nil, err
+		}
+	}
 	return t, nil
 }
 

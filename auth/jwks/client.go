@@ -2,11 +2,8 @@ package jwks
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"sync"
 	"time"
 
@@ -32,6 +29,9 @@ type Options struct {
 	// other services are accepted too.
 	Issuer   string
 	Audience []string
+
+	// Check sees each token under these keys, see [auth.RingKey].
+	Check func(*auth.Token) error
 
 	Interval    time.Duration // between two fetches; 0 means 15 minutes
 	MinInterval time.Duration // before a fetch for an unknown kid; 0 means 30 seconds
@@ -134,43 +134,3 @@ func (c *Client) Verification(kid string) []auth.RingKey { return c.sources.Veri
 // answer, if there has been none: of an address that has one of its keys without a
 // kid, or else of all.
 func (c *Client) Refresh(ctx context.Context, kid string) error { return c.sources.Refresh(ctx, kid) }
-
-// checkURL tells why keys must not come from there, "" when they may.
-func checkURL(u *url.URL, allowInsecure bool) string {
-	switch {
-	case u.Host == "":
-		return "has no host"
-	case u.User != nil:
-		return "has user information, which is not sent"
-	case u.Scheme == "https":
-		return ""
-	case u.Scheme != "http":
-		return "is neither https nor http"
-	case allowInsecure || loopback(u.Hostname()):
-		return ""
-	}
-	return "is not https"
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
-}
-
-// checkRedirect bounds redirections, and keeps them as safe as what was configured.
-func checkRedirect(allowInsecure bool) func(*http.Request, []*http.Request) error {
-	return func(next *http.Request, via []*http.Request) error {
-		if len(via) > maxRedirects {
-			return fmt.Errorf("more than %d redirections", maxRedirects)
-		}
-		if reason := checkURL(next.URL, allowInsecure); reason != "" {
-			return fmt.Errorf("the address of a redirection %s", reason)
-		}
-		if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
-			return fmt.Errorf("a redirection leads from https to http")
-		}
-		return nil
-	}
-}
-
-const maxRedirects = 3

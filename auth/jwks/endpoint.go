@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/safehttp"
 )
 
 const (
@@ -56,7 +57,7 @@ func newEndpoint(ctx context.Context, address string, o *Options) (*endpoint, er
 		return nil, &auth.OptionError{Field: "URLs", Reason: "holds what is not a URL"}
 	}
 	name := u.Scheme + "://" + u.Host + u.Path
-	if reason := checkURL(u, o.AllowInsecure); reason != "" {
+	if reason := safehttp.CheckURL(u, o.AllowInsecure); reason != "" {
 		return nil, &auth.OptionError{Field: "URLs", Reason: fmt.Sprintf("%q %s", name, reason)}
 	}
 	return &endpoint{
@@ -64,7 +65,7 @@ func newEndpoint(ctx context.Context, address string, o *Options) (*endpoint, er
 		o:      o,
 		url:    address,
 		log:    o.Logger.With("address", name),
-		client: &http.Client{Transport: o.Transport, CheckRedirect: checkRedirect(o.AllowInsecure)},
+		client: &http.Client{Transport: o.Transport, CheckRedirect: safehttp.CheckRedirect(o.AllowInsecure)},
 		wake:   make(chan struct{}, 1),
 		// The first fetch is wanted from the start, so that a token that comes
 		// before it waits for it.
@@ -235,7 +236,7 @@ func (e *endpoint) use(body []byte) error {
 			skipped = append(skipped, &auth.OptionError{Field: fmt.Sprintf("key %.64q", k.ID), Reason: "is not public, and has been published"})
 			continue
 		}
-		k.Issuer, k.Audience = e.o.Issuer, e.o.Audience
+		k.Issuer, k.Audience, k.Check = e.o.Issuer, e.o.Audience, e.o.Check
 		public = append(public, k)
 	}
 	if len(skipped) > 0 {

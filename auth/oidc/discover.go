@@ -1,0 +1,220 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	oidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/jwks"
+	"github.com/socketcluster-go/socketcluster/internal/safehttp"
+)
+
+// Those of package auth/jwks. Documents in use have a few KiB.
+const (
+	timeout = 5 * time.Second
+	maxBody = 1 << 20
+)
+
+// Options configures [Discover]. Issuer and ClientIDs are needed.
+type Options struct {
+	// Issuer is the address of the provider, written as the provider writes it
+	// in iss: a slash at the end makes a difference.
+	Issuer string
+
+	// ClientIDs are the names under which the provider knows this application,
+	// usually one. A token must be for one of them, and for nobody else.
+	ClientIDs []string
+
+	// AllowInsecure admits http to any host. Whoever can change what travels in
+	// between can then issue tokens.
+	AllowInsecure bool
+
+	// Transport makes the requests. Default: http.DefaultTransport.
+	Transport http.RoundTripper
+
+	// Logger gets changes of keys and failures to fetch them. Default:
+	// slog.Default().
+	Logger *slog.Logger
+}
+
+func (o *Options) setDefaults() error {
+	if o.Issuer == "" {
+		return &auth.OptionError{Field: "Issuer", Reason: "must not be empty"}
+	}
+	u, err := url.Parse(o.Issuer)
+	if err != nil {
+		return &auth.OptionError{Field: "Issuer", Reason: "is not a URL"}
+	}
+	if reason := safehttp.CheckURL(u, o.AllowInsecure); reason != "" {
+		return &auth.OptionError{Field: "Issuer", Reason: reason}
+	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return &auth.OptionError{Field: "Issuer", Reason: "has a query or a fragment, which no issuer has"}
+	}
+	if len(o.ClientIDs) == 0 || slices.Contains(o.ClientIDs, "") {
+		return &auth.OptionError{Field: "ClientIDs", Reason: "must hold a name, and none that is empty"}
+	}
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return nil
+}
+
+// Discover reads the document of a provider and its keys, and keeps the keys up to
+// date until [Provider.Close]. It fails when either cannot be had. An error about
+// the options is an [*auth.OptionError].
+func Discover(ctx context.Context, o Options) (*Provider, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	found, err := o.document(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("oidc: discovery at %s: %w", o.Issuer, err)
+	}
+	p := &Provider{
+		clientIDs: slices.Clone(o.ClientIDs),
+		endpoint:  found.Endpoint(),
+	}
+	if err := p.open(ctx, &o, found); err != nil {
+		return nil, fmt.Errorf("oidc: the document of %s: %w", o.Issuer, err)
+	}
+	return p, nil
+}
+
+// document fetches the discovery document.
+func (o *Options) document(ctx context.Context) (*oidc.Provider, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	client := &http.Client{Transport: bounded{o.Transport}, CheckRedirect: safehttp.CheckRedirect(o.AllowInsecure)}
+	found, err := oidc.NewProvider(oidc.ClientContext(ctx, client), o.Issuer)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return nil, u.Err // without an address that somebody else has chosen
+	}
+	if m, ok := errors.AsType[*oidc.IssuerMismatchError](err); ok {
+		return nil, fmt.Errorf("it calls itself %.256q; Options.Issuer must be exactly that", m.Discovered)
+	}
+	return found, err
+}
+
+// open takes over what the document says.
+func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) error {
+	var doc struct {
+		Keys       string   `json:"jwks_uri"`
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+	}
+	if err := found.Claims(&doc); err != nil {
+		return err
+	}
+	for _, a := range []struct{ name, address string }{
+		{"jwks_uri", doc.Keys},
+		{"authorization_endpoint", p.endpoint.AuthURL},
+		{"token_endpoint", p.endpoint.TokenURL},
+	} {
+		if err := checkAddress(a.name, a.address, o.AllowInsecure); err != nil {
+			return err
+		}
+	}
+	var err error
+	if p.algorithms, err = usable(doc.Algorithms); err != nil {
+		return err
+	}
+	p.keys, err = jwks.New(jwks.Options{
+		URLs:          []string{doc.Keys},
+		Issuer:        o.Issuer,
+		Audience:      p.clientIDs,
+		Check:         p.check,
+		AllowInsecure: o.AllowInsecure,
+		Transport:     o.Transport,
+		Logger:        o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.keys.Refresh(ctx, ""); err != nil {
+		p.keys.Close()
+		return fmt.Errorf("the keys at its jwks_uri cannot be had: %w", err)
+	}
+	p.engine, err = auth.NewJWT(auth.Options{Keys: p.keys})
+	if err != nil {
+		p.keys.Close()
+	}
+	return err
+}
+
+// checkAddress keeps a document from leading to where it should not. Providers
+// without the code flow leave its two addresses out.
+func checkAddress(name, address string, allowInsecure bool) error {
+	if address == "" && name != "jwks_uri" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return fmt.Errorf("its %s is not a URL", name)
+	}
+	if reason := safehttp.CheckURL(u, allowInsecure); reason != "" {
+		return fmt.Errorf("its %s %s", name, reason)
+	}
+	return nil
+}
+
+// usable answers the algorithms that ID tokens may have.
+func usable(announced []string) ([]string, error) {
+	if len(announced) == 0 {
+		return []string{"RS256"}, nil // what every provider has (Discovery 1.0 section 3)
+	}
+	known := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	known = slices.DeleteFunc(known, func(name string) bool { return !slices.Contains(announced, name) })
+	if len(known) == 0 {
+		return nil, errors.New("none of its id_token_signing_alg_values_supported can be used")
+	}
+	return known, nil
+}
+
+// bounded is a transport for documents, the one reader of which would read to the
+// end, and would repeat in its error what is no document.
+type bounded struct{ http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := b.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case response.StatusCode == http.StatusOK:
+		response.Body = &boundedBody{response.Body, maxBody}
+		return response, nil
+	case response.StatusCode/100 == 3 && response.Header.Get("Location") != "":
+		return response, nil // followed by the client
+	}
+	response.Body.Close()
+	return nil, fmt.Errorf("the answer has status %d", response.StatusCode)
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
+	if b.left -= n; b.left < 0 {
+		return 0, fmt.Errorf("the answer has more than %d bytes", maxBody)
+	}
+	return n, err
+}
+
+// Endpoint answers the addresses of the code flow, for an [oauth2.Config].
+func (p *Provider) Endpoint() oauth2.Endpoint { return p.endpoint }
