@@ -1,0 +1,205 @@
+package httpauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// An Authenticator is middleware for ordinary routes that authenticates their
+// requests as a socket server does its handshakes.
+//
+// It takes the principal that the request has already, else the token of the
+// first source that has one. A request with an ambient one that CrossOrigin
+// does not let pass is answered with 403, by Optional too. Its answers are
+// JSON, {"error":{"name":…,"message":…}}.
+type Authenticator struct {
+	Engine auth.Engine
+
+	// Sources are asked in order. The first one that has a token, or an error,
+	// decides. Default: Bearer alone.
+	Sources []Source
+
+	// Revocations says which tokens are no longer good. Default: none.
+	Revocations revoke.Store
+
+	// CrossOrigin says which origins may send ambient tokens. Default: the
+	// origin of the server alone.
+	CrossOrigin *http.CrossOriginProtection
+
+	// Logger gets the errors that clients do not. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// Optional gives requests with a good token their principal and lets all others
+// pass without one, whatever the reason.
+func (a *Authenticator) Optional(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, err := a.authenticate(r)
+		if errors.Is(err, errCrossOrigin) {
+			refuse(w, err)
+			return
+		}
+		if err != nil {
+			a.logInternal(r, err)
+			p = principal{}
+		}
+		next.ServeHTTP(w, r.WithContext(withPrincipal(r.Context(), p)))
+	})
+}
+
+// Require lets requests with a good token pass, with their principal. Others
+// are answered with 401 and a WWW-Authenticate header (RFC 6750), or with 503
+// if the keys of the token are not to be had at the moment.
+func (a *Authenticator) Require(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, err := a.authenticate(r)
+		if err == nil && p.token == nil {
+			err = errNoToken
+		}
+		if err != nil {
+			a.logInternal(r, err)
+			refuse(w, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(withPrincipal(r.Context(), p)))
+	})
+}
+
+var (
+	errNoToken = &wire.Error{Name: wire.NameAuth, Message: "The request has no token"}
+
+	errCrossOrigin = &wire.Error{
+		Name:    "CrossOriginError",
+		Message: "The cookie or session of this request is accepted only from pages of the server's own origin, or of one that it trusts",
+	}
+
+	errInternal = &wire.Error{Name: "InternalError", Message: "An internal error occurred"}
+)
+
+// authenticate answers the principal of a request, without a token if there is
+// none.
+func (a *Authenticator) authenticate(r *http.Request) (principal, error) {
+	p, _ := r.Context().Value(principalKey{}).(principal)
+	signed, err := "", error(nil)
+	if p.token == nil {
+		signed, p.ambient, err = a.find(r)
+		if signed == "" && err == nil {
+			return principal{}, nil
+		}
+	}
+	if p.ambient {
+		guard := a.CrossOrigin
+		if guard == nil {
+			guard = &http.CrossOriginProtection{}
+		}
+		if guard.Check(r) != nil {
+			return principal{}, errCrossOrigin
+		}
+	}
+	if err != nil {
+		return principal{}, err
+	}
+	if p.token == nil {
+		p.token, err = a.verify(r.Context(), signed)
+	} else if end, ok := p.token.ExpiresAt(); ok && !time.Now().Before(end) {
+		err = &wire.Error{
+			Name:    wire.NameAuthTokenExpired,
+			Message: "The principal has expired",
+			Fields:  []wire.Field{{Key: "expiry", Value: end}, {Key: "isBadToken", Value: true}},
+		}
+	}
+	if err == nil && a.Revocations != nil {
+		if revocation, revoked := a.Revocations.Check(p.token); revoked {
+			err = revocation.Err()
+		}
+	}
+	if err != nil {
+		return principal{}, err
+	}
+	return p, nil
+}
+
+// find answers what the first source says that has something to say.
+func (a *Authenticator) find(r *http.Request) (signed string, ambient bool, err error) {
+	sources := a.Sources
+	if len(sources) == 0 {
+		sources = []Source{Bearer()}
+	}
+	for _, s := range sources {
+		if signed, err = s.Token(r); signed != "" || err != nil {
+			return signed, s.Ambient(), err
+		}
+	}
+	return "", false, nil
+}
+
+func (a *Authenticator) verify(ctx context.Context, signed string) (*auth.Token, error) {
+	if a.Engine == nil {
+		return nil, errors.New("httpauth: Authenticator.Engine is not set")
+	}
+	token, err := a.Engine.Verify(ctx, signed)
+	if err == nil && token == nil {
+		err = errors.New("httpauth: the engine gave neither a token nor an error")
+	}
+	return token, err
+}
+
+// logInternal logs what is not meant for clients. A client that has gone away
+// is no failure.
+func (a *Authenticator) logInternal(r *http.Request, err error) {
+	if errors.As(err, new(*wire.Error)) || r.Context().Err() != nil {
+		return
+	}
+	log := a.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	log.Error("a request could not be authenticated", slog.Any("error", err))
+}
+
+// refuse answers with an error.
+func refuse(w http.ResponseWriter, err error) {
+	status := http.StatusUnauthorized
+	var public *wire.Error
+	switch {
+	case !errors.As(err, &public):
+		status, public = http.StatusInternalServerError, errInternal
+	case errors.Is(err, errCrossOrigin):
+		status = http.StatusForbidden
+	case errors.Is(err, auth.ErrKeysUnavailable):
+		status = http.StatusServiceUnavailable
+	case errors.Is(err, errNoToken):
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	default:
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+description(public.Message)+`"`)
+	}
+	body, _ := json.Marshal(map[string]*wire.Error{"error": public}) // a *wire.Error leaves out what cannot be encoded
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// A client that has gone away misses its answer.
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// maxDescription is the most of an error's text that goes into a header.
+const maxDescription = 256
+
+// description makes text fit for error_description (RFC 6750, section 3).
+func description(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return ' '
+		}
+		return c
+	}, text)
+	return text[:min(len(text), maxDescription)]
+}

@@ -1,0 +1,93 @@
+package httpauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+)
+
+// Both limits are of RFC 6265bis, section 5.6: browsers drop larger cookies
+// without a word, and forget others after 400 days.
+const (
+	maxCookieSize = 4096 // bytes of name and value
+	maxCookieAge  = 400 * 24 * time.Hour
+)
+
+// SetCookie answers a login: it sets a cookie with the token, for [Cookie] of
+// the same name, that ends when the token does. A token without an exp lives
+// until the browser is closed. The cookie is HttpOnly, Secure, SameSite=Lax and
+// for all paths of the one host that sets it.
+//
+// It must be called before the response has begun. It fails, and sets nothing,
+// if the name or the token cannot be in a cookie, the token has expired, or
+// both are over 4096 bytes: browsers drop such a cookie.
+func SetCookie(w http.ResponseWriter, name string, token *auth.Token) error {
+	if err := checkCookieName(name); err != nil {
+		return err
+	}
+	signed := token.Signed()
+	if !isCookieValue(signed) {
+		return errors.New("httpauth: the text of the token cannot be in a cookie")
+	}
+	if size := len(name) + len(signed); size > maxCookieSize {
+		return fmt.Errorf("httpauth: a cookie with the token has %d bytes; browsers keep up to %d", size, maxCookieSize)
+	}
+	c := tokenCookie(name, signed)
+	if end, ok := token.ExpiresAt(); ok {
+		left := time.Until(end)
+		if left < time.Second {
+			return errors.New("httpauth: the token has expired")
+		}
+		c.MaxAge = int(min(left, maxCookieAge) / time.Second)
+	}
+	http.SetCookie(w, c)
+	return nil
+}
+
+// ClearCookie answers a logout: it has the browser forget the cookie of
+// [SetCookie]. Sockets that are connected stay logged in; [auth/revoke] ends
+// these.
+//
+// [auth/revoke]: https://pkg.go.dev/github.com/socketcluster-go/socketcluster/auth/revoke
+func ClearCookie(w http.ResponseWriter, name string) error {
+	if err := checkCookieName(name); err != nil {
+		return err
+	}
+	c := tokenCookie(name, "")
+	c.MaxAge = -1
+	http.SetCookie(w, c)
+	return nil
+}
+
+func tokenCookie(name, value string) *http.Cookie {
+	return &http.Cookie{
+		Name:     name,
+		Value:    value,
+		Path:     "/",
+		HttpOnly: true,
+		Secure:   true,
+		SameSite: http.SameSiteLaxMode,
+	}
+}
+
+func checkCookieName(name string) error {
+	if !isToken(name) {
+		return fmt.Errorf("httpauth: %q cannot be the name of a cookie", name)
+	}
+	return nil
+}
+
+// isCookieValue reports whether s can be the value of a cookie as it is,
+// without quotes (RFC 6265, section 4.1.1).
+func isCookieValue(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f || strings.ContainsRune(`",;\`, rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}

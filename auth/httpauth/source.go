@@ -1,0 +1,171 @@
+package httpauth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// A Source is a place in a request that may hold a token. [Cookie], [Bearer],
+// [Subprotocol] and [Custom] make one; the zero value holds none and is refused
+// with an error wherever it is used.
+type Source struct {
+	token   func(r *http.Request) (string, error)
+	ambient bool
+	prefix  string // of the subprotocols that hold tokens
+	err     error  // why the source cannot be used
+}
+
+// Cookie reads the token from a cookie; see [SetCookie], and the package
+// comment for the choice of its name. A request with several cookies of the
+// name has a bad token.
+func Cookie(name string) Source {
+	if err := checkCookieName(name); err != nil {
+		return Source{err: err}
+	}
+	return Source{ambient: true, token: func(r *http.Request) (string, error) {
+		cookies := r.CookiesNamed(name)
+		switch len(cookies) {
+		case 0:
+			return "", nil
+		case 1:
+			return cookies[0].Value, nil
+		}
+		return "", badToken("The request has several cookies of the name that the token has")
+	}}
+}
+
+// Bearer reads the token from a header "Authorization: Bearer token" (RFC
+// 6750). Other schemes hold no token. Several Authorization headers, and what
+// is no token behind Bearer, make a bad token.
+func Bearer() Source {
+	return Source{token: func(r *http.Request) (string, error) {
+		headers := r.Header["Authorization"]
+		if len(headers) == 0 {
+			return "", nil
+		}
+		if len(headers) > 1 {
+			return "", badToken("The request has several Authorization headers")
+		}
+		scheme, token, _ := strings.Cut(headers[0], " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", nil
+		}
+		token = strings.Trim(token, " ")
+		if !isToken68(token) {
+			return "", badToken("The Authorization header holds no token")
+		}
+		return token, nil
+	}}
+}
+
+// Subprotocol reads the token from a WebSocket subprotocol that the client
+// offers, as pages of other origins can: new WebSocket(url, ["socketcluster",
+// "token." + token]) for the prefix "token.". Tokens must consist of the
+// characters that a subprotocol may have (RFC 9110, section 5.6.2), as JWTs do.
+//
+// The server never answers with such a subprotocol, as the token would be in
+// the response, too. Browsers give up when they offer some and get none, so the
+// client must offer another one beside it. Several tokens make a bad token.
+func Subprotocol(prefix string) Source {
+	if !isToken(prefix) {
+		return Source{err: fmt.Errorf("httpauth: Subprotocol has the prefix %q; it must be made of characters of a subprotocol", prefix)}
+	}
+	return Source{prefix: prefix, token: func(r *http.Request) (string, error) {
+		token, found := "", false
+		for _, line := range r.Header["Sec-Websocket-Protocol"] {
+			for name := range strings.SplitSeq(line, ",") {
+				rest, ok := strings.CutPrefix(strings.Trim(name, " \t"), prefix)
+				if !ok {
+					continue
+				}
+				if found {
+					return "", badToken("The request offers several tokens as subprotocols")
+				}
+				if !isToken(rest) {
+					return "", badToken("The subprotocol holds no token")
+				}
+				token, found = rest, true
+			}
+		}
+		return token, nil
+	}}
+}
+
+// Custom reads the token in a way of the application's own. fn answers "" for a
+// request without one. It is called once for a request, from many goroutines,
+// and must not read the body.
+//
+// ambient tells whether browsers send the token by themselves: true for what
+// comes from cookies, client certificates, HTTP authentication or the client's
+// address.
+func Custom(fn func(r *http.Request) (signed string, err error), ambient bool) Source {
+	if fn == nil {
+		return Source{err: errors.New("httpauth: Custom has no function")}
+	}
+	return Source{token: fn, ambient: ambient}
+}
+
+// Token answers the token of a request, unverified, or "" if it has none here.
+func (s Source) Token(r *http.Request) (signed string, err error) {
+	if err := s.Err(); err != nil {
+		return "", err
+	}
+	return s.token(r)
+}
+
+// Ambient tells whether browsers send the token by themselves, so that a
+// request that carries it need not be what its user wants.
+func (s Source) Ambient() bool { return s.ambient }
+
+// Owns tells whether a subprotocol that a client offers is meant for this
+// source. Such a one holds a token and must not be answered with.
+func (s Source) Owns(subprotocol string) bool {
+	return s.prefix != "" && strings.HasPrefix(subprotocol, s.prefix)
+}
+
+// Err tells why the source cannot be used: it is the zero value, or was made
+// with a name, prefix or function that cannot work. It is nil for all others.
+func (s Source) Err() error {
+	if s.err == nil && s.token == nil {
+		return errors.New("httpauth: a zero Source; make one with Cookie, Bearer, Subprotocol or Custom")
+	}
+	return s.err
+}
+
+// badToken is the refusal of a token that no engine needs to look at.
+func badToken(message string) error {
+	return &wire.Error{
+		Name:    wire.NameAuthToken,
+		Message: message,
+		Fields:  []wire.Field{{Key: "isBadToken", Value: true}},
+	}
+}
+
+// isToken68 reports whether s is a b64token of RFC 6750, section 2.1.
+func isToken68(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for _, c := range []byte(s) {
+		if !isAlphanumeric(c) && !strings.ContainsRune("-._~+/", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isToken reports whether s is a token of RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	for _, c := range []byte(s) {
+		if !isAlphanumeric(c) && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
