@@ -2,7 +2,8 @@
 // of a session, or all logins of a user, everywhere.
 //
 // A [Revocation] says which tokens are no longer good. A [Store] keeps it until
-// these would have expired anyway. [Memory] is the store of a single process.
+// these would have expired anyway. [Memory] is the store of a single process;
+// package revoketest checks that another one keeps the promises of a Store.
 //
 // # Which tokens are revoked
 //

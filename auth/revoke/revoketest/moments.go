@@ -1,0 +1,201 @@
+package revoketest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+)
+
+// several: of two revocations of the same thing each keeps its effect, whichever
+// was first.
+func (k *kit) several() {
+	for i, wide := range []bool{true, false} {
+		user := fmt.Sprint("u", i)
+		moments := []time.Time{time.Unix(50, 0), time.Unix(100, 0)}
+		if wide {
+			moments[0], moments[1] = moments[1], moments[0]
+		}
+		for _, before := range moments {
+			k.add(revoke.Revocation{Subject: user, Before: before, Until: hour()})
+		}
+		k.revoked(`{"sub":"` + user + `","iat":50}`)
+		k.revoked(`{"sub":"` + user + `","iat":100}`)
+		k.good(`{"sub":"` + user + `","iat":101}`)
+	}
+	k.add(revoke.Revocation{JTI: "a", Until: hour()})
+	k.add(revoke.Revocation{JTI: "a", Until: hour()})
+	k.add(revoke.Revocation{JTI: "b", Until: hour()})
+	k.revoked(`{"jti":"a"}`)
+	k.revoked(`{"jti":"b"}`)
+}
+
+// disconnect: of several revocations of a token, Check answers one with
+// Disconnect.
+func (k *kit) disconnect() {
+	for i := range 3 {
+		all := []revoke.Revocation{
+			{JTI: fmt.Sprint("a", i), Until: hour()},
+			{Session: fmt.Sprint("b", i), Until: hour(), Disconnect: true, Reason: "stolen"},
+			{Subject: fmt.Sprint("c", i), Until: hour()},
+		}
+		for j := range all {
+			k.add(all[(i+j)%3])
+		}
+		payload := fmt.Sprintf(`{"jti":"a%d","sid":"b%d","sub":"c%d","iat":1}`, i, i, i)
+		if r := k.revoked(payload); !r.Disconnect || r.Reason != "stolen" {
+			k.Errorf("Check answers %+v, and one of the three revocations of %s disconnects", r, payload)
+		}
+		if r := k.revoked(fmt.Sprintf(`{"jti":"a%d"}`, i)); r.Disconnect {
+			k.Errorf("Check answers %+v, and that revocation was added without Disconnect", r)
+		}
+	}
+	// One that is not about the token does not count.
+	k.add(revoke.Revocation{JTI: "fresh", Until: hour()})
+	k.add(revoke.Revocation{Subject: "old", Before: time.Unix(100, 0), Until: hour(), Disconnect: true})
+	if r := k.revoked(`{"jti":"fresh","sub":"old","iat":200}`); r.Disconnect {
+		k.Errorf("Check answers %+v for a token that was issued later", r)
+	}
+}
+
+// until: nothing is forgotten before its time, to which the rest of the second
+// belongs, nor because of another revocation of the same thing.
+func (k *kit) until() {
+	until := time.Now().Truncate(time.Second).Add(time.Second + time.Millisecond)
+	last := until.Truncate(time.Second).Add(time.Second) // normal form
+	k.add(revoke.Revocation{JTI: "short", Until: until})
+	k.add(revoke.Revocation{JTI: "exact", Until: last})
+	k.add(revoke.Revocation{JTI: "good"})
+	k.add(revoke.Revocation{JTI: "long", Until: hour()})
+	k.add(revoke.Revocation{JTI: "long", Until: until})
+	k.add(revoke.Revocation{Session: "good"})
+	k.add(revoke.Revocation{Session: "good", Until: until})
+	k.add(revoke.Revocation{Subject: "late", Until: until})
+	k.add(revoke.Revocation{Subject: "late", Until: hour()})
+	var early []string
+	for !time.Now().After(last) && len(early) == 0 {
+		for _, payload := range []string{`{"jti":"short"}`, `{"jti":"exact"}`} {
+			_, ok := k.store.Check(k.token(payload))
+			// The clock is read after the check, so that a slow machine is no error.
+			if now := time.Now(); !ok && !now.After(last) {
+				early = append(early, fmt.Sprintf("%s, %v before", payload, last.Sub(now)))
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if len(early) > 0 {
+		k.Errorf("Check does not find a revocation any more before its Until: %q", early)
+	}
+	time.Sleep(time.Until(last.Add(time.Second)))
+	k.add(revoke.Revocation{JTI: "more", Until: hour()}) // stores may tidy up
+	for _, payload := range []string{`{"jti":"good"}`, `{"jti":"long"}`, `{"sid":"good"}`, `{"sub":"late","iat":1}`} {
+		k.revoked(payload)
+	}
+}
+
+// passed: a revocation whose Until has passed changes nothing.
+func (k *kit) passed() {
+	told := k.watch()
+	past := time.Now().Add(-time.Hour)
+	k.add(revoke.Revocation{JTI: "a", Until: past})
+	k.add(revoke.Revocation{Subject: "u", Until: past})
+	k.good(`{"jti":"a"}`)
+	k.good(`{"sub":"u","iat":1}`)
+	if all := told.all(); len(all) > 0 {
+		k.Errorf("watchers were told of what had passed: %+v", all)
+	}
+	k.add(revoke.Revocation{JTI: "b", Until: hour()})
+	k.add(revoke.Revocation{JTI: "b", Until: past, Disconnect: true})
+	if r := k.revoked(`{"jti":"b"}`); r.Disconnect {
+		k.Errorf("Check answers %+v after an Add that should change nothing", r)
+	}
+}
+
+// watchers: when Add returns, each watcher has been told, and it was told when
+// Check already found the revocation.
+func (k *kit) watchers() {
+	token := k.token(`{"sid":"s"}`)
+	early := new(log)
+	k.Cleanup(k.store.Watch(func(r revoke.Revocation) {
+		if _, ok := k.store.Check(token); !ok && r.Session == "s" {
+			early.add(r)
+		}
+	}))
+	all := []*log{k.watch(), k.watch(), k.watch()}
+	for _, r := range []revoke.Revocation{{Session: "s"}, {JTI: "a", Until: hour()}, {Subject: "u", Until: hour()}, {Subject: "n", Claim: "username", Until: hour()}} {
+		k.add(r)
+		for i, l := range all {
+			if !l.has(r) {
+				k.Errorf("Add(%+v) has returned, and watcher %d was not told", r, i)
+			}
+		}
+	}
+	if len(early.all()) > 0 {
+		k.Error("a watcher was told before Check found the revocation")
+	}
+	// Also of what was known.
+	again := k.watch()
+	k.add(revoke.Revocation{Session: "s", Disconnect: true})
+	if told := again.all(); len(told) == 0 || !told[len(told)-1].Disconnect {
+		k.Errorf("a second revocation of a session disconnects, and watchers were told %+v", told)
+	}
+}
+
+// normalForm: watchers and Check are given a revocation as [revoke.Revocation.Normalize]
+// makes it.
+func (k *kit) normalForm() {
+	zone := time.FixedZone("", 3600)
+	until := hour().Truncate(time.Second).Add(time.Millisecond).In(zone)
+	for i, r := range []revoke.Revocation{
+		{JTI: "a", Until: until, Reason: "stolen", Disconnect: true},
+		{Session: "s"},
+		{Subject: "u", Before: time.Unix(100, 999e6).In(zone), Until: until},
+		{Subject: "n", Claim: "username", Before: time.Unix(100, 1), Until: until, Reason: "left"},
+		{Subject: "now", Until: until},
+	} {
+		told := k.watch()
+		earliest, err := r.Normalize(time.Now())
+		if err != nil {
+			k.Fatal(err)
+		}
+		k.add(r)
+		latest, _ := r.Normalize(time.Now())
+		payload := []string{`{"jti":"a"}`, `{"sid":"s"}`, `{"sub":"u","iat":1}`, `{"username":"n","iat":1}`, `{"sub":"now","iat":1}`}[i]
+		found := k.revoked(payload)
+		for _, got := range append(told.all(), found) {
+			if !normal(got, earliest, latest) {
+				k.Errorf("Add(%+v) makes it known as %+v, want %+v", r, got, earliest)
+			}
+		}
+	}
+}
+
+// normal tells whether a revocation is one of two normal forms, or one with a
+// moment of Add in between.
+func normal(r, earliest, latest revoke.Revocation) bool {
+	if again, err := r.Normalize(time.Time{}); err != nil || !same(again, r) {
+		return false
+	}
+	if !r.Before.Before(earliest.Before) && !r.Before.After(latest.Before) {
+		earliest.Before = r.Before
+	}
+	return same(r, earliest)
+}
+
+// stop: who stops watching is not told of what comes later, and others are.
+func (k *kit) stop() {
+	var gone, stays log
+	stop := k.store.Watch(gone.add)
+	k.Cleanup(k.store.Watch(stays.add))
+	first, second := revoke.Revocation{JTI: "first", Until: hour()}, revoke.Revocation{JTI: "second", Until: hour()}
+	k.add(first)
+	stop()
+	k.add(second)
+	if !gone.has(first) || gone.has(second) {
+		k.Errorf("a watcher that was stopped after the first was told %+v", gone.all())
+	}
+	if !stays.has(first) || !stays.has(second) {
+		k.Errorf("another watcher was told %+v", stays.all())
+	}
+	k.revoked(`{"jti":"second"}`)
+}

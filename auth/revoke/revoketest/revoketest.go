@@ -1,0 +1,145 @@
+// Package revoketest checks implementations of [revoke.Store], as
+// testing/slogtest does for handlers of log/slog:
+//
+//	func TestMyStore(t *testing.T) {
+//		revoketest.TestStore(t, func(t *testing.T) revoke.Store { return newMyStore(t) })
+//	}
+//
+// It asks for what the interface promises and for no more: whether a store
+// outlives its process, forgets what has passed, or tells other machines is for
+// its own tests. A store that holds a lock while it tells watchers does not get
+// through, as these ask it. One check waits for a revocation to pass, which takes
+// two to three seconds.
+package revoketest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+)
+
+// TestStore checks that stores keep the promises of [revoke.Store] on which a
+// server relies. newStore is called for each check, and its store must hold no
+// revocations yet, and have room for a few hundred; what it needs is ended by
+// t.Cleanup.
+//
+// Run it under the race detector.
+func TestStore(t *testing.T, newStore func(t *testing.T) revoke.Store) {
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) { c.run(&kit{T: t, store: newStore(t)}) })
+	}
+}
+
+// checks are what TestStore runs.
+var checks = []struct {
+	name string
+	run  func(*kit)
+}{
+	{"which tokens are revoked", (*kit).tokens},
+	{"second of issue", (*kit).issue},
+	{"invalid revocations", (*kit).invalid},
+	{"several revocations", (*kit).several},
+	{"disconnect", (*kit).disconnect},
+	{"until", (*kit).until},
+	{"passed already", (*kit).passed},
+	{"watchers", (*kit).watchers},
+	{"normal form", (*kit).normalForm},
+	{"stop", (*kit).stop},
+	{"context", (*kit).context},
+	{"concurrency", (*kit).concurrency},
+}
+
+type kit struct {
+	*testing.T
+	store revoke.Store
+}
+
+// token makes a token that is taken for verified.
+func (k *kit) token(payload string) *auth.Token {
+	k.Helper()
+	token, err := auth.NewToken("signed", []byte(payload))
+	if err != nil {
+		k.Fatalf("%s: %v", payload, err)
+	}
+	return token
+}
+
+// add adds what must be possible.
+func (k *kit) add(r revoke.Revocation) {
+	k.Helper()
+	if err := k.store.Add(k.Context(), r); err != nil {
+		k.Fatalf("Add(%+v): %v", r, err)
+	}
+}
+
+// revoked checks that a token is revoked, by something that is about it.
+func (k *kit) revoked(payload string) revoke.Revocation {
+	k.Helper()
+	token := k.token(payload)
+	r, ok := k.store.Check(token)
+	switch {
+	case !ok:
+		k.Errorf("Check does not find the revocation of %s", payload)
+	case !r.Matches(token):
+		k.Errorf("Check answers %+v for %s, which that does not revoke", r, payload)
+	}
+	return r
+}
+
+func (k *kit) good(payload string) {
+	k.Helper()
+	if r, ok := k.store.Check(k.token(payload)); ok {
+		k.Errorf("Check answers %+v for %s, which is not revoked", r, payload)
+	}
+}
+
+// same compares revocations; moments may be in different time zones.
+func same(a, b revoke.Revocation) bool {
+	if !a.Before.Equal(b.Before) || !a.Until.Equal(b.Until) {
+		return false
+	}
+	a.Before, a.Until = b.Before, b.Until
+	return a == b
+}
+
+// log keeps what a watcher is told.
+type log struct {
+	mu   sync.Mutex
+	told []revoke.Revocation
+}
+
+func (l *log) add(r revoke.Revocation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = append(l.told, r)
+}
+
+// all returns what has been told until now.
+func (l *log) all() []revoke.Revocation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]revoke.Revocation(nil), l.told...)
+}
+
+// has tells whether something that is about a session or a token was told.
+func (l *log) has(r revoke.Revocation) bool {
+	for _, told := range l.all() {
+		if told.JTI == r.JTI && told.Session == r.Session && told.Subject == r.Subject {
+			return true
+		}
+	}
+	return false
+}
+
+// watch watches until the check ends.
+func (k *kit) watch() *log {
+	l := new(log)
+	k.Cleanup(k.store.Watch(l.add))
+	return l
+}
+
+// hour is when revocations pass that no check waits for.
+func hour() time.Time { return time.Now().Add(time.Hour) }

@@ -1,0 +1,147 @@
+package revoketest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+)
+
+func (k *kit) tokens() {
+	k.good(`{"jti":"a","sid":"s","sub":"u","username":"n","iat":1}`)
+	all := []revoke.Revocation{
+		{JTI: "a", Until: hour()},
+		{Session: "s", Until: hour()},
+		{Subject: "u", Until: hour()},
+		{Subject: "n", Claim: "username", Until: hour()},
+		{Subject: "42", Claim: "id", Until: hour()},
+		{JTI: "x/é", Reason: "text of all kinds"},
+	}
+	for _, r := range all {
+		k.add(r)
+	}
+	for _, payload := range []string{
+		`{"jti":"a"}`, `{"jti":"a","iat":9999999999}`, `{"iat":1,"sub":"other","jti":"a"}`,
+		`{"sid":"s"}`, `{"sid":"s","jti":"other","iat":9999999999}`,
+		`{"sub":"u","iat":1}`, `{"sub":"u"}`,
+		`{"username":"n","iat":1}`,
+		`{"id":42,"iat":1}`, `{"id":"42","iat":1}`,
+		`{"jti":"x/é"}`, ` { "j\u0074i" : "x\/\u00e9" } `,
+	} {
+		k.revoked(payload)
+	}
+	for _, payload := range []string{
+		`{}`, `{"jti":"A"}`, `{"jti":"aa"}`, `{"jti":""}`, `{"jti":null}`, `{"jti":["a"]}`, `{"JTI":"a"}`,
+		`{"x":{"jti":"a"},"y":["jti","a"]}`,
+		`{"jti":"s"}`, `{"sid":"a"}`, `{"sid":"u"}`, `{"sub":"a","iat":1}`, `{"sub":"s","iat":1}`, `{"sub":"n","iat":1}`,
+		`{"username":"u","iat":1}`, `{"username":"a","iat":1}`,
+		`{"id":4.2e1,"iat":1}`, `{"id":42.0,"iat":1}`, `{"id":true,"iat":1}`, `{"id":420,"iat":1}`,
+	} {
+		k.good(payload)
+	}
+}
+
+// issue: a token counts as issued before a moment if the second of its iat is not
+// later than the second of the moment.
+func (k *kit) issue() {
+	k.add(revoke.Revocation{Subject: "u", Before: time.Unix(100, 0), Until: hour()})
+	k.add(revoke.Revocation{Subject: "v", Before: time.Unix(100, 999e6), Until: hour()})
+	k.add(revoke.Revocation{Subject: "w", Claim: "name", Before: time.Unix(100, 0), Until: hour()})
+	for _, name := range []string{`"sub":"u"`, `"sub":"v"`, `"name":"w"`} {
+		for _, iat := range []string{`,"iat":1`, `,"iat":99`, `,"iat":100`, `,"iat":100.9`, `,"iat":-1e30`, ``, `,"iat":"200"`, `,"iat":null`} {
+			k.revoked(`{` + name + iat + `}`)
+		}
+		for _, iat := range []string{`101`, `101.0`, `1e30`} {
+			k.good(`{` + name + `,"iat":` + iat + `}`)
+		}
+	}
+	// Without Before, it is the moment of Add.
+	start := time.Now()
+	k.add(revoke.Revocation{Subject: "now", Until: hour()})
+	k.revoked(fmt.Sprintf(`{"sub":"now","iat":%d}`, start.Unix()))
+	k.good(fmt.Sprintf(`{"sub":"now","iat":%d}`, time.Now().Unix()+1))
+}
+
+func (k *kit) invalid() {
+	told := k.watch()
+	long := strings.Repeat("x", 1025)
+	for _, r := range []revoke.Revocation{
+		{},
+		{Reason: "all", Before: time.Unix(1, 0)},
+		{JTI: "a", Session: "b"},
+		{JTI: "a", Subject: "c"},
+		{Session: "b", Subject: "c"},
+		{JTI: "a", Session: "b", Subject: "c"},
+		{Session: "b", Claim: "name"},
+		{Claim: "name"},
+		{JTI: "a", Before: time.Unix(4e9, 0)},
+		{Session: "b", Before: time.Unix(4e9, 0)},
+		{Subject: "a", Claim: "jti"},
+		{Subject: "b", Claim: "sid"},
+		{JTI: long},
+		{JTI: "a", Reason: long},
+	} {
+		if err := k.store.Add(k.Context(), r); err == nil {
+			k.Errorf("Add accepts %.200s", fmt.Sprintf("%+v", r))
+		}
+	}
+	for _, payload := range []string{`{"jti":"a"}`, `{"sid":"b"}`, `{"sub":"c"}`, `{"sub":"a"}`, `{"sub":"b"}`, `{"jti":""}`, `{}`, `{"jti":"` + long + `"}`} {
+		k.good(payload)
+	}
+	if all := told.all(); len(all) > 0 {
+		k.Errorf("watchers were told of what Add has refused: %.500s", fmt.Sprintf("%+v", all))
+	}
+}
+
+// context: a call with a context that is done may succeed or fail, and means what
+// it answers.
+func (k *kit) context() {
+	told := k.watch()
+	ctx, cancel := context.WithCancel(k.Context())
+	cancel()
+	r := revoke.Revocation{Session: "done", Until: hour()}
+	if err := k.store.Add(ctx, r); err == nil {
+		k.revoked(`{"sid":"done"}`)
+		if !told.has(r) {
+			k.Error("Add with a context that is done answers nil, and the watchers have not been told")
+		}
+	}
+	// The store is as good as before.
+	r = revoke.Revocation{Session: "after", Until: hour()}
+	k.add(r)
+	k.revoked(`{"sid":"after"}`)
+	if !told.has(r) {
+		k.Error("after an Add with a context that is done, watchers are not told any more")
+	}
+}
+
+func (k *kit) concurrency() {
+	var users sync.WaitGroup
+	for g := range 8 {
+		users.Go(func() {
+			told := new(log)
+			stop := k.store.Watch(told.add)
+			defer stop()
+			for i := range 16 {
+				id := fmt.Sprint(g, "-", i)
+				r := revoke.Revocation{JTI: id, Until: hour()}
+				if err := k.store.Add(k.Context(), r); err != nil {
+					k.Errorf("Add: %v", err)
+					return
+				}
+				k.revoked(`{"jti":"` + id + `"}`)
+				k.good(`{"jti":"other-` + id + `"}`)
+				if !told.has(r) {
+					k.Errorf("Add has returned before a watcher was told of %s", id)
+				}
+			}
+		})
+	}
+	users.Wait()
+	for g := range 8 {
+		k.revoked(fmt.Sprintf(`{"jti":"%d-15"}`, g))
+	}
+}
