@@ -26,9 +26,10 @@ func AppendResponse(dst []byte, rid float64, data []byte) []byte {
 	return append(appendData(dst, data), '}')
 }
 
-// AppendErrorResponse appends {"rid":rid,"error":errJSON}. JavaScript callers
-// take an error that is absent or falsy for success; a generic error replaces it.
-func AppendErrorResponse(dst []byte, rid float64, errJSON []byte) []byte {
+// AppendErrorResponse appends {"rid":rid,"error":errJSON,"data":data}. JavaScript
+// callers take an error that is absent or falsy for success; a generic error
+// replaces it. Only clients of [Version1] look at the data of an error.
+func AppendErrorResponse(dst []byte, rid float64, errJSON, data []byte) []byte {
 	dst = append(dst, `{"rid":`...)
 	dst = AppendNumber(dst, rid)
 	dst = append(dst, `,"error":`...)
@@ -37,7 +38,7 @@ func AppendErrorResponse(dst []byte, rid float64, errJSON []byte) []byte {
 	} else {
 		dst = append(dst, errJSON...)
 	}
-	return append(dst, '}')
+	return append(appendData(dst, data), '}')
 }
 
 // AppendPublish appends {"event":"#publish","data":{"channel":channel,"data":data}}.

@@ -25,8 +25,8 @@ func TestEncodeGolden(t *testing.T) {
 		{"RPC-8: end()", wire.AppendResponse(nil, 10, nil), `{"rid":10}`},
 		{"RPC-8: end(null)", wire.AppendResponse(nil, 11, r("null")), `{"rid":11,"data":null}`},
 		{"RPC-1: response 0", wire.AppendResponse(nil, 12, r("0")), `{"rid":12,"data":0}`},
-		{"RPC-1: error text", wire.AppendErrorResponse(nil, 16, r(`"boom"`)), `{"rid":16,"error":"boom"}`},
-		{"RPC-1: error object", wire.AppendErrorResponse(nil, 20, r(`{"message":"m"}`)), `{"rid":20,"error":{"message":"m"}}`},
+		{"RPC-1: error text", wire.AppendErrorResponse(nil, 16, r(`"boom"`), nil), `{"rid":16,"error":"boom"}`},
+		{"RPC-1: error object", wire.AppendErrorResponse(nil, 20, r(`{"message":"m"}`), nil), `{"rid":20,"error":{"message":"m"}}`},
 		{"CV-4: rid 1e3", wire.AppendResponse(nil, 1e3, nil), `{"rid":1000}`},
 		{"CV-4: rid -1.5", wire.AppendResponse(nil, -1.5, nil), `{"rid":-1.5}`},
 		{"CV-4: rid 0", wire.AppendResponse(nil, 0, nil), `{"rid":0}`},
@@ -46,8 +46,9 @@ func TestEncodeGolden(t *testing.T) {
 		{"GT-2: token", wire.AppendTransmit(nil, "#setAuthToken", r(`{"token":"J"}`)), `{"event":"#setAuthToken","data":{"token":"J"}}`},
 		{"GT-3: token removed", wire.AppendTransmit(nil, "#removeAuthToken", nil), `{"event":"#removeAuthToken"}`},
 		{"GT-4: authenticated", wire.AppendResponse(nil, 3, r(`{"isAuthenticated":true,"authError":null}`)), `{"rid":3,"data":{"isAuthenticated":true,"authError":null}}`},
-		{"GT-4: bad token", wire.AppendErrorResponse(nil, 3, (&wire.Error{Name: wire.NameAuthTokenInvalid, Message: "invalid signature"}).With("isBadToken", true).AppendJSON(nil)), `{"rid":3,"error":{"message":"invalid signature","name":"AuthTokenInvalidError","isBadToken":true}}`},
-		{"GT-9: refused handshake", wire.AppendErrorResponse(nil, 1, (&wire.Error{Name: "E", Message: "m"}).With("statusCode", 4501).AppendJSON(nil)), `{"rid":1,"error":{"message":"m","name":"E","statusCode":4501}}`},
+		{"GT-4: bad token", wire.AppendErrorResponse(nil, 3, (&wire.Error{Name: wire.NameAuthTokenInvalid, Message: "invalid signature"}).With("isBadToken", true).AppendJSON(nil), nil), `{"rid":3,"error":{"message":"invalid signature","name":"AuthTokenInvalidError","isBadToken":true}}`},
+		{"GT-9: refused handshake", wire.AppendErrorResponse(nil, 1, (&wire.Error{Name: "E", Message: "m"}).With("statusCode", 4501).AppendJSON(nil), nil), `{"rid":1,"error":{"message":"m","name":"E","statusCode":4501}}`},
+		{"error with data", wire.AppendErrorResponse(nil, 1, r(`"no"`), r(`{"code":4501}`)), `{"rid":1,"error":"no","data":{"code":4501}}`},
 	}
 	for _, tt := range tests {
 		if string(tt.got) != tt.want {
@@ -56,17 +57,18 @@ func TestEncodeGolden(t *testing.T) {
 	}
 }
 
-// TestErrorResponseIsFailure pins QK-26: an error that a JavaScript caller would
-// take for success is replaced.
+// TestErrorResponseIsFailure pins QK-26 and RPC-16: an error that is no object
+// is sent as it is, and one that a JavaScript caller would take for success is
+// replaced.
 func TestErrorResponseIsFailure(t *testing.T) {
 	const want = `{"rid":1,"error":{"message":"Unknown error","name":"UnknownError"}}`
 	for _, e := range []string{"", "null", "0", "-0", "0.0", "0e5", "1e-400", "false", `""`} {
-		if got := string(wire.AppendErrorResponse(nil, 1, []byte(e))); got != want {
+		if got := string(wire.AppendErrorResponse(nil, 1, []byte(e), nil)); got != want {
 			t.Errorf("error %q: %s", e, got)
 		}
 	}
 	for _, e := range []string{"1", "true", `"0"`, `" "`, "[]", "{}", "-1"} {
-		if got, want := string(wire.AppendErrorResponse(nil, 1, []byte(e))), `{"rid":1,"error":`+e+`}`; got != want {
+		if got, want := string(wire.AppendErrorResponse(nil, 1, []byte(e), nil)), `{"rid":1,"error":`+e+`}`; got != want {
 			t.Errorf("error %q: %s", e, got)
 		}
 	}
@@ -104,7 +106,7 @@ func TestAppendAllocates(t *testing.T) {
 		dst = wire.AppendTransmit(dst[:0], event, data)
 		dst = wire.AppendInvoke(dst, event, 1.5e-9, data)
 		dst = wire.AppendResponse(dst, 12, data)
-		dst = wire.AppendErrorResponse(dst, 12, data)
+		dst = wire.AppendErrorResponse(dst, 12, data, nil)
 		dst = wire.AppendPublish(dst, event, data)
 		dst = wire.AppendKickOut(dst, event, data)
 	})

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -74,7 +75,13 @@ func (e *Error) With(key string, v any) *Error {
 // AppendJSON appends the error as {"message":…,"name":…,…fields}. An empty name
 // is left out, times are written by [FormatTime], nil is null, and a field whose
 // value cannot be encoded is dropped.
+//
+// JavaScript can fail with another value instead of an error. What
+// [ParseError] makes of one is written as that value again.
 func (e *Error) AppendJSON(dst []byte) []byte {
+	if value, ok := e.bare(); ok {
+		return append(dst, value...)
+	}
 	dst = append(dst, `{"message":`...)
 	dst = AppendString(dst, e.Message)
 	if e.Name != "" {
@@ -95,6 +102,29 @@ func (e *Error) AppendJSON(dst []byte) []byte {
 		dst = append(dst, value...)
 	}
 	return append(dst, '}')
+}
+
+// bare returns the value that the error stands for, if it is one without a
+// message of its own.
+func (e *Error) bare() ([]byte, bool) {
+	if e.Name != "" || e.Message == "" || len(e.Fields) != 1 || e.Fields[0].Key != "value" {
+		return nil, false
+	}
+	v := e.Fields[0].Value
+	if text, ok := v.(string); ok {
+		return AppendString(nil, text), text == e.Message
+	}
+	value, err := Marshal(v)
+	if err != nil || isFalsy(value) {
+		return nil, false
+	}
+	switch v.(type) {
+	case bool, float64:
+		return value, string(value) == e.Message
+	case json.RawMessage:
+		return value, value[0] == '[' && e.Message == invalidErrorMessage
+	}
+	return nil, false
 }
 
 // MarshalJSON returns what AppendJSON appends.

@@ -148,6 +148,14 @@ func TestErrorJSON(t *testing.T) {
 		{"broken raw JSON is dropped", (&wire.Error{Message: "m"}).With("a", json.RawMessage(`{"x":`)).With("b", 1), `{"message":"m","b":1}`},
 		{"values without JSON are dropped", (&wire.Error{Message: "m"}).With("a", make(chan int)).With("b", 1), `{"message":"m","b":1}`},
 		{"TR-21: not finite", (&wire.Error{Message: "m"}).With("a", math.NaN()), `{"message":"m","a":null}`},
+		{"RPC-16: a text", (&wire.Error{Message: "boom"}).With("value", "boom"), `"boom"`},
+		{"RPC-16: a number", (&wire.Error{Message: "5"}).With("value", 5.0), `5`},
+		{"RPC-16: true", (&wire.Error{Message: "true"}).With("value", true), `true`},
+		{"a list", (&wire.Error{Message: "Invalid error message format"}).With("value", json.RawMessage(`[1]`)), `[1]`},
+		{"QK-26: false stays an error", (&wire.Error{Message: "false"}).With("value", false), `{"message":"false","value":false}`},
+		{"QK-26: no text stays an error", (&wire.Error{}).With("value", ""), `{"message":"","value":""}`},
+		{"a value beside a message", (&wire.Error{Message: "Too large"}).With("value", 5.0), `{"message":"Too large","value":5}`},
+		{"a value beside a name", (&wire.Error{Name: "N", Message: "5"}).With("value", 5.0), `{"message":"5","name":"N","value":5}`},
 		{"escapes", (&wire.Error{Message: "a\"<\xff", Name: "\n"}).With("\t", "&"), `{"message":"a\"<` + "\ufffd" + `","name":"\n","\t":"&"}`},
 	}
 	for _, tt := range tests {

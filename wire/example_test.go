@@ -25,7 +25,7 @@ func ExampleDecoder() {
 
 func ExampleError() {
 	sent := (&wire.Error{Name: "LoginError", Message: "Invalid user credentials"}).With("attempts", 3)
-	frame := wire.AppendErrorResponse(nil, 2, sent.AppendJSON(nil))
+	frame := wire.AppendErrorResponse(nil, 2, sent.AppendJSON(nil), nil)
 	fmt.Println(string(frame))
 
 	received := wire.ParseError(sent.AppendJSON(nil))

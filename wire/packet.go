@@ -57,6 +57,9 @@ type Limits struct {
 var (
 	// ErrBatchTooLarge reports a batch with more elements than Limits.BatchSize.
 	ErrBatchTooLarge = errors.New("wire: batch has too many packets")
+	// ErrMessageTooLarge reports a message whose JSON is larger than the limit
+	// given to Codec.Decode.
+	ErrMessageTooLarge = errors.New("wire: message is too large")
 	// ErrTooDeep reports a message nested deeper than Limits.Depth.
 	ErrTooDeep = errors.New("wire: message is nested too deeply")
 )

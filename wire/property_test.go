@@ -64,7 +64,7 @@ func drawPacket(t *rapid.T) ([]byte, packet) {
 		return wire.AppendResponse(nil, id, data), response(id, text(data), absent)
 	case 3:
 		e := (&wire.Error{Name: name, Message: name}).AppendJSON(nil)
-		return wire.AppendErrorResponse(nil, id, e), response(id, absent, string(e))
+		return wire.AppendErrorResponse(nil, id, e, nil), response(id, absent, string(e))
 	case 4:
 		msg := wire.AppendPublish(nil, name, data)
 		return msg, transmit("#publish", string(msg[len(`{"event":"#publish","data":`):len(msg)-1]))

@@ -1,7 +1,8 @@
 package wire
 
 // Version is a version of the SocketCluster protocol. The versions differ in the
-// texts of pings and pongs only, and both sides have to be configured alike.
+// texts of pings and pongs, and in what is told of a client that leaves or is
+// refused. Both sides have to be configured alike.
 type Version int
 
 const (

@@ -1,0 +1,22 @@
+package wire
+
+// A Codec is another form of messages than JSON text. Both sides must be set
+// to it, as it is not negotiated (TR-28). Pings stay as they are.
+//
+// It translates whole messages from and to JSON, so that nothing else has to
+// know of it. Its methods may be called from many goroutines at once. They
+// append to dst, and keep neither it nor the message.
+type Codec interface {
+	// Encode appends a message that is given as JSON: a packet, or an array of
+	// packets.
+	Encode(dst, message []byte) ([]byte, error)
+
+	// Decode appends a message as JSON. It is given what a stranger has sent,
+	// and fails with [ErrMessageTooLarge] when that comes to more than limit
+	// bytes of JSON. Any other error means that it is no message of the codec.
+	Decode(dst, message []byte, limit int) ([]byte, error)
+
+	// Binary tells whether encoded messages are binary; otherwise they are
+	// text in UTF-8.
+	Binary() bool
+}
