@@ -21,6 +21,8 @@ type Options struct {
 	MaxFragments int
 	// Subprotocol is announced if the client offered it.
 	Subprotocol string
+	// Deflate accepts permessage-deflate (RFC 7692) from clients that offer it.
+	Deflate bool
 	// OnPing is called by Read with the payload of each ping, a copy. Reading
 	// goes on when it returns: answering a flood of pings may hold it up.
 	OnPing func(payload []byte)
@@ -58,6 +60,15 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		refusal.WriteTo(w)
 		return nil, refusal
 	}
+	var extensions string
+	if o.Deflate {
+		var ok bool
+		if extensions, ok = negotiateDeflate(r.Header); !ok {
+			refusal := &Refusal{Status: http.StatusBadRequest, Text: "Invalid or unacceptable Sec-WebSocket-Extensions header"}
+			refusal.WriteTo(w)
+			return nil, refusal
+		}
+	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		if !errors.Is(err, http.ErrHijacked) {
@@ -68,7 +79,8 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	// Peek cannot fail for what is buffered.
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	c := newConn(nc, bytes.Clone(ahead), o)
-	if err := c.write(upgradeResponse(r, o), upgradeTimeout); err != nil {
+	c.deflate = extensions != ""
+	if err := c.write(upgradeResponse(r, o, extensions), upgradeTimeout); err != nil {
 		_ = c.Close()
 		return nil, fmt.Errorf("ws: answering the upgrade: %w", err)
 	}
@@ -81,7 +93,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 }
 
 // upgradeResponse is the 101 response to a checked request.
-func upgradeResponse(r *http.Request, o Options) []byte {
+func upgradeResponse(r *http.Request, o Options, extensions string) []byte {
 	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n" +
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
@@ -89,6 +101,9 @@ func upgradeResponse(r *http.Request, o Options) []byte {
 	b.WriteString("\r\n")
 	if o.Subprotocol != "" && slices.Contains(Subprotocols(r), o.Subprotocol) {
 		b.WriteString("Sec-WebSocket-Protocol: " + o.Subprotocol + "\r\n")
+	}
+	if extensions != "" {
+		b.WriteString("Sec-WebSocket-Extensions: " + extensions + "\r\n")
 	}
 	// Writing to a bytes.Buffer cannot fail; line breaks in values are replaced.
 	_ = o.Header.WriteSubset(&b, ownHeaders)

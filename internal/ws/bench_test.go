@@ -14,12 +14,21 @@ import (
 
 // BenchmarkIdleConn reports what an idle, upgraded connection over loopback
 // costs: its net.Conn, its Conn and its parked goroutine. The client's
-// net.Conn, in the same process, is counted too.
+// net.Conn, in the same process, is counted too. Having read a compressed
+// message makes no difference.
 func BenchmarkIdleConn(b *testing.B) {
+	const offer = "Sec-WebSocket-Extensions: " + deflateName + "\r\n"
+	b.Run("plain", func(b *testing.B) { benchmarkIdleConn(b, "", "", frame(fin|text, "hello")) })
+	b.Run("deflate", func(b *testing.B) {
+		benchmarkIdleConn(b, offer, "Sec-WebSocket-Extensions: "+deflateAnswer+"\r\n", frame(fin|compressedBit|text, deflated(sample(4000))))
+	})
+}
+
+func benchmarkIdleConn(b *testing.B, offer, accepted string, first []byte) {
 	const conns = 2000
 	var readers sync.WaitGroup
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := Accept(w, r, Options{})
+		c, err := Accept(w, r, Options{Deflate: true})
 		if err != nil {
 			b.Error(err)
 			return
@@ -39,14 +48,14 @@ func BenchmarkIdleConn(b *testing.B) {
 		srv := httptest.NewServer(handler)
 		before := memoryInUse()
 		clients := make([]net.Conn, 0, conns)
-		answer := make([]byte, len(response)+2)
+		answer := make([]byte, len(response)+len(accepted)+2)
 		for range conns {
 			client, err := net.Dial("tcp", srv.Listener.Addr().String())
 			if err != nil {
 				b.Fatal(err)
 			}
 			clients = append(clients, client)
-			if _, err := io.WriteString(client, request+"\r\n"+string(frame(fin|text, "hello"))); err != nil {
+			if _, err := io.WriteString(client, request+offer+"\r\n"+string(first)); err != nil {
 				b.Fatal(err)
 			}
 			if _, err := io.ReadFull(client, answer); err != nil {

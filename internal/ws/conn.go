@@ -33,8 +33,9 @@ type Conn struct {
 	closed       atomic.Bool
 	armed        bool // a write deadline is set; belongs to WriteFrames
 
+	deflate bool  // permessage-deflate has been negotiated
 	carried uint8 // bytes of carry that the next read buffer starts with
-	carry   [maxHeader]byte
+	carry   [maxHeader - 1]byte
 }
 
 // newConn returns a server's connection over nc; in is what was read from it already.
@@ -58,6 +59,9 @@ func (c *Conn) SetReadLimit(n int64) {
 	// Leaves room for computing with the sizes of buffers.
 	c.limit.Store(min(n, math.MaxInt/8))
 }
+
+// Compressed reports whether the peer understands the frames of [Deflate].
+func (c *Conn) Compressed() bool { return c.deflate }
 
 // BytesRead returns how many bytes have come from the peer since the upgrade.
 func (c *Conn) BytesRead() int64 { return c.received.Load() }

@@ -26,10 +26,19 @@
 // Writing. WriteFrames has one caller at a time; it may run beside Read.
 // [NewBuffer] and [Seal] build a frame in one allocation: the payload is
 // appended behind reserved header bytes. Frames of a server are never masked
-// and never fragmented. No extension is ever negotiated (TR-7).
+// and never fragmented.
+//
+// Compression. With Options.Deflate, permessage-deflate (RFC 7692) is accepted
+// from clients that offer it, without context takeover on either side. [Deflate]
+// makes a compressed frame of a whole one, which any number of connections may
+// share. What a client has compressed is collected as it comes and decompressed
+// when it is complete, so that no connection holds a decompressor while it
+// waits. As many compressors, and as many decompressors, work at a time as there
+// are processors; the others wait for them.
 //
 // Units. Lengths and limits are bytes, a message counting the sum of its
-// fragments' payloads.
+// fragments' payloads, after decompression. Before it, a message may have an
+// eighth more, as data that does not compress grows.
 //
 // Constants. The read limit of 104857600 bytes for a zero Options.ReadLimit is
 // TR-8. Control frames carry at most 125 bytes (RFC 6455, section 5.5). 4096

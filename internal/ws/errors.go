@@ -37,6 +37,8 @@ func (e *ProtocolError) Error() string {
 var (
 	errTooBig       = &ProtocolError{wire.CloseTooBig, "Max payload size exceeded"}
 	errFragments    = &ProtocolError{wire.CloseTooBig, "too many fragments in one message"}
+	errStreams      = &ProtocolError{wire.CloseTooBig, "too many streams in one compressed message"}
+	errDeflate      = &ProtocolError{wire.CloseInvalidText, "compressed message cannot be decompressed"}
 	errInvalidText  = &ProtocolError{wire.CloseInvalidText, "text message is not valid UTF-8"}
 	errLengthBit    = &ProtocolError{wire.CloseProtocolError, "highest bit of a 64-bit length is set"}
 	errClosePayload = &ProtocolError{wire.CloseProtocolError, "close frame with a payload of one byte"}

@@ -30,21 +30,29 @@ func (s *scriptConn) Read(p []byte) (int, error) {
 func FuzzReader(f *testing.F) {
 	for _, tc := range readCases {
 		if len(tc.stream) < 1<<10 {
-			f.Add(tc.stream, uint16(1), uint16(0))
-			f.Add(tc.stream, uint16(7), uint16(3))
+			f.Add(tc.stream, uint16(1), uint16(0), false)
+			f.Add(tc.stream, uint16(7), uint16(3), true)
 		}
 	}
-	f.Add(mixed, uint16(1000), uint16(500))
-	f.Add(join(lengths(9000, 9000), frame(text, "a"), lengths(5000)), uint16(4096), uint16(4097))
+	for _, tc := range inflateCases {
+		if len(tc.payload) < 1<<10 {
+			f.Add(frame(fin|compressedBit|binry, tc.payload), uint16(100), uint16(2), true)
+		}
+	}
+	f.Add(mixed, uint16(1000), uint16(500), false)
+	f.Add(join(lengths(9000, 9000), frame(text, "a"), lengths(5000)), uint16(4096), uint16(4097), false)
+	f.Add(join(frame(compressedBit|text, deflated("hello")[:2]), frame(fin|ping, "p"), frame(fin|cont, deflated("hello")[2:]),
+		frame(fin|text, "plain")), uint16(3), uint16(0), true)
 	l := listenUnix(f)
 	defer l.Close()
-	f.Fuzz(func(t *testing.T, stream []byte, piece, ahead uint16) {
+	f.Fuzz(func(t *testing.T, stream []byte, piece, ahead uint16, deflate bool) {
 		const limit, maxFragments = 10000, 4
-		want, wantErr := reference(stream, limit, maxFragments)
+		want, wantErr := reference(stream, limit, maxFragments, deflate)
 		check := func(connect func(o Options) *Conn) {
 			t.Helper()
 			o, readAll := listen(Options{ReadLimit: limit, MaxFragments: maxFragments})
 			c := connect(o)
+			c.deflate = deflate
 			events, err := readAll(c)
 			if diff := cmp.Diff(want, events); diff != "" {
 				t.Errorf("events (-reference +reader):\n%s", diff)
@@ -87,7 +95,7 @@ func FuzzCheckRequest(f *testing.F) {
 			t.Errorf("accepted key %q, version %q", key, version)
 		}
 		for _, name := range Subprotocols(r) {
-			answer := upgradeResponse(r, Options{Subprotocol: name})
+			answer := upgradeResponse(r, Options{Subprotocol: name}, "")
 			if want := response + "Sec-WebSocket-Protocol: " + name + "\r\n\r\n"; key == sampleKey && string(answer) != want {
 				t.Errorf("answer %q", answer)
 			}

@@ -11,6 +11,10 @@ import (
 // maxHeader is the longest header of a masked frame.
 const maxHeader = gws.MaxHeaderSize
 
+// rsv1 is compressedBit as the headers of gobwas/ws have it. It may only be set
+// at the beginning of a message.
+const rsv1 = compressedBit >> 4
+
 // header consumes the next frame header and checks it. What the first two
 // bytes show to be wrong is refused before any further byte is waited for.
 func (c *Conn) header(h *gws.Header, state gws.State) error {
@@ -20,6 +24,10 @@ func (c *Conn) header(h *gws.Header, state gws.State) error {
 		}
 	}
 	size := firstBytes(c.in, h)
+	compressed := c.deflate && h.Rsv == rsv1 && (h.OpCode == gws.OpText || h.OpCode == gws.OpBinary)
+	if compressed {
+		h.Rsv = 0
+	}
 	if err := gws.CheckHeader(*h, state); err != nil {
 		return &ProtocolError{wire.CloseProtocolError, err.Error()}
 	}
@@ -32,6 +40,9 @@ func (c *Conn) header(h *gws.Header, state gws.State) error {
 		return errLengthBit
 	}
 	c.consume(size)
+	if compressed {
+		h.Rsv = rsv1
+	}
 	return nil
 }
 

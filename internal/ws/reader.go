@@ -38,6 +38,9 @@ func (c *Conn) Read() (Message, error) {
 		frames int32
 		op     gws.OpCode
 		state  = gws.StateServerSide
+
+		compressed bool
+		checked    int // bytes of buf that are known to be UTF-8
 	)
 	for {
 		// Parking right here keeps the waiting goroutine's stack shallow.
@@ -60,9 +63,14 @@ func (c *Conn) Read() (Message, error) {
 		}
 		if h.OpCode != gws.OpContinuation {
 			op = h.OpCode
+			compressed = h.Rsv != 0
+		}
+		limit := c.limit.Load()
+		if compressed {
+			limit = compressedLimit(limit)
 		}
 		// Before any allocation, and in a form that cannot overflow.
-		if h.Length > c.limit.Load()-int64(buf.len()) {
+		if h.Length > limit-int64(buf.len()) {
 			return c.fail(buf, errTooBig, true)
 		}
 		if err := c.payload(&buf, &h); err != nil {
@@ -71,12 +79,38 @@ func (c *Conn) Read() (Message, error) {
 		if h.Fin {
 			break
 		}
+		if op == gws.OpText && !compressed {
+			n := wholeCharacters(buf.bytes())
+			if n > checked && !utf8.Valid(buf.bytes()[checked:n]) {
+				return c.fail(buf, errInvalidText, true)
+			}
+			checked = n
+		}
 		state = state.Set(gws.StateFragmented)
 	}
-	if op == gws.OpText && !utf8.Valid(buf.bytes()) {
+	if compressed {
+		var err error
+		if buf, err = c.inflate(buf); err != nil {
+			return c.fail(buf, err, true)
+		}
+	}
+	if op == gws.OpText && !utf8.Valid(buf.bytes()[checked:]) {
 		return c.fail(buf, errInvalidText, true)
 	}
 	return Message{Binary: op == gws.OpBinary, Data: buf.bytes(), buf: buf}, nil
+}
+
+// wholeCharacters is the length of b without a character that has only begun.
+func wholeCharacters(b []byte) int {
+	for n := len(b) - 1; n >= max(0, len(b)-utf8.UTFMax+1); n-- {
+		if utf8.RuneStart(b[n]) {
+			if !utf8.FullRune(b[n:]) {
+				return n
+			}
+			break
+		}
+	}
+	return len(b)
 }
 
 // fail records err as the end of reading and drops all buffers.
@@ -105,11 +139,16 @@ func (c *Conn) payload(buf **buffer, h *gws.Header) error {
 			}
 		}
 		var (
-			n   = min(left, max(len(c.in), 1))
-			err error
+			n    = min(left, max(len(c.in), 1))
+			room = left
+			err  error
 		)
+		if !h.Fin {
+			// With room for one fragment at a time, each would copy the message.
+			room = max(left, b.len())
+		}
 		if direct {
-			b = b.grow(1, left)
+			b = b.grow(1, room)
 			*buf = b
 			end := len(b.data)
 			n, err = c.nc.Read(b.data[end:min(cap(b.data), end+left)])
@@ -122,7 +161,7 @@ func (c *Conn) payload(buf **buffer, h *gws.Header) error {
 				return err
 			}
 		} else {
-			b = b.grow(n, left)
+			b = b.grow(n, room)
 			*buf = b
 			b.data = append(b.data, c.in[:n]...)
 			c.consume(n)

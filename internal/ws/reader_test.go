@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -77,6 +78,11 @@ var readCases = []struct {
 	{"a character split over fragments", Options{}, join(frame(text, "\xe2\x82"), frame(fin|cont, "\xac")),
 		[]string{`text "€"`}, io.EOF},
 	{"TR-8 a character broken by the end", Options{}, join(frame(text, "a\xe2"), frame(fin|cont, "b")), nil, protocolError(1007)},
+
+	{"TR-8 not UTF-8, known from the first fragment", Options{}, frame(text, "a\xff"), nil, protocolError(1007)},
+	{"TR-8 no character begins so, known from the second", Options{}, join(frame(text, "\xed"), frame(cont, "\xa0")), nil, protocolError(1007)},
+	{"a character in fragments of one byte", Options{}, join(frame(text, "a\xf4"), frame(cont, "\x8f"), frame(cont, "\xbf"), frame(fin|cont, "\xbf")),
+		[]string{"text \"a\\U0010ffff\""}, io.EOF},
 
 	{"TR-8 at the limit", Options{ReadLimit: 3}, join(frame(fin|text, "abc"), frame(binry, "ab"), frame(fin|cont, "c")),
 		[]string{`text "abc"`, `binary "abc"`}, io.EOF},
@@ -360,4 +366,27 @@ func TestWait(t *testing.T) {
 			c.Wait() // the end stays
 		})
 	}
+}
+
+// What a message of many fragments costs grows with its length, not with its
+// square: it is not copied for each of them.
+func TestFragmentsAreNotCopiedOverAndOver(t *testing.T) {
+	const count, size = 2048, 512
+	stream := frame(binry, strings.Repeat("x", size))
+	for range count - 2 {
+		stream = append(stream, frame(cont, strings.Repeat("x", size))...)
+	}
+	stream = append(stream, frame(fin|cont, strings.Repeat("x", size))...)
+	c := newConn(&scriptConn{stream: stream, n: len(stream)}, nil, Options{})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m, err := c.Read()
+	runtime.ReadMemStats(&after)
+	if err != nil || len(m.Data) != count*size {
+		t.Fatalf("%d bytes, %v", len(m.Data), err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 4*count*size {
+		t.Errorf("%d bytes allocated for a message of %d", used, count*size)
+	}
+	m.Release()
 }

@@ -1,6 +1,8 @@
 package ws
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -11,9 +13,10 @@ import (
 
 // reference decodes a whole stream of a client in the plainest way: the events
 // of listen and the error at the end.
-func reference(stream []byte, limit uint64, maxFragments int) (events []string, err error) {
+func reference(stream []byte, limit uint64, maxFragments int, deflate bool) (events []string, err error) {
 	var (
 		message   []byte
+		squeezed  bool // the message in progress is compressed
 		kind      byte // of the message in progress, 0 when there is none
 		fragments int
 	)
@@ -32,9 +35,11 @@ func reference(stream []byte, limit uint64, maxFragments int) (events []string, 
 		two := take(2)
 		op, control := two[0]&0xf, two[0]&0x8 != 0
 		length := uint64(two[1] & 0x7f)
+		rsv := two[0] & 0x70
+		first := deflate && (op == text || op == binry)
 		switch {
 		case op > 2 && op < 8 || op > 10,
-			two[0]&0x70 != 0,
+			rsv != 0 && !(first && rsv == 0x40),
 			two[1]&0x80 == 0,
 			control && (two[0]&fin == 0 || length > 125),
 			op == cont && kind == 0,
@@ -57,9 +62,13 @@ func reference(stream []byte, limit uint64, maxFragments int) (events []string, 
 				return events, errFragments
 			}
 			if op != cont {
-				kind = op
+				kind, squeezed = op, rsv != 0
 			}
-			if uint64(len(message))+length > limit {
+			most := limit
+			if squeezed {
+				most = limit + limit/8 + 64
+			}
+			if uint64(len(message))+length > most {
 				return events, errTooBig
 			}
 		}
@@ -79,7 +88,15 @@ func reference(stream []byte, limit uint64, maxFragments int) (events []string, 
 		default:
 			message = append(message, payload...)
 			if two[0]&fin == 0 {
+				if kind == text && !squeezed && !referenceBegins(message) {
+					return events, protocolError(1007)
+				}
 				continue
+			}
+			if squeezed {
+				if message, err = referenceInflate(message, int(limit), maxFragments); err != nil {
+					return events, err
+				}
 			}
 			if kind == text && !utf8.Valid(message) {
 				return events, protocolError(1007)
@@ -88,6 +105,35 @@ func reference(stream []byte, limit uint64, maxFragments int) (events []string, 
 			message, kind, fragments = nil, 0, 0
 		}
 	}
+}
+
+// referenceBegins reports whether more bytes could make UTF-8 of p: as they
+// do if one of these makes the last character whole.
+func referenceBegins(p []byte) bool {
+	for _, rest := range []string{"", "\x80", "\x80\x80", "\x80\x80\x80", "\xbf", "\xbf\xbf", "\xbf\xbf\xbf"} {
+		if utf8.Valid(append(bytes.Clone(p), rest...)) {
+			return true
+		}
+	}
+	return false
+}
+
+// referenceInflate reads stream after stream until nothing is left.
+func referenceInflate(p []byte, limit, maxStreams int) (message []byte, err error) {
+	in := bytes.NewReader(append(bytes.Clone(p), "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...))
+	for range maxStreams {
+		part, err := io.ReadAll(io.LimitReader(flate.NewReader(in), int64(limit+1-len(message))))
+		message = append(message, part...)
+		switch {
+		case err != nil:
+			return nil, errDeflate
+		case len(message) > limit:
+			return nil, errTooBig
+		case in.Len() == 0:
+			return message, nil
+		}
+	}
+	return nil, errStreams
 }
 
 func referenceClose(p []byte) error {

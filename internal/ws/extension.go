@@ -1,0 +1,161 @@
+package ws
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// deflateName is the extension of RFC 7692 in Sec-WebSocket-Extensions.
+const deflateName = "permessage-deflate"
+
+// deflateAnswer accepts an offer. Neither side keeps its window between two
+// messages, so that an idle connection holds no state of a compressor, and a
+// compressed message can be shared. A server may ask for either unasked (RFC
+// 7692, section 7.1.1).
+const deflateAnswer = deflateName + "; server_no_context_takeover; client_no_context_takeover"
+
+// extension is one element of Sec-WebSocket-Extensions.
+type extension struct {
+	name   string
+	params []extensionParam
+}
+
+type extensionParam struct {
+	name, value string
+	hasValue    bool
+}
+
+// negotiateDeflate answers the first offer that can be kept, or with "" when
+// there is none. It reports false when the header breaks its grammar.
+func negotiateDeflate(h http.Header) (answer string, ok bool) {
+	for _, line := range h["Sec-Websocket-Extensions"] {
+		offers, ok := parseExtensions(line)
+		if !ok {
+			return "", false
+		}
+		for i := range offers {
+			if answer == "" {
+				answer = offers[i].acceptDeflate()
+			}
+		}
+	}
+	return answer, true
+}
+
+// acceptDeflate is the answer to an offer, or "" to decline it: as RFC 7692,
+// section 7.1, asks for unknown, repeated and invalid parameters.
+func (e *extension) acceptDeflate() string {
+	if e.name != deflateName {
+		return ""
+	}
+	answer := deflateAnswer
+	for i, p := range e.params {
+		if slices.ContainsFunc(e.params[:i], func(q extensionParam) bool { return q.name == p.name }) {
+			return ""
+		}
+		switch p.name {
+		case "server_no_context_takeover", "client_no_context_takeover":
+			if p.hasValue {
+				return ""
+			}
+		case "server_max_window_bits":
+			// compress/flate has one size of window, and no smaller one can be promised.
+			if p.value != "15" {
+				return ""
+			}
+			answer += "; server_max_window_bits=15"
+		case "client_max_window_bits":
+			// The decompressor takes any window: nothing to answer.
+			if p.hasValue && !slices.Contains(windowBits, p.value) {
+				return ""
+			}
+		default:
+			return ""
+		}
+	}
+	return answer
+}
+
+// windowBits are the values of the parameters for the size of the window.
+var windowBits = []string{"8", "9", "10", "11", "12", "13", "14", "15"}
+
+// parseExtensions reads a value of Sec-WebSocket-Extensions: RFC 6455, section
+// 9.1. Elements of a list may be empty, as in all lists of HTTP.
+func parseExtensions(s string) (all []extension, ok bool) {
+	in := extensionScanner{s}
+	for {
+		if in.take(',') {
+			continue
+		}
+		if in.rest == "" {
+			return all, true
+		}
+		var e extension
+		if e.name, ok = in.token(); !ok {
+			return nil, false
+		}
+		for in.take(';') {
+			var p extensionParam
+			if p.name, ok = in.token(); !ok {
+				return nil, false
+			}
+			if p.hasValue = in.take('='); p.hasValue {
+				if p.value, ok = in.value(); !ok {
+					return nil, false
+				}
+			}
+			e.params = append(e.params, p)
+		}
+		all = append(all, e)
+		if in.rest != "" && !in.take(',') {
+			return nil, false
+		}
+	}
+}
+
+// extensionScanner takes a header's value apart.
+type extensionScanner struct{ rest string }
+
+// take skips white space and then a delimiter, if that is next.
+func (in *extensionScanner) take(delimiter byte) bool {
+	in.rest = strings.TrimLeft(in.rest, " \t")
+	if in.rest == "" || in.rest[0] != delimiter {
+		return false
+	}
+	in.rest = in.rest[1:]
+	return true
+}
+
+func (in *extensionScanner) token() (t string, ok bool) {
+	in.rest = strings.TrimLeft(in.rest, " \t")
+	n := strings.IndexAny(in.rest, ",;= \t")
+	if n < 0 {
+		n = len(in.rest)
+	}
+	t, in.rest = in.rest[:n], in.rest[n:]
+	in.rest = strings.TrimLeft(in.rest, " \t")
+	return t, isToken(t)
+}
+
+// value is a token, with or without quotes around it; what a backslash quotes
+// stands for itself.
+func (in *extensionScanner) value() (v string, ok bool) {
+	if !in.take('"') {
+		return in.token()
+	}
+	var b strings.Builder
+	for i := 0; i < len(in.rest); i++ {
+		switch in.rest[i] {
+		case '"':
+			in.rest = strings.TrimLeft(in.rest[i+1:], " \t")
+			return b.String(), isToken(b.String())
+		case '\\':
+			if i++; i == len(in.rest) {
+				return "", false
+			}
+		}
+		b.WriteByte(in.rest[i])
+	}
+	return "", false
+}
