@@ -41,16 +41,17 @@ type HandshakeWS struct {
 	Request *http.Request
 }
 
-// HandshakeSC: a client has sent its handshake, and its token, if any, has
-// been verified. Blocking answers with the error and closes the connection
-// with the error's statusCode field, or 4008. Handshake line.
+// HandshakeSC: a client has sent its handshake, and its token, if any, or else
+// that of its upgrade request (Config.TokenSources), has been verified.
+// Blocking answers with the error and closes the connection with the error's
+// statusCode field, or 4008. Handshake line.
 type HandshakeSC struct {
 	Request *http.Request
 	Socket  *Socket
 
 	SignedAuthToken string
 	AuthToken       *auth.Token // nil if there is none, or a bad one
-	AuthTokenError  error       // why AuthToken is nil, if a token was sent
+	AuthTokenError  error       // why AuthToken is nil, if there was a token
 }
 
 // Message: a message has been received, a pong or anything else. Blocking
@@ -99,9 +100,10 @@ type PublishIn struct {
 	AuthTokenExpired error // see Transmit
 }
 
-// Authenticate: the client has sent a good token, in its handshake or later,
-// and the socket carries it already. Blocking takes it away again. Tokens
-// that the server sets itself do not pass here. Inbound line.
+// Authenticate: the client has sent a good token, in its handshake, with its
+// upgrade request or later, and the socket carries it already. Blocking takes
+// it away again. Tokens that the server sets itself do not pass here. Inbound
+// line.
 type Authenticate struct {
 	Socket          *Socket
 	SignedAuthToken string

@@ -25,14 +25,15 @@ func (b *batch) add(packet []byte, limit int) (full bool) {
 	return len(b.buf) > limit
 }
 
-// take returns the collected packets as a frame, or nil if there are none.
+// take returns the collected packets as a message behind header space, or nil
+// if there are none.
 func (b *batch) take() []byte {
 	if b.buf == nil {
 		return nil
 	}
-	frame := ws.Seal(append(b.buf, ']'), ws.OpText)
+	buf := append(b.buf, ']')
 	b.buf = nil
-	return frame
+	return buf
 }
 
 // stop drops what has been collected and ends collecting.
@@ -146,7 +147,7 @@ func (s *Socket) stopBatching() {
 // flushLocked queues the batch. mu must be held, so that nothing overtakes it;
 // the outbox is a leaf.
 func (s *Socket) flushLocked() {
-	if frame := s.ext.batch.take(); frame != nil {
-		s.pushFrame(frame)
+	if buf := s.ext.batch.take(); buf != nil {
+		s.pushFrame(s.srv.seal(buf))
 	}
 }

@@ -30,7 +30,13 @@ type rig struct {
 // wrap, if given, goes around the listener.
 func newRig(b *testing.B, wrap ...func(net.Listener) net.Listener) *rig {
 	b.Helper()
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Logger: slog.New(slog.DiscardHandler)})
+	return newRigWith(b, socketcluster.Config{}, wrap...)
+}
+
+func newRigWith(b *testing.B, cfg socketcluster.Config, wrap ...func(net.Listener) net.Listener) *rig {
+	b.Helper()
+	cfg.AuthKey, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
+	srv, err := socketcluster.New(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -74,8 +80,12 @@ type driver struct {
 
 // open upgrades a connection and completes the handshake.
 func open(conn net.Conn, handshake []byte) (*driver, error) {
+	return openWith(conn, upgradeRequest, handshake)
+}
+
+func openWith(conn net.Conn, upgrade, handshake []byte) (*driver, error) {
 	d := &driver{conn, bufio.NewReaderSize(conn, 512)}
-	if _, err := conn.Write(upgradeRequest); err != nil {
+	if _, err := conn.Write(upgrade); err != nil {
 		return nil, err
 	}
 	for {

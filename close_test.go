@@ -15,7 +15,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// TR-33, QK-18, ERR-3: what a server may close a socket with. A refused code
+// TR-33, QK-18, DOC-15: what a server may close a socket with. A refused code
 // changes nothing.
 func TestDisconnect(t *testing.T) {
 	for _, test := range []struct {

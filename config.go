@@ -5,10 +5,12 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -76,6 +78,20 @@ type Config struct {
 	// be empty.
 	AuthEngine auth.Engine
 
+	// TokenSources are the places of an upgrade request in which a token may
+	// be. They are asked in order when the client's handshake brings no token
+	// and the request has no principal ([httpauth.NewContext]); the first that
+	// has a token, or an error, decides. Default: none.
+	//
+	// A request with a principal or an ambient token, such as a cookie, is
+	// refused with 403 if it comes from a page of another origin, unless
+	// Origins lists that by its host: entries in which the host is "*" do not
+	// count for it.
+	//
+	// Tokens that came this way are not renewed, as the client's scripts would
+	// see the new one.
+	TokenSources []httpauth.Source
+
 	// Revocations says which tokens are no longer good although they have not
 	// expired. It is asked about each token that a socket gets, and nothing is
 	// asked for a message; what is added to it ends the logins of the sockets
@@ -99,13 +115,29 @@ type Config struct {
 	Origins            []string
 	AllowMissingOrigin bool
 
-	// Subprotocol picks one of the subprotocols that a client offers.
-	// Without it, the first one offered is echoed. Stock clients offer none.
+	// TrustedProxies are the addresses of your own proxies, whose header
+	// X-Forwarded-For is believed; see [Server.ClientAddr]. Each of them must
+	// append the address that it has heard from. Default: none.
+	TrustedProxies []netip.Prefix
+
+	// Subprotocol picks one of the subprotocols that a client offers. Those
+	// that hold a token, see [httpauth.Subprotocol], are left out. Without it,
+	// the first one offered is echoed. Stock clients offer none.
 	Subprotocol func(offered []string, r *http.Request) string
 
-	// ProtocolVersion is 2 for clients from v15 on, or 1 for those before.
-	// A server speaks one version; run two servers on two paths for both.
+	// ProtocolVersion is what is spoken at Path: 2 for clients from v15 on, or
+	// 1 for those before. Clients do not say which one they speak.
 	ProtocolVersion wire.Version
+
+	// Protocol1Path is a second path, at which version 1 is spoken while Path
+	// speaks version 2. The clients of both are sockets of this one server:
+	// handlers, middleware and channels are the same for all. Default: none.
+	Protocol1Path string
+
+	// Codec is the form of messages in place of JSON text, such as
+	// [github.com/socketcluster-go/socketcluster/wire/minbin]. All clients of
+	// the server must be set to the same. Default: JSON.
+	Codec wire.Codec
 
 	// LenientHandshake ignores messages that come before the handshake
 	// instead of closing the connection with 4009. None of them is acted on.
@@ -150,6 +182,11 @@ type Config struct {
 	// timeout. By default it is answered with an UnknownProcedureError.
 	SilentUnhandledCalls bool
 
+	// DropWaiting drops the calls and transmissions of a client that still wait
+	// for their handlers and loops when it has gone, as socketcluster-server
+	// does. By default they are all handled.
+	DropWaiting bool
+
 	// MuteMiddlewareFailures keeps actions that middleware has blocked from
 	// being emitted as errors of the socket.
 	MuteMiddlewareFailures bool
@@ -165,6 +202,9 @@ type Config struct {
 	// default [Socket.Request] is nil once the connect event has been
 	// handled, as headers are a large part of what an idle connection costs.
 	KeepRequest bool
+
+	// Compression compresses messages for clients that offer it. Default: off.
+	Compression Compression
 
 	// Limits bounds what clients can make the server hold.
 	Limits Limits
@@ -182,7 +222,8 @@ type Config struct {
 // nbf and jti, has a new jti, and expires after ExpiresIn.
 //
 // It starts when a socket becomes authenticated, by login or by a token in
-// its handshake, and stops with its authentication.
+// its handshake, and stops with its authentication. A token that came with the
+// upgrade request (Config.TokenSources) is not replaced.
 type TokenRenewal struct {
 	// Every is the longest time that a token is kept. 0 turns renewal off.
 	Every time.Duration
@@ -220,7 +261,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Path == "" {
 		c.Path = DefaultPath
 	}
-	if u, err := url.ParseRequestURI(c.Path); err != nil || c.Path[0] != '/' || u.EscapedPath() != c.Path {
+	if !isPath(c.Path) {
 		return c, &ConfigError{"Path", fmt.Sprintf("is %q; it must be the path of a URL as it stands in a request", c.Path)}
 	}
 	if c.ProtocolVersion == 0 {
@@ -228,6 +269,16 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if !c.ProtocolVersion.Valid() {
 		return c, &ConfigError{"ProtocolVersion", fmt.Sprintf("is %d; it must be 1 or 2", c.ProtocolVersion)}
+	}
+	if p := c.Protocol1Path; p != "" {
+		switch {
+		case !isPath(p):
+			return c, &ConfigError{"Protocol1Path", fmt.Sprintf("is %q; it must be the path of a URL as it stands in a request", p)}
+		case p == c.Path:
+			return c, &ConfigError{"Protocol1Path", fmt.Sprintf("is %q, as Path is; to speak version 1 alone, set ProtocolVersion", p)}
+		case c.ProtocolVersion == wire.Version1:
+			return c, &ConfigError{"Protocol1Path", "is set while ProtocolVersion is 1; it is the second path, beside one for version 2"}
+		}
 	}
 	for _, d := range []struct {
 		field    string
@@ -270,6 +321,14 @@ func (c Config) withDefaults() (Config, error) {
 	if _, err := parseOrigins(c.Origins); err != nil {
 		return c, err
 	}
+	for i, source := range c.TokenSources {
+		if err := source.Err(); err != nil {
+			return c, &ConfigError{"TokenSources", fmt.Sprintf("has an entry %d that cannot be used: %v", i, err)}
+		}
+	}
+	if err := c.Compression.setDefaults(); err != nil {
+		return c, err
+	}
 	if err := c.Limits.setDefaults(); err != nil {
 		return c, err
 	}
@@ -277,6 +336,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.Default()
 	}
 	return c, nil
+}
+
+// isPath tells whether a path may stand in a request as it is.
+func isPath(p string) bool {
+	u, err := url.ParseRequestURI(p)
+	return err == nil && p[0] == '/' && u.EscapedPath() == p
 }
 
 // engine makes the engine that signs and verifies.

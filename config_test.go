@@ -13,6 +13,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -32,6 +33,9 @@ func TestConfigErrors(t *testing.T) {
 	}{
 		{"Path", config{Path: "socketcluster/"}},
 		{"ProtocolVersion", config{ProtocolVersion: 3}},
+		{"Protocol1Path", config{Protocol1Path: "v14/"}},
+		{"Protocol1Path", config{Protocol1Path: socketcluster.DefaultPath}},
+		{"Protocol1Path", config{Protocol1Path: "/v14/", ProtocolVersion: wire.Version1}},
 		{"HandshakeTimeout", config{HandshakeTimeout: -1}},
 		{"AckTimeout", config{AckTimeout: -1}},
 		{"PingInterval", config{PingInterval: -1}},
@@ -59,6 +63,8 @@ func TestConfigErrors(t *testing.T) {
 		{"Limits.HandshakeMessageSize", config{Limits: socketcluster.Limits{HandshakeMessageSize: 2 << 20}}},
 		{"AuthEngine", config{AuthEngine: engine, AllowWeakAuthKey: true}},
 		{"AuthEngine", config{AuthEngine: engine, AuthKeys: &auth.KeyRing{}}},
+		{"TokenSources", config{TokenSources: []httpauth.Source{httpauth.Bearer(), {}}}},
+		{"TokenSources", config{TokenSources: []httpauth.Source{httpauth.Cookie("a b")}}},
 		{"Origins", config{Origins: []string{"*:*", "a.com"}}},
 		{"Origins", config{Origins: []string{""}}},
 		{"Origins", config{Origins: []string{":80"}}},

@@ -2,8 +2,10 @@ package socketcluster
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // consumerQueue is how many items wait for a loop before its writer does.
@@ -17,8 +19,13 @@ type consumer[T any] struct {
 	gone  chan struct{}   // closed when the loop has ended
 	done  <-chan struct{} // closed when nothing more will be written
 	once  sync.Once
+	begun atomic.Bool // the loop is entered
 
 	unread func(T) // gets what was written and will not be read; may be nil
+
+	// Of a stream of a socket:
+	finish  func() // closes done
+	closing bool   // finish is in the queue; guarded by the socket's mu
 }
 
 func newConsumer[T any](ctx context.Context, done <-chan struct{}) *consumer[T] {
@@ -29,6 +36,9 @@ func newConsumer[T any](ctx context.Context, done <-chan struct{}) *consumer[T] 
 func (c *consumer[T]) write(v T) {
 	select {
 	case <-c.gone:
+		c.giveUp(v)
+		return
+	case <-c.done: // what came before may have been given up
 		c.giveUp(v)
 		return
 	default:
@@ -85,12 +95,13 @@ func (c *consumer[T]) drain() {
 // read yields items until the loop is left, ctx ends, or the stream is done
 // and the queue empty. The caller ends the consumer.
 func (c *consumer[T]) read(yield func(T) bool) {
-	select {
-	case <-c.gone: // it is the second loop
-		return
-	default:
-	}
+	c.begun.Store(true)
 	for c.ctx.Err() == nil {
+		select {
+		case <-c.gone: // killed, or it is the second loop
+			return
+		default:
+		}
 		select {
 		case v := <-c.items:
 			if !yield(v) {
@@ -105,6 +116,8 @@ func (c *consumer[T]) read(yield func(T) bool) {
 				return
 			}
 		case <-c.ctx.Done():
+			return
+		case <-c.gone:
 			return
 		case <-c.done:
 			if len(c.items) == 0 {
@@ -124,6 +137,26 @@ func (m *consumers[T]) add(name string, c *consumer[T]) {
 	}
 	(*m)[name] = append(slices.Clip((*m)[name]), c)
 }
+
+// open returns the loops over a stream that is not being closed.
+func (m consumers[T]) open(name string) []*consumer[T] {
+	all := m[name]
+	closing := func(c *consumer[T]) bool { return c.closing }
+	if !slices.ContainsFunc(all, closing) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), closing)
+}
+
+// longest is how much waits for the slowest loop over a stream.
+func (m consumers[T]) longest(name string) (n int) {
+	for _, c := range m[name] {
+		n = max(n, len(c.items))
+	}
+	return n
+}
+
+func (m consumers[T]) names() []string { return slices.Collect(maps.Keys(m)) }
 
 func (m consumers[T]) remove(name string, c *consumer[T]) {
 	left := slices.DeleteFunc(slices.Clone(m[name]), func(other *consumer[T]) bool { return other == c })

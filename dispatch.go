@@ -26,29 +26,38 @@ type task struct {
 	run     func()
 	size    int           // of its data, as it counts in Socket.held
 	running chan struct{} // nil: in order, one at a time
+	marker  bool          // it marks a place in the queue, and holds no slot
 }
 
 // Handle implements lane.Handler.
 func (q *nameQueue) Handle(t task) {
 	if t.running == nil {
-		defer q.done(t.size)
-		t.run()
+		defer q.done(t)
+		q.run(t)
 		return
 	}
 	t.running <- struct{}{}
 	go func() {
-		defer func() { <-t.running; q.done(t.size) }()
-		t.run()
+		defer func() { <-t.running; q.done(t) }()
+		q.run(t)
 	}()
 }
 
+func (q *nameQueue) run(t task) {
+	if t.marker || !q.socket.dropsWaiting() {
+		t.run()
+	}
+}
+
 // done tells that a task has been handled.
-func (q *nameQueue) done(size int) {
+func (q *nameQueue) done(t task) {
 	s := q.socket
-	s.held.give(size)
+	s.held.give(t.size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	<-s.ext.slots // does not block: the task holds one
+	if !t.marker {
+		<-s.ext.slots // does not block: the task holds one
+	}
 	if q.users--; q.users == 0 {
 		delete(s.ext.queues, q.name)
 	}
@@ -83,7 +92,7 @@ func (s *Socket) dispatchCall(c *Call) {
 // abandoned tells that a loop was left before it has taken the call. When
 // there is no other one, whoever handles the procedure now gets the call.
 func (c *Call) abandoned() {
-	if c.holders.Add(-1) == 0 && !c.Sent() {
+	if c.holders.Add(-1) == 0 && !c.Sent() && !c.Socket.dropsWaiting() {
 		go c.Socket.dispatchCall(c)
 	}
 }
@@ -104,10 +113,18 @@ func (s *Socket) dispatchTransmission(t *Transmission) {
 			serveTransmission(s.Context(), r.handler, t)
 			return
 		}
+		t.holders.Store(int32(len(consumers)))
 		for _, consumer := range consumers {
 			consumer.write(t)
 		}
 	})
+}
+
+// abandoned is that of a call.
+func (t *Transmission) abandoned() {
+	if t.holders.Add(-1) == 0 && !t.Socket.dropsWaiting() {
+		go t.Socket.dispatchTransmission(t)
+	}
 }
 
 // dispatch runs fn behind what the queue has already, on a goroutine of the
@@ -135,8 +152,8 @@ func (s *Socket) dispatch(name queueName, size, concurrent int, fn func()) {
 		}
 		t.running = q.running
 	}
+	q.lane.Push(t, q) // with mu, so that a marker comes behind all that was counted
 	s.mu.Unlock()
-	q.lane.Push(t, q)
 }
 
 // takeSlot waits until one more task may be with handlers. It reports false

@@ -51,9 +51,14 @@ func On[E Event](from Emitter, fn func(E)) (off func()) {
 func Events[E Event](ctx context.Context, from Emitter) iter.Seq[E] {
 	c := newConsumer[E](ctx, from.emitterDone())
 	off := On(from, func(e E) { c.write(e) })
+	end := func() {
+		off()
+		c.end()
+	}
+	stop := context.AfterFunc(ctx, end) // the loop may never begin
 	return func(yield func(E) bool) {
-		defer off()
-		defer c.end()
+		defer stop()
+		defer end()
 		c.read(yield)
 	}
 }
@@ -78,6 +83,7 @@ const (
 	kindAuthStateChange
 	kindBadAuthToken
 	kindAuthTokenSigned
+	kindAudit
 	numEventKinds
 )
 
@@ -224,6 +230,7 @@ func (DeauthenticateEvent) kind() eventKind  { return kindDeauthenticate }
 func (AuthStateChangeEvent) kind() eventKind { return kindAuthStateChange }
 func (BadAuthTokenEvent) kind() eventKind    { return kindBadAuthToken }
 func (AuthTokenSignedEvent) kind() eventKind { return kindAuthTokenSigned }
+func (AuditEvent) kind() eventKind           { return kindAudit }
 
 // listeners holds the handlers of an emitter by the kind of event. Reading is
 // one atomic load, as it happens for every message.

@@ -14,8 +14,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// HS-17, ERR-6: the handlers of a socket run before those of its server, and
-// end when they are taken off.
+// HS-17, ERR-6, ST-9: the handlers of a socket run before those of its server,
+// and end when they are taken off.
 func TestOn(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var got []string
@@ -199,7 +199,8 @@ func TestEventLoopContext(t *testing.T) {
 	})
 }
 
-// A loop that is left holds up nobody; a slow one holds up its socket only.
+// ST-16: a loop that is left holds up nobody; a slow one holds up its socket
+// only.
 func TestSlowEventLoop(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		gate := make(chan struct{})
@@ -297,7 +298,7 @@ func TestAbandonedCalls(t *testing.T) {
 	}
 }
 
-// A loop over a channel that never begins, or is left, keeps nothing.
+// ST-16: a loop over a channel that never begins, or is left, keeps nothing.
 func TestChannelLoops(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		x := w.srv.Exchange()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -52,8 +53,12 @@ func loginExample(srv *socketcluster.Server, token string) *exampleClient {
 }
 
 // dialExample opens a WebSocket.
-func dialExample(site string) *exampleClient {
-	conn, _, _, err := ws.Dial(context.Background(), "ws"+strings.TrimPrefix(site, "http")+socketcluster.DefaultPath)
+func dialExample(site string) *exampleClient { return dialExampleWith(site, nil) }
+
+// dialExampleWith is dialExample with headers of the upgrade request.
+func dialExampleWith(site string, headers http.Header) *exampleClient {
+	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(headers)}
+	conn, _, _, err := dialer.Dial(context.Background(), "ws"+strings.TrimPrefix(site, "http")+socketcluster.DefaultPath)
 	if err != nil {
 		panic(err)
 	}

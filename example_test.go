@@ -12,6 +12,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -331,6 +332,55 @@ func ExampleServer_Auth() {
 		fmt.Println(s.AuthState())
 	}
 	// Output: authenticated
+}
+
+// With a cookie, no script of the page ever sees the token. The server takes it
+// from pages of its own origin, and from those of hosts in Config.Origins. Other
+// routes of the application go by the same cookie.
+func ExampleServer_Authenticator() {
+	const cookie = "__Host-token"
+	type claims struct {
+		Username string `json:"username"`
+	}
+	srv := exampleServer(socketcluster.Config{TokenSources: []httpauth.Source{httpauth.Cookie(cookie)}})
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		// Check the credentials in the body of r, then:
+		token, err := srv.Auth().Sign(r.Context(), claims{"alice"})
+		if err == nil {
+			err = httpauth.SetCookie(w, cookie, token)
+		}
+		if err != nil {
+			http.Error(w, "The login failed", http.StatusInternalServerError)
+		}
+	})
+	mux.Handle("GET /me", srv.Authenticator().Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		me, _ := httpauth.Claims[claims](r.Context())
+		fmt.Println("GET /me:", me.Username)
+	})))
+
+	login := httptest.NewRecorder()
+	mux.ServeHTTP(login, httptest.NewRequest("POST", "/login", nil))
+	page := httptest.NewRequest("GET", "/me", nil) // a browser does this by itself
+	page.AddCookie(login.Result().Cookies()[0])
+	mux.ServeHTTP(httptest.NewRecorder(), page)
+
+	site := httptest.NewServer(mux)
+	defer site.Close()
+	defer srv.Close()
+	client := dialExampleWith(site.URL, http.Header{"Cookie": page.Header["Cookie"]})
+	defer client.close()
+	client.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
+	fmt.Println(client.next())
+	for s := range srv.Clients() {
+		me, _ := socketcluster.Claims[claims](s)
+		fmt.Println("socket:", me.Username)
+	}
+	// Output:
+	// GET /me: alice
+	// {"rid":1,"data":{"id":"<id>","pingTimeout":30000,"isAuthenticated":true}}
+	// socket: alice
 }
 
 // Claims reads the token of a socket into a type of the application's. Here a

@@ -9,7 +9,6 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
-	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -66,7 +65,8 @@ func (x *Exchange) Deliver(channel string, data []byte) {
 		// The frame ends with the data and two closing braces.
 		p.Data = buf[len(buf)-2-len(data) : len(buf)-2 : len(buf)-2]
 	}
-	p.Frame = ws.Seal(buf, ws.OpText)
+	p.Frame = x.srv.seal(buf)
+	p.Deflated = x.srv.deflateShared(p.Frame)
 	x.srv.hub.Publish(p)
 }
 

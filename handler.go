@@ -64,6 +64,8 @@ type Transmission struct {
 	Socket   *Socket
 	Receiver string
 	Data     json.RawMessage // nil when the client gave none
+
+	holders atomic.Int32 // see Call
 }
 
 // Handler handles the calls of a procedure. ServeCall may return before the

@@ -11,7 +11,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// GT-1, HS-2, HS-12: the handshake of a client without a token.
+// GT-1, HS-2, HS-12, CV-6: the handshake of a client without a token.
+// The ping timeout is 30 s by default.
 func TestHandshakeAnonymous(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.dial()
@@ -28,8 +29,8 @@ func TestHandshakeAnonymous(t *testing.T) {
 	})
 }
 
-// HS-3, HS-7, HS-23, GT-10: what closes a connection before or instead of a
-// handshake. The close frames have no reason (TR-32).
+// HS-3, HS-7, HS-23, GT-10, DOC-2, CF-9, CF-14: what closes a connection before
+// or instead of a handshake. The close frames have no reason (TR-32).
 func TestHandshakeRefused(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -56,11 +57,13 @@ func TestHandshakeRefused(t *testing.T) {
 			})
 		})
 	}
-	t.Run("HS-23: second handshake", func(t *testing.T) {
+	t.Run("HS-23, QK-3: second handshake", func(t *testing.T) {
 		inBubble(t, socketcluster.Config{}, func(w *world) {
+			log := w.record()
 			p := w.client()
 			p.send(`{"event":"#handshake","data":{"authToken":null},"cid":2}`)
 			p.wantClose(4008, "")
+			log.want("connect error disconnect close error end")
 			if n := w.srv.ClientsCount(); n != 0 {
 				t.Errorf("%d clients, want 0", n)
 			}
@@ -76,7 +79,7 @@ func TestHandshakeRefused(t *testing.T) {
 			}
 		})
 	})
-	t.Run("HS-9: timeout during middleware", func(t *testing.T) {
+	t.Run("HS-9, QK-24: timeout during middleware", func(t *testing.T) {
 		inBubble(t, socketcluster.Config{}, func(w *world) {
 			w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.HandshakeSC) error {
 				<-ctx.Done()
@@ -102,7 +105,8 @@ func TestHandshakeInBatch(t *testing.T) {
 	})
 }
 
-// HS-11: the rows of tokens that are not accepted, and the events of each.
+// HS-11, CF-1, CF-5: the rows of tokens that are not accepted, and the events
+// of each.
 func TestHandshakeTokens(t *testing.T) {
 	sign := func(t *testing.T, key string, claims any, opts ...auth.SignOption) string {
 		engine, err := auth.NewJWT(auth.Options{Key: key})
@@ -121,7 +125,7 @@ func TestHandshakeTokens(t *testing.T) {
 		removed                bool
 		events                 string
 	}{
-		{"HS-11 row 3: expired", sign(t, testKey, map[string]any{"exp": 1000}),
+		{"HS-11 row 3, GT-3: expired", sign(t, testKey, map[string]any{"exp": 1000}),
 			`{"message":"jwt expired","name":"AuthTokenExpiredError","expiry":"1970-01-01T00:16:40.000Z","isBadToken":true}`,
 			true, "error badAuthToken deauthenticate connect"},
 		{"HS-11 row 4: wrong signature", sign(t, testKey+"x", claims),
@@ -133,7 +137,7 @@ func TestHandshakeTokens(t *testing.T) {
 		{"HS-11 row 6: undecodable", `"a.b.c"`,
 			`{"message":"invalid token","name":"AuthTokenInvalidError","isBadToken":true}`,
 			true, "error badAuthToken deauthenticate connect"},
-		{"HS-11 row 7: not yet active", sign(t, testKey, map[string]any{"nbf": 4000000000, "exp": 4000000001}),
+		{"HS-11 row 7, DOC-4: not yet active", sign(t, testKey, map[string]any{"nbf": 4000000000, "exp": 4000000001}),
 			`{"message":"jwt not active","name":"AuthTokenNotBeforeError","date":"2096-10-02T07:06:40.000Z","isBadToken":false}`,
 			false, "error connect"},
 		{"HS-11 row 8: not a string", `17`,
@@ -161,7 +165,7 @@ func TestHandshakeTokens(t *testing.T) {
 			})
 		})
 	}
-	t.Run("HS-11 row 2: good", func(t *testing.T) {
+	t.Run("HS-11 row 2, DOC-3: good", func(t *testing.T) {
 		inBubble(t, socketcluster.Config{}, func(w *world) {
 			log := w.record()
 			p := w.login(claims)
@@ -172,7 +176,7 @@ func TestHandshakeTokens(t *testing.T) {
 			}
 		})
 	})
-	t.Run("HS-11 row 10: blocked by middleware", func(t *testing.T) {
+	t.Run("HS-11 row 10, DOC-5: blocked by middleware", func(t *testing.T) {
 		for _, bad := range []bool{false, true} {
 			inBubble(t, socketcluster.Config{}, func(w *world) {
 				log := w.record()
@@ -216,7 +220,7 @@ func TestHandshakeTokens(t *testing.T) {
 	}
 }
 
-// HS-21, HS-22, GT-9: refusal by handshake middleware.
+// HS-21, HS-22, GT-9, DOC-5, CF-20: refusal by handshake middleware.
 func TestHandshakeBlocked(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -228,11 +232,11 @@ func TestHandshakeBlocked(t *testing.T) {
 			`{"rid":1,"error":{"message":"m","name":"E","statusCode":4008}}`, 4008},
 		{"GT-9: own code", &wire.Error{Name: "E", Message: "m", Fields: []wire.Field{{Key: "statusCode", Value: 4501}}},
 			`{"rid":1,"error":{"message":"m","name":"E","statusCode":4501}}`, 4501},
-		{"an illegal code becomes 4008", &wire.Error{Name: "E", Message: "m", Fields: []wire.Field{{Key: "statusCode", Value: 500}}},
+		{"QK-7: an illegal code becomes 4008", &wire.Error{Name: "E", Message: "m", Fields: []wire.Field{{Key: "statusCode", Value: 500}}},
 			`{"rid":1,"error":{"message":"m","name":"E","statusCode":4008}}`, 4008},
 		{"HS-22: silent", socketcluster.ErrBlocked,
 			`{"rid":1,"error":{"message":"The handshakeSC AGAction was blocked by handshake middleware","name":"SilentMiddlewareBlockedError","type":"handshake","statusCode":4008}}`, 4008},
-		{"other errors are masked", context.Canceled,
+		{"QK-28: other errors are masked", context.Canceled,
 			`{"rid":1,"error":{"message":"An internal error occurred","name":"InternalError","statusCode":4008}}`, 4008},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -247,4 +251,90 @@ func TestHandshakeBlocked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// HS-8, QK-51, CF-9: with LenientHandshake, what comes before the handshake is
+// ignored, whatever it is, and the handshake is as ever.
+func TestLenientHandshake(t *testing.T) {
+	inBubble(t, socketcluster.Config{LenientHandshake: true}, func(w *world) {
+		log := w.record()
+		w.srv.UseInbound(func(_ context.Context, a socketcluster.Action) error {
+			t.Errorf("asked about %s", a.Type())
+			return nil
+		})
+		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { t.Errorf("called %s", c.Procedure) }))
+		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) { t.Errorf("received %s", tr.Receiver) }))
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		messages, err := w.srv.Exchange().Subscribe(ctx, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := w.dial()
+		for _, text := range []string{"", "hello", `{"event":`, `{"event":"t"}`, `{"event":"p","cid":2}`, `{"rid":1}`,
+			`{"event":"#subscribe","data":{"channel":"a"},"cid":3}`, `{"event":"#publish","data":{"channel":"a","data":"early"},"cid":4}`,
+			`{"event":"#unsubscribe","data":"a","cid":5}`, `{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":6}`,
+			`[{"event":"#publish","data":{"channel":"a","data":"early"}}]`, removeAuthToken} {
+			p.send(text)
+		}
+		p.sendBinary("")
+		p.quiet(time.Second)
+		log.want("")
+		p.send(`{"event":"#handshake","data":{"authToken":null},"cid":7}`)
+		s := w.only()
+		p.want(fmt.Sprintf(`{"rid":7,"data":{"id":"%s","pingTimeout":30000,"isAuthenticated":false}}`, s.ID()))
+		log.want("connect")
+		if s.AuthToken() != nil || s.SubscriptionCount() != 0 {
+			t.Error("the socket has what it asked for too early")
+		}
+		w.srv.Exchange().Publish(ctx, "a", "late")
+		for raw := range messages {
+			if string(raw) != `"late"` {
+				t.Errorf("got %s", raw)
+			}
+			break
+		}
+	})
+}
+
+// HS-1, HS-18: a socket is connecting, then open, then closed, and is found
+// accordingly.
+func TestSocketStates(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		check := func(s *socketcluster.Socket, state socketcluster.State, pending, clients int) {
+			t.Helper()
+			if s.State() != state || w.srv.PendingClientsCount() != pending || w.srv.ClientsCount() != clients || w.srv.Client(s.ID()) != nil != (clients == 1) {
+				t.Errorf("state %v, %d pending, %d clients; want %v, %d, %d", s.State(), w.srv.PendingClientsCount(), w.srv.ClientsCount(), state, pending, clients)
+			}
+		}
+		var s *socketcluster.Socket
+		socketcluster.On(w.srv, func(e socketcluster.HandshakeEvent) {
+			s = e.Socket
+			check(s, socketcluster.Connecting, 1, 0)
+		})
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) { check(s, socketcluster.Open, 0, 1) })
+		socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { check(s, socketcluster.Closed, 0, 0) })
+		log := w.record()
+		p := w.client()
+		check(s, socketcluster.Open, 0, 1)
+		p.conn.Close()
+		log.want("connect disconnect close error end")
+		check(s, socketcluster.Closed, 0, 0)
+	})
+}
+
+// CV-5: settings are durations; the wire has milliseconds for the timeout and
+// seconds for dates of tokens.
+func TestUnits(t *testing.T) {
+	inBubble(t, socketcluster.Config{PingTimeout: 90 * time.Second, AuthDefaultExpiry: time.Hour}, func(w *world) {
+		w.handleLogin()
+		p, status := w.connect("null")
+		if status["pingTimeout"] != 90000.0 {
+			t.Errorf("pingTimeout %v", status["pingTimeout"])
+		}
+		p.send(`{"event":"login","data":{},"cid":2}`)
+		if claims := p.nextToken(); claims["exp"].(float64)-claims["iat"].(float64) != 3600 {
+			t.Errorf("claims %v", claims)
+		}
+	})
 }

@@ -1,7 +1,10 @@
 package socketcluster_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -10,8 +13,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// PP-1, PP-2, GT-11: pings of both versions, at the interval, also before the
-// handshake.
+// PP-1, PP-2, HS-10, GT-11: pings of both versions, at the interval, also
+// before the handshake.
 func TestPing(t *testing.T) {
 	for _, test := range []struct {
 		version wire.Version
@@ -42,7 +45,7 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// PP-3: a client that says nothing is closed with 4001.
+// PP-3, CF-19: a client that says nothing is closed with 4001.
 func TestPongTimeout(t *testing.T) {
 	inBubble(t, socketcluster.Config{PingTimeout: 5 * time.Second, PingInterval: time.Hour}, func(w *world) {
 		log := w.record()
@@ -56,7 +59,7 @@ func TestPongTimeout(t *testing.T) {
 	})
 }
 
-// PP-4, PP-5: what restarts the pong timeout.
+// PP-4, PP-5, CV-6: what restarts the pong timeout.
 func TestPongTimeoutRestart(t *testing.T) {
 	const timeout = 8 * time.Second
 	for _, test := range []struct {
@@ -84,8 +87,8 @@ func TestPongTimeoutRestart(t *testing.T) {
 	}
 }
 
-// PP-6: without pings there is no timeout either, and it is announced all the
-// same (HS-15).
+// PP-6, CF-19: without pings there is no timeout either, and it is announced
+// all the same (HS-15).
 func TestPingTimeoutDisabled(t *testing.T) {
 	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
 		p, status := w.connect("null")
@@ -110,5 +113,33 @@ func TestEmptyMessageInVersion1(t *testing.T) {
 		p.send("#2")
 		p.quiet(time.Second)
 		log.want("connect raw")
+	})
+}
+
+// PP-10, PP-5: pongs pass the raw middleware in the order of arrival, and
+// restart the timeout when they arrive, not when it is done with them.
+func TestPongsAndRawMiddleware(t *testing.T) {
+	inBubble(t, socketcluster.Config{PingTimeout: 8 * time.Second, PingInterval: time.Hour}, func(w *world) {
+		p := w.client()
+		var seen []string
+		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
+			seen = append(seen, string(a.Data))
+			time.Sleep(6 * time.Second)
+			return nil
+		}))
+		began := time.Now()
+		for _, text := range []string{"", "a", "", "b"} {
+			p.send(text)
+			time.Sleep(5 * time.Second)
+		}
+		p.wantClose(4001, "")
+		if d := time.Since(began).Round(100 * time.Millisecond); d != 23*time.Second {
+			t.Errorf("closed after %v, want 8s after the last message", d)
+		}
+		time.Sleep(time.Minute) // until the middleware is done
+		synctest.Wait()
+		if got := fmt.Sprintf("%q", seen); got != `["" "a" "" "b"]` {
+			t.Errorf("the middleware saw %s", got)
+		}
 	})
 }

@@ -30,8 +30,8 @@ func useAll(srv *socketcluster.Server, fn socketcluster.Middleware) (remove func
 	}
 }
 
-// MW-3, MW-9, MW-10: all nine actions with what they carry, in the order in
-// which they come; and what passes no middleware.
+// MW-3, MW-9, MW-10, DOC-12: all nine actions with what they carry, in the
+// order in which they come; and what passes no middleware.
 func TestActions(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var mu sync.Mutex

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -40,7 +41,8 @@ func TestPublishAndSubscribe(t *testing.T) {
 	})
 }
 
-// PS-2, PS-4, PS-5: what is malformed is answered and ends nothing (CF-15).
+// PS-2, PS-4, PS-5, ERR-3, ERR-7: what is malformed is answered and ends nothing
+// (CF-15).
 func TestMalformedPubSub(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.client()
@@ -73,7 +75,73 @@ func TestMalformedPubSub(t *testing.T) {
 	})
 }
 
-// PS-10, PS-11, QK-33: the limit of channels; a channel that is held does not
+// QK-50, PS-3, RPC-4: what is carried out in part only is reported: a
+// subscription without an id, which is none, and a logout with one, which is
+// not answered.
+func TestHalfCompletePackets(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		var warnings []string
+		socketcluster.On(w.srv, func(e socketcluster.WarningEvent) { warnings = append(warnings, e.Err.Error()) })
+		asked := 0
+		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Subscribe) error { asked++; return nil }))
+		p := w.login(map[string]any{})
+		s := w.only()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"}}`)
+		p.quiet(time.Second)
+		if s.IsSubscribed("a") || asked != 1 || len(warnings) != 1 || !strings.HasPrefix(warnings[0], "InvalidActionError: ") {
+			t.Errorf("subscribed %v, middleware asked %d times, warnings %q", s.IsSubscribed("a"), asked, warnings)
+		}
+		p.send(`{"event":"#removeAuthToken","cid":2}`)
+		p.quiet(time.Second)
+		if s.AuthToken() != nil || len(warnings) != 2 || !strings.HasPrefix(warnings[1], "InvalidActionError: ") {
+			t.Errorf("token %v, warnings %q", s.AuthToken(), warnings)
+		}
+	})
+}
+
+// PS-14, PS-4: what a socket is subscribed to, while and after it is.
+func TestSubscriptions(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		check := func(names ...string) {
+			t.Helper()
+			if got := slices.Sorted(s.Subscriptions()); !slices.Equal(got, names) || s.SubscriptionCount() != len(names) {
+				t.Errorf("%d subscriptions: %q, want %q", s.SubscriptionCount(), got, names)
+			}
+			for _, name := range []string{"a", "b", "c"} {
+				if s.IsSubscribed(name) != slices.Contains(names, name) {
+					t.Errorf("subscribed to %s: %v", name, s.IsSubscribed(name))
+				}
+			}
+		}
+		check()
+		p.send(`[{"event":"#subscribe","data":{"channel":"b"},"cid":2},{"event":"#subscribe","data":{"channel":"a"},"cid":3}]`)
+		p.want(`{"rid":2}`, `{"rid":3}`)
+		check("a", "b")
+		p.send(`{"event":"#unsubscribe","data":"b","cid":4}`)
+		p.want(`{"rid":4}`)
+		check("a")
+		p.conn.Close()
+		synctest.Wait()
+		check()
+	})
+}
+
+// PS-10, DOC-7: a socket may be subscribed to 1000 channels by default.
+func TestDefaultChannelLimit(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		for i := 1; i <= 1001; i++ {
+			p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"%d"},"cid":%d}`, i, i))
+			if got := p.next(); (got == fmt.Sprintf(`{"rid":%d}`, i)) != (i <= 1000) {
+				t.Fatalf("channel %d: %s", i, got)
+			}
+		}
+	})
+}
+
+// PS-10, PS-11, ERR-3, QK-33: the limit of channels; a channel that is held does not
 // count again.
 func TestChannelLimit(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Channels: 1}}, func(w *world) {
@@ -232,8 +300,9 @@ func TestExchange(t *testing.T) {
 	})
 }
 
-// MW-4, MW-5, MW-6, MW-8: what middleware does to publications on their way
-// in and out. What it changes for one subscriber, others do not see (QK-5).
+// MW-4, MW-5, MW-6, MW-8, CF-21: what middleware does to publications on their
+// way in and out. What it changes for one subscriber is what that one gets
+// (QK-6), and others do not see it (QK-5).
 func TestPublicationMiddleware(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
@@ -288,8 +357,8 @@ func TestPublicationMiddleware(t *testing.T) {
 	})
 }
 
-// PS-25: subscribe and publish in order, also behind slow middleware, which
-// holds up no other socket (MW-2).
+// PS-25, CF-13: subscribe and publish in order, also behind slow middleware,
+// which holds up no other socket (MW-2).
 func TestInboundOrder(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {

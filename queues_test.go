@@ -14,8 +14,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// MW-11, ST-11: messages pass the raw middleware as they arrive, not when
-// their turn comes.
+// MW-11, ST-11, CF-12: messages pass the raw middleware as they arrive, not
+// when their turn comes.
 func TestRawMiddlewareAheadOfInbox(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var mu sync.Mutex

@@ -9,10 +9,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// armRenewal sets the time for the next token. mu must be held.
+// armRenewal sets the time for the next token. One that came with the upgrade
+// request has none, as scripts of the client's page may not be meant to have a
+// token. mu must be held.
 func (s *Socket) armRenewal() {
 	renewal, token := s.srv.cfg.TokenRenewal, s.token.Load()
-	if renewal.Every <= 0 || token == nil || s.state != Open {
+	if renewal.Every <= 0 || token == nil || s.fromRequest || s.state != Open {
 		return
 	}
 	now := time.Now()

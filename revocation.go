@@ -42,9 +42,10 @@ func (srv *Server) revocation(token *auth.Token) error {
 // revoked deals with the sockets that a new revocation is about. Their events
 // are told by others: the one who revokes may be a handler of one of them.
 func (srv *Server) revoked(r revoke.Revocation) {
+	srv.Audit(AuditEvent{Kind: AuditRevocation, User: r.Subject, JTI: r.JTI, SID: r.Session, Reason: r.Reason})
 	for _, s := range srv.snapshot() {
 		token := s.AuthToken()
-		if token == nil || !r.Matches(token) || !s.removeRevoked(token) {
+		if token == nil || !r.Matches(token) || !s.removeRevoked(token, r.Reason) {
 			continue
 		}
 		go func() {
@@ -63,19 +64,19 @@ func (s *Socket) dropRevoked(token, from *auth.Token) {
 	if s.srv.revocation(token) == nil && (from == token || s.srv.revocation(from) == nil) {
 		return
 	}
-	s.removeRevoked(token)
+	s.removeRevoked(token, "")
 	s.drainEvents()
 }
 
 // removeRevoked takes a token away and tells the client, if the socket still
 // has it. Its events are left to be told.
-func (s *Socket) removeRevoked(token *auth.Token) bool {
+func (s *Socket) removeRevoked(token *auth.Token, reason string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.token.Load() != token {
 		return false
 	}
-	s.dropToken()
+	s.dropToken(AuditRevocation, reason)
 	s.sendRemoveAuthToken()
 	return true
 }

@@ -110,6 +110,59 @@ func TestHandlerErrors(t *testing.T) {
 	})
 }
 
+// A typed error of an application, with what it knows about its cause.
+type orderError struct {
+	Query string
+	Items []int
+}
+
+func (*orderError) Error() string { return "order 7 failed" }
+
+// QK-27, RPC-17: an error has the fields on the wire that it was given, and no
+// others; what occurs twice in them is sent twice.
+func TestErrorFields(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		shared := map[string]any{"id": 1}
+		w.srv.Handle("fail", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, how string) (string, error) {
+			private := &orderError{Query: "SELECT", Items: []int{1}}
+			if how == "private" {
+				return "", private
+			}
+			e := &wire.Error{Name: "OrderError", Message: "m"}
+			return "", fmt.Errorf("%w, as %w", e.With("first", shared).With("second", shared), private)
+		}))
+		p := w.client()
+		p.send(`{"event":"fail","cid":2,"data":"private"}`)
+		p.want(`{"rid":2,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
+		p.send(`{"event":"fail","cid":3,"data":"public"}`)
+		p.want(`{"rid":3,"error":{"message":"m","name":"OrderError","first":{"id":1},"second":{"id":1}}}`)
+	})
+}
+
+// RPC-10, QK-31: what a handler has sent before it answers comes before its
+// answer, whatever it is.
+func TestAnswerComesLast(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("p", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
+			c.Socket.Transmit(ctx, "x", 1)
+			w.srv.Exchange().Publish(ctx, "a", 2)
+			c.Socket.Deauthenticate(ctx)
+			return socketcluster.None{}, c.Socket.KickOut(ctx, "a", nil)
+		}))
+		for _, outbound := range []bool{false, true} {
+			if outbound {
+				w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { time.Sleep(time.Second); return nil })
+			}
+			p := w.client()
+			p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+			p.want(`{"rid":2}`)
+			p.send(`{"event":"p","cid":3}`)
+			p.want(`{"event":"x","data":1}`, `{"event":"#publish","data":{"channel":"a","data":2}}`, removeAuthToken,
+				`{"event":"#kickOut","data":{"channel":"a"}}`, `{"rid":3}`)
+		}
+	})
+}
+
 // RPC-6: one procedure's calls are handled in order, a slow one holds up no
 // other procedure; Concurrent lifts the order.
 func TestCallOrder(t *testing.T) {
@@ -181,7 +234,7 @@ func TestAnswerThatCannotBeEncoded(t *testing.T) {
 	})
 }
 
-// RPC-5, RPC-3: transmissions reach their receiver, whatever their name.
+// RPC-5, RPC-3, HS-6: transmissions reach their receiver, whatever their name.
 func TestTransmit(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		type received struct{ name, data string }
@@ -195,13 +248,13 @@ func TestTransmit(t *testing.T) {
 		}))
 		p := w.client()
 		// The names of QK-1 are ordinary names, and so is a text cid (TR-24).
-		p.send(`[{"event":"a","data":1},{"event":"__proto__","data":null},{"event":"toString"},{"event":"#custom","cid":"1"},{"event":"typed","data":5},{"event":""}]`)
+		p.send(`[{"event":"a","data":1},{"event":"__proto__","data":null},{"event":"toString"},{"event":"#custom","cid":"1"},{"event":"typed","data":5},{"event":""},{"event":"#disconnect"}]`)
 		synctest.Wait()
 		seen := map[received]bool{}
-		for range 6 {
+		for range 7 {
 			seen[<-got] = true
 		}
-		for _, want := range []received{{"a", "1"}, {"__proto__", "null"}, {"toString", ""}, {"#custom", ""}, {"typed", "5"}, {"", ""}} {
+		for _, want := range []received{{"a", "1"}, {"__proto__", "null"}, {"toString", ""}, {"#custom", ""}, {"typed", "5"}, {"", ""}, {"#disconnect", ""}} {
 			if !seen[want] {
 				t.Errorf("%v was not received; got %v", want, seen)
 			}
@@ -214,6 +267,7 @@ func TestTransmit(t *testing.T) {
 func TestServerInvoke(t *testing.T) {
 	ctx := context.Background()
 	inBubble(t, socketcluster.Config{}, func(w *world) {
+		log := w.record()
 		p := w.client()
 		s := w.only()
 		type result struct {
@@ -260,13 +314,14 @@ func TestServerInvoke(t *testing.T) {
 		if !errors.Is(got.err, wire.ErrBadConnection) || !strings.Contains(got.err.Error(), "Event p was aborted due to a bad connection") {
 			t.Errorf("got %v", got.err)
 		}
-		synctest.Wait()
+		log.take()
 		if _, err := s.Invoke(ctx, "p", nil); !errors.Is(err, wire.ErrBadConnection) || !strings.Contains(err.Error(), "Socket invoke p event was aborted") {
 			t.Errorf("on a closed socket: %v", err)
 		}
 		if err := s.Transmit(ctx, "p", nil); !errors.Is(err, wire.ErrBadConnection) || !strings.Contains(err.Error(), "Socket transmit p event was aborted") {
 			t.Errorf("on a closed socket: %v", err)
 		}
+		log.want("error error")
 	})
 }
 
@@ -309,5 +364,21 @@ func TestProcedureLoop(t *testing.T) {
 		p.want(`{"rid":2,"data":1}`, `{"rid":3,"data":2}`)
 		p.conn.Close()
 		<-ended
+	})
+}
+
+// RPC-16, RPC-18: an error that another JavaScript side has made of a text goes
+// on as that text.
+func TestErrorValue(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("relay", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+			_, err := c.Socket.Invoke(ctx, "ask", nil)
+			c.Error(fmt.Errorf("relay: %w", err))
+		}))
+		p := w.client()
+		p.send(`{"event":"relay","cid":2}`)
+		p.want(`{"event":"ask","cid":1}`)
+		p.send(`{"rid":1,"error":"boom"}`)
+		p.want(`{"rid":2,"error":"boom"}`)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ import (
 type Server struct {
 	cfg     Config
 	origins originList
+	proxies []netip.Prefix // Config.TrustedProxies
 	engine  auth.Engine
 	log     *slog.Logger
 
@@ -37,8 +39,7 @@ type Server struct {
 	listeners  listeners
 	middleware middlewares
 	handlers   handlers
-	ping       []byte // the ping as a frame
-	pong       string
+	pings      [wire.Version2 + 1][]byte // as frames, by version
 
 	mu      sync.Mutex
 	sockets map[string]*Socket    // whose state is not Closed
@@ -46,6 +47,8 @@ type Server struct {
 	conns   map[*ws.Conn]struct{} // of closed sockets: waiting for the peer's close frame
 	reading sync.WaitGroup        // one for each connection
 	closed  bool
+
+	compressed atomic.Int64 // connections whose clients understand compressed messages
 
 	unwatch  func() // ends the watch of Config.Revocations
 	stopOnce sync.Once
@@ -68,9 +71,14 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := parseProxies(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
 	srv := &Server{
 		cfg:     cfg,
 		origins: origins,
+		proxies: proxies,
 		engine:  engine,
 		log:     cfg.Logger,
 		hub:     hub.New(),
@@ -79,18 +87,19 @@ func New(cfg Config) (*Server, error) {
 		sockets: make(map[string]*Socket),
 		conns:   make(map[*ws.Conn]struct{}),
 		stopped: make(chan struct{}),
-		ping:    ws.Seal(append(ws.NewBuffer(2), cfg.ProtocolVersion.Ping()...), ws.OpText),
-		pong:    cfg.ProtocolVersion.Pong(),
+	}
+	for _, v := range []wire.Version{wire.Version1, wire.Version2} {
+		srv.pings[v] = ws.Seal(append(ws.NewBuffer(2), v.Ping()...), ws.OpText)
 	}
 	if srv.cfg.Broker == nil {
 		srv.cfg.Broker = &mem.Broker{}
 	}
 	srv.exchange = newExchange(srv)
-	if store := srv.cfg.Revocations; store != nil {
-		srv.unwatch = store.Watch(srv.revoked)
-	}
 	if err := srv.cfg.Broker.Start(context.Background(), srv.exchange); err != nil {
 		return nil, err
+	}
+	if store := srv.cfg.Revocations; store != nil {
+		srv.unwatch = store.Watch(srv.revoked)
 	}
 	if j, ok := engine.(*auth.JWT); ok && cfg.AuthEngine == nil && j.GeneratedKey() != "" {
 		srv.log.Warn("Config.AuthKey is not set: tokens are signed with a random key and die with this process")
@@ -163,6 +172,9 @@ func (srv *Server) register(s *Socket) bool {
 	}
 	srv.sockets[s.id] = s
 	srv.reading.Add(1)
+	if s.conn.Compressed() {
+		srv.compressed.Add(1)
+	}
 	return true
 }
 
@@ -191,6 +203,9 @@ func (srv *Server) released(s *Socket) {
 	srv.mu.Lock()
 	delete(srv.conns, s.conn)
 	srv.mu.Unlock()
+	if s.conn.Compressed() {
+		srv.compressed.Add(-1)
+	}
 	srv.reading.Done()
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // State is where a socket is in its life. It only ever goes forward.
@@ -52,8 +53,8 @@ func (s AuthState) String() string { return [...]string{"unauthenticated", "auth
 //  3. mu, which guards everything below it that is not atomic. What a change
 //     of state has to tell is queued as events while mu is held, and told by
 //     drainEvents after it has been released. The hub must not be called.
-//  4. Server.mu, and the locks inside inbox, raw, outbound, out and the wheel,
-//     which are leaves: nothing of this package is called while they are held.
+//  4. Server.mu, and the locks inside inbox, raw, outbound, queues, out and the
+//     wheel, which are leaves: nothing of this package is called while they are held.
 //
 // No lock is held while user code, the broker or the engine runs.
 type Socket struct {
@@ -61,6 +62,9 @@ type Socket struct {
 	conn *ws.Conn
 	id   string
 	url  string
+	addr [16]byte // see ClientAddr; a netip.Addr would be larger
+
+	version wire.Version
 
 	inbox lane.Lane[inboxItem]
 	held  quota // what it has sent, see Limits.InboxBytes
@@ -85,12 +89,13 @@ type Socket struct {
 	calls         *pendingCalls
 	ext           *extension
 
-	authTold bool // events have told that the socket is authenticated
-	token    atomic.Pointer[auth.Token]
-	deadline time.Time // of the handshake, later of the peer's close
-	nextPing time.Time
-	lastSeen atomic.Int64 // server clock, milliseconds: when the pong timeout was last restarted
-	renewAt  time.Time
+	authTold    bool // events have told that the socket is authenticated
+	fromRequest bool // token is that of the upgrade request: the client's scripts do not have it
+	token       atomic.Pointer[auth.Token]
+	deadline    time.Time // of the handshake, later of the peer's close
+	nextPing    time.Time
+	lastSeen    atomic.Int64 // server clock, milliseconds: when the pong timeout was last restarted
+	renewAt     time.Time
 
 	stats socketCounters
 }
@@ -152,6 +157,9 @@ func (s *Socket) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 // URL is the path and query with which the client connected.
 func (s *Socket) URL() string { return s.url }
 
+// ProtocolVersion is the version that the socket's path speaks.
+func (s *Socket) ProtocolVersion() wire.Version { return s.version }
+
 // Request is the upgrade request: its method, URL and headers. It is nil once
 // the connect event has been handled, unless Config.KeepRequest is set. Its
 // body must not be used.
@@ -172,7 +180,8 @@ func (s *Socket) State() State {
 // new token is another one. Use [Claims] to read it into a type of yours.
 func (s *Socket) AuthToken() *auth.Token { return s.token.Load() }
 
-// SignedAuthToken is the token as its JWT, or "".
+// SignedAuthToken is the token as its JWT, or "". A principal of the upgrade
+// request may have none.
 func (s *Socket) SignedAuthToken() string {
 	if t := s.token.Load(); t != nil {
 		return t.Signed()

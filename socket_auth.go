@@ -53,7 +53,7 @@ func isBadToken(err error) bool {
 
 // admitToken makes a verified token the socket's own, and takes it away again
 // if middleware blocks it.
-func (s *Socket) admitToken(token *auth.Token) error {
+func (s *Socket) admitToken(token *auth.Token, fromRequest bool) error {
 	s.mu.Lock()
 	old := s.token.Load()
 	if s.state == Closed {
@@ -61,6 +61,7 @@ func (s *Socket) admitToken(token *auth.Token) error {
 		return errNotWritable
 	}
 	s.setToken(token)
+	s.fromRequest = fromRequest
 	s.mu.Unlock()
 	// Once more, as it may have been revoked after it was verified; from here on
 	// a revocation finds the token with its socket.
@@ -87,7 +88,7 @@ func (s *Socket) takeBack(token, old *auth.Token, err error) {
 	if still {
 		s.setToken(nil)
 	}
-	s.queueRejected(err, token.Signed(), old, still)
+	s.queueRejected(err, token.Signed(), token, old, still)
 	s.mu.Unlock()
 	s.drainEvents()
 }
@@ -103,24 +104,25 @@ func (s *Socket) rejectToken(err error, signed string) {
 	}
 	s.setToken(nil)
 	s.queueError(err)
-	s.queueRejected(err, signed, old, true)
+	s.queueRejected(err, signed, nil, old, true)
 	s.mu.Unlock()
 	s.drainEvents()
 }
 
 // queueRejected queues the events of a token that was not accepted, and of
-// the loss of the one before it, if the socket is left without any. mu must be
-// held.
-func (s *Socket) queueRejected(err error, signed string, old *auth.Token, lost bool) {
+// the loss of the one before it, if the socket is left without any. token is
+// nil if it could not be verified. mu must be held.
+func (s *Socket) queueRejected(err error, signed string, token, old *auth.Token, lost bool) {
 	if s.state == Closed {
 		return
 	}
+	s.queueAudit(AuditTokenRejected, token, plainMessage(err))
 	bad := isBadToken(err)
 	if bad {
 		s.queue(BadAuthTokenEvent{s, err, signed})
 	}
 	if lost && (bad || old != nil) {
-		s.queueDeauthenticated(old)
+		s.queueDeauthenticated(old, AuditLogout, "another token was not accepted")
 	}
 }
 
@@ -129,6 +131,7 @@ func (s *Socket) setToken(token *auth.Token) {
 	if s.token.Swap(token) != token {
 		s.queueReauthorize()
 	}
+	s.fromRequest = false
 	if token == nil {
 		s.renewAt = time.Time{}
 	}
@@ -155,7 +158,7 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	}
 	switch {
 	case token != nil:
-		err = s.admitToken(token)
+		err = s.admitToken(token, false)
 	case supplied:
 		s.rejectToken(err, signed)
 	default:
@@ -165,7 +168,7 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	case err == nil:
 		s.mu.Lock()
 		if s.token.Load() == token {
-			s.queueAuthenticated(token)
+			s.queueAuthenticated(token, AuditTokenAccepted)
 			s.armRenewal()
 		}
 		s.mu.Unlock()
@@ -173,16 +176,16 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 		s.awaitRoom(0)
 		s.confirmAuthenticated(p.ID, token)
 	case isBadToken(err):
-		s.respond(p.ID, nil, s.srv.publicError(err, "step", "authenticate"))
+		public := s.srv.publicError(err, "step", "authenticate")
+		s.respond(p.ID, s.unauthenticatedData(public), public)
 		s.removeRejected()
 	default:
-		answer := append([]byte(`{"isAuthenticated":false,"authError":`), s.srv.publicError(err, "step", "authenticate").AppendJSON(nil)...)
-		s.respond(p.ID, append(answer, '}'), nil)
+		s.respond(p.ID, authStatus(s.srv.publicError(err, "step", "authenticate")), nil)
 	}
 }
 
 // queueAuthenticated queues the events of a new token. mu must be held.
-func (s *Socket) queueAuthenticated(token *auth.Token) {
+func (s *Socket) queueAuthenticated(token *auth.Token, kind AuditKind) {
 	if s.state == Closed {
 		return
 	}
@@ -191,12 +194,13 @@ func (s *Socket) queueAuthenticated(token *auth.Token) {
 		s.queue(AuthStateChangeEvent{s, Unauthenticated, Authenticated, token})
 	}
 	s.queue(AuthenticateEvent{s, token})
+	s.queueAudit(kind, token, "")
 }
 
 // queueDeauthenticated queues the events of a lost token. mu must be held.
 // The change of state goes by what has been told before: a token may be lost
 // while middleware looks at it, before anybody has heard of it.
-func (s *Socket) queueDeauthenticated(old *auth.Token) {
+func (s *Socket) queueDeauthenticated(old *auth.Token, kind AuditKind, reason string) {
 	if s.state == Closed {
 		return
 	}
@@ -205,6 +209,9 @@ func (s *Socket) queueDeauthenticated(old *auth.Token) {
 		s.queue(AuthStateChangeEvent{s, Authenticated, Unauthenticated, nil})
 	}
 	s.queue(DeauthenticateEvent{s, old})
+	if old != nil {
+		s.queueAudit(kind, old, reason)
+	}
 }
 
 // removeRejected tells the client to forget a token that was not accepted,

@@ -97,6 +97,7 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 		}
 	}
 	s.mu.Unlock()
+	s.endStreams()
 
 	if x := s.extension(); x != nil {
 		x.raw.Close(func(msg ws.Message) {

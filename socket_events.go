@@ -23,7 +23,7 @@ func (s *Socket) emitterDone() <-chan struct{} {
 var serverHears = [numEventKinds]bool{
 	kindHandshake: true, kindConnect: true, kindConnectAbort: true, kindDisconnect: true, kindClose: true,
 	kindWarning: true, kindSubscribe: true, kindUnsubscribe: true, kindAuthenticate: true,
-	kindDeauthenticate: true, kindAuthStateChange: true, kindBadAuthToken: true,
+	kindDeauthenticate: true, kindAuthStateChange: true, kindBadAuthToken: true, kindAudit: true,
 }
 
 // heard tells whether anybody listens for an event. mu must be held.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -31,8 +30,8 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 		return
 	}
 	srv := s.srv
-	signed, token, tokenErr := s.verifyHandshake(p.Data)
-	action := &HandshakeSC{Request: s.Request(), Socket: s, SignedAuthToken: signed, AuthToken: token, AuthTokenError: tokenErr}
+	given := s.verifyHandshake(p.Data)
+	action := &HandshakeSC{Request: s.Request(), Socket: s, SignedAuthToken: given.signed, AuthToken: given.token, AuthTokenError: given.err}
 	if blocked := srv.runMiddleware(s.Context(), s, action); blocked != nil {
 		s.rejectHandshake(p.ID, blocked)
 		return
@@ -40,12 +39,12 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	if s.State() == Closed {
 		return
 	}
-	supplied := signed != "" || tokenErr != nil
-	bad := tokenErr
-	if token != nil {
-		bad = s.admitToken(token)
-	} else if tokenErr != nil {
-		s.rejectToken(tokenErr, signed)
+	supplied := given.signed != "" || given.err != nil || given.fromRequest
+	bad := given.err
+	if given.token != nil {
+		bad = s.admitToken(given.token, given.fromRequest)
+	} else if given.err != nil {
+		s.rejectToken(given.err, given.signed)
 	}
 	var public *wire.Error
 	if supplied && bad != nil {
@@ -73,7 +72,8 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	if !s.open(wire.AppendResponse(packetBuffer("", answer), p.ID, answer), event) {
 		return
 	}
-	if isBadToken(bad) && supplied {
+	// A token of the request is none that the client could forget.
+	if isBadToken(bad) && supplied && !given.fromRequest {
 		s.removeRejected()
 	}
 	if srv.cfg.BatchOnHandshake {
@@ -89,7 +89,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 		s.request = nil
 	}
 	if admitted != nil && s.token.Load() == admitted && s.state == Open {
-		s.queueAuthenticated(admitted)
+		s.queueAuthenticated(admitted, AuditTokenAccepted)
 		s.armRenewal()
 	}
 	s.mu.Unlock()
@@ -111,25 +111,31 @@ func (s *Socket) open(answer []byte, event ConnectEvent) bool {
 	s.schedule(time.Now())
 	s.stats.prepared.Add(1)
 	s.stats.sent.Add(1)
-	s.pushFrame(ws.Seal(answer, ws.OpText))
+	s.pushFrame(s.srv.seal(answer))
 	s.queue(event)
 	return true
 }
 
-// verifyHandshake has the engine verify the token of a handshake. The engine
-// is asked without a token too, as one of another kind may know the client by
-// other means; that it knows nobody is no error then.
-func (s *Socket) verifyHandshake(data []byte) (signed string, token *auth.Token, err error) {
+// verifyHandshake has the engine verify the token of a handshake, or, if that
+// has none, of the upgrade request. The engine is asked without a token too, as
+// one of another kind may know the client by other means; that it knows nobody
+// is no error then.
+func (s *Socket) verifyHandshake(data []byte) presented {
 	raw, kind := wire.ParseHandshakeToken(data)
 	if kind == wire.TokenOther {
-		return "", nil, auth.ErrTokenNotString
+		return presented{err: auth.ErrTokenNotString}
 	}
-	signed = string(raw)
-	token, err = s.verify(signed)
-	if signed == "" && err != nil {
-		return "", nil, nil
+	if len(raw) == 0 {
+		if p := s.verifyRequest(); p.fromRequest {
+			return p
+		}
 	}
-	return signed, token, err
+	p := presented{signed: string(raw)}
+	p.token, p.err = s.verify(p.signed)
+	if p.signed == "" && p.err != nil {
+		return presented{}
+	}
+	return p
 }
 
 // rejectHandshake answers with the error and closes with its statusCode.
@@ -141,7 +147,7 @@ func (s *Socket) rejectHandshake(id float64, blocked *wire.Error) {
 		}
 	}
 	public := blocked.With("statusCode", int(code))
-	s.respond(id, nil, public)
+	s.respond(id, s.rejectionData(code), public)
 	s.closeWith(code)
 }
 

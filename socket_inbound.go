@@ -57,15 +57,20 @@ func (s *Socket) process(data []byte, binary bool) {
 	if s.hears(kindMessage) {
 		s.emit(MessageEvent{s, binary, bytes.Clone(data)})
 	}
-	if !binary && string(data) == s.srv.pong {
+	if !binary && string(data) == s.version.Pong() {
 		if s.State() == Connecting {
 			s.early()
 		}
 		return
 	}
+	packets, err := s.decode(data, binary)
+	if err != nil {
+		s.undecodable(err)
+		return
+	}
 	d := decoders.Get().(*wire.Decoder)
 	defer decoders.Put(d)
-	if err := d.Reset(data, s.wireLimits()); err != nil {
+	if err := d.Reset(packets, s.wireLimits()); err != nil {
 		s.emitError(err)
 		s.closeWith(wire.ClosePolicy)
 		return

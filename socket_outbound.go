@@ -182,12 +182,15 @@ func (s *Socket) writeLocked(buf []byte) {
 		}
 		return
 	}
-	s.pushFrame(ws.Seal(buf, ws.OpText))
+	s.pushFrame(s.srv.seal(buf))
 }
 
 // pushFrame queues a frame. When there is no room for it, the client has not
-// been reading, and the socket ends.
+// been reading, and the socket ends. A nil frame is one that could not be made.
 func (s *Socket) pushFrame(frame []byte) {
+	if frame == nil {
+		return
+	}
 	if err := s.out.Push(frame); errors.Is(err, outbox.ErrFull) {
 		s.overflow()
 	}
@@ -197,7 +200,7 @@ func (s *Socket) pushFrame(frame []byte) {
 func (s *Socket) pushPing() {
 	// A client that does not even take pings runs into its stall limit; one
 	// ping more or less does not matter.
-	_ = s.out.Push(s.srv.ping)
+	_ = s.out.Push(s.srv.pings[s.version])
 }
 
 // respond answers a call. Answers wait for room, so that a client that calls
@@ -206,7 +209,7 @@ func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
 	var buf []byte
 	if failure != nil {
 		raw := failure.AppendJSON(nil)
-		buf = wire.AppendErrorResponse(packetBuffer("", raw), id, raw)
+		buf = wire.AppendErrorResponse(ws.NewBuffer(len(raw)+len(data)+64), id, raw, data)
 	} else {
 		buf = wire.AppendResponse(packetBuffer("", data), id, data)
 	}
@@ -229,7 +232,11 @@ func (w *subscriber) Deliver(p *hub.Publication) {
 	if s.plain() {
 		s.stats.prepared.Add(1)
 		s.stats.sent.Add(1)
-		s.pushFrame(p.Frame)
+		frame := p.Frame
+		if p.Deflated != nil && s.conn.Compressed() {
+			frame = p.Deflated
+		}
+		s.pushFrame(frame)
 		return
 	}
 	if s.srv.middleware.has(lineOutbound) {

@@ -21,7 +21,7 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) {
 	srv := s.srv
 	s.conn = conn
 	s.request = r
-	s.out.Init(conn, (*outboxOwner)(s), srv.cfg.Limits.Outbox, srv.cfg.Limits.OutboxStall)
+	s.out.Init(s.outboxConn(), (*outboxOwner)(s), srv.cfg.Limits.Outbox, srv.cfg.Limits.OutboxStall)
 	now := time.Now()
 	s.seen(now)
 	s.mu.Lock()
@@ -55,6 +55,10 @@ func (s *Socket) read() {
 			return
 		}
 		s.alive(msg)
+		if s.version == wire.Version1 && s.leaves(msg) {
+			msg.Release()
+			continue
+		}
 		// To block here is to stop reading.
 		if !s.held.take(len(msg.Data), s.srv.cfg.Limits.InboxBytes, s.Done) {
 			msg.Release()
@@ -151,7 +155,7 @@ func (s *Socket) admit(msg ws.Message, size int) {
 }
 
 func (s *Socket) isPong(msg ws.Message) bool {
-	return !msg.Binary && string(msg.Data) == s.srv.pong
+	return !msg.Binary && string(msg.Data) == s.version.Pong()
 }
 
 // swallowPong tells whether a pong needs no more attention than its time.
@@ -169,16 +173,20 @@ func (s *Socket) swallowPong() bool {
 // inbox, which may be waiting for one of those callers. It reports whether
 // nothing is left to do about the message.
 func (s *Socket) takeAnswers(msg ws.Message) (done bool) {
+	packets, err := s.decode(msg.Data, msg.Binary)
+	if err != nil {
+		return false // the inbox worker finds out again, in order
+	}
 	d := decoders.Get().(*wire.Decoder)
 	defer decoders.Put(d)
-	if d.Reset(msg.Data, s.wireLimits()) != nil {
-		return false // the inbox worker finds out again, in order
+	if d.Reset(packets, s.wireLimits()) != nil {
+		return false
 	}
 	var p wire.Packet
 	for d.Next(&p) {
 		done = p.Kind == wire.KindResponse && s.answered(&p)
 	}
-	if !done || isBatch(msg.Data) || s.hears(kindMessage) {
+	if !done || isBatch(packets) || s.hears(kindMessage) {
 		return false
 	}
 	s.stats.processed.Add(1)

@@ -31,7 +31,7 @@ func (s *Socket) SetAuthToken(ctx context.Context, claims any, opts ...auth.Sign
 		return err
 	}
 	err = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
-		s.adopt(token)
+		s.adopt(token, AuditLogin)
 		return true
 	})
 	s.dropRevoked(token, token)
@@ -47,7 +47,7 @@ func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.
 		return err
 	}
 	defer s.dropRevoked(token, token)
-	if _, err := s.invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}, func() { s.adopt(token) }); err != nil {
+	if _, err := s.invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}, func() { s.adopt(token, AuditLogin) }); err != nil {
 		text := err.Error()
 		var public *wire.Error
 		if errors.As(err, &public) {
@@ -109,7 +109,7 @@ func plainMessage(err error) string {
 // tells the client to forget it.
 func (s *Socket) Deauthenticate(ctx context.Context) error {
 	s.mu.Lock()
-	s.dropToken()
+	s.dropToken(AuditLogout, "")
 	s.sendRemoveAuthToken()
 	s.mu.Unlock()
 	s.drainEvents()
@@ -119,7 +119,7 @@ func (s *Socket) Deauthenticate(ctx context.Context) error {
 // ConfirmDeauthenticate is [Socket.Deauthenticate] that waits for the client
 // to confirm that it has forgotten the token.
 func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
-	_, err := s.invoke(ctx, eventRemoveAuthToken, nil, s.dropToken)
+	_, err := s.invoke(ctx, eventRemoveAuthToken, nil, func() { s.dropToken(AuditLogout, "") })
 	return err
 }
 
@@ -127,32 +127,40 @@ func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
 // client, which will present it again when it connects the next time.
 func (s *Socket) DeauthenticateSelf() {
 	s.mu.Lock()
-	s.dropToken()
+	s.dropToken(AuditLogout, "")
 	s.mu.Unlock()
 	s.drainEvents()
 }
 
 // adopt makes a token that the server has signed the socket's own, unless the
 // socket has closed. mu must be held, and the token sent in the same step.
-func (s *Socket) adopt(token *auth.Token) {
+func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 	if s.state != Open {
 		return
 	}
 	s.setToken(token)
 	s.queue(AuthTokenSignedEvent{s, token.Signed()})
-	s.queueAuthenticated(token)
+	s.queueAuthenticated(token, kind)
 	s.armRenewal()
 }
 
-// replaceToken gives the socket and its client another token in place of old.
+// replaceToken gives the socket and its client another token in place of old;
+// the socket alone, if old has come with the upgrade request.
 // It reports false if the socket has logged out or in meanwhile, or closed.
 func (s *Socket) replaceToken(old, token *auth.Token) (replaced bool, err error) {
 	err = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
 		if s.token.Load() != old || s.state != Open {
 			return false
 		}
-		s.adopt(token)
 		replaced = true
+		if s.fromRequest {
+			// The client does not have the old one, and does not get this.
+			s.setToken(token)
+			s.fromRequest = true
+			s.queueAuthenticated(token, AuditRenewal)
+			return false
+		}
+		s.adopt(token, AuditRenewal)
 		return true
 	})
 	// The new token is younger than a revocation that was meant for the old one.
@@ -161,10 +169,10 @@ func (s *Socket) replaceToken(old, token *auth.Token) (replaced bool, err error)
 }
 
 // dropToken takes the socket's token away. mu must be held.
-func (s *Socket) dropToken() {
+func (s *Socket) dropToken(kind AuditKind, reason string) {
 	old := s.token.Load()
 	s.setToken(nil)
-	s.queueDeauthenticated(old)
+	s.queueDeauthenticated(old, kind, reason)
 }
 
 // sendRemoveAuthToken tells the client to forget its token. mu must be held.
@@ -199,7 +207,7 @@ func (s *Socket) expire(token *auth.Token) {
 		s.mu.Unlock()
 		return
 	}
-	s.dropToken()
+	s.dropToken(AuditExpiry, "")
 	s.sendRemoveAuthToken()
 	s.mu.Unlock()
 	s.drainEvents()

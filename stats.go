@@ -20,6 +20,60 @@ func (s *Socket) OutboundBackpressure() int {
 	return int(s.stats.prepared.Load() - s.stats.sent.Load())
 }
 
+// ProcedureBackpressure is how many calls of a procedure have come on this
+// socket and have not been taken by the slowest of its loops, or not been
+// handled to their end by the server's handler.
+func (s *Socket) ProcedureBackpressure(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting(queueName{true, name})
+}
+
+// ReceiverBackpressure is [Socket.ProcedureBackpressure] for transmissions.
+func (s *Socket) ReceiverBackpressure(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting(queueName{false, name})
+}
+
+// Backpressure is the greatest of the figures for this socket: inbound,
+// outbound, of each procedure and receiver, and of the events that wait for
+// their handlers and loops.
+func (s *Socket) Backpressure() int {
+	greatest := max(s.InboundBackpressure(), s.OutboundBackpressure())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil {
+		return greatest
+	}
+	greatest = max(greatest, len(s.ext.events))
+	for name := range s.ext.queues {
+		greatest = max(greatest, s.waiting(name))
+	}
+	for name := range s.ext.procedures {
+		greatest = max(greatest, s.waiting(queueName{true, name}))
+	}
+	for name := range s.ext.receivers {
+		greatest = max(greatest, s.waiting(queueName{false, name}))
+	}
+	return greatest
+}
+
+// waiting is how much waits in a stream. mu must be held.
+func (s *Socket) waiting(name queueName) int {
+	if s.ext == nil {
+		return 0
+	}
+	n := 0
+	if q := s.ext.queues[name]; q != nil {
+		n = q.users
+	}
+	if name.call {
+		return n + s.ext.procedures.longest(name.name)
+	}
+	return n + s.ext.receivers.longest(name.name)
+}
+
 // BytesReceived is how many bytes have been read from the connection.
 func (s *Socket) BytesReceived() int64 { return s.conn.BytesRead() }
 

@@ -13,7 +13,8 @@ import (
 // UpdateClaims changes the claims of a user on all sockets of this server: of
 // those whose token has value, a string, in a claim. Each gets a new token,
 // which is sent to its client, and its subscriptions are authorized again. It
-// returns how many sockets those were.
+// returns how many sockets those were. A client whose token came with its
+// upgrade request (Config.TokenSources) is not sent the new one.
 //
 // change is given the claims as a T and edits them; claims that a T does not
 // have stay. The new token expires when the old one would have, and has a new

@@ -15,18 +15,26 @@ import (
 // on without a goroutine of net/http. Other requests are refused.
 //
 // The order is that of socketcluster-server: method and headers, path,
-// handshake middleware, origin.
+// handshake middleware, origin. The origin of a page whose request has a
+// principal or an ambient token is the last, see Config.TokenSources.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal := srv.admit(r); refusal != nil {
 		refusal.WriteTo(w)
 		return
 	}
+	r, token := srv.withToken(r)
+	if token.ambient && !srv.origins.trusts(r) {
+		srv.refuseOrigin(r, foreignPage).WriteTo(w)
+		return
+	}
 	// The copy lets go of the request's first line, which the path is a part of.
-	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI())}
+	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI()), addr: srv.ClientAddr(r).As16()}
+	s.version, _ = srv.versionAt(r.URL.EscapedPath())
 	conn, err := ws.Accept(w, r, ws.Options{
 		ReadLimit:    int64(srv.cfg.Limits.HandshakeMessageSize),
 		MaxFragments: srv.cfg.Limits.Fragments,
 		Subprotocol:  srv.subprotocol(r),
+		Deflate:      srv.cfg.Compression.Level > 0,
 		OnPing:       s.answerPing,
 	})
 	if err != nil {
@@ -41,7 +49,7 @@ func (srv *Server) admit(r *http.Request) *ws.Refusal {
 	if refusal := ws.CheckRequest(r); refusal != nil {
 		return refusal
 	}
-	if r.URL.EscapedPath() != srv.cfg.Path {
+	if _, ok := srv.versionAt(r.URL.EscapedPath()); !ok {
 		srv.log.Debug("upgrade refused: the path is not Config.Path", slog.String("path", truncate(r.URL.Path, srv.cfg.Limits.ErrorText)))
 		return &ws.Refusal{Status: http.StatusBadRequest, Text: "Bad Request"}
 	}
@@ -56,28 +64,41 @@ func (srv *Server) admit(r *http.Request) *ws.Refusal {
 		return &ws.Refusal{Status: http.StatusUnauthorized, Text: text}
 	}
 	if !srv.origins.admits(r, srv.cfg.AllowMissingOrigin) {
-		srv.emitError(nil, &wire.Error{
-			Name: wire.ErrServerProtocol.Name,
-			Message: "Failed to authorize socket handshake - Invalid origin: " +
-				truncate(r.Header.Get("Origin"), srv.cfg.Limits.ErrorText),
-		})
-		return &ws.Refusal{Status: http.StatusForbidden, Text: "Failed to authorize socket handshake - Invalid origin"}
+		return srv.refuseOrigin(r, "Invalid origin")
 	}
 	return nil
+}
+
+// foreignPage tells whoever builds the page what to do about it.
+const foreignPage = "The cookie or session of the request is not accepted from a page of another origin. " +
+	"List the host of the page in Config.Origins to trust it"
+
+func (srv *Server) refuseOrigin(r *http.Request, reason string) *ws.Refusal {
+	text := "Failed to authorize socket handshake - " + reason
+	srv.emitError(nil, &wire.Error{
+		Name:    wire.ErrServerProtocol.Name,
+		Message: text + ": " + truncate(r.Header.Get("Origin"), srv.cfg.Limits.ErrorText),
+	})
+	return &ws.Refusal{Status: http.StatusForbidden, Text: text}
 }
 
 func (srv *Server) subprotocol(r *http.Request) string {
 	var offered []string
 	for _, v := range r.Header.Values("Sec-Websocket-Protocol") {
 		for p := range strings.SplitSeq(v, ",") {
-			offered = append(offered, strings.TrimSpace(p))
+			if p = strings.TrimSpace(p); !srv.ownsSubprotocol(p) {
+				offered = append(offered, p)
+			}
 		}
 	}
 	if len(offered) == 0 {
 		return ""
 	}
 	if srv.cfg.Subprotocol != nil {
-		return srv.cfg.Subprotocol(offered, r)
+		if chosen := srv.cfg.Subprotocol(offered, r); !srv.ownsSubprotocol(chosen) {
+			return chosen
+		}
+		return ""
 	}
 	return offered[0]
 }

@@ -4,19 +4,27 @@ package mem
 
 import (
 	"context"
+	"errors"
 
 	"github.com/socketcluster-go/socketcluster/broker"
 )
 
-// Broker delivers to the sink of its own process. The zero value is ready.
+// Broker delivers to the sink of its own process. The zero value is ready. It
+// belongs to one server: to speak both versions of the protocol, one server
+// serves two paths, and so all its clients share its channels.
 type Broker struct {
 	sink broker.Sink
 }
 
 var _ broker.Broker = (*Broker)(nil)
 
-// Start implements [broker.Broker].
+var errStarted = errors.New("mem: the broker belongs to a server already; give each server's Config.Broker one of its own")
+
+// Start implements [broker.Broker]. It fails for a second server.
 func (b *Broker) Start(_ context.Context, sink broker.Sink) error {
+	if b.sink != nil {
+		return errStarted
+	}
 	b.sink = sink
 	return nil
 }

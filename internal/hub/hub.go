@@ -6,11 +6,13 @@ const shardCount = 64
 
 // Publication is one message to a channel. It is shared by all subscribers and
 // immutable: Data is the raw payload and Frame the complete frame that each
-// local subscriber gets.
+// local subscriber gets. Deflated is the frame for subscribers that understand
+// compressed ones, or nil if there is none.
 type Publication struct {
-	Channel string
-	Data    []byte
-	Frame   []byte
+	Channel  string
+	Data     []byte
+	Frame    []byte
+	Deflated []byte
 }
 
 // Subscriber receives publications. Deliver is called with the channel locked:

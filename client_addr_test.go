@@ -1,0 +1,143 @@
+package socketcluster_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+var proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:ffff::/48")}
+
+func clientAddr(srv *socketcluster.Server, peer string, forwarded ...string) netip.Addr {
+	return srv.ClientAddr(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": forwarded}})
+}
+
+func proxied(t testing.TB) *socketcluster.Server {
+	t.Helper()
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, TrustedProxies: proxies})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { srv.Close() })
+	return srv
+}
+
+func TestClientAddr(t *testing.T) {
+	srv := proxied(t)
+	for _, test := range []struct {
+		name, peer string
+		forwarded  []string
+		want       string // "" for none
+	}{
+		{"no proxy", "192.0.2.1:80", nil, "192.0.2.1"},
+		{"no proxy, with a header", "192.0.2.1:80", []string{"198.51.100.1"}, "192.0.2.1"},
+		{"a proxy without a header", "10.0.0.1:80", nil, "10.0.0.1"},
+		{"a proxy", "10.0.0.1:80", []string{"198.51.100.1"}, "198.51.100.1"},
+		{"invented addresses", "10.0.0.1:80", []string{"127.0.0.1, 10.1.1.1,198.51.100.1"}, "198.51.100.1"},
+		{"two proxies", "10.0.0.1:80", []string{"203.0.113.9, 198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
+		{"two lines", "10.0.0.1:80", []string{"203.0.113.9", "198.51.100.1 , 10.0.0.2"}, "198.51.100.1"},
+		{"two lines, the last of proxies", "10.0.0.1:80", []string{"203.0.113.9,198.51.100.1", "10.0.0.3,10.0.0.2"}, "198.51.100.1"},
+		{"proxies only", "10.0.0.1:80", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		{"garbage", "10.0.0.1:80", []string{"198.51.100.1, unknown"}, "10.0.0.1"},
+		{"garbage before a proxy", "10.0.0.1:80", []string{"198.51.100.1, _hidden, 10.0.0.2"}, "10.0.0.2"},
+		{"an empty header", "10.0.0.1:80", []string{""}, "10.0.0.1"},
+		{"an empty entry", "10.0.0.1:80", []string{"198.51.100.1,"}, "10.0.0.1"},
+		{"with a port", "10.0.0.1:80", []string{"198.51.100.1:4711"}, "198.51.100.1"},
+		{"IPv6", "[2001:db8:ffff::1]:80", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"IPv6 with a port", "[2001:db8:ffff::1]:80", []string{"[2001:db8::1]:443"}, "2001:db8::1"},
+		{"IPv4 in IPv6", "[::ffff:10.0.0.1]:80", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
+		{"a zone", "[fe80::1%eth0]:80", nil, "fe80::1"},
+		{"a Unix socket", "@", []string{"198.51.100.1"}, ""},
+		{"nothing", "", []string{"198.51.100.1"}, ""},
+		{"a name", "example.com:80", nil, ""},
+	} {
+		got := clientAddr(srv, test.peer, test.forwarded...)
+		if text := got.String(); got.IsValid() && text != test.want || !got.IsValid() && test.want != "" {
+			t.Errorf("%s: got %v, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// Without TrustedProxies, nobody's header is believed.
+func TestClientAddrByDefault(t *testing.T) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	for _, peer := range []string{"127.0.0.1:80", "10.0.0.1:80", "[::1]:80"} {
+		if got, want := clientAddr(srv, peer, "198.51.100.1"), netip.MustParseAddrPort(peer).Addr(); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
+func TestTrustedProxiesRefused(t *testing.T) {
+	for _, test := range []struct {
+		list  []netip.Prefix
+		field string
+	}{
+		{[]netip.Prefix{{}}, "TrustedProxies[0]"},
+		{[]netip.Prefix{proxies[0], netip.MustParsePrefix("::ffff:10.0.0.0/104")}, "TrustedProxies[1]"},
+	} {
+		_, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, TrustedProxies: test.list})
+		if err == nil || !strings.Contains(err.Error(), "Config."+test.field+" ") {
+			t.Errorf("%v: %v", test.list, err)
+		}
+	}
+}
+
+// A socket keeps its address when its request has gone.
+func TestSocketClientAddr(t *testing.T) {
+	cfg := socketcluster.Config{TrustedProxies: proxies}
+	for peer, want := range map[string]string{"10.0.0.1:80": "198.51.100.1", "192.0.2.1:80": "192.0.2.1", "[2001:db8::1]:80": "2001:db8::1", "pipe": ""} {
+		inBubble(t, cfg, func(w *world) {
+			w.web.Handler = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+				r.RemoteAddr = peer
+				r.Header.Set("X-Forwarded-For", "198.51.100.1")
+				w.srv.ServeHTTP(out, r)
+			})
+			w.client()
+			s := w.only()
+			if got := s.ClientAddr(); s.Request() != nil || got.IsValid() != (want != "") || got.IsValid() && got.String() != want {
+				t.Errorf("from %s: got %v, want %s", peer, got, want)
+			}
+		})
+	}
+}
+
+// The result never is an address that nobody but the client has written.
+func FuzzClientAddr(f *testing.F) {
+	f.Add("198.51.100.1, 10.0.0.2", "1.2.3.4")
+	f.Add("[2001:db8::1%eth0]:80,,", "::ffff:10.0.0.1")
+	f.Add(strings.Repeat(",", 1000), "unknown")
+	srv := proxied(f)
+	f.Fuzz(func(t *testing.T, invented, peer string) {
+		// What a client sends, with the address that the proxy appends.
+		got := clientAddr(srv, "10.0.0.1:80", invented+", 203.0.113.5")
+		if want := netip.MustParseAddr("203.0.113.5"); got != want {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = peer
+		r.Header.Set("X-Forwarded-For", invented)
+		if got := srv.ClientAddr(r); got.Zone() != "" || got.Is4In6() {
+			t.Fatalf("got %v of %q and %q", got, peer, invented)
+		}
+	})
+}
+
+func BenchmarkClientAddr(b *testing.B) {
+	srv := proxied(b)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.RemoteAddr = "10.0.0.1:80"
+	r.Header.Set("X-Forwarded-For", "203.0.113.9, 198.51.100.1, 10.0.0.2")
+	b.ReportAllocs()
+	for b.Loop() {
+		srv.ClientAddr(r)
+	}
+}

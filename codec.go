@@ -1,0 +1,62 @@
+package socketcluster
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// seal makes the frame of a packet or a batch, which is JSON behind header
+// space. It returns nil if Config.Codec cannot encode it.
+func (srv *Server) seal(buf []byte) []byte {
+	codec := srv.cfg.Codec
+	if codec == nil {
+		return ws.Seal(buf, ws.OpText)
+	}
+	out, err := codec.Encode(ws.NewBuffer(len(buf)), buf[ws.HeaderSpace:])
+	if err != nil {
+		srv.log.Error("Config.Codec cannot encode a packet, which is dropped", slog.Any("error", err))
+		return nil
+	}
+	op := ws.OpText
+	if codec.Binary() {
+		op = ws.OpBinary
+	}
+	return ws.Seal(out, op)
+}
+
+var errWrongFrame = &wire.Error{Name: wire.NameInvalidMessage, Message: "The codec of the server takes binary messages"}
+
+// decode makes JSON of a message that the client has sent. The error is a
+// *wire.Error or wire.ErrMessageTooLarge.
+func (s *Socket) decode(message []byte, binary bool) ([]byte, error) {
+	codec := s.srv.cfg.Codec
+	if codec == nil {
+		return message, nil
+	}
+	if codec.Binary() && !binary {
+		return nil, errWrongFrame
+	}
+	limit := s.srv.cfg.Limits.MessageSize
+	if s.State() == Connecting {
+		limit = s.srv.cfg.Limits.HandshakeMessageSize
+	}
+	decoded, err := codec.Decode(nil, message, limit)
+	if err != nil && !errors.Is(err, wire.ErrMessageTooLarge) {
+		err = &wire.Error{Name: wire.NameInvalidMessage, Message: err.Error()}
+	}
+	return decoded, err
+}
+
+// undecodable deals with a message that the codec could not decode (TR-28).
+func (s *Socket) undecodable(err error) {
+	s.emitError(err)
+	switch {
+	case errors.Is(err, wire.ErrMessageTooLarge):
+		s.closeWith(wire.CloseTooBig)
+	case s.State() == Connecting:
+		s.early()
+	}
+}

@@ -1,0 +1,135 @@
+package socketcluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/broker/mem"
+)
+
+// PS-20, DOC-13: the server's own subscriptions pass no middleware, neither
+// when they are made nor when a publication comes.
+func TestExchangePassesNoMiddleware(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		useAll(w.srv, func(_ context.Context, a socketcluster.Action) error {
+			t.Errorf("asked about %s", a.Type())
+			return socketcluster.ErrBlocked
+		})
+		x := w.srv.Exchange()
+		messages, err := x.Subscribe(ctx, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Publish(ctx, "a", 1); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for raw := range messages {
+			if d := time.Since(began); string(raw) != "1" || d != 0 {
+				t.Errorf("got %s after %v", raw, d)
+			}
+			break
+		}
+	})
+}
+
+// countingJSON counts how often it is encoded.
+type countingJSON struct{ n *int }
+
+func (c countingJSON) MarshalJSON() ([]byte, error) {
+	*c.n++
+	return []byte("1"), nil
+}
+
+// PS-23: a publication is encoded once, however many subscribers there are.
+func TestPublicationEncodedOnce(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		peers := []*peer{w.client(), w.client(), w.client()}
+		for _, p := range peers {
+			p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+			p.want(`{"rid":2}`)
+		}
+		var n int
+		if err := w.srv.Exchange().Publish(context.Background(), "a", countingJSON{&n}); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range peers {
+			p.want(`{"event":"#publish","data":{"channel":"a","data":1}}`)
+		}
+		if n != 1 {
+			t.Errorf("encoded %d times", n)
+		}
+	})
+}
+
+// PS-27: nothing is kept for those who are not there. A client that comes back
+// has missed what was published meanwhile.
+func TestNoReplay(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		const subscribe = `{"event":"#subscribe","data":{"channel":"a"},"cid":2}`
+		publish := func(data any) {
+			if err := w.srv.Exchange().Publish(context.Background(), "a", data); err != nil {
+				t.Error(err)
+			}
+		}
+		publish("before")
+		p := w.client()
+		p.send(subscribe)
+		p.want(`{"rid":2}`)
+		p.conn.Close()
+		synctest.Wait()
+		publish("meanwhile")
+		p = w.client()
+		p.send(subscribe)
+		p.want(`{"rid":2}`)
+		p.quiet(time.Minute)
+		publish("after")
+		p.want(`{"event":"#publish","data":{"channel":"a","data":"after"}}`)
+	})
+}
+
+// startBroker is a broker that takes its time to start.
+type startBroker struct {
+	*mem.Broker
+	started bool
+	err     error
+}
+
+func (b *startBroker) Start(ctx context.Context, sink broker.Sink) error {
+	if b.err != nil {
+		return b.err
+	}
+	time.Sleep(time.Second)
+	b.started = true
+	return b.Broker.Start(ctx, sink)
+}
+
+// PS-22: there is no server before its broker is ready.
+func TestReadiness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &startBroker{Broker: new(mem.Broker)}
+		srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close()
+		if !b.started {
+			t.Error("the server is there before its broker")
+		}
+		if err := srv.Exchange().Publish(context.Background(), "a", json.RawMessage("1")); err != nil {
+			t.Error(err)
+		}
+		broken := errors.New("no network")
+		if _, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: &startBroker{err: broken}}); !errors.Is(err, broken) {
+			t.Errorf("got %v, want %v", err, broken)
+		}
+	})
+}

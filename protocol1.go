@@ -1,0 +1,97 @@
+package socketcluster
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// What is different for clients of version 1 besides pings and pongs: they
+// read the details of a refused handshake or token from the data beside the
+// error, and tell in a packet of its own why they leave.
+
+// versionAt returns the version that is spoken at a path. ok is false if none
+// is.
+func (srv *Server) versionAt(path string) (v wire.Version, ok bool) {
+	switch path {
+	case srv.cfg.Path:
+		return srv.cfg.ProtocolVersion, true
+	case srv.cfg.Protocol1Path:
+		return wire.Version1, true
+	}
+	return 0, false
+}
+
+// rejectionData is the data beside the error that refuses a handshake. A
+// client of version 1 closes with that code, and decides by it whether to
+// connect again.
+func (s *Socket) rejectionData(code wire.CloseCode) []byte {
+	if s.version != wire.Version1 {
+		return nil
+	}
+	return fmt.Appendf(nil, `{"code":%d}`, int(code))
+}
+
+// unauthenticatedData is the data beside the error that refuses a token. A
+// client of version 1 passes it on to the application.
+func (s *Socket) unauthenticatedData(err *wire.Error) []byte {
+	if s.version != wire.Version1 {
+		return nil
+	}
+	return authStatus(err)
+}
+
+// authStatus tells that a token has not been accepted.
+func authStatus(err *wire.Error) []byte {
+	return append(err.AppendJSON([]byte(`{"isAuthenticated":false,"authError":`)), '}')
+}
+
+// eventDisconnect tells why a client of version 1 leaves, ahead of its close
+// frame, which has only the code.
+const eventDisconnect = "#disconnect"
+
+// leaves closes the socket if that is what a message tells. It looks at
+// messages as they are read: in the inbox, the close frame would overtake them.
+func (s *Socket) leaves(msg ws.Message) bool {
+	if !bytes.Contains(msg.Data, []byte(eventDisconnect)) || s.State() != Open {
+		return false
+	}
+	packets, err := s.decode(msg.Data, msg.Binary)
+	if err != nil {
+		return false
+	}
+	d := decoders.Get().(*wire.Decoder)
+	defer decoders.Put(d)
+	if d.Reset(packets, s.wireLimits()) != nil {
+		return false
+	}
+	var p wire.Packet
+	for d.Next(&p) {
+		if p.Kind == wire.KindTransmit && string(p.Event) == eventDisconnect {
+			s.stats.processed.Add(1)
+			s.disconnectAs(p.Data)
+			return true
+		}
+	}
+	return false
+}
+
+// disconnectAs closes the socket with the code and reason that the client has
+// given. A code that may not be sent is left to its close frame.
+func (s *Socket) disconnectAs(data []byte) {
+	var why struct {
+		Code wire.CloseCode `json:"code"`
+		Data any            `json:"data"`
+	}
+	if wire.Unmarshal(data, &why) != nil || !why.Code.Sendable() {
+		return
+	}
+	reason, ok := why.Data.(string)
+	if !ok && why.Data != nil {
+		text, _ := wire.Marshal(why.Data)
+		reason = string(text)
+	}
+	s.disconnect(why.Code, "", wire.TruncateReason(reason))
+}

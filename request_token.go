@@ -1,0 +1,129 @@
+package socketcluster
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// requestToken is what an upgrade request says about who has sent it. It is
+// found before the upgrade, where a request of a foreign page is refused, and
+// verified in the handshake, if that brings no token.
+type requestToken struct {
+	principal *auth.Token // the application vouches for it
+	signed    string      // otherwise
+	err       error       // why neither can be had
+	ambient   bool        // the browser has added it by itself
+}
+
+type requestTokenKey struct{}
+
+// withToken returns the request with its token in its context, where it stays
+// until the request is let go of, after the handshake.
+func (srv *Server) withToken(r *http.Request) (*http.Request, requestToken) {
+	t := srv.findToken(r)
+	if t == (requestToken{}) {
+		return r, t
+	}
+	return r.WithContext(context.WithValue(r.Context(), requestTokenKey{}, t)), t
+}
+
+func (srv *Server) findToken(r *http.Request) (t requestToken) {
+	if p := httpauth.FromContext(r.Context()); p != nil {
+		return requestToken{principal: p, ambient: httpauth.Ambient(r.Context())}
+	}
+	for _, source := range srv.cfg.TokenSources {
+		t.signed, t.err = askSource(source, r)
+		if t.signed != "" || t.err != nil {
+			t.ambient = source.Ambient()
+			return t
+		}
+	}
+	return requestToken{}
+}
+
+// askSource asks one source. A panic in it is an error like another.
+func askSource(source httpauth.Source, r *http.Request) (signed string, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			signed, err = "", &panicError{value: v}
+		}
+	}()
+	return source.Token(r)
+}
+
+// ownsSubprotocol tells whether a subprotocol holds a token.
+func (srv *Server) ownsSubprotocol(name string) bool {
+	return slices.ContainsFunc(srv.cfg.TokenSources, func(s httpauth.Source) bool { return s.Owns(name) })
+}
+
+// presented is what a handshake has brought, and what has become of it.
+type presented struct {
+	signed      string
+	token       *auth.Token // nil if there is none, or a bad one
+	err         error       // why token is nil, if there is one
+	fromRequest bool        // it is that of the upgrade request
+}
+
+// verifyRequest verifies the token of the upgrade request, if it has one.
+func (s *Socket) verifyRequest() (p presented) {
+	r := s.Request()
+	if r == nil {
+		return p
+	}
+	t, found := r.Context().Value(requestTokenKey{}).(requestToken)
+	p.fromRequest = found
+	switch {
+	case !found:
+	case t.err != nil:
+		p.err = s.tokenError(t.err)
+	case t.principal != nil:
+		p.signed = t.principal.Signed()
+		p.token, p.err = s.checkPrincipal(t.principal)
+	default:
+		p.signed = t.signed
+		p.token, p.err = s.verify(t.signed)
+	}
+	return p
+}
+
+// checkPrincipal holds a principal to its exp and to revocations, as nobody
+// else may have done it.
+func (s *Socket) checkPrincipal(token *auth.Token) (*auth.Token, error) {
+	if end, ok := token.ExpiresAt(); ok && !time.Now().Before(end) {
+		return nil, &wire.Error{
+			Name:    wire.NameAuthTokenExpired,
+			Message: "The principal has expired",
+			Fields:  []wire.Field{{Key: "expiry", Value: end}, {Key: "isBadToken", Value: true}},
+		}
+	}
+	if err := s.srv.revocation(token); err != nil {
+		return nil, err
+	}
+	return token, nil
+}
+
+// Authenticator authenticates ordinary HTTP requests as this server does its
+// upgrade requests: with the same engine, Config.TokenSources (a bearer token
+// if there are none) and Config.Revocations. Ambient tokens are accepted from
+// the server's own origin, and from those that Config.Origins lists with host
+// and port.
+func (srv *Server) Authenticator() *httpauth.Authenticator {
+	guard := http.NewCrossOriginProtection()
+	for origin := range srv.origins.literal() {
+		// An entry that makes no origin matches no page.
+		_ = guard.AddTrustedOrigin(origin)
+	}
+	return &httpauth.Authenticator{
+		Engine:      srv.engine,
+		Sources:     slices.Clone(srv.cfg.TokenSources),
+		Revocations: srv.cfg.Revocations,
+		CrossOrigin: guard,
+		Logger:      srv.log,
+	}
+}
