@@ -1,0 +1,66 @@
+// Package login stands between those who log in and the check of their
+// passwords: it limits how often they may try, answers unknown names and wrong
+// passwords in the same words, and puts every attempt on record.
+//
+//	gate, err := login.New(srv, login.Options{})
+//
+//	granted, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: call.Socket},
+//		func(ctx context.Context) (claims, error) { return users.check(ctx, in) })
+//
+// The check returns [ErrInvalidCredentials] for an unknown name and for a wrong
+// password alike. Package auth/password makes both take the same time.
+//
+// # Limits
+//
+// An attempt takes one token from each of four buckets before it is checked,
+// and gets them back if it succeeds: only failures count. It gets no more than
+// these, so that logging in does not undo failures. A bucket is refilled evenly.
+//
+//   - PerSocket, for each socket.
+//   - PerAddress, for each client address; IPv6 addresses count by their /64, as
+//     that is what one customer has. Addresses that are not known are not
+//     limited.
+//   - PerUserAndAddress, for each name together with an address.
+//   - PerUser, for each name from everywhere. It does not count addresses from which
+//     this user has logged in before: otherwise a stranger who fails often enough
+//     would lock the user out.
+//
+// If a bucket is empty, the attempt fails with a LoginRateError that says after
+// how many seconds there will be a token; it is not checked. Attempts that are
+// being checked hold their tokens, so that many at once do not get past the
+// limit.
+//
+// Names are counted without regard to case and to spaces around them, whether
+// there is such a user or not. If your database takes more spellings for one
+// name than that, give the one that it has stored.
+//
+// # Constants
+//
+// OWASP ASVS 4.0.3, requirement 2.2.1, allows 100 failed attempts an hour on one
+// account. A full bucket and an hour of refill are 100 by default for PerUser
+// (50 + 50), and 70 for PerUserAndAddress (10 + 60). PerAddress and PerSocket
+// (20 and 10 a minute) leave room for many people behind one address, as only
+// failures count.
+//
+// # Memory
+//
+// A [Gate] keeps an exact count for 65,536 buckets of each kind. Beyond that,
+// buckets are moved to a count–min sketch, in which some share a count: they may
+// seem emptier than they are, and never fuller. So nobody can make a gate
+// forget what was counted for another by trying many names or addresses. It
+// takes some 25 MiB at most, and next to nothing as long as few attempts fail.
+//
+// The counts are those of one process, and end with it.
+//
+// # Audit events
+//
+// Failures are [socketcluster.AuditLoginFailed], refused attempts
+// [socketcluster.AuditLoginLimited]: one a minute for each bucket that refuses,
+// so that a flood of attempts is no flood of events. A success over HTTP is
+// [socketcluster.AuditLogin]; over a socket SetAuthToken tells of that.
+//
+// # Blocking
+//
+// [Do] blocks as long as the check does. All of the package may be used by many
+// goroutines.
+package login

@@ -1,0 +1,65 @@
+package login
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// ErrInvalidCredentials is what a check returns, wrapped or not, for a name
+// that nobody has and for a wrong password.
+var ErrInvalidCredentials = errors.New("login: invalid credentials")
+
+// ErrLogin is what clients get for it. It must not be changed.
+var ErrLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+
+// ErrRate is a target for errors.Is: the error of an attempt that was not
+// checked, as there were too many. Such an error has a field retryAfter, the
+// number of seconds to wait.
+var ErrRate = &wire.Error{Name: "LoginRateError"}
+
+const retryAfter = "retryAfter"
+
+// rateError does not tell which limit was reached.
+func rateError(wait time.Duration) *wire.Error {
+	seconds := int((wait + time.Second - 1) / time.Second)
+	return &wire.Error{
+		Name:    ErrRate.Name,
+		Message: "Too many login attempts",
+		Fields:  []wire.Field{{Key: retryAfter, Value: seconds}},
+	}
+}
+
+// WriteError answers a request with an error of [Do], as a JSON object with
+// the member error: 401 for [ErrLogin], 429 with Retry-After for [ErrRate], 503
+// for a ResourceLimitError such as that of auth/password, and 403 for other
+// errors that are made for clients. What is none of them is answered with 500
+// and without its text; log it.
+func WriteError(w http.ResponseWriter, err error) {
+	var public *wire.Error
+	status := http.StatusForbidden
+	switch {
+	case !errors.As(err, &public):
+		status = http.StatusInternalServerError
+		public = &wire.Error{Name: "InternalError", Message: "An internal error occurred"}
+	case errors.Is(err, ErrLogin):
+		status = http.StatusUnauthorized
+	case errors.Is(err, ErrRate):
+		status = http.StatusTooManyRequests
+		if seconds, ok := public.Field(retryAfter); ok {
+			if n, ok := seconds.(int); ok {
+				w.Header().Set("Retry-After", strconv.Itoa(n))
+			}
+		}
+	case errors.Is(err, wire.ErrResourceLimit):
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]*wire.Error{"error": public}) // the client may be gone
+}

@@ -1,0 +1,69 @@
+package login_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth/password"
+	"github.com/socketcluster-go/socketcluster/login"
+)
+
+type credentials struct{ Username, Password string }
+
+type claims struct {
+	Username string `json:"username"`
+}
+
+// A login over a socket and one over HTTP share the limits.
+func ExampleDo() {
+	srv, err := socketcluster.New(socketcluster.Config{})
+	if err != nil {
+		panic(err)
+	}
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		panic(err)
+	}
+	var passwords password.Hasher
+	hashes := map[string]string{} // of a database
+	check := func(in credentials) func(context.Context) (claims, error) {
+		return func(ctx context.Context) (claims, error) {
+			good, err := passwords.Verify(ctx, hashes[in.Username], in.Password)
+			if err != nil {
+				return claims{}, err
+			}
+			if !good {
+				return claims{}, login.ErrInvalidCredentials
+			}
+			return claims{in.Username}, nil
+		}
+	}
+
+	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
+		granted, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: c.Socket}, check(in))
+		if err != nil {
+			return socketcluster.None{}, err
+		}
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted)
+	}))
+	http.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		var in credentials
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
+			http.Error(w, "The body must be JSON", http.StatusBadRequest)
+			return
+		}
+		granted, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, check(in))
+		if err != nil {
+			login.WriteError(w, err)
+			return
+		}
+		token, err := srv.Auth().Sign(r.Context(), granted)
+		if err != nil {
+			login.WriteError(w, err)
+			return
+		}
+		json.NewEncoder(w).Encode(map[string]string{"token": token.Signed()})
+	})
+}

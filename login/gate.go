@@ -1,0 +1,207 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// An Attempt is what is known of somebody who wants to log in before the
+// password has been checked. Set Socket or Request, whichever it came by.
+type Attempt struct {
+	User    string // the name that was given
+	Socket  *socketcluster.Socket
+	Request *http.Request
+}
+
+// A Gate limits attempts to log in to a server.
+type Gate struct {
+	srv   *socketcluster.Server
+	keys  keyer
+	start time.Time // the times in tables count from here
+
+	mu       sync.Mutex
+	limits   [numLimits]*table
+	reported *table // which buckets an event has told of
+	known    known
+}
+
+// limit is a kind of bucket.
+type limit int
+
+const (
+	perSocket limit = iota
+	perAddress
+	perUserAndAddress
+	perUser
+	numLimits
+)
+
+// String names what has had too many attempts, for the record.
+func (l limit) String() string {
+	return [...]string{"socket", "address", "user from this address", "user"}[l]
+}
+
+// reportEvery is how often one bucket that refuses is told of.
+const reportEvery = time.Minute
+
+// maxEventName is how much of a name gets into an event, in bytes.
+const maxEventName = 128
+
+// New makes a gate for a server. The error names the field of o that cannot be
+// used.
+func New(srv *socketcluster.Server, o Options) (*Gate, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	return newGate(srv, o, maxBuckets), nil
+}
+
+func newGate(srv *socketcluster.Server, o Options, buckets int) *Gate {
+	return &Gate{
+		srv:   srv,
+		keys:  keyer{maphash.MakeSeed()},
+		start: time.Now(),
+		limits: [numLimits]*table{
+			perSocket:         newTable(o.PerSocket, buckets),
+			perAddress:        newTable(o.PerAddress, buckets),
+			perUserAndAddress: newTable(o.PerUserAndAddress, buckets),
+			perUser:           newTable(o.PerUser, buckets),
+		},
+		reported: newTable(Rate{1, reportEvery}, buckets),
+		known:    newKnown(buckets),
+	}
+}
+
+// Do has check check an attempt, unless there were too many, and returns what
+// it does. Its [ErrInvalidCredentials] becomes [ErrLogin]; other errors stay as
+// they are, and a client sees only those that are made for clients.
+//
+// Every error counts as a failure, that of a context which has ended too. So
+// does a panic.
+func Do[T any](ctx context.Context, g *Gate, a Attempt, check func(context.Context) (T, error)) (T, error) {
+	var none T
+	t := g.ticket(a)
+	if err := g.enter(&t); err != nil {
+		return none, err
+	}
+	result, err := check(ctx)
+	if err := g.leave(&t, err); err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
+// ticket is an attempt with what is counted for it.
+type ticket struct {
+	Attempt
+	addr   netip.Addr
+	keys   [numLimits]uint64
+	counts [numLimits]bool
+}
+
+func (g *Gate) ticket(a Attempt) ticket {
+	t := ticket{Attempt: a}
+	switch {
+	case a.Socket != nil:
+		t.addr = a.Socket.ClientAddr()
+		t.keys[perSocket], t.counts[perSocket] = g.keys.socket(a.Socket.ID()), true
+	case a.Request != nil:
+		t.addr = g.srv.ClientAddr(a.Request)
+	}
+	t.keys[perAddress], t.counts[perAddress] = g.keys.address(t.addr), t.addr.IsValid()
+	t.keys[perUserAndAddress], t.counts[perUserAndAddress] = g.keys.user(a.User, t.addr), true
+	t.keys[perUser], t.counts[perUser] = g.keys.user(a.User, netip.Addr{}), true
+	return t
+}
+
+// enter takes a token from each bucket, or from none.
+func (g *Gate) enter(t *ticket) error {
+	wait, by, report := g.take(t)
+	if wait == 0 {
+		return nil
+	}
+	if report {
+		g.audit(t, socketcluster.AuditLoginLimited, "too many attempts by this "+by.String())
+	}
+	return rateError(wait)
+}
+
+// take returns how long to wait if a bucket is empty: the one that takes
+// longest.
+func (g *Gate) take(t *ticket) (wait time.Duration, by limit, report bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Since(g.start)
+	if t.addr.IsValid() && g.known.has(t.keys[perUserAndAddress]) {
+		t.counts[perUser] = false
+	}
+	for l := range numLimits {
+		if t.counts[l] {
+			if d := g.limits[l].wait(t.keys[l], now); d > wait {
+				wait, by = d, l
+			}
+		}
+	}
+	if wait == 0 {
+		for l := range numLimits {
+			if t.counts[l] {
+				g.limits[l].take(t.keys[l], now)
+			}
+		}
+		return 0, 0, false
+	}
+	key := t.keys[by] ^ uint64(by) // as two kinds of bucket may have the same key
+	if report = g.reported.wait(key, now) == 0; report {
+		g.reported.take(key, now)
+	}
+	return wait, by, report
+}
+
+// leave deals with the outcome of a check.
+func (g *Gate) leave(t *ticket, err error) error {
+	switch {
+	case err == nil:
+		g.succeeded(t)
+		if t.Socket == nil {
+			g.audit(t, socketcluster.AuditLogin, "")
+		}
+		return nil
+	case errors.Is(err, ErrInvalidCredentials):
+		g.audit(t, socketcluster.AuditLoginFailed, "invalid credentials")
+		return ErrLogin
+	default:
+		g.audit(t, socketcluster.AuditLoginFailed, "the credentials could not be checked")
+		return err
+	}
+}
+
+// succeeded gives the tokens back.
+func (g *Gate) succeeded(t *ticket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Since(g.start)
+	for l := range numLimits {
+		if t.counts[l] {
+			g.limits[l].giveBack(t.keys[l], now)
+		}
+	}
+	if t.addr.IsValid() {
+		g.known.add(t.keys[perUserAndAddress])
+	}
+}
+
+func (g *Gate) audit(t *ticket, kind socketcluster.AuditKind, reason string) {
+	name := t.User
+	if len(name) > maxEventName {
+		name = strings.ToValidUTF8(name[:maxEventName], "")
+	}
+	g.srv.Audit(socketcluster.AuditEvent{Kind: kind, Socket: t.Socket, Address: t.addr, User: name, Reason: reason})
+}

@@ -1,0 +1,496 @@
+package login
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/memnet"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// world is a gate in a bubble, with what it has put on record.
+type world struct {
+	t    *testing.T
+	srv  *socketcluster.Server
+	gate *Gate
+
+	mu      sync.Mutex
+	checked int // how many attempts got to the check
+	audited []string
+}
+
+func inBubble(t *testing.T, o Options, fn func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		srv, err := socketcluster.New(socketcluster.Config{
+			AuthKey:        "a key of the test, with 32 bytes or more",
+			Logger:         slog.New(slog.DiscardHandler),
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close()
+		gate, err := New(srv, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &world{t: t, srv: srv, gate: gate}
+		socketcluster.On(srv, func(e socketcluster.AuditEvent) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			text := fmt.Sprintf("%s %s", e.Kind, e.User)
+			if e.Address.IsValid() {
+				text += " " + e.Address.String()
+			}
+			if e.Socket != nil {
+				text += " socket"
+			}
+			if e.Reason != "" {
+				text += ": " + e.Reason
+			}
+			w.audited = append(w.audited, text)
+		})
+		fn(w)
+	})
+}
+
+// errBroken is an error that is not made for clients.
+var errBroken = errors.New("the database is down")
+
+// outcome is what a check finds.
+func (w *world) check(outcome error) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		w.mu.Lock()
+		w.checked++
+		w.mu.Unlock()
+		return "claims", outcome
+	}
+}
+
+// try has a user try to log in over HTTP, from an address.
+func (w *world) try(user, address string, outcome error) error {
+	r := httptest.NewRequest(http.MethodPost, "/login", nil)
+	r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(address), 1234).String()
+	_, err := Do(w.t.Context(), w.gate, Attempt{User: user, Request: r}, w.check(outcome))
+	return err
+}
+
+// fail has a user fail n times.
+func (w *world) fail(n int, user, address string) {
+	w.t.Helper()
+	for i := range n {
+		if err := w.try(user, address, ErrInvalidCredentials); !errors.Is(err, ErrLogin) {
+			w.t.Fatalf("failure %d of %s from %s: %v", i, user, address, err)
+		}
+	}
+}
+
+// limited checks that an attempt is refused without being checked.
+func (w *world) limited(user, address string, seconds int) {
+	w.t.Helper()
+	before := w.checked
+	err := w.try(user, address, nil)
+	want := &wire.Error{Name: "LoginRateError", Message: "Too many login attempts", Fields: []wire.Field{{Key: "retryAfter", Value: seconds}}}
+	if diff := cmp.Diff(error(want), err); diff != "" {
+		w.t.Errorf("%s from %s: %s", user, address, diff)
+	}
+	if w.checked != before {
+		w.t.Errorf("%s from %s: the attempt was checked", user, address)
+	}
+}
+
+func (w *world) takeAudited() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := w.audited
+	w.audited = nil
+	return all
+}
+
+func (w *world) wantAudited(want ...string) {
+	w.t.Helper()
+	if diff := cmp.Diff(want, w.takeAudited()); diff != "" {
+		w.t.Error(diff)
+	}
+}
+
+const home, away = "192.0.2.1", "198.51.100.7"
+
+func TestOutcomes(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		public := &wire.Error{Name: "AccountLocked", Message: "Ask the help desk"}
+		for _, test := range []struct {
+			outcome, want error
+			audited       string
+		}{
+			{nil, nil, "login alice 192.0.2.1"},
+			{ErrInvalidCredentials, ErrLogin, "loginFailed alice 192.0.2.1: invalid credentials"},
+			{fmt.Errorf("users: %w", ErrInvalidCredentials), ErrLogin, "loginFailed alice 192.0.2.1: invalid credentials"},
+			{errBroken, errBroken, "loginFailed alice 192.0.2.1: the credentials could not be checked"},
+			{public, public, "loginFailed alice 192.0.2.1: the credentials could not be checked"},
+			{context.Canceled, context.Canceled, "loginFailed alice 192.0.2.1: the credentials could not be checked"},
+		} {
+			if err := w.try("alice", home, test.outcome); err != test.want {
+				t.Errorf("%v became %v, want %v", test.outcome, err, test.want)
+			}
+			w.wantAudited(test.audited)
+		}
+		got, err := Do(t.Context(), w.gate, Attempt{User: "alice"}, w.check(nil))
+		if got != "claims" || err != nil {
+			t.Errorf("Do = %q, %v", got, err)
+		}
+		got, err = Do(t.Context(), w.gate, Attempt{User: "alice"}, w.check(errBroken))
+		if got != "" || err != errBroken {
+			t.Errorf("Do = %q, %v; want no result of a check that failed", got, err)
+		}
+	})
+}
+
+// A name that nobody has is limited like any other.
+func TestPerUserAndAddress(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		w.fail(10, "alice", home)
+		w.limited("alice", home, 60)
+		w.limited(" ALICE ", home, 60)
+		w.fail(1, "bob", home)   // another user from there
+		w.fail(1, "alice", away) // the same from elsewhere
+		time.Sleep(59*time.Second + time.Millisecond)
+		w.limited("alice", home, 1)
+		time.Sleep(time.Second)
+		w.fail(1, "alice", home)
+		w.limited("alice", home, 60)
+		// The bucket fills up, and no further.
+		time.Sleep(time.Hour)
+		w.fail(10, "alice", home)
+		w.limited("alice", home, 60)
+	})
+}
+
+func TestPerAddress(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		for i := range 20 {
+			w.fail(1, fmt.Sprint("user", i), "2001:db8:0:1::1")
+		}
+		w.limited("alice", "2001:db8:0:1:2:3:4:5", 3)
+		w.fail(1, "alice", "2001:db8:0:2::1")
+		time.Sleep(3 * time.Second)
+		w.fail(1, "alice", "2001:db8:0:1::1")
+		w.limited("alice", "2001:db8:0:1::1", 3)
+	})
+}
+
+// A stranger with many addresses gets 50 attempts at a user, and at most 100
+// in any hour. The user gets in from where they have been before all the same.
+func TestPerUser(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		if err := w.try("alice", home, nil); err != nil {
+			t.Fatal(err)
+		}
+		attempts := 0
+		for minute := range 60 {
+			for i := range 10 {
+				if w.try("alice", fmt.Sprintf("198.51.%d.%d", minute, i), ErrInvalidCredentials) == ErrLogin {
+					attempts++
+				}
+			}
+			if minute == 4 && attempts != 50 {
+				t.Fatalf("%d attempts at first, want 50", attempts)
+			}
+			time.Sleep(time.Minute)
+		}
+		if attempts < 90 || attempts > 100 {
+			t.Errorf("%d attempts at alice in an hour, want 100 at most", attempts)
+		}
+		for w.try("alice", "203.0.113.1", ErrInvalidCredentials) == ErrLogin {
+		}
+		w.limited("alice", "203.0.113.99", 72)
+		w.fail(1, "alice", home)
+		if err := w.try("alice", home, nil); err != nil {
+			t.Errorf("alice is locked out: %v", err)
+		}
+		w.fail(9, "alice", home)
+		w.limited("alice", home, 60) // known or not
+		w.fail(1, "bob", "203.0.113.99")
+	})
+}
+
+// Successes cost nothing, and do not undo failures either.
+func TestSuccessGivesBack(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		for range 1000 {
+			if err := w.try("alice", home, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.fail(9, "alice", home)
+		for range 100 {
+			if err := w.try("alice", home, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.fail(1, "alice", home)
+		w.limited("alice", home, 60)
+	})
+}
+
+// Attempts that are being checked count, so that many at once are no more
+// than many in a row.
+func TestAttemptsAtOnce(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		proceed := make(chan struct{})
+		var checks, refused int
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				_, err := Do(t.Context(), w.gate, Attempt{User: "alice"}, func(context.Context) (string, error) {
+					mu.Lock()
+					checks++
+					mu.Unlock()
+					<-proceed
+					return "", ErrInvalidCredentials
+				})
+				if errors.Is(err, ErrRate) {
+					mu.Lock()
+					refused++
+					mu.Unlock()
+				}
+			})
+		}
+		synctest.Wait()
+		close(proceed)
+		all.Wait()
+		if checks != 10 || refused != 40 {
+			t.Errorf("%d were checked and %d refused, want 10 and 40", checks, refused)
+		}
+	})
+}
+
+// A check that panics has used its tokens.
+func TestPanic(t *testing.T) {
+	inBubble(t, Options{PerUser: Rate{1, time.Hour}}, func(w *world) {
+		func() {
+			defer func() { recover() }()
+			Do(t.Context(), w.gate, Attempt{User: "alice"}, func(context.Context) (string, error) { panic("oops") })
+			t.Error("the panic was kept")
+		}()
+		w.limited("alice", home, 3600)
+	})
+}
+
+func TestPerSocket(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		first, second := w.socket(), w.socket()
+		try := func(s *socketcluster.Socket, user string) error {
+			_, err := Do(t.Context(), w.gate, Attempt{User: user, Socket: s}, w.check(ErrInvalidCredentials))
+			return err
+		}
+		for i := range 10 {
+			if err := try(first, fmt.Sprint("user", i)); !errors.Is(err, ErrLogin) {
+				t.Fatal(err)
+			}
+		}
+		if err := try(first, "another"); !errors.Is(err, ErrRate) {
+			t.Errorf("the eleventh attempt on a socket: %v", err)
+		}
+		if err := try(second, "another"); !errors.Is(err, ErrLogin) {
+			t.Errorf("on another socket: %v", err)
+		}
+		got := w.takeAudited()
+		want := []string{"loginFailed user9 socket: invalid credentials", "loginLimited another socket: too many attempts by this socket", "loginFailed another socket: invalid credentials"}
+		if diff := cmp.Diff(want, got[max(0, len(got)-3):]); diff != "" {
+			t.Error(diff)
+		}
+		// SetAuthToken tells of a success.
+		if _, err := Do(t.Context(), w.gate, Attempt{User: "alice", Socket: second}, w.check(nil)); err != nil {
+			t.Fatal(err)
+		}
+		w.wantAudited()
+	})
+}
+
+// socket opens a socket, as far as its upgrade.
+func (w *world) socket() *socketcluster.Socket {
+	w.t.Helper()
+	var socket *socketcluster.Socket
+	off := socketcluster.On(w.srv, func(e socketcluster.HandshakeEvent) { socket = e.Socket })
+	defer off()
+	listener := memnet.Listen()
+	web := &http.Server{Handler: w.srv}
+	go web.Serve(listener)
+	w.t.Cleanup(func() { web.Close() })
+	conn, err := listener.Dial(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close() })
+	_, err = io.WriteString(conn, "GET /socketcluster/ HTTP/1.1\r\nHost: server\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+	if socket == nil {
+		w.t.Fatal("there is no socket")
+	}
+	return socket
+}
+
+// A flood of attempts is one event a minute.
+func TestLimitedIsToldOnce(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		w.fail(10, "alice", home)
+		w.takeAudited()
+		for range 100 {
+			w.try("alice", home, ErrInvalidCredentials)
+		}
+		w.wantAudited("loginLimited alice 192.0.2.1: too many attempts by this user from this address")
+		w.fail(10, "bob", home)
+		w.takeAudited()
+		w.limited("bob", home, 60)
+		w.wantAudited("loginLimited bob 192.0.2.1: too many attempts by this user from this address")
+		time.Sleep(time.Minute)
+		w.fail(1, "alice", home)
+		w.limited("alice", home, 60)
+		w.wantAudited("loginFailed alice 192.0.2.1: invalid credentials",
+			"loginLimited alice 192.0.2.1: too many attempts by this user from this address")
+	})
+}
+
+// What a client puts into its headers is no way around a limit; a proxy's is
+// the client's address.
+func TestForwardedAddress(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		try := func(peer, forwarded string) error {
+			r := httptest.NewRequest(http.MethodPost, "/login", nil)
+			r.RemoteAddr = peer
+			r.Header.Set("X-Forwarded-For", forwarded)
+			_, err := Do(t.Context(), w.gate, Attempt{User: "alice", Request: r}, w.check(ErrInvalidCredentials))
+			return err
+		}
+		for i := range 10 {
+			if err := try("203.0.113.1:1", fmt.Sprintf("192.0.2.%d", i)); !errors.Is(err, ErrLogin) {
+				t.Fatal(err)
+			}
+		}
+		if err := try("203.0.113.1:1", "192.0.2.100"); !errors.Is(err, ErrRate) {
+			t.Errorf("a header of the client's own: %v", err)
+		}
+		if err := try("10.0.0.1:1", "192.0.2.100"); !errors.Is(err, ErrLogin) {
+			t.Errorf("through the proxy: %v", err)
+		}
+		if err := try("10.0.0.1:1", "192.0.2.100, 203.0.113.1"); !errors.Is(err, ErrRate) {
+			t.Errorf("through the proxy, from where it was limited: %v", err)
+		}
+	})
+}
+
+func TestLongNameInEvent(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		w.fail(1, strings.Repeat("é", 1000)+"x", home)
+		w.wantAudited("loginFailed " + strings.Repeat("é", 64) + " 192.0.2.1: invalid credentials")
+		w.fail(1, "x"+strings.Repeat("é", 1000), home)
+		w.wantAudited("loginFailed x" + strings.Repeat("é", 63) + " 192.0.2.1: invalid credentials")
+	})
+}
+
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]Options{
+		"PerSocket":         {PerSocket: Rate{-1, time.Minute}},
+		"PerAddress":        {PerAddress: Rate{5, 0}},
+		"PerUserAndAddress": {PerUserAndAddress: Rate{0, time.Minute}},
+		"PerUser":           {PerUser: Rate{5, -time.Minute}},
+	} {
+		if _, err := New(nil, o); err == nil || !strings.Contains(err.Error(), "Options."+name+" ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, rate := range []Rate{{2, 1}, {1, 366 * 24 * time.Hour}} {
+		if _, err := New(nil, Options{PerUser: rate}); err == nil {
+			t.Errorf("%v is accepted", rate)
+		}
+	}
+}
+
+func TestWriteError(t *testing.T) {
+	for _, test := range []struct {
+		err        error
+		status     int
+		body       string
+		retryAfter string
+	}{
+		{ErrLogin, 401, `{"error":{"message":"Invalid user credentials","name":"LoginError"}}`, ""},
+		{rateError(2500 * time.Millisecond), 429, `{"error":{"message":"Too many login attempts","name":"LoginRateError","retryAfter":3}}`, "3"},
+		{fmt.Errorf("later: %w", rateError(time.Nanosecond)), 429, `{"error":{"message":"Too many login attempts","name":"LoginRateError","retryAfter":1}}`, "1"},
+		{&wire.Error{Name: "ResourceLimitError", Message: "busy"}, 503, `{"error":{"message":"busy","name":"ResourceLimitError"}}`, ""},
+		{&wire.Error{Name: "AccountLocked", Message: "no"}, 403, `{"error":{"message":"no","name":"AccountLocked"}}`, ""},
+		{errBroken, 500, `{"error":{"message":"An internal error occurred","name":"InternalError"}}`, ""},
+	} {
+		w := httptest.NewRecorder()
+		WriteError(w, test.err)
+		if w.Code != test.status || w.Body.String() != test.body+"\n" || w.Header().Get("Retry-After") != test.retryAfter {
+			t.Errorf("%v: %d %s, Retry-After %q", test.err, w.Code, w.Body, w.Header().Get("Retry-After"))
+		}
+		if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%v: headers %v", test.err, w.Header())
+		}
+	}
+}
+
+// BenchmarkDo is what a gate adds to a check, finding the address included.
+func BenchmarkDo(b *testing.B) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "a key of the test, with 32 bytes or more"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer srv.Close()
+	gate, err := New(srv, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/login", nil)
+	b.Run("success", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := Do(b.Context(), gate, Attempt{User: "alice", Request: r}, func(context.Context) (int, error) { return 1, nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("limited", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			Do(b.Context(), gate, Attempt{User: "bob", Request: r}, func(context.Context) (int, error) { return 0, ErrInvalidCredentials })
+		}
+	})
+	b.Run("ever new names", func(b *testing.B) {
+		b.ReportAllocs()
+		g := newGate(srv, Options{Rate{1 << 30, time.Hour}, Rate{1 << 30, time.Hour}, Rate{10, time.Hour}, Rate{10, time.Hour}}, maxBuckets)
+		var name [8]byte
+		for i := 0; b.Loop(); i++ {
+			for j := range name {
+				name[j] = 'a' + byte(i>>(4*j)&15)
+			}
+			Do(b.Context(), g, Attempt{User: string(name[:]), Request: r}, func(context.Context) (int, error) { return 0, ErrInvalidCredentials })
+		}
+	})
+}

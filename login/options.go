@@ -1,0 +1,47 @@
+package login
+
+import (
+	"fmt"
+	"time"
+)
+
+// Rate is the size of a bucket and how fast it is refilled: Attempts at once,
+// and as many again in each Per.
+type Rate struct {
+	Attempts int
+	Per      time.Duration
+}
+
+// Options are the limits of a [Gate]. A zero Rate means the default; there is
+// none for "unlimited".
+type Options struct {
+	PerSocket         Rate // default 10 a minute
+	PerAddress        Rate // default 20 a minute
+	PerUserAndAddress Rate // default 10 in 10 minutes
+	PerUser           Rate // default 50 an hour
+}
+
+func (o *Options) setDefaults() error {
+	for _, f := range []struct {
+		field    string
+		rate     *Rate
+		fallback Rate
+	}{
+		{"PerSocket", &o.PerSocket, Rate{10, time.Minute}},
+		{"PerAddress", &o.PerAddress, Rate{20, time.Minute}},
+		{"PerUserAndAddress", &o.PerUserAndAddress, Rate{10, 10 * time.Minute}},
+		{"PerUser", &o.PerUser, Rate{50, time.Hour}},
+	} {
+		if *f.rate == (Rate{}) {
+			*f.rate = f.fallback
+		}
+		if f.rate.Attempts <= 0 || f.rate.Per < time.Duration(f.rate.Attempts) || f.rate.Per > maxPer {
+			return fmt.Errorf("login: Options.%s is %d in %v; both must be above 0, and the time at most %v",
+				f.field, f.rate.Attempts, f.rate.Per, maxPer)
+		}
+	}
+	return nil
+}
+
+// maxPer keeps the sums of times far from overflow.
+const maxPer = 365 * 24 * time.Hour
