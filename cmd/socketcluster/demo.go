@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/browser"
 	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/users"
 )
@@ -20,6 +21,7 @@ type demo struct {
 	sockets  *socketcluster.Server
 	handler  http.Handler
 	accounts []account // the demo users that were made at this start
+	stopKeys func()    // ends the watch over the file of the keys, if there is one
 }
 
 // account is what somebody needs to log in as a demo user.
@@ -35,7 +37,14 @@ var demoUsers = []users.User{
 }
 
 // newDemo puts the parts together.
-func newDemo(ctx context.Context, o options, log *slog.Logger) (*demo, error) {
+func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err error) {
+	set, err := o.rules()
+	if err != nil {
+		return nil, err
+	}
+	if set == nil {
+		set = demoRules
+	}
 	client, kind := browser.Handler(), "browser"
 	if o.clientJS != "" {
 		source, err := os.ReadFile(o.clientJS)
@@ -48,22 +57,39 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{users: store}
+	d := &demo{users: store, stopKeys: func() {}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
 	if d.accounts, err = addDemoUsers(ctx, store); err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, err
 	}
-	d.sockets, err = socketcluster.New(socketcluster.Config{
+	cfg := socketcluster.Config{
 		AuthKey:           o.authKey,
 		AuthDefaultExpiry: o.tokenExpiry,
 		TokenRenewal:      socketcluster.TokenRenewal{Every: o.tokenRenewal, ExpiresIn: o.tokenExpiry},
 		Logger:            log,
-	})
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
 	}
-	applyRules(d.sockets)
-	in := &login{users: store, tokens: d.sockets.Auth(), log: log}
-	in.register(d.sockets)
+	if o.authKeyFile != "" {
+		var engine *auth.JWT
+		if engine, d.stopKeys, err = o.engine(auth.Options{DefaultExpiry: o.tokenExpiry}, log); err != nil {
+			return nil, err
+		}
+		if _, err := engine.Sign(ctx, struct{}{}); err != nil {
+			return nil, fmt.Errorf("%s: the demo cannot sign tokens with it: %w", o.authKeyFile, err)
+		}
+		cfg.AuthKey, cfg.AuthDefaultExpiry, cfg.AuthEngine = "", 0, engine
+	}
+	if d.sockets, err = socketcluster.New(cfg); err != nil {
+		return nil, err
+	}
+	applyRules(d.sockets, set, log)
+	in, err := newLoginFlows(d.sockets, store, log)
+	if err != nil {
+		return nil, err
+	}
 
 	facts := pageConfig{Client: kind, TokenName: tokenName, Users: []account{}}
 	if o.db == "" {
@@ -75,6 +101,12 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (*demo, error) {
 	mux.Handle("/", newSite(facts, client, in))
 	d.handler = mux
 	return d, nil
+}
+
+// close ends what the demo has besides its sockets.
+func (d *demo) close() error {
+	d.stopKeys()
+	return d.users.Close()
 }
 
 // addDemoUsers adds the demo users to a database that has no users.

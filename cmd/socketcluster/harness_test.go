@@ -56,7 +56,7 @@ func inBubble(t *testing.T, args []string, fn func(t *testing.T, w *world)) {
 			if err := <-w.ended; err != nil {
 				t.Errorf("serve: %v", err)
 			}
-			if err := w.demo.users.Close(); err != nil {
+			if err := w.demo.close(); err != nil {
 				t.Error(err)
 			}
 		}()

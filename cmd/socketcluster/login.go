@@ -12,15 +12,13 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/users"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // maxLoginBody is the largest body of a login, in bytes: room for a name and
 // a long passphrase with every character escaped.
 const maxLoginBody = 4 << 10
-
-// errLogin does not tell whether the name or the password was wrong.
-var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 
 // credentials are what a login sends, over HTTP or a socket.
 type credentials struct {
@@ -34,17 +32,30 @@ type claims struct {
 	Channels []string `json:"channels"`
 }
 
-// login logs users in over HTTP, as an http.Handler, and over sockets.
-type login struct {
+// loginFlows log users in over HTTP, as an http.Handler, and over sockets.
+type loginFlows struct {
 	users  *users.Store
+	gate   *login.Gate
 	tokens auth.Engine
 	log    *slog.Logger
 }
 
+// newLoginFlows puts what becomes of them on record, too.
+func newLoginFlows(srv *socketcluster.Server, store *users.Store, log *slog.Logger) (*loginFlows, error) {
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(log))
+	l := &loginFlows{users: store, gate: gate, tokens: srv.Auth(), log: log}
+	l.register(srv)
+	return l, nil
+}
+
 // register adds the procedures of the socket flow.
-func (l *login) register(srv *socketcluster.Server) {
+func (l *loginFlows) register(srv *socketcluster.Server) {
 	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		granted, err := l.check(ctx, in)
+		granted, err := login.Do(ctx, l.gate, login.Attempt{User: in.Username, Socket: c.Socket}, l.check(in))
 		if err != nil {
 			return socketcluster.None{}, err
 		}
@@ -56,44 +67,36 @@ func (l *login) register(srv *socketcluster.Server) {
 }
 
 // check turns credentials into claims.
-func (l *login) check(ctx context.Context, in credentials) (claims, error) {
-	u, err := l.users.Check(ctx, in.Username, in.Password)
-	if errors.Is(err, users.ErrInvalidCredentials) {
-		return claims{}, errLogin
+func (l *loginFlows) check(in credentials) func(context.Context) (claims, error) {
+	return func(ctx context.Context) (claims, error) {
+		u, err := l.users.Check(ctx, in.Username, in.Password)
+		if err != nil {
+			return claims{}, err
+		}
+		return claims{Username: u.Username, Channels: u.Channels}, nil
 	}
-	if err != nil {
-		return claims{}, err
-	}
-	return claims{Username: u.Username, Channels: u.Channels}, nil
 }
 
 // ServeHTTP answers credentials with a token.
-func (l *login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	in, err := readCredentials(w, r)
-	if err != nil {
-		writeError(w, err.status, &wire.Error{Name: wire.ErrInvalidArguments.Name, Message: err.text})
+func (l *loginFlows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	in, malformed := readCredentials(w, r)
+	if malformed != nil {
+		writeError(w, malformed.status, &wire.Error{Name: wire.ErrInvalidArguments.Name, Message: malformed.text})
 		return
 	}
-	token, failure := l.sign(r.Context(), in)
-	switch {
-	case failure == nil:
-		writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
-	case errors.Is(failure, errLogin):
-		writeError(w, http.StatusUnauthorized, errLogin)
-	default:
-		if r.Context().Err() == nil {
-			l.log.Error("login failed", slog.Any("error", failure))
-		}
-		writeError(w, http.StatusInternalServerError, &wire.Error{Name: "InternalError", Message: "The login failed for a reason of the server's"})
+	granted, err := login.Do(r.Context(), l.gate, login.Attempt{User: in.Username, Request: r}, l.check(in))
+	var token *auth.Token
+	if err == nil {
+		token, err = l.tokens.Sign(r.Context(), granted)
 	}
-}
-
-func (l *login) sign(ctx context.Context, in credentials) (*auth.Token, error) {
-	granted, err := l.check(ctx, in)
 	if err != nil {
-		return nil, err
+		if !errors.As(err, new(*wire.Error)) && r.Context().Err() == nil {
+			l.log.Error("login failed", slog.Any("error", err))
+		}
+		login.WriteError(w, err)
+		return
 	}
-	return l.tokens.Sign(ctx, granted)
+	writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
 }
 
 // requestError is what is wrong with a request.

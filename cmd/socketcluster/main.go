@@ -1,10 +1,18 @@
-// Command socketcluster is the demo of this module: a socket server, a page
-// that uses it, and two users to log in with. It needs nothing but Go:
+// Command socketcluster is the demo of this module, and the tools for a server:
+//
+//	socketcluster [serve]     a socket server, a page that uses it, and two users
+//	socketcluster check       what the owner of a token may do by channel rules
+//	socketcluster token       signs and verifies tokens
+//
+// The demo needs nothing but Go:
 //
 //	go run ./cmd/socketcluster
 //
 // serves it at http://localhost:8000/ and prints the users and their
-// passwords. The flag -help lists what can be set.
+// passwords. The flag -help lists what can be set. Each setting has three
+// places, of which the first that has it counts: the flag -token-expiry, the
+// variable SOCKETCLUSTER_TOKEN_EXPIRY, and token-expiry in the TOML file of
+// -config.
 package main
 
 import (
@@ -13,106 +21,96 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
-	"time"
-
-	"github.com/socketcluster-go/socketcluster"
 )
 
-// drainTime is how long clients may take to go when the server stops. Docker
-// and Kubernetes kill a process 10 and 30 seconds after the signal.
-const drainTime = 8 * time.Second
+// streams are those of the process, or of a test.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// command is what the first argument names.
+type command struct {
+	name string
+	does string
+	run  func(ctx context.Context, args []string, s streams) error
+}
+
+// commands lists them; the first one is meant if none is named.
+func commands() []command {
+	return []command{
+		{"serve", "serves the demo; meant if no command is named", runServe},
+		{"check", "tells what the owner of a token may do by channel rules", runCheck},
+		{"token", "signs and verifies tokens", runToken},
+	}
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.As(err, new(usageError)):
-		os.Exit(2) // the flag package has told why
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "socketcluster:", err)
-		os.Exit(1)
-	}
+	err := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(exit(err, os.Stderr))
 }
 
-// run serves until ctx ends. The banner goes to stdout, the log to stderr.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parseOptions(args, stderr)
-	if err != nil {
-		return err
-	}
-	level := slog.LevelInfo
-	if o.quiet {
-		level = slog.LevelWarn
-	}
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+// errDenied is the result of a check that has told what is denied.
+var errDenied = errors.New("something is denied")
 
-	d, err := newDemo(ctx, o, log)
-	if err != nil {
+// refusedError tells that a token is no good.
+type refusedError struct{ error }
+
+// troubleError tells what kept a question from being answered, so that a script
+// does not take it for a no.
+type troubleError struct{ error }
+
+// exit tells what went wrong, unless that was done, and returns the exit status.
+func exit(err error, stderr io.Writer) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errDenied):
+		return 1
+	case errors.As(err, new(usageError)):
+		return 2
+	}
+	fmt.Fprintln(stderr, "socketcluster:", err)
+	if errors.As(err, new(troubleError)) {
+		return 2
+	}
+	return 1
+}
+
+// answer makes an error other than a no one of trouble.
+func answer(err error) error {
+	if err == nil || errors.Is(err, errDenied) || errors.As(err, new(refusedError)) || errors.As(err, new(usageError)) {
 		return err
 	}
-	defer d.users.Close()
-	listener, err := net.Listen("tcp", o.addr)
-	if err != nil {
-		return errors.Join(err, d.sockets.Close())
+	return troubleError{err}
+}
+
+// run runs the command that the arguments name.
+func run(ctx context.Context, args []string, s streams) error {
+	name := commands()[0].name
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, args = args[0], args[1:]
 	}
-	if !o.quiet {
-		fmt.Fprintf(stdout, "SocketCluster for Go: %s\n", siteURL(listener.Addr()))
-		for _, a := range d.accounts {
-			fmt.Fprintf(stdout, "  user %s, password %s\n", a.Username, a.Password)
+	for _, c := range commands() {
+		if c.name == name {
+			return c.run(ctx, args, s)
 		}
 	}
-	return serve(ctx, listener, d.handler, d.sockets, log)
+	err := fmt.Errorf("unknown command: %q", name)
+	fmt.Fprintln(s.err, err)
+	listCommands(s.err)
+	return usageError{err}
 }
 
-// serve listens until ctx ends, and then gives the clients drainTime to go.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, sockets *socketcluster.Server, log *slog.Logger) error {
-	// The timeouts are those of the site: an upgraded connection is freed of
-	// them.
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+func listCommands(w io.Writer) {
+	fmt.Fprintln(w, "Commands of socketcluster; each has a flag -help:")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-8s%s\n", c.name, c.does)
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return errors.Join(err, sockets.Close())
-	case <-ctx.Done():
-	}
-	log.Info("shutting down", slog.Int("clients", sockets.ClientsCount()))
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	// Side by side: a slow request must not use up the time of the sockets.
-	ended := make(chan error, 1)
-	go func() { ended <- sockets.Shutdown(drain) }()
-	err := errors.Join(server.Shutdown(drain), <-ended)
-	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("some clients were dropped, as they did not go in time")
-		return nil
-	}
-	return err
-}
-
-// siteURL is an address as a browser on this machine can open it.
-func siteURL(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return addr.String()
-	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port) + "/"
 }

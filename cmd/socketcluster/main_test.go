@@ -25,7 +25,7 @@ func TestRun(t *testing.T) {
 	var log bytes.Buffer
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, banner, &log)
+		ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, streams{out: banner, err: &log})
 		banner.Close()
 	}()
 	lines := bufio.NewScanner(stdout)
@@ -83,15 +83,24 @@ func TestRunTellsWhatFailed(t *testing.T) {
 	if err := os.WriteFile(text, []byte(strings.Repeat("certainly no database ", 10)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	_, publicPEM := keyPairPEM(t)
+	public := writeFile(t, "public.pem", publicPEM)
 	for _, c := range []struct{ args, want string }{
 		{"-addr " + taken.Addr().String(), "address already in use"},
+		{"serve -addr nonsense", "missing port"},
+		{"-rules none.json", "none.json"},
+		{"-rules " + text, "not a JSON array of rules"},
+		{"-config none.toml", "none.toml"},
+		{"-config " + text, "text:1: "},
+		{"-auth-key-file none.key", "none.key"},
+		{"-auth-key-file " + public, "the demo cannot sign tokens with it"},
 		{"-addr nonsense", "missing port"},
 		{"-auth-key short", "AuthKey"},
 		{"-client-js none.js", "none.js"},
 		{"-db " + text, "not a database"},
 	} {
 		var stdout, stderr bytes.Buffer
-		err := run(t.Context(), append(strings.Fields(c.args), "-quiet"), &stdout, &stderr)
+		err := run(t.Context(), append(strings.Fields(c.args), "-quiet"), streams{out: &stdout, err: &stderr})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.args, err, c.want)
 		}

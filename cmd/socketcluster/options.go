@@ -1,57 +1,52 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"time"
 )
 
-// authKeyVariable holds the key where flags would show it to everybody who
-// can list the processes.
-const authKeyVariable = "SOCKETCLUSTER_AUTH_KEY"
-
 // options are the settings of the demo.
 type options struct {
+	settings
 	addr         string
 	db           string
-	authKey      string
 	clientJS     string
 	tokenExpiry  time.Duration
 	tokenRenewal time.Duration
 	quiet        bool
 }
 
-// usageError is an error that the user has been told with the usage.
-type usageError struct{ error }
+// Tokens are short-lived, as the demo renews them.
+const (
+	defaultTokenExpiry  = 30 * time.Minute
+	defaultTokenRenewal = 5 * time.Minute
+)
 
-// Unwrap lets errors.Is find flag.ErrHelp.
-func (e usageError) Unwrap() error { return e.error }
-
-// parseOptions reads the arguments. It writes what is wrong with them, or the
-// help that was asked for, to output.
+// parseOptions reads the arguments of serve. It writes what is wrong with them,
+// or the help that was asked for, to output.
 func parseOptions(args []string, output io.Writer) (options, error) {
 	var o options
-	f := flag.NewFlagSet("socketcluster", flag.ContinueOnError)
-	f.SetOutput(output)
+	f := newFlags("serve", "", output)
+	usage := f.Usage
+	f.Usage = func() {
+		usage()
+		listCommands(output)
+	}
+	o.settings.define(f)
 	f.StringVar(&o.addr, "addr", ":8000", "`address` to listen on")
 	f.StringVar(&o.db, "db", "", "SQLite `file` of the users; in memory if empty")
-	f.StringVar(&o.authKey, "auth-key", "", "`key` that signs tokens, at least 32 bytes; $"+authKeyVariable+" or a random one if empty")
+	f.StringVar(&o.authKey, authKeySetting, "", "`key` that signs tokens, at least 32 bytes. Others see it in the list of\nprocesses: -auth-key-file or $"+variable(authKeySetting)+" is better.\nWithout any of them, a random key is made")
+	f.StringVar(&o.rulesFile, rulesSetting, "", "JSON `file` with the channel rules, in place of the demo's")
 	f.StringVar(&o.clientJS, "client-js", "", "`file` to serve as client.js in place of the module's own client:\nsocketcluster-client.min.js of the npm package socketcluster-client")
-	f.DurationVar(&o.tokenExpiry, "token-expiry", 30*time.Minute, "life of a token")
-	f.DurationVar(&o.tokenRenewal, "token-renewal", 5*time.Minute, "time after which a connected client gets a new token; 0 for never")
+	f.DurationVar(&o.tokenExpiry, "token-expiry", defaultTokenExpiry, "life of a token")
+	f.DurationVar(&o.tokenRenewal, "token-renewal", defaultTokenRenewal, "time after which a connected client gets a new token; 0 for never")
 	f.BoolVar(&o.quiet, "quiet", false, "print only warnings and errors")
-	if err := f.Parse(args); err != nil {
-		return options{}, usageError{err}
+	if err := o.settings.parse(f, args); err != nil {
+		return options{}, err
 	}
 	if err := o.check(f.Args()); err != nil {
-		fmt.Fprintln(output, err)
-		f.Usage()
-		return options{}, usageError{err}
-	}
-	if o.authKey == "" {
-		o.authKey = os.Getenv(authKeyVariable)
+		return options{}, badUsage(f, err)
 	}
 	return o, nil
 }

@@ -4,17 +4,22 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"log/slog"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/rules"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// chatChannel is the one channel that everybody may read.
-const chatChannel = "chat"
+// demoRules are in force unless others are set: everybody may read the chat, and
+// private channels are for those in whose token they are.
+var demoRules = rules.MustNew(
+	rules.Rule{Channel: "chat", Subscribe: rules.Anyone, Publish: rules.Authenticated},
+	rules.Rule{In: "channels"},
+)
 
 // maxText is the longest text of a message, in characters.
 const maxText = 500
@@ -27,25 +32,22 @@ type message struct {
 	At   int64  `json:"at"` // milliseconds since 1970, as Date.now()
 }
 
-// applyRules makes a server decide who may use which channel.
-func applyRules(srv *socketcluster.Server) {
-	srv.UseInbound(socketcluster.Guard(guardSubscribe), socketcluster.Guard(guardPublish))
+// applyRules makes a server decide who may use which channel, and sign what is
+// published there.
+func applyRules(srv *socketcluster.Server, set *rules.Set, log *slog.Logger) {
+	srv.UseInbound(set.Middleware(log), socketcluster.Guard(signPublication))
 }
 
-// guardSubscribe is asked again whenever the token changes.
-func guardSubscribe(_ context.Context, a *socketcluster.Subscribe) error {
-	if mayRead(a.Socket, a.Channel) {
-		return nil
-	}
-	return refusal("SubscribeError", a.Channel, a.AuthTokenExpired)
-}
-
-// guardPublish also makes the message one of the user who is logged in, as
+// signPublication makes a publication a message of the user who is logged in, as
 // nobody else can be trusted to say who that is.
-func guardPublish(_ context.Context, a *socketcluster.PublishIn) error {
+func signPublication(_ context.Context, a *socketcluster.PublishIn) error {
 	user, ok := socketcluster.Claims[claims](a.Socket)
-	if !ok || user.Username == "" || !mayRead(a.Socket, a.Channel) {
-		return refusal("PublishError", a.Channel, a.AuthTokenExpired)
+	switch {
+	case ok && user.Username != "":
+	case a.AuthTokenExpired != nil:
+		return a.AuthTokenExpired
+	default:
+		return errAnonymous
 	}
 	signed, err := signMessage(a.Data, user.Username, time.Now())
 	if err != nil {
@@ -53,27 +55,6 @@ func guardPublish(_ context.Context, a *socketcluster.PublishIn) error {
 	}
 	a.Data = signed
 	return nil
-}
-
-// mayRead tells whether a socket may be subscribed to a channel. Private
-// channels have to be named in its token; others do not exist.
-func mayRead(s *socketcluster.Socket, channel string) bool {
-	if channel == chatChannel {
-		return true
-	}
-	if !strings.HasPrefix(channel, "user/") && !strings.HasPrefix(channel, "room/") {
-		return false
-	}
-	user, ok := socketcluster.Claims[claims](s)
-	return ok && slices.Contains(user.Channels, channel)
-}
-
-// refusal tells a client that had a token until now that this was the reason.
-func refusal(name, channel string, expired error) error {
-	if expired != nil {
-		return expired
-	}
-	return &wire.Error{Name: name, Message: fmt.Sprintf("You have no access to the channel %q", channel)}
 }
 
 // signMessage checks what a client publishes, and makes a message of it.
@@ -91,4 +72,7 @@ func signMessage(data json.RawMessage, from string, at time.Time) (json.RawMessa
 	return wire.Marshal(message{From: from, Text: text, At: at.UnixMilli()})
 }
 
-var errMessage = &wire.Error{Name: "PublishError", Message: fmt.Sprintf("A message must have a text of 1 to %d characters", maxText)}
+var (
+	errMessage   = &wire.Error{Name: "PublishError", Message: fmt.Sprintf("A message must have a text of 1 to %d characters", maxText)}
+	errAnonymous = &wire.Error{Name: "PublishError", Message: "A message must be from a user: the token has no username"}
+)

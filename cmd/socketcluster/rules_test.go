@@ -195,18 +195,64 @@ func TestRefusalTellsOfExpiry(t *testing.T) {
 	expired := &wire.Error{Name: wire.NameAuthTokenExpired}
 	guest := new(socketcluster.Socket)
 	for _, c := range []struct {
-		what string
-		err  error
+		when error
 		want error
-	}{
-		{"subscribe", guardSubscribe(t.Context(), &socketcluster.Subscribe{Socket: guest, Channel: "user/alice", AuthTokenExpired: expired}), expired},
-		{"publish", guardPublish(t.Context(), &socketcluster.PublishIn{Socket: guest, Channel: "chat", AuthTokenExpired: expired}), expired},
-		{"subscribe to what is for all", guardSubscribe(t.Context(), &socketcluster.Subscribe{Socket: guest, Channel: "chat", AuthTokenExpired: expired}), nil},
-	} {
-		if c.err != c.want {
-			t.Errorf("%s: %v, want %v", c.what, c.err, c.want)
+	}{{expired, expired}, {nil, errAnonymous}} {
+		err := signPublication(t.Context(), &socketcluster.PublishIn{Socket: guest, Channel: "chat", AuthTokenExpired: c.when})
+		if err != c.want {
+			t.Errorf("publish: %v, want %v", err, c.want)
 		}
 	}
+}
+
+// Rules of a file take the place of the demo's, and messages are still from
+// their publishers.
+func TestRulesOfFiles(t *testing.T) {
+	for name, args := range map[string][]string{
+		"JSON": {"-rules=" + writeFile(t, "rules.json", `[{"channel":"news","subscribe":"anyone","publish":"anyone"},{"channel":"user/{username}"}]`)},
+		"TOML": {"-config=" + writeFile(t, "c.toml", "[[rules]]\nchannel='news'\nsubscribe='anyone'\npublish='anyone'\n[[rules]]\nchannel='user/{username}'")},
+		"both": {
+			"-rules=" + writeFile(t, "rules.json", `[{"channel":"news","subscribe":"anyone","publish":"anyone"},{"channel":"user/{username}"}]`),
+			"-config=" + writeFile(t, "c.toml", "[[rules]]\nchannel='chat'"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clearSettings(t)
+			inBubble(t, args, func(t *testing.T, w *world) {
+				guest, alice := w.connect(""), w.login("alice")
+				for channel, want := range map[string]bool{"news": true, "user/alice": true, "chat": false, "room/staff": false, "user/bob": false} {
+					err := alice.publish(channel, map[string]string{"text": "hello", "from": "bob"})
+					if want != (err == nil) {
+						t.Errorf("publish to %s: %+v", channel, err)
+					}
+				}
+				if err := guest.subscribe("news"); err != nil {
+					t.Fatalf("subscribe: %+v", err)
+				}
+				// The rules allow it, but there is nobody whom it could be from.
+				if err := guest.publish("news", map[string]string{"text": "hello"}); err == nil || err.Message != errAnonymous.Message {
+					t.Errorf("publish by a guest: %+v", err)
+				}
+				if err := alice.publish("news", map[string]string{"text": "hello", "from": "bob"}); err != nil {
+					t.Fatalf("publish: %+v", err)
+				}
+				if data := string(guest.event("#publish").Data); !strings.Contains(data, `"from":"alice"`) {
+					t.Errorf("received %s", data)
+				}
+			})
+		})
+	}
+}
+
+// Denials are explained in the log, and without the token.
+func TestDenialsAreLogged(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.login("bob").subscribe("room/staff")
+		text := w.logs.String()
+		if !strings.Contains(text, "denied to subscribe") || !strings.Contains(text, `rule 1 (* in channels)`) || strings.Contains(text, "eyJ") {
+			t.Errorf("log:\n%s", text)
+		}
+	})
 }
 
 func FuzzSignMessage(f *testing.F) {

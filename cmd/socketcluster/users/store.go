@@ -11,11 +11,10 @@ import (
 	"os"
 
 	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
-)
 
-// ErrInvalidCredentials is the one answer to unknown names and wrong
-// passwords.
-var ErrInvalidCredentials = errors.New("users: invalid credentials")
+	"github.com/socketcluster-go/socketcluster/auth/password"
+	"github.com/socketcluster-go/socketcluster/login"
+)
 
 // User is somebody who may log in.
 type User struct {
@@ -27,7 +26,13 @@ type User struct {
 type Store struct {
 	db     *sql.DB
 	keep   *sql.Conn // a database in memory lives as long as a connection to it
-	hasher *hasher
+	hasher hasher
+}
+
+// hasher is what a Store needs of a [password.Hasher].
+type hasher interface {
+	Hash(ctx context.Context, password string) (string, error)
+	Verify(ctx context.Context, hash, password string) (bool, error)
 }
 
 const schema = `
@@ -48,7 +53,7 @@ func Open(ctx context.Context, file string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("users: %w", err)
 	}
-	s := &Store{db: db, hasher: newHasher()}
+	s := &Store{db: db, hasher: &password.Hasher{}}
 	if s.keep, err = db.Conn(ctx); err == nil {
 		_, err = db.ExecContext(ctx, schema)
 	}
@@ -97,7 +102,7 @@ func (s *Store) Count(ctx context.Context) (n int, err error) {
 
 // Add adds a user. It fails if the name is taken.
 func (s *Store) Add(ctx context.Context, u User, password string) error {
-	d, err := s.hasher.hash(ctx, password)
+	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
 		return err
 	}
@@ -106,41 +111,38 @@ func (s *Store) Add(ctx context.Context, u User, password string) error {
 		return err
 	}
 	_, err = s.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`,
-		u.Username, d.String(), string(channels))
+		u.Username, hash, string(channels))
 	return err
 }
 
 // Check returns the user with a name and password, or
-// [ErrInvalidCredentials]. Any other error is one of the database, or that of
-// ctx.
+// [login.ErrInvalidCredentials]. Any other error is one of the database, of
+// package auth/password, or that of ctx.
 func (s *Store) Check(ctx context.Context, username, password string) (User, error) {
-	u, stored, err := s.find(ctx, username)
-	known := err == nil
-	if errors.Is(err, sql.ErrNoRows) {
-		stored = s.hasher.dummy // so that it takes as long as for a known name
-	} else if err != nil {
+	u, hash, err := s.find(ctx, username)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return User{}, err
 	}
-	good, err := s.hasher.verify(ctx, stored, password)
+	// Without a hash for a name that nobody has, which takes as long.
+	good, err := s.hasher.Verify(ctx, hash, password)
 	switch {
 	case err != nil:
 		return User{}, err
-	case !known || !good:
-		return User{}, ErrInvalidCredentials
+	case !good:
+		return User{}, login.ErrInvalidCredentials
 	}
 	return u, nil
 }
 
-func (s *Store) find(ctx context.Context, username string) (User, digest, error) {
-	var u User
-	var password, channels string
+// find returns a user and the hash of the password.
+func (s *Store) find(ctx context.Context, username string) (u User, hash string, err error) {
+	var channels string
 	row := s.db.QueryRowContext(ctx, `SELECT username, password, channels FROM users WHERE username = ?`, username)
-	if err := row.Scan(&u.Username, &password, &channels); err != nil {
-		return User{}, digest{}, err
+	if err := row.Scan(&u.Username, &hash, &channels); err != nil {
+		return User{}, "", err
 	}
 	if err := json.Unmarshal([]byte(channels), &u.Channels); err != nil {
-		return User{}, digest{}, fmt.Errorf("users: the channels of a user are no JSON array of names: %w", err)
+		return User{}, "", fmt.Errorf("users: the channels of a user are no JSON array of names: %w", err)
 	}
-	d, err := parseDigest(password)
-	return u, d, err
+	return u, hash, nil
 }

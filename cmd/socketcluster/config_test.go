@@ -1,0 +1,140 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/socketcluster-go/socketcluster/rules"
+)
+
+func TestConfig(t *testing.T) {
+	c, err := parseConfig("c.toml", []byte(`
+		addr = ":1"
+		quiet = true
+		[[rules]]
+		channel = "room/*"
+		in = "rooms"
+		subscribe = "authenticated"
+		publish = "authenticated"
+		presence = "authenticated"
+		[[rules]]
+		channel = "chat"
+		subscribe = "anyone"
+	`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]configValue{"addr": {":1", 2}, "quiet": {"true", 3}}
+	if diff := cmp.Diff(values, c.values, cmp.AllowUnexported(configValue{})); diff != "" {
+		t.Error(diff)
+	}
+	list := []rules.Rule{
+		{Channel: "room/*", In: "rooms", Subscribe: rules.Authenticated, Publish: rules.Authenticated, Presence: rules.Authenticated},
+		{Channel: "chat", Subscribe: rules.Anyone},
+	}
+	if diff := cmp.Diff(list, c.rules.Rules()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A file without rules leaves the demo's in force; one with none denies all.
+func TestConfigWithoutRules(t *testing.T) {
+	if c, err := parseConfig("c.toml", []byte(`addr = ":1"`)); err != nil || c.rules != nil {
+		t.Errorf("without: %+v, %v", c, err)
+	}
+	if c, err := parseConfig("c.toml", []byte(`rules = []`)); err != nil || c.rules == nil || len(c.rules.Rules()) != 0 {
+		t.Errorf("with none: %+v, %v", c, err)
+	}
+}
+
+func TestBadConfigs(t *testing.T) {
+	const (
+		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, token-renewal, quiet and rules`
+		members  = ` is nothing that a rule has; that is channel, in, subscribe, publish, presence`
+		array    = `"rules" must be an array of tables: [[rules]]`
+	)
+	for text, want := range map[string]string{
+		"quiet = true\ncolour = 'red'":                        `c.toml:2: "colour"` + settings,
+		"auth-key = 'secret'":                                 `c.toml:1: "auth-key"` + settings,
+		"addr = ':1'\nADDR = ':2'":                            `c.toml:2: "ADDR"` + settings,
+		"\n[server]\naddr = ':1'":                             `c.toml:2: "server"` + settings,
+		"[[Rules]]\nchannel = 'a'":                            `c.toml:1: "Rules"` + settings,
+		"addr = ':1'\naddr = ':2'":                            `c.toml:2: key addr is already defined`,
+		"addr = ':1'\nquiet true":                             `c.toml:2: expected '=' after key`,
+		"addr = 8000":                                         `c.toml:1: "addr" must be a text in quotes, or true or false`,
+		"[[rules]]\nchannel = 'a'\n[[rules]]\nchannels = 'a'": `c.toml:4: "rules.channels"` + members,
+		"[[rules]]\nchannel = 'a'\nSubscribe = 'anyone'":      `c.toml:3: "rules.Subscribe"` + members,
+		"rules = [{channel = 'a'},\n{addr = 'b'}]":            `c.toml:2: "rules.addr"` + members,
+		"[[rules]]\nchannel = 'a'\n[[rules]]\nchannel = 7":    `c.toml:4: "rules.channel" must be a text in quotes`,
+		"[[rules]]\nsubscribe = ['anyone']":                   `c.toml:2: "rules.subscribe" must be a text in quotes`,
+		"quiet = true\n[rules]\nchannel = 'a'":                `c.toml:2: ` + array,
+		"rules = 1":                                           `c.toml:1: ` + array,
+		"rules = [1]":                                         `c.toml:1: ` + array,
+		"[[rules]]\nchannel = 'a'\n[[rules]]\nsubscribe = 'all'\nchannel='b'": `c.toml:4: rules: rule 1: subscribe is "all"; it must be "anyone" or "authenticated"`,
+		"[[rules]]": `c.toml: rules: rule 0 has neither channel nor in`,
+	} {
+		if c, err := parseConfig("c.toml", []byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: %+v\ngot  %v\nwant %s", text, c, err, want)
+		}
+	}
+}
+
+// The example shows each setting but one that few need, and its rules.
+func TestExampleConfig(t *testing.T) {
+	clearSettings(t)
+	o, err := parseOptions([]string{"-config", "socketcluster.example.toml"}, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := options{
+		settings: settings{configFile: "socketcluster.example.toml", authKeyFile: "auth.key", configRules: o.configRules},
+		addr:     "127.0.0.1:8000", db: "users.db", tokenExpiry: defaultTokenExpiry, tokenRenewal: defaultTokenRenewal,
+	}
+	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(o.configRules.Rules()); n != 3 {
+		t.Errorf("it has %d rules", n)
+	}
+	c, err := readConfig("socketcluster.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range fileSettings {
+		if _, ok := c.values[name]; !ok && name != "client-js" {
+			t.Errorf("it does not show %s", name)
+		}
+	}
+}
+
+// What is accepted has nothing in it that is passed over.
+func FuzzParseConfig(f *testing.F) {
+	f.Add("addr = ':1'\nquiet = true\n[[rules]]\nchannel = 'chat'\nsubscribe = 'anyone'")
+	f.Add("rules = [{channel = 'a/{b}'}, {in = 'c'}]")
+	f.Add("Rules = []\nADDR = ''")
+	f.Add("[[rules]]\n[rules.in]\na.b = 1979-05-27")
+	f.Add("token-expiry = \"\"\"\\\n 1h\"\"\" # \xff")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseConfig("c.toml", []byte(text))
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "c.toml:") {
+				t.Errorf("the error does not name the file: %v", err)
+			}
+			return
+		}
+		lines := strings.Count(text, "\n") + 1
+		for name, value := range c.values {
+			if !slices.Contains(fileSettings, name) || value.line > lines {
+				t.Errorf("%s is %+v", name, value)
+			}
+		}
+		if c.rules != nil {
+			if _, err := rules.New(c.rules.Rules()...); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

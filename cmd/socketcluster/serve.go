@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// drainTime is how long clients may take to go when the server stops. Docker
+// and Kubernetes kill a process 10 and 30 seconds after the signal.
+const drainTime = 8 * time.Second
+
+// runServe serves until ctx ends. The banner goes to the output, the log to the
+// errors.
+func runServe(ctx context.Context, args []string, s streams) (err error) {
+	o, err := parseOptions(args, s.err)
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if o.quiet {
+		level = slog.LevelWarn
+	}
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+
+	d, err := newDemo(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return errors.Join(err, d.sockets.Close())
+	}
+	if !o.quiet {
+		fmt.Fprintf(s.out, "SocketCluster for Go: %s\n", siteURL(listener.Addr()))
+		for _, a := range d.accounts {
+			fmt.Fprintf(s.out, "  user %s, password %s\n", a.Username, a.Password)
+		}
+	}
+	return serve(ctx, listener, d.handler, d.sockets, log)
+}
+
+// serve listens until ctx ends, and then gives the clients drainTime to go.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, sockets *socketcluster.Server, log *slog.Logger) error {
+	// The timeouts are those of the site: an upgraded connection is freed of
+	// them.
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return errors.Join(err, sockets.Close())
+	case <-ctx.Done():
+	}
+	log.Info("shutting down", slog.Int("clients", sockets.ClientsCount()))
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	// Side by side: a slow request must not use up the time of the sockets.
+	ended := make(chan error, 1)
+	go func() { ended <- sockets.Shutdown(drain) }()
+	err := errors.Join(server.Shutdown(drain), <-ended)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("some clients were dropped, as they did not go in time")
+		return nil
+	}
+	return err
+}
+
+// siteURL is an address as a browser on this machine can open it.
+func siteURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}

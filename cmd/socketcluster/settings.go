@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/socketcluster-go/socketcluster/rules"
+)
+
+// The settings that several commands have.
+const (
+	configSetting      = "config"
+	authKeySetting     = "auth-key"
+	authKeyFileSetting = "auth-key-file"
+	rulesSetting       = "rules"
+	expirySetting      = "token-expiry"
+)
+
+// fileSettings are the names that the config file may set besides its rules. A
+// key has no place in it, as config files are shown around.
+var fileSettings = []string{"addr", "db", "client-js", authKeyFileSetting, expirySetting, "token-renewal", "quiet"}
+
+// settings are what several commands have.
+type settings struct {
+	configFile  string
+	authKey     string
+	authKeyFile string
+	rulesFile   string
+	configRules *rules.Set // of the config file, nil without any
+}
+
+// usageError is an error that the user has been told with the usage.
+type usageError struct{ error }
+
+// Unwrap lets errors.Is find flag.ErrHelp.
+func (e usageError) Unwrap() error { return e.error }
+
+// badUsage tells what is wrong with the arguments.
+func badUsage(f *flag.FlagSet, err error) error {
+	fmt.Fprintln(f.Output(), err)
+	f.Usage()
+	return usageError{err}
+}
+
+// newFlags makes the flags of a command. arguments is what follows them.
+func newFlags(name, arguments string, output io.Writer) *flag.FlagSet {
+	f := flag.NewFlagSet("socketcluster "+name, flag.ContinueOnError)
+	f.SetOutput(output)
+	f.Usage = func() {
+		fmt.Fprintf(output, "Usage of socketcluster %s:\n  socketcluster %[1]s [flags]%s\n", name, arguments)
+		f.PrintDefaults()
+	}
+	return f
+}
+
+// define adds the flags that all commands have.
+func (s *settings) define(f *flag.FlagSet) {
+	f.StringVar(&s.configFile, configSetting, "", "TOML `file` with settings and channel rules")
+	f.StringVar(&s.authKeyFile, authKeyFileSetting, "", "`file` with the key of tokens: a text of at least 32 bytes, PEM, a JWK or\na JWK Set. Or set $"+variable(authKeySetting)+" to the text")
+}
+
+// variable is the name of a setting in the environment.
+func variable(setting string) string {
+	return "SOCKETCLUSTER_" + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
+}
+
+// parse reads the arguments, and takes the settings that they leave open from
+// the environment and then from the config file.
+func (s *settings) parse(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil {
+		return usageError{err}
+	}
+	given := map[string]bool{}
+	f.Visit(func(fl *flag.Flag) { given[fl.Name] = true })
+	if s.configFile == "" && !given[configSetting] {
+		s.configFile = os.Getenv(variable(configSetting))
+	}
+	file := &config{}
+	if s.configFile != "" {
+		var err error
+		if file, err = readConfig(s.configFile); err != nil {
+			return err
+		}
+		s.configRules = file.rules
+	}
+	var err error
+	f.VisitAll(func(fl *flag.Flag) {
+		if !given[fl.Name] && err == nil {
+			err = file.fill(fl)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return s.chooseKey(given, file)
+}
+
+// fill sets a flag that is not among the arguments.
+func (c *config) fill(fl *flag.Flag) error {
+	inFile := slices.Contains(fileSettings, fl.Name)
+	if fl.Name == authKeyFileSetting || !inFile && fl.Name != rulesSetting {
+		return nil // see chooseKey; the others are no settings
+	}
+	if value := os.Getenv(variable(fl.Name)); value != "" {
+		if err := fl.Value.Set(value); err != nil {
+			return fmt.Errorf("$%s is %q: %w", variable(fl.Name), value, err)
+		}
+		return nil
+	}
+	if value, ok := c.values[fl.Name]; inFile && ok {
+		if err := fl.Value.Set(value.text); err != nil {
+			return fmt.Errorf("%s:%d: %s is %q: %w", c.path, value.line, fl.Name, value.text, err)
+		}
+	}
+	return nil
+}
+
+// chooseKey takes the key or its file from one place: a file among the arguments
+// is not at odds with a key in the environment.
+func (s *settings) chooseKey(given map[string]bool, file *config) error {
+	if given[authKeySetting] && given[authKeyFileSetting] {
+		return errors.New("set -auth-key or -auth-key-file, not both")
+	}
+	if given[authKeySetting] || given[authKeyFileSetting] {
+		return nil
+	}
+	s.authKey, s.authKeyFile = os.Getenv(variable(authKeySetting)), os.Getenv(variable(authKeyFileSetting))
+	if s.authKey != "" && s.authKeyFile != "" {
+		return fmt.Errorf("set $%s or $%s, not both", variable(authKeySetting), variable(authKeyFileSetting))
+	}
+	if s.authKey == "" && s.authKeyFile == "" {
+		s.authKeyFile = file.values[authKeyFileSetting].text
+	}
+	return nil
+}
+
+// rules returns the channel rules that are set, nil if there are none.
+func (s *settings) rules() (*rules.Set, error) {
+	if s.rulesFile == "" {
+		return s.configRules, nil
+	}
+	text, err := os.ReadFile(s.rulesFile)
+	if err != nil {
+		return nil, err
+	}
+	set, err := rules.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.rulesFile, err)
+	}
+	return set, nil
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+)
+
+// maxToken is the longest text of a token or of claims, in bytes. Servers accept
+// no token that is as long by default.
+const maxToken = 256 << 10
+
+// runToken signs or verifies a token.
+func runToken(ctx context.Context, args []string, s streams) error {
+	name := ""
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	switch name {
+	case "sign":
+		return answer(runSign(ctx, args, s))
+	case "verify":
+		return answer(runVerify(ctx, args, s))
+	}
+	fmt.Fprintln(s.err, "Usage of socketcluster token:\n"+
+		"  socketcluster token sign [flags]     prints a token with the claims on the standard input, a JSON object\n"+
+		"  socketcluster token verify [flags]   prints the claims of the token on the standard input")
+	return usageError{fmt.Errorf("unknown command: %q", "token "+name)}
+}
+
+func runSign(ctx context.Context, args []string, s streams) error {
+	var common settings
+	var life time.Duration
+	f := newFlags("token sign", " <claims.json", s.err)
+	common.define(f)
+	f.DurationVar(&life, expirySetting, defaultTokenExpiry, "life of the token, unless the claims have exp")
+	if err := common.parse(f, args); err != nil {
+		return err
+	}
+	switch {
+	case f.NArg() > 0:
+		return badUsage(f, fmt.Errorf("unexpected argument: %q", f.Arg(0)))
+	case life < time.Second:
+		return badUsage(f, fmt.Errorf("-%s is %v: tokens live for whole seconds", expirySetting, life))
+	}
+	engine, closeKeys, err := common.engine(auth.Options{DefaultExpiry: life, MaxTokenSize: maxToken}, noLog())
+	if err != nil {
+		return err
+	}
+	defer closeKeys()
+	claims, err := readAll(s.in, "the standard input", maxToken)
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(claims)) == 0 {
+		return errors.New("there are no claims on the standard input")
+	}
+	token, err := engine.Sign(ctx, json.RawMessage(claims))
+	if err != nil {
+		return fmt.Errorf("the claims cannot be signed: %w", err)
+	}
+	_, err = fmt.Fprintln(s.out, token.Signed())
+	return err
+}
+
+func runVerify(ctx context.Context, args []string, s streams) error {
+	var in tokenInput
+	f := newFlags("token verify", " <token.txt", s.err)
+	in.define(f)
+	if err := in.parse(f, args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		// Other processes can see arguments, and shells keep them.
+		return badUsage(f, errors.New("unexpected argument; the token is read from the standard input or from -token-file"))
+	}
+	token, standing, err := in.read(ctx, s.in)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := json.Indent(&text, token.Payload(), "", "  "); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.err, standing)
+	_, err = fmt.Fprintln(s.out, text.String())
+	return err
+}
+
+// readAll reads a stream that should not be long.
+func readAll(r io.Reader, from string, limit int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", from, err)
+	}
+	if int64(len(text)) > limit {
+		return nil, fmt.Errorf("%s has more than %d bytes", from, limit)
+	}
+	return text, nil
+}
+
+// noLog is for commands that end before a key can change.
+func noLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

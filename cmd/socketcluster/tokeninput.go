@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// tokenInput are the settings of commands that read a token.
+type tokenInput struct {
+	settings
+	tokenFile  string
+	unverified bool
+}
+
+func (in *tokenInput) define(f *flag.FlagSet) {
+	in.settings.define(f)
+	f.StringVar(&in.tokenFile, "token-file", "", "`file` with the token; the standard input if empty")
+	f.BoolVar(&in.unverified, "unverified", false, "take the token as it is, without a key")
+}
+
+// read reads a token, and verifies it unless that is not wanted. standing says
+// how far the token can be trusted.
+func (in *tokenInput) read(ctx context.Context, stdin io.Reader) (token *auth.Token, standing string, err error) {
+	if in.unverified {
+		signed, err := in.readToken(stdin)
+		if err != nil {
+			return nil, "", err
+		}
+		token, err = decode(signed)
+		if err != nil {
+			return nil, "", err
+		}
+		return token, "NOT VERIFIED: anybody may have written this token. It says that it " + until(token) + ".", nil
+	}
+	engine, closeKeys, err := in.engine(auth.Options{MaxTokenSize: maxToken}, noLog())
+	if err != nil {
+		return nil, "", err
+	}
+	defer closeKeys()
+	signed, err := in.readToken(stdin)
+	if err != nil {
+		return nil, "", err
+	}
+	if token, err = verify(ctx, engine, signed); err != nil {
+		return nil, "", err
+	}
+	return token, "The token is good. It " + until(token) + ".", nil
+}
+
+// until tells when a token expires.
+func until(token *auth.Token) string {
+	if end, ok := token.ExpiresAt(); ok {
+		return "expires at " + end.UTC().Format(time.RFC3339)
+	}
+	return "does not expire"
+}
+
+// readToken reads the text of a token. It is never an argument, which others see
+// in the list of processes and shells keep.
+func (in *tokenInput) readToken(stdin io.Reader) (string, error) {
+	var text []byte
+	var err error
+	from := "the standard input"
+	if in.tokenFile != "" {
+		from = in.tokenFile
+		text, err = readLimited(from, maxToken)
+	} else {
+		text, err = readAll(stdin, from, maxToken)
+	}
+	if err != nil {
+		return "", err
+	}
+	signed := string(bytes.TrimSpace(text))
+	if signed == "" {
+		return "", fmt.Errorf("there is no token in %s", from)
+	}
+	return signed, nil
+}
+
+// verify checks a token as a server does.
+func verify(ctx context.Context, engine auth.Engine, signed string) (*auth.Token, error) {
+	token, err := engine.Verify(ctx, signed)
+	if errors.Is(err, auth.ErrKeysUnavailable) {
+		// The keys have just been read.
+		return nil, refusedError{errors.New("the token is refused: it names a key that is not in the file")}
+	}
+	if e, ok := errors.AsType[*wire.Error](err); ok && (e.Name == wire.NameAuthTokenInvalid ||
+		e.Name == wire.NameAuthTokenExpired || e.Name == wire.NameAuthTokenNotBefore) {
+		value, _ := e.Field("expiry")
+		if expiry, ok := value.(time.Time); ok {
+			return nil, refusedError{fmt.Errorf("the token is refused: %w (at %s)", err, expiry.Format(time.RFC3339))}
+		}
+		return nil, refusedError{fmt.Errorf("the token is refused: %w", err)}
+	}
+	return token, err
+}
+
+// decode reads the claims of a token without verifying anything.
+func decode(signed string) (*auth.Token, error) {
+	parts := strings.Split(signed, ".")
+	if len(parts) != 3 {
+		return nil, refusedError{errors.New("this is no token: it has not three parts between dots")}
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return nil, refusedError{fmt.Errorf("this is no token: its payload cannot be decoded: %w", err)}
+	}
+	token, err := auth.NewToken(signed, payload)
+	if err != nil {
+		return nil, refusedError{fmt.Errorf("this is no token: %w", err)}
+	}
+	return token, nil
+}
