@@ -4,9 +4,11 @@
 //
 //	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./login-http
 //	curl -d '{"username":"alice","password":"secret"}' localhost:8000/login
+//	curl -H 'Authorization: Bearer …' localhost:8000/me
 //
-// A page stores the token under "socketcluster.authToken" in localStorage
-// before it connects; the client then presents it in its handshake.
+// A page stores the token in localStorage, under the name that is the option
+// authTokenName of its client, before it connects; the client then presents it
+// in its handshake.
 package main
 
 import (
@@ -21,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -67,6 +70,7 @@ func newHandler(key, password string) (http.Handler, error) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]string{"token": token})
 	})
+	mux.Handle("GET /me", srv.Authenticator().Require(http.HandlerFunc(me)))
 	return mux, nil
 }
 
@@ -83,6 +87,14 @@ func sign(key, username string) (string, error) {
 	return token.SignedString([]byte(key))
 }
 
+// me answers requests that Authenticator.Require has let pass.
+func me(w http.ResponseWriter, r *http.Request) {
+	user, _ := httpauth.Claims[claims](r.Context())
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(map[string]string{"username": user.Username})
+}
+
+// whoami is the same over a socket.
 func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
 	user, ok := socketcluster.Claims[claims](c.Socket)
 	if !ok {

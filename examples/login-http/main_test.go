@@ -3,9 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
@@ -23,16 +21,11 @@ func login(t *testing.T, server *peer.Server, username, password string) (int, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(server.URL+"/login", "application/json", strings.NewReader(string(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(answer)
+	return server.Do("POST", "/login", string(body))
+}
+
+func askMe(server *peer.Server, token string) (int, string) {
+	return server.Do("GET", "/me", "", "Authorization", "Bearer "+token)
 }
 
 // AUTH-3: the socket server accepts what another library has signed with its
@@ -47,6 +40,14 @@ func TestLogin(t *testing.T) {
 	var answer struct{ Token string }
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
 		t.Fatalf("%d: %s", status, body)
+	}
+	if status, body := askMe(server, answer.Token); status != http.StatusOK || body != `{"username":"alice"}`+"\n" {
+		t.Errorf("me: %d: %s", status, body)
+	}
+	for _, bad := range []string{"", answer.Token + "x"} {
+		if status, body := askMe(server, bad); status != http.StatusUnauthorized {
+			t.Errorf("me with the token %q: %d: %s", bad, status, body)
+		}
 	}
 	name, err := server.Connect(answer.Token).Call("whoami", nil)
 	if err != nil || string(name) != `"alice"` {
@@ -75,13 +76,8 @@ func TestLoginRefuses(t *testing.T) {
 			t.Errorf("%v: %d: %s", c, status, body)
 		}
 	}
-	resp, err := http.Post(server.URL+"/login", "application/json", strings.NewReader("no JSON"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusBadRequest {
-		t.Errorf("a body that is no JSON: %s", resp.Status)
+	if status, body := server.Do("POST", "/login", "no JSON"); status != http.StatusBadRequest {
+		t.Errorf("a body that is no JSON: %d: %s", status, body)
 	}
 	if _, err := newHandler("short", password); err == nil {
 		t.Error("a short key was accepted")

@@ -9,10 +9,9 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
-
-var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 
 // credentials are what a login sends.
 type credentials struct {
@@ -25,16 +24,16 @@ func newHandler(key string, u *users) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	login := func(ctx context.Context, in credentials) (claims, error) {
-		c, err := u.check(ctx, in.Username, in.Password)
-		if errors.Is(err, errCredentials) {
-			return claims{}, errLogin
-		}
-		return c, err // any other is logged, and not shown to the client
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	check := func(in credentials) func(context.Context) (claims, error) {
+		return func(ctx context.Context) (claims, error) { return u.check(ctx, in.Username, in.Password) }
 	}
 
 	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		user, err := login(ctx, in)
+		user, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: c.Socket}, check(in))
 		if err != nil {
 			return socketcluster.None{}, err
 		}
@@ -50,20 +49,19 @@ func newHandler(key string, u *users) (http.Handler, error) {
 			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
 			return
 		}
-		user, err := login(r.Context(), in)
+		user, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, check(in))
 		var token *auth.Token
 		if err == nil {
 			token, err = srv.Auth().Sign(r.Context(), user)
 		}
-		switch {
-		case err == nil:
-			writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
-		case errors.Is(err, errLogin):
-			writeJSON(w, http.StatusUnauthorized, map[string]error{"error": errLogin})
-		default:
-			log.Print("login: ", err)
-			http.Error(w, "The login failed", http.StatusInternalServerError)
+		if err != nil {
+			if !errors.As(err, new(*wire.Error)) {
+				log.Print("login: ", err)
+			}
+			login.WriteError(w, err) // without the text of such an error
+			return
 		}
+		writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
 	})
 	return mux, nil
 }

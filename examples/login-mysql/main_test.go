@@ -10,18 +10,19 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-const password = "correct horse"
+const secret = "correct horse"
 
 // bad are credentials that all fail in the same words.
 var bad = map[string]credentials{
 	"wrong password":          {"alice", "wrong"},
 	"no password":             {"alice", ""},
-	"unknown user":            {"carol", password},
+	"unknown user":            {"carol", secret},
 	"nobody":                  {},
-	"other case":              {"ALICE", password},
+	"other case":              {"ALICE", secret},
 	"SQL that is always true": {"' OR '1'='1", "' OR '1'='1"},
 	"SQL that ends early":     {"alice' -- ", "x"},
 }
@@ -32,18 +33,24 @@ func TestLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := users.add(t.Context(), "alice", password, []string{"news", "user/alice"}); err != nil {
+	if err := users.add(t.Context(), "alice", secret, []string{"news", "user/alice"}); err != nil {
 		t.Fatal(err)
 	}
+	server := serve(t, users)
+	t.Run("over a socket", func(t *testing.T) { testSocket(t, server) })
+	t.Run("over HTTP", func(t *testing.T) { testHTTP(t, server) })
+	t.Run("too many attempts", func(t *testing.T) { testLimit(t, serve(t, users)) })
+	t.Run("what is stored", func(t *testing.T) { testStored(t, db, users) })
+	t.Run("without the database", func(t *testing.T) { testOutage(t, server, db) })
+}
+
+func serve(t *testing.T, users *users) *peer.Server {
+	t.Helper()
 	handler, err := newHandler("a key of the test, with 32 bytes or more", users)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := peer.Serve(t, handler)
-	t.Run("over a socket", func(t *testing.T) { testSocket(t, server) })
-	t.Run("over HTTP", func(t *testing.T) { testHTTP(t, server) })
-	t.Run("what is stored", func(t *testing.T) { testStored(t, db, users) })
-	t.Run("without the database", func(t *testing.T) { testOutage(t, server, db) })
+	return peer.Serve(t, handler)
 }
 
 func testSocket(t *testing.T, server *peer.Server) {
@@ -59,7 +66,7 @@ func testSocket(t *testing.T, server *peer.Server) {
 	}
 	// After all these, the next login on the same socket works.
 	for range 2 {
-		if _, err := client.Call("login", credentials{"alice", password}); err != nil {
+		if _, err := client.Call("login", credentials{"alice", secret}); err != nil {
 			t.Fatal(err)
 		}
 		var data struct{ Token string }
@@ -74,7 +81,7 @@ func testHTTP(t *testing.T, server *peer.Server) {
 			t.Errorf("%s: %d: %s", name, status, body)
 		}
 	}
-	status, body := post(t, server, credentials{"alice", password})
+	status, body := post(t, server, credentials{"alice", secret})
 	var answer struct{ Token string }
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
 		t.Fatalf("%d: %s", status, body)
@@ -95,13 +102,35 @@ func checkToken(t *testing.T, server *peer.Server, token string) {
 	}
 }
 
+func testLimit(t *testing.T, server *peer.Server) {
+	client := server.Connect("")
+	for range 4 {
+		if _, err := client.Call("login", credentials{"bob", "wrong"}); !errors.Is(err, login.ErrLogin) {
+			t.Fatal(err)
+		}
+	}
+	for {
+		status, body := post(t, server, credentials{"bob", "wrong"})
+		if status == http.StatusUnauthorized {
+			continue
+		}
+		if status != http.StatusTooManyRequests || !strings.Contains(body, `"name":"LoginRateError","retryAfter":`) {
+			t.Errorf("over HTTP: %d: %s", status, body)
+		}
+		break
+	}
+	if _, err := client.Call("login", credentials{"bob", "wrong"}); !errors.Is(err, login.ErrRate) {
+		t.Errorf("over a socket: %v", err)
+	}
+}
+
 func testStored(t *testing.T, db *sql.DB, users *users) {
-	var hash, salt []byte
-	if err := db.QueryRowContext(t.Context(), `SELECT password, salt FROM users`).Scan(&hash, &salt); err != nil {
+	var hash string
+	if err := db.QueryRowContext(t.Context(), `SELECT password FROM users`).Scan(&hash); err != nil {
 		t.Fatal(err) // the table is still there
 	}
-	if len(hash) != 32 || len(salt) != 16 || strings.Contains(string(hash), password) {
-		t.Errorf("a password is stored as %x with the salt %x", hash, salt)
+	if !strings.HasPrefix(hash, "$argon2id$") || strings.Contains(hash, secret) {
+		t.Errorf("a password is stored as %s", hash)
 	}
 	if err := users.add(t.Context(), "alice", "mine now", nil); err == nil {
 		t.Error("a name was given twice")
@@ -113,10 +142,10 @@ func testStored(t *testing.T, db *sql.DB, users *users) {
 func testOutage(t *testing.T, server *peer.Server, db *sql.DB) {
 	client := server.Connect("")
 	db.Close()
-	if _, err := client.Call("login", credentials{"alice", password}); !errors.Is(err, &wire.Error{Name: "InternalError"}) || strings.Contains(err.Error(), "sql") {
+	if _, err := client.Call("login", credentials{"alice", secret}); !errors.Is(err, &wire.Error{Name: "InternalError"}) || strings.Contains(err.Error(), "sql") {
 		t.Errorf("over a socket: %v", err)
 	}
-	if status, body := post(t, server, credentials{"alice", password}); status != http.StatusInternalServerError || strings.Contains(body, "sql") {
+	if status, body := post(t, server, credentials{"alice", secret}); status != http.StatusInternalServerError || strings.Contains(body, "sql") {
 		t.Errorf("over HTTP: %d: %s", status, body)
 	}
 }

@@ -58,14 +58,16 @@ func TestTokensAreRenewed(t *testing.T) {
 		token, _ := next(t, srv, p)
 		start := time.Now()
 		ids := make(map[any]bool)
-		check := func(p *peer.Peer, after time.Duration) {
+		check := func(p *peer.Peer) {
 			t.Helper()
 			var claims map[string]any
 			token, claims = next(t, srv, p)
-			// Timers tick in steps of some milliseconds.
-			if got := time.Since(start).Round(time.Second); got != after {
-				t.Errorf("the token was renewed after %v, want %v", got, after)
+			// Timers tick in steps of some milliseconds, and renewals come early
+			// by up to a tenth.
+			if got := time.Since(start).Round(time.Second); got > renewEvery || got < renewEvery*9/10 {
+				t.Errorf("the token was renewed after %v, want %v", got, renewEvery)
 			}
+			start = time.Now()
 			if claims["username"] != "alice" || claims["exp"].(float64)-claims["iat"].(float64) != tokenLife.Seconds() {
 				t.Errorf("claims are %v", claims)
 			}
@@ -75,13 +77,13 @@ func TestTokensAreRenewed(t *testing.T) {
 				ids[id] = true
 			}
 		}
-		for i := range 4 { // more than the life of a token
-			check(p, time.Duration(i+1)*renewEvery)
+		for range 4 { // more than the life of a token
+			check(p)
 		}
 		// A token that a client brings along is renewed like one of a login.
 		p.Close()
 		start = time.Now()
-		check(connect(token), renewEvery)
+		check(connect(token))
 	})
 }
 

@@ -65,22 +65,47 @@ func Connect(t testing.TB, dial func(ctx context.Context) (net.Conn, error), tok
 // Call calls a procedure. The error is a *[wire.Error] of the server's.
 func (p *Peer) Call(procedure string, data any) (json.RawMessage, error) {
 	p.t.Helper()
+	p.Send(procedure, data)
+	answer := p.await("the answer of "+procedure, func(in packet) bool { return in.RID == p.cid })
+	return answer.Data, wire.ParseError(answer.Error)
+}
+
+// Send calls a procedure whose answer may not come.
+func (p *Peer) Send(procedure string, data any) {
+	p.t.Helper()
 	p.cid++
 	request, err := json.Marshal(map[string]any{"event": procedure, "data": data, "cid": p.cid})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.write(request)
-	answer := p.await("the answer of "+procedure, func(in packet) bool { return in.RID == p.cid })
-	return answer.Data, wire.ParseError(answer.Error)
 }
 
-// Event waits for an event and decodes its data into v.
+// Event waits for an event and decodes its data into v, unless that is nil.
 func (p *Peer) Event(name string, v any) {
 	p.t.Helper()
 	in := p.await(name, func(in packet) bool { return in.Event == name })
+	if v == nil {
+		return
+	}
 	if err := json.Unmarshal(in.Data, v); err != nil {
 		p.t.Fatalf("%s: %v", name, err)
+	}
+}
+
+// Closed waits for the server to close the connection.
+func (p *Peer) Closed() {
+	p.t.Helper()
+	late := time.After(patience)
+	for {
+		select {
+		case _, ok := <-p.in:
+			if !ok {
+				return
+			}
+		case <-late:
+			p.t.Fatal("the connection was not closed")
+		}
 	}
 }
 

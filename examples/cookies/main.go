@@ -1,0 +1,152 @@
+// Command cookies keeps the login in a cookie that no script can read, so that a
+// script that has no business in the page cannot steal it either.
+//
+//	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./cookies
+//
+// It serves http://localhost:8000/ with one user, alice. The name matters:
+// browsers accept cookies for TLS alone from http://localhost too, but from no
+// other address without TLS.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/json"
+	"flag"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/browser"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+const (
+	// Browsers take a cookie whose name begins with __Host- from this host
+	// alone, and not from a neighbour in the same domain.
+	cookieName = "__Host-token"
+
+	// A token in a cookie is not renewed over the socket, so that it lasts for as
+	// long as a login is to last.
+	loginLife = 12 * time.Hour
+)
+
+//go:embed index.html
+var page []byte
+
+// claims are what the token says.
+type claims struct {
+	Username string `json:"username"`
+	Session  string `json:"sid"` // by which a logout finds the sockets of this login
+}
+
+func main() {
+	addr := flag.String("addr", "localhost:8000", "the address to listen at")
+	flag.Parse()
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := web.Serve(listener, handler); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func newHandler(key, password string) (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{
+		AuthKey:           key,
+		AuthDefaultExpiry: loginLife,
+		TokenSources:      []httpauth.Source{httpauth.Cookie(cookieName)},
+		Revocations:       &revoke.Memory{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	srv.Handle("whoami", socketcluster.Func(whoami))
+	s := &site{srv, password}
+
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET /client.js", browser.Handler())
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })
+	mux.HandleFunc("POST /login", s.login)
+	// Ordinary routes know the user by the same cookie.
+	authenticator := srv.Authenticator()
+	mux.Handle("GET /me", authenticator.Require(http.HandlerFunc(me)))
+	mux.Handle("POST /logout", authenticator.Require(http.HandlerFunc(s.logout)))
+	// Pages of other origins must not log anybody in or out.
+	return http.NewCrossOriginProtection().Handler(mux), nil
+}
+
+type site struct {
+	srv      *socketcluster.Server
+	password string
+}
+
+func (s *site) login(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Username, Password string }
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
+		http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
+		return
+	}
+	right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(s.password)) == 1
+	if s.password == "" || in.Username != "alice" || !right {
+		http.Error(w, "Invalid user credentials", http.StatusUnauthorized)
+		return
+	}
+	token, err := s.srv.Auth().Sign(r.Context(), claims{Username: in.Username, Session: rand.Text()})
+	if err == nil {
+		err = httpauth.SetCookie(w, cookieName, token)
+	}
+	if err != nil {
+		log.Print(err)
+		http.Error(w, "The login failed", http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// logout ends the login in all tabs of the browser: the cookie goes, the token
+// in it is good no longer, and the sockets that have it are logged out.
+func (s *site) logout(w http.ResponseWriter, r *http.Request) {
+	user, _ := httpauth.Claims[claims](r.Context())
+	until, _ := httpauth.FromContext(r.Context()).ExpiresAt()
+	err := s.srv.Revoke(r.Context(), revoke.Revocation{Session: user.Session, Until: until})
+	if err == nil {
+		err = httpauth.ClearCookie(w, cookieName)
+	}
+	if err != nil {
+		log.Print(err)
+		http.Error(w, "The logout failed", http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// me is a route without a socket.
+func me(w http.ResponseWriter, r *http.Request) {
+	user, _ := httpauth.Claims[claims](r.Context())
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	json.NewEncoder(w).Encode(map[string]string{"username": user.Username})
+}
+
+func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
+	user, ok := socketcluster.Claims[claims](c.Socket)
+	if !ok {
+		return "", &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+	}
+	return user.Username, nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+const (
+	key      = "a key of the test, with 32 bytes or more"
+	password = "correct horse"
+)
+
+// tester is the example, and a browser's cookie.
+type tester struct {
+	t      *testing.T
+	url    string
+	cookie *http.Cookie
+}
+
+func start(t *testing.T) *tester {
+	t.Helper()
+	handler, err := newHandler(key, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return &tester{t: t, url: server.URL}
+}
+
+// do makes a request with the cookie and, if one is given, from a page of another
+// origin.
+func (s *tester) do(method, path, body, origin string) (*http.Response, string) {
+	s.t.Helper()
+	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.cookie != nil {
+		req.AddCookie(s.cookie)
+	}
+	if origin != "" {
+		req.Header.Set("Origin", origin)
+		req.Header.Set("Sec-Fetch-Site", "same-site")
+	}
+	if path == "/socketcluster/" {
+		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return resp, ""
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp, string(text)
+}
+
+func (s *tester) want(status int, method, path, body, origin string) string {
+	s.t.Helper()
+	resp, text := s.do(method, path, body, origin)
+	if resp.StatusCode != status {
+		s.t.Errorf("%s %s: %s %s, want %d", method, path, resp.Status, text, status)
+	}
+	return text
+}
+
+const credentials = `{"username":"alice","password":"` + password + `"}`
+
+func (s *tester) login() {
+	s.t.Helper()
+	resp, text := s.do("POST", "/login", credentials, "")
+	cookies := resp.Cookies()
+	if resp.StatusCode != http.StatusNoContent || len(cookies) != 1 {
+		s.t.Fatalf("login: %s %s %v", resp.Status, text, cookies)
+	}
+	s.cookie = cookies[0]
+}
+
+func TestLogin(t *testing.T) {
+	s := start(t)
+	s.want(http.StatusUnauthorized, "GET", "/me", "", "")
+	s.login()
+	if c := s.cookie; c.Name != "__Host-token" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge < 43000 {
+		t.Errorf("the cookie %+v", c)
+	}
+	if text := s.want(http.StatusOK, "GET", "/me", "", ""); text != `{"username":"alice"}`+"\n" {
+		t.Errorf("/me: %s", text)
+	}
+
+	stolen := *s.cookie
+	resp, _ := s.do("POST", "/logout", "", "")
+	if c := resp.Cookies(); resp.StatusCode != http.StatusNoContent || len(c) != 1 || c[0].Name != "__Host-token" || c[0].MaxAge >= 0 {
+		t.Errorf("logout: %s %v", resp.Status, c)
+	}
+	s.cookie = &stolen // good no longer, wherever it is
+	if text := s.want(http.StatusUnauthorized, "GET", "/me", "", ""); !strings.Contains(text, "jwt revoked") {
+		t.Errorf("/me after the logout: %s", text)
+	}
+	s.login() // another session
+	s.want(http.StatusOK, "GET", "/me", "", "")
+}
+
+func TestLoginRefuses(t *testing.T) {
+	s := start(t)
+	for _, body := range []string{`{"username":"alice","password":"wrong"}`, `{"username":"alice"}`, `{"username":"bob","password":"` + password + `"}`} {
+		if text := s.want(http.StatusUnauthorized, "POST", "/login", body, ""); text != "Invalid user credentials\n" {
+			t.Errorf("%s: %s", body, text)
+		}
+	}
+	s.want(http.StatusBadRequest, "POST", "/login", "no JSON", "")
+	s.want(http.StatusBadRequest, "POST", "/login", `{"username":"`+strings.Repeat("x", 5000)+`"}`, "")
+	if _, err := newHandler("short", password); err == nil {
+		t.Error("a short key was accepted")
+	}
+}
+
+// A page of another port is another origin, although browsers send the cookie
+// along.
+func TestOtherOrigins(t *testing.T) {
+	s := start(t)
+	s.want(http.StatusSwitchingProtocols, "GET", "/socketcluster/", "", "http://localhost:1") // no cookie, no login
+	s.want(http.StatusForbidden, "POST", "/login", credentials, "http://localhost:1")
+	s.login()
+	s.want(http.StatusSwitchingProtocols, "GET", "/socketcluster/", "", s.url)
+	for _, origin := range []string{"http://localhost:1", "http://127.0.0.1", "https://evil.example", "null"} {
+		s.want(http.StatusForbidden, "GET", "/socketcluster/", "", origin)
+		s.want(http.StatusForbidden, "POST", "/logout", "", origin)
+	}
+	s.want(http.StatusOK, "GET", "/me", "", "")
+}

@@ -1,0 +1,49 @@
+// Package accounts knows the users of the examples that are about something
+// else. The examples whose names begin with login- keep them in databases.
+package accounts
+
+import (
+	"context"
+
+	"github.com/socketcluster-go/socketcluster/auth/password"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// ErrLogin does not tell whether the name or the password was wrong.
+var ErrLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+
+// Credentials are what a login sends.
+type Credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// Accounts are users in memory. They never change and may be used by many
+// goroutines.
+type Accounts struct {
+	passwords password.Hasher
+	hashes    map[string]string // by name
+}
+
+// New makes the accounts of these names, which all have the same password.
+func New(ctx context.Context, password string, names ...string) (*Accounts, error) {
+	a := &Accounts{hashes: make(map[string]string)}
+	for _, name := range names {
+		hash, err := a.passwords.Hash(ctx, password)
+		if err != nil {
+			return nil, err
+		}
+		a.hashes[name] = hash
+	}
+	return a, nil
+}
+
+// Check returns nil if somebody has this name and password, else ErrLogin or
+// an error of package password.
+func (a *Accounts) Check(ctx context.Context, c Credentials) error {
+	right, err := a.passwords.Verify(ctx, a.hashes[c.Username], c.Password)
+	if err == nil && !right {
+		err = ErrLogin
+	}
+	return err
+}

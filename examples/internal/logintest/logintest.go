@@ -1,0 +1,103 @@
+// Package logintest checks that an example logs the right users in, over a
+// socket, and tells nothing to the others.
+package logintest
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// The key of the server under test, and the one user that it must have.
+const (
+	Key      = "a key of the test, with 32 bytes or more"
+	Username = "alice"
+	Password = "correct horse"
+)
+
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// refused are credentials that all fail in the same words.
+var refused = map[string]credentials{
+	"wrong password":          {Username, "wrong"},
+	"no password":             {Username, ""},
+	"unknown user":            {"carol", Password},
+	"other case":              {strings.ToUpper(Username), Password},
+	"SQL that is always true": {"' OR '1'='1", "' OR '1'='1"},
+	"SQL with a name":         {Username + "'; DROP TABLE users; --", Password},
+	"NUL":                     {Username + "\x00", Password},
+	"a long password":         {Username, strings.Repeat(Password, 1000)},
+}
+
+// Refuses checks that no other credentials get a token.
+func Refuses(t *testing.T, server *peer.Server) {
+	client := server.Connect("")
+	for name, c := range refused {
+		if _, err := client.Call("login", c); err == nil || err.Error() != "LoginError: Invalid user credentials" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, data := range []any{nil, "text", []int{1}, map[string]any{"username": map[string]any{"$ne": 1}, "password": true}} {
+		if _, err := client.Call("login", data); err == nil {
+			t.Errorf("%v: logged in", data)
+		}
+	}
+	// After all these, the next login on the same socket works.
+	if _, err := client.Call("login", credentials{Username, Password}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Login logs the user in and returns the client, which has its token, and the
+// claims of that.
+func Login(t *testing.T, server *peer.Server) (client *peer.Peer, signed, claims string) {
+	t.Helper()
+	client = server.Connect("")
+	if _, err := client.Call("login", credentials{Username, Password}); err != nil {
+		t.Fatal(err)
+	}
+	var data struct{ Token string }
+	client.Event("#setAuthToken", &data)
+	return client, data.Token, read(t, data.Token)
+}
+
+// read verifies a token and returns its claims without the times.
+func read(t *testing.T, signed string) string {
+	t.Helper()
+	engine, err := auth.NewJWT(auth.Options{Key: Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := engine.Verify(t.Context(), signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]any
+	if err := token.Claims(&claims); err != nil {
+		t.Fatal(err)
+	}
+	delete(claims, "iat")
+	delete(claims, "exp")
+	text, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// FailsWithoutDatabase checks that what is wrong with a database is not the
+// client's affair, and never a login.
+func FailsWithoutDatabase(t *testing.T, server *peer.Server) {
+	_, err := server.Connect("").Call("login", credentials{Username, Password})
+	if !errors.Is(err, &wire.Error{Name: "InternalError"}) || strings.Contains(err.Error(), "sql") {
+		t.Errorf("login: %v", err)
+	}
+}

@@ -1,0 +1,111 @@
+// Command login-chi is the HTTP flow with the router chi: a route logs users
+// in, other routes and the sockets take the token that it answers.
+//
+//	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./login-chi
+//	curl -H 'Content-Type: application/json' -d '{"username":"alice","password":"secret"}' localhost:8000/login
+//	curl -H 'Authorization: Bearer …' localhost:8000/me
+//
+// The same with net/http alone is login-http.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// claims are what the token says. Everybody can read it: keep secrets out.
+type claims struct {
+	Username string `json:"username"`
+}
+
+func main() {
+	users, err := accounts.New(context.Background(), os.Getenv("PASSWORD"), "alice", "bob")
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.ListenAndServe(":8000", handler))
+}
+
+func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
+	if err != nil {
+		return nil, err
+	}
+	srv.Handle("whoami", socketcluster.Func(whoami))
+
+	router := chi.NewRouter()
+	router.Use(middleware.Recoverer)
+	// Not in the group: a socket lives longer than a request may, and what
+	// wraps the ResponseWriter may keep it from being one.
+	router.Handle(socketcluster.DefaultPath, srv)
+	router.Group(func(r chi.Router) {
+		r.Use(middleware.Timeout(10*time.Second), middleware.Compress(5))
+		r.With(middleware.AllowContentType("application/json"), middleware.RequestSize(4096)).Post("/login", login(srv, users))
+		r.With(srv.Authenticator().Require).Get("/me", me)
+	})
+	return router, nil
+}
+
+// login answers with a token for whoever knows a password.
+func login(srv *socketcluster.Server, users *accounts.Accounts) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in accounts.Credentials
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
+			return
+		}
+		err := users.Check(r.Context(), in)
+		if errors.Is(err, accounts.ErrLogin) {
+			http.Error(w, accounts.ErrLogin.Message, http.StatusUnauthorized)
+			return
+		}
+		if err != nil { // too many logins at once
+			http.Error(w, "Please try again later", http.StatusServiceUnavailable)
+			return
+		}
+		token, err := srv.Auth().Sign(r.Context(), claims{in.Username})
+		if err != nil {
+			log.Print("login: ", err)
+			http.Error(w, "The login failed", http.StatusInternalServerError)
+			return
+		}
+		writeJSON(w, map[string]string{"token": token.Signed()})
+	}
+}
+
+// me is for requests that have passed Authenticator.Require.
+func me(w http.ResponseWriter, r *http.Request) {
+	user, _ := httpauth.Claims[claims](r.Context())
+	writeJSON(w, user)
+}
+
+// whoami is the same over a socket.
+func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (claims, error) {
+	user, ok := socketcluster.Claims[claims](c.Socket)
+	if !ok {
+		return claims{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+	}
+	return user, nil
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the client may be gone
+}

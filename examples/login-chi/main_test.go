@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+const password = "correct horse"
+
+func serve(t *testing.T) *peer.Server {
+	t.Helper()
+	users, err := accounts.New(t.Context(), password, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := newHandler("a key of the test, with 32 bytes or more", users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peer.Serve(t, handler)
+}
+
+func post(server *peer.Server, body string) (int, string) {
+	return server.Do("POST", "/login", body, "Content-Type", "application/json")
+}
+
+// One token is good for routes and for sockets.
+func TestLogin(t *testing.T) {
+	server := serve(t)
+	status, body := post(server, `{"username":"alice","password":"`+password+`"}`)
+	var answer struct{ Token string }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
+		t.Fatalf("%d: %s", status, body)
+	}
+	if status, body := server.Do("GET", "/me", "", "Authorization", "Bearer "+answer.Token); status != http.StatusOK || body != `{"username":"alice"}`+"\n" {
+		t.Errorf("me: %d: %s", status, body)
+	}
+	if user, err := server.Connect(answer.Token).Call("whoami", nil); err != nil || string(user) != `{"username":"alice"}` {
+		t.Errorf("whoami = %s, %v", user, err)
+	}
+
+	for _, header := range []string{"", "Bearer", "Bearer " + answer.Token + "x", "Basic YWxpY2U6"} {
+		if status, body := server.Do("GET", "/me", "", "Authorization", header); status != http.StatusUnauthorized {
+			t.Errorf("me with %q: %d: %s", header, status, body)
+		}
+	}
+	if user, err := server.Connect("").Call("whoami", nil); !errors.Is(err, wire.ErrAuth) {
+		t.Errorf("whoami without a token = %s, %v", user, err)
+	}
+}
+
+func TestLoginRefuses(t *testing.T) {
+	server := serve(t)
+	for _, body := range []string{
+		`{"username":"alice","password":"wrong"}`, `{"username":"alice"}`, `{"username":"bob","password":"` + password + `"}`, `{}`,
+	} {
+		if status, answer := post(server, body); status != http.StatusUnauthorized || answer != "Invalid user credentials\n" {
+			t.Errorf("%s: %d: %s", body, status, answer)
+		}
+	}
+	for _, body := range []string{"no JSON", `{"username":1}`, strings.Repeat(" ", 5000) + "{}"} {
+		if status, answer := post(server, body); status != http.StatusBadRequest {
+			t.Errorf("%.20s: %d: %s", body, status, answer)
+		}
+	}
+	if status, answer := server.Do("POST", "/login", "{}", "Content-Type", "text/plain"); status != http.StatusUnsupportedMediaType {
+		t.Errorf("a form of another site: %d: %s", status, answer)
+	}
+	if _, err := newHandler("short", nil); err == nil {
+		t.Error("a short key was accepted")
+	}
+}

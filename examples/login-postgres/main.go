@@ -1,0 +1,79 @@
+// Command login-postgres logs users in against PostgreSQL, with pgx and
+// without database/sql in between.
+//
+//	export POSTGRES_URL=postgres://app:secret@localhost:5432/app AUTH_KEY=$(openssl rand -hex 32)
+//	echo 'a password' | go run ./login-postgres -add alice
+//	go run ./login-postgres
+//
+// Clients call the procedure login over ws://localhost:8000/socketcluster/.
+// How to log in over HTTP is in login-http, login-chi and login-mysql.
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"log"
+	"net/http"
+	"os"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+func main() {
+	add := flag.String("add", "", "add the user with this `name` and the password on the standard input")
+	flag.Parse()
+	if err := run(context.Background(), *add); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, add string) error {
+	pool, err := pgxpool.New(ctx, os.Getenv("POSTGRES_URL"))
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	u, err := openUsers(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if add != "" {
+		line := bufio.NewScanner(os.Stdin)
+		line.Scan()
+		return u.add(ctx, user{Username: add, Channels: []string{"user/" + add}}, line.Text())
+	}
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), u)
+	if err != nil {
+		return err
+	}
+	return http.ListenAndServe(":8000", handler)
+}
+
+func newHandler(key string, u *users) (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
+	if err != nil {
+		return nil, err
+	}
+	type credentials struct{ Username, Password string }
+	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
+		found, err := u.check(ctx, in.Username, in.Password)
+		if err != nil {
+			return socketcluster.None{}, err
+		}
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, found)
+	}))
+	srv.Handle("whoami", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (user, error) {
+		found, ok := socketcluster.Claims[user](c.Socket)
+		if !ok {
+			return user{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+		}
+		return found, nil
+	}))
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	return mux, nil
+}

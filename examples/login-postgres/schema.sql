@@ -1,0 +1,5 @@
+CREATE TABLE IF NOT EXISTS users (
+	username text PRIMARY KEY,
+	password text NOT NULL,  -- argon2id
+	channels text[] NOT NULL
+)

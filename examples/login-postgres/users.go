@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/socketcluster-go/socketcluster/auth/password"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+//go:embed schema.sql
+var schema string
+
+// errLogin does not tell whether the name or the password was wrong.
+var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+
+// user is a row of the table, and what the token of the user says.
+type user struct {
+	Username string   `json:"username"`
+	Channels []string `json:"channels"`
+
+	hash string
+}
+
+// users are the users in the database.
+type users struct {
+	pool      *pgxpool.Pool
+	passwords password.Hasher
+}
+
+func openUsers(ctx context.Context, pool *pgxpool.Pool) (*users, error) {
+	if _, err := pool.Exec(ctx, schema); err != nil {
+		return nil, err
+	}
+	return &users{pool: pool}, nil
+}
+
+// check returns the user with a name and password, or errLogin. A name that
+// nobody has takes as long as a wrong password.
+func (u *users) check(ctx context.Context, username, password string) (user, error) {
+	found, err := u.find(ctx, username)
+	if err != nil {
+		return user{}, err
+	}
+	right, err := u.passwords.Verify(ctx, found.hash, password)
+	if err == nil && !right {
+		err = errLogin
+	}
+	return found, err
+}
+
+// find returns a user without a hash if nobody has the name.
+func (u *users) find(ctx context.Context, username string) (user, error) {
+	if strings.ContainsRune(username, 0) {
+		return user{}, nil // the text of PostgreSQL cannot have one
+	}
+	found := user{Username: username}
+	err := u.pool.QueryRow(ctx, `SELECT password, channels FROM users WHERE username = $1`, username).Scan(&found.hash, &found.Channels)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = nil
+	}
+	return found, err
+}
+
+func (u *users) add(ctx context.Context, added user, password string) error {
+	hash, err := u.passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	_, err = u.pool.Exec(ctx, `INSERT INTO users (username, password, channels) VALUES ($1, $2, $3)`, added.Username, hash, added.Channels)
+	return err
+}

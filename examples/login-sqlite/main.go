@@ -1,0 +1,79 @@
+// Command login-sqlite logs users in over a socket. They are in a file, a
+// database of SQLite, so that nothing else has to be installed or started.
+//
+//	export AUTH_KEY=$(openssl rand -hex 32)
+//	echo 'a password' | go run ./login-sqlite -add alice
+//	go run ./login-sqlite
+//
+// Clients call the procedure login over ws://localhost:8000/socketcluster/.
+// Their token names the channels that they may use.
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"log"
+	"net/http"
+	"os"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/rules"
+)
+
+func main() {
+	file := flag.String("db", "users.db", "keep the users in this `file`")
+	add := flag.String("add", "", "add the user with this `name` and the password on the standard input")
+	flag.Parse()
+	if err := run(context.Background(), *file, *add); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, file, add string) error {
+	u, err := openUsers(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	if add != "" {
+		line := bufio.NewScanner(os.Stdin)
+		line.Scan()
+		return u.add(ctx, add, line.Text(), []string{"news", "user/" + add})
+	}
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), u)
+	if err != nil {
+		return err
+	}
+	return http.ListenAndServe(":8000", handler)
+}
+
+// credentials are what a login sends.
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// claims are what the token of a user says.
+type claims struct {
+	Username string   `json:"username"`
+	Channels []string `json:"channels"`
+}
+
+func newHandler(key string, u *users) (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
+	if err != nil {
+		return nil, err
+	}
+	srv.UseInbound(rules.MustNew(rules.Rule{In: "channels"}).Middleware(nil))
+	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
+		user, err := u.check(ctx, in.Username, in.Password)
+		if err != nil {
+			return socketcluster.None{}, err
+		}
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user)
+	}))
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	return mux, nil
+}

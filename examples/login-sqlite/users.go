@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"net/url"
+
+	_ "modernc.org/sqlite" // the driver "sqlite", which needs no C compiler
+
+	"github.com/socketcluster-go/socketcluster/auth/password"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+//go:embed schema.sql
+var schema string
+
+// errLogin does not tell whether the name or the password was wrong.
+var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+
+// users are the users in the database.
+type users struct {
+	db        *sql.DB
+	passwords password.Hasher
+}
+
+func openUsers(ctx context.Context, file string) (*users, error) {
+	// With a write-ahead log, logins go on while somebody is being added; a
+	// second writer waits for the first one.
+	pragmas := url.Values{"_pragma": {"journal_mode(wal)", "busy_timeout(5000)"}}
+	db, err := sql.Open("sqlite", "file:"+url.PathEscape(file)+"?"+pragmas.Encode())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return &users{db: db}, nil
+}
+
+func (u *users) close() error { return u.db.Close() }
+
+// check returns the claims of the user with a name and password, or errLogin.
+// A name that nobody has takes as long as a wrong password.
+func (u *users) check(ctx context.Context, username, password string) (claims, error) {
+	c := claims{Username: username}
+	var hash, channels string
+	err := u.db.QueryRowContext(ctx, `SELECT password, channels FROM users WHERE username = ?`, username).Scan(&hash, &channels)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return claims{}, err
+	}
+	right, err := u.passwords.Verify(ctx, hash, password)
+	switch {
+	case err != nil:
+		return claims{}, err
+	case !right:
+		return claims{}, errLogin
+	}
+	return c, json.Unmarshal([]byte(channels), &c.Channels)
+}
+
+func (u *users) add(ctx context.Context, username, password string, channels []string) error {
+	list, err := json.Marshal(channels)
+	if err != nil {
+		return err
+	}
+	hash, err := u.passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	_, err = u.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`, username, hash, string(list))
+	return err
+}

@@ -1,0 +1,146 @@
+// Command logout-everywhere logs a user out on all devices at once, or on all
+// but the one that asks for it.
+//
+//	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./logout-everywhere
+//
+// Clients call these procedures over ws://localhost:8000/socketcluster/:
+//
+//	login             {username, password}      alice and bob may
+//	devices                                     when each of the user's devices has logged in
+//	logout                                      this device, with all its tabs
+//	logoutEverywhere  {keepThis, disconnect}    all devices, or all others
+//
+// A device is a session: its tokens have one sid, which they keep when they are
+// renewed, so that all tabs of a browser are the same device.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// life is how long a token is good, and so how long a revocation must be kept.
+const life = time.Hour
+
+// claims name the user and the device, in the names that revocations know.
+type claims struct {
+	User    string `json:"sub"`
+	Session string `json:"sid"`
+}
+
+func main() {
+	users, err := accounts.New(context.Background(), os.Getenv("PASSWORD"), "alice", "bob")
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.ListenAndServe(":8000", handler))
+}
+
+// app is the server with what its procedures need.
+type app struct {
+	srv      *socketcluster.Server
+	users    *accounts.Accounts
+	sessions *sessions
+}
+
+func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{
+		AuthKey:           key,
+		AuthDefaultExpiry: life,
+		// Memory forgets with the process. As long as the key stays the same,
+		// so do the tokens: where a restart must not bring revoked ones back,
+		// put a revoke.Store here that keeps them in a database.
+		Revocations: new(revoke.Memory),
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &app{srv: srv, users: users, sessions: newSessions()}
+	srv.Handle("login", socketcluster.Func(a.login))
+	srv.Handle("devices", socketcluster.Func(a.devices))
+	srv.Handle("logout", socketcluster.Func(a.logout))
+	srv.Handle("logoutEverywhere", socketcluster.Func(a.logoutEverywhere))
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	return mux, nil
+}
+
+func (a *app) login(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
+	if err := a.users.Check(ctx, in); err != nil {
+		return socketcluster.None{}, err
+	}
+	session := rand.Text()
+	a.sessions.add(in.Username, session)
+	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username, session})
+}
+
+func (a *app) devices(_ context.Context, c *socketcluster.Call, _ socketcluster.None) ([]time.Time, error) {
+	me, err := whoIs(c.Socket)
+	if err != nil {
+		return nil, err
+	}
+	return a.sessions.times(me.User), nil
+}
+
+func (a *app) logout(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
+	me, err := whoIs(c.Socket)
+	if err != nil {
+		return socketcluster.None{}, err
+	}
+	return socketcluster.None{}, a.end(ctx, me.User, me.Session, false)
+}
+
+// everywhere says how to log out everywhere.
+type everywhere struct {
+	KeepThis   bool `json:"keepThis"`   // not on the device that asks
+	Disconnect bool `json:"disconnect"` // the connections end too; that of the asker perhaps before its answer
+}
+
+func (a *app) logoutEverywhere(ctx context.Context, c *socketcluster.Call, in everywhere) (socketcluster.None, error) {
+	me, err := whoIs(c.Socket)
+	if err != nil {
+		return socketcluster.None{}, err
+	}
+	if in.KeepThis {
+		for _, session := range a.sessions.others(me.User, me.Session) {
+			if err := a.end(ctx, me.User, session, in.Disconnect); err != nil {
+				return socketcluster.None{}, err
+			}
+		}
+		return socketcluster.None{}, nil
+	}
+	// Whatever was issued until now: this needs no list of sessions.
+	a.sessions.removeAll(me.User)
+	return socketcluster.None{}, a.srv.Revoke(ctx, revoke.Revocation{
+		Subject: me.User, Until: time.Now().Add(life), Disconnect: in.Disconnect, Reason: "logout everywhere",
+	})
+}
+
+// end logs a device out: all its sockets now, and its token for good.
+func (a *app) end(ctx context.Context, user, session string, disconnect bool) error {
+	a.sessions.remove(user, session)
+	return a.srv.Revoke(ctx, revoke.Revocation{
+		Session: session, Until: time.Now().Add(life), Disconnect: disconnect, Reason: "logout",
+	})
+}
+
+func whoIs(s *socketcluster.Socket) (claims, error) {
+	me, ok := socketcluster.Claims[claims](s)
+	if !ok {
+		return claims{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+	}
+	return me, nil
+}

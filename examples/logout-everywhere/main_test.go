@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+const password = "correct horse"
+
+func serve(t *testing.T) *peer.Server {
+	t.Helper()
+	users, err := accounts.New(t.Context(), password, "alice", "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := newHandler("a key of the test, with 32 bytes or more", users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peer.Serve(t, handler)
+}
+
+// device is a browser with two tabs.
+type device struct {
+	token string
+	tabs  [2]*peer.Peer
+}
+
+func login(t *testing.T, server *peer.Server, user string) device {
+	t.Helper()
+	first := server.Connect("")
+	if _, err := first.Call("login", accounts.Credentials{Username: user, Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	var data struct{ Token string }
+	first.Event("#setAuthToken", &data)
+	return device{data.Token, [2]*peer.Peer{first, server.Connect(data.Token)}}
+}
+
+// isIn checks that all tabs and a later connection are logged in.
+func (d device) isIn(t *testing.T, server *peer.Server, devices int) {
+	t.Helper()
+	for _, tab := range []*peer.Peer{d.tabs[0], d.tabs[1], server.Connect(d.token)} {
+		answer, err := tab.Call("devices", nil)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var times []time.Time
+		if err := json.Unmarshal(answer, &times); err != nil || len(times) != devices {
+			t.Errorf("devices %s, %v; want %d", answer, err, devices)
+		}
+	}
+}
+
+// isOut checks that all tabs are told, and that the token is worth nothing.
+func (d device) isOut(t *testing.T, server *peer.Server) {
+	t.Helper()
+	for _, tab := range d.tabs {
+		tab.Event("#removeAuthToken", nil)
+		if _, err := tab.Call("devices", nil); !errors.Is(err, wire.ErrAuth) {
+			t.Errorf("a tab that is open: %v", err)
+		}
+	}
+	d.tokenIsRevoked(t, server)
+}
+
+// isDisconnected checks the same where the connections end.
+func (d device) isDisconnected(t *testing.T, server *peer.Server) {
+	t.Helper()
+	for _, tab := range d.tabs {
+		tab.Closed()
+	}
+	d.tokenIsRevoked(t, server)
+}
+
+func (d device) tokenIsRevoked(t *testing.T, server *peer.Server) {
+	t.Helper()
+	later := server.Connect(d.token)
+	later.Event("#removeAuthToken", nil)
+	if _, err := later.Call("devices", nil); !errors.Is(err, wire.ErrAuth) {
+		t.Errorf("a connection with the token: %v", err)
+	}
+}
+
+func TestLogoutEverywhere(t *testing.T) {
+	for name, test := range map[string]struct {
+		how    everywhere
+		others func(device, *testing.T, *peer.Server)
+	}{
+		"deauthenticate":                  {everywhere{}, device.isOut},
+		"disconnect":                      {everywhere{Disconnect: true}, device.isDisconnected},
+		"deauthenticate the other device": {everywhere{KeepThis: true}, device.isOut},
+		"disconnect the other device":     {everywhere{KeepThis: true, Disconnect: true}, device.isDisconnected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t)
+			laptop, phone, bob := login(t, server, "alice"), login(t, server, "alice"), login(t, server, "bob")
+			laptop.isIn(t, server, 2)
+			phone.isIn(t, server, 2)
+
+			laptop.tabs[0].Send("logoutEverywhere", test.how)
+			test.others(phone, t, server)
+			if test.how.KeepThis {
+				laptop.isIn(t, server, 1)
+			} else {
+				test.others(laptop, t, server)
+			}
+			bob.isIn(t, server, 1)
+		})
+	}
+}
+
+// A logout ends the session on all tabs of one device.
+func TestLogout(t *testing.T) {
+	server := serve(t)
+	laptop, phone := login(t, server, "alice"), login(t, server, "alice")
+	if _, err := laptop.tabs[1].Call("logout", nil); err != nil {
+		t.Fatal(err)
+	}
+	laptop.isOut(t, server)
+	phone.isIn(t, server, 1)
+}
+
+func TestRefuses(t *testing.T) {
+	client := serve(t).Connect("")
+	for _, c := range []accounts.Credentials{{Username: "alice", Password: "wrong"}, {Username: "carol", Password: password}, {}} {
+		if _, err := client.Call("login", c); err == nil || err.Error() != "LoginError: Invalid user credentials" {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+	for _, procedure := range []string{"devices", "logout", "logoutEverywhere"} {
+		if _, err := client.Call(procedure, nil); !errors.Is(err, wire.ErrAuth) {
+			t.Errorf("%s without a login: %v", procedure, err)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+// Command multi-tab serves a page whose tabs log in and out together. The
+// point of it is tabs.js; the server is an ordinary one.
+//
+//	PASSWORD=secret go run ./multi-tab
+//
+// It prints where the page is, http://localhost:8000/ by default.
+package main
+
+import (
+	"context"
+	"embed"
+	"flag"
+	"log"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/browser"
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
+)
+
+//go:embed index.html tabs.js
+var page embed.FS
+
+// claims are what the token says: tabs.js reads the username.
+type claims struct {
+	Username string `json:"username"`
+}
+
+func main() {
+	addr := flag.String("addr", "localhost:8000", "listen on this `address`")
+	flag.Parse()
+	if err := run(*addr); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(addr string) error {
+	users, err := accounts.New(context.Background(), os.Getenv("PASSWORD"), "alice", "bob")
+	if err != nil {
+		return err
+	}
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return web.Serve(listener, handler)
+}
+
+func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
+	if err != nil {
+		return nil, err
+	}
+	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
+		if err := users.Check(ctx, in); err != nil {
+			return socketcluster.None{}, err
+		}
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username})
+	}))
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET /client.js", browser.Handler())
+	mux.Handle("/", http.FileServerFS(page))
+	return mux, nil
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
+	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+)
+
+// What the tabs do is tested in a browser, in internal/compat/tabs.
+func TestServer(t *testing.T) {
+	users, err := accounts.New(t.Context(), logintest.Password, logintest.Username)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := newHandler(logintest.Key, users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := peer.Serve(t, handler)
+	logintest.Refuses(t, server)
+	if _, _, claims := logintest.Login(t, server); claims != `{"username":"alice"}` {
+		t.Errorf("claims %s", claims)
+	}
+	for path, want := range map[string]string{
+		"/": "import {followTabs} from './tabs.js'", "/tabs.js": "export function followTabs", "/client.js": "create",
+	} {
+		if status, body := server.Do("GET", path, ""); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d: %.100s", path, status, body)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"log"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/auth/oidc"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+)
+
+const (
+	// Browsers take cookies whose names begin with __Host- from this host alone.
+	cookieName  = "__Host-token"
+	pendingName = "__Host-login" // between the two halves of a login
+
+	loginLife   = time.Hour        // then the browser goes to the provider again
+	pendingLife = 10 * time.Minute // to fill in the provider's form
+	fetchTime   = 10 * time.Second
+	clockSkew   = 30 * time.Second // between the provider and this machine
+)
+
+// claims are what our own token says.
+//
+// The ID token itself is not what the cookie holds. It is the provider's word
+// that somebody has logged in, once, to us alone. How long that login lasts here,
+// what is in the token that travels with each request, and when it ends before
+// its time is for us to say; and while the provider is down, nobody has to
+// notice.
+type claims struct {
+	Subject string `json:"sub"` // unique at the one provider that there is
+
+	// By this a logout finds the sockets of this login. The sid of an ID token
+	// would not do: it is the same again at the next login, and revoked by then.
+	Session string `json:"sid"`
+}
+
+type site struct {
+	srv      *socketcluster.Server
+	provider *oidc.Provider
+	oauth    oauth2.Config
+}
+
+// login sends the browser to the provider. What the callback has to compare with
+// stays with the browser, so that nobody can finish a login that another browser
+// has begun.
+func (s *site) login(w http.ResponseWriter, r *http.Request) {
+	state, nonce, verifier := rand.Text(), rand.Text(), oauth2.GenerateVerifier()
+	pending := url.Values{"state": {state}, "nonce": {nonce}, "verifier": {verifier}}
+	setPending(w, pending.Encode(), pendingLife)
+	http.Redirect(w, r, s.oauth.AuthCodeURL(state, oauth2.SetAuthURLParam("nonce", nonce), oauth2.S256ChallengeOption(verifier)), http.StatusFound)
+}
+
+// callback is where the provider sends the browser back to.
+func (s *site) callback(w http.ResponseWriter, r *http.Request) {
+	setPending(w, "", -time.Second) // it is for one attempt
+	idToken, err := s.idToken(r)
+	if err != nil {
+		log.Printf("login: %v", err)
+		http.Error(w, "The login failed. Please try again.", http.StatusUnauthorized)
+		return
+	}
+	token, err := s.sign(r.Context(), idToken)
+	if err == nil {
+		err = httpauth.SetCookie(w, cookieName, token)
+	}
+	if err != nil {
+		log.Print(err)
+		http.Error(w, "The login failed", http.StatusInternalServerError)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// idToken trades the code of a callback for an ID token, and checks that both
+// belong to a login that this browser has begun.
+func (s *site) idToken(r *http.Request) (*auth.Token, error) {
+	cookie, err := r.Cookie(pendingName)
+	if err != nil {
+		return nil, errors.New("no login has begun in this browser, or too long ago")
+	}
+	pending, err := url.ParseQuery(cookie.Value)
+	if err != nil {
+		return nil, errors.New("the cookie of the login is broken")
+	}
+	query, state := r.URL.Query(), pending.Get("state")
+	if state == "" || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) == 0 {
+		return nil, errors.New("the state is not that of the login that has begun")
+	}
+	if reason := query.Get("error"); reason != "" {
+		return nil, errors.New("the provider says " + url.QueryEscape(reason))
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), fetchTime)
+	defer cancel()
+	answer, err := s.oauth.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(pending.Get("verifier")))
+	if err != nil {
+		return nil, err
+	}
+	signed, ok := answer.Extra("id_token").(string)
+	if !ok {
+		return nil, errors.New("the provider has answered without an ID token")
+	}
+	return s.provider.Verify(ctx, signed, pending.Get("nonce"), auth.ClockTolerance(clockSkew))
+}
+
+// sign makes our own token of an ID token.
+func (s *site) sign(ctx context.Context, idToken *auth.Token) (*auth.Token, error) {
+	var user claims
+	if err := idToken.Claims(&user); err != nil {
+		return nil, err
+	}
+	user.Session = rand.Text()
+	return s.srv.Auth().Sign(ctx, user)
+}
+
+// logout ends the login in all tabs of the browser, here. At the provider the
+// user stays logged in, so that the next login may not ask for a password.
+func (s *site) logout(w http.ResponseWriter, r *http.Request) {
+	user, _ := httpauth.Claims[claims](r.Context())
+	until, _ := httpauth.FromContext(r.Context()).ExpiresAt()
+	err := s.srv.Revoke(r.Context(), revoke.Revocation{Session: user.Session, Until: until})
+	if err == nil {
+		err = httpauth.ClearCookie(w, cookieName)
+	}
+	if err != nil {
+		log.Print(err)
+		http.Error(w, "The logout failed", http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func setPending(w http.ResponseWriter, value string, life time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: pendingName, Value: value, MaxAge: int(life.Seconds()),
+		Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode,
+	})
+}

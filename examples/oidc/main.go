@@ -1,0 +1,113 @@
+// Command oidc logs users in at an OpenID Connect provider, with the
+// authorization code flow and PKCE, and keeps the login in a cookie that no
+// script can read.
+//
+//	AUTH_KEY=$(openssl rand -hex 32) OIDC_CLIENT_SECRET=… \
+//	go run ./oidc -issuer https://accounts.example.com -client-id …
+//
+// The provider must know http://localhost:8000/callback as an address to send
+// browsers back to.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/auth/oidc"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/browser"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+//go:embed index.html
+var page []byte
+
+func main() {
+	addr := flag.String("addr", "localhost:8000", "the address to listen at")
+	issuer := flag.String("issuer", os.Getenv("OIDC_ISSUER"), "the provider, as it calls itself (OIDC_ISSUER)")
+	clientID := flag.String("client-id", os.Getenv("OIDC_CLIENT_ID"), "the name of this site at the provider (OIDC_CLIENT_ID)")
+	url := flag.String("url", "", "the address of this site, as browsers know it (default http://localhost and the port)")
+	flag.Parse()
+	if err := run(*addr, *url, *issuer, *clientID); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(addr, url, issuer, clientID string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	provider, err := oidc.Discover(ctx, oidc.Options{Issuer: issuer, ClientIDs: []string{clientID}})
+	if err != nil {
+		return err
+	}
+	defer provider.Close()
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	if url == "" {
+		url = fmt.Sprintf("http://localhost:%d", listener.Addr().(*net.TCPAddr).Port)
+	}
+	handler, err := newHandler(provider, oauth2.Config{
+		ClientID:     clientID,
+		ClientSecret: os.Getenv("OIDC_CLIENT_SECRET"),
+		Endpoint:     provider.Endpoint(),
+		RedirectURL:  url + "/callback",
+		Scopes:       []string{"openid"},
+	}, os.Getenv("AUTH_KEY"))
+	if err != nil {
+		return err
+	}
+	return web.Serve(listener, handler)
+}
+
+func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (http.Handler, error) {
+	own, err := auth.NewKeyRing(auth.RingKey{ID: "own", Key: auth.HMACKey([]byte(key))})
+	if err != nil {
+		return nil, err
+	}
+	srv, err := socketcluster.New(socketcluster.Config{
+		// The own key signs. The provider's are for programs that have got an ID
+		// token themselves and present it in their handshake; leave them out if
+		// there are none.
+		AuthKeys:          auth.KeySources{own, provider},
+		AuthDefaultExpiry: loginLife,
+		TokenSources:      []httpauth.Source{httpauth.Cookie(cookieName)},
+		Revocations:       &revoke.Memory{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	srv.Handle("whoami", socketcluster.Func(whoami))
+	s := &site{srv, provider, oauth}
+
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET /client.js", browser.Handler())
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })
+	mux.HandleFunc("GET /login", s.login)
+	mux.HandleFunc("GET /callback", s.callback)
+	mux.Handle("POST /logout", srv.Authenticator().Require(http.HandlerFunc(s.logout)))
+	return mux, nil
+}
+
+func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
+	user, ok := socketcluster.Claims[claims](c.Socket)
+	if !ok {
+		return "", &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+	}
+	return user.Subject, nil
+}
