@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the programs which tests start are there: Node.js with npm,
-# Chromium, MariaDB. On Debian and its relatives a missing one is installed.
+# Chromium, MariaDB, PostgreSQL. On Debian and its relatives a missing one is installed.
 set -euo pipefail
 
 missing=()
@@ -10,6 +10,7 @@ have node || missing+=(nodejs)
 have npm || missing+=(npm)
 have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] || missing+=(chromium)
 have mariadbd || have mysqld || missing+=(mariadb-server)
+have postgres || compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! have apt-get; then

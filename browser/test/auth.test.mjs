@@ -9,7 +9,7 @@ function setToken(server, signedToken) {
   server.deliver(JSON.stringify({event: '#setAuthToken', data: {token: signedToken}}));
 }
 
-test('AUTH-53: names under which the token is stored', () => {
+test('AUTH-53, DOC-1: names under which the token is stored', () => {
   assert.equal(newSocket({autoConnect: false}).authTokenName, 'socketcluster.authToken.h:8000');
   const named = newSocket({autoConnect: false, authTokenName: 'socketcluster.authToken'});
   assert.equal(named.authTokenName, 'socketcluster.authToken');
@@ -32,10 +32,34 @@ test('AUTH-50: localStorage is used where it works', async (t) => {
   assert.deepEqual([...items], []);
 });
 
+test('AUTH-61, DOC-6: tabs share the stored token, and use it when they connect next', async (t) => {
+  const items = new Map();
+  const fake = {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+    removeItem: (key) => items.delete(key),
+  };
+  Object.defineProperty(globalThis, 'localStorage', {value: fake, configurable: true});
+  t.after(() => delete globalThis.localStorage);
+  const first = await openSocket();
+  const second = await openSocket();
+  setToken(first.server, bob);
+  await idle();
+  assert.equal(first.socket.authState, 'authenticated');
+  assert.equal(second.socket.authState, 'unauthenticated');
+  assert.equal(second.server.sent.length, 1);
+  second.socket.disconnect();
+  const next = await open(second.socket, {isAuthenticated: true});
+  assert.equal(JSON.parse(next.sent[0]).data.authToken, bob);
+  assert.deepEqual(second.socket.authToken, {username: 'bob', exp: 1});
+});
+
 test('AUTH-50, AUTH-59: without localStorage the token lives in the socket and is presented again', async () => {
   const {socket, server} = await openSocket();
   setToken(server, bob);
   await idle();
+  const other = await openSocket();
+  assert.equal(JSON.parse(other.server.sent[0]).data.authToken, null); // It has a memory of its own.
   socket.disconnect();
   assert.equal(socket.authState, 'authenticated');
   const next = await open(socket, {isAuthenticated: true});
@@ -62,7 +86,7 @@ test('AUTH-54: a token from the server authenticates, requests waiting channels 
   assert.deepEqual(authentications.map(({authToken}) => authToken.username), ['änn', 'bob']);
 });
 
-test('AUTH-54: as a call it is answered; a failing store is only an error event', async () => {
+test('AUTH-54, CF-24: as a call it is answered; a failing store is only an error event', async () => {
   const authEngine = {...memoryEngine(), saveToken: async () => { throw new Error('full'); }};
   const {socket, server} = await openSocket({authEngine});
   const errors = collect(socket.listener('error'));
@@ -166,7 +190,7 @@ test('QK-37: an answer without a status is a failure', async () => {
   assert.equal((await socket.authState), 'unauthenticated');
 });
 
-test('AUTH-36, AUTH-57: a bad token rejects and logs out; a lost connection keeps the state', async () => {
+test('AUTH-36, AUTH-57, AUTH-59, CF-24: a bad token rejects and logs out; a lost connection keeps the state', async () => {
   const {socket, server} = await openSocket();
   setToken(server, bob);
   const lost = socket.authenticate(ann);

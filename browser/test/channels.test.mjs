@@ -65,7 +65,7 @@ test('CL-21: a refusal after a logout leaves a waitForAuth channel pending', asy
   assert.deepEqual(failures, []);
 });
 
-test('CL-21: subscriptions have no timeout', async (t) => {
+test('CL-21, CF-25: subscriptions have no timeout', async (t) => {
   t.mock.timers.enable({apis: ['setTimeout', 'Date']});
   const {socket, server} = await openSocket({ackTimeout: 100}, {pingTimeout: 100000});
   const channel = socket.subscribe('a');
@@ -142,6 +142,43 @@ test('CL-26: after a reconnect all channels are requested again, highest priorit
   const next = await open(socket);
   assert.deepEqual(next.sent.slice(1).map((text) => JSON.parse(text).data.channel), ['high', 'a', 'b', 'low']);
   assert.deepEqual(socket.subscriptions(true), ['low', 'a', 'b', 'high', 'auth']);
+});
+
+test('CL-31: what a socket knows about its channels', async () => {
+  const {socket, server} = await openSocket();
+  const look = (name) => [socket.getChannelState(name), socket.isSubscribed(name), socket.isSubscribed(name, true)];
+  const options = {waitForAuth: false, priority: 2, data: {q: 1}};
+  socket.subscribe('a', options);
+  socket.subscribe('b');
+  assert.equal(socket.channel('other').name, 'other');
+  server.deliver('{"rid":2}');
+  assert.deepEqual(look('a'), ['subscribed', true, true]);
+  assert.deepEqual(look('b'), ['pending', false, true]);
+  assert.deepEqual(look('other'), ['unsubscribed', false, false]);
+  assert.deepEqual([socket.subscriptions(), socket.subscriptions(true)], [['a'], ['a', 'b']]);
+  assert.deepEqual(socket.getChannelOptions('a'), options);
+  assert.deepEqual(socket.getChannelOptions('other'), {});
+  assert.equal(server.sent.length, 3); // The channel that was only looked at is not subscribed to.
+});
+
+test('CF-22, CF-23, CL-20: a channel that waits for a login is requested after one only', async () => {
+  const {socket, server} = await openSocket();
+  const plain = socket.subscribe('plain');
+  const refused = socket.authenticate('x');
+  const waiting = socket.subscribe('waiting', {waitForAuth: true});
+  server.deliver('{"rid":2}');
+  server.deliver('{"rid":3,"error":{"message":"invalid token","name":"AuthTokenInvalidError","isBadToken":true}}');
+  await assert.rejects(refused, {name: 'AuthTokenInvalidError'});
+  assert.deepEqual([plain.state, waiting.state, server.sent.length], ['subscribed', 'pending', 3]);
+  const admitted = socket.authenticate(token({}));
+  server.deliver('{"rid":4,"data":{"isAuthenticated":true,"authError":null}}');
+  await admitted;
+  assert.equal(server.sent[4], '{"event":"#subscribe","data":{"channel":"waiting","waitForAuth":true},"cid":5}');
+  server.deliver('{"rid":5}');
+  assert.equal(waiting.state, 'subscribed');
+  socket.disconnect();
+  assert.equal(waiting.state, 'pending');
+  assert.equal(socket.authState, 'authenticated');
 });
 
 test('CL-28: a logout unsubscribes nothing', async () => {

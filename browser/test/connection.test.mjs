@@ -35,6 +35,32 @@ test('CL-1, CL-2: defaults come from the page, and bad options are refused', (t)
   assert.throws(() => newSocket({WebSocket: {}}), {name: 'InvalidArgumentsError'});
 });
 
+test('CL-1: the times of the defaults', async (t) => {
+  t.mock.timers.enable({apis: ['setTimeout', 'Date'], now: 1e12});
+  const socket = newSocket({autoReconnect: undefined});
+  const aborts = collect(socket.listener('connectAbort'));
+  assert.equal(socket.state, 'connecting'); // autoConnect
+  t.mock.timers.tick(19999);
+  await idle();
+  assert.deepEqual(aborts, []);
+  t.mock.timers.tick(1);
+  await idle();
+  assert.deepEqual(aborts.map(({code}) => code), [4007]);
+  const {pendingReconnectTimeout: delay} = socket;
+  assert.ok(delay >= 10000 && delay <= 20000, `${delay} ms`);
+
+  const server = await open(socket);
+  let failed;
+  socket.invoke('p').catch((error) => (failed = error.name));
+  t.mock.timers.tick(9999);
+  await idle();
+  assert.equal(failed, undefined);
+  t.mock.timers.tick(1);
+  await idle();
+  assert.equal(failed, 'TimeoutError');
+  assert.equal(server.uri, 'ws://h:8000/socketcluster/');
+});
+
 test('PP-1, PP-8: an empty message is answered by an empty message', async () => {
   const {server} = await openSocket();
   server.deliver('');
@@ -194,7 +220,7 @@ test('CL-8, GT-7: after the handshake come subscriptions by priority, then what 
   ]);
 });
 
-test('CL-9, RPC-14: the order of events at a loss, calls rejected first', async () => {
+test('CL-9, CF-25, RPC-14: the order of events at a loss, calls rejected first', async () => {
   const {socket, server} = await openSocket();
   socket.subscribe('a');
   server.deliver('{"rid":2}');
@@ -298,6 +324,28 @@ test('CL-11: which codes reconnect', async (t) => {
     socket.disconnect();
     assert.equal(socket.pendingReconnect, false);
   }
+});
+
+test('QK-41: after an own code it connects again, unless the code is final', async () => {
+  for (const [code, again] of [[4444, true], [1000, false], [4500, false]]) {
+    const {socket} = await openSocket({autoReconnect: true});
+    socket.disconnect(code);
+    assert.equal(socket.pendingReconnect, again, `code ${code}`);
+    socket.disconnect();
+    assert.equal(socket.pendingReconnect, false);
+  }
+});
+
+test('CF-26: connect and disconnect in a row tell each step once', async () => {
+  const socket = newSocket();
+  const order = collectNames(socket, ['connecting', 'connect', 'connectAbort', 'disconnect', 'close']);
+  socket.disconnect();
+  socket.connect();
+  socket.reconnect();
+  await open(socket);
+  socket.disconnect(4501, 'bye');
+  await idle();
+  assert.deepEqual(order, ['connectAbort', 'close', 'connecting', 'connectAbort', 'close', 'connecting', 'connect', 'disconnect', 'close']);
 });
 
 test('QK-42: a server that accepts and closes with 1005 is not tried in a tight loop', async (t) => {

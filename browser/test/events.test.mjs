@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {collect, idle, invokeUnheard, newSocket, open, openSocket} from './fake.mjs';
+import {collect, idle, invokeUnheard, lastWebSocket, newSocket, open, openSocket} from './fake.mjs';
 
-test('RPC-1: the text of transmits and calls', async () => {
+test('RPC-1, CL-18, DOC-14: the text of transmits and calls; calls alone have an id', async () => {
   const {socket, server} = await openSocket();
   socket.transmit('t');
   socket.transmit('t', null);
@@ -75,6 +75,59 @@ test('CL-14: sending on a closed socket connects it', async () => {
   assert.equal(socket.state, 'connecting');
   const server = await open(socket);
   assert.deepEqual(server.sent, ['{"event":"#handshake","data":{"authToken":null},"cid":2}', '{"event":"again"}']);
+});
+
+test('TR-19: binary messages are raw, whatever is in them', async () => {
+  const {socket, server} = await openSocket();
+  assert.equal(server.binaryType, 'arraybuffer');
+  const news = collect(socket.receiver('n'));
+  const raw = collect(socket.listener('raw'));
+  const {buffer} = new TextEncoder().encode('{"event":"n","data":1}');
+  server.deliver(buffer);
+  server.deliver(new ArrayBuffer(0));
+  await idle();
+  assert.deepEqual(news, []);
+  assert.deepEqual(raw.map(({message}) => message), [buffer, new ArrayBuffer(0)]);
+  assert.equal(server.sent.length, 1); // No pong.
+});
+
+test('CL-16, CL-18: what waits for a connection that fails is lost, and calls learn it', async () => {
+  const socket = newSocket();
+  const errors = collect(socket.listener('error'));
+  assert.equal(await socket.transmit('t'), undefined); // At once.
+  const call = socket.invoke('p', 1);
+  socket.transmitPublish('a', 2);
+  const publication = socket.invokePublish('a', 3);
+  lastWebSocket().drop(1006);
+  for (const lost of [call, publication]) {
+    await assert.rejects(lost, {name: 'BadConnectionError', type: 'connectAbort', code: 1006, reason: 'Socket hung up'});
+  }
+  await idle();
+  assert.deepEqual(errors.map(({error}) => error.name), ['BadConnectionError', 'BadConnectionError', 'SocketProtocolError']);
+  const server = await open(socket);
+  assert.equal(server.sent.length, 1); // Nothing but the handshake.
+  const answer = socket.invoke('p');
+  server.deliver(JSON.stringify({rid: JSON.parse(server.sent[1]).cid, data: 'done'}));
+  assert.equal(await answer, 'done');
+});
+
+test('ST-15: streams outlive connections', async () => {
+  const {socket, server} = await openSocket();
+  const received = collect(socket.receiver('n'));
+  const called = collect(socket.procedure('p'));
+  const published = collect(socket.subscribe('a'));
+  const deliver = (to, data) => {
+    to.deliver(`{"event":"n","data":${data}}`);
+    to.deliver(`{"event":"p","data":${data},"cid":${data}}`);
+    to.deliver(`{"event":"#publish","data":{"channel":"a","data":${data}}}`);
+  };
+  deliver(server, 1);
+  socket.reconnect();
+  deliver(await open(socket), 2);
+  await idle();
+  assert.deepEqual(received, [1, 2]);
+  assert.deepEqual(called.map(({data}) => data), [1, 2]);
+  assert.deepEqual(published, [1, 2]);
 });
 
 test('QK-44: a transmit that is lost before it was sent is reported', async () => {

@@ -37,7 +37,7 @@
 // the control channel are those of socketcluster-server 20.
 //
 // Three things are less than the protocol offers: properties other than the
-// keys cannot be set while a server runs, overrides of the broker are asked
+// keys and allowClientPublish cannot be set while a server runs, overrides of the broker are asked
 // for the first and the last subscriber of a channel alone, and snapshots do
 // not say whether a socket is batching.
 package main

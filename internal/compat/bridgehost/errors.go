@@ -23,9 +23,6 @@ func dehydrate(err error) json.RawMessage {
 	if !ok {
 		e = &wire.Error{Message: err.Error()}
 	}
-	if v, ok := thrown(e); ok {
-		return v
-	}
 	return e.AppendJSON(nil)
 }
 
@@ -36,14 +33,4 @@ func hydrate(raw json.RawMessage) error {
 		return err
 	}
 	return &wire.Error{Message: string(raw)}
-}
-
-// thrown returns the value of an error that hydrate has made of something else
-// than an object.
-func thrown(e *wire.Error) (json.RawMessage, bool) {
-	if e.Name != "" || len(e.Fields) != 1 || e.Fields[0].Key != "value" {
-		return nil, false
-	}
-	raw, err := wire.Marshal(e.Fields[0].Value)
-	return raw, err == nil
 }

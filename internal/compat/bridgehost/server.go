@@ -28,6 +28,9 @@ type server struct {
 	http     *http.Server
 	cleanup  string // the option socketStreamCleanupMode
 
+	publishOption bool   // the property allowClientPublish
+	publishGuard  func() // removes the middleware that forbids it
+
 	ready      atomic.Bool // takes connections
 	middleware map[string]func()
 	channels   map[string]context.CancelFunc // what the exchange is subscribed to
@@ -87,9 +90,12 @@ func (h *host) listen(c *command) (any, error) {
 		return nil, err
 	}
 	v := &server{
-		host:       h,
-		number:     c.Server,
-		cleanup:    opts.SocketStreamCleanupMode,
+		host:    h,
+		number:  c.Server,
+		cleanup: opts.SocketStreamCleanupMode,
+
+		publishOption: opts.AllowClientPublish,
+
 		middleware: make(map[string]func()),
 		channels:   make(map[string]context.CancelFunc),
 	}
@@ -168,8 +174,8 @@ func (v *server) close(keepSocketsOpen bool) error {
 	return errors.Join(err, v.http.Close())
 }
 
-// set changes a property while the server runs. Of those that JavaScript lets
-// change, the library lets change the keys.
+// set changes a property while the server runs: the keys, and whether clients
+// may publish, which is middleware here as it may come and go at any time.
 func (v *server) set(name string, value json.RawMessage) error {
 	var key string
 	switch name {
@@ -183,8 +189,32 @@ func (v *server) set(name string, value json.RawMessage) error {
 			return err
 		}
 		return v.engine.setVerificationKey(key)
+	case "allowClientPublish":
+		var allowed bool
+		if err := json.Unmarshal(value, &allowed); err != nil {
+			return err
+		}
+		return v.allowClientPublish(allowed)
 	}
 	return unsupported("setting the property %s while the server runs", name)
+}
+
+func (v *server) allowClientPublish(allowed bool) error {
+	if v.publishOption == allowed {
+		return nil
+	}
+	v.publishOption = allowed
+	if allowed {
+		if v.publishGuard == nil {
+			return unsupported("allowing clients to publish while the option of the server forbids it")
+		}
+		v.publishGuard()
+		return nil
+	}
+	v.publishGuard = v.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.PublishIn) error {
+		return &wire.Error{Name: wire.NameInvalidAction, Message: "Client publish feature is disabled"}
+	}))
+	return nil
 }
 
 // parseKey reads a key in either of the forms that JavaScript takes.

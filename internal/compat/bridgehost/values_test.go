@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// RPC-15 to RPC-18: what JavaScript throws comes back as it was.
+// What JavaScript throws comes back as it was.
 func TestErrorsRoundTrip(t *testing.T) {
 	for _, text := range []string{
 		`{"message":"m"}`,

@@ -32,6 +32,7 @@ var flags = []chromedp.ExecAllocatorOption{
 	chromedp.NoFirstRun,
 	chromedp.DisableGPU,
 	chromedp.Flag("disable-quic", true),
+	chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
 	chromedp.Flag("disable-background-networking", true),
 	chromedp.Flag("disable-component-update", true),
 	chromedp.Flag("disable-sync", true),

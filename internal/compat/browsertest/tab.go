@@ -3,12 +3,15 @@ package browsertest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -65,7 +68,7 @@ func (tab *Tab) Eval(expression string, result any) {
 }
 
 // WaitText waits until the text of the first element that matches the CSS
-// selector contains substring.
+// selector contains substring, on this page or on one that it leads to.
 func (tab *Tab) WaitText(selector, substring string) {
 	tab.t.Helper()
 	const contains = `(selector, substring) => {
@@ -74,11 +77,28 @@ func (tab *Tab) WaitText(selector, substring string) {
 	}`
 	// Polling by timer also works in a tab that is not in front, where the
 	// browser draws no frames.
-	run(tab, fmt.Sprintf("wait for %q in %s", substring, selector),
-		chromedp.PollFunction[bool](contains,
-			chromedp.WithPollingArgs(selector, substring),
-			chromedp.WithPollingInterval(pollInterval),
-			chromedp.WithPollingTimeout(Timeout)))
+	poll := chromedp.PollFunction[bool](contains,
+		chromedp.WithPollingArgs(selector, substring),
+		chromedp.WithPollingInterval(pollInterval),
+		chromedp.WithPollingTimeout(Timeout))
+	ctx, cancel := context.WithTimeout(tab.ctx, Timeout)
+	defer cancel()
+	for {
+		_, err := chromedp.Run(ctx, poll)
+		if err == nil {
+			return
+		}
+		if !leftPage(err) {
+			tab.t.Fatalf("wait for %q in %s: %v; errors of the page: %q", substring, selector, err, tab.Errors())
+		}
+		time.Sleep(pollInterval)
+	}
+}
+
+// leftPage tells that a step met the end of the page that it ran in.
+func leftPage(err error) bool {
+	e, ok := errors.AsType[*cdproto.Error](err)
+	return ok && (strings.Contains(e.Message, "context was destroyed") || strings.Contains(e.Message, "navigated or closed") || strings.Contains(e.Message, "Cannot find context"))
 }
 
 // Text returns the text of the first element that matches the CSS selector.

@@ -13,8 +13,13 @@ import (
 // startEcho serves echo, and hands out what is transmitted as note.
 func startEcho(t *testing.T, setup func(*socketcluster.Server)) (*server, <-chan string) {
 	t.Helper()
+	return startEchoWith(t, socketcluster.Config{AuthKey: key}, setup)
+}
+
+func startEchoWith(t *testing.T, cfg socketcluster.Config, setup func(*socketcluster.Server)) (*server, <-chan string) {
+	t.Helper()
 	notes := make(chan string, 16)
-	srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+	srv := startServer(t, cfg, func(srv *socketcluster.Server) {
 		srv.Handle("echo", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
 			return in, nil
 		}))

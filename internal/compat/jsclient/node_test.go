@@ -57,10 +57,11 @@ func (e *jsError) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// startNode starts a driver for the duration of a test.
-func startNode(t *testing.T) *node {
+// startNode starts a driver for the duration of a test. env is added to its
+// environment.
+func startNode(t *testing.T, env ...string) *node {
 	t.Helper()
-	cmd := proc.Node(t, "jsclient/js/driver.mjs")
+	cmd := proc.Node(t, "jsclient/js/driver.mjs", env...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

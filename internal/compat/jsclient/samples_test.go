@@ -73,7 +73,8 @@ var (
 // docs holds what the project's documentation says about porting.
 const docs = "../../../docs/PORTING*.md"
 
-// What the documentation shows is the code that the tests run, and all of it.
+// DOC-16: what the documentation shows is the code that the tests run, and all
+// of it.
 func TestDocumentedSamples(t *testing.T) {
 	samples := make(map[string]string)
 	for _, name := range []string{"guide_test.go", "js/guide.mjs", "js/guide_server.mjs"} {

@@ -33,9 +33,10 @@ func TestLockFileNamesNoRegistry(t *testing.T) {
 		}
 	}
 	for name, version := range map[string]string{
-		"socketcluster-server": "20.0.1",
-		"socketcluster-client": "20.0.2",
-		"jsonwebtoken":         "9.0.3",
+		"socketcluster-server":    "20.0.1",
+		"socketcluster-client":    "20.0.2",
+		"socketcluster-client-14": "14.3.2",
+		"jsonwebtoken":            "9.0.3",
 	} {
 		if got := lock.Packages["node_modules/"+name].Version; got != version {
 			t.Errorf("%s is locked at %q, want %q", name, got, version)
@@ -49,7 +50,7 @@ func TestLockFileNamesNoRegistry(t *testing.T) {
 func TestDirHoldsLoadablePackages(t *testing.T) {
 	dir := Dir(t)
 	cmd := exec.Command("node", "-e", `
-		for (const name of ['socketcluster-server', 'socketcluster-client', 'jsonwebtoken', 'ws']) require(name);
+		for (const name of ['socketcluster-server', 'socketcluster-client', 'socketcluster-client-14', 'jsonwebtoken', 'ws']) require(name);
 		console.log(require('socketcluster-server/package.json').version);`)
 	cmd.Env = append(cmd.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
 	out, err := cmd.CombinedOutput()

@@ -54,8 +54,9 @@ func Binary(path string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// GoBuild builds a main package of this module, named relative to its root
-// such as "./contract", and returns the path of the binary. It builds once per
+// GoBuild builds a main package, named by its folder relative to the root of
+// this module, such as "./contract" or, of another module of the project,
+// "../../examples/chat", and returns the path of the binary. It builds once per
 // test process, and with the race detector when the test itself runs under it.
 func GoBuild(t testing.TB, pkg string) string {
 	t.Helper()
@@ -114,8 +115,8 @@ func build(ctx context.Context, pkg string) (string, error) {
 	}
 	defer os.RemoveAll(tmp)
 	built := filepath.Join(tmp, name)
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", built, pkg)...)
-	cmd.Dir = root
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", built, ".")...)
+	cmd.Dir = filepath.Join(root, pkg) // its go.mod applies
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}

@@ -55,7 +55,9 @@ function mustFind(id) {
 const on = fn => (id, ...args) => fn(mustFind(id), ...args);
 
 export const steps = {
-  async create(id, options, stored) {
+  // The option codec names the package of a codec.
+  async create(id, {codec, ...options}, stored) {
+    if (codec) options.codecEngine = require(codec);
     const client = new Client(options);
     clients.set(id, client);
     if (stored !== null) await client.socket.auth.saveToken(client.socket.authTokenName, stored);

@@ -3,13 +3,18 @@
 // Each line of standard input is {"id":…,"step":"…","args":[…]}; each is
 // answered by one line on standard output, {"id":…,"value":…} or
 // {"id":…,"error":{…}}. Steps start in the order of the lines and run side by
-// side. The process ends with its input.
+// side. The process ends with its input. CLIENT=14 in the environment makes them
+// steps on a client of version 14.
 import {createInterface} from 'node:readline';
 import * as clients from './clients.mjs';
+import * as clients14 from './clients14.mjs';
+import * as codecs from './codecs.mjs';
 import * as guideServer from './guide_server.mjs';
 import * as tokens from './tokens.mjs';
 
-const steps = {...clients.steps, ...guideServer.steps, ...tokens.steps};
+const steps = process.env.CLIENT === '14'
+  ? clients14.steps
+  : {...clients.steps, ...codecs.steps, ...guideServer.steps, ...tokens.steps};
 
 // What crosses the pipe of an error is its name, message and own properties.
 function plain(key, value) {

@@ -1,0 +1,161 @@
+// Steps on the last client of protocol version 1, which speaks by callbacks.
+// They have the names, arguments and results of those in clients.mjs.
+import {createRequire} from 'node:module';
+
+const require = createRequire(import.meta.url); // unlike import, it looks at NODE_PATH
+const socketClusterClient = require('socketcluster-client-14');
+
+// What the events carry, as one object.
+const payloads = {
+  connect: status => status,
+  connectAbort: (code, reason) => ({code, reason}),
+  disconnect: (code, reason) => ({code, reason}),
+  close: (code, reason) => ({code, reason}),
+  error: error => ({error}),
+  message: message => ({message}),
+  raw: message => ({message}),
+  subscribe: channel => ({channel}),
+  subscribeFail: (error, channel) => ({error, channel}),
+  unsubscribe: channel => ({channel}),
+  kickOut: (message, channel) => ({message, channel}),
+  authenticate: signedAuthToken => ({signedAuthToken}),
+  deauthenticate: signedAuthToken => ({signedAuthToken}),
+  authStateChange: change => change,
+  removeAuthToken: signedAuthToken => ({signedAuthToken})
+};
+
+const clients = new Map();
+
+class Client {
+  constructor(options) {
+    this.socket = socketClusterClient.create({
+      hostname: '127.0.0.1', autoConnect: false, autoReconnect: false, multiplex: false, ...options
+    });
+    this.diary = [];
+    this.messages = [];
+    this.byEvent = new Map(); // payloads that nobody has waited for yet
+    this.waiting = new Map(); // resolve functions by event
+    for (const [event, payload] of Object.entries(payloads)) {
+      this.socket.on(event, (...args) => this.note(event, payload(...args)));
+    }
+  }
+
+  note(event, data) {
+    if (event === 'message') {
+      this.messages.push(data.message);
+    } else {
+      this.diary.push(event);
+    }
+    const resolve = this.waiting.get(event)?.shift();
+    if (resolve) {
+      resolve(data);
+    } else {
+      this.byEvent.set(event, [...this.byEvent.get(event) ?? [], data]);
+    }
+  }
+
+  wait(event) {
+    const seen = this.byEvent.get(event) ?? [];
+    if (seen.length > 0) return Promise.resolve(seen.shift());
+    return new Promise(resolve => this.waiting.set(event, [...this.waiting.get(event) ?? [], resolve]));
+  }
+}
+
+function mustFind(id) {
+  const client = clients.get(id);
+  if (!client) throw new Error(`there is no client ${id}`);
+  return client;
+}
+
+const on = fn => (id, ...args) => fn(mustFind(id), ...args);
+
+// called makes a promise of a function that takes a callback.
+const called = fn => new Promise((resolve, reject) => fn((error, data) => error ? reject(error) : resolve(data)));
+
+export const steps = {
+  async create(id, options, stored) {
+    const client = new Client(options);
+    clients.set(id, client);
+    const {auth, authTokenName} = client.socket;
+    if (stored !== null) await called(done => auth.saveToken(authTokenName, stored, {}, done));
+  },
+
+  connect: on(client => {
+    client.socket.connect();
+    return client.wait('connect');
+  }),
+
+  dial: on(client => client.socket.connect()),
+
+  wait: on((client, event) => client.wait(event)),
+
+  diary: on(client => client.diary.splice(0)),
+
+  messages: on(client => client.messages),
+
+  state: on(async ({socket}) => ({
+    state: socket.state,
+    authState: socket.authState,
+    authToken: socket.authToken,
+    signedAuthToken: socket.signedAuthToken,
+    stored: await called(done => socket.auth.loadToken(socket.authTokenName, done)),
+    tokenName: socket.authTokenName,
+    pendingReconnect: socket.pendingReconnect
+  })),
+
+  invoke: on(({socket}, procedure, data) => called(done => socket.emit(procedure, data, done))),
+  transmit: on(({socket}, event, data) => { socket.emit(event, data); }),
+  deauthenticate: on(({socket}) => called(done => socket.deauthenticate(done))),
+  publish: on(({socket}, channel, data) => called(done => socket.publish(channel, data, done))),
+  disconnect: on(({socket}, code, reason) => socket.disconnect(code, reason)),
+
+  // authenticate gives both of what the callback gets.
+  authenticate: on(({socket}, token) => new Promise(resolve =>
+    socket.authenticate(token, (error, status) => resolve({error, status})))),
+
+  // subscribe ends with the server's verdict.
+  subscribe: on(({socket}, channel, options) => called(done => {
+    const subscription = socket.subscribe(channel, options);
+    subscription.once('subscribe', () => done());
+    subscription.once('subscribeFail', error => done(error));
+  })),
+
+  // subscribeBatched subscribes to several channels by one message.
+  subscribeBatched: on(({socket}, channels) => Promise.all(channels.map(channel => new Promise((resolve, reject) => {
+    const subscription = socket.subscribe(channel, {batch: true});
+    subscription.once('subscribe', resolve);
+    subscription.once('subscribeFail', reject);
+  })))),
+
+  unsubscribe: on(({socket}, channel) => socket.unsubscribe(channel)),
+
+  nextPublication: on(({socket}, channel) => new Promise(resolve => {
+    const handler = data => {
+      socket.unwatch(channel, handler);
+      resolve(data);
+    };
+    socket.watch(channel, handler);
+  })),
+
+  // collect starts to note the data of a channel, collected returns it.
+  collect: on((client, channel) => {
+    client.collected = [];
+    client.socket.watch(channel, data => client.collected.push(data));
+  }),
+  collected: on(client => client.collected),
+
+  // procedure answers the server's calls of a name: with twice their data, or
+  // with an error if that is no number.
+  procedure: on(({socket}, name) => {
+    socket.on(name, (data, respond) => {
+      if (typeof data === 'number') {
+        respond(null, 2 * data);
+      } else {
+        respond(Object.assign(new Error('No number'), {name: 'MathError', given: data}));
+      }
+    });
+  }),
+
+  // receive notes what the server transmits under a name, as an event.
+  receive: on((client, name) => { client.socket.on(name, data => client.note(name, data)); })
+};
