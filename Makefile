@@ -1,6 +1,6 @@
 # Four things to do with the project, and what CI adds to them.
 
-.PHONY: run test lint bench js-suites fuzz
+.PHONY: run test lint bench conformance js-suites fuzz
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
@@ -16,6 +16,11 @@ lint:
 # The server beside socketcluster-server on Node, in one run.
 bench:
 	cd internal/compat && go run ./bench
+
+# How many rules of the protocol are tested, listed as deviations, or undecided.
+# go run ./internal/conformance -v lists each with its tests.
+conformance:
+	go run ./internal/conformance
 
 # The JavaScript packages' own suites against this server. BRIDGE is a checkout
 # of the bridge that runs them.

@@ -19,6 +19,9 @@
 // channels that it is for. Those that are left out are nobody's. A rule that
 // leaves all three out gives all three to whoever has a token.
 //
+// The server has no presence yet. [Set.Decide] and [Set.Check] answer for it, and
+// nothing asks them.
+//
 // # Patterns
 //
 // Channel is a pattern. It is compared with the whole name of a channel, byte

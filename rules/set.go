@@ -19,6 +19,7 @@ type Set struct {
 // rule is a Rule that has been checked.
 type rule struct {
 	pattern
+	from  Rule
 	label string // for reasons: "rule 2 (room/* in rooms)"
 	in    int    // the slot of the claim for *, or -1
 	inAs  string // its name
@@ -85,6 +86,16 @@ func Parse(text []byte) (*Set, error) {
 	return New(list...)
 }
 
+// Rules returns the rules as they were given, in their order: that of
+// [Decision].Rule and [Grant].Rule.
+func (s *Set) Rules() []Rule {
+	list := make([]Rule, len(s.rules))
+	for i := range s.rules {
+		list[i] = s.rules[i].from
+	}
+	return list
+}
+
 // slot returns the place of a claim among those of the set.
 func (s *Set) slot(name string) int {
 	if i := slices.Index(s.claims, name); i >= 0 {
@@ -107,7 +118,7 @@ func (r *rule) prepare(from Rule, slot func(name string) int) *Error {
 	if err != nil {
 		return &Error{Field: "channel", Reason: fmt.Sprintf("%q %v", channel, err)}
 	}
-	r.pattern, r.in, r.inAs = p, -1, from.In
+	r.pattern, r.from, r.in, r.inAs = p, from, -1, from.In
 	claim := from.In
 	for i := range r.parts {
 		if part := &r.parts[i]; part.kind == placeholder {

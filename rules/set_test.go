@@ -51,6 +51,18 @@ func TestMustNew(t *testing.T) {
 	rules.MustNew(rules.Rule{})
 }
 
+func TestRulesAreAsGiven(t *testing.T) {
+	list := []rules.Rule{{In: "channels"}, {Channel: "chat", Subscribe: rules.Anyone}, {Channel: "room/*", In: "rooms", Presence: rules.Authenticated}}
+	set := newSet(t, list...)
+	if diff := cmp.Diff(list, set.Rules()); diff != "" {
+		t.Error(diff)
+	}
+	set.Rules()[0] = rules.Rule{}
+	if diff := cmp.Diff(list, set.Rules()); diff != "" {
+		t.Errorf("a copy is none: %s", diff)
+	}
+}
+
 func TestParse(t *testing.T) {
 	set, err := rules.Parse([]byte(`[
 		{"channel": "chat", "subscribe": "anyone", "publish": "authenticated"},

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const root = "../.."
+
+// Every rule of the protocol is decided, and what names a rule names one that
+// is there.
+func TestEveryRuleIsDecided(t *testing.T) {
+	r, err := inspect(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range r.problems() {
+		t.Error(p)
+	}
+	if len(r.entries) < 395 {
+		t.Errorf("%d rules; none is ever taken away", len(r.entries))
+	}
+}
+
+// The README has the table that the command prints.
+func TestReadme(t *testing.T) {
+	r, err := inspect(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, readme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _, err := tableOf(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := strings.Split(strings.Trim(table, "\n"), "\n"), strings.Split(strings.Trim(r.summary(), "\n"), "\n")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("The table is old. Run: go run ./internal/conformance -w\n%s", diff)
+	}
+}
+
+func TestMentions(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want []string
+	}{
+		{"HS-3, HS-7: what closes", []string{"HS-3", "HS-7"}},
+		{"HS-3 to HS-5 and TR-1", []string{"HS-3", "HS-4", "HS-5", "TR-1"}},
+		{"HS-3 to TR-5", []string{"HS-3"}},
+		{"(QK-9)", []string{"QK-9"}},
+		{"UTF-8, CVE-2015-9235, XHS-1, HS-1a, HS256, hs-1, HS-", nil},
+	} {
+		var got []string
+		mentions(test.text, func(id string, at int) {
+			got = append(got, id)
+			if !strings.HasPrefix(test.text[at:], id[:2]) {
+				t.Errorf("%s is not at %d of %q", id, at, test.text)
+			}
+		})
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%q: %s", test.text, diff)
+		}
+	}
+}
+
+func TestScanGo(t *testing.T) {
+	const text = `package p
+
+// TR-1: between declarations it belongs to nothing.
+
+// TR-2: a comment.
+func TestA(t *testing.T) {
+	t.Run("TR-3: a case", nil) // TR-4
+	// TR-5
+}
+
+var cases = []string{"TR-6 of a table"}
+
+// TR-7
+func BenchmarkA(b *testing.B) {}
+`
+	got := named{}
+	if err := scanGo("a_test.go", text, got); err != nil {
+		t.Fatal(err)
+	}
+	want := named{
+		"TR-2": {{"a_test.go", "TestA"}},
+		"TR-3": {{"a_test.go", `TestA "TR-3: a case"`}},
+		"TR-4": {{"a_test.go", "TestA"}},
+		"TR-5": {{"a_test.go", "TestA"}},
+		"TR-6": {{"a_test.go", `var "TR-6 of a table"`}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(place{})); diff != "" {
+		t.Error(diff)
+	}
+	if err := scanGo("a_test.go", "no Go", got); err == nil {
+		t.Error("text that is no Go was read")
+	}
+}
+
+func TestScanJS(t *testing.T) {
+	got := named{}
+	scanJS("browser/test/a.test.mjs", "test('CL-1, CL-2: a case', () => {\n  check(); // CL-3\n});\n", got)
+	want := named{
+		"CL-1": {{"browser/test/a.test.mjs", `"CL-1, CL-2: a case"`}},
+		"CL-2": {{"browser/test/a.test.mjs", `"CL-1, CL-2: a case"`}},
+		"CL-3": {{"browser/test/a.test.mjs", "check(); // CL-3"}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(place{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestScanDeviations(t *testing.T) {
+	const text = `HS-1 in the text.
+
+| Id | Here |
+|---|---|
+| HS-2, HS-3 to HS-4 | not HS-5 |
+| MB, QK-9 | a chapter |
+| – | nothing |
+
+| Letters | About |
+|---|---|
+| HS-6 | no deviation |
+`
+	rules := []rule{{"MB-1", serverSide, ""}, {"HS-1", serverSide, ""}, {"MB-2", serverSide, ""}}
+	want := []string{"HS-2", "HS-3", "HS-4", "QK-9", "MB-1", "MB-2"}
+	if diff := cmp.Diff(want, scanDeviations(text, rules)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What decides a rule, and what the report says of one that nothing decides.
+func TestReport(t *testing.T) {
+	rules := []rule{
+		{"TR-1", serverSide, "tested"}, {"TR-2", serverSide, "listed"}, {"TR-3", serverSide, "tested in JavaScript only"},
+		{"CL-1", clientSide, "tested"}, {"CL-2", clientSide, "tested in Go only"}, {"CV-1", otherSide, "terms"},
+		{"TR-4", serverSide, "tested and listed"},
+	}
+	js := place{"browser/test/a.test.mjs", "x"}
+	goTest := place{"a_test.go", "TestA"}
+	r := newReport(rules, named{
+		"TR-1": {goTest, js}, "TR-3": {js}, "CL-1": {js}, "CL-2": {goTest}, "TR-4": {goTest}, "TR-9": {goTest},
+	}, []string{"TR-2", "TR-4", "TR-8"})
+	var got []status
+	for _, e := range r.entries {
+		got = append(got, e.status)
+	}
+	if diff := cmp.Diff([]status{tested, deviation, undecided, tested, goClient, other, tested}, got); diff != "" {
+		t.Error(diff)
+	}
+	want := []string{
+		"no such rule: TR-8 in docs/PROTOCOL.md",
+		"no such rule: TR-9 in a_test.go: TestA",
+		"undecided: TR-3 tested in JavaScript only: no test names it, and docs/PROTOCOL.md does not list it",
+	}
+	if diff := cmp.Diff(want, r.problems()); diff != "" {
+		t.Error(diff)
+	}
+	for _, line := range []string{
+		"| TR: transport, messages, batches, closing | 4 | 2 | 1 | 0 | 0 | 1 |\n",
+		"| All | 7 | 3 | 1 | 1 | 1 | 1 |\n",
+	} {
+		if !strings.Contains(r.summary(), line) {
+			t.Errorf("%s\nlacks %s", r.summary(), line)
+		}
+	}
+	for _, line := range []string{
+		"TR-1 tested (server): tested\n\ta_test.go: TestA\nTR-2 listed (server): deviation\n",
+		"TR-4 tested and listed (server): tested, listed as a deviation\n\ta_test.go: TestA\n",
+	} {
+		if !strings.Contains(r.details(), line) {
+			t.Errorf("%s\nlacks %s", r.details(), line)
+		}
+	}
+}
+
+func TestReadRulesErrors(t *testing.T) {
+	for _, text := range []string{"id\tside\ttitle\nTR-1\tserver\n", "h\nXX-1\tserver\tx\n", "h\nTR-1\tbrowser\tx\n", "h\nTR-1\tserver\tx\nTR-1\tserver\ty\n"} {
+		if _, err := readRules(text); err == nil {
+			t.Errorf("no error for %q", text)
+		}
+	}
+}
+
+func TestWriteTable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "README.md")
+	if err := writeTable(path, "| x |\n"); err == nil {
+		t.Error("no error without a file")
+	}
+	os.WriteFile(path, []byte("a\n"+begin+"old\n"+end+"b\n"), 0o600)
+	if err := writeTable(path, "| x |\n"); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(path)
+	if diff := cmp.Diff("a\n"+begin+"\n| x |\n\n"+end+"b\n", string(got)); diff != "" {
+		t.Error(diff)
+	}
+	os.WriteFile(path, []byte("no marks"), 0o600)
+	if err := writeTable(path, "| x |\n"); err == nil {
+		t.Error("no error without marks")
+	}
+}

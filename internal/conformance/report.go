@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// status is how a rule is decided.
+type status int
+
+const (
+	undecided status = iota
+	tested
+	deviation // without a test
+	goClient  // waits for the Go client
+	other
+)
+
+func (s status) String() string {
+	return [...]string{"undecided", "tested", "deviation", "Go client", "other"}[s]
+}
+
+// entry is a rule with its decision.
+type entry struct {
+	rule
+	status
+	listed bool // as a deviation
+	places []place
+}
+
+// report is the decision on every rule.
+type report struct {
+	entries []entry
+	unknown []string // what is named and is no rule
+}
+
+// newReport compares rules with the tests and deviations that name them.
+func newReport(rules []rule, tests named, deviations []string) report {
+	var r report
+	isRule := map[string]bool{}
+	for _, rule := range rules {
+		isRule[rule.id] = true
+		e := entry{rule: rule, listed: slices.Contains(deviations, rule.id)}
+		for _, p := range tests[rule.id] {
+			if p.pins(rule.side) {
+				e.places = append(e.places, p)
+			}
+		}
+		switch {
+		case len(e.places) > 0:
+			e.status = tested
+		case e.listed:
+			e.status = deviation
+		case rule.side == otherSide:
+			e.status = other
+		case rule.side == clientSide:
+			e.status = goClient
+		}
+		r.entries = append(r.entries, e)
+	}
+	for id, places := range tests {
+		if !isRule[id] {
+			r.unknown = append(r.unknown, id+" in "+places[0].String())
+		}
+	}
+	for _, id := range deviations {
+		if !isRule[id] {
+			r.unknown = append(r.unknown, id+" in "+document)
+		}
+	}
+	slices.Sort(r.unknown)
+	return r
+}
+
+// problems are what must not be.
+func (r report) problems() []string {
+	var all []string
+	for _, u := range r.unknown {
+		all = append(all, "no such rule: "+u)
+	}
+	for _, e := range r.entries {
+		if e.status == undecided {
+			all = append(all, fmt.Sprintf("undecided: %s %s: no test names it, and %s does not list it", e.id, e.title, document))
+		}
+	}
+	return all
+}
+
+// summary is the count by chapter, as a table in Markdown.
+func (r report) summary() string {
+	var b strings.Builder
+	b.WriteString("| Chapter | Ids | Tested | Deviation | Go client | Other | Undecided |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	row := func(name string, in func(entry) bool) {
+		var n [5]int
+		all := 0
+		for _, e := range r.entries {
+			if in(e) {
+				n[e.status]++
+				all++
+			}
+		}
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d |\n", name, all, n[tested], n[deviation], n[goClient], n[other], n[undecided])
+	}
+	for _, c := range chapters {
+		row(c.letters+": "+c.about, func(e entry) bool { return e.chapter() == c.letters })
+	}
+	row("All", func(entry) bool { return true })
+	return b.String()
+}
+
+// details lists every rule with its tests.
+func (r report) details() string {
+	var b strings.Builder
+	for _, e := range r.entries {
+		fmt.Fprintf(&b, "%s %s (%s): %s", e.id, e.title, e.side, e.status)
+		if e.status == tested && e.listed {
+			b.WriteString(", listed as a deviation")
+		}
+		b.WriteByte('\n')
+		for _, p := range e.places {
+			fmt.Fprintf(&b, "\t%s\n", p)
+		}
+	}
+	return b.String()
+}
