@@ -122,6 +122,7 @@ func TestDisconnectPacket(t *testing.T) {
 			if len(told) != 1 || told[0] != "bye" {
 				t.Errorf("the reasons are %q", told)
 			}
+			time.Sleep(time.Hour) // for the middleware
 		})
 	})
 

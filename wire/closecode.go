@@ -21,6 +21,7 @@ const (
 	CloseTooBig           CloseCode = 1009
 	CloseMissingExtension CloseCode = 1010
 	CloseInternal         CloseCode = 1011
+	CloseTryAgainLater    CloseCode = 1013 // by the server, without a text of its own
 )
 
 // Codes of the SocketCluster protocol.

@@ -3,7 +3,7 @@ package wire
 // Version is a version of the SocketCluster protocol. The versions differ in the
 // texts of pings and pongs, and in what is told of a client that leaves or is
 // refused. Both sides have to be configured alike.
-type Version int
+type Version uint8
 
 const (
 	// Version1 is spoken by clients up to v14.

@@ -33,11 +33,14 @@ func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("ws: protocol error %d: %s", e.Code, e.Reason)
 }
 
-// The text for 1009 is TR-8's.
+// What a message may be too large for. The text of ErrTooBig is TR-8's.
 var (
-	errTooBig       = &ProtocolError{wire.CloseTooBig, "Max payload size exceeded"}
-	errFragments    = &ProtocolError{wire.CloseTooBig, "too many fragments in one message"}
-	errStreams      = &ProtocolError{wire.CloseTooBig, "too many streams in one compressed message"}
+	ErrTooBig    = &ProtocolError{wire.CloseTooBig, "Max payload size exceeded"}
+	ErrFragments = &ProtocolError{wire.CloseTooBig, "too many fragments in one message"}
+	ErrStreams   = &ProtocolError{wire.CloseTooBig, "too many streams in one compressed message"}
+)
+
+var (
 	errDeflate      = &ProtocolError{wire.CloseInvalidText, "compressed message cannot be decompressed"}
 	errInvalidText  = &ProtocolError{wire.CloseInvalidText, "text message is not valid UTF-8"}
 	errLengthBit    = &ProtocolError{wire.CloseProtocolError, "highest bit of a 64-bit length is set"}

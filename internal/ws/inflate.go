@@ -111,7 +111,7 @@ func inflate(data []byte, limit int, maxStreams int32) (out *buffer, err error) 
 		for err == nil {
 			have := len(out.data)
 			if have > limit {
-				return out, errTooBig
+				return out, ErrTooBig
 			}
 			out = out.grow(1, max(min(have, limit+1-have), 1))
 			var n int
@@ -122,11 +122,11 @@ func inflate(data []byte, limit int, maxStreams int32) (out *buffer, err error) 
 			return out, errDeflate
 		}
 		if len(out.data) > limit {
-			return out, errTooBig
+			return out, ErrTooBig
 		}
 		if err = nil; z.src.empty() {
 			return out, nil
 		}
 	}
-	return out, errStreams
+	return out, ErrStreams
 }

@@ -73,13 +73,13 @@ var inflateCases = []struct {
 	{"the tail is not left out", deflated("Hello") + flushTail + "\x00", "Hello", nil},
 	{"data behind a final block", finished("Hel") + deflated("lo"), "Hello", nil},
 	{"as many streams as are allowed", strings.Repeat(finished("a"), 3) + "\x00", "aaa", nil},
-	{"a stream too many", strings.Repeat(finished("a"), 4) + "\x00", "", errStreams},
+	{"a stream too many", strings.Repeat(finished("a"), 4) + "\x00", "", ErrStreams},
 	{"a large window", deflated(noise(4000) + noise(4000)), noise(4000) + noise(4000), nil},
 	{"stored", deflatedAt(flate.NoCompression, noise(inflateLimit)), noise(inflateLimit), nil},
 	{"at the limit", deflated(strings.Repeat("a", inflateLimit)), strings.Repeat("a", inflateLimit), nil},
-	{"over the limit by one", deflated(strings.Repeat("a", inflateLimit+1)), "", errTooBig},
-	{"a bomb", bomb(10), "", errTooBig},
-	{"a final block over the limit", finished(strings.Repeat("a", inflateLimit+1)) + "\x00", "", errTooBig},
+	{"over the limit by one", deflated(strings.Repeat("a", inflateLimit+1)), "", ErrTooBig},
+	{"a bomb", bomb(10), "", ErrTooBig},
+	{"a final block over the limit", finished(strings.Repeat("a", inflateLimit+1)) + "\x00", "", ErrTooBig},
 	{"a reserved kind of block", "\x07", "", errDeflate},
 	{"text", "Hello", "", errDeflate},
 	{"only the tail of a block", deflated("Hello, hello, hello")[5:], "", errDeflate},
@@ -140,13 +140,13 @@ func TestReadCompressed(t *testing.T) {
 
 		{"TR-8 at the limit", small, frame(bits(fin|text), deflated(strings.Repeat("a", 100))),
 			[]string{`text "` + strings.Repeat("a", 100) + `"`}, io.EOF},
-		{"TR-8 over the limit", small, frame(bits(fin|text), deflated(strings.Repeat("a", 101))), nil, errTooBig},
-		{"TR-8 a bomb", small, frame(bits(fin|text), bomb(10)[:120]), nil, errTooBig},
+		{"TR-8 over the limit", small, frame(bits(fin|text), deflated(strings.Repeat("a", 101))), nil, ErrTooBig},
+		{"TR-8 a bomb", small, frame(bits(fin|text), bomb(10)[:120]), nil, ErrTooBig},
 		{"TR-8 at the limit and stored, which is longer", small, frame(bits(fin|binry), deflatedAt(0, strings.Repeat("a", 100))),
 			[]string{`binary "` + strings.Repeat("a", 100) + `"`}, io.EOF},
-		{"TR-8 over the limit by announcement alone", small, frame(bits(fin|text), strings.Repeat("a", 177))[:8], nil, errTooBig},
-		{"TR-8 over the limit in sum", small, join(frame(bits(text), strings.Repeat("a", 100)), frame(fin|cont, strings.Repeat("a", 77))), nil, errTooBig},
-		{"QK-32 streams in a message", small, frame(bits(fin|text), strings.Repeat(finished(""), 3)+"\x00"), nil, errStreams},
+		{"TR-8 over the limit by announcement alone", small, frame(bits(fin|text), strings.Repeat("a", 177))[:8], nil, ErrTooBig},
+		{"TR-8 over the limit in sum", small, join(frame(bits(text), strings.Repeat("a", 100)), frame(fin|cont, strings.Repeat("a", 77))), nil, ErrTooBig},
+		{"QK-32 streams in a message", small, frame(bits(fin|text), strings.Repeat(finished(""), 3)+"\x00"), nil, ErrStreams},
 		{"lost between fragments", Options{}, frame(bits(text), hello), nil, io.ErrUnexpectedEOF},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestBombMemoryStaysWithinTheLimit(t *testing.T) {
 		return m.TotalAlloc
 	}
 	before := allocated()
-	if _, err := inflate(payload, limit, 4096); err != errTooBig {
+	if _, err := inflate(payload, limit, 4096); err != ErrTooBig {
 		t.Fatalf("error %v", err)
 	}
 	// The last buffer, and the smaller one that it was copied from.
@@ -186,7 +186,7 @@ func TestBombMemoryStaysWithinTheLimit(t *testing.T) {
 // A message that costs more bytes than it has content is no way around the limits.
 func TestManyStreamsAreBounded(t *testing.T) {
 	payload := []byte(strings.Repeat(finished(""), 100000))
-	if _, err := inflate(payload, 1<<20, defaultMaxFragments); err != errStreams {
+	if _, err := inflate(payload, 1<<20, defaultMaxFragments); err != ErrStreams {
 		t.Errorf("error %v", err)
 	}
 }

@@ -59,7 +59,7 @@ func (c *Conn) Read() (Message, error) {
 			continue
 		}
 		if frames++; frames > c.maxFragments {
-			return c.fail(buf, errFragments, true)
+			return c.fail(buf, ErrFragments, true)
 		}
 		if h.OpCode != gws.OpContinuation {
 			op = h.OpCode
@@ -71,7 +71,7 @@ func (c *Conn) Read() (Message, error) {
 		}
 		// Before any allocation, and in a form that cannot overflow.
 		if h.Length > limit-int64(buf.len()) {
-			return c.fail(buf, errTooBig, true)
+			return c.fail(buf, ErrTooBig, true)
 		}
 		if err := c.payload(&buf, &h); err != nil {
 			return c.fail(buf, err, true)

@@ -86,18 +86,18 @@ var readCases = []struct {
 
 	{"TR-8 at the limit", Options{ReadLimit: 3}, join(frame(fin|text, "abc"), frame(binry, "ab"), frame(fin|cont, "c")),
 		[]string{`text "abc"`, `binary "abc"`}, io.EOF},
-	{"TR-8 over the limit", Options{ReadLimit: 3}, frame(fin|text, "abcd"), nil, errTooBig},
-	{"TR-8 over the limit by announcement alone", Options{ReadLimit: 3}, frame(fin|text, "abcd")[:6], nil, errTooBig},
-	{"TR-8 over the limit in sum", Options{ReadLimit: 3}, join(frame(text, "ab"), frame(fin|cont, "cd")), nil, errTooBig},
+	{"TR-8 over the limit", Options{ReadLimit: 3}, frame(fin|text, "abcd"), nil, ErrTooBig},
+	{"TR-8 over the limit by announcement alone", Options{ReadLimit: 3}, frame(fin|text, "abcd")[:6], nil, ErrTooBig},
+	{"TR-8 over the limit in sum", Options{ReadLimit: 3}, join(frame(text, "ab"), frame(fin|cont, "cd")), nil, ErrTooBig},
 	{"TR-8 the greatest length", Options{ReadLimit: math.MaxInt64},
-		join(frame(binry, "a"), []byte("\x80\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00")), nil, errTooBig},
-	{"TR-8 default limit", Options{}, []byte("\x82\xff\x00\x00\x00\x00\x06\x40\x00\x01\x00\x00\x00\x00"), nil, errTooBig},
+		join(frame(binry, "a"), []byte("\x80\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00")), nil, ErrTooBig},
+	{"TR-8 default limit", Options{}, []byte("\x82\xff\x00\x00\x00\x00\x06\x40\x00\x01\x00\x00\x00\x00"), nil, ErrTooBig},
 	{"control frames are outside of the limit", Options{ReadLimit: 1}, join(frame(fin|ping, "abc"), frame(fin|text, "x")),
 		[]string{`ping "abc"`, `text "x"`}, io.EOF},
 	{"QK-32 fragments at the limit", Options{MaxFragments: 2}, join(frame(text, "a"), frame(fin|cont, ""), frame(fin|text, "b")),
 		[]string{`text "a"`, `text "b"`}, io.EOF},
 	{"QK-32 too many fragments", Options{MaxFragments: 2}, join(frame(text, "a"), frame(cont, ""), frame(fin|cont, "b")),
-		nil, errFragments},
+		nil, ErrFragments},
 
 	{"lost in the first byte", Options{}, frame(fin|text, "a")[:1], nil, io.ErrUnexpectedEOF},
 	{"lost in the header", Options{}, frame(fin|text, "a")[:4], nil, io.ErrUnexpectedEOF},
@@ -281,7 +281,7 @@ func TestSetReadLimitHoldsFromTheNextFrame(t *testing.T) {
 	m.Release()
 	m.Release()
 	c.SetReadLimit(3)
-	if _, err := c.Read(); err != errTooBig {
+	if _, err := c.Read(); err != ErrTooBig {
 		t.Errorf("Read: %v", err)
 	}
 }

@@ -59,7 +59,7 @@ func reference(stream []byte, limit uint64, maxFragments int, deflate bool) (eve
 		}
 		if !control {
 			if fragments++; fragments > maxFragments {
-				return events, errFragments
+				return events, ErrFragments
 			}
 			if op != cont {
 				kind, squeezed = op, rsv != 0
@@ -69,7 +69,7 @@ func reference(stream []byte, limit uint64, maxFragments int, deflate bool) (eve
 				most = limit + limit/8 + 64
 			}
 			if uint64(len(message))+length > most {
-				return events, errTooBig
+				return events, ErrTooBig
 			}
 		}
 		if uint64(len(stream)) < length {
@@ -128,12 +128,12 @@ func referenceInflate(p []byte, limit, maxStreams int) (message []byte, err erro
 		case err != nil:
 			return nil, errDeflate
 		case len(message) > limit:
-			return nil, errTooBig
+			return nil, ErrTooBig
 		case in.Len() == 0:
 			return message, nil
 		}
 	}
-	return nil, errStreams
+	return nil, ErrStreams
 }
 
 func referenceClose(p []byte) error {

@@ -45,20 +45,23 @@ func TestCodecMinBin(t *testing.T) {
 	_, err = c.try(t, "invoke", "nobody", nil)
 	wantJSError(t, err, "UnknownProcedureError", "The server has no such procedure")
 
+	for s := range srv.Clients() {
+		if err := s.KickOut(t.Context(), "news", "enough"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.wait(t, "kickOut")
+
 	c.do(t, "invoke", "login", claims{Username: "alice", Channels: []string{"news"}})
 	c.wantUser(t, "alice")
 	if st := c.reconnect(t); !st.IsAuthenticated {
 		t.Errorf("after the login the status is %+v", st)
 	}
 	for s := range srv.Clients() {
-		if err := s.KickOut(t.Context(), "news", "enough"); err != nil {
-			t.Fatal(err)
-		}
 		if err := s.Deauthenticate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c.wait(t, "kickOut")
 	c.wait(t, "deauthenticate")
 }
 

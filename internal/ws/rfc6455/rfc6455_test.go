@@ -35,6 +35,7 @@ func TestCases(t *testing.T) {
 		listen func(t *testing.T) (net.Listener, func(piece int) (net.Conn, error))
 	}{{"memory", listenMemory}, {"tcp", listenTCP}, {"tls", listenTLS}} {
 		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
 			listener, dial := tr.listen(t)
 			serve(t, listener)
 			for _, c := range cases() {
