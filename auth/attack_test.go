@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -92,6 +93,16 @@ func TestVerifyStructure(t *testing.T) {
 		{"JWT-23 Sub", craft(hs256Header, `{"Sub":"s"}`), token},
 		{"JWT-23 Aud", craft(hs256Header, `{"Aud":"a"}`), token},
 		{"JWT-23 JTI", craft(hs256Header, `{"JTI":"7"}`), token},
+		{"JWT-23 Sid", craft(hs256Header, `{"Sid":"s"}`), token},
+		{"JWT-23 sid with a long s", craft(hs256Header, `{"\u017fid":"s"}`), token},
+		{"JWT-23 Sid beside sid", craft(hs256Header, `{"sid":"s1","Sid":"s2"}`), token},
+		{"JWT-23 own claim in two spellings", craft(hs256Header, `{"username":"mallory","a":1,"USERNAME":"alice"}`), token},
+		{"JWT-23 own claim in two spellings, once escaped", craft(hs256Header, `{"admin":false,"\u0041dmin":true}`), token},
+		{"JWT-23 own claim, once with a Kelvin sign", craft(hs256Header, `{"token":1,"to\u212aen":2}`), token},
+		{"JWT-23 own claim, once with a long s", craft(hs256Header, `{"roles":1,"role\u017f":2}`), token},
+		{"JWT-23 own claim in two spellings beyond ASCII", craft(hs256Header, `{"straße":1,"STRAẞE":2}`), token},
+		{"JWT-23 two spellings among many names", craft(hs256Header, manyNames(1000, `"N500x":0`)), token},
+		{"JWT-23 two spellings, the last of many names", craft(hs256Header, manyNames(1000, `"N999x":0`)), token},
 		{"embedded jwk", craft(`{"alg":"HS256","jwk":{"kty":"oct","k":"AA"}}`, `{}`), token},
 		{"embedded jku", craft(`{"alg":"HS256","jku":"https://example.com"}`, `{}`), token},
 		{"embedded x5u", craft(`{"alg":"HS256","x5u":"https://example.com"}`, `{}`), token},
@@ -125,12 +136,24 @@ func TestVerifyStructure(t *testing.T) {
 	})
 	t.Run("nested 64 deep", func(t *testing.T) { accept(t, plain(t), deep(63)) })
 	t.Run("own claims in any case", func(t *testing.T) {
-		accept(t, plain(t), craft(`{"alg":"HS256","X":1,"x":2}`, `{"Name":1,"name":2,"expires":3}`))
+		accept(t, plain(t), craft(`{"alg":"HS256","X":1,"x":2}`, `{"Name":1,"names":2,"EXPIRES":3,"user-id":4,"user_id":5}`))
+		accept(t, plain(t), craft(hs256Header, `{"user":{"name":1,"Name":2}}`))
+		accept(t, plain(t), craft(hs256Header, manyNames(1000, `"N500":0`)))
 	})
 	t.Run("spaces in JSON", func(t *testing.T) { accept(t, plain(t), craft(" {\"alg\" :\r\n\"HS256\"}\n", "\t{ \"exp\" : 4e9 } ")) })
 	t.Run("escaped names", func(t *testing.T) {
 		refuse(t, plain(t), craft(`{"\u0061lg":"HS256"}`, `{"\u0065xp":1}`), expired("jwt expired", `"1970-01-01T00:00:01.000Z"`))
 	})
+}
+
+// manyNames is an object with the names n0x, n1x and so on, and one more member.
+func manyNames(n int, member string) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i := range n {
+		fmt.Fprintf(&b, `"n%dx":0,`, i)
+	}
+	return b.String() + member + "}"
 }
 
 // strayBits answers a second spelling of the same bytes: the last letter of a

@@ -35,8 +35,8 @@
 //     in valid UTF-8 with no name twice at any level and at most 64 levels
 //     deep; no critical extension (crit) is demanded; kid is text; the header
 //     brings no key and no address of one (jwk, jku, x5u, x5c); no registered
-//     claim, nor alg, kid or crit, is spelled in other letters, such as EXP:
-//     "invalid token".
+//     claim, nor sid, alg, kid or crit, is spelled in other letters, such as EXP;
+//     and no two claims differ only in case, such as user and USER: "invalid token".
 //  5. There is a signature: "jwt signature is required".
 //  6. There is a key: "secret or public key must be provided"; of many, one with
 //     the kid of the token: "unknown kid", or [ErrKeysUnavailable]
@@ -50,7 +50,9 @@
 //  10. exp is a whole number: "invalid exp value"; and has not come: "jwt expired"
 //     (AuthTokenExpiredError with expiry). At the second of exp a token is
 //     expired.
-//  11. What the options ask for: audience, issuer, subject, token id, and
+//  11. iat, if there is one, is a whole number: "invalid iat value". It may be
+//     any, in the future too.
+//  12. What the options ask for: audience, issuer, subject, token id, and
 //     "maxAge exceeded" (AuthTokenExpiredError); and the issuer, the audience and
 //     the Check that a [RingKey] is bound to.
 //
@@ -76,9 +78,10 @@
 // # Differences from JavaScript
 //
 // Payloads other than objects, repeated or oddly spelled names, fractions in dates,
-// demanded extensions, keys in headers, short symmetric keys and RSA keys under
-// 2048 bits are refused; the algorithm is derived from a key pair; and tokens get
-// the default expiry however they are signed. RSA keys that are restricted to PSS in their encoding cannot be read;
-// use an ordinary RSA key with the PS algorithms. Ed25519 keys, which JavaScript
-// servers cannot verify with, are for a [RingKey].
+// an iat that is no number, demanded extensions, keys in headers, short symmetric
+// keys and RSA keys under 2048 bits are refused; the algorithm is derived from a key
+// pair; and tokens get the default expiry however they are signed. RSA keys that are
+// restricted to PSS in their encoding cannot be read; use an ordinary RSA key with
+// the PS algorithms. Ed25519 keys, which JavaScript servers cannot verify with, are
+// for a [RingKey].
 package auth

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -22,6 +23,7 @@ func FuzzVerify(f *testing.F) {
 		b64(`{"alg":"none"}`) + "." + b64(`{}`) + ".",
 		craft(hs256Header, `null`), craft(hs256Header, `{"exp":1e999}`), craft(hs256Header, `{"exp":-0,"nbf":3.16e15}`),
 		craft(`{"alg":"HS256","crit":["x"]}`, `{}`), craft(`{"alg":"HS256","alg":"HS256"}`, `{}`),
+		craft(hs256Header, `{"iat":1.5}`), craft(hs256Header, `{"a":1,"A":2}`), craft(hs256Header, `{"roles":1,"role\u017f":2}`),
 		craft(`{"alg":"HS384","kid":"k"}`, `{"a":{"a":[{}]}}`),
 	} {
 		f.Add(token)
@@ -51,6 +53,14 @@ func FuzzVerify(f *testing.F) {
 		var claims map[string]json.RawMessage
 		if err := tok.Claims(&claims); err != nil || claims == nil || !utf8.Valid(tok.Payload()) {
 			t.Fatalf("%q: payload %q, %v", signed, tok.Payload(), err)
+		}
+		spellings := map[string]string{}
+		for name := range claims {
+			folded := strings.Map(func(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }, name)
+			if other, twice := spellings[folded]; twice && strings.EqualFold(name, other) {
+				t.Fatalf("%q: accepted with %q and %q", signed, name, other)
+			}
+			spellings[folded] = name
 		}
 		if exp, ok := tok.ExpiresAt(); ok && exp.Unix() < now {
 			t.Fatalf("%q: accepted after %v", signed, exp)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/socketcluster-go/socketcluster/internal/casefold"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -105,6 +106,31 @@ func (ms members) misspell(names []string) bool {
 		}
 	}
 	return false
+}
+
+// fewMembers is up to how many members ambiguous compares each with each, which
+// needs no memory. More is no usual payload.
+const fewMembers = 16
+
+// ambiguous tells whether two names differ only in case. For encoding/json they
+// are one, of which the last value counts, while a look-up by name finds either:
+// two readers of such a token would not agree on who it is for.
+func (ms members) ambiguous() bool {
+	if len(ms) <= fewMembers {
+		for i, m := range ms {
+			for _, other := range ms[:i] {
+				if strings.EqualFold(m.name, other.name) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	seen := make(map[string]struct{}, len(ms))
+	for _, m := range ms {
+		seen[casefold.String(m.name)] = struct{}{}
+	}
+	return len(seen) < len(ms)
 }
 
 // set replaces a value in its place or appends it.

@@ -133,6 +133,9 @@ func marshalClaims(claims any) (members, error) {
 	if payload.misspell(registeredClaims) {
 		return nil, signError(`"payload" spells a registered claim in other letters`)
 	}
+	if payload.ambiguous() {
+		return nil, signError(`"payload" has a name in two spellings`)
+	}
 	for _, m := range payload {
 		switch m.name {
 		case "iat", "exp", "nbf":

@@ -191,6 +191,10 @@ func TestSignRefusals(t *testing.T) {
 		{"header field without value", raw(`{}`), []auth.SignOption{auth.HeaderField("x", nil)}, `"x" must have a value in "header"`},
 		{"kid that is not text", raw(`{}`), []auth.SignOption{auth.HeaderField("kid", 1)}, `"header" holds a value that cannot be verified`},
 		{"repeated name", raw(`{"a":1,"a":2}`), nil, `"payload" repeats a name or is nested too deeply`},
+		{"name in two spellings", raw(`{"user":1,"USER":2}`), nil, `"payload" has a name in two spellings`},
+		{"name in two spellings, of a struct", struct{ User, USER string }{"a", "b"}, nil, `"payload" has a name in two spellings`},
+		{"two spellings among many names", raw(manyNames(100, `"N50x":0`)), nil, `"payload" has a name in two spellings`},
+		{"sid in other letters", raw(`{"SID":"s"}`), nil, `"payload" spells a registered claim in other letters`},
 		{"deep nesting", raw(`{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`), nil, `"payload" repeats a name or is nested too deeply`},
 		{"larger than a token may be", map[string]string{"a": strings.Repeat("x", 16<<10)}, nil, "the token exceeds the maximum size"},
 	} {

@@ -20,11 +20,12 @@ type Token struct {
 
 // NewToken is for implementations of [Engine]: it makes the token that they
 // have issued or verified. payload must be a JSON object without repeated
-// names; it is copied. NewToken itself verifies nothing.
+// names, nor such that differ only in case at its top level; it is copied.
+// NewToken itself verifies nothing.
 func NewToken(signed string, payload []byte) (*Token, error) {
 	claims, ok := parseObject(payload)
-	if !ok {
-		return nil, errors.New("auth: the payload of a token must be a JSON object")
+	if !ok || claims.ambiguous() {
+		return nil, errors.New("auth: the payload of a token must be a JSON object in which each name is there once")
 	}
 	return newToken(signed, bytes.Clone(payload), claims), nil
 }

@@ -103,7 +103,7 @@ func (j *JWT) decode(signed string) (parts, error) {
 	}
 	h, ok1 := parseHeader(headText)
 	claims, ok2 := parseObject(payload)
-	if !ok1 || !ok2 || claims.misspell(registeredClaims) {
+	if !ok1 || !ok2 || claims.misspell(registeredClaims) || claims.ambiguous() {
 		return parts{}, invalidError("invalid token")
 	}
 	return parts{
@@ -175,15 +175,17 @@ func parseHeader(raw []byte) (header, bool) {
 	return h, true
 }
 
-// The names whose meaning is fixed for every token (RFC 7519 section 4.1), and
-// those of the header that decide about it here (RFC 7515 section 4.1).
+// The names whose meaning is fixed for every token (RFC 7519 section 4.1) or by
+// which it is revoked (sid, of OpenID Connect Front-Channel Logout 1.0), and those
+// of the header that decide about it here (RFC 7515 section 4.1).
 var (
-	registeredClaims = []string{"exp", "nbf", "iat", "iss", "sub", "aud", "jti"}
+	registeredClaims = []string{"exp", "nbf", "iat", "iss", "sub", "aud", "jti", "sid"}
 	registeredHeader = []string{"alg", "kid", "crit"}
 	foreignKeys      = []string{"jwk", "jku", "x5u", "x5c"}
 )
 
-// checkClaims applies rows 15 to 20 of JWT-21.
+// checkClaims applies rows 15 to 20 of JWT-21. Nothing but MaxAge compares iat
+// with the clock, but others count on it, such as revocations.
 func checkClaims(claims members, o *VerifyOptions) error {
 	now := float64(o.At.Unix())
 	tolerance := o.ClockTolerance.Seconds()
@@ -204,6 +206,11 @@ func checkClaims(claims members, o *VerifyOptions) error {
 		}
 		if now >= exp+tolerance {
 			return expiredError("jwt expired", exp)
+		}
+	}
+	if raw := claims.get("iat"); raw != nil {
+		if _, ok := date(raw); !ok {
+			return invalidError("invalid iat value")
 		}
 	}
 	if err := checkNames(claims, o); err != nil {

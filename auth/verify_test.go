@@ -90,10 +90,25 @@ func TestVerifyClaims(t *testing.T) {
 		{"row 20: of that age, a duration", `{"iat":1999940}`, expired("maxAge exceeded", `"1970-01-24T03:33:20.000Z"`), []auth.VerifyOption{auth.MaxAge(time.Minute)}},
 		{"row 20: of that age within tolerance", `{"iat":1999940}`, "", []auth.VerifyOption{minute, second}},
 		{"row 20: no iat", `{}`, invalid("iat required when maxAge is specified"), []auth.VerifyOption{minute}},
-		{"row 20: iat text", `{"iat":"1"}`, invalid("iat required when maxAge is specified"), []auth.VerifyOption{minute}},
+		{"row 20: iat text", `{"iat":"1"}`, invalid("invalid iat value"), []auth.VerifyOption{minute}},
 		{"row 20: iat at the epoch", `{"iat":0}`, expired("maxAge exceeded", `"1970-01-01T00:01:00.000Z"`), []auth.VerifyOption{minute}},
 		{"row 20: not a timespan", `{"iat":1}`, invalid(maxAgeText), []auth.VerifyOption{auth.MaxAge("long")}},
-		{"iat is free without maxAge", `{"iat":"yesterday"}`, "", nil},
+
+		{"iat text", `{"iat":"yesterday"}`, invalid("invalid iat value"), nil},
+		{"iat digits as text", `{"iat":"1"}`, invalid("invalid iat value"), nil},
+		{"iat null", `{"iat":null}`, invalid("invalid iat value"), nil},
+		{"iat list", `{"iat":[1]}`, invalid("invalid iat value"), nil},
+		{"fractional iat", `{"iat":1.5}`, invalid("invalid iat value"), nil},
+		{"infinite iat", `{"iat":1e999}`, invalid("invalid iat value"), nil},
+		{"negative infinite iat", `{"iat":-1e999}`, invalid("invalid iat value"), nil},
+		{"whole iat with a point", `{"iat":1.0}`, "", nil},
+		{"iat before the epoch", `{"iat":-1}`, "", nil},
+		{"iat ahead", `{"iat":2000061}`, "", nil},
+		{"iat past 64 bits", `{"iat":1e300}`, "", nil},
+		{"bad iat is not ignored with the other dates", `{"iat":"1"}`, invalid("invalid iat value"), []auth.VerifyOption{auth.IgnoreExpiration(), auth.IgnoreNotBefore()}},
+		{"nbf before iat", `{"iat":"1","nbf":2000001}`, notActive(`"1970-01-24T03:33:21.000Z"`), nil},
+		{"exp before iat", `{"iat":"1","exp":1}`, expired("jwt expired", `"1970-01-01T00:00:01.000Z"`), nil},
+		{"iat before row 17", `{"iat":"1"}`, invalid("invalid iat value"), []auth.VerifyOption{aud}},
 	} {
 		t.Run("JWT-21 "+c.name, func(t *testing.T) {
 			signed := craft(hs256Header, c.payload)

@@ -35,6 +35,11 @@ type Authenticator struct {
 	// origin of the server alone.
 	CrossOrigin *http.CrossOriginProtection
 
+	// Refused is told of each request whose token, or whose origin, was not
+	// accepted, with the token if that was revoked or had expired as a
+	// principal. It is called before the answer. Default: nobody is told.
+	Refused func(r *http.Request, token *auth.Token, err error)
+
 	// Logger gets the errors that clients do not. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -88,6 +93,19 @@ var (
 // authenticate answers the principal of a request, without a token if there is
 // none.
 func (a *Authenticator) authenticate(r *http.Request) (principal, error) {
+	p, err := a.identify(r)
+	if err == nil {
+		return p, nil
+	}
+	if a.Refused != nil {
+		a.Refused(r, p.token, err)
+	}
+	return principal{}, err
+}
+
+// identify is authenticate that with an error may answer the token that the
+// error is about.
+func (a *Authenticator) identify(r *http.Request) (principal, error) {
 	p, _ := r.Context().Value(principalKey{}).(principal)
 	signed, err := "", error(nil)
 	if p.token == nil {
@@ -122,10 +140,7 @@ func (a *Authenticator) authenticate(r *http.Request) (principal, error) {
 			err = revocation.Err()
 		}
 	}
-	if err != nil {
-		return principal{}, err
-	}
-	return p, nil
+	return p, err
 }
 
 // find answers what the first source says that has something to say.

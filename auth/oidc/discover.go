@@ -123,7 +123,7 @@ func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) e
 		{"authorization_endpoint", p.endpoint.AuthURL},
 		{"token_endpoint", p.endpoint.TokenURL},
 	} {
-		if err := checkAddress(a.name, a.address, o.AllowInsecure); err != nil {
+		if err := o.checkAddress(a.name, a.address); err != nil {
 			return err
 		}
 	}
@@ -154,9 +154,10 @@ func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) e
 	return err
 }
 
-// checkAddress keeps a document from leading to where it should not. Providers
-// without the code flow leave its two addresses out.
-func checkAddress(name, address string, allowInsecure bool) error {
+// checkAddress keeps a document from leading to where it should not: what listens
+// on this machine is no part of a provider elsewhere. Providers without the code
+// flow leave its two addresses out.
+func (o *Options) checkAddress(name, address string) error {
 	if address == "" && name != "jwks_uri" {
 		return nil
 	}
@@ -164,8 +165,15 @@ func checkAddress(name, address string, allowInsecure bool) error {
 	if err != nil {
 		return fmt.Errorf("its %s is not a URL", name)
 	}
-	if reason := safehttp.CheckURL(u, allowInsecure); reason != "" {
+	if reason := safehttp.CheckURL(u, o.AllowInsecure); reason != "" {
 		return fmt.Errorf("its %s %s", name, reason)
+	}
+	issuer, err := url.Parse(o.Issuer)
+	if err != nil {
+		return err
+	}
+	if u.Scheme != "https" && issuer.Scheme == "https" && !o.AllowInsecure {
+		return fmt.Errorf("its %s is not https, as the issuer is", name)
 	}
 	return nil
 }

@@ -23,6 +23,8 @@
 //   - azp is there if aud has several entries, and is one of ClientIDs;
 //   - there are sub, exp and iat;
 //   - the header's typ, if there is one, is JWT;
+//   - there is no claim events, which logout tokens and other tokens that tell of
+//     something have (RFC 8417 section 2.2); not all of them have a typ;
 //   - the algorithm is one that the provider announces for ID tokens. Symmetric
 //     ones and "none" never are.
 //
@@ -49,7 +51,8 @@
 //
 // # Trust
 //
-// All addresses must be https, save for loopback addresses: the issuer, those in
-// the document, and those of redirections, of which three are followed. A document
-// has at most 1 MiB. Nothing in errors and logs comes out of keys or tokens.
+// All addresses must be https: the issuer, those in the document, and those of
+// redirections, of which three are followed. Only if the issuer is at http on a
+// loopback address, for tests, the others may be too. A document has at most 1 MiB.
+// Nothing in errors and logs comes out of keys or tokens.
 package oidc

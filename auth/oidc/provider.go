@@ -69,6 +69,9 @@ func (p *Provider) check(token *auth.Token) error {
 	if !plainType(token.Signed()) {
 		return invalid("jwt typ invalid. expected: JWT")
 	}
+	if _, present := token.Claim("events"); present {
+		return invalid("jwt events unexpected")
+	}
 	if _, ok := token.ExpiresAt(); !ok {
 		return invalid("jwt exp required")
 	}

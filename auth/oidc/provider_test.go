@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,6 +28,7 @@ func TestIDTokens(t *testing.T) {
 
 	type claims = map[string]any
 	list := func(names ...any) []any { return names }
+	raw := func(text string) json.RawMessage { return json.RawMessage(text) }
 	for name, c := range map[string]struct {
 		change   claims
 		opts     []auth.SignOption
@@ -58,6 +60,8 @@ func TestIDTokens(t *testing.T) {
 		"sub that is a number":         {change: claims{"sub": 1}, one: "jwt sub required"},
 		"an access token":              {opts: []auth.SignOption{auth.HeaderField("typ", "at+jwt")}, one: "jwt typ invalid. expected: JWT"},
 		"a logout token":               {opts: []auth.SignOption{auth.HeaderField("typ", "logout+jwt")}, one: "jwt typ invalid. expected: JWT"},
+		"a logout token of typ JWT":    {change: claims{"events": claims{"http://schemas.openid.net/event/backchannel-logout": claims{}}, "jti": "x"}, one: "jwt events unexpected"},
+		"null events":                  {change: claims{"events": raw("null")}, one: "jwt events unexpected"},
 		"typ that is no text":          {opts: []auth.SignOption{auth.HeaderField("typ", 1)}, one: "jwt typ invalid. expected: JWT"},
 	} {
 		t.Run(name, func(t *testing.T) {

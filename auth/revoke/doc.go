@@ -25,7 +25,9 @@
 // same step, signs it with the next second as its iat claim.
 //
 // A token without a number as iat counts as issued before any moment, as nobody
-// can tell. A token without the claim, or with another type of value in it,
+// can tell. So does one whose iat is more than a minute ahead of the clock, until
+// its time comes: it was not issued then. Issuers whose tokens have an iat in the
+// future have to be corrected. A token without the claim, or with another type of value in it,
 // cannot be revoked by it.
 //
 // # How a server uses it

@@ -203,7 +203,8 @@ func (m *Memory) Check(token *auth.Token) (Revocation, bool) {
 		return Revocation{}, false
 	}
 	var best *entry
-	second, now := secondOf(issued), time.Now().Unix()
+	now := time.Now().Unix()
+	second := secondOf(issued, now)
 	for _, e := range found[:n] {
 		if second <= e.before && now <= e.until && (best == nil || e.disconnect) {
 			best = e

@@ -152,21 +152,22 @@ func (r Revocation) Matches(token *auth.Token) bool {
 			issued = value
 		}
 	}
-	return found && secondOf(issued) <= r.before()
+	return found && secondOf(issued, time.Now().Unix()) <= r.before()
 }
 
-// neverIssued is the second of issue of a token that does not tell it.
-const neverIssued int64 = math.MinInt64
+const (
+	// neverIssued is the second of issue of a token that does not tell it.
+	neverIssued int64 = math.MinInt64
+	// maxAhead is by how many seconds the clock of another issuer may be ahead.
+	maxAhead = 60
+)
 
-// secondOf reads the claim iat, which may be missing.
-func secondOf(value []byte) int64 {
+// secondOf reads the claim iat, which may be missing. Nobody can have issued a
+// token in the future.
+func secondOf(value []byte, now int64) int64 {
 	f, err := strconv.ParseFloat(string(value), 64)
-	switch f = math.Floor(f); {
-	case err != nil || math.IsNaN(f):
-		return neverIssued
-	case f >= math.MaxInt64:
-		return math.MaxInt64
-	case f <= math.MinInt64:
+	f = math.Floor(f)
+	if err != nil || math.IsNaN(f) || f > float64(now+maxAhead) || f <= math.MinInt64 {
 		return neverIssued
 	}
 	return int64(f)

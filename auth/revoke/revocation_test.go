@@ -3,6 +3,7 @@ package revoke_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,7 +47,8 @@ func TestWhichTokensAreRevoked(t *testing.T) {
 		{"no iat", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u"}`, true},
 		{"iat of another type", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":"200"}`, true},
 		{"iat beyond all numbers", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":1e999}`, true},
-		{"iat beyond all times", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":1e30}`, false},
+		{"iat beyond all times", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":1e30}`, true},
+		{"iat ahead of the clock", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":99999999999}`, true},
 		{"iat before all times", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":-1e30}`, true},
 		{"iat before the epoch", revoke.Revocation{Subject: "u", Before: second(-10)}, `{"sub":"u","iat":-9.5}`, true},
 
@@ -80,6 +82,31 @@ func TestWhichTokensAreRevoked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A token whose iat lies in the future does not get past a revocation of its
+// user. The clocks of others may be ahead by a minute.
+func TestIssuedInTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(300 * time.Millisecond)
+		r, err := revoke.Revocation{Subject: "u"}.Normalize(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m revoke.Memory
+		add(t, &m, r)
+		now := time.Now().Unix()
+		for ahead, want := range map[int64]bool{0: true, 1: false, 60: false, 61: true, 3600: true, 1 << 40: true} {
+			payload := fmt.Sprintf(`{"sub":"u","iat":%d}`, now+ahead)
+			check(t, &m, payload, want)
+			if got := r.Matches(tokenOf(t, payload)); got != want {
+				t.Errorf("%d s ahead: Matches is %v", ahead, got)
+			}
+		}
+		// The token of a login that comes later is good by then.
+		time.Sleep(time.Hour)
+		check(t, &m, fmt.Sprintf(`{"sub":"u","iat":%d}`, time.Now().Unix()), false)
+	})
 }
 
 func TestNoTokenIsNotRevoked(t *testing.T) {

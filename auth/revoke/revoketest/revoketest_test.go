@@ -108,6 +108,15 @@ var defects = map[string]struct {
 			r.Before = r.Before.Add(time.Second)
 		}
 	})},
+	"a date in the future is believed": {"second of issue", func(b *broken) {
+		b.check = func(token *auth.Token) (revoke.Revocation, bool) {
+			r, ok := b.Memory.Check(token)
+			if issued, _ := token.IssuedAt(); r.Subject != "" && issued.After(time.Now()) {
+				return revoke.Revocation{}, false
+			}
+			return r, ok
+		}
+	}},
 	"a user is revoked for good": {"second of issue", adds(func(r *revoke.Revocation) {
 		if r.Subject != "" {
 			r.Before = time.Unix(9e9, 0)

@@ -45,7 +45,7 @@ func (k *kit) tokens() {
 }
 
 // issue: a token counts as issued before a moment if the second of its iat is not
-// later than the second of the moment.
+// later than the second of the moment, or more than a minute ahead of the clock.
 func (k *kit) issue() {
 	k.add(revoke.Revocation{Subject: "u", Before: time.Unix(100, 0), Until: hour()})
 	k.add(revoke.Revocation{Subject: "v", Before: time.Unix(100, 999e6), Until: hour()})
@@ -54,8 +54,12 @@ func (k *kit) issue() {
 		for _, iat := range []string{`,"iat":1`, `,"iat":99`, `,"iat":100`, `,"iat":100.9`, `,"iat":-1e30`, ``, `,"iat":"200"`, `,"iat":null`} {
 			k.revoked(`{` + name + iat + `}`)
 		}
-		for _, iat := range []string{`101`, `101.0`, `1e30`} {
+		for _, iat := range []string{`101`, `101.0`, fmt.Sprint(time.Now().Unix())} {
 			k.good(`{` + name + `,"iat":` + iat + `}`)
+		}
+		// Nobody has issued it by then.
+		for _, iat := range []string{fmt.Sprint(time.Now().Unix() + 3600), `1e30`} {
+			k.revoked(`{` + name + `,"iat":` + iat + `}`)
 		}
 	}
 	// Without Before, it is the moment of Add.
