@@ -12,7 +12,7 @@
 //
 // # Limits
 //
-// An attempt takes one token from each of four buckets before it is checked,
+// An attempt takes one token from each of five buckets before it is checked,
 // and gets them back if it succeeds: only failures count. It gets no more than
 // these, so that logging in does not undo failures. A bucket is refilled evenly.
 //
@@ -20,10 +20,32 @@
 //   - PerAddress, for each client address; IPv6 addresses count by their /64, as
 //     that is what one customer has. Addresses that are not known are not
 //     limited.
+//   - PerNetwork, for each IPv6 /48, which is what one site has: 65,536 of those. Five
+//     times PerAddress by default. It does not count addresses from which this user
+//     has logged in before.
 //   - PerUserAndAddress, for each name together with an address.
 //   - PerUser, for each name from everywhere. It does not count addresses from which
 //     this user has logged in before: otherwise a stranger who fails often enough
 //     would lock the user out.
+//
+// The last 16 addresses of each user are remembered, and 65,536 of all users
+// together. If there is no room, the user with most addresses loses the oldest;
+// among those with as many, who has logged in least of late. So a stranger with a
+// few accounts cannot have the addresses of others forgotten. They are forgotten
+// with the process.
+//
+// # Who can still be locked out
+//
+// As long as strangers go on failing on purpose, they keep out:
+//
+//   - a user who comes from an address that is not remembered: a new one, or any
+//     after the process has begun. PerUser is used up.
+//   - everybody behind their own address or /64. PerAddress is used up. In the name
+//     of one user there, PerUserAndAddress is enough.
+//   - users who come from an address that is not remembered in their own /48.
+//     PerNetwork is used up.
+//
+// Who is logged in stays so. Higher limits make this harder, and guessing easier.
 //
 // If a bucket is empty, the attempt fails with a LoginRateError that says after
 // how many seconds there will be a token; it is not checked. Attempts that are
@@ -40,7 +62,7 @@
 // account. A full bucket and an hour of refill are 100 by default for PerUser
 // (50 + 50), and 70 for PerUserAndAddress (10 + 60). PerAddress and PerSocket
 // (20 and 10 a minute) leave room for many people behind one address, as only
-// failures count.
+// failures count. A /48 is the most that a site usually gets (RFC 6177).
 //
 // # Memory
 //
@@ -48,7 +70,8 @@
 // buckets are moved to a count–min sketch, in which some share a count: they may
 // seem emptier than they are, and never fuller. So nobody can make a gate
 // forget what was counted for another by trying many names or addresses. It
-// takes some 25 MiB at most, and next to nothing as long as few attempts fail.
+// takes some 26 MiB at most, and next to nothing as long as few attempts fail. The
+// addresses that users have logged in from take 8 MiB at most.
 //
 // The counts are those of one process, and end with it.
 //

@@ -39,6 +39,7 @@ type limit int
 const (
 	perSocket limit = iota
 	perAddress
+	perNetwork
 	perUserAndAddress
 	perUser
 	numLimits
@@ -46,7 +47,7 @@ const (
 
 // String names what has had too many attempts, for the record.
 func (l limit) String() string {
-	return [...]string{"socket", "address", "user from this address", "user"}[l]
+	return [...]string{"socket", "address", "network", "user from this address", "user"}[l]
 }
 
 // reportEvery is how often one bucket that refuses is told of.
@@ -72,6 +73,7 @@ func newGate(srv *socketcluster.Server, o Options, buckets int) *Gate {
 		limits: [numLimits]*table{
 			perSocket:         newTable(o.PerSocket, buckets),
 			perAddress:        newTable(o.PerAddress, buckets),
+			perNetwork:        newTable(o.PerNetwork, buckets),
 			perUserAndAddress: newTable(o.PerUserAndAddress, buckets),
 			perUser:           newTable(o.PerUser, buckets),
 		},
@@ -117,6 +119,7 @@ func (g *Gate) ticket(a Attempt) ticket {
 		t.addr = g.srv.ClientAddr(a.Request)
 	}
 	t.keys[perAddress], t.counts[perAddress] = g.keys.address(t.addr), t.addr.IsValid()
+	t.keys[perNetwork], t.counts[perNetwork] = g.keys.network(t.addr)
 	t.keys[perUserAndAddress], t.counts[perUserAndAddress] = g.keys.user(a.User, t.addr), true
 	t.keys[perUser], t.counts[perUser] = g.keys.user(a.User, netip.Addr{}), true
 	return t
@@ -140,8 +143,8 @@ func (g *Gate) take(t *ticket) (wait time.Duration, by limit, report bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Since(g.start)
-	if t.addr.IsValid() && g.known.has(t.keys[perUserAndAddress]) {
-		t.counts[perUser] = false
+	if t.addr.IsValid() && g.known.has(t.keys[perUser], t.keys[perUserAndAddress]) {
+		t.counts[perNetwork], t.counts[perUser] = false, false
 	}
 	for l := range numLimits {
 		if t.counts[l] {
@@ -194,7 +197,7 @@ func (g *Gate) succeeded(t *ticket) {
 		}
 	}
 	if t.addr.IsValid() {
-		g.known.add(t.keys[perUserAndAddress])
+		g.known.add(t.keys[perUser], t.keys[perUserAndAddress])
 	}
 }
 

@@ -195,6 +195,81 @@ func TestPerAddress(t *testing.T) {
 	})
 }
 
+// Who has a whole /48 does not get the limit of an address 65,536 times.
+func TestPerNetwork(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		if err := w.try("alice", "2001:db8:0:ffff::1", nil); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 {
+			w.fail(1, fmt.Sprint("user", i), fmt.Sprintf("2001:db8:0:%x::1", i))
+		}
+		w.limited("bob", "2001:db8:0:fffe::1", 1)
+		w.limited("bob", "2001:db8:0:ffff::1", 1)
+		w.takeAudited()
+		time.Sleep(time.Minute)
+		for i := range 100 {
+			w.fail(1, fmt.Sprint("more", i), fmt.Sprintf("2001:db8:0:%x::1", i))
+		}
+		w.takeAudited()
+		w.limited("bob", "2001:db8:0:fffe::1", 1)
+		w.wantAudited("loginLimited bob 2001:db8:0:fffe::1: too many attempts by this network")
+		// Who has logged in from there before is not kept out.
+		if err := w.try("alice", "2001:db8:0:ffff::1", nil); err != nil {
+			t.Errorf("alice is locked out: %v", err)
+		}
+		w.fail(1, "bob", "2001:db8:1::1")
+		// IPv4 addresses are far fewer.
+		for i := range 200 {
+			w.fail(1, fmt.Sprint("other", i), fmt.Sprintf("192.0.2.%d", i))
+			w.fail(1, fmt.Sprint("mapped", i), fmt.Sprintf("::ffff:198.51.100.%d", i))
+		}
+	})
+}
+
+func TestPerNetworkDefault(t *testing.T) {
+	for _, test := range []struct{ in, want Options }{
+		{Options{}, Options{PerAddress: Rate{20, time.Minute}, PerNetwork: Rate{100, time.Minute}}},
+		{Options{PerAddress: Rate{3, time.Hour}}, Options{PerAddress: Rate{3, time.Hour}, PerNetwork: Rate{15, time.Hour}}},
+		{Options{PerAddress: Rate{3, time.Hour}, PerNetwork: Rate{4, time.Hour}}, Options{PerAddress: Rate{3, time.Hour}, PerNetwork: Rate{4, time.Hour}}},
+	} {
+		got := test.in
+		if err := got.setDefaults(); err != nil {
+			t.Fatal(err)
+		}
+		if got.PerAddress != test.want.PerAddress || got.PerNetwork != test.want.PerNetwork {
+			t.Errorf("%+v became %+v", test.in, got)
+		}
+	}
+}
+
+// Who has one account, and a network to log in from, does not have another's
+// addresses forgotten: the user gets in from where they have been before,
+// while strangers fail in their name.
+func TestKnownAddressStaysKnown(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		var o Options
+		if err := o.setDefaults(); err != nil {
+			t.Fatal(err)
+		}
+		const room = 1 << 10
+		w.gate = newGate(w.srv, o, room)
+		if err := w.try("alice", home, nil); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 16 * room {
+			if err := w.try("mallory", fmt.Sprintf("2001:db8:0:%x::1", i), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := 0; w.try("alice", fmt.Sprintf("198.51.%d.%d", i>>8, i&0xff), ErrInvalidCredentials) == ErrLogin; i++ {
+		}
+		if err := w.try("alice", home, nil); err != nil {
+			t.Errorf("alice is locked out: %v", err)
+		}
+	})
+}
+
 // A stranger with many addresses gets 50 attempts at a user, and at most 100
 // in any hour. The user gets in from where they have been before all the same.
 func TestPerUser(t *testing.T) {
@@ -417,6 +492,7 @@ func TestOptions(t *testing.T) {
 	for name, o := range map[string]Options{
 		"PerSocket":         {PerSocket: Rate{-1, time.Minute}},
 		"PerAddress":        {PerAddress: Rate{5, 0}},
+		"PerNetwork":        {PerNetwork: Rate{5, -time.Minute}},
 		"PerUserAndAddress": {PerUserAndAddress: Rate{0, time.Minute}},
 		"PerUser":           {PerUser: Rate{5, -time.Minute}},
 	} {
@@ -484,7 +560,7 @@ func BenchmarkDo(b *testing.B) {
 	})
 	b.Run("ever new names", func(b *testing.B) {
 		b.ReportAllocs()
-		g := newGate(srv, Options{Rate{1 << 30, time.Hour}, Rate{1 << 30, time.Hour}, Rate{10, time.Hour}, Rate{10, time.Hour}}, maxBuckets)
+		g := newGate(srv, Options{Rate{1 << 30, time.Hour}, Rate{1 << 30, time.Hour}, Rate{1 << 30, time.Hour}, Rate{10, time.Hour}, Rate{10, time.Hour}}, maxBuckets)
 		var name [8]byte
 		for i := 0; b.Loop(); i++ {
 			for j := range name {

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -17,24 +18,25 @@ type Rate struct {
 type Options struct {
 	PerSocket         Rate // default 10 a minute
 	PerAddress        Rate // default 20 a minute
+	PerNetwork        Rate // default five times PerAddress, of an IPv6 /48
 	PerUserAndAddress Rate // default 10 in 10 minutes
 	PerUser           Rate // default 50 an hour
 }
 
 func (o *Options) setDefaults() error {
+	perAddress := cmp.Or(o.PerAddress, Rate{20, time.Minute})
 	for _, f := range []struct {
 		field    string
 		rate     *Rate
 		fallback Rate
 	}{
 		{"PerSocket", &o.PerSocket, Rate{10, time.Minute}},
-		{"PerAddress", &o.PerAddress, Rate{20, time.Minute}},
+		{"PerAddress", &o.PerAddress, perAddress},
+		{"PerNetwork", &o.PerNetwork, Rate{5 * perAddress.Attempts, perAddress.Per}},
 		{"PerUserAndAddress", &o.PerUserAndAddress, Rate{10, 10 * time.Minute}},
 		{"PerUser", &o.PerUser, Rate{50, time.Hour}},
 	} {
-		if *f.rate == (Rate{}) {
-			*f.rate = f.fallback
-		}
+		*f.rate = cmp.Or(*f.rate, f.fallback)
 		if f.rate.Attempts <= 0 || f.rate.Per < time.Duration(f.rate.Attempts) || f.rate.Per > maxPer {
 			return fmt.Errorf("login: Options.%s is %d in %v; both must be above 0, and the time at most %v",
 				f.field, f.rate.Attempts, f.rate.Per, maxPer)

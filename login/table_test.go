@@ -139,21 +139,6 @@ func TestSuccessLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestKnownIsBounded(t *testing.T) {
-	k := newKnown(100)
-	k.add(1)
-	for i := range uint64(10_000) {
-		k.add(1)
-		k.add(i + 2)
-		if len(k.seen) > 100 {
-			t.Fatalf("%d are known, want 100 at most", len(k.seen))
-		}
-	}
-	if !k.has(1) {
-		t.Error("who logs in all the time was forgotten before others")
-	}
-}
-
 func TestUserKeys(t *testing.T) {
 	k := keyer{maphash.MakeSeed()}
 	none := netip.Addr{}
@@ -187,19 +172,31 @@ func TestUserKeys(t *testing.T) {
 func TestAddressKeys(t *testing.T) {
 	k := keyer{maphash.MakeSeed()}
 	for _, test := range []struct {
-		a, b string
-		same bool
+		a, b    string
+		same    bool
+		network string // an address of the network of a
 	}{
-		{"192.0.2.1", "192.0.2.1", true},
-		{"192.0.2.1", "192.0.2.2", false},
-		{"192.0.2.1", "::ffff:192.0.2.1", true},
-		{"2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true},
-		{"2001:db8:0:1::1", "2001:db8:0:2::1", false},
-		{"fe80::1%eth0", "fe80::2", true},
+		{"192.0.2.1", "192.0.2.1", true, ""},
+		{"192.0.2.1", "192.0.2.2", false, ""},
+		{"192.0.2.1", "::ffff:192.0.2.1", true, ""},
+		{"2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true, "2001:db8:0:ffff::"},
+		{"2001:db8:0:1::1", "2001:db8:0:2::1", false, "2001:db8:0:2::1"},
+		{"::ffff:192.0.2.1", "::ffff:192.0.2.2", false, ""},
+		{"fe80::1%eth0", "fe80::2", true, "fe80::%eth1"},
 	} {
 		a, b := netip.MustParseAddr(test.a), netip.MustParseAddr(test.b)
 		if same := k.address(a) == k.address(b); same != test.same {
 			t.Errorf("%s and %s: same bucket %v, want %v", a, b, same, test.same)
+		}
+		if key, ok := k.network(a); ok != (test.network != "") {
+			t.Errorf("%s: has a network %v", test.a, ok)
+		} else if ok {
+			if other, _ := k.network(netip.MustParseAddr(test.network)); other != key {
+				t.Errorf("%s and %s are counted as two networks", test.a, test.network)
+			}
+			if other, _ := k.network(netip.MustParseAddr("2001:db8:ffff::1")); other == key {
+				t.Errorf("%s and another are counted as one network", test.a)
+			}
 		}
 		if same := k.user("alice", a) == k.user("alice", b); same != test.same {
 			t.Errorf("%s and %s: same bucket for alice %v, want %v", a, b, same, test.same)
