@@ -17,7 +17,7 @@ func TestDecide(t *testing.T) {
 		rules.Rule{Channel: "team/{team}/*/log", In: "projects", Subscribe: rules.Authenticated},
 		rules.Rule{Channel: "public.*", Subscribe: rules.Anyone},
 		rules.Rule{In: "channels"},
-		rules.Rule{Channel: "id-{id}-{team}", Publish: rules.Authenticated},
+		rules.Rule{Channel: "id.{id}.{team}", Publish: rules.Authenticated},
 	)
 	tokens := map[string]string{
 		"alice": `{"username":"alice","rooms":["staff","a/b","","*",7],"team":"red","projects":"x","channels":["any.thing/at all","{username}"],"id":42}`,
@@ -86,9 +86,9 @@ func TestDecide(t *testing.T) {
 		{"odd", rules.Publish, "4.5", 5, "the claim channels has a value that no name can have"},
 		{"alice", rules.Publish, "", 5, "what * would stand for is empty or has a separator in it"},
 
-		{"alice", rules.Publish, "id-42-red", 6, ""},
-		{"odd", rules.Publish, "id-100-true", 6, "the claim id has a value that no name can have"},
-		{"evil", rules.Publish, "id---{id}", 6, ""},
+		{"alice", rules.Publish, "id.42.red", 6, ""},
+		{"odd", rules.Publish, "id.100.true", 6, "the claim id has a value that no name can have"},
+		{"evil", rules.Publish, "id.-.{id}", 6, ""},
 	} {
 		t.Run(c.who+" "+c.op.String()+" "+c.channel, func(t *testing.T) {
 			var token *auth.Token

@@ -43,6 +43,12 @@
 // dot; user/{email} is. In a pattern without separators, such as room-* or *,
 // they stand for any text but the empty one.
 //
+// There must be a separator between any two of them. [New] refuses team-{team}-*
+// and {tenant}-{user}: by the first, team a would get team-a-b-secret, which is
+// of team a-b, and by the second, user eu-bob of acme and user bob of acme-eu
+// would share acme-eu-bob. Write team/{team}/* and {tenant}/{user}. So no name
+// fits a pattern with two different sets of values.
+//
 // The values of claims are text and never patterns, whatever characters are in
 // them. A claim that is missing, or is neither a string nor a whole number, or
 // for In an array with such values, fits nothing. Whole numbers are those that

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -24,8 +25,20 @@ type part struct {
 	slot int    // of a claim: where its value is, see claims
 }
 
-// pattern is a pattern that has been taken apart. There is text between any
-// two parts that stand for something else.
+// source is a part as it stands in a pattern.
+func (p part) source() string {
+	switch p.kind {
+	case placeholder:
+		return "{" + p.text + "}"
+	case anything:
+		return "*"
+	}
+	return p.text
+}
+
+// pattern is a pattern that has been taken apart. There is a separator between
+// any two parts that stand for something else, so that a name can be taken apart
+// in one way only.
 type pattern struct {
 	parts      []part
 	star       int      // the index of the wildcard, or len(parts)
@@ -72,7 +85,39 @@ func parsePattern(text string) (pattern, error) {
 		return p, errors.New("has more than one *")
 	}
 	p.separators = separators(p.parts)
-	return p, nil
+	return p, unseparated(p.parts)
+}
+
+// unseparated is the error of two placeholders with nothing between them but
+// text that both may stand for: {a}-{b} would make one name of a, b-c and of
+// a-b, c.
+func unseparated(parts []part) error {
+	for i := 2; i < len(parts); i++ {
+		between := parts[i-1 : i]
+		if parts[i-2].kind == literal || parts[i].kind == literal || separators(between) != nil {
+			continue
+		}
+		return fmt.Errorf("has only %q between %s and %s, which may stand for text with that in it; separate them by another character, as in %q",
+			between[0].text, parts[i-2].source(), parts[i].source(), separated(parts))
+	}
+	return nil
+}
+
+// separated returns a pattern with a / wherever a separator is missing.
+func separated(parts []part) string {
+	var b strings.Builder
+	for i, p := range parts {
+		text := p.source()
+		if 0 < i && i < len(parts)-1 && p.kind == literal && separators(parts[i:i+1]) == nil {
+			if text = strings.Trim(text, "-_"); text == "" {
+				text = "/"
+			} else {
+				text = "/" + text + "/"
+			}
+		}
+		b.WriteString(text)
+	}
+	return b.String()
 }
 
 // separators lists the characters that separate the parts of names. Ids are
