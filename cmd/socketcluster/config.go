@@ -56,8 +56,9 @@ func parseConfig(path string, text []byte) (*config, error) {
 			continue
 		}
 		line := p.next(name)
-		if !slices.Contains(fileSettings, name) {
-			return nil, p.fail(line, name, "is not a setting; those are "+strings.Join(fileSettings, ", ")+" and "+rulesKey)
+		form := formOf(name)
+		if form == "" {
+			return nil, p.fail(line, name, "is not a setting; those are "+settingNames()+" and "+rulesKey)
 		}
 		switch value := tree[name].(type) {
 		case string:
@@ -65,7 +66,7 @@ func parseConfig(path string, text []byte) (*config, error) {
 		case bool:
 			c.values[name] = configValue{strconv.FormatBool(value), line}
 		default:
-			return nil, p.fail(line, name, "must be a text in quotes, or true or false")
+			return nil, p.fail(line, name, "must be "+form)
 		}
 	}
 	list, ok := tree[rulesKey]
@@ -77,6 +78,15 @@ func parseConfig(path string, text []byte) (*config, error) {
 		c.rules, err = p.parseRules(text)
 	}
 	return c, err
+}
+
+// settingNames lists the settings that the config file may have.
+func settingNames() string {
+	var names []string
+	for _, s := range fileSettings {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // configParser knows where things are in a config file.
@@ -112,6 +122,10 @@ func (p *configParser) checkRules(value any) error {
 	list, ok := value.([]any)
 	if !ok {
 		return p.fail(at, rulesKey, "must be an array of tables: [[rules]]")
+	}
+	if len(list) == 0 {
+		// Not told apart from a list that somebody has yet to write.
+		return p.fail(at, rulesKey, "is empty: leave it out for the rules of the demo; to deny everything, set -"+rulesSetting+" to a JSON file that says []")
 	}
 	for _, element := range list {
 		rule, ok := element.(map[string]any)

@@ -1,11 +1,12 @@
 package main
 
 import (
-	"slices"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/socketcluster-go/socketcluster/rules"
 )
@@ -40,19 +41,21 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// A file without rules leaves the demo's in force; one with none denies all.
+// A file without rules leaves the demo's in force. An empty list may mean that or
+// the opposite, and is refused.
 func TestConfigWithoutRules(t *testing.T) {
 	if c, err := parseConfig("c.toml", []byte(`addr = ":1"`)); err != nil || c.rules != nil {
 		t.Errorf("without: %+v, %v", c, err)
 	}
-	if c, err := parseConfig("c.toml", []byte(`rules = []`)); err != nil || c.rules == nil || len(c.rules.Rules()) != 0 {
-		t.Errorf("with none: %+v, %v", c, err)
+	want := `c.toml:2: "rules" is empty: leave it out for the rules of the demo; to deny everything, set -rules to a JSON file that says []`
+	if c, err := parseConfig("c.toml", []byte("addr = ':1'\nrules = []")); err == nil || err.Error() != want {
+		t.Errorf("with none: %+v\ngot  %v\nwant %s", c, err, want)
 	}
 }
 
 func TestBadConfigs(t *testing.T) {
 	const (
-		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, token-renewal, quiet and rules`
+		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, token-renewal, trusted-proxies, quiet and rules`
 		members  = ` is nothing that a rule has; that is channel, in, subscribe, publish, presence`
 		array    = `"rules" must be an array of tables: [[rules]]`
 	)
@@ -64,7 +67,11 @@ func TestBadConfigs(t *testing.T) {
 		"[[Rules]]\nchannel = 'a'":                            `c.toml:1: "Rules"` + settings,
 		"addr = ':1'\naddr = ':2'":                            `c.toml:2: key addr is already defined`,
 		"addr = ':1'\nquiet true":                             `c.toml:2: expected '=' after key`,
-		"addr = 8000":                                         `c.toml:1: "addr" must be a text in quotes, or true or false`,
+		"addr = 8000":                                         `c.toml:1: "addr" must be a text such as ":8000"`,
+		"quiet = true\ntoken-expiry = 5":                      `c.toml:2: "token-expiry" must be a time of 1s or more, such as "5m"`,
+		"token-renewal = 1.5":                                 `c.toml:1: "token-renewal" must be a time such as "5m", or "0" for never`,
+		"trusted-proxies = ['::1']":                           `c.toml:1: "trusted-proxies" must be addresses or networks, such as "10.0.0.0/8, ::1"`,
+		"quiet = 1":                                           `c.toml:1: "quiet" must be true or false`,
 		"[[rules]]\nchannel = 'a'\n[[rules]]\nchannels = 'a'": `c.toml:4: "rules.channels"` + members,
 		"[[rules]]\nchannel = 'a'\nSubscribe = 'anyone'":      `c.toml:3: "rules.Subscribe"` + members,
 		"rules = [{channel = 'a'},\n{addr = 'b'}]":            `c.toml:2: "rules.addr"` + members,
@@ -92,8 +99,9 @@ func TestExampleConfig(t *testing.T) {
 	want := options{
 		settings: settings{configFile: "socketcluster.example.toml", authKeyFile: "auth.key", configRules: o.configRules},
 		addr:     "127.0.0.1:8000", db: "users.db", tokenExpiry: defaultTokenExpiry, tokenRenewal: defaultTokenRenewal,
+		trustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")},
 	}
-	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), cmpopts.EquateComparable(netip.Prefix{}), cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 	if n := len(o.configRules.Rules()); n != 3 {
@@ -103,9 +111,9 @@ func TestExampleConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range fileSettings {
-		if _, ok := c.values[name]; !ok && name != "client-js" {
-			t.Errorf("it does not show %s", name)
+	for _, s := range fileSettings {
+		if _, ok := c.values[s.name]; !ok && s.name != "client-js" {
+			t.Errorf("it does not show %s", s.name)
 		}
 	}
 }
@@ -127,7 +135,7 @@ func FuzzParseConfig(f *testing.F) {
 		}
 		lines := strings.Count(text, "\n") + 1
 		for name, value := range c.values {
-			if !slices.Contains(fileSettings, name) || value.line > lines {
+			if formOf(name) == "" || value.line > lines {
 				t.Errorf("%s is %+v", name, value)
 			}
 		}

@@ -70,6 +70,7 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 		AuthKey:           o.authKey,
 		AuthDefaultExpiry: o.tokenExpiry,
 		TokenRenewal:      socketcluster.TokenRenewal{Every: o.tokenRenewal, ExpiresIn: o.tokenExpiry},
+		TrustedProxies:    o.trustedProxies,
 		Logger:            log,
 	}
 	if o.authKeyFile != "" {

@@ -3,18 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 )
 
 // options are the settings of the demo.
 type options struct {
 	settings
-	addr         string
-	db           string
-	clientJS     string
-	tokenExpiry  time.Duration
-	tokenRenewal time.Duration
-	quiet        bool
+	addr           string
+	db             string
+	clientJS       string
+	tokenExpiry    time.Duration
+	tokenRenewal   time.Duration
+	trustedProxies []netip.Prefix
+	quiet          bool
 }
 
 // Tokens are short-lived, as the demo renews them.
@@ -39,26 +41,18 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	f.StringVar(&o.authKey, authKeySetting, "", "`key` that signs tokens, at least 32 bytes. Others see it in the list of\nprocesses: -auth-key-file or $"+variable(authKeySetting)+" is better.\nWithout any of them, a random key is made")
 	f.StringVar(&o.rulesFile, rulesSetting, "", "JSON `file` with the channel rules, in place of the demo's")
 	f.StringVar(&o.clientJS, "client-js", "", "`file` to serve as client.js in place of the module's own client:\nsocketcluster-client.min.js of the npm package socketcluster-client")
-	f.DurationVar(&o.tokenExpiry, "token-expiry", defaultTokenExpiry, "life of a token")
-	f.DurationVar(&o.tokenRenewal, "token-renewal", defaultTokenRenewal, "time after which a connected client gets a new token; 0 for never")
+	durationVar(f, &o.tokenExpiry, expirySetting, defaultTokenExpiry, time.Second, "life of a token, a `time` such as 5m")
+	durationVar(f, &o.tokenRenewal, renewalSetting, defaultTokenRenewal, 0, "`time` after which a connected client gets a new token; 0 for never")
+	f.Func(proxiesSetting, "`addresses` or networks of your proxies, such as 10.0.0.0/8,::1. Their header\nX-Forwarded-For is believed; behind a proxy that is not named, all clients\nshare the limits of one address", func(text string) (err error) {
+		o.trustedProxies, err = parseNetworks(text)
+		return err
+	})
 	f.BoolVar(&o.quiet, "quiet", false, "print only warnings and errors")
 	if err := o.settings.parse(f, args); err != nil {
 		return options{}, err
 	}
-	if err := o.check(f.Args()); err != nil {
-		return options{}, badUsage(f, err)
+	if f.NArg() > 0 {
+		return options{}, badUsage(f, fmt.Errorf("unexpected argument: %q", f.Arg(0)))
 	}
 	return o, nil
-}
-
-func (o *options) check(rest []string) error {
-	switch {
-	case len(rest) > 0:
-		return fmt.Errorf("unexpected argument: %q", rest[0])
-	case o.tokenExpiry < time.Second:
-		return fmt.Errorf("-token-expiry is %v: tokens live for whole seconds", o.tokenExpiry)
-	case o.tokenRenewal < 0:
-		return fmt.Errorf("-token-renewal is %v: it must not be negative", o.tokenRenewal)
-	}
-	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestOptions(t *testing.T) {
@@ -33,6 +36,9 @@ func TestOptions(t *testing.T) {
 		{"-db x.db -client-js y.js", with(func(o *options) { o.db, o.clientJS = "x.db", "y.js" })},
 		{"-auth-key k", with(func(o *options) { o.authKey = "k" })},
 		{"-auth-key-file k.pem -rules r.json", with(func(o *options) { o.authKeyFile, o.rulesFile = "k.pem", "r.json" })},
+		{"-trusted-proxies 10.0.0.0/8,::1", with(func(o *options) {
+			o.trustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+		})},
 		{"-token-expiry 10s -token-renewal 0", with(func(o *options) { o.tokenExpiry, o.tokenRenewal = 10*time.Second, 0 })},
 	} {
 		var output bytes.Buffer
@@ -40,7 +46,7 @@ func TestOptions(t *testing.T) {
 		if err != nil || output.Len() > 0 {
 			t.Errorf("%q: %v, output %q", c.args, err, &output)
 		}
-		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{})); diff != "" {
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 			t.Errorf("%q: %s", c.args, diff)
 		}
 	}
@@ -49,8 +55,11 @@ func TestOptions(t *testing.T) {
 // clearSettings keeps what is set on this machine out of a test.
 func clearSettings(t *testing.T) {
 	t.Helper()
-	for _, name := range append([]string{configSetting, authKeySetting, rulesSetting}, fileSettings...) {
+	for _, name := range []string{configSetting, authKeySetting, rulesSetting} {
 		t.Setenv(variable(name), "")
+	}
+	for _, s := range fileSettings {
+		t.Setenv(variable(s.name), "")
 	}
 }
 
@@ -67,19 +76,22 @@ func writeFile(t *testing.T, name, text string) string {
 func TestPrecedence(t *testing.T) {
 	all := map[string]string{
 		"addr": "a", "db": "d", "client-js": "c", "auth-key-file": "k", "token-expiry": "1h0m0s", "token-renewal": "1m0s", "quiet": "true",
+		"trusted-proxies": "10.0.0.0/8,::1/128",
 	}
 	other := map[string]string{
 		"addr": "a2", "db": "d2", "client-js": "c2", "auth-key-file": "k2", "token-expiry": "2h0m0s", "token-renewal": "2m0s", "quiet": "false",
+		"trusted-proxies": "192.0.2.7/32",
 	}
 	got := func(o options) map[string]string {
 		return map[string]string{
 			"addr": o.addr, "db": o.db, "client-js": o.clientJS, "auth-key-file": o.authKeyFile,
 			"token-expiry": o.tokenExpiry.String(), "token-renewal": o.tokenRenewal.String(), "quiet": strconv.FormatBool(o.quiet),
+			"trusted-proxies": strings.Trim(strings.ReplaceAll(fmt.Sprint(o.trustedProxies), " ", ","), "[]"),
 		}
 	}
-	for _, name := range fileSettings {
-		if all[name] == "" {
-			t.Errorf("the test leaves %s out", name)
+	for _, s := range fileSettings {
+		if all[s.name] == "" {
+			t.Errorf("the test leaves %s out", s.name)
 		}
 	}
 	text := func(values map[string]string) string {
@@ -156,16 +168,55 @@ func TestPrecedenceOfKeys(t *testing.T) {
 	}
 }
 
-// What is wrong is told with its place.
+// What is wrong is told with its place, its name and what it must be.
 func TestBadSettings(t *testing.T) {
 	clearSettings(t)
-	file := writeFile(t, "c.toml", "quiet = true\ntoken-expiry = \"soon\"")
-	if _, err := parseOptions([]string{"-config", file}, io.Discard); err == nil || !strings.Contains(err.Error(), file+`:2: token-expiry is "soon": `) {
-		t.Errorf("file: %v", err)
+	for _, c := range []struct{ name, value, form string }{
+		{"token-expiry", "soon", `a time of 1s or more, such as "5m"`},
+		{"token-expiry", "5", `a time of 1s or more, such as "5m"`},
+		{"token-expiry", "10ms", `a time of 1s or more, such as "5m"`},
+		{"token-renewal", "5", `a time such as "5m", or "0" for never`},
+		{"token-renewal", "-1s", `a time such as "5m", or "0" for never`},
+		{"quiet", "yes", `true or false`},
+		{"trusted-proxies", "proxy", `addresses or networks, such as "10.0.0.0/8, ::1"`},
+		{"trusted-proxies", "::1,", `addresses or networks, such as "10.0.0.0/8, ::1"`},
+		{"trusted-proxies", "10.0.0.0/33", `addresses or networks, such as "10.0.0.0/8, ::1"`},
+		{"trusted-proxies", "fe80::1%eth0", `addresses or networks, such as "10.0.0.0/8, ::1"`},
+		{"trusted-proxies", "::ffff:10.0.0.0/104", `addresses or networks, such as "10.0.0.0/8, ::1"`},
+	} {
+		file := writeFile(t, "c.toml", fmt.Sprintf("addr = ':1'\n%s = %q", c.name, c.value))
+		want := fmt.Sprintf("%s:2: %s is %q: it must be %s", file, c.name, c.value, c.form)
+		if _, err := parseOptions([]string{"-config", file}, io.Discard); err == nil || err.Error() != want {
+			t.Errorf("file: %v\nwant %s", err, want)
+		}
+		t.Setenv(variable(c.name), c.value)
+		want = fmt.Sprintf("$%s is %q: it must be %s", variable(c.name), c.value, c.form)
+		if _, err := parseOptions(nil, io.Discard); err == nil || err.Error() != want {
+			t.Errorf("environment: %v\nwant %s", err, want)
+		}
+		t.Setenv(variable(c.name), "")
+		var output bytes.Buffer
+		if _, err := parseOptions([]string{"-" + c.name + "=" + c.value}, &output); !errors.As(err, new(usageError)) || !strings.Contains(output.String(), "-"+c.name) {
+			t.Errorf("argument: %v, output\n%s", err, &output)
+		}
 	}
-	t.Setenv("SOCKETCLUSTER_TOKEN_EXPIRY", "later")
-	if _, err := parseOptions(nil, io.Discard); err == nil || !strings.Contains(err.Error(), `$SOCKETCLUSTER_TOKEN_EXPIRY is "later": `) {
-		t.Errorf("environment: %v", err)
+}
+
+// The demo knows its clients behind the proxies that are named, and no others.
+func TestTrustedProxies(t *testing.T) {
+	for arg, want := range map[string]string{
+		"-quiet":                                 "192.0.2.1",
+		"-trusted-proxies=198.51.100.1":          "192.0.2.1",
+		"-trusted-proxies=10.0.0.0/8, 192.0.2.1": "203.0.113.9",
+		"-trusted-proxies=192.0.2.0/24":          "203.0.113.9",
+	} {
+		clearSettings(t)
+		inBubble(t, []string{arg}, func(t *testing.T, w *world) {
+			r := &http.Request{RemoteAddr: "192.0.2.1:1000", Header: http.Header{"X-Forwarded-For": {"203.0.113.9"}}}
+			if got := w.demo.sockets.ClientAddr(r).String(); got != want {
+				t.Errorf("%s: the client is %s, want %s", arg, got, want)
+			}
+		})
 	}
 }
 

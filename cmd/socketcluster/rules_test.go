@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -241,6 +242,27 @@ func TestRulesOfFiles(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An empty list is the way to deny everything, but only where it cannot stand for
+// the demo's rules.
+func TestNoRulesDenyEverything(t *testing.T) {
+	clearSettings(t)
+	inBubble(t, []string{"-rules=" + writeFile(t, "rules.json", "[]")}, func(t *testing.T, w *world) {
+		p := w.login("alice")
+		if err := p.subscribe("chat"); err == nil {
+			t.Error("chat is allowed")
+		}
+		if err := p.publish("chat", map[string]string{"text": "hello"}); err == nil {
+			t.Error("publishing is allowed")
+		}
+	})
+	file := writeFile(t, "c.toml", "rules = []")
+	for _, args := range [][]string{{"serve", "-config", file}, {"check", "-config", file, "-no-token"}} {
+		if err := run(t.Context(), args, streams{strings.NewReader(""), io.Discard, io.Discard}); err == nil || !strings.Contains(err.Error(), `c.toml:1: "rules" is empty`) {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }
 

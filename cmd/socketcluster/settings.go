@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/socketcluster-go/socketcluster/rules"
@@ -19,11 +18,33 @@ const (
 	authKeyFileSetting = "auth-key-file"
 	rulesSetting       = "rules"
 	expirySetting      = "token-expiry"
+	renewalSetting     = "token-renewal"
+	proxiesSetting     = "trusted-proxies"
 )
 
-// fileSettings are the names that the config file may set besides its rules. A
-// key has no place in it, as config files are shown around.
-var fileSettings = []string{"addr", "db", "client-js", authKeyFileSetting, expirySetting, "token-renewal", "quiet"}
+// fileSettings are what the config file may set besides its rules, and what each
+// must be. A key has no place in it, as config files are shown around.
+var fileSettings = []struct{ name, form string }{
+	{"addr", `a text such as ":8000"`},
+	{"db", `a text such as "users.db"`},
+	{"client-js", `a text such as "client.js"`},
+	{authKeyFileSetting, `a text such as "auth.key"`},
+	{expirySetting, `a time of 1s or more, such as "5m"`},
+	{renewalSetting, `a time such as "5m", or "0" for never`},
+	{proxiesSetting, `addresses or networks, such as "10.0.0.0/8, ::1"`},
+	{"quiet", "true or false"},
+}
+
+// formOf is what a setting of the config file must be, "" if there is no such
+// setting.
+func formOf(name string) string {
+	for _, s := range fileSettings {
+		if s.name == name {
+			return s.form
+		}
+	}
+	return ""
+}
 
 // settings are what several commands have.
 type settings struct {
@@ -102,19 +123,20 @@ func (s *settings) parse(f *flag.FlagSet, args []string) error {
 
 // fill sets a flag that is not among the arguments.
 func (c *config) fill(fl *flag.Flag) error {
-	inFile := slices.Contains(fileSettings, fl.Name)
+	form := formOf(fl.Name)
+	inFile := form != ""
 	if fl.Name == authKeyFileSetting || !inFile && fl.Name != rulesSetting {
 		return nil // see chooseKey; the others are no settings
 	}
 	if value := os.Getenv(variable(fl.Name)); value != "" {
 		if err := fl.Value.Set(value); err != nil {
-			return fmt.Errorf("$%s is %q: %w", variable(fl.Name), value, err)
+			return fmt.Errorf("$%s is %q: it must be %s", variable(fl.Name), value, form)
 		}
 		return nil
 	}
 	if value, ok := c.values[fl.Name]; inFile && ok {
 		if err := fl.Value.Set(value.text); err != nil {
-			return fmt.Errorf("%s:%d: %s is %q: %w", c.path, value.line, fl.Name, value.text, err)
+			return fmt.Errorf("%s:%d: %s is %q: it must be %s", c.path, value.line, fl.Name, value.text, form)
 		}
 	}
 	return nil

@@ -40,15 +40,12 @@ func runSign(ctx context.Context, args []string, s streams) error {
 	var life time.Duration
 	f := newFlags("token sign", " <claims.json", s.err)
 	common.define(f)
-	f.DurationVar(&life, expirySetting, defaultTokenExpiry, "life of the token, unless the claims have exp")
+	durationVar(f, &life, expirySetting, defaultTokenExpiry, time.Second, "life of the token, a `time` such as 5m, unless the claims have exp")
 	if err := common.parse(f, args); err != nil {
 		return err
 	}
-	switch {
-	case f.NArg() > 0:
+	if f.NArg() > 0 {
 		return badUsage(f, fmt.Errorf("unexpected argument: %q", f.Arg(0)))
-	case life < time.Second:
-		return badUsage(f, fmt.Errorf("-%s is %v: tokens live for whole seconds", expirySetting, life))
 	}
 	engine, closeKeys, err := common.engine(auth.Options{DefaultExpiry: life, MaxTokenSize: maxToken}, noLog())
 	if err != nil {

@@ -209,7 +209,7 @@ func TestTokenTrouble(t *testing.T) {
 		{"", "token decode", "Usage of socketcluster token"},
 		{"", "token verify eyJ.e30.x", "the token is read from the standard input"},
 		{"", "token sign {}", `unexpected argument: "{}"`},
-		{"{}", "token sign -token-expiry 0 " + key, "-token-expiry is 0s"},
+		{"{}", "token sign -token-expiry 0 " + key, "for flag -token-expiry: it must be a time of 1s or more"},
 		{"{}", "token sign -nonsense", "-nonsense"},
 	} {
 		if o := runWith(t, c.stdin, strings.Fields(c.args)...); o.status != 2 || o.out != "" || !strings.Contains(o.err, c.want) {
