@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"flag"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -26,6 +27,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/browser"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -74,8 +76,13 @@ func newHandler(key, password string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("whoami", socketcluster.Func(whoami))
-	s := &site{srv, password}
+	s := &site{srv, gate, password}
 
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
@@ -92,6 +99,7 @@ func newHandler(key, password string) (http.Handler, error) {
 
 type site struct {
 	srv      *socketcluster.Server
+	gate     *login.Gate
 	password string
 }
 
@@ -101,12 +109,18 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
 		return
 	}
-	right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(s.password)) == 1
-	if s.password == "" || in.Username != "alice" || !right {
-		http.Error(w, "Invalid user credentials", http.StatusUnauthorized)
+	user, err := login.Do(r.Context(), s.gate, login.Attempt{User: in.Username, Request: r}, func(context.Context) (claims, error) {
+		right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(s.password)) == 1
+		if s.password == "" || in.Username != "alice" || !right {
+			return claims{}, login.ErrInvalidCredentials
+		}
+		return claims{Username: in.Username, Session: rand.Text()}, nil
+	})
+	if err != nil {
+		login.WriteError(w, err)
 		return
 	}
-	token, err := s.srv.Auth().Sign(r.Context(), claims{Username: in.Username, Session: rand.Text()})
+	token, err := s.srv.Auth().Sign(r.Context(), user)
 	if err == nil {
 		err = httpauth.SetCookie(w, cookieName, token)
 	}

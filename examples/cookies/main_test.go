@@ -6,11 +6,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 )
 
 const (
-	key      = "a key of the test, with 32 bytes or more"
-	password = "correct horse"
+	key      = logintest.Key
+	password = logintest.Password
 )
 
 // tester is the example, and a browser's cookie.
@@ -114,7 +116,7 @@ func TestLogin(t *testing.T) {
 func TestLoginRefuses(t *testing.T) {
 	s := start(t)
 	for _, body := range []string{`{"username":"alice","password":"wrong"}`, `{"username":"alice"}`, `{"username":"bob","password":"` + password + `"}`} {
-		if text := s.want(http.StatusUnauthorized, "POST", "/login", body, ""); text != "Invalid user credentials\n" {
+		if text := s.want(http.StatusUnauthorized, "POST", "/login", body, ""); text != `{"error":{"message":"Invalid user credentials","name":"LoginError"}}`+"\n" {
 			t.Errorf("%s: %s", body, text)
 		}
 	}
@@ -138,4 +140,8 @@ func TestOtherOrigins(t *testing.T) {
 		s.want(http.StatusForbidden, "POST", "/logout", "", origin)
 	}
 	s.want(http.StatusOK, "GET", "/me", "", "")
+}
+
+func TestLoginIsLimited(t *testing.T) {
+	logintest.LimitsRequests(t, func() (http.Handler, error) { return newHandler(key, password) })
 }

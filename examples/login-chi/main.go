@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -21,8 +22,10 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -48,6 +51,11 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("whoami", socketcluster.Func(whoami))
 
 	router := chi.NewRouter()
@@ -57,33 +65,32 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 	router.Handle(socketcluster.DefaultPath, srv)
 	router.Group(func(r chi.Router) {
 		r.Use(middleware.Timeout(10*time.Second), middleware.Compress(5))
-		r.With(middleware.AllowContentType("application/json"), middleware.RequestSize(4096)).Post("/login", login(srv, users))
+		r.With(middleware.AllowContentType("application/json"), middleware.RequestSize(4096)).Post("/login", logIn(srv, gate, users))
 		r.With(srv.Authenticator().Require).Get("/me", me)
 	})
 	return router, nil
 }
 
-// login answers with a token for whoever knows a password.
-func login(srv *socketcluster.Server, users *accounts.Accounts) http.HandlerFunc {
+// logIn answers with a token for whoever knows a password.
+func logIn(srv *socketcluster.Server, gate *login.Gate, users *accounts.Accounts) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in accounts.Credentials
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
 			return
 		}
-		err := users.Check(r.Context(), in)
-		if errors.Is(err, accounts.ErrLogin) {
-			http.Error(w, accounts.ErrLogin.Message, http.StatusUnauthorized)
-			return
+		user, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, func(ctx context.Context) (claims, error) {
+			return claims{in.Username}, users.Check(ctx, in)
+		})
+		var token *auth.Token
+		if err == nil {
+			token, err = srv.Auth().Sign(r.Context(), user)
 		}
-		if err != nil { // too many logins at once
-			http.Error(w, "Please try again later", http.StatusServiceUnavailable)
-			return
-		}
-		token, err := srv.Auth().Sign(r.Context(), claims{in.Username})
 		if err != nil {
-			log.Print("login: ", err)
-			http.Error(w, "The login failed", http.StatusInternalServerError)
+			if !errors.As(err, new(*wire.Error)) {
+				log.Print("login: ", err)
+			}
+			login.WriteError(w, err) // without the text of such an error
 			return
 		}
 		writeJSON(w, map[string]string{"token": token.Signed()})

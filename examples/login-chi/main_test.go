@@ -8,19 +8,25 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-const password = "correct horse"
+const password = logintest.Password
 
-func serve(t *testing.T) *peer.Server {
+func newTestHandler(t *testing.T) (http.Handler, error) {
 	t.Helper()
 	users, err := accounts.New(t.Context(), password, "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := newHandler("a key of the test, with 32 bytes or more", users)
+	return newHandler(logintest.Key, users)
+}
+
+func serve(t *testing.T) *peer.Server {
+	t.Helper()
+	handler, err := newTestHandler(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +67,7 @@ func TestLoginRefuses(t *testing.T) {
 	for _, body := range []string{
 		`{"username":"alice","password":"wrong"}`, `{"username":"alice"}`, `{"username":"bob","password":"` + password + `"}`, `{}`,
 	} {
-		if status, answer := post(server, body); status != http.StatusUnauthorized || answer != "Invalid user credentials\n" {
+		if status, answer := post(server, body); status != http.StatusUnauthorized || answer != `{"error":{"message":"Invalid user credentials","name":"LoginError"}}`+"\n" {
 			t.Errorf("%s: %d: %s", body, status, answer)
 		}
 	}
@@ -76,4 +82,8 @@ func TestLoginRefuses(t *testing.T) {
 	if _, err := newHandler("short", nil); err == nil {
 		t.Error("a short key was accepted")
 	}
+}
+
+func TestLoginIsLimited(t *testing.T) {
+	logintest.LimitsRequests(t, func() (http.Handler, error) { return newTestHandler(t) })
 }

@@ -16,6 +16,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -47,6 +49,11 @@ func newHandler(key, password string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("whoami", socketcluster.Func(whoami))
 
 	mux := http.NewServeMux()
@@ -57,14 +64,16 @@ func newHandler(key, password string) (http.Handler, error) {
 			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
 			return
 		}
-		right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(password)) == 1
-		if password == "" || in.Username != "alice" || !right {
-			http.Error(w, "Invalid user credentials", http.StatusUnauthorized)
-			return
-		}
-		token, err := sign(key, in.Username)
+		attempt := login.Attempt{User: in.Username, Request: r}
+		token, err := login.Do(r.Context(), gate, attempt, func(context.Context) (string, error) {
+			right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(password)) == 1
+			if password == "" || in.Username != "alice" || !right {
+				return "", login.ErrInvalidCredentials
+			}
+			return sign(key, in.Username)
+		})
 		if err != nil {
-			http.Error(w, "The token could not be signed", http.StatusInternalServerError)
+			login.WriteError(w, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

@@ -6,16 +6,17 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 const (
-	key      = "a key of the test, with 32 bytes or more"
-	password = "correct horse"
+	key      = logintest.Key
+	password = logintest.Password
 )
 
-func login(t *testing.T, server *peer.Server, username, password string) (int, string) {
+func logIn(t *testing.T, server *peer.Server, username, password string) (int, string) {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"username": username, "password": password})
 	if err != nil {
@@ -36,7 +37,7 @@ func TestLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := peer.Serve(t, handler)
-	status, body := login(t, server, "alice", password)
+	status, body := logIn(t, server, "alice", password)
 	var answer struct{ Token string }
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
 		t.Fatalf("%d: %s", status, body)
@@ -72,7 +73,7 @@ func TestLoginRefuses(t *testing.T) {
 	}
 	server := peer.Serve(t, handler)
 	for _, c := range [][2]string{{"alice", "wrong"}, {"alice", ""}, {"bob", password}} {
-		if status, body := login(t, server, c[0], c[1]); status != http.StatusUnauthorized || body != "Invalid user credentials\n" {
+		if status, body := logIn(t, server, c[0], c[1]); status != http.StatusUnauthorized || body != `{"error":{"message":"Invalid user credentials","name":"LoginError"}}`+"\n" {
 			t.Errorf("%v: %d: %s", c, status, body)
 		}
 	}
@@ -82,4 +83,8 @@ func TestLoginRefuses(t *testing.T) {
 	if _, err := newHandler("short", password); err == nil {
 		t.Error("a short key was accepted")
 	}
+}
+
+func TestLoginIsLimited(t *testing.T) {
+	logintest.LimitsRequests(t, func() (http.Handler, error) { return newHandler(key, password) })
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log"
+	"log/slog"
 	"net/http"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -28,6 +29,7 @@ func newHandler(key string, u *users) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	check := func(in credentials) func(context.Context) (claims, error) {
 		return func(ctx context.Context) (claims, error) { return u.check(ctx, in.Username, in.Password) }
 	}

@@ -14,12 +14,14 @@ import (
 	"context"
 	"flag"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -58,9 +60,17 @@ func newHandler(key string, u *users) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	type credentials struct{ Username, Password string }
 	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		found, err := u.check(ctx, in.Username, in.Password)
+		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+		found, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (user, error) {
+			return u.check(ctx, in.Username, in.Password)
+		})
 		if err != nil {
 			return socketcluster.None{}, err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -51,6 +52,7 @@ func TestLogin(t *testing.T) {
 	if err := pool.QueryRow(t.Context(), `SELECT password FROM users`).Scan(&hash); err != nil || !strings.HasPrefix(hash, "$argon2id$") {
 		t.Errorf("a password is stored as %q, %v", hash, err)
 	}
+	logintest.LimitsCalls(t, func() (http.Handler, error) { return newHandler(logintest.Key, u) })
 	pool.Close()
 	logintest.FailsWithoutDatabase(t, server)
 }

@@ -10,14 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/socketcluster-go/socketcluster/auth/password"
-	"github.com/socketcluster-go/socketcluster/wire"
+	"github.com/socketcluster-go/socketcluster/login"
 )
 
 //go:embed schema.sql
 var schema string
-
-// errLogin does not tell whether the name or the password was wrong.
-var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 
 // user is a row of the table, and what the token of the user says.
 type user struct {
@@ -40,8 +37,9 @@ func openUsers(ctx context.Context, pool *pgxpool.Pool) (*users, error) {
 	return &users{pool: pool}, nil
 }
 
-// check returns the user with a name and password, or errLogin. A name that
-// nobody has takes as long as a wrong password.
+// check returns the user with a name and password, or
+// login.ErrInvalidCredentials. A name that nobody has takes as long as a wrong
+// password.
 func (u *users) check(ctx context.Context, username, password string) (user, error) {
 	found, err := u.find(ctx, username)
 	if err != nil {
@@ -49,7 +47,7 @@ func (u *users) check(ctx context.Context, username, password string) (user, err
 	}
 	right, err := u.passwords.Verify(ctx, found.hash, password)
 	if err == nil && !right {
-		err = errLogin
+		err = login.ErrInvalidCredentials
 	}
 	return found, err
 }

@@ -14,10 +14,12 @@ import (
 	"context"
 	"flag"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/rules"
 )
 
@@ -65,9 +67,17 @@ func newHandler(key string, u *users) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.UseInbound(rules.MustNew(rules.Rule{In: "channels"}).Middleware(nil))
 	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		user, err := u.check(ctx, in.Username, in.Password)
+		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (claims, error) {
+			return u.check(ctx, in.Username, in.Password)
+		})
 		if err != nil {
 			return socketcluster.None{}, err
 		}

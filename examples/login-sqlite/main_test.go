@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,7 @@ func TestLogin(t *testing.T) {
 	if err := first.db.QueryRowContext(t.Context(), `SELECT password FROM users`).Scan(&hash); err != nil || !strings.HasPrefix(hash, "$argon2id$") {
 		t.Errorf("a password is stored as %q, %v", hash, err)
 	}
+	logintest.LimitsCalls(t, func() (http.Handler, error) { return newHandler(logintest.Key, second) })
 	second.close()
 	logintest.FailsWithoutDatabase(t, server)
 }

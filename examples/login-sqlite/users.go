@@ -11,14 +11,11 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite", which needs no C compiler
 
 	"github.com/socketcluster-go/socketcluster/auth/password"
-	"github.com/socketcluster-go/socketcluster/wire"
+	"github.com/socketcluster-go/socketcluster/login"
 )
 
 //go:embed schema.sql
 var schema string
-
-// errLogin does not tell whether the name or the password was wrong.
-var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 
 // users are the users in the database.
 type users struct {
@@ -43,8 +40,9 @@ func openUsers(ctx context.Context, file string) (*users, error) {
 
 func (u *users) close() error { return u.db.Close() }
 
-// check returns the claims of the user with a name and password, or errLogin.
-// A name that nobody has takes as long as a wrong password.
+// check returns the claims of the user with a name and password, or
+// login.ErrInvalidCredentials. A name that nobody has takes as long as a wrong
+// password.
 func (u *users) check(ctx context.Context, username, password string) (claims, error) {
 	c := claims{Username: username}
 	var hash, channels string
@@ -57,7 +55,7 @@ func (u *users) check(ctx context.Context, username, password string) (claims, e
 	case err != nil:
 		return claims{}, err
 	case !right:
-		return claims{}, errLogin
+		return claims{}, login.ErrInvalidCredentials
 	}
 	return c, json.Unmarshal([]byte(channels), &c.Channels)
 }

@@ -18,6 +18,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -52,6 +54,7 @@ func main() {
 // app is the server with what its procedures need.
 type app struct {
 	srv      *socketcluster.Server
+	gate     *login.Gate
 	users    *accounts.Accounts
 	sessions *sessions
 }
@@ -68,7 +71,12 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{srv: srv, users: users, sessions: newSessions()}
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
+	a := &app{srv: srv, gate: gate, users: users, sessions: newSessions()}
 	srv.Handle("login", socketcluster.Func(a.login))
 	srv.Handle("devices", socketcluster.Func(a.devices))
 	srv.Handle("logout", socketcluster.Func(a.logout))
@@ -79,12 +87,15 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 }
 
 func (a *app) login(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
-	if err := a.users.Check(ctx, in); err != nil {
+	attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+	me, err := login.Do(ctx, a.gate, attempt, func(ctx context.Context) (claims, error) {
+		return claims{in.Username, rand.Text()}, a.users.Check(ctx, in)
+	})
+	if err != nil {
 		return socketcluster.None{}, err
 	}
-	session := rand.Text()
-	a.sessions.add(in.Username, session)
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username, session})
+	a.sessions.add(me.User, me.Session)
+	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, me)
 }
 
 func (a *app) devices(_ context.Context, c *socketcluster.Call, _ socketcluster.None) ([]time.Time, error) {

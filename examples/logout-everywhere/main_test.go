@@ -3,23 +3,30 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-const password = "correct horse"
+const password = logintest.Password
 
-func serve(t *testing.T) *peer.Server {
+func newTestHandler(t *testing.T) (http.Handler, error) {
 	t.Helper()
 	users, err := accounts.New(t.Context(), password, "alice", "bob")
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := newHandler("a key of the test, with 32 bytes or more", users)
+	return newHandler(logintest.Key, users)
+}
+
+func serve(t *testing.T) *peer.Server {
+	t.Helper()
+	handler, err := newTestHandler(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +39,7 @@ type device struct {
 	tabs  [2]*peer.Peer
 }
 
-func login(t *testing.T, server *peer.Server, user string) device {
+func logIn(t *testing.T, server *peer.Server, user string) device {
 	t.Helper()
 	first := server.Connect("")
 	if _, err := first.Call("login", accounts.Credentials{Username: user, Password: password}); err != nil {
@@ -101,7 +108,7 @@ func TestLogoutEverywhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t)
-			laptop, phone, bob := login(t, server, "alice"), login(t, server, "alice"), login(t, server, "bob")
+			laptop, phone, bob := logIn(t, server, "alice"), logIn(t, server, "alice"), logIn(t, server, "bob")
 			laptop.isIn(t, server, 2)
 			phone.isIn(t, server, 2)
 
@@ -120,7 +127,7 @@ func TestLogoutEverywhere(t *testing.T) {
 // A logout ends the session on all tabs of one device.
 func TestLogout(t *testing.T) {
 	server := serve(t)
-	laptop, phone := login(t, server, "alice"), login(t, server, "alice")
+	laptop, phone := logIn(t, server, "alice"), logIn(t, server, "alice")
 	if _, err := laptop.tabs[1].Call("logout", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -140,4 +147,8 @@ func TestRefuses(t *testing.T) {
 			t.Errorf("%s without a login: %v", procedure, err)
 		}
 	}
+}
+
+func TestLoginIsLimited(t *testing.T) {
+	logintest.LimitsCalls(t, func() (http.Handler, error) { return newTestHandler(t) })
 }

@@ -11,6 +11,7 @@ import (
 	"embed"
 	"flag"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/browser"
 	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
+	"github.com/socketcluster-go/socketcluster/login"
 )
 
 //go:embed index.html tabs.js
@@ -58,11 +60,20 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
-		if err := users.Check(ctx, in); err != nil {
+		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (claims, error) {
+			return claims{in.Username}, users.Check(ctx, in)
+		})
+		if err != nil {
 			return socketcluster.None{}, err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username})
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user)
 	}))
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)

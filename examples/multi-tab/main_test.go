@@ -25,6 +25,7 @@ func TestServer(t *testing.T) {
 	if _, _, claims := logintest.Login(t, server); claims != `{"username":"alice"}` {
 		t.Errorf("claims %s", claims)
 	}
+	logintest.LimitsCalls(t, func() (http.Handler, error) { return newHandler(logintest.Key, users) })
 	for path, want := range map[string]string{
 		"/": "import {followTabs} from './tabs.js'", "/tabs.js": "export function followTabs", "/client.js": "create",
 	} {

@@ -6,11 +6,8 @@ import (
 	"context"
 
 	"github.com/socketcluster-go/socketcluster/auth/password"
-	"github.com/socketcluster-go/socketcluster/wire"
+	"github.com/socketcluster-go/socketcluster/login"
 )
-
-// ErrLogin does not tell whether the name or the password was wrong.
-var ErrLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 
 // Credentials are what a login sends.
 type Credentials struct {
@@ -38,12 +35,13 @@ func New(ctx context.Context, password string, names ...string) (*Accounts, erro
 	return a, nil
 }
 
-// Check returns nil if somebody has this name and password, else ErrLogin or
-// an error of package password.
+// Check returns nil if somebody has this name and password, else
+// login.ErrInvalidCredentials or an error of package password. It is to be
+// called through a login.Gate, which limits how often.
 func (a *Accounts) Check(ctx context.Context, c Credentials) error {
 	right, err := a.passwords.Verify(ctx, a.hashes[c.Username], c.Password)
 	if err == nil && !right {
-		err = ErrLogin
+		err = login.ErrInvalidCredentials
 	}
 	return err
 }

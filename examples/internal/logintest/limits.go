@@ -1,0 +1,97 @@
+package logintest
+
+import (
+	"encoding/json"
+	"errors"
+	"log"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/login"
+)
+
+// attempts is how many wrong passwords a gate takes by default for a name from
+// one address.
+const attempts = 10
+
+// LimitsCalls checks that one wrong password too many is refused over a socket,
+// and that all of them are on record.
+func LimitsCalls(t *testing.T, newHandler func() (http.Handler, error)) {
+	t.Helper()
+	server, logged := start(t, newHandler)
+	client := server.Connect("")
+	for range attempts {
+		if _, err := client.Call("login", credentials{Username, "wrong"}); !errors.Is(err, login.ErrLogin) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.Call("login", credentials{Username, Password}); !errors.Is(err, login.ErrRate) {
+		t.Errorf("the attempt after %d wrong ones: %v", attempts, err)
+	}
+	logged.wait()
+}
+
+// LimitsRequests checks the same over HTTP.
+func LimitsRequests(t *testing.T, newHandler func() (http.Handler, error)) {
+	t.Helper()
+	server, logged := start(t, newHandler)
+	post := func(password string) (int, string) {
+		body, err := json.Marshal(credentials{Username, password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return server.Do("POST", "/login", string(body), "Content-Type", "application/json")
+	}
+	for range attempts {
+		if status, body := post("wrong"); status != http.StatusUnauthorized {
+			t.Fatalf("a wrong password: %d: %s", status, body)
+		}
+	}
+	if status, body := post(Password); status != http.StatusTooManyRequests || !strings.Contains(body, `"name":"LoginRateError"`) {
+		t.Errorf("the attempt after %d wrong ones: %d: %s", attempts, status, body)
+	}
+	logged.wait()
+}
+
+// lines are those of the log.
+type lines chan string
+
+// Write implements io.Writer.
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// start starts an example that logs to lines.
+func start(t *testing.T, newHandler func() (http.Handler, error)) (*peer.Server, lines) {
+	t.Helper()
+	old, flags, output := slog.Default(), log.Flags(), log.Writer()
+	logged := make(lines, 1000)
+	slog.SetDefault(slog.New(slog.NewTextHandler(logged, nil))) // which log goes to, too
+	t.Cleanup(func() {
+		slog.SetDefault(old)
+		log.SetFlags(flags)
+		log.SetOutput(output)
+	})
+	handler, err := newHandler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peer.Serve(t, handler), logged
+}
+
+// wait waits until the failures and the refusal are on record.
+func (l lines) wait() {
+	failed := 0
+	for line := range l {
+		if strings.Contains(line, "type=loginFailed") {
+			failed++
+		}
+		if strings.Contains(line, "type=loginLimited") && failed == attempts {
+			return
+		}
+	}
+}
