@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -26,7 +27,8 @@ const (
 	// later, and is logged in by it.
 	AuditTokenAccepted AuditKind = "tokenAccepted"
 	// AuditTokenRejected: a client has presented a token that is not good, or
-	// that middleware has blocked.
+	// that middleware has blocked, or a cookie from a page of another origin.
+	// It tells whose token it was if that was verified before.
 	AuditTokenRejected AuditKind = "tokenRejected"
 	// AuditRenewal: the server has replaced the token of a login by another,
 	// to renew it or as the claims have changed.
@@ -102,6 +104,22 @@ func (s *Socket) queueAudit(kind AuditKind, token *auth.Token, reason string) {
 		e.setClaims(token)
 	}
 	s.queue(e)
+}
+
+// auditRefused tells of an ordinary request whose token was not accepted.
+func (srv *Server) auditRefused(r *http.Request, token *auth.Token, err error) {
+	if !srv.audited() {
+		return
+	}
+	e := AuditEvent{
+		Kind:    AuditTokenRejected,
+		Address: srv.ClientAddr(r),
+		Reason:  truncate(plainMessage(err), srv.cfg.Limits.ErrorText),
+	}
+	if token != nil {
+		e.setClaims(token)
+	}
+	srv.Audit(e)
 }
 
 // setClaims copies what tells who a token is of, and which it is.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -93,11 +96,13 @@ func TestAuditOfALife(t *testing.T) {
 		if err := s.SetAuthToken(ctx, map[string]any{"username": "bob", "exp": time.Now().Add(time.Minute).Unix(), "sub": 5}); err != nil {
 			t.Fatal(err)
 		}
-		record.want("login user=5 socket")
+		jti, _ = s.AuthToken().Claim("jti")
+		record.want(fmt.Sprintf("login user=5 jti=%v socket", jti))
 		if err := s.SetAuthToken(ctx, map[string]any{"username": "bob", "sub": nil}); err != nil {
 			t.Fatal(err)
 		}
-		record.want("login user=bob socket")
+		jti, _ = s.AuthToken().Claim("jti")
+		record.want(fmt.Sprintf("login user=bob jti=%v socket", jti))
 	})
 }
 
@@ -149,6 +154,7 @@ func TestAuditOfRevocation(t *testing.T) {
 		w.login(map[string]any{"sub": "alice", "jti": "t1"})
 		w.login(map[string]any{"sub": "bob", "jti": "t2"})
 		late := w.sign(map[string]any{"sub": "alice"})
+		synctest.Wait() // until the logins have been told of
 		record := w.audit()
 		if err := w.srv.Revoke(ctx, revoke.Revocation{Subject: "alice", Reason: "stolen"}); err != nil {
 			t.Fatal(err)
@@ -167,7 +173,7 @@ func TestAuditOfRevocation(t *testing.T) {
 		}
 		record.want()
 		w.connect(quote(late))
-		record.want("tokenRejected reason=jwt revoked socket")
+		record.want("tokenRejected user=alice reason=jwt revoked socket")
 	})
 }
 
@@ -311,4 +317,44 @@ func BenchmarkAudit(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Tokens that come with a request are on the record too: those that ordinary
+// routes refuse, and cookies that a foreign page has sent.
+func TestAuditOfRequests(t *testing.T) {
+	cfg := socketcluster.Config{TokenSources: []httpauth.Source{httpauth.Cookie("token")}, Revocations: &revoke.Memory{}}
+	inBubble(t, cfg, func(w *world) {
+		good := w.sign(map[string]any{"sub": "alice", "jti": "t1"})
+		record := w.audit()
+		_, resp := w.upgrade(with("Cookie", "token="+good, "Origin", "http://elsewhere"))
+		if resp.StatusCode != http.StatusForbidden {
+			t.Fatalf("status %s", resp.Status)
+		}
+		record.want("tokenRejected reason=a page of another origin")
+
+		page := w.srv.Authenticator().Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		ask := func(want int, headers ...string) {
+			t.Helper()
+			r := httptest.NewRequest("POST", "http://server/me", nil)
+			with(headers...)(r)
+			answer := httptest.NewRecorder()
+			page.ServeHTTP(answer, r)
+			if answer.Code != want {
+				t.Errorf("status %d, want %d", answer.Code, want)
+			}
+		}
+		ask(200, "Cookie", "token="+good)
+		ask(401)
+		record.want()
+		ask(401, "Cookie", "token=nonsense")
+		record.want("tokenRejected reason=jwt malformed")
+		ask(403, "Cookie", "token="+good, "Origin", "http://elsewhere")
+		record.want("tokenRejected reason=The cookie or session of this request is accepted only from pages of the server's own origin, or of one that it trusts")
+		if err := w.srv.Revoke(context.Background(), revoke.Revocation{JTI: "t1"}); err != nil {
+			t.Fatal(err)
+		}
+		record.want("revocation jti=t1")
+		ask(401, "Cookie", "token="+good)
+		record.want("tokenRejected user=alice jti=t1 reason=jwt revoked")
+	})
 }

@@ -9,6 +9,7 @@ import (
 // batch collects packets that leave as one message. The socket's mu guards it.
 type batch struct {
 	collecting bool
+	counted    int    // of buf, in the budget
 	buf        []byte // header space, then "[" and packets with commas between
 	ticker     *time.Timer
 	until      time.Time // zero: until stopped
@@ -73,6 +74,7 @@ func (s *Socket) CancelBatch() {
 	if s.ext != nil {
 		s.ext.batch.collecting = s.ext.batch.ticker != nil
 		s.ext.batch.buf = nil
+		s.countBatch()
 	}
 }
 
@@ -97,6 +99,7 @@ func (s *Socket) CancelBatching() {
 	defer s.mu.Unlock()
 	if s.ext != nil {
 		s.ext.batch.stop()
+		s.countBatch()
 	}
 }
 
@@ -148,6 +151,7 @@ func (s *Socket) stopBatching() {
 // the outbox is a leaf.
 func (s *Socket) flushLocked() {
 	if buf := s.ext.batch.take(); buf != nil {
+		s.countBatch()
 		s.pushFrame(s.srv.seal(buf))
 	}
 }

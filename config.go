@@ -95,7 +95,8 @@ type Config struct {
 	// Revocations says which tokens are no longer good although they have not
 	// expired. It is asked about each token that a socket gets, and nothing is
 	// asked for a message; what is added to it ends the logins of the sockets
-	// that are there. See [Server.Revoke]. Default: none.
+	// that are there. See [Server.Revoke]. With it, tokens that the server sets
+	// get a random jti unless they have one. Default: none.
 	Revocations revoke.Store
 
 	// TokenRenewal gives every authenticated socket a fresh token from time
@@ -315,8 +316,8 @@ func (c Config) withDefaults() (Config, error) {
 	if d := c.AuthDefaultExpiry; d > 0 && d < time.Second {
 		return c, &ConfigError{"AuthDefaultExpiry", fmt.Sprintf("is %v; tokens live for whole seconds", d)}
 	}
-	if r := c.TokenRenewal; r.Every > 0 && r.ExpiresIn > 0 && r.ExpiresIn < time.Second {
-		return c, &ConfigError{"TokenRenewal.ExpiresIn", fmt.Sprintf("is %v; tokens live for whole seconds", r.ExpiresIn)}
+	if r := c.TokenRenewal; r.Every > 0 && r.ExpiresIn > 0 && r.ExpiresIn < 2*time.Second {
+		return c, &ConfigError{"TokenRenewal.ExpiresIn", fmt.Sprintf("is %v; tokens live for whole seconds, and must be renewed before their last one", r.ExpiresIn)}
 	}
 	if _, err := parseOrigins(c.Origins); err != nil {
 		return c, err

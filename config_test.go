@@ -48,6 +48,7 @@ func TestConfigErrors(t *testing.T) {
 		{"TokenRenewal.Every", config{TokenRenewal: renewal(-1, 0)}},
 		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(1, -1)}},
 		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, time.Millisecond)}},
+		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, 1999*time.Millisecond)}},
 		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Every: 1, Margin: -1}}},
 		{"TokenRenewal.Jitter", config{TokenRenewal: socketcluster.TokenRenewal{Every: 1, Jitter: -1}}},
 		{"AuthEngine", config{AuthEngine: engine, AuthKey: testKey}},

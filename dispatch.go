@@ -52,7 +52,7 @@ func (q *nameQueue) run(t task) {
 // done tells that a task has been handled.
 func (q *nameQueue) done(t task) {
 	s := q.socket
-	s.held.give(t.size)
+	s.giveHeld(t.size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !t.marker {
@@ -133,7 +133,7 @@ func (s *Socket) dispatch(name queueName, size, concurrent int, fn func()) {
 	if !s.takeSlot() {
 		return
 	}
-	s.held.add(size)
+	s.addHeld(size)
 	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
@@ -170,6 +170,7 @@ func (s *Socket) takeSlot() bool {
 		return true
 	default:
 	}
+	s.srv.hit(limitCalls)
 	select {
 	case x.slots <- struct{}{}:
 		return true

@@ -34,6 +34,7 @@ func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 	var public *wire.Error
 	if errors.As(err, &public) && public != nil {
 		if limit := srv.cfg.Limits.ErrorText; len(public.Message) > limit {
+			srv.hit(limitErrorText)
 			cut := *public
 			cut.Message = truncate(public.Message, limit)
 			public = &cut

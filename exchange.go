@@ -56,6 +56,7 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte) err
 // Deliver implements broker.Sink: it hands a publication to the subscribers
 // on this node.
 func (x *Exchange) Deliver(channel string, data []byte) {
+	count := x.srv.counters.publications.Add(1)
 	if !x.srv.hub.Has(channel) {
 		return
 	}
@@ -67,7 +68,10 @@ func (x *Exchange) Deliver(channel string, data []byte) {
 	}
 	p.Frame = x.srv.seal(buf)
 	p.Deflated = x.srv.deflateShared(p.Frame)
-	x.srv.hub.Publish(p)
+	p.Hold.Init(x.srv.budget.Shard(uint8(count)), p.Size())
+	n := x.srv.hub.Publish(p)
+	p.Hold.Settle()
+	x.srv.counters.deliveries.Add(uint64(n))
 }
 
 // join makes the broker deliver a channel to this node. What it begins, leave

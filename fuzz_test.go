@@ -44,6 +44,7 @@ func FuzzServer(f *testing.F) {
 		"\x01" + `{"event":"p","cid":2}` + "\x1e\x01\x00\xff\x1e\x01",
 		`[[[[[]]]]]` + "\x1e" + `[1,"x",null,{},[]]` + "\x1e" + `[`,
 		"#1\x1e#2\x1e\xff\xfe",
+		`{"event":"#disconnect","data":{"code":99999}}` + "\x1e" + `[{"event":"#disconnect","data":{"code":4321,"data":{"a":["\ud800"]}}},{"event":"p","cid":1}]`,
 		strings.Repeat(`{"event":"p","cid":1}`+"\x1e", 20),
 	} {
 		for _, mode := range []byte{0, handshake, handshake | middleware | fragments, lenient, handshake | batching | version1} {

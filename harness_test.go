@@ -57,6 +57,10 @@ func inBubble(t *testing.T, cfg socketcluster.Config, fn func(w *world)) {
 			srv.Close()
 			w.web.Close()
 			synctest.Wait()
+			// Whatever a test does, nothing stays counted.
+			if st := srv.Stats(); st.BudgetUsed != 0 || st.Connections != 0 || st.Pending != 0 {
+				t.Errorf("after the end: %d bytes of the budget, %d connections, %d pending", st.BudgetUsed, st.Connections, st.Pending)
+			}
 		}()
 		fn(w)
 	})

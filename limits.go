@@ -8,9 +8,41 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Limits bounds what one client can make the server hold or do. A zero means
-// the default that is named with the field; there is no value for "unlimited".
+// Limits bounds what clients can make the server hold or do, each of them and
+// all together. A zero means the default that is named with the field; there
+// is no value for "unlimited". How often each was reached is counted, see
+// [Server.Stats].
 type Limits struct {
+	// Connections is how many connections the server takes in all, those
+	// included that are being closed. More are refused with 503.
+	// Default 250,000.
+	Connections int
+
+	// ConnectionsPerAddress is how many of them may come from one client
+	// address, as [Server.ClientAddr] tells it; of IPv6, a /64 counts as one.
+	// More are refused with 503. Loopback, link-local and private addresses
+	// are not counted, as they are mostly those of proxies: name your proxies
+	// in Config.TrustedProxies. Default 10,000.
+	ConnectionsPerAddress int
+
+	// PendingHandshakes is how many connections may be on their way from the
+	// upgrade request to the end of the handshake. More are refused with 503.
+	// Default 10,000.
+	PendingHandshakes int
+
+	// Budget is how many bytes all sockets together may make the server hold:
+	// what waits for clients, a publication once however many it waits for;
+	// what clients have sent, in queues, with handlers, and as messages of which
+	// a part is still to come; and the names and data of subscriptions. Beyond
+	// it the sockets that hold the most are disconnected, with 1013 for what
+	// they have sent, or without a close frame for what they have not read;
+	// stock clients connect again. A socket's share of half of it is safe.
+	//
+	// The process takes more: a few KiB for each connection, and as much again
+	// for the collector. Default: a quarter of the memory limit of the process
+	// (GOMEMLIMIT, [debug.SetMemoryLimit]), or 512 MiB if there is none.
+	Budget int
+
 	// MessageSize is the largest message that a client may send, in bytes,
 	// over all its fragments. A larger one closes the connection with 1009.
 	// Default 1 MiB.
@@ -67,6 +99,25 @@ type Limits struct {
 	// Default 10 s.
 	OutboxStall time.Duration
 
+	// CallRate is how many calls, transmissions and other messages of one
+	// socket are handled in a second; SubscribeRate, PublishRate and
+	// AuthenticateRate have their own count. What two seconds allow may come at
+	// once. Beyond it the socket's inbox waits; nothing is lost and nothing
+	// fails. Pongs and answers to calls of the server do not wait.
+	// Default 10,000.
+	CallRate int
+
+	// PublishRate is the same for publications. Default 10,000.
+	PublishRate int
+
+	// SubscribeRate is the same for subscribing and unsubscribing; at least
+	// Channels of them may come at once. Default 1000.
+	SubscribeRate int
+
+	// AuthenticateRate is the same for presenting tokens and logging out.
+	// Logins are calls. Default 10.
+	AuthenticateRate int
+
 	// ErrorText is how much of an error's message is sent to a client, in
 	// bytes. Default 256.
 	ErrorText int
@@ -78,6 +129,10 @@ func (l *Limits) setDefaults() error {
 		value    *int
 		fallback int
 	}{
+		{"Connections", &l.Connections, 250_000},
+		{"ConnectionsPerAddress", &l.ConnectionsPerAddress, 10_000},
+		{"PendingHandshakes", &l.PendingHandshakes, 10_000},
+		{"Budget", &l.Budget, defaultBudget()},
 		{"MessageSize", &l.MessageSize, 1 << 20},
 		{"HandshakeMessageSize", &l.HandshakeMessageSize, min(64<<10, cmp.Or(l.MessageSize, 1<<20))},
 		{"Fragments", &l.Fragments, 4096},
@@ -91,6 +146,10 @@ func (l *Limits) setDefaults() error {
 		{"InboxBytes", &l.InboxBytes, 4 << 20},
 		{"Calls", &l.Calls, 256},
 		{"Outbox", &l.Outbox, 0},
+		{"CallRate", &l.CallRate, 10_000},
+		{"PublishRate", &l.PublishRate, 10_000},
+		{"SubscribeRate", &l.SubscribeRate, 1000},
+		{"AuthenticateRate", &l.AuthenticateRate, 10},
 		{"ErrorText", &l.ErrorText, 256},
 	} {
 		if *f.value < 0 {

@@ -11,24 +11,25 @@ type quota struct {
 }
 
 // take waits until n more bytes fit under the limit, or nothing else is held.
-// It reports false when done was closed first.
-func (q *quota) take(n, limit int, done func() <-chan struct{}) bool {
+// ok is false when done was closed first.
+func (q *quota) take(n, limit int, done func() <-chan struct{}) (ok, waited bool) {
 	for {
 		q.mu.Lock()
 		if n == 0 || q.used == 0 || q.used+n <= limit {
 			q.used += n
 			q.mu.Unlock()
-			return true
+			return true, waited
 		}
 		if q.given == nil {
 			q.given = make(chan struct{})
 		}
 		given := q.given
 		q.mu.Unlock()
+		waited = true
 		select {
 		case <-given:
 		case <-done():
-			return false
+			return false, true
 		}
 	}
 }

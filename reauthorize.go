@@ -45,6 +45,17 @@ func (s *Socket) authorizedWith(token *auth.Token) {
 	}
 }
 
+// reauthorizePending does what queueReauthorize has queued, unless it has been
+// done ahead of its turn. It runs on the inbox worker.
+func (s *Socket) reauthorizePending() {
+	s.mu.Lock()
+	pending := s.reauthorizing
+	s.mu.Unlock()
+	if pending {
+		s.reauthorize()
+	}
+}
+
 // reauthorize runs on the inbox worker.
 func (s *Socket) reauthorize() {
 	token := s.token.Load()
@@ -100,6 +111,7 @@ func (s *Socket) keepRequest(channel string, r request) {
 		x.requests = make(map[string]request)
 	}
 	x.requests[channel] = r
+	s.keep(len(r.data))
 }
 
 // forgetRequest reports whether the subscription was suspended. mu must be
@@ -111,6 +123,7 @@ func (s *Socket) forgetRequest(channel string) (suspended bool) {
 	if suspended = s.ext.requests[channel].suspended; suspended {
 		s.ext.suspended--
 	}
+	s.keep(-len(s.ext.requests[channel].data))
 	delete(s.ext.requests, channel)
 	return suspended
 }

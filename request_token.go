@@ -67,6 +67,7 @@ type presented struct {
 	signed      string
 	token       *auth.Token // nil if there is none, or a bad one
 	err         error       // why token is nil, if there is one
+	revoked     *auth.Token // what is nobody's any more, for the record
 	fromRequest bool        // it is that of the upgrade request
 }
 
@@ -84,28 +85,29 @@ func (s *Socket) verifyRequest() (p presented) {
 		p.err = s.tokenError(t.err)
 	case t.principal != nil:
 		p.signed = t.principal.Signed()
-		p.token, p.err = s.checkPrincipal(t.principal)
+		if p.err = s.checkPrincipal(t.principal); p.err == nil {
+			p.token = t.principal
+		} else {
+			p.revoked = t.principal
+		}
 	default:
 		p.signed = t.signed
-		p.token, p.err = s.verify(t.signed)
+		p.token, p.revoked, p.err = s.verify(t.signed)
 	}
 	return p
 }
 
 // checkPrincipal holds a principal to its exp and to revocations, as nobody
 // else may have done it.
-func (s *Socket) checkPrincipal(token *auth.Token) (*auth.Token, error) {
+func (s *Socket) checkPrincipal(token *auth.Token) error {
 	if end, ok := token.ExpiresAt(); ok && !time.Now().Before(end) {
-		return nil, &wire.Error{
+		return &wire.Error{
 			Name:    wire.NameAuthTokenExpired,
 			Message: "The principal has expired",
 			Fields:  []wire.Field{{Key: "expiry", Value: end}, {Key: "isBadToken", Value: true}},
 		}
 	}
-	if err := s.srv.revocation(token); err != nil {
-		return nil, err
-	}
-	return token, nil
+	return s.srv.revocation(token)
 }
 
 // Authenticator authenticates ordinary HTTP requests as this server does its
@@ -124,6 +126,7 @@ func (srv *Server) Authenticator() *httpauth.Authenticator {
 		Sources:     slices.Clone(srv.cfg.TokenSources),
 		Revocations: srv.cfg.Revocations,
 		CrossOrigin: guard,
+		Refused:     srv.auditRefused,
 		Logger:      srv.log,
 	}
 }

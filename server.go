@@ -16,6 +16,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
+	"github.com/socketcluster-go/socketcluster/internal/budget"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -35,6 +36,12 @@ type Server struct {
 	wheel    *wheel.Wheel
 	exchange *Exchange
 	epoch    time.Time // what server-clock times count from
+	rates    [numRates]rate
+	places   places
+	hits     limitHits
+	counters counters
+	budget   *budget.Budget
+	shedding atomic.Bool // a goroutine is in shed
 
 	listeners  listeners
 	middleware middlewares
@@ -42,10 +49,11 @@ type Server struct {
 	pings      [wire.Version2 + 1][]byte // as frames, by version
 
 	mu      sync.Mutex
-	sockets map[string]*Socket    // whose state is not Closed
-	open    int                   // how many of them have completed the handshake
-	conns   map[*ws.Conn]struct{} // of closed sockets: waiting for the peer's close frame
-	reading sync.WaitGroup        // one for each connection
+	sockets map[string]*Socket   // whose state is not Closed
+	open    int                  // how many of them have completed the handshake
+	traffic traffic              // of sockets that have gone
+	closing map[*Socket]struct{} // closed: waiting for the peer's close frame
+	reading sync.WaitGroup       // one for each connection
 	closed  bool
 
 	compressed atomic.Int64 // connections whose clients understand compressed messages
@@ -84,10 +92,12 @@ func New(cfg Config) (*Server, error) {
 		hub:     hub.New(),
 		wheel:   wheel.New(),
 		epoch:   time.Now(),
+		rates:   newRates(&cfg.Limits),
 		sockets: make(map[string]*Socket),
-		conns:   make(map[*ws.Conn]struct{}),
+		closing: make(map[*Socket]struct{}),
 		stopped: make(chan struct{}),
 	}
+	srv.budget = budget.New(int64(cfg.Limits.Budget), srv.overBudget)
 	for _, v := range []wire.Version{wire.Version1, wire.Version2} {
 		srv.pings[v] = ws.Seal(append(ws.NewBuffer(2), v.Ping()...), ws.OpText)
 	}
@@ -137,6 +147,17 @@ func (srv *Server) snapshot() []*Socket {
 	return slices.Collect(maps.Values(srv.sockets))
 }
 
+// everySocket is snapshot with the sockets that are being closed.
+func (srv *Server) everySocket() []*Socket {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.allLocked()
+}
+
+func (srv *Server) allLocked() []*Socket {
+	return slices.AppendSeq(slices.Collect(maps.Values(srv.sockets)), maps.Keys(srv.closing))
+}
+
 // Client returns the socket with an id, or nil if there is none or it has not
 // completed its handshake.
 func (srv *Server) Client(id string) *Socket {
@@ -171,6 +192,7 @@ func (srv *Server) register(s *Socket) bool {
 		return false
 	}
 	srv.sockets[s.id] = s
+	srv.counters.accepted.Add(1)
 	srv.reading.Add(1)
 	if s.conn.Compressed() {
 		srv.compressed.Add(1)
@@ -184,6 +206,7 @@ func (srv *Server) opened() {
 	srv.mu.Lock()
 	srv.open++
 	srv.mu.Unlock()
+	srv.places.settled()
 }
 
 // unregister counts a socket as closed; its connection lingers until
@@ -192,20 +215,24 @@ func (srv *Server) unregister(s *Socket, was State) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	delete(srv.sockets, s.id)
-	srv.conns[s.conn] = struct{}{}
+	srv.closing[s] = struct{}{}
 	if was == Open {
 		srv.open--
+	} else {
+		srv.places.settled()
 	}
 }
 
 // released tells that the connection of a closed socket has ended.
 func (srv *Server) released(s *Socket) {
 	srv.mu.Lock()
-	delete(srv.conns, s.conn)
+	delete(srv.closing, s)
+	srv.traffic.add(s)
 	srv.mu.Unlock()
 	if s.conn.Compressed() {
 		srv.compressed.Add(-1)
 	}
+	srv.places.leave(s.ClientAddr())
 	srv.reading.Done()
 }
 
@@ -251,8 +278,8 @@ func (srv *Server) drop() {
 	for _, s := range srv.sockets {
 		s.conn.Close()
 	}
-	for c := range srv.conns {
-		c.Close()
+	for s := range srv.closing {
+		s.conn.Close()
 	}
 }
 

@@ -53,7 +53,7 @@ func (s AuthState) String() string { return [...]string{"unauthenticated", "auth
 //  3. mu, which guards everything below it that is not atomic. What a change
 //     of state has to tell is queued as events while mu is held, and told by
 //     drainEvents after it has been released. The hub must not be called.
-//  4. Server.mu, and the locks inside inbox, raw, outbound, queues, out and the
+//  4. Server.mu, and below it that of Server.places; the locks inside inbox, raw, outbound, queues, out and the
 //     wheel, which are leaves: nothing of this package is called while they are held.
 //
 // No lock is held while user code, the broker or the engine runs.
@@ -71,9 +71,15 @@ type Socket struct {
 	out   outbox.Outbox
 	timer wheel.Timer
 
+	pushBack  atomic.Uint32           // of the reading goroutine: see holdsUp
+	buckets   [numRates]time.Duration // server clock; the inbox worker's, see throttle
+	throttled bool                    // the log knows; the inbox worker's
+
 	rawQueued atomic.Int32 // messages that are in ext.raw or on their way from there to inbox
 	outQueued atomic.Int32 // packets that are in ext.outbound or on their way from there to out
 
+	assembling     atomic.Int64 // bytes of a message of which a part is still to come
+	turnedAway     atomic.Bool  // the budget has no room for what it holds
 	outQueuedBytes atomic.Int64 // their sizes
 	overflowed     atomic.Bool  // the client did not read what it was sent
 
@@ -86,6 +92,7 @@ type Socket struct {
 	gone          bool          // the reading goroutine has ended
 	request       *http.Request // until the connect event has been handled; see Config.KeepRequest
 	subs          subscriptions
+	kept          int // bytes of their names and data, as they count in the budget
 	calls         *pendingCalls
 	ext           *extension
 

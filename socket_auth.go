@@ -9,24 +9,30 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// verify asks the engine. A panic in it is an error like another.
-func (s *Socket) verify(signed string) (token *auth.Token, err error) {
+// verify asks the engine. A panic in it is an error like another. revoked is a
+// token that would be good had it not been revoked.
+func (s *Socket) verify(signed string) (token, revoked *auth.Token, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("the engine failed: %w", &panicError{value: v})
 		}
 	}()
+	if len(signed) > s.srv.cfg.Limits.TokenSize {
+		s.srv.hit(limitTokenSize) // the engine refuses it
+	}
 	token, err = s.srv.engine.Verify(s.Context(), signed)
 	if err == nil && token != nil {
-		err = s.srv.revocation(token)
+		if err := s.srv.revocation(token); err != nil {
+			return nil, token, err
+		}
 	}
 	if err == nil && token == nil {
 		err = errors.New("the engine gave neither a token nor an error")
 	}
 	if err != nil {
-		return nil, s.tokenError(err)
+		return nil, nil, s.tokenError(err)
 	}
-	return token, nil
+	return token, nil, nil
 }
 
 // tokenError gives the errors of custom engines the form that clients know:
@@ -94,8 +100,9 @@ func (s *Socket) takeBack(token, old *auth.Token, err error) {
 }
 
 // rejectToken tells why a token that the client has sent was not accepted,
-// and takes the one away that the socket may have.
-func (s *Socket) rejectToken(err error, signed string) {
+// and takes the one away that the socket may have. revoked is that token if it
+// was verified.
+func (s *Socket) rejectToken(err error, signed string, revoked *auth.Token) {
 	s.mu.Lock()
 	old := s.token.Load()
 	if s.state == Closed {
@@ -104,7 +111,7 @@ func (s *Socket) rejectToken(err error, signed string) {
 	}
 	s.setToken(nil)
 	s.queueError(err)
-	s.queueRejected(err, signed, nil, old, true)
+	s.queueRejected(err, signed, revoked, old, true)
 	s.mu.Unlock()
 	s.drainEvents()
 }
@@ -152,15 +159,15 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	if supplied {
 		signed, ok = wire.ParseString(p.Data)
 	}
-	var token *auth.Token
+	var token, revoked *auth.Token
 	if ok {
-		token, err = s.verify(signed)
+		token, revoked, err = s.verify(signed)
 	}
 	switch {
 	case token != nil:
 		err = s.admitToken(token, false)
 	case supplied:
-		s.rejectToken(err, signed)
+		s.rejectToken(err, signed, revoked)
 	default:
 		s.DeauthenticateSelf()
 	}

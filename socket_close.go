@@ -1,8 +1,10 @@
 package socketcluster
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -58,13 +60,23 @@ func (s *Socket) Terminate() {
 // overflow ends a socket that does not read what it is sent. It may be called
 // with mu held, or the locks of the hub.
 func (s *Socket) overflow() {
-	s.overflowed.Store(true)
+	if !s.overflowed.Load() {
+		s.srv.hit(limitOutbox)
+	}
+	s.dropUnread()
+}
+
+// dropUnread ends a socket for what waits for its client.
+func (s *Socket) dropUnread() {
+	first := !s.overflowed.Swap(true)
 	s.out.Kill()
 	s.conn.Close()
-	go func() {
-		s.srv.log.Debug("slow client disconnected: Limits.Outbox is reached", slog.String("socket", s.id))
-		s.destroy(wire.CloseAbnormal, "")
-	}()
+	if first {
+		go func() {
+			s.srv.log.Debug("slow client disconnected", slog.String("socket", s.id))
+			s.destroy(wire.CloseAbnormal, "")
+		}()
+	}
 }
 
 // destroy turns the socket into a closed one, tells everybody, and leaves its
@@ -92,6 +104,7 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	s.schedule(time.Now())
 	if s.ext != nil {
 		s.ext.batch.stop()
+		s.countBatch()
 		if s.ext.done != nil {
 			close(s.ext.done)
 		}
@@ -102,10 +115,16 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	if x := s.extension(); x != nil {
 		x.raw.Close(func(msg ws.Message) {
 			s.rawQueued.Add(-1)
+			s.giveHeld(len(msg.Data))
 			msg.Release()
 		})
 	}
-	s.inbox.Close(func(in inboxItem) { in.msg.Release() })
+	s.inbox.Close(func(in inboxItem) {
+		if !in.reauthorize {
+			s.giveHeld(in.size)
+			in.msg.Release()
+		}
+	})
 	kind := "disconnect"
 	if was == Connecting {
 		kind = "connectAbort"
@@ -130,6 +149,7 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 
 	s.leaveAll()
 	s.mu.Lock()
+	s.keep(-s.kept) // of suspended subscriptions
 	x := s.ext
 	if x == nil {
 		s.ended = true
@@ -140,7 +160,10 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	s.mu.Unlock()
 	s.drainEvents()
 	if x != nil {
-		x.outbound.Close(nil)
+		x.outbound.Close(func(item outboundItem) {
+			s.outQueued.Add(-1)
+			s.addQueuedOut(-item.size())
+		})
 	}
 	return true
 }
@@ -151,6 +174,9 @@ type outboxOwner Socket
 // OutboxFailed ends the socket when the connection takes no more.
 func (o *outboxOwner) OutboxFailed(err error) {
 	s := (*Socket)(o)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.srv.hit(limitOutboxStall)
+	}
 	s.conn.Close()
 	s.destroy(wire.CloseAbnormal, err.Error())
 }

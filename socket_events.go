@@ -1,5 +1,7 @@
 package socketcluster
 
+import "time"
+
 // addListener implements [Emitter].
 func (s *Socket) addListener(k eventKind, fn func(Event)) (remove func()) {
 	return s.extended().listeners.add(k, fn)
@@ -69,6 +71,27 @@ func (s *Socket) drainEvents() {
 	x.telling = false
 	s.mu.Unlock()
 }
+
+// maxUntold is how many events may wait for a handler on another goroutine
+// before the inbox waits with them.
+const maxUntold = 256
+
+// awaitTold holds up the inbox while a slow handler has very many events before
+// it, so that what a client sets off meanwhile does not pile up.
+func (s *Socket) awaitTold() {
+	for {
+		s.mu.Lock()
+		wait := s.ext != nil && len(s.ext.events) > maxUntold && s.state != Closed
+		s.mu.Unlock()
+		if !wait {
+			return
+		}
+		time.Sleep(untoldStep)
+	}
+}
+
+// untoldStep is how often awaitTold looks.
+const untoldStep = 5 * time.Millisecond
 
 // endLoops ends the loops over the events of the socket, once the end event
 // has been told. mu must be held.

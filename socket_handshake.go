@@ -44,7 +44,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	if given.token != nil {
 		bad = s.admitToken(given.token, given.fromRequest)
 	} else if given.err != nil {
-		s.rejectToken(given.err, given.signed)
+		s.rejectToken(given.err, given.signed, given.revoked)
 	}
 	var public *wire.Error
 	if supplied && bad != nil {
@@ -131,7 +131,7 @@ func (s *Socket) verifyHandshake(data []byte) presented {
 		}
 	}
 	p := presented{signed: string(raw)}
-	p.token, p.err = s.verify(p.signed)
+	p.token, p.revoked, p.err = s.verify(p.signed)
 	if p.signed == "" && p.err != nil {
 		return presented{}
 	}

@@ -3,6 +3,7 @@ package socketcluster
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 
@@ -35,14 +36,17 @@ type inboxWorker Socket
 func (w *inboxWorker) Handle(in inboxItem) {
 	s := (*Socket)(w)
 	if in.reauthorize {
-		s.reauthorize()
+		s.reauthorizePending()
 		return
 	}
-	defer s.held.give(in.size)
+	defer s.giveHeld(in.size)
 	defer in.msg.Release()
 	s.stats.processed.Add(1)
 	s.process(in.msg.Data, in.msg.Binary)
 }
+
+// Waiting implements lane.Handler's hook: the inbox is full.
+func (w *inboxWorker) Waiting() { w.srv.hit(limitInbox) }
 
 // Panicked implements lane.Handler's hook: what a packet has set off ends its
 // own connection only (QK-52). Handlers and middleware recover by themselves;
@@ -71,6 +75,11 @@ func (s *Socket) process(data []byte, binary bool) {
 	d := decoders.Get().(*wire.Decoder)
 	defer decoders.Put(d)
 	if err := d.Reset(packets, s.wireLimits()); err != nil {
+		if errors.Is(err, wire.ErrBatchTooLarge) {
+			s.srv.hit(limitBatchSize)
+		} else {
+			s.srv.hit(limitDepth)
+		}
 		s.emitError(err)
 		s.closeWith(wire.ClosePolicy)
 		return
@@ -81,6 +90,7 @@ func (s *Socket) process(data []byte, binary bool) {
 			return
 		}
 		s.handle(&p, data, binary)
+		s.awaitTold()
 	}
 }
 
@@ -111,11 +121,25 @@ func (s *Socket) handle(p *wire.Packet, message []byte, binary bool) {
 	switch {
 	case p.Kind == wire.KindResponse:
 		s.answered(p)
+	case !s.throttle(rateOf(p)):
 	case isEvent:
 		s.handleEvent(p, isCall)
 	case s.hears(kindRaw):
 		s.emit(RawEvent{s, binary, bytes.Clone(message)})
 	}
+}
+
+// rateOf is the rate that a packet counts for.
+func rateOf(p *wire.Packet) rateClass {
+	switch string(p.Event) {
+	case eventAuthenticate, eventRemoveAuthToken:
+		return rateAuthentications
+	case eventPublish:
+		return ratePublications
+	case eventSubscribe, eventUnsubscribe:
+		return rateSubscriptions
+	}
+	return rateCalls
 }
 
 func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {

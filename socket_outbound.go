@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/socketcluster-go/socketcluster/internal/budget"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -129,15 +130,15 @@ func (s *Socket) sendLocked(buf []byte) {
 func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
 	size := item.size()
 	s.outQueued.Add(1)
-	if s.outQueuedBytes.Add(size) > int64(s.srv.cfg.Limits.Outbox) {
+	if s.addQueuedOut(size) > int64(s.srv.cfg.Limits.Outbox) {
 		s.outQueued.Add(-1)
-		s.outQueuedBytes.Add(-size)
+		s.addQueuedOut(-size)
 		s.overflow()
 		return
 	}
 	if !x.outbound.Push(item, (*outboundWorker)(s)) {
 		s.outQueued.Add(-1)
-		s.outQueuedBytes.Add(-size)
+		s.addQueuedOut(-size)
 	}
 }
 
@@ -158,7 +159,7 @@ func (w *outboundWorker) Handle(item outboundItem) {
 	s := (*Socket)(w)
 	size := item.size()
 	defer func() {
-		s.outQueuedBytes.Add(-size)
+		s.addQueuedOut(-size)
 		s.outQueued.Add(-1)
 	}()
 	defer s.stats.sent.Add(1)
@@ -177,7 +178,9 @@ func (w *outboundWorker) Handle(item outboundItem) {
 // outbox. mu must be held.
 func (s *Socket) writeLocked(buf []byte) {
 	if s.ext != nil && s.ext.batch.collecting {
-		if s.ext.batch.add(buf[ws.HeaderSpace:], s.srv.cfg.Limits.Outbox) {
+		full := s.ext.batch.add(buf[ws.HeaderSpace:], s.srv.cfg.Limits.Outbox)
+		s.countBatch()
+		if full {
 			s.overflow()
 		}
 		return
@@ -192,6 +195,16 @@ func (s *Socket) pushFrame(frame []byte) {
 		return
 	}
 	if err := s.out.Push(frame); errors.Is(err, outbox.ErrFull) {
+		s.overflow()
+	}
+}
+
+// pushShared is pushFrame for the frame of a publication.
+func (s *Socket) pushShared(frame []byte, shared *budget.Shared) {
+	if frame == nil {
+		return
+	}
+	if err := s.out.PushShared(frame, shared); errors.Is(err, outbox.ErrFull) {
 		s.overflow()
 	}
 }
@@ -236,7 +249,7 @@ func (w *subscriber) Deliver(p *hub.Publication) {
 		if p.Deflated != nil && s.conn.Compressed() {
 			frame = p.Deflated
 		}
-		s.pushFrame(frame)
+		s.pushShared(frame, &p.Hold)
 		return
 	}
 	if s.srv.middleware.has(lineOutbound) {

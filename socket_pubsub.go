@@ -47,7 +47,11 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 
 // checkChannelName refuses what would be a burden as a name.
 func (s *Socket) checkChannelName(name, what string) *wire.Error {
-	if name == "" || len(name) > s.srv.cfg.Limits.ChannelName {
+	if len(name) > s.srv.cfg.Limits.ChannelName {
+		s.srv.hit(limitChannelName)
+		name = ""
+	}
+	if name == "" {
 		return invalidAction("%s channel name was malformatted", what)
 	}
 	return nil
@@ -64,6 +68,7 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		return
 	}
 	if limit := s.srv.cfg.Limits.SubscriptionData; len(req.Data) > limit {
+		s.srv.hit(limitSubscriptionData)
 		s.refuse(p, isCall, invalidAction("The data of a subscription may have at most %d bytes", limit))
 		return
 	}
@@ -145,6 +150,7 @@ func (s *Socket) subscribe(channel string, options []byte, kept request) *wire.E
 	}
 	if limit := s.srv.cfg.Limits.Channels; s.subs.len()+s.suspendedLocked(channel) >= limit {
 		s.mu.Unlock()
+		s.srv.hit(limitChannels)
 		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.id, limit)
 	}
 	s.mu.Unlock()
@@ -171,6 +177,7 @@ func (s *Socket) enter(channel string, options []byte, kept request) bool {
 	open := s.state == Open
 	if open {
 		s.subs.add(sub)
+		s.keep(len(channel))
 		s.keepRequest(channel, kept)
 		s.queue(SubscribeEvent{s, channel, options})
 	}
@@ -221,6 +228,7 @@ func (s *Socket) exit(channel string, packet []byte) bool {
 	sub := s.subs.get(channel)
 	if sub != nil {
 		s.subs.remove(channel)
+		s.keep(-len(channel))
 		s.forgetRequest(channel)
 	}
 	s.mu.Unlock()

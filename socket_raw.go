@@ -21,11 +21,14 @@ func (s *Socket) throughRaw(msg ws.Message) bool {
 	s.rawQueued.Add(1)
 	if !s.extended().raw.PushWait(msg, (*rawWorker)(s), s.srv.cfg.Limits.Inbox) {
 		s.rawQueued.Add(-1)
-		s.held.give(len(msg.Data))
+		s.giveHeld(len(msg.Data))
 		msg.Release()
 	}
 	return true
 }
+
+// Waiting implements lane.Handler's hook: too many wait for the middleware.
+func (w *rawWorker) Waiting() { w.srv.hit(limitInbox) }
 
 // Handle implements lane.Handler.
 func (w *rawWorker) Handle(msg ws.Message) {
@@ -33,7 +36,7 @@ func (w *rawWorker) Handle(msg ws.Message) {
 	defer s.rawQueued.Add(-1)
 	size := len(msg.Data)
 	if s.State() == Closed {
-		s.held.give(size)
+		s.giveHeld(size)
 		msg.Release()
 		return
 	}
@@ -41,7 +44,7 @@ func (w *rawWorker) Handle(msg ws.Message) {
 	msg.Release()
 	if s.srv.runMiddleware(s.Context(), s, a) != nil {
 		s.stats.processed.Add(1)
-		s.held.give(size)
+		s.giveHeld(size)
 		return
 	}
 	s.admit(ws.Message{Binary: a.Binary, Data: a.Data}, size)

@@ -16,19 +16,19 @@ import (
 // is being looked at.
 var decoders = sync.Pool{New: func() any { return new(wire.Decoder) }}
 
-// start brings an accepted connection to life.
-func (s *Socket) start(conn *ws.Conn, r *http.Request) {
+// start brings an accepted connection to life, unless the server has closed.
+func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	srv := s.srv
 	s.conn = conn
 	s.request = r
-	s.out.Init(s.outboxConn(), (*outboxOwner)(s), srv.cfg.Limits.Outbox, srv.cfg.Limits.OutboxStall)
+	s.out.Init(s.outboxConn(), (*outboxOwner)(s), srv.cfg.Limits.Outbox, srv.cfg.Limits.OutboxStall, s.account())
 	now := time.Now()
 	s.seen(now)
 	s.mu.Lock()
 	if !srv.register(s) {
 		s.mu.Unlock()
 		conn.Close()
-		return
+		return false
 	}
 	s.deadline = now.Add(srv.cfg.HandshakeTimeout)
 	s.nextPing = now.Add(srv.cfg.PingInterval)
@@ -37,6 +37,7 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) {
 	s.mu.Unlock()
 	s.drainEvents()
 	go s.read()
+	return true
 }
 
 // read is the goroutine of a connection. Between two messages it is parked
@@ -59,13 +60,31 @@ func (s *Socket) read() {
 			msg.Release()
 			continue
 		}
-		// To block here is to stop reading.
-		if !s.held.take(len(msg.Data), s.srv.cfg.Limits.InboxBytes, s.Done) {
+		s.pushBack.Store(pushBackBegun)
+		if !s.takeHeld(len(msg.Data)) {
 			msg.Release()
 		} else if !s.throughRaw(msg) {
 			s.admit(msg, len(msg.Data))
 		}
+		if s.pushBack.Load() == pushBackNoticed {
+			s.seen(time.Now())
+		}
+		s.pushBack.Store(0)
 	}
+}
+
+// To block with a message is to stop reading. The client cannot be told from a
+// dead one then, through no fault of its own: its pongs may be waiting behind
+// what the server does not take. So the pong timeout rests meanwhile, and
+// starts anew afterwards.
+const (
+	pushBackBegun   = 1 // the reading goroutine is busy with a message
+	pushBackNoticed = 2 // and was so when the pong timeout was looked at
+)
+
+// holdsUp tells whether the server is not reading from the client at present.
+func (s *Socket) holdsUp() bool {
+	return s.pushBack.CompareAndSwap(pushBackBegun, pushBackNoticed) || s.pushBack.Load() == pushBackNoticed
 }
 
 // lost ends a socket whose connection can no longer be read.
@@ -74,6 +93,10 @@ func (s *Socket) lost(err error) {
 	var closed *ws.CloseError
 	var broken *ws.ProtocolError
 	switch {
+	case s.turnedAway.Load() && !s.overflowed.Load():
+		s.disconnect(wire.CloseTryAgainLater, overBudgetText, overBudgetText)
+		s.finish(wire.CloseTryAgainLater, overBudgetText) // if somebody else is about to
+		s.linger()
 	case errors.As(err, &closed):
 		s.destroy(closed.Code, closed.Reason)
 		echo := closed.Code
@@ -83,6 +106,7 @@ func (s *Socket) lost(err error) {
 		s.out.Finish(ws.CloseFrame(echo, ""))
 		s.linger()
 	case errors.As(err, &broken):
+		s.countBroken(broken)
 		s.emitError(&wire.Error{Message: broken.Reason})
 		s.destroy(wire.CloseAbnormal, "")
 		s.out.Finish(ws.CloseFrame(broken.Code, ""))
@@ -96,6 +120,20 @@ func (s *Socket) lost(err error) {
 	s.gone = true
 	s.srv.wheel.Stop(&s.timer)
 	s.mu.Unlock()
+}
+
+// countBroken counts the limit that a message was too large for.
+func (s *Socket) countBroken(err *ws.ProtocolError) {
+	switch err {
+	case ws.ErrTooBig:
+		if s.State() == Connecting {
+			s.srv.hit(limitHandshakeMessageSize)
+		} else {
+			s.srv.hit(limitMessageSize)
+		}
+	case ws.ErrFragments, ws.ErrStreams:
+		s.srv.hit(limitFragments)
+	}
 }
 
 // lingerBytes is how much of what a peer still sends is read and dropped
@@ -130,6 +168,11 @@ func (s *Socket) lastSeenAt() time.Time {
 	return s.srv.epoch.Add(time.Duration(s.lastSeen.Load()) * time.Millisecond)
 }
 
+// silent tells whether the pong timeout has run out.
+func (s *Socket) silent(now time.Time) bool {
+	return !now.Before(s.lastSeenAt().Add(s.srv.cfg.PingTimeout))
+}
+
 // pongResetDivisor: traffic other than pongs restarts the pong timeout only
 // after this part of it has passed, as in socketcluster-server (PP-5).
 const pongResetDivisor = 4
@@ -150,7 +193,7 @@ func (s *Socket) admit(msg ws.Message, size int) {
 	if s.isPong(msg) && s.swallowPong() || s.hasCalls() && s.takeAnswers(msg) ||
 		!s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
-		s.held.give(size)
+		s.giveHeld(size)
 	}
 }
 

@@ -55,9 +55,11 @@ func (t *wheelTask) Expire(now time.Time) {
 		s.deadline = time.Time{}
 		switch s.state {
 		case Connecting:
+			s.srv.hit(limitHandshakeTimeout)
 			go s.closeWith(wire.CloseHandshakeTimeout)
 			return
 		case Closed:
+			s.srv.hit(limitCloseTimeout)
 			s.conn.Close() // the peer has not answered the close frame
 			return
 		}
@@ -66,10 +68,14 @@ func (t *wheelTask) Expire(now time.Time) {
 		return
 	}
 	if !cfg.PingTimeoutDisabled {
-		if !now.Before(s.lastSeenAt().Add(cfg.PingTimeout)) {
-			s.seen(now) // once is enough
-			go s.closeWith(wire.ClosePongTimeout)
-			return
+		if s.silent(now) {
+			dead := !s.holdsUp() && s.silent(now) // it may just have been let go on
+			s.seen(now)                           // once is enough
+			if dead {
+				s.srv.hit(limitPingTimeout)
+				go s.closeWith(wire.ClosePongTimeout)
+				return
+			}
 		}
 		if !now.Before(s.nextPing) {
 			s.nextPing = now.Add(cfg.PingInterval)

@@ -4,14 +4,14 @@ import "sync/atomic"
 
 // socketCounters count messages and packets of one socket.
 type socketCounters struct {
-	received, processed atomic.Uint32
-	prepared, sent      atomic.Uint32
+	received                  atomic.Uint64
+	processed, prepared, sent atomic.Uint32
 }
 
 // InboundBackpressure is how many messages of the client have arrived and are
 // not being handled yet.
 func (s *Socket) InboundBackpressure() int {
-	return int(s.stats.received.Load() - s.stats.processed.Load())
+	return int(uint32(s.stats.received.Load()) - s.stats.processed.Load())
 }
 
 // OutboundBackpressure is how many packets for the client have not passed the
@@ -92,7 +92,7 @@ type Stats struct {
 // Stats returns the counts of this moment.
 func (s *Socket) Stats() Stats {
 	return Stats{
-		InboundReceived:   s.stats.received.Load(),
+		InboundReceived:   uint32(s.stats.received.Load()),
 		InboundProcessed:  s.stats.processed.Load(),
 		OutboundPrepared:  s.stats.prepared.Load(),
 		OutboundSent:      s.stats.sent.Load(),

@@ -8,10 +8,13 @@ import (
 	"fmt"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 )
 
 // UpdateClaims changes the claims of a user on all sockets of this server: of
-// those whose token has value, a string, in a claim. Each gets a new token,
+// those whose token has value, a string or a whole number, in a claim. Each gets
+// a new token,
 // which is sent to its client, and its subscriptions are authorized again. It
 // returns how many sockets those were. A client whose token came with its
 // upgrade request (Config.TokenSources) is not sent the new one.
@@ -21,43 +24,62 @@ import (
 // jti if that had one. A socket that logs out or in meanwhile is left with the
 // outcome of that.
 //
-// Tokens of clients that are not connected keep their claims until they expire.
-// Where that is too late, see [Server.Revoke].
+// The old tokens are revoked by their jti, if Config.Revocations is set and they
+// have one: nobody gets the old claims back by presenting the old token again. A
+// client whose token is a cookie must then get another one before it connects
+// the next time. Without revocations, the old tokens stay good until they expire,
+// and so do those of clients that are not connected in any case: see
+// [Server.Revoke].
 //
-// The error tells of the sockets whose token could not be changed. They keep
-// the old one, and the others have theirs changed.
+// The error tells of the sockets whose token could not be changed, which keep
+// the old one, and of the tokens that could not be revoked.
 func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, change func(claims *T)) (updated int, err error) {
 	edit := func(payload json.RawMessage) (members, error) { return editClaims(payload, change) }
 	var failed []error
+	var replaced []*auth.Token
 	for s := range srv.Clients() {
 		if err := ctx.Err(); err != nil {
 			failed = append(failed, err)
 			break
 		}
-		ok, err := s.updateClaims(ctx, claim, value, edit)
+		old, err := s.updateClaims(ctx, claim, value, edit)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("socket %s: %w", s.id, err))
 		}
-		if ok {
-			updated++
+		if old != nil {
+			replaced = append(replaced, old)
 		}
 	}
-	return updated, errors.Join(failed...)
+	// Only now, as several sockets may have the same token: those of two tabs.
+	failed = append(failed, srv.revokeReplaced(ctx, replaced))
+	return len(replaced), errors.Join(failed...)
 }
 
-// updateClaims reports whether the socket's token has been replaced.
-func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit func(json.RawMessage) (members, error)) (bool, error) {
+// revokeReplaced revokes tokens that others have taken the place of.
+func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token) error {
+	if srv.cfg.Revocations == nil {
+		return nil
+	}
+	var failed []error
+	for _, t := range tokens {
+		if r, ok := revoke.ForToken(t); ok {
+			r.Reason = "its claims have changed"
+			failed = append(failed, srv.cfg.Revocations.Add(context.WithoutCancel(ctx), r))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// updateClaims returns the token that it has replaced, or nil.
+func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit func(json.RawMessage) (members, error)) (*auth.Token, error) {
 	for {
 		old := s.token.Load()
-		if old == nil || s.State() != Open {
-			return false, nil
-		}
-		if v, _ := old.Claim(claim); v != value {
-			return false, nil
+		if old == nil || s.State() != Open || !hasClaim(old, claim, value) {
+			return nil, nil
 		}
 		claims, err := edit(old.Payload())
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		delete(claims, "iat")
 		delete(claims, "nbf")
@@ -68,14 +90,29 @@ func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit fun
 		}
 		token, err := s.askForToken(ctx, claims, opts)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		replaced, err := s.replaceToken(old, token)
-		if replaced || err != nil {
-			return replaced, err
+		switch replaced, err := s.replaceToken(old, token); {
+		case err != nil:
+			return nil, err
+		case replaced:
+			return old, nil
 		}
 		// It has got another token in between, perhaps of another user.
 	}
+}
+
+// hasClaim tells whether a claim has that text, or is that whole number.
+func hasClaim(token *auth.Token, claim, value string) bool {
+	var found bool
+	scanner := claimscan.Scan(token.Payload())
+	for name, v := range scanner.Members() {
+		if string(name) == claim {
+			text, ok := claimscan.TextOf(v)
+			found = ok && string(text) == value
+		}
+	}
+	return found
 }
 
 // editClaims has change edit those claims of a payload that a T has.

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -145,6 +148,44 @@ func TestUpdateClaimsMeetsLogin(t *testing.T) {
 			if claims.Sub != row.want || claims.Admin != again || (n == 1) != again {
 				t.Errorf("the update of %d sockets left %+v, want the user %q", n, claims, row.want)
 			}
+		}
+	})
+}
+
+// With revocations, the rights that a user has lost do not come back with the
+// old token, on a socket or with a new one, and each tab of the user, with the
+// same token, gets its new one first.
+func TestUpdateClaimsRevokesTheOldTokens(t *testing.T) {
+	inBubble(t, socketcluster.Config{Revocations: &revoke.Memory{}}, func(w *world) {
+		ctx := context.Background()
+		w.client()
+		first := w.only()
+		if err := first.SetAuthToken(ctx, map[string]any{"sub": 7, "admin": true}); err != nil {
+			t.Fatal(err)
+		}
+		old := first.SignedAuthToken()
+		tab, _ := w.connect(quote(old))
+		var lost bool
+		socketcluster.On(w.srv, func(socketcluster.DeauthenticateEvent) { lost = true })
+
+		n, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", "7", func(c *roomClaims) { c.Admin = false })
+		if n != 2 || err != nil {
+			t.Fatalf("%d sockets, %v", n, err)
+		}
+		if claims := tab.nextClaims(); claims["admin"] != nil || string(claims["sub"]) != "7" || claims["jti"] == nil {
+			t.Errorf("the claims are %s", claims)
+		}
+		synctest.Wait()
+		if lost {
+			t.Error("a socket was logged out")
+		}
+
+		tab.send(`{"event":"#authenticate","data":` + quote(old) + `,"cid":2}`)
+		if got := tab.next(); !strings.Contains(got, "jwt revoked") {
+			t.Errorf("the old token was answered with %s", got)
+		}
+		if _, status := w.connect(quote(old)); status["isAuthenticated"] != false {
+			t.Errorf("a new socket with the old token: %v", status)
 		}
 	})
 }

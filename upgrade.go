@@ -15,20 +15,38 @@ import (
 // on without a goroutine of net/http. Other requests are refused.
 //
 // The order is that of socketcluster-server: method and headers, path,
-// handshake middleware, origin. The origin of a page whose request has a
+// handshake middleware, origin. The limits of connections come before the
+// middleware, so that a refusal by them costs next to nothing. The origin of a page whose request has a
 // principal or an ambient token is the last, see Config.TokenSources.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	refusal := srv.checkRequest(r)
+	addr := srv.ClientAddr(r)
+	if refusal == nil {
+		refusal = srv.takePlace(addr)
+	}
+	if refusal != nil {
+		refusal.WriteTo(w)
+		return
+	}
+	started := false
+	defer func() {
+		if !started {
+			srv.places.settled()
+			srv.places.leave(addr)
+		}
+	}()
 	if refusal := srv.admit(r); refusal != nil {
 		refusal.WriteTo(w)
 		return
 	}
 	r, token := srv.withToken(r)
 	if token.ambient && !srv.origins.trusts(r) {
+		srv.Audit(AuditEvent{Kind: AuditTokenRejected, Address: srv.ClientAddr(r), Reason: "a page of another origin"})
 		srv.refuseOrigin(r, foreignPage).WriteTo(w)
 		return
 	}
 	// The copy lets go of the request's first line, which the path is a part of.
-	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI()), addr: srv.ClientAddr(r).As16()}
+	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI()), addr: addr.As16()}
 	s.version, _ = srv.versionAt(r.URL.EscapedPath())
 	conn, err := ws.Accept(w, r, ws.Options{
 		ReadLimit:    int64(srv.cfg.Limits.HandshakeMessageSize),
@@ -36,31 +54,41 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Subprotocol:  srv.subprotocol(r),
 		Deflate:      srv.cfg.Compression.Level > 0,
 		OnPing:       s.answerPing,
+		OnHold:       s.assemble,
 	})
 	if err != nil {
 		srv.log.Debug("upgrade failed", slog.Any("error", err))
 		return
 	}
-	s.start(conn, r)
+	started = s.start(conn, r)
 }
 
-// admit tells why a request may not become a socket, or nil.
-func (srv *Server) admit(r *http.Request) *ws.Refusal {
+// checkRequest tells why a request is none for this server, or nil.
+func (srv *Server) checkRequest(r *http.Request) *ws.Refusal {
 	if refusal := ws.CheckRequest(r); refusal != nil {
+		srv.counters.badRequests.Add(1)
 		return refusal
 	}
 	if _, ok := srv.versionAt(r.URL.EscapedPath()); !ok {
 		srv.log.Debug("upgrade refused: the path is not Config.Path", slog.String("path", truncate(r.URL.Path, srv.cfg.Limits.ErrorText)))
+		srv.counters.badRequests.Add(1)
 		return &ws.Refusal{Status: http.StatusBadRequest, Text: "Bad Request"}
 	}
 	if srv.isClosed() {
+		srv.counters.afterClose.Add(1)
 		return &ws.Refusal{Status: http.StatusServiceUnavailable, Text: "Service Unavailable"}
 	}
+	return nil
+}
+
+// admit tells why a request may not become a socket, or nil.
+func (srv *Server) admit(r *http.Request) *ws.Refusal {
 	if blocked := srv.runMiddleware(r.Context(), nil, &HandshakeWS{Request: r}); blocked != nil {
 		text := blocked.Message
 		if text == "" {
 			text = http.StatusText(http.StatusUnauthorized)
 		}
+		srv.counters.byMiddleware.Add(1)
 		return &ws.Refusal{Status: http.StatusUnauthorized, Text: text}
 	}
 	if !srv.origins.admits(r, srv.cfg.AllowMissingOrigin) {
@@ -74,7 +102,9 @@ const foreignPage = "The cookie or session of the request is not accepted from a
 	"List the host of the page in Config.Origins to trust it"
 
 func (srv *Server) refuseOrigin(r *http.Request, reason string) *ws.Refusal {
+	srv.counters.byOrigin.Add(1)
 	text := "Failed to authorize socket handshake - " + reason
+	srv.log.Debug("upgrade refused", slog.String("reason", reason), slog.String("origin", truncate(r.Header.Get("Origin"), srv.cfg.Limits.ErrorText)))
 	srv.emitError(nil, &wire.Error{
 		Name:    wire.ErrServerProtocol.Name,
 		Message: text + ": " + truncate(r.Header.Get("Origin"), srv.cfg.Limits.ErrorText),
@@ -103,10 +133,14 @@ func (srv *Server) subprotocol(r *http.Request) string {
 	return offered[0]
 }
 
+// pongRoom is beyond how many bytes that wait for a client its pings are not
+// answered yet. Pongs are small, and cost more than their bytes.
+const pongRoom = 16 << 10
+
 // answerPing answers a ping of the WebSocket protocol. The pong waits for
 // room, so that a peer that pings without reading holds up only itself.
 func (s *Socket) answerPing(payload []byte) {
-	s.out.Wait(s.srv.cfg.Limits.Outbox / 2)
+	s.out.Wait(min(s.srv.cfg.Limits.Outbox/2, pongRoom))
 	if err := s.out.Push(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong)); errors.Is(err, outbox.ErrFull) {
 		s.overflow()
 	}

@@ -1,6 +1,10 @@
 package hub
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+
+	"github.com/socketcluster-go/socketcluster/internal/budget"
+)
 
 const shardCount = 64
 
@@ -13,6 +17,19 @@ type Publication struct {
 	Data     []byte
 	Frame    []byte
 	Deflated []byte
+
+	// Hold counts the frames for as long as a subscriber has one of them. It is
+	// the business of who publishes and of subscribers.
+	Hold budget.Shared
+}
+
+// Size is how many bytes the frames have. A frame that is not worth compressing
+// may be both.
+func (p *Publication) Size() int {
+	if len(p.Deflated) == 0 || len(p.Frame) > 0 && &p.Deflated[0] == &p.Frame[0] {
+		return len(p.Frame)
+	}
+	return len(p.Frame) + len(p.Deflated)
 }
 
 // Subscriber receives publications. Deliver is called with the channel locked:

@@ -10,12 +10,19 @@ import (
 // If it also has a method Panicked(v any), a panic in Handle is recovered, its
 // value is passed to Panicked on the worker's goroutine, and the lane goes on
 // with the next item. Without that method a panic crashes the program.
+//
+// If it has a method Waiting(), that is called for each PushWait that has to
+// wait, before it does. It must not call the lane.
 type Handler[T any] interface {
 	Handle(T)
 }
 
 type panicHandler interface {
 	Panicked(v any)
+}
+
+type waitHandler interface {
+	Waiting()
 }
 
 // Lane is a FIFO with an on-demand worker. The zero value is ready to use; a
@@ -44,6 +51,11 @@ func (l *Lane[T]) PushWait(v T, h Handler[T], limit int) bool {
 	limit = max(limit, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.closed && l.queued() >= limit {
+		if w, ok := h.(waitHandler); ok {
+			w.Waiting()
+		}
+	}
 	for !l.closed && l.queued() >= limit {
 		l.queue.wait(&l.mu)
 	}

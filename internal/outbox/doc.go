@@ -18,9 +18,9 @@
 // # Units and limits
 //
 // All sizes are bytes of frames, header included. A frame counts from Push
-// until its write has returned. The slice header that the queue keeps for each
-// frame (24 bytes) is not counted, and a frame shared by many outboxes counts
-// in each. One call of WriteFrames gets at most 64 frames and, unless a single
+// until its write has returned. A frame shared by many outboxes counts in each.
+// In the budget it counts once, and there each place in a queue counts for
+// what it takes (64 bytes). One call of WriteFrames gets at most 64 frames and, unless a single
 // frame is larger, 64 KiB; both figures are chosen here, so that the stall
 // limit of one write means "no progress" rather than "much to send".
 //

@@ -21,7 +21,7 @@ func TestDrain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var o Outbox
 				c := &gatedConn{result: make(chan error)}
-				o.Init(c, &ownerLog{outbox: &o}, 0, stall)
+				o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
 				o.Drain() // nothing to wait for
 				if err := o.Push([]byte("frame")); err != nil {
 					t.Fatal(err)

@@ -14,7 +14,7 @@ func (q *queue) flush() {
 		o.mu.Unlock()
 		err := o.conn.WriteFrames(frames, o.stall)
 		o.mu.Lock()
-		clear(frames) // lets go of them
+		n, own := q.written()
 		if o.killed {
 			break
 		}
@@ -23,7 +23,10 @@ func (q *queue) flush() {
 			o.kill()
 			break
 		}
+		o.frames += uint64(n)
+		o.written += uint64(size)
 		o.bytes -= size
+		o.count(-own)
 		q.wake()
 	}
 	flushed := o.finished && !o.killed

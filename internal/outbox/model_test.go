@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/socketcluster-go/socketcluster/internal/budget"
 )
 
 const stall = 7 * time.Second
@@ -74,6 +77,9 @@ type outboxModel struct {
 	limit  int
 	next   uint32
 
+	budget *budget.Budget
+	shared map[uint32]bool // frames that other outboxes could have too, by number
+
 	queue    [][]byte // accepted and not yet written
 	bytes    int
 	finished bool
@@ -107,9 +113,33 @@ func (m *outboxModel) push(t *rapid.T, size int) {
 		m.queue = append(m.queue, f)
 		m.bytes += len(f)
 	}
-	if err := m.outbox.Push(f); err != want {
+	var err error
+	if rapid.IntRange(0, 2).Draw(t, "shared") == 0 {
+		var s budget.Shared
+		s.Init(m.budget.Shard(0), len(f))
+		err = m.outbox.PushShared(f, &s)
+		s.Settle()
+		m.shared[m.next] = true
+	} else {
+		err = m.outbox.Push(f)
+	}
+	if err != want {
 		t.Fatalf("Push of %d bytes = %v, want %v", len(f), err, want)
 	}
+}
+
+// counted is what the budget should know of: all that is queued, and after a
+// Kill the shared frames that are still being written.
+func (m *outboxModel) counted() (n int64) {
+	if !m.killed {
+		return int64(m.bytes + frameCost*len(m.queue))
+	}
+	for _, f := range m.conn.writing {
+		if m.shared[binary.BigEndian.Uint32(f)] {
+			n += int64(len(f))
+		}
+	}
+	return n
 }
 
 func (m *outboxModel) PushSmall(t *rapid.T) {
@@ -208,6 +238,9 @@ func (m *outboxModel) Check(t *rapid.T) {
 	if got := m.outbox.Bytes(); got != m.bytes {
 		t.Fatalf("Bytes = %d, want %d", got, m.bytes)
 	}
+	if got, want := m.budget.Used(), m.counted(); got != want {
+		t.Fatalf("the budget counts %d bytes, want %d", got, want)
+	}
 	if got := m.outbox.Len(); got != len(m.queue) {
 		t.Fatalf("Len = %d, want %d", got, len(m.queue))
 	}
@@ -249,6 +282,9 @@ func (m *outboxModel) end() {
 	m.outbox.Kill()
 	close(m.conn.result)
 	synctest.Wait()
+	if n := m.budget.Used(); n != 0 {
+		panic(fmt.Sprintf("the budget counts %d bytes at the end", n))
+	}
 }
 
 // bubble hides Deadline, which must not be called inside a synctest bubble,
@@ -261,9 +297,12 @@ func TestModel(t *testing.T) {
 			m := &outboxModel{
 				conn:  gatedConn{result: make(chan error)},
 				limit: rapid.SampledFrom([]int{0, 1000, 100_000, 1 << 20}).Draw(t, "limit"),
+
+				budget: budget.New(1<<20, func() {}),
+				shared: make(map[uint32]bool),
 			}
 			m.owner.outbox = &m.outbox
-			m.outbox.Init(&m.conn, &m.owner, m.limit, stall)
+			m.outbox.Init(&m.conn, &m.owner, m.limit, stall, m.budget.Shard(0))
 			defer m.end()
 			t.Repeat(map[string]func(*rapid.T){
 				"push small":   m.PushSmall,

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/budget"
 )
 
 var (
@@ -36,22 +38,33 @@ type Outbox struct {
 	owner    Owner
 	maxBytes int
 	stall    time.Duration
-	bytes    int    // of frames queued or being written
+	bytes    int // of frames queued or being written
+	counted  int // in the shard: frames that are not shared, and frameCost for each
+	shard    *budget.Shard
+	frames   uint64 // that have been written
+	written  uint64 // their sizes
 	queue    *queue // not nil exactly while a flusher exists
 	finished bool
 	killed   bool
 }
 
 // Init prepares the outbox. At most maxBytes bytes are queued; 0 or less sets
-// no limit. stall is passed on to every WriteFrames.
-func (o *Outbox) Init(c Conn, owner Owner, maxBytes int, stall time.Duration) {
-	o.conn, o.owner, o.maxBytes, o.stall = c, owner, maxBytes, stall
+// no limit. stall is passed on to every WriteFrames. shard, if not nil, counts
+// the frames that are not shared, and what the queue takes for each.
+func (o *Outbox) Init(c Conn, owner Owner, maxBytes int, stall time.Duration, shard *budget.Shard) {
+	o.conn, o.owner, o.maxBytes, o.stall, o.shard = c, owner, maxBytes, stall, shard
 }
 
 // Push queues a frame and never blocks. It returns ErrFull or ErrClosed when
 // the frame was not queued. A frame larger than the limit fits when nothing is
 // queued.
-func (o *Outbox) Push(frame []byte) error {
+func (o *Outbox) Push(frame []byte) error { return o.push(frame, nil) }
+
+// PushShared is Push for a frame that other outboxes get too. The outbox takes
+// it, and releases it when it has let go of the frame.
+func (o *Outbox) PushShared(frame []byte, shared *budget.Shared) error { return o.push(frame, shared) }
+
+func (o *Outbox) push(frame []byte, shared *budget.Shared) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.finished || o.killed {
@@ -61,8 +74,20 @@ func (o *Outbox) Push(frame []byte) error {
 		return ErrFull
 	}
 	o.bytes += len(frame)
-	o.active().push(frame)
+	if shared != nil {
+		shared.Take()
+		o.count(frameCost)
+	} else {
+		o.count(len(frame) + frameCost)
+	}
+	o.active().push(frame, shared)
 	return nil
+}
+
+// count counts in the shard. It is called with the lock held.
+func (o *Outbox) count(n int) {
+	o.counted += n
+	o.shard.Add(n)
 }
 
 // Finish queues the last frame behind the rest, whatever the limit; nil queues
@@ -78,7 +103,8 @@ func (o *Outbox) Finish(frame []byte) bool {
 	q := o.active()
 	if frame != nil {
 		o.bytes += len(frame)
-		q.push(frame)
+		o.count(len(frame) + frameCost)
+		q.push(frame, nil)
 	}
 	q.wake()
 	return true
@@ -109,6 +135,24 @@ func (o *Outbox) Len() int {
 	return o.queue.len()
 }
 
+// Holds returns what the frames that are queued or being written take, shared
+// ones and their places in the queue included.
+func (o *Outbox) Holds() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queue == nil || o.killed {
+		return 0
+	}
+	return o.bytes + frameCost*o.queue.len()
+}
+
+// Written returns how many frames have been written, and their size.
+func (o *Outbox) Written() (frames, size uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.frames, o.written
+}
+
 // Wait blocks until fewer than below bytes are queued or being written, or
 // Push would answer ErrClosed. A below under 1 counts as 1.
 func (o *Outbox) Wait(below int) {
@@ -124,6 +168,7 @@ func (o *Outbox) Wait(below int) {
 func (o *Outbox) kill() {
 	o.killed = true
 	o.bytes = 0
+	o.count(-o.counted)
 	if o.queue != nil {
 		o.queue.drop()
 		o.queue.wake()

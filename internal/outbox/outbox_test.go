@@ -11,8 +11,11 @@ import (
 )
 
 func TestSize(t *testing.T) {
-	if got := unsafe.Sizeof(Outbox{}); got > 96 {
-		t.Errorf("an idle outbox takes %d bytes, want at most 96", got)
+	if got := 2 * unsafe.Sizeof(entry{}); got != frameCost {
+		t.Errorf("a place in the queue takes %d bytes, counted are %d", got, frameCost)
+	}
+	if got := unsafe.Sizeof(Outbox{}); got > 112 {
+		t.Errorf("an idle outbox takes %d bytes, want at most 112", got)
 	}
 }
 
@@ -42,7 +45,7 @@ func TestConcurrentProducers(t *testing.T) {
 		var o Outbox
 		c := &orderConn{t: t, last: map[uint32]uint32{}}
 		owner := &ownerLog{outbox: &o}
-		o.Init(c, owner, limit, 0)
+		o.Init(c, owner, limit, 0, nil)
 		for p := range uint32(producers) {
 			go func() {
 				for seq := uint32(1); seq <= each; seq++ {
@@ -84,7 +87,7 @@ func TestConcurrentEnd(t *testing.T) {
 			var o Outbox
 			c := &countConn{}
 			owner := &ownerLog{outbox: &o}
-			o.Init(c, owner, 0, 0)
+			o.Init(c, owner, 0, 0, nil)
 			var accepted atomic.Int64
 			for range 4 {
 				go func() {
@@ -123,7 +126,7 @@ func TestKillLetsGoOfFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox
 		c := &gatedConn{result: make(chan error)}
-		o.Init(c, &ownerLog{outbox: &o}, 0, stall)
+		o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
 		for range 3 * batchFrames {
 			if err := o.Push(make([]byte, 8)); err != nil {
 				t.Fatal(err)
@@ -134,9 +137,9 @@ func TestKillLetsGoOfFrames(t *testing.T) {
 		q := o.queue
 		o.Kill()
 		kept := 0
-		for _, list := range [][][]byte{q.pending[:cap(q.pending)], q.current[:cap(q.current)]} {
-			for _, f := range list {
-				if f != nil {
+		for _, list := range [][]entry{q.pending[:cap(q.pending)], q.current[:cap(q.current)]} {
+			for _, e := range list {
+				if e.frame != nil {
 					kept++
 				}
 			}
@@ -154,7 +157,7 @@ func TestBurstDoesNotStayAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox
 		c := &gatedConn{result: make(chan error)}
-		o.Init(c, &ownerLog{outbox: &o}, 0, stall)
+		o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
 		push := func() {
 			if err := o.Push([]byte("frame")); err != nil {
 				t.Fatal(err)
@@ -185,11 +188,11 @@ func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
 	for _, burst := range []int{100, 10_000} {
 		synctest.Test(t, func(t *testing.T) {
 			var o Outbox
-			o.Init(&countConn{}, &ownerLog{outbox: &o}, 0, 0)
+			o.Init(&countConn{}, &ownerLog{outbox: &o}, 0, 0, nil)
 			o.mu.Lock()
 			q := o.active()
 			for range burst {
-				q.push([]byte("x"))
+				q.push([]byte("x"), nil)
 				o.bytes++
 			}
 			o.mu.Unlock()
@@ -197,9 +200,14 @@ func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
 			if cap(q.pending) > keepCapacity || cap(q.current) > keepCapacity {
 				t.Errorf("capacities %d and %d go back to the pool", cap(q.pending), cap(q.current))
 			}
-			for _, f := range append(q.pending[:cap(q.pending)], q.current[:cap(q.current)]...) {
-				if f != nil {
+			for _, e := range append(q.pending[:cap(q.pending)], q.current[:cap(q.current)]...) {
+				if e.frame != nil || e.shared != nil {
 					t.Fatal("a written frame is kept")
+				}
+			}
+			for _, f := range q.frames[:cap(q.frames)] {
+				if f != nil {
+					t.Fatal("a written frame is kept for the connection")
 				}
 			}
 			if q.owner != nil || q.space != nil || q.len() != 0 {
@@ -228,7 +236,7 @@ func BenchmarkPushFlushIdle(b *testing.B) {
 	b.ReportAllocs()
 	var o Outbox
 	c := make(signalConn)
-	o.Init(c, &ownerLog{outbox: &o}, 1<<20, 0)
+	o.Init(c, &ownerLog{outbox: &o}, 1<<20, 0, nil)
 	frame := make([]byte, 64)
 	for b.Loop() {
 		if err := o.Push(frame); err != nil {
@@ -242,7 +250,7 @@ func BenchmarkPushFlushIdle(b *testing.B) {
 func BenchmarkPushFlushBusy(b *testing.B) {
 	b.ReportAllocs()
 	var o Outbox
-	o.Init(&countConn{}, &ownerLog{outbox: &o}, 64<<10, 0)
+	o.Init(&countConn{}, &ownerLog{outbox: &o}, 64<<10, 0, nil)
 	frame := make([]byte, 64)
 	for b.Loop() {
 		for o.Push(frame) != nil {

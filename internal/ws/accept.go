@@ -26,6 +26,10 @@ type Options struct {
 	// OnPing is called by Read with the payload of each ping, a copy. Reading
 	// goes on when it returns: answering a flood of pings may hold it up.
 	OnPing func(payload []byte)
+	// OnHold is called by Read when a message makes the connection hold n
+	// bytes more while it waits for the rest, or fewer if n is negative. An
+	// error ends the connection; nothing is held then.
+	OnHold func(n int) error
 	// Header is added to the 101 response, except for the headers of the
 	// upgrade itself.
 	Header http.Header

@@ -22,6 +22,8 @@ type Conn struct {
 	nc     net.Conn
 	park   park
 	onPing func([]byte)
+	onHold func(n int) error
+	held   int   // what onHold knows of
 	err    error // sticky result of Read
 
 	in  []byte      // unread bytes, an alias of buf, carry or the upgrade's leftover
@@ -40,7 +42,7 @@ type Conn struct {
 
 // newConn returns a server's connection over nc; in is what was read from it already.
 func newConn(nc net.Conn, in []byte, o Options) *Conn {
-	c := &Conn{nc: nc, onPing: o.OnPing, in: in, maxFragments: defaultMaxFragments}
+	c := &Conn{nc: nc, onPing: o.OnPing, onHold: o.OnHold, in: in, maxFragments: defaultMaxFragments}
 	if o.MaxFragments > 0 {
 		c.maxFragments = int32(min(o.MaxFragments, 1<<30))
 	}

@@ -44,6 +44,11 @@ func (c *Conn) Read() (Message, error) {
 	)
 	for {
 		// Parking right here keeps the waiting goroutine's stack shallow.
+		if buf != nil {
+			if err := c.hold(buf); err != nil {
+				return c.fail(buf, err, true)
+			}
+		}
 		if len(c.in) == 0 {
 			if err := c.more(false); err != nil {
 				return c.fail(buf, err, frames > 0)
@@ -88,6 +93,7 @@ func (c *Conn) Read() (Message, error) {
 		}
 		state = state.Set(gws.StateFragmented)
 	}
+	_ = c.hold(nil) // it is the caller's now
 	if compressed {
 		var err error
 		if buf, err = c.inflate(buf); err != nil {
@@ -98,6 +104,20 @@ func (c *Conn) Read() (Message, error) {
 		return c.fail(buf, errInvalidText, true)
 	}
 	return Message{Binary: op == gws.OpBinary, Data: buf.bytes(), buf: buf}, nil
+}
+
+// hold tells of what a message takes for which the connection is about to wait.
+func (c *Conn) hold(buf *buffer) error {
+	n := 0
+	if buf != nil {
+		n = cap(buf.data)
+	}
+	if n == c.held || c.onHold == nil {
+		return nil
+	}
+	more := n - c.held
+	c.held = n
+	return c.onHold(more)
 }
 
 // wholeCharacters is the length of b without a character that has only begun.
@@ -116,6 +136,7 @@ func wholeCharacters(b []byte) int {
 // fail records err as the end of reading and drops all buffers.
 func (c *Conn) fail(buf *buffer, err error, started bool) (Message, error) {
 	buf.release()
+	_ = c.hold(nil)
 	c.in = nil
 	c.giveBack()
 	if started && errors.Is(err, io.EOF) {
@@ -134,6 +155,11 @@ func (c *Conn) payload(buf **buffer, h *gws.Header) error {
 		// behind; the bulk of a large message is read in place.
 		direct := len(c.in) == 0 && left >= readSize && b.len() >= readSize
 		if len(c.in) == 0 && !direct {
+			if !h.OpCode.IsControl() { // which may come in the middle of a message
+				if err := c.hold(b); err != nil {
+					return err
+				}
+			}
 			if err := c.more(true); err != nil {
 				return err
 			}
@@ -150,6 +176,9 @@ func (c *Conn) payload(buf **buffer, h *gws.Header) error {
 		if direct {
 			b = b.grow(1, room)
 			*buf = b
+			if err := c.hold(b); err != nil {
+				return err
+			}
 			end := len(b.data)
 			n, err = c.nc.Read(b.data[end:min(cap(b.data), end+left)])
 			b.data = b.data[:end+n]

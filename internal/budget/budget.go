@@ -1,0 +1,68 @@
+package budget
+
+import "sync/atomic"
+
+const (
+	shardCount = 16
+	parts      = 1024 // of the limit: how much a shard may keep to itself
+)
+
+// Budget is a number of bytes that many may hold together.
+type Budget struct {
+	limit  int64
+	slack  int64
+	over   func()
+	total  atomic.Int64
+	shards [shardCount]Shard
+}
+
+// New makes a budget of so many bytes. over is called, again and again, when
+// something is counted beyond the limit.
+func New(limit int64, over func()) *Budget {
+	b := &Budget{limit: limit, slack: max(limit/parts, 1), over: over}
+	for i := range b.shards {
+		b.shards[i].budget = b
+	}
+	return b
+}
+
+// Limit is how many bytes there are.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// Shard returns the part of the budget in which a holder counts; any number
+// will do. What is added in one shard may be taken off in another.
+func (b *Budget) Shard(n uint8) *Shard { return &b.shards[n%shardCount] }
+
+// Over tells whether more is held than the limit, as far as shards have
+// reported.
+func (b *Budget) Over() bool { return b.total.Load() > b.limit }
+
+// Used is how much is held.
+func (b *Budget) Used() int64 {
+	n := b.total.Load()
+	for i := range b.shards {
+		n += b.shards[i].n.Load()
+	}
+	return n
+}
+
+// Shard is a part of a budget. A nil Shard counts nothing.
+type Shard struct {
+	budget *Budget
+	n      atomic.Int64 // not reported yet
+	_      [112]byte    // processors fetch cache lines in pairs
+}
+
+// Add counts n bytes more, or fewer.
+func (s *Shard) Add(n int) {
+	if s == nil || n == 0 {
+		return
+	}
+	b := s.budget
+	if v := s.n.Add(int64(n)); v < b.slack && v > -b.slack {
+		return
+	}
+	if b.total.Add(s.n.Swap(0)) > b.limit && n > 0 {
+		b.over()
+	}
+}

@@ -1,0 +1,258 @@
+//go:build linux
+
+package attacks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+)
+
+const (
+	mib    = 1 << 20
+	budget = 64 * mib
+
+	// factor is by how much of the budget the resident memory may grow: once
+	// for what counts, once more for the collector, which lets the heap double,
+	// and twice for what is too short-lived to count, and for connections.
+	factor = 4
+
+	// attackTime is how long each attack goes on.
+	attackTime = time.Second
+)
+
+// attacker does its worst on a connection until it fails, and is called again
+// until the end.
+type attacker func(server string, i int, end time.Time) error
+
+// each sends the same bytes again and again on a connection of its own, and
+// never reads.
+func each(prepare []byte, again []byte) attacker {
+	return func(server string, i int, end time.Time) error {
+		c, err := open(server, address(i))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		c.SetDeadline(end)
+		if _, err := c.Write(prepare); err != nil {
+			return err
+		}
+		for {
+			if _, err := c.Write(again); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// hold sends bytes once, and keeps the connection for as long as the server
+// does.
+func hold(dial func(server, from string) (*client, error), once []byte) attacker {
+	return func(server string, i int, end time.Time) error {
+		c, err := dial(server, address(i))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		c.SetDeadline(end)
+		if _, err := c.Write(once); err != nil {
+			return err
+		}
+		for { // a close frame is not answered
+			if _, err := c.in.Discard(1); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// address is one for each attacker, of a range that the server counts.
+func address(i int) string { return fmt.Sprintf("198.51.%d.%d", i/250, i%250+1) }
+
+var limits = socketcluster.Limits{Budget: budget, Calls: 256}
+
+func TestAttacks(t *testing.T) {
+	victim := build(t)
+	large := strings.Repeat("x", 200_000)
+	handshakes, perAddress := limits, limits
+	handshakes.PendingHandshakes = 300
+	perAddress.ConnectionsPerAddress = 100
+	for _, test := range []struct {
+		name      string
+		limits    socketcluster.Limits
+		attackers int
+		attack    attacker
+		hits      string // the limit that holds
+	}{
+		{"slow readers of busy channels", limits, 150, publishUnread, "Limits.Budget"},
+		{"calls without reading the answers", limits, 150, each(nil, text(`{"event":"echo","cid":2,"data":"`+large+`"}`)), "Limits.Budget"},
+		{"unfinished messages", limits, 300, hold(open, frame(ws.NewFrame(ws.OpText, false, []byte(strings.Repeat("x", 900_000))))), "Limits.Budget"},
+		{"large calls of a slow procedure", limits, 100, each(nil, text(`{"event":"slow","cid":2,"data":"`+large+`"}`)), "Limits.Budget"},
+		{"subscriptions with long names and data", limits, 60, subscribeMuch, "Limits.Budget"},
+		{"large batches", limits, 30, each(nil, text("["+strings.Repeat(`{"event":"echo","cid":2,"data":"`+strings.Repeat("x", 150)+`"},`, 4999)+`{"event":"x"}]`)), "Limits.Calls"},
+		{"small messages", limits, 30, each(nil, []byte(strings.Repeat(string(text(`{"event":"x"}`)), 1000))), "Limits.CallRate"},
+		{"batches with too many packets", limits, 30, each(nil, text("["+strings.Repeat(`1,`, 500_000)+`1]`)), "Limits.BatchSize"},
+		{"deep JSON", limits, 30, each(nil, text(strings.Repeat("[", 500_000)+strings.Repeat("]", 500_000))), "Limits.Depth"},
+		{"tokens", limits, 30, each(nil, text(`{"event":"#authenticate","cid":2,"data":"`+strings.Repeat("x", 1_000_000)+`"}`)), "Limits.TokenSize"},
+		{"compression bombs", limits, 30, each(nil, deflated(strings.Repeat("x", 64*mib))), "Limits.MessageSize"},
+		{"compressed messages", limits, 30, each(nil, deflated(`{"event":"echo","cid":2,"data":"`+strings.Repeat("x", 1_000_000)+`"}`)), ""},
+		{"pings", limits, 100, each(nil, []byte(strings.Repeat(string(frame(ws.NewPingFrame(nil))), 1000))), ""},
+		{"long pings", limits, 100, each(nil, frame(ws.NewPingFrame([]byte(strings.Repeat("x", 125))))), ""},
+		{"connections without a handshake", handshakes, 1000, hold(dial, nil), "Limits.PendingHandshakes"},
+		{"connections of one address", perAddress, 500, hold(func(server, _ string) (*client, error) { return open(server, "203.0.113.7") }, nil), "Limits.ConnectionsPerAddress"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			settings, err := json.Marshal(test.limits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := proc.Start(t, proc.Binary(victim, "LIMITS="+string(settings), "GOMEMLIMIT=off", "GOGC=100"))
+			base := resident(t, p, "VmHWM:")
+			served := besiege(t, p.Addr(), test.attackers, test.attack)
+			peak := resident(t, p, "VmHWM:")
+			st := stats(t, p.Addr())
+			t.Logf("%d MiB before, %d MiB at the peak; the honest client was served %d times; hits: %v", base/mib, peak/mib, served, hits(st))
+			if peak > base+factor*budget {
+				t.Errorf("%d MiB resident, want at most %d + %d × %d", peak/mib, base/mib, factor, budget/mib)
+			}
+			if test.hits != "" && st.LimitHits[test.hits] == 0 {
+				t.Errorf("%s was not reached", test.hits)
+			}
+		})
+	}
+}
+
+// besiege attacks a server for a while, and returns how often somebody else was
+// served meanwhile.
+func besiege(t *testing.T, server string, attackers int, attack attacker) (served int) {
+	t.Helper()
+	honest, err := open(server, "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer honest.Close()
+	end := time.Now().Add(attackTime)
+	var all sync.WaitGroup
+	for i := range attackers {
+		all.Go(func() {
+			for time.Now().Before(end) {
+				if err := attack(server, i, end); errors.Is(err, errRefused) {
+					time.Sleep(50 * time.Millisecond)
+				}
+			}
+		})
+	}
+	for cid := 2; time.Now().Before(end); cid++ {
+		honest.SetDeadline(time.Now().Add(ioTimeout))
+		_, err := honest.Write(text(fmt.Sprintf(`{"event":"echo","cid":%d,"data":"hello"}`, cid)))
+		if err == nil {
+			_, err = honest.answer(cid)
+		}
+		if err != nil {
+			t.Errorf("the honest client's call %d failed: %v", cid-1, err)
+			break
+		}
+		served++
+		time.Sleep(10 * time.Millisecond)
+	}
+	all.Wait()
+	return served
+}
+
+// publishUnread publishes to a channel of the attacker's own, and does not read.
+func publishUnread(server string, i int, end time.Time) error {
+	subscribe := text(fmt.Sprintf(`{"event":"#subscribe","cid":2,"data":{"channel":"busy%d"}}`, i))
+	publish := text(fmt.Sprintf(`{"event":"#publish","data":{"channel":"busy%d","data":"%s"}}`, i, strings.Repeat("x", 50_000)))
+	return each(subscribe, publish)(server, i, end)
+}
+
+// subscribeMuch fills a socket's set of channels, with data.
+func subscribeMuch(server string, i int, end time.Time) error {
+	c, err := open(server, address(i))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(end)
+	data := strings.Repeat("d", 16_000)
+	for n := range 1000 {
+		name := strings.Repeat("n", 1000) + strconv.Itoa(i) + "." + strconv.Itoa(n)
+		if _, err := c.Write(text(fmt.Sprintf(`{"event":"#subscribe","cid":2,"data":{"channel":"%s","waitForAuth":true,"data":"%s"}}`, name, data))); err != nil {
+			return err
+		}
+	}
+	for {
+		if _, err := c.answer(3); err != nil {
+			return err
+		}
+	}
+}
+
+// build builds the server, without the race detector: it is measured.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "victim")
+	if out, err := exec.Command("go", "build", "-o", path, "./victim").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// resident reads a figure of memory of a process.
+func resident(t *testing.T, p *proc.Process, field string) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, field); ok {
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	t.Fatalf("no %s in\n%s", field, status)
+	return 0
+}
+
+func stats(t *testing.T, server string) (st socketcluster.ServerStats) {
+	t.Helper()
+	resp, err := http.Get("http://" + server + "/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&st); err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// hits are the limits that were reached.
+func hits(st socketcluster.ServerStats) map[string]uint64 {
+	reached := make(map[string]uint64)
+	for name, n := range st.LimitHits {
+		if n > 0 {
+			reached[name] = n
+		}
+	}
+	return reached
+}

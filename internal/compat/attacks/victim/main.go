@@ -1,0 +1,92 @@
+// Command victim is a small server that is meant to be attacked: with a small
+// memory budget, and limits that are quick to reach. It takes its settings from
+// the environment, as JSON of socketcluster.Limits in LIMITS, and listens on a
+// free port of 127.0.0.1. It believes X-Forwarded-For, so that one machine can
+// be many clients.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		slog.Error("victim failed", slog.Any("error", err))
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	cfg := socketcluster.Config{
+		AuthKey:        "victim-key-0123456789-0123456789-0",
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Compression:    socketcluster.Compression{Level: 1},
+	}
+	if err := json.Unmarshal([]byte(os.Getenv("LIMITS")), &cfg.Limits); err != nil {
+		return fmt.Errorf("LIMITS: %w", err)
+	}
+	srv, err := socketcluster.New(cfg)
+	if err != nil {
+		return err
+	}
+	srv.Handle("echo", socketcluster.Func(echo))
+	srv.Handle("slow", socketcluster.Func(slow), socketcluster.Concurrent(cfg.Limits.Calls))
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(srv.Stats())
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 32 << 10}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(smallBuffers{listener}) }()
+	fmt.Println("listening on", listener.Addr())
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	return errors.Join(srv.Close(), web.Close())
+}
+
+// smallBuffers keeps the kernel from taking what is to wait in the server.
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetWriteBuffer(16<<10))
+	}
+	return conn, err
+}
+
+func echo(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+	return in, nil
+}
+
+// slow takes its time, unless the client has gone.
+func slow(ctx context.Context, _ *socketcluster.Call, in json.RawMessage) (int, error) {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	return len(in), nil
+}

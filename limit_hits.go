@@ -1,0 +1,98 @@
+package socketcluster
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// limit is a setting that bounds clients and has a counter.
+type limit uint8
+
+const (
+	limitConnections limit = iota
+	limitConnectionsPerAddress
+	limitPendingHandshakes
+	limitBudget
+	limitMessageSize
+	limitHandshakeMessageSize
+	limitFragments
+	limitBatchSize
+	limitDepth
+	limitChannels
+	limitChannelName
+	limitSubscriptionData
+	limitTokenSize
+	limitInbox
+	limitInboxBytes
+	limitCalls
+	limitOutbox
+	limitOutboxStall
+	limitCallRate
+	limitPublishRate
+	limitSubscribeRate
+	limitAuthenticateRate
+	limitErrorText
+	limitHandshakeTimeout
+	limitPingTimeout
+	limitCloseTimeout
+	numLimits
+)
+
+// String is the name of the setting in [Config].
+func (l limit) String() string {
+	return [...]string{
+		"Limits.Connections",
+		"Limits.ConnectionsPerAddress",
+		"Limits.PendingHandshakes",
+		"Limits.Budget",
+		"Limits.MessageSize",
+		"Limits.HandshakeMessageSize",
+		"Limits.Fragments",
+		"Limits.BatchSize",
+		"Limits.Depth",
+		"Limits.Channels",
+		"Limits.ChannelName",
+		"Limits.SubscriptionData",
+		"Limits.TokenSize",
+		"Limits.Inbox",
+		"Limits.InboxBytes",
+		"Limits.Calls",
+		"Limits.Outbox",
+		"Limits.OutboxStall",
+		"Limits.CallRate",
+		"Limits.PublishRate",
+		"Limits.SubscribeRate",
+		"Limits.AuthenticateRate",
+		"Limits.ErrorText",
+		"HandshakeTimeout",
+		"PingTimeout",
+		"CloseTimeout",
+	}[l]
+}
+
+// limitHits counts how often each limit was reached.
+type limitHits struct {
+	count [numLimits]atomic.Uint64
+	told  [numLimits]atomic.Int64 // server clock: when the log was last told
+}
+
+// hit counts that a limit was reached.
+func (srv *Server) hit(l limit) { srv.hits.count[l].Add(1) }
+
+// hitLogged is hit with a line in the log, once a second for each limit at
+// most: strangers must not fill the log. The counter knows of the others.
+func (srv *Server) hitLogged(l limit, message string, attrs ...slog.Attr) {
+	srv.hit(l)
+	now := int64(srv.clock())
+	last := srv.hits.told[l].Load()
+	if last != 0 && now-last < int64(time.Second) || !srv.hits.told[l].CompareAndSwap(last, max(now, 1)) {
+		return
+	}
+	attrs = append(attrs, slog.String("limit", l.String()))
+	srv.log.LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
+}
+
+// clock is the time since the server was made.
+func (srv *Server) clock() time.Duration { return time.Since(srv.epoch) }

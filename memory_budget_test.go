@@ -1,0 +1,388 @@
+package socketcluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// within runs a test with a budget, and clients that take no more than a KB
+// from the network unless they read.
+func within(t *testing.T, bytes int, fn func(w *world)) {
+	t.Helper()
+	cfg := socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Budget: bytes, OutboxStall: time.Hour}}
+	inBubble(t, cfg, func(w *world) {
+		w.listen.BufferSize = 1000
+		fn(w)
+	})
+}
+
+// ends notes how sockets end, by their value "name".
+func (w *world) ends() func() string {
+	var mu sync.Mutex
+	var all []string
+	socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, fmt.Sprintf("%v: %d %s", e.Socket.Value("name"), e.Code, e.Reason))
+	})
+	return func() string {
+		time.Sleep(time.Second)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Join(all, "; ")
+	}
+}
+
+// named opens a connection to a socket with that name.
+func (w *world) named(name string) (*peer, *socketcluster.Socket) {
+	w.t.Helper()
+	p := w.dial()
+	p.send(handshake)
+	var status struct {
+		Data struct{ ID string }
+	}
+	if err := json.Unmarshal([]byte(p.next()), &status); err != nil {
+		w.t.Fatal(err)
+	}
+	s := w.srv.Client(status.Data.ID)
+	s.SetValue("name", name)
+	return p, s
+}
+
+func (w *world) subscribed(name, channel string) (*peer, *socketcluster.Socket) {
+	w.t.Helper()
+	p, s := w.named(name)
+	p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q},"cid":2}`, channel))
+	p.want(`{"rid":2}`)
+	return p, s
+}
+
+// The largest outbox goes first, and no other one once there is room.
+func TestBudgetShedsTheLargestOutbox(t *testing.T) {
+	within(t, 400_000, func(w *world) {
+		ends := w.ends()
+		small, smallSocket := w.named("small")
+		middle, middleSocket := w.named("middle")
+		_, largeSocket := w.named("large")
+		send := func(s *socketcluster.Socket, n int) {
+			t.Helper()
+			if err := s.Transmit(context.Background(), "x", strings.Repeat("x", n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send(smallSocket, 20_000)
+		send(middleSocket, 150_000)
+		send(largeSocket, 200_000)
+		if got := ends(); got != "" {
+			t.Fatalf("below the budget: %s", got)
+		}
+		send(smallSocket, 40_000)
+		if got := ends(); got != "large: 1008 The client does not read fast enough" {
+			t.Errorf("ended: %s", got)
+		}
+		st := w.srv.Stats()
+		if st.LimitHits["Limits.Budget"] != 1 || st.LimitHits["Limits.Outbox"] != 0 || st.BudgetUsed > 350_000 || st.Budget != 400_000 {
+			t.Errorf("%+v", st)
+		}
+		if !strings.Contains(w.logs.String(), "limit=Limits.Budget") {
+			t.Error("nothing in the log")
+		}
+		// The others get what they were sent.
+		small.next()
+		small.next()
+		middle.next()
+	})
+}
+
+// A publication counts once, however many it waits for.
+func TestBudgetCountsPublicationsOnce(t *testing.T) {
+	within(t, 300_000, func(w *world) {
+		ends := w.ends()
+		var peers []*peer
+		for i := range 20 {
+			p, _ := w.subscribed(fmt.Sprint(i), "a")
+			peers = append(peers, p)
+		}
+		synctest.Wait()
+		before := w.srv.Stats().BudgetUsed
+		data := strings.Repeat("x", 10_000)
+		for range 20 {
+			w.srv.Exchange().Publish(context.Background(), "a", data)
+		}
+		synctest.Wait()
+		if n := w.srv.Stats().BudgetUsed - before; n < 225_000 || n > 235_000 {
+			t.Errorf("%d bytes count", n)
+		}
+		if st := w.srv.Stats(); st.Publications != 20 || st.Deliveries != 400 {
+			t.Errorf("%+v", st)
+		}
+		// One who reads does not change it, the last one does.
+		for i, p := range peers {
+			for range 20 {
+				p.next()
+			}
+			synctest.Wait()
+			if n := w.srv.Stats().BudgetUsed - before; i < 19 && n < 200_000 || i == 19 && n != 0 {
+				t.Errorf("%d bytes count after client %d has read", n, i)
+			}
+		}
+		if got := ends(); got != "" {
+			t.Errorf("ended: %s", got)
+		}
+	})
+}
+
+// When all hold the same publications, they go until there is room.
+func TestBudgetShedsSlowSubscribers(t *testing.T) {
+	within(t, 300_000, func(w *world) {
+		reader, _ := w.subscribed("reader", "a")
+		for i := range 20 {
+			w.subscribed(fmt.Sprint(i), "a")
+		}
+		data := strings.Repeat("x", 10_000)
+		for range 100 {
+			w.srv.Exchange().Publish(context.Background(), "a", data)
+			if text := reader.next(); len(text) < 10_000 {
+				t.Fatalf("got %s", text)
+			}
+			synctest.Wait()
+			if n := w.srv.Stats().BudgetUsed; n > 320_000 {
+				t.Fatalf("%d bytes count", n)
+			}
+		}
+		time.Sleep(time.Second)
+		if n := w.srv.Exchange().SubscriberCount("a"); n != 1 {
+			t.Errorf("%d subscribers are left", n)
+		}
+	})
+}
+
+// Messages of which a part is still to come are counted. The sockets that hold
+// the most are closed with 1013.
+func TestBudgetOfUnfinishedMessages(t *testing.T) {
+	within(t, 1_000_000, func(w *world) {
+		ends := w.ends()
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		honest, _ := w.named("honest")
+		var attackers []*peer
+		for i := range 10 {
+			p, _ := w.named(fmt.Sprint(i))
+			attackers = append(attackers, p)
+			part := ws.NewFrame(ws.OpText, false, []byte(strings.Repeat("x", 110_000+1000*i)))
+			ws.WriteFrame(p.conn, ws.MaskFrame(part)) // fails for those that are closed meanwhile
+			// What comes in between does not hide it.
+			ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewPongFrame([]byte("x"))))
+			p.conn.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewPingFrame([]byte("unfinished"))))[:8])
+		}
+		var closed int
+		if _, err := fmt.Sscanf(ends(), "%d: 1013 The server holds too many messages", &closed); err != nil {
+			t.Fatalf("ended: %s", ends())
+		}
+		attackers[closed].wantClose(1013, "The server holds too many messages")
+		if n := w.srv.Stats().BudgetUsed; n > 1_000_000 {
+			t.Errorf("%d bytes count", n)
+		}
+		honest.send(`{"event":"echo","cid":2}`)
+		honest.want(`{"rid":2}`)
+		if st := w.srv.Stats(); st.LimitHits["Limits.Budget"] == 0 || st.Clients < 5 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// What handlers hold is counted until they return, whether the client is
+// there or not. Whoever has little can send all the while.
+func TestBudgetWithHandlers(t *testing.T) {
+	within(t, 1_000_000, func(w *world) {
+		release := make(chan struct{})
+		w.srv.Handle("slow", socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (socketcluster.None, error) {
+			<-release // whatever happens
+			return socketcluster.None{}, nil
+		}), socketcluster.Concurrent(100))
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		honest, _ := w.named("honest")
+		call := fmt.Sprintf(`{"event":"slow","cid":2,"data":%q}`, strings.Repeat("x", 200_000))
+		for i := range 20 {
+			p, _ := w.named(fmt.Sprint(i))
+			go ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(call))))
+			time.Sleep(time.Second)
+			if i%2 == 0 {
+				p.conn.Close()
+			}
+			if n := w.srv.Stats().BudgetUsed; n > 1_500_000 {
+				t.Fatalf("%d bytes count after %d", n, i)
+			}
+		}
+		honest.send(`{"event":"echo","cid":2}`)
+		honest.want(`{"rid":2}`)
+		st := w.srv.Stats()
+		if st.BudgetUsed < 800_000 || st.LimitHits["Limits.Budget"] == 0 {
+			t.Errorf("%+v", st)
+		}
+		close(release)
+		synctest.Wait()
+	})
+}
+
+// A handler that waits for an answer of its client gets it, although there is
+// no room.
+func TestBudgetLetsAnswersIn(t *testing.T) {
+	within(t, 100_000, func(w *world) {
+		w.srv.Handle("ask", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ json.RawMessage) (json.RawMessage, error) {
+			return c.Socket.Invoke(ctx, "question", nil)
+		}))
+		release := make(chan struct{})
+		w.srv.Handle("slow", socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (socketcluster.None, error) {
+			<-release
+			return socketcluster.None{}, nil
+		}), socketcluster.Concurrent(100))
+		asker, _ := w.named("asker")
+		for i := range 35 {
+			size := 3900
+			if i >= 25 {
+				size = 600 // within its share, and beyond the budget
+			}
+			hog, _ := w.named("hog")
+			hog.send(fmt.Sprintf(`{"event":"slow","cid":2,"data":%q}`, strings.Repeat("x", size)))
+			synctest.Wait()
+		}
+		asker.send(`{"event":"ask","cid":2}`)
+		asker.want(`{"event":"question","cid":1}`)
+		defer close(release)
+		if n := w.srv.Stats().BudgetUsed; n <= 100_000 {
+			t.Fatalf("%d bytes count: there is room", n)
+		}
+		answer := strings.Repeat("x", 500)
+		asker.send(`{"rid":1,"data":"` + answer + `"}`)
+		asker.want(`{"rid":2,"data":"` + answer + `"}`)
+	})
+}
+
+// Names and data of subscriptions count.
+func TestBudgetOfSubscriptions(t *testing.T) {
+	within(t, 1_000_000, func(w *world) {
+		p, _ := w.named("a")
+		other, _ := w.named("b")
+		before := w.srv.Stats().BudgetUsed
+		name := strings.Repeat("n", 1000)
+		for i := range 10 {
+			p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"%s%d","data":%q,"waitForAuth":true},"cid":2}`, name, i, strings.Repeat("d", 2000)))
+			p.want(`{"rid":2}`)
+		}
+		synctest.Wait()
+		if n := w.srv.Stats().BudgetUsed - before; n < 30_000 || n > 31_000 {
+			t.Errorf("%d bytes count for 10 subscriptions of 3000", n)
+		}
+		for i := range 5 {
+			p.send(fmt.Sprintf(`{"event":"#unsubscribe","data":"%s%d","cid":2}`, name, i))
+			p.want(`{"rid":2}`)
+		}
+		synctest.Wait()
+		if n := w.srv.Stats().BudgetUsed - before; n < 15_000 || n > 15_500 {
+			t.Errorf("%d bytes count for 5", n)
+		}
+		for i := 0; w.srv.ClientsCount() == 2; i++ {
+			if i == 1000 {
+				t.Fatal("still there")
+			}
+			ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"%s%d","data":%q},"cid":2}`, name, i, strings.Repeat("d", 15000))))))
+			synctest.Wait()
+			p.in.Discard(p.in.Buffered())
+			if f, err := p.nextFrame(); err != nil || f.Header.OpCode == ws.OpClose {
+				break
+			}
+		}
+		time.Sleep(time.Second)
+		if st := w.srv.Stats(); st.Clients != 1 || st.LimitHits["Limits.Budget"] != 1 {
+			t.Errorf("%+v", st)
+		}
+		other.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		other.want(`{"rid":2}`)
+	})
+}
+
+// What is kept of a suspended subscription goes with the socket.
+func TestBudgetOfSuspendedSubscriptions(t *testing.T) {
+	within(t, 1_000_000, func(w *world) {
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			if a.Socket.AuthState() != socketcluster.Authenticated {
+				return socketcluster.ErrBlocked
+			}
+			return nil
+		}))
+		p := w.login(map[string]any{"a": 1})
+		p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"a","waitForAuth":true,"data":%q},"cid":2}`, strings.Repeat("d", 1000)))
+		p.want(`{"rid":2}`)
+		p.send(`{"event":"#removeAuthToken"}`)
+		synctest.Wait()
+		if n := w.srv.Stats().BudgetUsed; w.only().IsSubscribed("a") || n < 1000 || n > 1100 {
+			t.Errorf("%d bytes count", n)
+		}
+		p.conn.Close()
+		synctest.Wait()
+		if n := w.srv.Stats().BudgetUsed; n != 0 {
+			t.Errorf("%d bytes count after the end", n)
+		}
+	})
+}
+
+// What waits for outbound middleware and in batches counts, and goes with its
+// socket.
+func TestBudgetOfQueuesAndBatches(t *testing.T) {
+	within(t, 1_000_000, func(w *world) {
+		_, batching := w.named("batching")
+		batching.StartBatch()
+		batching.Transmit(context.Background(), "x", strings.Repeat("x", 100_000))
+		if n := w.srv.Stats().BudgetUsed; n < 100_000 || n > 101_000 {
+			t.Errorf("%d bytes count in a batch of 100000", n)
+		}
+		batching.CancelBatch()
+		if n := w.srv.Stats().BudgetUsed; n != 0 {
+			t.Errorf("%d bytes count in a cancelled batch", n)
+		}
+		batching.StartBatch()
+		batching.Transmit(context.Background(), "x", strings.Repeat("x", 100_000))
+		gate := make(chan struct{})
+		w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+		_, queueing := w.subscribed("queueing", "a")
+		for range 5 {
+			w.srv.Exchange().Publish(context.Background(), "a", strings.Repeat("x", 100_000))
+		}
+		synctest.Wait()
+		if n := w.srv.Stats().BudgetUsed; n < 600_000 || n > 602_000 {
+			t.Errorf("%d bytes count, want 600000", n)
+		}
+		queueing.Terminate()
+		close(gate)
+		synctest.Wait()
+		if n := w.srv.Stats().BudgetUsed; n < 100_000 || n > 101_000 {
+			t.Errorf("%d bytes count after the queue has gone", n)
+		}
+	})
+}
+
+// The budget is a part of the memory limit of the process.
+func TestDefaultBudget(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	for limit, want := range map[int64]int64{math.MaxInt64: 512 << 20, 1 << 30: 256 << 20} {
+		debug.SetMemoryLimit(limit)
+		inBubble(t, socketcluster.Config{}, func(w *world) {
+			if got := w.srv.Stats().Budget; got != want {
+				t.Errorf("limit %d: budget %d, want %d", limit, got, want)
+			}
+		})
+	}
+}
