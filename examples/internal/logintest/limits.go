@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/login"
@@ -31,7 +32,7 @@ func LimitsCalls(t *testing.T, newHandler func() (http.Handler, error)) {
 	if _, err := client.Call("login", credentials{Username, Password}); !errors.Is(err, login.ErrRate) {
 		t.Errorf("the attempt after %d wrong ones: %v", attempts, err)
 	}
-	logged.wait()
+	logged.wait(t)
 }
 
 // LimitsRequests checks the same over HTTP.
@@ -53,7 +54,7 @@ func LimitsRequests(t *testing.T, newHandler func() (http.Handler, error)) {
 	if status, body := post(Password); status != http.StatusTooManyRequests || !strings.Contains(body, `"name":"LoginRateError"`) {
 		t.Errorf("the attempt after %d wrong ones: %d: %s", attempts, status, body)
 	}
-	logged.wait()
+	logged.wait(t)
 }
 
 // lines are those of the log.
@@ -84,14 +85,20 @@ func start(t *testing.T, newHandler func() (http.Handler, error)) (*peer.Server,
 }
 
 // wait waits until the failures and the refusal are on record.
-func (l lines) wait() {
-	failed := 0
-	for line := range l {
-		if strings.Contains(line, "type=loginFailed") {
-			failed++
-		}
-		if strings.Contains(line, "type=loginLimited") && failed == attempts {
-			return
+func (l lines) wait(t *testing.T) {
+	t.Helper()
+	late := time.After(time.Minute)
+	for failed, limited := 0, 0; failed < attempts || limited == 0; {
+		select {
+		case line := <-l:
+			if strings.Contains(line, "kind=loginFailed") {
+				failed++
+			}
+			if strings.Contains(line, "kind=loginLimited") {
+				limited++
+			}
+		case <-late:
+			t.Fatalf("%d failures and %d refusals are on record", failed, limited)
 		}
 	}
 }
