@@ -47,7 +47,10 @@ func TestStreamsApart(t *testing.T) {
 				ended <- struct{}{}
 			}()
 		})
-		p, other := w.client(), w.client()
+		p := w.client()
+		synctest.Wait() // the first one has its loops
+		other := w.client()
+		synctest.Wait()
 		for _, step := range []struct {
 			on     *peer
 			send   string
