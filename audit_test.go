@@ -153,7 +153,7 @@ func TestAuditOfRevocation(t *testing.T) {
 	inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
 		w.login(map[string]any{"sub": "alice", "jti": "t1"})
 		w.login(map[string]any{"sub": "bob", "jti": "t2"})
-		late := w.sign(map[string]any{"sub": "alice"})
+		late := w.sign(map[string]any{"sub": "alice", "jti": "t3"})
 		synctest.Wait() // until the logins have been told of
 		record := w.audit()
 		if err := w.srv.Revoke(ctx, revoke.Revocation{Subject: "alice", Reason: "stolen"}); err != nil {
@@ -173,7 +173,7 @@ func TestAuditOfRevocation(t *testing.T) {
 		}
 		record.want()
 		w.connect(quote(late))
-		record.want("tokenRejected user=alice reason=jwt revoked socket")
+		record.want("tokenRejected user=alice jti=t3 reason=jwt revoked socket")
 	})
 }
 

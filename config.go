@@ -95,8 +95,9 @@ type Config struct {
 	// Revocations says which tokens are no longer good although they have not
 	// expired. It is asked about each token that a socket gets, and nothing is
 	// asked for a message; what is added to it ends the logins of the sockets
-	// that are there. See [Server.Revoke]. With it, tokens that the server sets
-	// get a random jti unless they have one. Default: none.
+	// that are there. See [Server.Revoke]. With it, tokens are
+	// signed with a random jti unless they have one; an AuthEngine must see to
+	// that by itself. Default: none.
 	Revocations revoke.Store
 
 	// TokenRenewal gives every authenticated socket a fresh token from time
@@ -364,5 +365,6 @@ func (c *Config) engine() (auth.Engine, error) {
 		DefaultExpiry:    c.AuthDefaultExpiry,
 		MaxTokenSize:     c.Limits.TokenSize,
 		AllowWeakKey:     c.AllowWeakAuthKey,
+		TokenIDs:         c.Revocations != nil,
 	})
 }

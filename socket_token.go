@@ -2,14 +2,12 @@ package socketcluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -74,33 +72,13 @@ func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (
 		s.emitError(err)
 		return nil, err
 	}
-	opts = append(slices.Clip(opts), auth.PreferExpClaim())
-	if s.srv.cfg.Revocations != nil {
-		claims, opts = withJTI(claims, opts)
-	}
-	token, err := s.askForToken(ctx, claims, opts)
+	token, err := s.askForToken(ctx, claims, append(slices.Clip(opts), auth.PreferExpClaim()))
 	if err != nil {
 		s.emitError(err)
 		s.disconnect(wire.CloseSignFailed, "", "Error: "+plainMessage(err))
 		return nil, err
 	}
 	return token, nil
-}
-
-// withJTI gives a token a jti, by which it can be revoked, unless it gets one
-// anyway.
-func withJTI(claims any, opts []auth.SignOption) (any, []auth.SignOption) {
-	raw, err := json.Marshal(claims)
-	if err != nil || auth.ApplySign(opts...).JWTID != "" {
-		return claims, opts // the engine tells what is wrong
-	}
-	scanner := claimscan.Scan(raw)
-	for name := range scanner.Members() {
-		if string(name) == "jti" {
-			return claims, opts
-		}
-	}
-	return claims, append(opts, auth.JWTID(newID()))
 }
 
 // askForToken has the engine sign. A panic in it is an error like another, as

@@ -158,12 +158,8 @@ func TestUpdateClaimsMeetsLogin(t *testing.T) {
 func TestUpdateClaimsRevokesTheOldTokens(t *testing.T) {
 	inBubble(t, socketcluster.Config{Revocations: &revoke.Memory{}}, func(w *world) {
 		ctx := context.Background()
-		w.client()
-		first := w.only()
-		if err := first.SetAuthToken(ctx, map[string]any{"sub": 7, "admin": true}); err != nil {
-			t.Fatal(err)
-		}
-		old := first.SignedAuthToken()
+		old := w.sign(map[string]any{"sub": 7, "admin": true}) // as a login over HTTP does
+		w.connect(quote(old))
 		tab, _ := w.connect(quote(old))
 		var lost bool
 		socketcluster.On(w.srv, func(socketcluster.DeauthenticateEvent) { lost = true })

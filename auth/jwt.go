@@ -19,6 +19,7 @@ type JWT struct {
 	defaultExpiry time.Duration
 	maxTokenSize  int
 	allowWeakKey  bool
+	tokenIDs      bool
 	generatedKey  string
 	source        KeySource // takes the place of keys
 
@@ -44,6 +45,7 @@ func NewJWT(o Options) (*JWT, error) {
 		defaultExpiry: o.DefaultExpiry,
 		maxTokenSize:  o.MaxTokenSize,
 		allowWeakKey:  o.AllowWeakKey,
+		tokenIDs:      o.TokenIDs,
 	}
 	if j.defaultExpiry == 0 {
 		j.defaultExpiry = defaultExpiry

@@ -34,7 +34,7 @@ type Options struct {
 
 	// Keys takes the place of all keys above: any number of keys that
 	// are chosen by the kid of a token and change at run time. Each brings its
-	// own algorithm, so that of the other options only DefaultExpiry and
+	// own algorithm, so that of the other options only DefaultExpiry, TokenIDs and
 	// MaxTokenSize may be set.
 	Keys KeySource
 
@@ -58,6 +58,10 @@ type Options struct {
 	// AllowWeakKey accepts symmetric keys under 32 bytes. Such a key can be
 	// found by trying; whoever has it can forge any token.
 	AllowWeakKey bool
+
+	// TokenIDs gives each token that has no jti a random one, by which it can
+	// be told from all others, and revoked.
+	TokenIDs bool
 }
 
 // besideKeys names an option that Keys would void.

@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"math"
@@ -34,6 +35,9 @@ func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, e
 		if err := key.signAs(&o, payload); err != nil {
 			return nil, err
 		}
+	}
+	if j.tokenIDs && o.JWTID == "" && payload.get("jti") == nil {
+		o.JWTID = rand.Text()
 	}
 	if err := j.addClaims(&payload, &o, time.Now()); err != nil {
 		return nil, err

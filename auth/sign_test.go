@@ -243,3 +243,30 @@ func jsonText(t *testing.T, s string) string {
 	}
 	return string(b)
 }
+
+// TokenIDs gives tokens a jti of their own, unless they have one.
+func TestTokenIDs(t *testing.T) {
+	engine, err := auth.NewJWT(auth.Options{Key: strings.Repeat("k", 32), TokenIDs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jti := func(claims any, opts ...auth.SignOption) any {
+		t.Helper()
+		token, err := engine.Sign(t.Context(), claims, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := token.Claim("jti")
+		return id
+	}
+	first, second := jti(map[string]any{}), jti(map[string]any{})
+	if text, _ := first.(string); len(text) < 20 || first == second {
+		t.Errorf("the ids are %v and %v", first, second)
+	}
+	if id := jti(map[string]any{"jti": "a"}); id != "a" {
+		t.Errorf("the claim became %v", id)
+	}
+	if id := jti(map[string]any{}, auth.JWTID("b")); id != "b" {
+		t.Errorf("the option became %v", id)
+	}
+}
