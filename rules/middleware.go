@@ -23,6 +23,7 @@ func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
 	if log == nil {
 		log = slog.Default()
 	}
+	g := &guard{set: s, log: log}
 	return func(ctx context.Context, a socketcluster.Action) error {
 		switch a := a.(type) {
 		case *socketcluster.Subscribe:
@@ -30,24 +31,31 @@ func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
 			if a.Again {
 				text = "denied to stay subscribed"
 			}
-			return s.guard(ctx, log, text, a.Socket, Subscribe, a.Channel, a.AuthTokenExpired)
+			return g.check(ctx, text, a.Socket, Subscribe, a.Channel, a.AuthTokenExpired)
 		case *socketcluster.PublishIn:
-			return s.guard(ctx, log, "denied to publish", a.Socket, Publish, a.Channel, a.AuthTokenExpired)
+			return g.check(ctx, "denied to publish", a.Socket, Publish, a.Channel, a.AuthTokenExpired)
 		}
 		return nil
 	}
 }
 
-func (s *Set) guard(ctx context.Context, log *slog.Logger, text string, socket *socketcluster.Socket, op Op, channel string, expired error) error {
-	d := s.Decide(op, channel, socket.AuthToken())
+// guard is a set with the log of one middleware.
+type guard struct {
+	set     *Set
+	log     *slog.Logger
+	denials throttle
+}
+
+func (g *guard) check(ctx context.Context, text string, socket *socketcluster.Socket, op Op, channel string, expired error) error {
+	d := g.set.Decide(op, channel, socket.AuthToken())
 	if d.Allowed {
 		return nil
 	}
 	level := slog.LevelDebug
-	if s.log.allow() {
+	if g.denials.allow() {
 		level = slog.LevelInfo
 	}
-	log.LogAttrs(ctx, level, text, slog.String("socket", socket.ID()), slog.String("channel", channel),
+	g.log.LogAttrs(ctx, level, text, slog.String("socket", socket.ID()), slog.String("channel", channel),
 		slog.String("reason", d.Reason), slog.Bool("tokenExpired", expired != nil))
 	if expired != nil {
 		return expired

@@ -13,7 +13,6 @@ import (
 type Set struct {
 	rules  []rule
 	claims []string // the claims that the rules ask for; slots are indexes
-	log    throttle
 }
 
 // rule is a Rule that has been checked.
