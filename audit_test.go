@@ -141,6 +141,7 @@ func TestAuditOfTokens(t *testing.T) {
 func TestAuditOfExpiry(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.login(map[string]any{"sub": "alice", "exp": time.Now().Add(10 * time.Second).Unix()})
+		synctest.Wait() // for the event of the login
 		record := w.audit()
 		p.want(removeAuthToken)
 		record.want("expiry user=alice socket")

@@ -9,14 +9,22 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 )
 
-// channelQueue is how many publications wait for a loop over a channel.
-const channelQueue = 1024
+// What waits for a loop over a channel: so many publications, of so many bytes,
+// or a single one that is larger.
+const (
+	channelQueue      = 1024
+	channelQueueBytes = 1 << 20
+)
 
 // channelConsumer is a loop over a channel as the hub sees it. The hub must
-// not be held up, so that a full queue loses its oldest publication.
+// not be held up, so that a full queue loses its oldest publications.
+//
+// What is queued is shared with the outboxes and with other loops, and counts
+// in the budget once. Only the loop gets a copy, which is its own.
 type channelConsumer struct {
 	mu    sync.Mutex
-	queue []json.RawMessage
+	queue []*hub.Publication
+	bytes int           // of what is in queue
 	ready chan struct{} // holds one token while queue is not empty
 	gone  chan struct{} // closed when the channel has been left
 }
@@ -25,13 +33,20 @@ func newChannelConsumer() *channelConsumer {
 	return &channelConsumer{ready: make(chan struct{}, 1), gone: make(chan struct{})}
 }
 
+// queuedSize is what a publication makes a queue hold. A codec's frame may be
+// smaller than the data.
+func queuedSize(p *hub.Publication) int { return max(p.Size(), len(p.Data)) }
+
 // Deliver implements hub.Subscriber.
 func (c *channelConsumer) Deliver(p *hub.Publication) {
+	size := queuedSize(p)
+	p.Hold.Take()
 	c.mu.Lock()
-	if len(c.queue) == channelQueue {
-		c.queue = c.queue[1:]
+	for len(c.queue) > 0 && (len(c.queue) == channelQueue || c.bytes+size > channelQueueBytes) {
+		c.popLocked().Hold.Release()
 	}
-	c.queue = append(c.queue, bytes.Clone(p.Data))
+	c.queue = append(c.queue, p)
+	c.bytes += size
 	c.mu.Unlock()
 	select {
 	case c.ready <- struct{}{}:
@@ -39,18 +54,42 @@ func (c *channelConsumer) Deliver(p *hub.Publication) {
 	}
 }
 
+// popLocked takes the oldest publication off the queue, which must not be
+// empty. mu must be held.
+func (c *channelConsumer) popLocked() *hub.Publication {
+	p := c.queue[0]
+	c.queue[0] = nil
+	if c.queue = c.queue[1:]; len(c.queue) == 0 {
+		c.queue = nil
+	}
+	c.bytes -= queuedSize(p)
+	return p
+}
+
+// pop returns the oldest publication, or nil.
+func (c *channelConsumer) pop() *hub.Publication {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		return nil
+	}
+	return c.popLocked()
+}
+
+// leave drops what waits, once nothing more is delivered.
+func (c *channelConsumer) leave() {
+	close(c.gone)
+	for p := c.pop(); p != nil; p = c.pop() {
+		p.Hold.Release()
+	}
+}
+
 func (c *channelConsumer) read(ctx context.Context, done <-chan struct{}, yield func(json.RawMessage) bool) {
 	for {
-		c.mu.Lock()
-		batch := c.queue
-		c.queue = nil
-		c.mu.Unlock()
-		for _, raw := range batch {
-			if ctx.Err() != nil || !yield(raw) {
+		if p := c.pop(); p != nil {
+			if !take(ctx, p, yield) {
 				return
 			}
-		}
-		if len(batch) > 0 {
 			continue
 		}
 		select {
@@ -63,4 +102,10 @@ func (c *channelConsumer) read(ctx context.Context, done <-chan struct{}, yield 
 			return
 		}
 	}
+}
+
+// take gives a publication to a loop. It reports false when the loop is over.
+func take(ctx context.Context, p *hub.Publication, yield func(json.RawMessage) bool) bool {
+	defer p.Hold.Release()
+	return ctx.Err() == nil && yield(bytes.Clone(p.Data))
 }

@@ -165,7 +165,9 @@ type Config struct {
 	// told to ignore its own timeout too (pingTimeoutDisabled).
 	PingTimeoutDisabled bool
 
-	// CloseTimeout is how long a client may take to answer a close frame.
+	// CloseTimeout is how long a client may take to answer a close frame, and
+	// how long the inbox may take to handle what a client has sent before it
+	// has closed the connection.
 	CloseTimeout time.Duration
 
 	// DisableClientPublish refuses every publication by clients.
@@ -186,7 +188,9 @@ type Config struct {
 
 	// DropWaiting drops the calls and transmissions of a client that still wait
 	// for their handlers and loops when it has gone, as socketcluster-server
-	// does. By default they are all handled.
+	// does, and what is in its inbox. By default they are all handled, and what
+	// a client has sent before its close frame passes the inbox first, within
+	// CloseTimeout. What is in the inbox when a connection is lost is dropped.
 	DropWaiting bool
 
 	// MuteMiddlewareFailures keeps actions that middleware has blocked from

@@ -105,6 +105,20 @@ func (srv *Server) takePlace(addr netip.Addr) *ws.Refusal {
 		message = "connections are refused: too many from one address; if it is that of a proxy, list it in TrustedProxies"
 	}
 	srv.hitLogged(full, message, attrs...)
+	return refuseForNow(text)
+}
+
+// checkRoom refuses a request that alone would be more than a socket's share,
+// while all together hold too much.
+func (srv *Server) checkRoom(r *http.Request) *ws.Refusal {
+	if !srv.budget.Over() || int64(requestSize(r)) <= srv.share() {
+		return nil
+	}
+	srv.hitLogged(limitBudget, "large requests are refused: all together hold too much")
+	return refuseForNow(overBudgetText)
+}
+
+func refuseForNow(text string) *ws.Refusal {
 	return &ws.Refusal{
 		Status: http.StatusServiceUnavailable,
 		Text:   text,

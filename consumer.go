@@ -15,11 +15,12 @@ const consumerQueue = 16
 // that writes and the loop that reads.
 type consumer[T any] struct {
 	ctx   context.Context // ends the loop
-	items chan T
+	items chan item[T]
 	gone  chan struct{}   // closed when the loop has ended
 	done  <-chan struct{} // closed when nothing more will be written
 	once  sync.Once
 	begun atomic.Bool // the loop is entered
+	idle  sync.Mutex  // of letGo, and of the change of begun
 
 	unread func(T) // gets what was written and will not be read; may be nil
 
@@ -28,12 +29,26 @@ type consumer[T any] struct {
 	closing bool   // finish is in the queue; guarded by the socket's mu
 }
 
+// item is what is written to a loop.
+type item[T any] struct {
+	value   T
+	handled func() // tells, once or more often, that the loop is through with it; may be nil
+}
+
+func (i item[T]) done() {
+	if i.handled != nil {
+		i.handled()
+	}
+}
+
 func newConsumer[T any](ctx context.Context, done <-chan struct{}) *consumer[T] {
-	return &consumer[T]{ctx: ctx, items: make(chan T, consumerQueue), gone: make(chan struct{}), done: done}
+	return &consumer[T]{ctx: ctx, items: make(chan item[T], consumerQueue), gone: make(chan struct{}), done: done}
 }
 
 // write waits for room, until there will be nobody to read.
-func (c *consumer[T]) write(v T) {
+func (c *consumer[T]) write(v T) { c.writeItem(item[T]{value: v}) }
+
+func (c *consumer[T]) writeItem(v item[T]) {
 	select {
 	case <-c.gone:
 		c.giveUp(v)
@@ -60,9 +75,10 @@ func (c *consumer[T]) write(v T) {
 	c.giveUp(v)
 }
 
-func (c *consumer[T]) giveUp(v T) {
+func (c *consumer[T]) giveUp(v item[T]) {
+	v.done()
 	if c.unread != nil {
-		c.unread(v)
+		c.unread(v.value)
 	}
 }
 
@@ -71,7 +87,31 @@ func (c *consumer[T]) recheck() {
 	select {
 	case <-c.gone:
 		c.drain()
+	case <-c.done:
+		c.letGo()
 	default:
+	}
+}
+
+// letGo tells that what waits is handled if the loop has not begun, and leaves
+// it to the loop all the same: nobody knows whether it ever begins.
+func (c *consumer[T]) letGo() {
+	c.idle.Lock()
+	defer c.idle.Unlock()
+	if c.begun.Load() {
+		return
+	}
+	for range len(c.items) {
+		select {
+		case v := <-c.items:
+			v.done()
+			select {
+			case c.items <- v:
+			default: // somebody has written meanwhile
+				c.giveUp(v)
+			}
+		default:
+		}
 	}
 }
 
@@ -95,7 +135,9 @@ func (c *consumer[T]) drain() {
 // read yields items until the loop is left, ctx ends, or the stream is done
 // and the queue empty. The caller ends the consumer.
 func (c *consumer[T]) read(yield func(T) bool) {
+	c.idle.Lock()
 	c.begun.Store(true)
+	c.idle.Unlock()
 	for c.ctx.Err() == nil {
 		select {
 		case <-c.gone: // killed, or it is the second loop
@@ -104,7 +146,7 @@ func (c *consumer[T]) read(yield func(T) bool) {
 		}
 		select {
 		case v := <-c.items:
-			if !yield(v) {
+			if !hand(v, yield) {
 				return
 			}
 			continue
@@ -112,7 +154,7 @@ func (c *consumer[T]) read(yield func(T) bool) {
 		}
 		select {
 		case v := <-c.items:
-			if !yield(v) {
+			if !hand(v, yield) {
 				return
 			}
 		case <-c.ctx.Done():
@@ -124,6 +166,26 @@ func (c *consumer[T]) read(yield func(T) bool) {
 				return
 			}
 		}
+	}
+}
+
+// hand gives the loop what it has taken. To come back is to have handled it.
+func hand[T any](v item[T], yield func(T) bool) bool {
+	defer v.done()
+	return yield(v.value)
+}
+
+// deliver writes to several loops. handled is called when the last one is
+// through with it.
+func deliver[T any](to []*consumer[T], v T, handled func()) {
+	var left atomic.Int32
+	left.Store(int32(len(to)))
+	for _, c := range to {
+		c.writeItem(item[T]{v, sync.OnceFunc(func() {
+			if left.Add(-1) == 0 {
+				handled()
+			}
+		})})
 	}
 }
 

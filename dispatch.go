@@ -24,43 +24,73 @@ type nameQueue struct {
 // task is a call or transmission on its way to who handles it.
 type task struct {
 	run     func()
-	size    int           // of its data, as it counts in Socket.held
-	running chan struct{} // nil: in order, one at a time
-	marker  bool          // it marks a place in the queue, and holds no slot
+	deliver func(handled func()) // instead of run: loops have it, and handle it later
+	size    int                  // of its name and data, as it counts in Socket.held
+	running chan struct{}        // nil: in order, one at a time
+	marker  bool                 // it marks a place in the queue, and holds no slot
 }
 
 // Handle implements lane.Handler.
 func (q *nameQueue) Handle(t task) {
 	if t.running == nil {
-		defer q.done(t)
+		defer q.done()
 		q.run(t)
 		return
 	}
 	t.running <- struct{}{}
 	go func() {
-		defer func() { <-t.running; q.done(t) }()
+		defer func() { <-t.running; q.done() }()
 		q.run(t)
 	}()
 }
 
 func (q *nameQueue) run(t task) {
-	if t.marker || !q.socket.dropsWaiting() {
+	s := q.socket
+	switch {
+	case t.marker:
+		t.run()
+		return
+	case t.deliver != nil && !s.dropsWaiting():
+		t.deliver(func() { s.handled(t.size) })
+		return
+	}
+	defer s.handled(t.size)
+	if !s.dropsWaiting() {
 		t.run()
 	}
 }
 
-// done tells that a task has been handled.
-func (q *nameQueue) done(t task) {
+// drop gets what is not to be handled any more.
+func (q *nameQueue) drop(t task) {
+	if t.marker {
+		t.run()
+	} else {
+		q.socket.handled(t.size)
+	}
+	q.done()
+}
+
+// done tells that a task has left the queue.
+func (q *nameQueue) done() {
 	s := q.socket
-	s.giveHeld(t.size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !t.marker {
-		<-s.ext.slots // does not block: the task holds one
-	}
 	if q.users--; q.users == 0 {
 		delete(s.ext.queues, q.name)
 	}
+}
+
+// taskCost is about what a task takes beside its name and data, in bytes: a
+// goroutine with its stack, a queue and its place in a map, and the call.
+const taskCost = 2 << 10
+
+// handled tells that a task takes no memory any more, and no slot.
+func (s *Socket) handled(size int) {
+	s.giveTask(size)
+	s.mu.Lock()
+	slots := s.ext.slots
+	s.mu.Unlock()
+	<-slots // does not block: the task holds one
 }
 
 // dispatchCall gives a call to the consumers of this socket, or else to the
@@ -77,16 +107,16 @@ func (s *Socket) dispatchCall(c *Call) {
 			return
 		}
 	}
-	s.dispatch(queueName{true, c.Procedure}, len(c.Data), h.concurrent, func() {
-		if len(consumers) == 0 {
-			serveCall(s.Context(), h.handler, c)
-			return
+	t := task{size: len(c.Procedure) + len(c.Data)}
+	if len(consumers) == 0 {
+		t.run = func() { serveCall(s.Context(), h.handler, c) }
+	} else {
+		t.deliver = func(handled func()) {
+			c.holders.Store(int32(len(consumers)))
+			deliver(consumers, c, handled)
 		}
-		c.holders.Store(int32(len(consumers)))
-		for _, consumer := range consumers {
-			consumer.write(c)
-		}
-	})
+	}
+	s.dispatch(queueName{true, c.Procedure}, t, h.concurrent)
 }
 
 // abandoned tells that a loop was left before it has taken the call. When
@@ -108,16 +138,16 @@ func (s *Socket) dispatchTransmission(t *Transmission) {
 			return
 		}
 	}
-	s.dispatch(queueName{false, t.Receiver}, len(t.Data), r.concurrent, func() {
-		if len(consumers) == 0 {
-			serveTransmission(s.Context(), r.handler, t)
-			return
+	todo := task{size: len(t.Receiver) + len(t.Data)}
+	if len(consumers) == 0 {
+		todo.run = func() { serveTransmission(s.Context(), r.handler, t) }
+	} else {
+		todo.deliver = func(handled func()) {
+			t.holders.Store(int32(len(consumers)))
+			deliver(consumers, t, handled)
 		}
-		t.holders.Store(int32(len(consumers)))
-		for _, consumer := range consumers {
-			consumer.write(t)
-		}
-	})
+	}
+	s.dispatch(queueName{false, t.Receiver}, todo, r.concurrent)
 }
 
 // abandoned is that of a call.
@@ -127,13 +157,13 @@ func (t *Transmission) abandoned() {
 	}
 }
 
-// dispatch runs fn behind what the queue has already, on a goroutine of the
+// dispatch runs a task behind what the queue has already, on a goroutine of the
 // queue, or on one of its own if several may run at a time.
-func (s *Socket) dispatch(name queueName, size, concurrent int, fn func()) {
+func (s *Socket) dispatch(name queueName, t task, concurrent int) {
 	if !s.takeSlot() {
 		return
 	}
-	s.addHeld(size)
+	s.addTask(t.size)
 	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
@@ -145,15 +175,17 @@ func (s *Socket) dispatch(name queueName, size, concurrent int, fn func()) {
 		x.queues[name] = q
 	}
 	q.users++
-	t := task{run: fn, size: size}
 	if concurrent > 1 {
 		if cap(q.running) != concurrent {
 			q.running = make(chan struct{}, concurrent)
 		}
 		t.running = q.running
 	}
-	q.lane.Push(t, q) // with mu, so that a marker comes behind all that was counted
+	ok := q.lane.Push(t, q) // with mu, so that a marker comes behind all that was counted
 	s.mu.Unlock()
+	if !ok { // see dropWaiting
+		q.drop(t)
+	}
 }
 
 // takeSlot waits until one more task may be with handlers. It reports false

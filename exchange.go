@@ -68,7 +68,11 @@ func (x *Exchange) Deliver(channel string, data []byte) {
 	}
 	p.Frame = x.srv.seal(buf)
 	p.Deflated = x.srv.deflateShared(p.Frame)
-	p.Hold.Init(x.srv.budget.Shard(uint8(count)), p.Size())
+	held := p.Size()
+	if x.srv.cfg.Codec != nil {
+		held += len(buf) // what the data is in is not the frame
+	}
+	p.Hold.Init(x.srv.budget.Shard(uint8(count)), held)
 	n := x.srv.hub.Publish(p)
 	p.Hold.Settle()
 	x.srv.counters.deliveries.Add(uint64(n))
@@ -164,9 +168,11 @@ func (x *Exchange) SubscriberCount(channel string) int { return x.srv.hub.Count(
 // of Subscribe on, as a sequence for a for loop. The loop ends when ctx does,
 // or with the server. The sequence can be looped over once.
 //
-// Publications wait for the loop in a queue of 1024. A loop that falls
-// further behind misses the oldest of them, so that it never holds up the
-// publishers.
+// Publications wait for the loop in a queue of 1024, and of 1 MiB or a single
+// one that is larger. A loop that falls further behind misses the oldest of
+// them, so that it never holds up the publishers. What waits counts against
+// Limits.Budget, a publication once for all who wait for it. The data that the
+// loop gets is its own.
 func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json.RawMessage], error) {
 	if err := x.join(ctx, channel); err != nil {
 		return nil, err
@@ -176,7 +182,7 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json
 	end := sync.OnceFunc(func() {
 		x.srv.hub.Unsubscribe(sub)
 		x.leave(ctx, channel)
-		close(c.gone)
+		c.leave()
 	})
 	stop := context.AfterFunc(ctx, end) // the loop may never begin
 	return func(yield func(json.RawMessage) bool) {

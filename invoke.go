@@ -75,6 +75,9 @@ func (s *Socket) invoke(ctx context.Context, event string, data any, change func
 	}
 	s.calls.last++
 	id := s.calls.last
+	if len(s.calls.waiting) == 0 {
+		s.inbox.Lift(true)
+	}
 	s.calls.waiting[id] = call
 	s.sendLocked(wire.AppendInvoke(packetBuffer(event, raw), event, float64(id), raw))
 	s.mu.Unlock()
@@ -134,9 +137,27 @@ func (s *Socket) hasCalls() bool {
 func (s *Socket) forget(id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.calls != nil {
-		delete(s.calls.waiting, id)
+	s.takeCall(id)
+}
+
+// takeCall returns a call that waits for its answer, which waits no more, or
+// nil. mu must be held.
+//
+// While calls wait, the limit of the inbox is lifted: behind it the answers
+// would never be read for which what is in front of it is waiting.
+func (s *Socket) takeCall(id uint64) *pendingCall {
+	if s.calls == nil {
+		return nil
 	}
+	call := s.calls.waiting[id]
+	if call == nil {
+		return nil
+	}
+	delete(s.calls.waiting, id)
+	if len(s.calls.waiting) == 0 {
+		s.inbox.Lift(false)
+	}
+	return call
 }
 
 // answered gives an answer to its call. It reports false if there is none, as
@@ -147,11 +168,7 @@ func (s *Socket) answered(p *wire.Packet) bool {
 		return false
 	}
 	s.mu.Lock()
-	var call *pendingCall
-	if s.calls != nil {
-		call = s.calls.waiting[id]
-		delete(s.calls.waiting, id)
-	}
+	call := s.takeCall(id)
 	s.mu.Unlock()
 	if call == nil {
 		return false

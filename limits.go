@@ -33,8 +33,10 @@ type Limits struct {
 	// Budget is how many bytes all sockets together may make the server hold:
 	// what waits for clients, a publication once however many it waits for;
 	// what clients have sent, in queues, with handlers, and as messages of which
-	// a part is still to come; and the names and data of subscriptions. Beyond
-	// it the sockets that hold the most are disconnected, with 1013 for what
+	// a part is still to come, about 2 KiB for each call among them; names and
+	// data of subscriptions, about 400 bytes for each, and URLs and upgrade
+	// requests. Beyond it what waits for handlers on sockets that have closed is
+	// dropped, as with Config.DropWaiting; then the sockets that hold the most are disconnected, with 1013 for what
 	// they have sent, or without a close frame for what they have not read;
 	// stock clients connect again. A socket's share of half of it is safe.
 	//
@@ -77,12 +79,15 @@ type Limits struct {
 	TokenSize int
 
 	// Inbox is how many messages of a socket may wait for their turn. Beyond
-	// it the server stops reading from that socket. Default 256.
+	// it the server stops reading from that socket, unless calls to its client
+	// wait for answers, which come behind those messages: then only InboxBytes
+	// counts. Default 256.
 	Inbox int
 
 	// InboxBytes is how many bytes of what a socket has sent may be in its
-	// inbox and with handlers. Beyond it the server stops reading from that
-	// socket; one message is always let in. Default 4 MiB.
+	// inbox and with handlers; a message in the inbox counts as 128 more than
+	// it has. Beyond it the server stops reading from that socket; one message
+	// is always let in. Default 4 MiB.
 	InboxBytes int
 
 	// Calls is how many calls and transmissions of one socket may be with

@@ -143,3 +143,21 @@ func TestPongsAndRawMiddleware(t *testing.T) {
 		}
 	})
 }
+
+// TR-18: an empty binary message is no pong but a raw message.
+func TestEmptyBinaryMessageIsNoPong(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		raw := make(chan socketcluster.RawEvent, 2)
+		socketcluster.On(w.only(), func(e socketcluster.RawEvent) { raw <- e })
+		p.send("")
+		p.sendBinary("")
+		if e := <-raw; !e.Binary || len(e.Data) != 0 {
+			t.Errorf("got %+v", e)
+		}
+		synctest.Wait()
+		if len(raw) != 0 {
+			t.Error("a pong is a raw message too")
+		}
+	})
+}

@@ -3,6 +3,7 @@ package socketcluster
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -43,17 +44,25 @@ func (s *Socket) takeHeld(n int) bool {
 	return ok
 }
 
-// addHeld counts bytes that were let in with a message already, and that
-// outlive it.
-func (s *Socket) addHeld(n int) {
-	s.held.add(n)
-	s.account().Add(n)
+// addTask counts a task, whose bytes were let in with a message already.
+func (s *Socket) addTask(n int) {
+	if s.held.add(n) {
+		s.srv.left(s)
+	}
+	s.account().Add(n + taskCost)
 }
 
+// giveTask tells that a task and its bytes are no longer held.
+func (s *Socket) giveTask(n int) { s.give(n, 1) }
+
 // giveHeld tells that bytes of what the socket has sent are no longer held.
-func (s *Socket) giveHeld(n int) {
-	s.held.give(n)
-	s.account().Add(-n)
+func (s *Socket) giveHeld(n int) { s.give(n, 0) }
+
+func (s *Socket) give(n, tasks int) {
+	if s.held.give(n, tasks) {
+		s.srv.left(s)
+	}
+	s.account().Add(-n - tasks*taskCost)
 }
 
 // assemble counts what a message takes of which a part is still to come.
@@ -82,7 +91,18 @@ func (s *Socket) countBatch() {
 	b.counted = n
 }
 
-// keep counts what is kept for subscriptions: names and data. mu must be held.
+// subscriptionCost is about what a subscription takes beside its name and data
+// when nobody else has the channel, and requestCost what a request takes that
+// is kept, of a subscription or of the upgrade: estimates from the growth of a
+// process.
+const (
+	subscriptionCost = 400
+	requestCost      = 128
+	upgradeCost      = 2 << 10
+)
+
+// keep counts what is kept for as long as it is needed: subscriptions, the URL
+// and the upgrade request. mu must be held.
 func (s *Socket) keep(n int) {
 	s.kept += n
 	s.account().Add(n)
@@ -91,9 +111,7 @@ func (s *Socket) keep(n int) {
 // holds is how much a socket makes the server hold, what it has sent and what
 // it has not read.
 func (s *Socket) holds() (in, out int64) {
-	s.held.mu.Lock()
-	in = int64(s.held.used)
-	s.held.mu.Unlock()
+	in = s.held.total()
 	out = int64(s.out.Holds()) + s.outQueuedBytes.Load()
 	s.mu.Lock()
 	in += int64(s.kept)
@@ -104,11 +122,16 @@ func (s *Socket) holds() (in, out int64) {
 	return in + s.assembling.Load(), out
 }
 
+// leastShare lets everybody make a small call, however little is left. A
+// connection costs more than that anyway.
+const leastShare = 4 << 10
+
 // share is what each socket may hold in any case, so that those that hold much
-// cannot crowd out the others: all shares together are half of the budget.
+// cannot crowd out the others: all shares together are half of the budget, less
+// what sockets that have gone have left with handlers.
 func (srv *Server) share() int64 {
 	sockets, _ := srv.places.count()
-	return srv.budget.Limit() / 2 / int64(max(sockets, 1))
+	return max((srv.budget.Limit()-srv.leftBytes.Load())/2/int64(max(sockets, 1)), leastShare)
 }
 
 // exceedsShare tells whether n bytes more would be more than the share.
@@ -155,6 +178,7 @@ func (srv *Server) shed() {
 	limit := srv.budget.Limit()
 	enough := limit - limit/8
 	for srv.budget.Used() > limit {
+		srv.dropLeft()
 		var leaving int64 // will be given back in a moment
 		for _, h := range srv.largestHolders() {
 			if srv.budget.Used()-leaving <= enough {
@@ -169,6 +193,54 @@ func (srv *Server) shed() {
 		}
 	}
 	srv.shedding.Store(false)
+	if srv.budget.Used() > limit { // since it was looked at last
+		srv.overBudget()
+	}
+}
+
+// left brings up to date whether a socket that has gone has left something with
+// handlers.
+func (srv *Server) left(s *Socket) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if s.held.total() > 0 {
+		srv.leavers[s] = struct{}{}
+	} else {
+		delete(srv.leavers, s)
+	}
+}
+
+// dropLeft drops what waits for handlers although its sockets have gone. Those
+// that make way for it otherwise are still there.
+func (srv *Server) dropLeft() {
+	srv.mu.Lock()
+	all := slices.Collect(maps.Keys(srv.leavers))
+	srv.mu.Unlock()
+	for _, s := range all {
+		s.dropWaiting()
+	}
+}
+
+// dropWaiting drops what waits for handlers on a closed socket, as with
+// Config.DropWaiting.
+func (s *Socket) dropWaiting() {
+	before := s.held.total()
+	if s.dropping.Swap(true) {
+		return
+	}
+	s.killStreams()
+	s.mu.Lock()
+	var queues []*nameQueue
+	if s.ext != nil {
+		queues = slices.Collect(maps.Values(s.ext.queues))
+	}
+	s.mu.Unlock()
+	for _, q := range queues {
+		q.lane.Close(q.drop)
+	}
+	if s.held.total() < before {
+		s.srv.hitLogged(limitBudget, "what waits for handlers is dropped, as its socket has gone: all together hold too much", slog.String("socket", s.id))
+	}
 }
 
 // holder is a socket and what it holds.

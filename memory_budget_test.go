@@ -158,6 +158,7 @@ func TestBudgetShedsSlowSubscribers(t *testing.T) {
 			if text := reader.next(); len(text) < 10_000 {
 				t.Fatalf("got %s", text)
 			}
+			time.Sleep(100 * time.Millisecond) // the server rests before it looks again
 			synctest.Wait()
 			if n := w.srv.Stats().BudgetUsed; n > 320_000 {
 				t.Fatalf("%d bytes count", n)
@@ -276,6 +277,7 @@ func TestBudgetOfSubscriptions(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		p, _ := w.named("a")
 		other, _ := w.named("b")
+		synctest.Wait() // until nothing of the handshakes counts any more
 		before := w.srv.Stats().BudgetUsed
 		name := strings.Repeat("n", 1000)
 		for i := range 10 {
@@ -283,7 +285,7 @@ func TestBudgetOfSubscriptions(t *testing.T) {
 			p.want(`{"rid":2}`)
 		}
 		synctest.Wait()
-		if n := w.srv.Stats().BudgetUsed - before; n < 30_000 || n > 31_000 {
+		if n := w.srv.Stats().BudgetUsed - before; n < 35_000 || n > 36_000 {
 			t.Errorf("%d bytes count for 10 subscriptions of 3000", n)
 		}
 		for i := range 5 {
@@ -291,7 +293,7 @@ func TestBudgetOfSubscriptions(t *testing.T) {
 			p.want(`{"rid":2}`)
 		}
 		synctest.Wait()
-		if n := w.srv.Stats().BudgetUsed - before; n < 15_000 || n > 15_500 {
+		if n := w.srv.Stats().BudgetUsed - before; n < 17_500 || n > 18_000 {
 			t.Errorf("%d bytes count for 5", n)
 		}
 		for i := 0; w.srv.ClientsCount() == 2; i++ {
@@ -328,7 +330,7 @@ func TestBudgetOfSuspendedSubscriptions(t *testing.T) {
 		p.want(`{"rid":2}`)
 		p.send(`{"event":"#removeAuthToken"}`)
 		synctest.Wait()
-		if n := w.srv.Stats().BudgetUsed; w.only().IsSubscribed("a") || n < 1000 || n > 1100 {
+		if n := w.srv.Stats().BudgetUsed; w.only().IsSubscribed("a") || n < 1100 || n > 1200 {
 			t.Errorf("%d bytes count", n)
 		}
 		p.conn.Close()
@@ -344,13 +346,15 @@ func TestBudgetOfSuspendedSubscriptions(t *testing.T) {
 func TestBudgetOfQueuesAndBatches(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		_, batching := w.named("batching")
+		synctest.Wait()
+		before := w.srv.Stats().BudgetUsed
 		batching.StartBatch()
 		batching.Transmit(context.Background(), "x", strings.Repeat("x", 100_000))
 		if n := w.srv.Stats().BudgetUsed; n < 100_000 || n > 101_000 {
 			t.Errorf("%d bytes count in a batch of 100000", n)
 		}
 		batching.CancelBatch()
-		if n := w.srv.Stats().BudgetUsed; n != 0 {
+		if n := w.srv.Stats().BudgetUsed - before; n != 0 {
 			t.Errorf("%d bytes count in a cancelled batch", n)
 		}
 		batching.StartBatch()

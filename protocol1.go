@@ -53,7 +53,8 @@ func authStatus(err *wire.Error) []byte {
 const eventDisconnect = "#disconnect"
 
 // leaves closes the socket if that is what a message tells. It looks at
-// messages as they are read: in the inbox, the close frame would overtake them.
+// messages as they are read: in the inbox, the close frame would overtake them. What came before is handled
+// first, see handleRest.
 func (s *Socket) leaves(msg ws.Message) bool {
 	if !bytes.Contains(msg.Data, []byte(eventDisconnect)) || s.State() != Open {
 		return false
@@ -93,5 +94,6 @@ func (s *Socket) disconnectAs(data []byte) {
 		text, _ := wire.Marshal(why.Data)
 		reason = string(text)
 	}
+	s.handleRest()
 	s.disconnect(why.Code, "", wire.TruncateReason(reason))
 }

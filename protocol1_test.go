@@ -118,6 +118,7 @@ func TestDisconnectPacket(t *testing.T) {
 			p.send(`{"event":"slow"}`)
 			p.send(`{"event":"#disconnect","data":{"code":4321,"data":"bye"}}`)
 			p.sendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(4321, "")))
+			time.Sleep(socketcluster.DefaultCloseTimeout) // what came before is given so much time
 			synctest.Wait()
 			if len(told) != 1 || told[0] != "bye" {
 				t.Errorf("the reasons are %q", told)

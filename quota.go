@@ -1,12 +1,17 @@
 package socketcluster
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // quota counts the bytes of what a socket has sent and is still in its queues
 // or with its handlers.
 type quota struct {
 	mu    sync.Mutex
 	used  int
+	tasks int           // with handlers; what they cost beside their bytes counts in the budget alone
+	gone  *atomic.Int64 // once the socket has closed: all that sockets such as this hold
 	given chan struct{} // closed when bytes are given back; nil while nobody waits
 }
 
@@ -15,8 +20,8 @@ type quota struct {
 func (q *quota) take(n, limit int, done func() <-chan struct{}) (ok, waited bool) {
 	for {
 		q.mu.Lock()
-		if n == 0 || q.used == 0 || q.used+n <= limit {
-			q.used += n
+		if q.used == 0 || q.used+n <= limit {
+			q.count(n, 0)
 			q.mu.Unlock()
 			return true, waited
 		}
@@ -34,21 +39,49 @@ func (q *quota) take(n, limit int, done func() <-chan struct{}) (ok, waited bool
 	}
 }
 
-// add counts bytes that were let in with a message already, and that outlive
-// it.
-func (q *quota) add(n int) {
-	q.mu.Lock()
+// count changes what is held. mu must be held.
+func (q *quota) count(n, tasks int) {
 	q.used += n
-	q.mu.Unlock()
+	q.tasks += tasks
+	if q.gone != nil {
+		q.gone.Add(int64(n + tasks*taskCost))
+	}
 }
 
-// give takes bytes off the count.
-func (q *quota) give(n int) {
+// add counts a task with bytes that were let in with a message already, and
+// that outlive it. It reports whether the socket has gone.
+func (q *quota) add(n int) (gone bool) {
 	q.mu.Lock()
-	q.used -= n
+	defer q.mu.Unlock()
+	q.count(n, 1)
+	return q.gone != nil
+}
+
+// total is how much is held.
+func (q *quota) total() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return int64(q.used + q.tasks*taskCost)
+}
+
+// leave has what is held now, and until it is given back, counted as that of
+// sockets that have gone.
+func (q *quota) leave(gone *atomic.Int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.gone = gone
+	gone.Add(int64(q.used + q.tasks*taskCost))
+}
+
+// give takes bytes and tasks off the count. It reports whether that was the
+// last of a socket that has gone.
+func (q *quota) give(n, tasks int) (last bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.count(-n, -tasks)
 	if q.given != nil {
 		close(q.given)
 		q.given = nil
 	}
-	q.mu.Unlock()
+	return q.gone != nil && q.used == 0 && q.tasks == 0
 }

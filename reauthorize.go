@@ -23,6 +23,15 @@ type request struct {
 	data        json.RawMessage
 }
 
+// size is how much of the budget it takes.
+func (r request) size(channel string) int {
+	n := len(r.data) + requestCost
+	if r.suspended {
+		n += len(channel) // which nobody else has
+	}
+	return n
+}
+
 // queueReauthorize has the inbox authorize the subscriptions again, behind
 // what it holds already. mu must be held.
 func (s *Socket) queueReauthorize() {
@@ -111,7 +120,7 @@ func (s *Socket) keepRequest(channel string, r request) {
 		x.requests = make(map[string]request)
 	}
 	x.requests[channel] = r
-	s.keep(len(r.data))
+	s.keep(r.size(channel))
 }
 
 // forgetRequest reports whether the subscription was suspended. mu must be
@@ -120,12 +129,16 @@ func (s *Socket) forgetRequest(channel string) (suspended bool) {
 	if s.ext == nil {
 		return false
 	}
-	if suspended = s.ext.requests[channel].suspended; suspended {
+	r, ok := s.ext.requests[channel]
+	if !ok {
+		return false
+	}
+	if r.suspended {
 		s.ext.suspended--
 	}
-	s.keep(-len(s.ext.requests[channel].data))
+	s.keep(-r.size(channel))
 	delete(s.ext.requests, channel)
-	return suspended
+	return r.suspended
 }
 
 // forgetSuspended drops a suspended subscription, if there is one.

@@ -43,6 +43,8 @@ type Server struct {
 	budget   *budget.Budget
 	shedding atomic.Bool // a goroutine is in shed
 
+	leftBytes atomic.Int64 // of sockets that have gone, with handlers
+
 	listeners  listeners
 	middleware middlewares
 	handlers   handlers
@@ -54,6 +56,7 @@ type Server struct {
 	traffic traffic              // of sockets that have gone
 	closing map[*Socket]struct{} // closed: waiting for the peer's close frame
 	reading sync.WaitGroup       // one for each connection
+	leavers map[*Socket]struct{} // gone: some of what they have sent is with handlers
 	closed  bool
 
 	compressed atomic.Int64 // connections whose clients understand compressed messages
@@ -95,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 		rates:   newRates(&cfg.Limits),
 		sockets: make(map[string]*Socket),
 		closing: make(map[*Socket]struct{}),
+		leavers: make(map[*Socket]struct{}),
 		stopped: make(chan struct{}),
 	}
 	srv.budget = budget.New(int64(cfg.Limits.Budget), srv.overBudget)

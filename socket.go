@@ -82,6 +82,8 @@ type Socket struct {
 	turnedAway     atomic.Bool  // the budget has no room for what it holds
 	outQueuedBytes atomic.Int64 // their sizes
 	overflowed     atomic.Bool  // the client did not read what it was sent
+	dropping       atomic.Bool  // it has gone, and the budget has no room for what waits
+	leaving        atomic.Bool  // the client has closed the connection, see handleRest
 
 	subMu sync.Mutex
 
@@ -92,7 +94,8 @@ type Socket struct {
 	gone          bool          // the reading goroutine has ended
 	request       *http.Request // until the connect event has been handled; see Config.KeepRequest
 	subs          subscriptions
-	kept          int // bytes of their names and data, as they count in the budget
+	kept          int // bytes for them, the URL and request, as they count in the budget
+	requestSize   int // the part of it that is for request
 	calls         *pendingCalls
 	ext           *extension
 

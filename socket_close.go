@@ -110,12 +110,14 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 		}
 	}
 	s.mu.Unlock()
+	s.held.leave(&s.srv.leftBytes)
+	s.srv.left(s)
 	s.endStreams()
 
 	if x := s.extension(); x != nil {
 		x.raw.Close(func(msg ws.Message) {
 			s.rawQueued.Add(-1)
-			s.giveHeld(len(msg.Data))
+			s.giveHeld(heldSize(msg))
 			msg.Release()
 		})
 	}
@@ -142,14 +144,14 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 		s.queueError(wire.NewSocketProtocolError(code, reason))
 	}
 	if !s.srv.cfg.KeepRequest {
-		s.request = nil
+		s.forgetUpgrade()
 	}
 	s.mu.Unlock()
 	s.drainEvents()
 
 	s.leaveAll()
 	s.mu.Lock()
-	s.keep(-s.kept) // of suspended subscriptions
+	s.keep(-s.kept) // of suspended subscriptions, and of the upgrade
 	x := s.ext
 	if x == nil {
 		s.ended = true
@@ -178,6 +180,9 @@ func (o *outboxOwner) OutboxFailed(err error) {
 		s.srv.hit(limitOutboxStall)
 	}
 	s.conn.Close()
+	if s.leaving.Load() {
+		return // what it has sent still counts; see handleRest
+	}
 	s.destroy(wire.CloseAbnormal, err.Error())
 }
 

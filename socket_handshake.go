@@ -86,7 +86,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	// Only now, as the handlers of the connect event may want to hear these.
 	s.mu.Lock()
 	if !srv.cfg.KeepRequest {
-		s.request = nil
+		s.forgetUpgrade()
 	}
 	if admitted != nil && s.token.Load() == admitted && s.state == Open {
 		s.queueAuthenticated(admitted, AuditTokenAccepted)

@@ -25,7 +25,7 @@ const (
 // inboxItem is a message, or the task to authorize the subscriptions again.
 type inboxItem struct {
 	msg         ws.Message
-	size        int // of the message as it came
+	size        int // heldSize of the message as it came
 	reauthorize bool
 }
 

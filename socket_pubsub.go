@@ -177,7 +177,7 @@ func (s *Socket) enter(channel string, options []byte, kept request) bool {
 	open := s.state == Open
 	if open {
 		s.subs.add(sub)
-		s.keep(len(channel))
+		s.keep(len(channel) + subscriptionCost)
 		s.keepRequest(channel, kept)
 		s.queue(SubscribeEvent{s, channel, options})
 	}
@@ -228,7 +228,7 @@ func (s *Socket) exit(channel string, packet []byte) bool {
 	sub := s.subs.get(channel)
 	if sub != nil {
 		s.subs.remove(channel)
-		s.keep(-len(channel))
+		s.keep(-len(channel) - subscriptionCost)
 		s.forgetRequest(channel)
 	}
 	s.mu.Unlock()

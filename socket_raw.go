@@ -21,7 +21,7 @@ func (s *Socket) throughRaw(msg ws.Message) bool {
 	s.rawQueued.Add(1)
 	if !s.extended().raw.PushWait(msg, (*rawWorker)(s), s.srv.cfg.Limits.Inbox) {
 		s.rawQueued.Add(-1)
-		s.giveHeld(len(msg.Data))
+		s.giveHeld(heldSize(msg))
 		msg.Release()
 	}
 	return true
@@ -34,7 +34,7 @@ func (w *rawWorker) Waiting() { w.srv.hit(limitInbox) }
 func (w *rawWorker) Handle(msg ws.Message) {
 	s := (*Socket)(w)
 	defer s.rawQueued.Add(-1)
-	size := len(msg.Data)
+	size := heldSize(msg)
 	if s.State() == Closed {
 		s.giveHeld(size)
 		msg.Release()

@@ -30,6 +30,7 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 		conn.Close()
 		return false
 	}
+	s.keepUpgrade()
 	s.deadline = now.Add(srv.cfg.HandshakeTimeout)
 	s.nextPing = now.Add(srv.cfg.PingInterval)
 	s.schedule(now)
@@ -61,10 +62,10 @@ func (s *Socket) read() {
 			continue
 		}
 		s.pushBack.Store(pushBackBegun)
-		if !s.takeHeld(len(msg.Data)) {
+		if size := heldSize(msg); !s.takeHeld(size) {
 			msg.Release()
 		} else if !s.throughRaw(msg) {
-			s.admit(msg, len(msg.Data))
+			s.admit(msg, size)
 		}
 		if s.pushBack.Load() == pushBackNoticed {
 			s.seen(time.Now())
@@ -72,6 +73,14 @@ func (s *Socket) read() {
 		s.pushBack.Store(0)
 	}
 }
+
+// messageCost is what a message counts as besides its data: its place in a queue
+// and the rest of its buffer. So InboxBytes bounds the smallest ones too.
+const messageCost = 128
+
+// heldSize is what a message counts as in held, from its arrival until it has
+// been handled.
+func heldSize(msg ws.Message) int { return len(msg.Data) + messageCost }
 
 // To block with a message is to stop reading. The client cannot be told from a
 // dead one then, through no fault of its own: its pongs may be waiting behind
@@ -98,6 +107,7 @@ func (s *Socket) lost(err error) {
 		s.finish(wire.CloseTryAgainLater, overBudgetText) // if somebody else is about to
 		s.linger()
 	case errors.As(err, &closed):
+		s.handleRest()
 		s.destroy(closed.Code, closed.Reason)
 		echo := closed.Code
 		if echo == wire.CloseNoStatus {
@@ -120,6 +130,30 @@ func (s *Socket) lost(err error) {
 	s.gone = true
 	s.srv.wheel.Stop(&s.timer)
 	s.mu.Unlock()
+}
+
+// handleRest lets the inbox handle what the client has sent before it has closed
+// the connection, but for no longer than the close timeout. Only the reading
+// goroutine calls it. It returns at once when the socket has closed, or does.
+func (s *Socket) handleRest() {
+	if s.srv.cfg.DropWaiting || s.State() != Open {
+		return
+	}
+	s.leaving.Store(true)
+	s.pushBack.Store(pushBackBegun) // nothing is read, so that pongs cannot come
+	timeout := time.NewTimer(s.srv.cfg.CloseTimeout)
+	defer timeout.Stop()
+	if x := s.extension(); x != nil {
+		select {
+		case <-x.raw.Idle():
+		case <-timeout.C:
+			return
+		}
+	}
+	select {
+	case <-s.inbox.Idle():
+	case <-timeout.C:
+	}
 }
 
 // countBroken counts the limit that a message was too large for.
@@ -187,7 +221,8 @@ func (s *Socket) alive(msg ws.Message) {
 }
 
 // admit takes a message that has passed the raw inbound middleware into the
-// inbox, unless it is dealt with at once. It waits while the inbox is full.
+// inbox, unless it is dealt with at once. It waits while the inbox is full, but
+// not while calls wait for answers, see takeCall.
 // size is what the message counts as in held.
 func (s *Socket) admit(msg ws.Message, size int) {
 	if s.isPong(msg) && s.swallowPong() || s.hasCalls() && s.takeAnswers(msg) ||

@@ -85,33 +85,49 @@ func stream[T any](s *Socket, name string, unread func(T), in func(*extension) *
 
 // closeStream lets the loops over a stream take what has come before.
 func closeStream[T any](s *Socket, name queueName, in func(*extension) *consumers[T]) {
+	for _, c := range closeLocked(s, name, in) {
+		c.letGo()
+	}
+}
+
+// closeLocked returns the loops that have not begun.
+func closeLocked[T any](s *Socket, name queueName, in func(*extension) *consumers[T]) (unbegun []*consumer[T]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil {
-		return
+		return nil
 	}
 	all := in(s.ext)
 	q := s.ext.queues[name]
 	var closing []*consumer[T]
 	for _, c := range all.open(name.name) {
-		// What waits behind a loop that has not begun would wait for ever.
-		if q == nil || !c.begun.Load() {
+		switch {
+		case !c.begun.Load(): // what waits behind it would wait for ever
 			all.remove(name.name, c)
 			c.finish()
-			continue
+			unbegun = append(unbegun, c)
+		case q == nil:
+			c.closing = true // and can be killed until it has ended
+			c.finish()
+		default:
+			c.closing = true
+			closing = append(closing, c)
 		}
-		c.closing = true
-		closing = append(closing, c)
 	}
 	if closing == nil {
-		return
+		return unbegun
 	}
-	q.users++
-	q.lane.Push(task{marker: true, run: func() {
+	finish := func() {
 		for _, c := range closing {
 			c.finish()
 		}
-	}}, q)
+	}
+	q.users++
+	if !q.lane.Push(task{marker: true, run: finish}, q) { // see dropWaiting
+		q.users--
+		finish()
+	}
+	return unbegun
 }
 
 // killStream ends the loops over a stream at once.
@@ -131,28 +147,41 @@ func killStream[T any](s *Socket, name string, in func(*extension) *consumers[T]
 
 // endStreams ends the loops of a socket that has closed.
 func (s *Socket) endStreams() {
-	x := s.extension()
-	if x == nil {
+	if s.srv.cfg.DropWaiting {
+		s.killStreams()
 		return
 	}
-	s.mu.Lock()
-	calls, items := x.procedures.names(), x.receivers.names()
-	s.mu.Unlock()
+	calls, items := s.streams()
 	for _, name := range calls {
-		if s.srv.cfg.DropWaiting {
-			s.KillProcedure(name)
-		} else {
-			s.CloseProcedure(name)
-		}
+		s.CloseProcedure(name)
 	}
 	for _, name := range items {
-		if s.srv.cfg.DropWaiting {
-			s.KillReceiver(name)
-		} else {
-			s.CloseReceiver(name)
-		}
+		s.CloseReceiver(name)
 	}
 }
 
+// killStreams ends all loops at once.
+func (s *Socket) killStreams() {
+	calls, items := s.streams()
+	for _, name := range calls {
+		s.KillProcedure(name)
+	}
+	for _, name := range items {
+		s.KillReceiver(name)
+	}
+}
+
+// streams are the names of what there are loops over.
+func (s *Socket) streams() (calls, items []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil {
+		return nil, nil
+	}
+	return s.ext.procedures.names(), s.ext.receivers.names()
+}
+
 // dropsWaiting tells whether what the socket has sent is of no use any more.
-func (s *Socket) dropsWaiting() bool { return s.srv.cfg.DropWaiting && s.State() == Closed }
+func (s *Socket) dropsWaiting() bool {
+	return (s.srv.cfg.DropWaiting || s.dropping.Load()) && s.State() == Closed
+}

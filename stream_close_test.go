@@ -186,7 +186,7 @@ func TestCloseInLoop(t *testing.T) {
 		{func(s *socketcluster.Socket) { s.CloseReceiver("x") }, numbers(40)},
 		{func(s *socketcluster.Socket) { s.KillReceiver("x") }, []string{"0"}},
 	} {
-		inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Calls: 2}}, func(w *world) {
+		inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Calls: 19}}, func(w *world) {
 			p := w.client()
 			s := w.only()
 			items := s.Receiver("x")
@@ -204,8 +204,8 @@ func TestCloseInLoop(t *testing.T) {
 				ended = true
 			}()
 			synctest.Wait()
-			// With two slots, 16 + 2 items are with the loop, and the others in
-			// the inbox: these count as coming later.
+			// There is a slot for each of them: what waits in the inbox for
+			// one counts as coming later.
 			p.transmitAll("x", numbers(19))
 			time.Sleep(time.Hour)
 			synctest.Wait()

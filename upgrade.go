@@ -22,6 +22,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refusal := srv.checkRequest(r)
 	addr := srv.ClientAddr(r)
 	if refusal == nil {
+		refusal = srv.checkRoom(r)
+	}
+	if refusal == nil {
 		refusal = srv.takePlace(addr)
 	}
 	if refusal != nil {
@@ -143,5 +146,31 @@ func (s *Socket) answerPing(payload []byte) {
 	s.out.Wait(min(s.srv.cfg.Limits.Outbox/2, pongRoom))
 	if err := s.out.Push(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong)); errors.Is(err, outbox.ErrFull) {
 		s.overflow()
+	}
+}
+
+// keepUpgrade counts the URL and the request. mu must be held.
+func (s *Socket) keepUpgrade() {
+	s.requestSize = requestSize(s.request)
+	s.keep(len(s.url) + s.requestSize)
+}
+
+// requestSize is about how many bytes an upgrade request takes.
+func requestSize(r *http.Request) int {
+	n := len(r.RequestURI) + upgradeCost
+	for name, values := range r.Header {
+		n += len(name)
+		for _, v := range values {
+			n += len(v)
+		}
+	}
+	return n
+}
+
+// forgetUpgrade lets go of the request. mu must be held.
+func (s *Socket) forgetUpgrade() {
+	if s.request != nil {
+		s.request = nil
+		s.keep(-s.requestSize)
 	}
 }

@@ -36,6 +36,7 @@ type Lane[T any] struct {
 	queue  *queue[T] // nil unless items have queued up behind a running one
 	busy   bool      // a worker exists
 	closed bool
+	lifted bool // PushWait does not wait
 }
 
 // Push appends v and never blocks. It returns false after Close, in which case
@@ -44,19 +45,19 @@ func (l *Lane[T]) Push(v T, h Handler[T]) bool {
 	return l.PushWait(v, h, math.MaxInt)
 }
 
-// PushWait appends v as soon as fewer than limit items are queued; a limit
-// below 1 counts as 1. It returns false after Close, also when Close happens
+// PushWait appends v as soon as fewer than limit items are queued, or Lift has
+// taken limits away; a limit below 1 counts as 1. It returns false after Close, also when Close happens
 // while it waits, in which case the caller keeps v.
 func (l *Lane[T]) PushWait(v T, h Handler[T], limit int) bool {
 	limit = max(limit, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.closed && l.queued() >= limit {
+	if l.full(limit) {
 		if w, ok := h.(waitHandler); ok {
 			w.Waiting()
 		}
 	}
-	for !l.closed && l.queued() >= limit {
+	for l.full(limit) {
 		l.queue.wait(&l.mu)
 	}
 	switch {
@@ -76,6 +77,40 @@ func (l *Lane[T]) PushWait(v T, h Handler[T], limit int) bool {
 	return true
 }
 
+func (l *Lane[T]) full(limit int) bool {
+	return !l.closed && !l.lifted && l.queued() >= limit
+}
+
+// Lift makes PushWait ignore its limit, or obey it again. Those that wait are
+// let go on.
+func (l *Lane[T]) Lift(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lifted = on
+	if on && l.queue != nil {
+		l.queue.wake()
+	}
+}
+
+// Idle returns a channel that is closed as soon as no item is queued or being
+// handled, or the lane is closed.
+func (l *Lane[T]) Idle() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || !l.busy {
+		idle := make(chan struct{})
+		close(idle)
+		return idle
+	}
+	if l.queue == nil {
+		l.queue = new(queue[T])
+	}
+	if l.queue.idle == nil {
+		l.queue.idle = make(chan struct{})
+	}
+	return l.queue.idle
+}
+
 // Len returns the number of queued items, not counting the one being handled.
 func (l *Lane[T]) Len() int {
 	l.mu.Lock()
@@ -93,6 +128,7 @@ func (l *Lane[T]) Close(drop func(T)) {
 	l.closed = true
 	if q != nil {
 		q.wake()
+		q.drained()
 	}
 	l.mu.Unlock()
 	if q == nil || drop == nil {
@@ -115,6 +151,9 @@ func (l *Lane[T]) next() (v T, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.queued() == 0 {
+		if l.queue != nil {
+			l.queue.drained()
+		}
 		l.queue = nil
 		l.busy = false
 		return v, false

@@ -211,6 +211,90 @@ func TestUseFromInsideHandle(t *testing.T) {
 	})
 }
 
+// TestLift pins that Lift lets go on who waits, and that the limit is back
+// afterwards.
+func TestLift(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l Lane[int]
+		h := &gated{release: make(chan struct{})}
+		var pushed atomic.Int32
+		push := func() {
+			if l.PushWait(0, h, 1) {
+				pushed.Add(1)
+			}
+		}
+		check := func(what string, want, queued int) {
+			t.Helper()
+			synctest.Wait()
+			if n := int(pushed.Load()); n != want || l.Len() != queued {
+				t.Errorf("%s: %d items pushed, %d queued, want %d, %d", what, n, l.Len(), want, queued)
+			}
+		}
+		push() // is handled
+		push() // fills the queue
+		go push()
+		check("limited", 2, 1)
+		l.Lift(true)
+		check("lifted", 3, 2)
+		push()
+		check("still lifted", 4, 3)
+		l.Lift(false)
+		go push()
+		check("limited again", 4, 3)
+		for range 2 {
+			h.release <- struct{}{}
+		}
+		check("above the limit", 4, 1)
+		h.release <- struct{}{}
+		check("below the limit", 5, 1)
+		close(h.release)
+		check("drained", 5, 0)
+	})
+}
+
+// TestIdle pins when the channel of Idle is closed.
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		isIdle := func(idle <-chan struct{}) bool {
+			synctest.Wait()
+			select {
+			case <-idle:
+				return true
+			default:
+				return false
+			}
+		}
+		var l Lane[int]
+		h := &gated{release: make(chan struct{})}
+		if !isIdle(l.Idle()) {
+			t.Error("a new lane is not idle")
+		}
+		for _, items := range []int{1, 3} {
+			for v := range items {
+				l.Push(v, h)
+			}
+			idle, same := l.Idle(), l.Idle()
+			for left := items; left > 0; left-- {
+				if isIdle(idle) {
+					t.Errorf("idle with %d of %d items left", left, items)
+				}
+				h.release <- struct{}{}
+			}
+			if !isIdle(idle) || !isIdle(same) || !isIdle(l.Idle()) {
+				t.Errorf("not idle after %d items", items)
+			}
+		}
+		l.Push(1, h)
+		idle := l.Idle()
+		l.Close(nil)
+		if !isIdle(idle) || !isIdle(l.Idle()) {
+			t.Error("a closed lane is not idle")
+		}
+		close(h.release)
+		synctest.Wait()
+	})
+}
+
 // faulty leaves Handle in the wrong way for some items.
 type faulty struct {
 	begin   chan struct{} // closed when the first item may be handled

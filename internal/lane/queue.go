@@ -11,7 +11,8 @@ type queue[T any] struct {
 	ring  []T // the length is a power of two
 	head  int
 	n     int
-	space *sync.Cond // exists once somebody has waited
+	space *sync.Cond    // exists once somebody has waited
+	idle  chan struct{} // exists once somebody has asked for it
 }
 
 func (q *queue[T]) push(v T) {
@@ -47,6 +48,14 @@ func (q *queue[T]) wait(l sync.Locker) {
 		q.space = sync.NewCond(l)
 	}
 	q.space.Wait()
+}
+
+// drained tells that the queue is of no more use.
+func (q *queue[T]) drained() {
+	if q.idle != nil {
+		close(q.idle)
+		q.idle = nil
+	}
 }
 
 // wake wakes all waiters, not one: their limits may differ.

@@ -104,6 +104,11 @@ func TestAttacks(t *testing.T) {
 		{"unfinished messages", limits, 300, hold(open, frame(ws.NewFrame(ws.OpText, false, []byte(strings.Repeat("x", 900_000))))), "Limits.Budget"},
 		{"large calls of a slow procedure", limits, 100, each(nil, text(`{"event":"slow","cid":2,"data":"`+large+`"}`)), "Limits.Budget"},
 		{"subscriptions with long names and data", limits, 60, subscribeMuch, "Limits.Budget"},
+		{"subscriptions with short names", limits, 300, subscribeOften, "Limits.Budget"},
+		{"large calls of slow loops", limits, 20, loops, "Limits.Budget"},
+		{"long names of events", limits, 20, names(strings.Repeat("x", 900_000)), "Limits.Budget"},
+		{"many procedures", limits, 1000, names(""), "Limits.Budget"},
+		{"calls that are left behind", limits, 30, leave, "Limits.Budget"},
 		{"large batches", limits, 30, each(nil, text("["+strings.Repeat(`{"event":"echo","cid":2,"data":"`+strings.Repeat("x", 150)+`"},`, 4999)+`{"event":"x"}]`)), "Limits.Calls"},
 		{"small messages", limits, 30, each(nil, []byte(strings.Repeat(string(text(`{"event":"x"}`)), 1000))), "Limits.CallRate"},
 		{"batches with too many packets", limits, 30, each(nil, text("["+strings.Repeat(`1,`, 500_000)+`1]`)), "Limits.BatchSize"},
@@ -201,6 +206,60 @@ func subscribeMuch(server string, i int, end time.Time) error {
 			return err
 		}
 	}
+}
+
+// subscribeOften fills sets of channels with as little as possible.
+func subscribeOften(server string, i int, end time.Time) error {
+	var all []byte
+	for n := range 1000 {
+		all = append(all, text(fmt.Sprintf(`{"event":"#subscribe","cid":2,"data":{"channel":"%d.%d"}}`, i, n))...)
+	}
+	return hold(open, all)(server, i, end)
+}
+
+// loops gives loops that are slow more than they can take.
+func loops(server string, i int, end time.Time) error {
+	data := strings.Repeat("x", 900_000)
+	var all []byte
+	for _, name := range []string{"loop", "loopb", "loopc"} {
+		all = append(all, text(`{"event":"`+name+`","cid":2,"data":"`+data+`"}`)...)
+	}
+	return each(nil, all)(server, i, end)
+}
+
+// names calls procedures that all have names of their own.
+func names(suffix string) attacker {
+	return func(server string, i int, end time.Time) error {
+		c, err := open(server, address(i))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		c.SetDeadline(end)
+		for n := 0; ; n++ {
+			if _, err := c.Write(text(fmt.Sprintf(`{"event":"%d%s","cid":2}`, n, suffix))); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// leave hangs up once it has sent what the server goes on to hold.
+func leave(server string, i int, end time.Time) error {
+	c, err := open(server, address(i))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(end)
+	call := text(`{"event":"serial","cid":2,"data":"` + strings.Repeat("x", 8000) + `"}`)
+	for range 250 {
+		if _, err := c.Write(call); err != nil {
+			return err
+		}
+	}
+	time.Sleep(20 * time.Millisecond) // for the server to take them
+	return nil
 }
 
 // build builds the server, without the race detector: it is measured.

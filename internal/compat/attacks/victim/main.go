@@ -46,6 +46,19 @@ func run(ctx context.Context) error {
 	}
 	srv.Handle("echo", socketcluster.Func(echo))
 	srv.Handle("slow", socketcluster.Func(slow), socketcluster.Concurrent(cfg.Limits.Calls))
+	srv.Handle("serial", socketcluster.Func(stubborn))
+	srv.HandleRest(socketcluster.Func(stubborn))
+	socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
+		for _, name := range []string{"loop", "loopb", "loopc"} {
+			calls := e.Socket.Procedure(name)
+			go func() {
+				for c := range calls {
+					time.Sleep(2 * time.Second)
+					_ = c.End(1)
+				}
+			}()
+		}
+	})
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
@@ -88,5 +101,11 @@ func slow(ctx context.Context, _ *socketcluster.Call, in json.RawMessage) (int, 
 	case <-time.After(time.Second):
 	case <-ctx.Done():
 	}
+	return len(in), nil
+}
+
+// stubborn takes its time, whether the client is there or not.
+func stubborn(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (int, error) {
+	time.Sleep(time.Second)
 	return len(in), nil
 }
