@@ -100,9 +100,7 @@ func (s *Socket) queueAudit(kind AuditKind, token *auth.Token, reason string) {
 		Address: s.ClientAddr(),
 		Reason:  truncate(reason, s.srv.cfg.Limits.ErrorText),
 	}
-	if token != nil {
-		e.setClaims(token)
-	}
+	e.setClaims(token)
 	s.queue(e)
 }
 
@@ -116,14 +114,16 @@ func (srv *Server) auditRefused(r *http.Request, token *auth.Token, err error) {
 		Address: srv.ClientAddr(r),
 		Reason:  truncate(plainMessage(err), srv.cfg.Limits.ErrorText),
 	}
-	if token != nil {
-		e.setClaims(token)
-	}
+	e.setClaims(token)
 	srv.Audit(e)
 }
 
-// setClaims copies what tells who a token is of, and which it is.
+// setClaims copies what tells who a token is of, and which it is. token may be
+// nil.
 func (e *AuditEvent) setClaims(token *auth.Token) {
+	if token == nil {
+		return
+	}
 	var username string
 	s := claimscan.Scan(token.Payload())
 	for name, value := range s.Members() {

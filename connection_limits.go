@@ -100,11 +100,10 @@ func (srv *Server) takePlace(addr netip.Addr) *ws.Refusal {
 		text = "There are too many connections from this address"
 	}
 	message := "connections are refused: a limit is reached"
-	attrs := []slog.Attr{slog.String("address", addr.String())}
 	if full == limitConnectionsPerAddress {
 		message = "connections are refused: too many from one address; if it is that of a proxy, list it in TrustedProxies"
 	}
-	srv.hitLogged(full, message, attrs...)
+	srv.hitLogged(full, message, slog.String("address", addr.String()))
 	return refuseForNow(text)
 }
 

@@ -53,8 +53,8 @@ func authStatus(err *wire.Error) []byte {
 const eventDisconnect = "#disconnect"
 
 // leaves closes the socket if that is what a message tells. It looks at
-// messages as they are read: in the inbox, the close frame would overtake them. What came before is handled
-// first, see handleRest.
+// messages as they are read: in the inbox, the close frame would overtake them.
+// What came before is handled first, see handleRest.
 func (s *Socket) leaves(msg ws.Message) bool {
 	if !bytes.Contains(msg.Data, []byte(eventDisconnect)) || s.State() != Open {
 		return false

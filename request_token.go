@@ -4,11 +4,10 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
-	"github.com/socketcluster-go/socketcluster/wire"
+	"github.com/socketcluster-go/socketcluster/internal/principal"
 )
 
 // requestToken is what an upgrade request says about who has sent it. It is
@@ -100,12 +99,8 @@ func (s *Socket) verifyRequest() (p presented) {
 // checkPrincipal holds a principal to its exp and to revocations, as nobody
 // else may have done it.
 func (s *Socket) checkPrincipal(token *auth.Token) error {
-	if end, ok := token.ExpiresAt(); ok && !time.Now().Before(end) {
-		return &wire.Error{
-			Name:    wire.NameAuthTokenExpired,
-			Message: "The principal has expired",
-			Fields:  []wire.Field{{Key: "expiry", Value: end}, {Key: "isBadToken", Value: true}},
-		}
+	if err := principal.Expiry(token); err != nil {
+		return err
 	}
 	return s.srv.revocation(token)
 }

@@ -16,8 +16,9 @@ import (
 //
 // The order is that of socketcluster-server: method and headers, path,
 // handshake middleware, origin. The limits of connections come before the
-// middleware, so that a refusal by them costs next to nothing. The origin of a page whose request has a
-// principal or an ambient token is the last, see Config.TokenSources.
+// middleware, so that a refusal by them costs next to nothing. The origin of a
+// page whose request has a principal or an ambient token is the last, see
+// Config.TokenSources.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refusal := srv.checkRequest(r)
 	addr := srv.ClientAddr(r)
@@ -44,7 +45,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r, token := srv.withToken(r)
 	if token.ambient && !srv.origins.trusts(r) {
-		srv.Audit(AuditEvent{Kind: AuditTokenRejected, Address: srv.ClientAddr(r), Reason: "a page of another origin"})
+		srv.Audit(AuditEvent{Kind: AuditTokenRejected, Address: addr, Reason: "a page of another origin"})
 		srv.refuseOrigin(r, foreignPage).WriteTo(w)
 		return
 	}

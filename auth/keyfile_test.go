@@ -3,38 +3,16 @@ package auth_test
 import (
 	"bytes"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
 )
-
-// logBuffer collects what is logged.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) take() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	defer b.text.Reset()
-	return b.text.String()
-}
-
-func (b *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 
 func write(t *testing.T, path string, text []byte) {
 	t.Helper()
@@ -63,13 +41,13 @@ func tick() {
 // AUTH-9: a rotation by files: the new key in front, then the old one taken out.
 func TestKeyFilesRotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log logBuffer
+		var log logtest.Buffer
 		dir := t.TempDir()
 		current, previous := filepath.Join(dir, "current.pem"), filepath.Join(dir, "previous.pem")
 		oldKey, newKey := ecPEM(256), privatePEM(otherEC())
 		write(t, current, oldKey)
 		write(t, previous, oldKey) // the same key twice is one key
-		files := watch(t, auth.FileOptions{Paths: []string{current, previous}, Logger: log.logger()})
+		files := watch(t, auth.FileOptions{Paths: []string{current, previous}, Logger: log.Logger()})
 		j := newJWT(t, auth.Options{Keys: files})
 		old := sign(t, j, `{}`)
 		if want := parsePEM(t, oldKey).Thumbprint(); old.KeyID() != want {
@@ -77,7 +55,7 @@ func TestKeyFilesRotate(t *testing.T) {
 		}
 		accept(t, j, old.Signed())
 		tick()
-		if text := log.take(); text != "" {
+		if text := log.Take(); text != "" {
 			t.Errorf("nothing has changed, and yet: %s", text)
 		}
 
@@ -89,7 +67,7 @@ func TestKeyFilesRotate(t *testing.T) {
 		}
 		accept(t, j, old.Signed())
 		accept(t, j, fresh.Signed())
-		if text := log.take(); !strings.Contains(text, "keys reloaded") || !strings.Contains(text, "keys=2") {
+		if text := log.Take(); !strings.Contains(text, "keys reloaded") || !strings.Contains(text, "keys=2") {
 			t.Errorf("logged %s", text)
 		}
 
@@ -105,12 +83,12 @@ func TestKeyFilesRotate(t *testing.T) {
 // Files that are unfit change nothing, and are logged once.
 func TestKeyFilesKeepLastGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log logBuffer
+		var log logtest.Buffer
 		path := filepath.Join(t.TempDir(), "keys.json")
 		set := func(jwks ...string) []byte { return []byte(`{"keys":[` + strings.Join(jwks, ",") + `]}`) }
 		good := jwkOf(t, testKey, map[string]any{"kid": "good"})
 		write(t, path, set(good))
-		files := watch(t, auth.FileOptions{Paths: []string{path}, Logger: log.logger()})
+		files := watch(t, auth.FileOptions{Paths: []string{path}, Logger: log.Logger()})
 		j := newJWT(t, auth.Options{Keys: files})
 		tok := sign(t, j, `{"exp":4000000000}`)
 		if tok.KeyID() != "good" {
@@ -133,7 +111,7 @@ func TestKeyFilesKeepLastGood(t *testing.T) {
 		} {
 			c.change()
 			tick()
-			text := log.take()
+			text := log.Take()
 			if !strings.Contains(text, c.want) || strings.Count(text, "level=ERROR") != 1 {
 				t.Errorf("%s: logged %s", c.name, text)
 			}
@@ -141,7 +119,7 @@ func TestKeyFilesKeepLastGood(t *testing.T) {
 				t.Errorf("%s: a key is in the log: %s", c.name, text)
 			}
 			tick()
-			if text := log.take(); text != "" {
+			if text := log.Take(); text != "" {
 				t.Errorf("%s: logged again: %s", c.name, text)
 			}
 			accept(t, j, tok.Signed())
@@ -150,12 +128,12 @@ func TestKeyFilesKeepLastGood(t *testing.T) {
 			if c.name == "a folder" {
 				os.Remove(path)
 			}
-			log.take()
+			log.Take()
 		}
 
 		write(t, path, set(good))
 		tick()
-		if text := log.take(); !strings.Contains(text, "keys reloaded") {
+		if text := log.Take(); !strings.Contains(text, "keys reloaded") {
 			t.Errorf("logged %s", text)
 		}
 		time.Sleep(time.Second)
@@ -178,7 +156,7 @@ func TestKeyFilesRefresh(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "key.json")
 		jwk := func(id string) []byte { return []byte(jwkOf(t, testKey+id, map[string]any{"kid": id})) }
 		write(t, path, jwk("1"))
-		files := watch(t, auth.FileOptions{Paths: []string{path}, Interval: time.Hour, Logger: new(logBuffer).logger()})
+		files := watch(t, auth.FileOptions{Paths: []string{path}, Interval: time.Hour, Logger: new(logtest.Buffer).Logger()})
 		j := newJWT(t, auth.Options{Keys: files})
 		token := func(id string) string { return sign(t, ringJWT(t, hmacKey(id)), `{"exp":4000000000}`).Signed() }
 

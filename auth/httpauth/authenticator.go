@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	checks "github.com/socketcluster-go/socketcluster/internal/principal"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -128,12 +128,8 @@ func (a *Authenticator) identify(r *http.Request) (principal, error) {
 	}
 	if p.token == nil {
 		p.token, err = a.verify(r.Context(), signed)
-	} else if end, ok := p.token.ExpiresAt(); ok && !time.Now().Before(end) {
-		err = &wire.Error{
-			Name:    wire.NameAuthTokenExpired,
-			Message: "The principal has expired",
-			Fields:  []wire.Field{{Key: "expiry", Value: end}, {Key: "isBadToken", Value: true}},
-		}
+	} else {
+		err = checks.Expiry(p.token)
 	}
 	if err == nil && a.Revocations != nil {
 		if revocation, revoked := a.Revocations.Check(p.token); revoked {

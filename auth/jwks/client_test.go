@@ -13,6 +13,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -95,13 +96,13 @@ func TestLastGoodSet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var log logBuffer
+				var log logtest.Buffer
 				i, other := newIssuer(t, "1"), newIssuer(t, "2")
 				w := &web{body: set(i)}
-				_, j := start(t, jwks.Options{Transport: w, Logger: log.logger(), URLs: []string{"https://example.com/jwks?token=secret#frag"}})
+				_, j := start(t, jwks.Options{Transport: w, Logger: log.Logger(), URLs: []string{"https://example.com/jwks?token=secret#frag"}})
 				want(t, verify(t, j, i.token(t)), "")
 				synctest.Wait() // keys are in force before they are logged
-				if text := log.take(); !strings.Contains(text, "keys loaded") {
+				if text := log.Take(); !strings.Contains(text, "keys loaded") {
 					t.Errorf("logged %s", text)
 				}
 				w.set(c.fail)
@@ -111,7 +112,7 @@ func TestLastGoodSet(t *testing.T) {
 				if n < 40 || n > 130 { // from half a minute to a minute apart, after the first tries
 					t.Errorf("%d requests in an hour", n)
 				}
-				text := log.take()
+				text := log.Take()
 				if !strings.Contains(text, c.log) || !strings.Contains(text, "have_keys=true") {
 					t.Errorf("logged %.500s", text)
 				}
@@ -223,14 +224,14 @@ func TestWaiting(t *testing.T) {
 // Close ends the fetch that is under way, and those who wait for it.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log logBuffer
+		var log logtest.Buffer
 		i := newIssuer(t, "1")
 		w := &web{body: set(i)}
-		c, j := start(t, jwks.Options{Transport: w, Logger: log.logger()})
+		c, j := start(t, jwks.Options{Transport: w, Logger: log.Logger()})
 		want(t, verify(t, j, i.token(t)), "")
 		w.set(func(w *web) { w.delay = time.Hour })
 		time.Sleep(time.Minute)
-		log.take()
+		log.Take()
 
 		began := time.Now()
 		waiting := make(chan error)
@@ -249,7 +250,7 @@ func TestClose(t *testing.T) {
 		if w.count() != n {
 			t.Error("requests after Close")
 		}
-		if text := log.take(); text != "" {
+		if text := log.Take(); text != "" {
 			t.Errorf("closing is logged as a failure: %s", text)
 		}
 	})
@@ -305,20 +306,20 @@ func TestNoSigning(t *testing.T) {
 // A set with a key of no use is used, and the key is named in the log, once.
 func TestSkippedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log logBuffer
+		var log logtest.Buffer
 		i := newIssuer(t, "1")
 		w := &web{body: `{"keys":[{"kty":"RSA","kid":"weak","n":"wQ","e":"AQAB"},` + i.jwk + `,{"kty":"AKP","kid":"q"}]}`}
-		_, j := start(t, jwks.Options{Transport: w, Logger: log.logger()})
+		_, j := start(t, jwks.Options{Transport: w, Logger: log.Logger()})
 		want(t, verify(t, j, i.token(t)), "")
 		synctest.Wait()
-		text := log.take()
+		text := log.Take()
 		for _, part := range []string{`\"weak\"`, "2048 bits", `\"q\"`, "keys=1", "address=https://example.com/jwks"} {
 			if !strings.Contains(text, part) {
 				t.Errorf("%s is not in the log: %s", part, text)
 			}
 		}
 		time.Sleep(time.Hour)
-		if text := log.take(); text != "" || w.count() < 4 {
+		if text := log.Take(); text != "" || w.count() < 4 {
 			t.Errorf("%d requests, logged %s", w.count(), text)
 		}
 	})

@@ -1,13 +1,6 @@
 package jwks_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,6 +12,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
+	"github.com/socketcluster-go/socketcluster/internal/keytest"
 )
 
 // issuer signs tokens and publishes the key as a JWK.
@@ -29,36 +23,8 @@ type issuer struct {
 
 func newIssuer(t testing.TB, kid string) issuer {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := auth.ParsePEM(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := auth.NewKeyRing(auth.RingKey{ID: kid, Key: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, err := auth.NewJWT(auth.Options{Keys: ring})
-	if err != nil {
-		t.Fatal(err)
-	}
-	point, err := k.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	jwk := `{"kty":"EC","crv":"P-256","x":"` + b64(point[1:33]) + `","y":"` + b64(point[33:]) + `"`
-	if kid != "" {
-		jwk += `,"kid":"` + kid + `"`
-	}
-	return issuer{j, jwk + "}"}
+	key, jwk := keytest.NewEC(t, kid)
+	return issuer{keytest.NewEngine(t, key, auth.Options{}), jwk}
 }
 
 // token is one that lives as long as any test.
@@ -122,26 +88,6 @@ func (w *web) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
-
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) take() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	defer b.text.Reset()
-	return b.text.String()
-}
-
-func (b *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 
 // start makes a client and an engine that verifies with it.
 func start(t testing.TB, o jwks.Options) (*jwks.Client, *auth.JWT) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
 )
 
 func TestOptions(t *testing.T) {
@@ -50,7 +51,7 @@ func TestOptions(t *testing.T) {
 		})
 	}
 	for _, address := range []string{"http://localhost:1/", "http://127.0.0.1:1/", "http://[::1]:1/"} {
-		c, err := jwks.New(jwks.Options{URLs: []string{address}, Transport: &web{err: errors.New("down")}, Logger: new(logBuffer).logger()})
+		c, err := jwks.New(jwks.Options{URLs: []string{address}, Transport: &web{err: errors.New("down")}, Logger: new(logtest.Buffer).Logger()})
 		if err != nil {
 			t.Errorf("%s: %v", address, err)
 			continue
@@ -116,11 +117,11 @@ func TestHTTP(t *testing.T) {
 		{"missing", secure.URL + "/missing", unavailable, "status 404"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var logged logBuffer
-			client, j := start(t, jwks.Options{URLs: []string{c.url}, Transport: transport, Logger: logged.logger()})
+			var logged logtest.Buffer
+			client, j := start(t, jwks.Options{URLs: []string{c.url}, Transport: transport, Logger: logged.Logger()})
 			want(t, verify(t, j, i.token(t)), c.want)
 			client.Close()
-			text := logged.take()
+			text := logged.Take()
 			if !strings.Contains(text, c.log) {
 				t.Errorf("%q is not in the log: %s", c.log, text)
 			}

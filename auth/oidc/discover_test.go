@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth/oidc"
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
 )
 
 func TestOptions(t *testing.T) {
@@ -101,9 +102,9 @@ func TestDiscoverFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWeb(newSigner(t, "1"))
 				c.spoil(w)
-				var logged logBuffer
+				var logged logtest.Buffer
 				began := time.Now()
-				p, err := oidc.Discover(t.Context(), oidc.Options{Issuer: issuer, ClientIDs: []string{client}, Transport: w, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+				p, err := oidc.Discover(t.Context(), oidc.Options{Issuer: issuer, ClientIDs: []string{client}, Transport: w, Logger: logged.Logger()})
 				if p != nil {
 					p.Close()
 					t.Fatal("a provider came")
@@ -111,7 +112,7 @@ func TestDiscoverFails(t *testing.T) {
 				if !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "oidc: ") {
 					t.Errorf("got %v, want …%s…", err, c.want)
 				}
-				if text := err.Error() + logged.String(); strings.Contains(text, "secret") {
+				if text := err.Error() + logged.Take(); strings.Contains(text, "secret") {
 					t.Errorf("a secret is in %s", text)
 				}
 				if d := time.Since(began); d > 5*time.Second {

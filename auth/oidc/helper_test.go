@@ -1,14 +1,7 @@
 package oidc_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +16,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/oidc"
+	"github.com/socketcluster-go/socketcluster/internal/keytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,32 +35,8 @@ type signer struct {
 
 func newSigner(t testing.TB, kid string) signer {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := auth.ParsePEM(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := auth.NewKeyRing(auth.RingKey{ID: kid, Key: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, err := auth.NewJWT(auth.Options{Keys: ring, DefaultExpiry: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	point, err := k.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	return signer{j, fmt.Sprintf(`{"kty":"EC","crv":"P-256","kid":%q,"x":%q,"y":%q}`, kid, b64(point[1:33]), b64(point[33:]))}
+	key, jwk := keytest.NewEC(t, kid)
+	return signer{keytest.NewEngine(t, key, auth.Options{DefaultExpiry: -1}), jwk}
 }
 
 // token signs good claims, changed: nil takes a claim out.
@@ -209,21 +179,4 @@ func wantOption(t testing.TB, err error, field, reason string) {
 	if !ok || o.Field != field || !strings.Contains(o.Reason, reason) {
 		t.Errorf("got %v, want %s: …%s…", err, field, reason)
 	}
-}
-
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
@@ -24,6 +19,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/oidc"
+	"github.com/socketcluster-go/socketcluster/internal/keytest"
 )
 
 // A real provider is in internal/compat/oidc; this one is for what real ones do
@@ -40,32 +36,8 @@ type provider struct {
 
 func startProvider(t *testing.T) *provider {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := auth.ParsePEM(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := auth.NewKeyRing(auth.RingKey{ID: "theirs", Key: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &provider{}
-	if p.engine, err = auth.NewJWT(auth.Options{Keys: ring}); err != nil {
-		t.Fatal(err)
-	}
-	point, err := k.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	p.jwk = fmt.Sprintf(`{"kty":"EC","crv":"P-256","kid":"theirs","x":%q,"y":%q}`, b64(point[1:33]), b64(point[33:]))
+	key, jwk := keytest.NewEC(t, "theirs")
+	p := &provider{jwk: jwk, engine: keytest.NewEngine(t, key, auth.Options{})}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
 	return p

@@ -41,19 +41,29 @@ const (
 // until the end.
 type attacker func(server string, i int, end time.Time) error
 
+// begin opens a connection that ends with the attack, and sends the first bytes.
+func begin(dial func(server, from string) (*client, error), server string, i int, end time.Time, first []byte) (*client, error) {
+	c, err := dial(server, address(i))
+	if err != nil {
+		return nil, err
+	}
+	c.SetDeadline(end)
+	if _, err := c.Write(first); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
 // each sends the same bytes again and again on a connection of its own, and
 // never reads.
 func each(prepare []byte, again []byte) attacker {
 	return func(server string, i int, end time.Time) error {
-		c, err := open(server, address(i))
+		c, err := begin(open, server, i, end, prepare)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(end)
-		if _, err := c.Write(prepare); err != nil {
-			return err
-		}
 		for {
 			if _, err := c.Write(again); err != nil {
 				return err
@@ -66,15 +76,11 @@ func each(prepare []byte, again []byte) attacker {
 // does.
 func hold(dial func(server, from string) (*client, error), once []byte) attacker {
 	return func(server string, i int, end time.Time) error {
-		c, err := dial(server, address(i))
+		c, err := begin(dial, server, i, end, once)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(end)
-		if _, err := c.Write(once); err != nil {
-			return err
-		}
 		for { // a close frame is not answered
 			if _, err := c.in.Discard(1); err != nil {
 				return err
@@ -195,12 +201,11 @@ func publishUnread(server string, i int, end time.Time) error {
 
 // subscribeMuch fills a socket's set of channels, with data.
 func subscribeMuch(server string, i int, end time.Time) error {
-	c, err := open(server, address(i))
+	c, err := begin(open, server, i, end, nil)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(end)
 	data := strings.Repeat("d", 16_000)
 	for n := range 1000 {
 		name := strings.Repeat("n", 1000) + strconv.Itoa(i) + "." + strconv.Itoa(n)
@@ -237,12 +242,11 @@ func loops(server string, i int, end time.Time) error {
 // names calls procedures that all have names of their own.
 func names(suffix string) attacker {
 	return func(server string, i int, end time.Time) error {
-		c, err := open(server, address(i))
+		c, err := begin(open, server, i, end, nil)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(end)
 		for n := 0; ; n++ {
 			if _, err := c.Write(text(fmt.Sprintf(`{"event":"%d%s","cid":2}`, n, suffix))); err != nil {
 				return err
@@ -253,12 +257,11 @@ func names(suffix string) attacker {
 
 // leave hangs up once it has sent what the server goes on to hold.
 func leave(server string, i int, end time.Time) error {
-	c, err := open(server, address(i))
+	c, err := begin(open, server, i, end, nil)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(end)
 	call := text(`{"event":"serial","cid":2,"data":"` + strings.Repeat("x", 8000) + `"}`)
 	for range 250 {
 		if _, err := c.Write(call); err != nil {

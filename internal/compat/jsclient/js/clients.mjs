@@ -1,5 +1,6 @@
 // Steps on stock clients, each known by a number that the test has chosen.
 import {createRequire} from 'node:module';
+import {Diary} from './diary.mjs';
 import * as guide from './guide.mjs';
 
 const require = createRequire(import.meta.url); // unlike import, it looks at NODE_PATH
@@ -7,41 +8,16 @@ const socketClusterClient = require('socketcluster-client');
 
 const clients = new Map();
 
-// Client is a socket with a diary of the events that it has emitted and the
-// messages that it has received, in their order.
-class Client {
+// Client is a socket with its diary.
+class Client extends Diary {
   constructor(options) {
+    super();
     this.socket = socketClusterClient.create({hostname: '127.0.0.1', autoConnect: false, autoReconnect: false, ...options});
-    this.diary = [];
-    this.messages = [];
-    this.byEvent = new Map(); // payloads that nobody has waited for yet
-    this.waiting = new Map(); // resolve functions by event
     const emit = this.socket.emit;
     this.socket.emit = (event, data) => {
       this.note(event, data);
       return emit.call(this.socket, event, data);
     };
-  }
-
-  note(event, data) {
-    if (event === 'message') {
-      this.messages.push(data.message);
-    } else {
-      this.diary.push(event);
-    }
-    const resolve = this.waiting.get(event)?.shift();
-    if (resolve) {
-      resolve(data);
-    } else {
-      this.byEvent.set(event, [...this.byEvent.get(event) ?? [], data]);
-    }
-  }
-
-  // wait gives each event to one caller, also one that comes after the event.
-  wait(event) {
-    const seen = this.byEvent.get(event) ?? [];
-    if (seen.length > 0) return Promise.resolve(seen.shift());
-    return new Promise(resolve => this.waiting.set(event, [...this.waiting.get(event) ?? [], resolve]));
   }
 }
 

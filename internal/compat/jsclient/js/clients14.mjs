@@ -1,6 +1,7 @@
 // Steps on the last client of protocol version 1, which speaks by callbacks.
 // They have the names, arguments and results of those in clients.mjs.
 import {createRequire} from 'node:module';
+import {Diary} from './diary.mjs';
 
 const require = createRequire(import.meta.url); // unlike import, it looks at NODE_PATH
 const socketClusterClient = require('socketcluster-client-14');
@@ -26,38 +27,15 @@ const payloads = {
 
 const clients = new Map();
 
-class Client {
+class Client extends Diary {
   constructor(options) {
+    super();
     this.socket = socketClusterClient.create({
       hostname: '127.0.0.1', autoConnect: false, autoReconnect: false, multiplex: false, ...options
     });
-    this.diary = [];
-    this.messages = [];
-    this.byEvent = new Map(); // payloads that nobody has waited for yet
-    this.waiting = new Map(); // resolve functions by event
     for (const [event, payload] of Object.entries(payloads)) {
       this.socket.on(event, (...args) => this.note(event, payload(...args)));
     }
-  }
-
-  note(event, data) {
-    if (event === 'message') {
-      this.messages.push(data.message);
-    } else {
-      this.diary.push(event);
-    }
-    const resolve = this.waiting.get(event)?.shift();
-    if (resolve) {
-      resolve(data);
-    } else {
-      this.byEvent.set(event, [...this.byEvent.get(event) ?? [], data]);
-    }
-  }
-
-  wait(event) {
-    const seen = this.byEvent.get(event) ?? [];
-    if (seen.length > 0) return Promise.resolve(seen.shift());
-    return new Promise(resolve => this.waiting.set(event, [...this.waiting.get(event) ?? [], resolve]));
   }
 }
 

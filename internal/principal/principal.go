@@ -1,0 +1,23 @@
+// Package principal checks principals: tokens that an application vouches for,
+// so that no engine has looked at their end.
+package principal
+
+import (
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Expiry is the error of a principal that has expired, or nil.
+func Expiry(token *auth.Token) error {
+	end, ok := token.ExpiresAt()
+	if !ok || time.Now().Before(end) {
+		return nil
+	}
+	return &wire.Error{
+		Name:    wire.NameAuthTokenExpired,
+		Message: "The principal has expired",
+		Fields:  []wire.Field{{Key: "expiry", Value: end}, {Key: "isBadToken", Value: true}},
+	}
+}
