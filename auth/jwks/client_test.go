@@ -3,6 +3,7 @@ package jwks_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -215,6 +216,20 @@ func TestWaiting(t *testing.T) {
 		}
 		want(t, c.Refresh(t.Context(), ""), "")
 		want(t, verify(t, j, i.token(t)), "")
+		if w.count() != 1 {
+			t.Errorf("%d requests", w.count())
+		}
+	})
+}
+
+// Who comes after a fetch that has failed, and too early for another one, is told
+// why it failed.
+func TestRefreshTellsWhyTheLastFetchFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &web{status: http.StatusNotFound}
+		c, _ := start(t, jwks.Options{Transport: w})
+		synctest.Wait() // the first fetch is over
+		want(t, c.Refresh(t.Context(), ""), "the answer has status 404")
 		if w.count() != 1 {
 			t.Errorf("%d requests", w.count())
 		}

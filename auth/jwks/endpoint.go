@@ -42,6 +42,7 @@ type endpoint struct {
 	wake   chan struct{} // has room for one
 	flight *flight       // wanted or under way, nil when there is none
 	ended  time.Time     // when the last one was over
+	failed error         // why that one got no keys, nil if it did
 }
 
 // flight is one fetch and those who wait for it.
@@ -130,7 +131,7 @@ func (e *endpoint) finish(f *flight, err error) {
 	defer e.mu.Unlock()
 	f.err = err
 	close(f.done)
-	e.flight, e.ended = nil, time.Now()
+	e.flight, e.ended, e.failed = nil, time.Now(), err
 	select { // the wish has been granted
 	case <-e.wake:
 	default:
@@ -147,8 +148,12 @@ func (e *endpoint) Refresh(ctx context.Context, kid string) error {
 	f := e.flight
 	if f == nil {
 		if time.Since(e.ended) < e.o.MinInterval {
+			err := e.failed
+			if err == nil {
+				err = errRecent
+			}
 			e.mu.Unlock()
-			return errRecent
+			return err
 		}
 		f = &flight{done: make(chan struct{})}
 		e.flight = f
