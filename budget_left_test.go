@@ -28,8 +28,11 @@ func (w *world) used() int64 {
 	return w.srv.Stats().BudgetUsed
 }
 
-// What a task takes beside its data, see taskCost.
-const taskCost = 2 << 10
+// What a task takes beside its data, and the goroutine that handles some.
+const (
+	taskCost   = 512
+	workerCost = 9 << 9
+)
 
 // What a loop has been given counts until the last loop is through with it, and
 // takes a slot.
@@ -139,11 +142,11 @@ func TestBudgetOfNames(t *testing.T) {
 		for i := range 10 {
 			p.send(fmt.Sprintf(`{"event":"%d%s","cid":2}`, i, strings.Repeat("n", 9_999)))
 		}
-		w.counts(before, 10*(10_000+taskCost), "with long names")
+		w.counts(before, 10*(10_000+taskCost+workerCost), "with long names")
 		for i := range 100 {
 			p.send(fmt.Sprintf(`{"event":"%d","cid":2}`, i))
 		}
-		w.counts(before, 10*(10_000+taskCost)+100*taskCost, "with many names")
+		w.counts(before, 10*10_000+110*(taskCost+workerCost), "with many names")
 		close(release)
 		w.counts(before, 0, "after the calls")
 	})
@@ -231,4 +234,23 @@ func TestBudgetOfUpgrades(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A socket that is being closed does not keep a long URL for as long as its
+// peer takes to answer, if there is no room for it.
+func TestBudgetOfURLsOfClosedSockets(t *testing.T) {
+	within(t, 150_000, func(w *world) {
+		honest, _ := w.named("honest")
+		for range 4 {
+			p, _ := w.upgrade(func(r *http.Request) { r.URL.RawQuery = strings.Repeat("q", 40_000) })
+			p.send(handshake) // and never read
+			synctest.Wait()
+		}
+		time.Sleep(time.Second) // less than the close timeout
+		if n := w.used(); n > 150_000 {
+			t.Errorf("%d bytes count", n)
+		}
+		honest.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		honest.want(`{"rid":2}`)
+	})
 }

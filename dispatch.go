@@ -38,8 +38,13 @@ func (q *nameQueue) Handle(t task) {
 		return
 	}
 	t.running <- struct{}{}
+	q.socket.hold(0, workerCost)
 	go func() {
-		defer func() { <-t.running; q.done() }()
+		defer func() {
+			q.socket.give(0, workerCost)
+			<-t.running
+			q.done()
+		}()
 		q.run(t)
 	}()
 }
@@ -77,16 +82,21 @@ func (q *nameQueue) done() {
 	defer s.mu.Unlock()
 	if q.users--; q.users == 0 {
 		delete(s.ext.queues, q.name)
+		s.give(0, workerCost)
 	}
 }
 
-// taskCost is about what a task takes beside its name and data, in bytes: a
-// goroutine with its stack, a queue and its place in a map, and the call.
-const taskCost = 2 << 10
+// What tasks take in bytes, measured with 25,000 calls of a process: each beside
+// its name and data, and each goroutine of a queue, with a stack that handlers
+// make grow beyond the smallest one, and the queue's place in a map.
+const (
+	taskCost   = 512
+	workerCost = 9 << 9
+)
 
 // handled tells that a task takes no memory any more, and no slot.
 func (s *Socket) handled(size int) {
-	s.giveTask(size)
+	s.give(size, taskCost)
 	s.mu.Lock()
 	slots := s.ext.slots
 	s.mu.Unlock()
@@ -163,7 +173,7 @@ func (s *Socket) dispatch(name queueName, t task, concurrent int) {
 	if !s.takeSlot() {
 		return
 	}
-	s.addTask(t.size)
+	s.hold(t.size, taskCost)
 	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
@@ -173,6 +183,7 @@ func (s *Socket) dispatch(name queueName, t task, concurrent int) {
 			x.queues = make(map[queueName]*nameQueue)
 		}
 		x.queues[name] = q
+		s.hold(0, workerCost)
 	}
 	q.users++
 	if concurrent > 1 {

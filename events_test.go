@@ -219,7 +219,9 @@ func TestSlowEventLoop(t *testing.T) {
 				}
 			}()
 		})
-		p, other := w.client(), w.client()
+		p := w.client()
+		synctest.Wait() // for the handler, which comes after the answer
+		other := w.client()
 		for range 60 {
 			p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 		}

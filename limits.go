@@ -33,9 +33,9 @@ type Limits struct {
 	// Budget is how many bytes all sockets together may make the server hold:
 	// what waits for clients, a publication once however many it waits for;
 	// what clients have sent, in queues, with handlers, and as messages of which
-	// a part is still to come, about 2 KiB for each call among them; names and
-	// data of subscriptions, about 400 bytes for each, and URLs and upgrade
-	// requests. Beyond it what waits for handlers on sockets that have closed is
+	// a part is still to come, about 500 bytes for each call among them and 4.5 KiB
+	// for each goroutine that handles some; names and data of subscriptions, about
+	// 400 bytes for each, and URLs and upgrade requests. Beyond it what waits for handlers on sockets that have closed is
 	// dropped, as with Config.DropWaiting; then the sockets that hold the most are disconnected, with 1013 for what
 	// they have sent, or without a close frame for what they have not read;
 	// stock clients connect again. A socket's share of half of it is safe.

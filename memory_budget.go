@@ -44,25 +44,24 @@ func (s *Socket) takeHeld(n int) bool {
 	return ok
 }
 
-// addTask counts a task, whose bytes were let in with a message already.
-func (s *Socket) addTask(n int) {
-	if s.held.add(n) {
+// hold counts what was let in with a message already, and outlives it: n bytes
+// of the message, and what they take beside.
+func (s *Socket) hold(n, extra int) {
+	if s.held.add(n, extra) {
 		s.srv.left(s)
 	}
-	s.account().Add(n + taskCost)
+	s.account().Add(n + extra)
 }
-
-// giveTask tells that a task and its bytes are no longer held.
-func (s *Socket) giveTask(n int) { s.give(n, 1) }
 
 // giveHeld tells that bytes of what the socket has sent are no longer held.
 func (s *Socket) giveHeld(n int) { s.give(n, 0) }
 
-func (s *Socket) give(n, tasks int) {
-	if s.held.give(n, tasks) {
+// give is the reverse of hold.
+func (s *Socket) give(n, extra int) {
+	if s.held.give(n, extra) {
 		s.srv.left(s)
 	}
-	s.account().Add(-n - tasks*taskCost)
+	s.account().Add(-n - extra)
 }
 
 // assemble counts what a message takes of which a part is still to come.
@@ -122,9 +121,9 @@ func (s *Socket) holds() (in, out int64) {
 	return in + s.assembling.Load(), out
 }
 
-// leastShare lets everybody make a small call, however little is left. A
-// connection costs more than that anyway.
-const leastShare = 4 << 10
+// leastShare lets everybody make a small call, however little is left: one with
+// a goroutine, and its message.
+const leastShare = 8 << 10
 
 // share is what each socket may hold in any case, so that those that hold much
 // cannot crowd out the others: all shares together are half of the budget, less
@@ -268,6 +267,7 @@ func (srv *Server) largestHolders() []holder {
 func (s *Socket) shed(in, out int64) (leaving int64) {
 	if in > out {
 		s.turnAway() // if that has not been done: what is left is on its way out
+		s.cutShort()
 		return in
 	}
 	if !s.turnedAway.Swap(true) {
@@ -275,4 +275,16 @@ func (s *Socket) shed(in, out int64) (leaving int64) {
 	}
 	s.dropUnread()
 	return in
+}
+
+// cutShort ends the wait for the peer's close frame if it is for a socket whose
+// URL alone is more than its share.
+func (s *Socket) cutShort() {
+	s.mu.Lock()
+	kept := s.kept
+	closed := s.state == Closed
+	s.mu.Unlock()
+	if closed && int64(kept) > s.srv.share() {
+		s.conn.Close()
+	}
 }

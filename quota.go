@@ -10,7 +10,7 @@ import (
 type quota struct {
 	mu    sync.Mutex
 	used  int
-	tasks int           // with handlers; what they cost beside their bytes counts in the budget alone
+	extra int           // what they take beside their bytes: it counts in the budget alone
 	gone  *atomic.Int64 // once the socket has closed: all that sockets such as this hold
 	given chan struct{} // closed when bytes are given back; nil while nobody waits
 }
@@ -40,20 +40,20 @@ func (q *quota) take(n, limit int, done func() <-chan struct{}) (ok, waited bool
 }
 
 // count changes what is held. mu must be held.
-func (q *quota) count(n, tasks int) {
+func (q *quota) count(n, extra int) {
 	q.used += n
-	q.tasks += tasks
+	q.extra += extra
 	if q.gone != nil {
-		q.gone.Add(int64(n + tasks*taskCost))
+		q.gone.Add(int64(n + extra))
 	}
 }
 
-// add counts a task with bytes that were let in with a message already, and
-// that outlive it. It reports whether the socket has gone.
-func (q *quota) add(n int) (gone bool) {
+// add counts what was let in with a message already, and outlives it. It
+// reports whether the socket has gone.
+func (q *quota) add(n, extra int) (gone bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.count(n, 1)
+	q.count(n, extra)
 	return q.gone != nil
 }
 
@@ -61,7 +61,7 @@ func (q *quota) add(n int) (gone bool) {
 func (q *quota) total() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return int64(q.used + q.tasks*taskCost)
+	return int64(q.used + q.extra)
 }
 
 // leave has what is held now, and until it is given back, counted as that of
@@ -70,18 +70,18 @@ func (q *quota) leave(gone *atomic.Int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.gone = gone
-	gone.Add(int64(q.used + q.tasks*taskCost))
+	gone.Add(int64(q.used + q.extra))
 }
 
-// give takes bytes and tasks off the count. It reports whether that was the
-// last of a socket that has gone.
-func (q *quota) give(n, tasks int) (last bool) {
+// give takes bytes off the counts. It reports whether those were the last of a
+// socket that has gone.
+func (q *quota) give(n, extra int) (last bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.count(-n, -tasks)
+	q.count(-n, -extra)
 	if q.given != nil {
 		close(q.given)
 		q.given = nil
 	}
-	return q.gone != nil && q.used == 0 && q.tasks == 0
+	return q.gone != nil && q.used == 0 && q.extra == 0
 }

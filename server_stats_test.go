@@ -69,10 +69,10 @@ func TestLimitHits(t *testing.T) {
 			w.dialFrom("192.0.2.1:1", "")
 			w.dialFrom("192.0.2.1:2", "There are too many connections from this address")
 		}},
-		"Limits.Budget": {limits{Budget: 1000}, func(w *world) {
+		"Limits.Budget": {limits{Budget: 10_000}, func(w *world) {
 			w.listen.BufferSize = 1000
 			w.client()
-			w.only().Transmit(context.Background(), "x", strings.Repeat("x", 5000))
+			w.only().Transmit(context.Background(), "x", strings.Repeat("x", 20_000))
 			time.Sleep(time.Second)
 		}},
 		"Limits.MessageSize":          {limits{MessageSize: 100}, after(strings.Repeat("x", 101))},

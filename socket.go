@@ -95,7 +95,7 @@ type Socket struct {
 	request       *http.Request // until the connect event has been handled; see Config.KeepRequest
 	subs          subscriptions
 	kept          int // bytes for them, the URL and request, as they count in the budget
-	requestSize   int // the part of it that is for request
+	upgradeSize   int // the part of it for URL and request, which stays until the connection ends
 	calls         *pendingCalls
 	ext           *extension
 

@@ -151,7 +151,7 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 
 	s.leaveAll()
 	s.mu.Lock()
-	s.keep(-s.kept) // of suspended subscriptions, and of the upgrade
+	s.keep(s.upgradeSize - s.kept) // of suspended subscriptions
 	x := s.ext
 	if x == nil {
 		s.ended = true

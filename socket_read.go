@@ -128,6 +128,8 @@ func (s *Socket) lost(err error) {
 	s.conn.Close()
 	s.mu.Lock()
 	s.gone = true
+	s.keep(-s.upgradeSize)
+	s.upgradeSize = 0
 	s.srv.wheel.Stop(&s.timer)
 	s.mu.Unlock()
 }

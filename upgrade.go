@@ -152,8 +152,8 @@ func (s *Socket) answerPing(payload []byte) {
 
 // keepUpgrade counts the URL and the request. mu must be held.
 func (s *Socket) keepUpgrade() {
-	s.requestSize = requestSize(s.request)
-	s.keep(len(s.url) + s.requestSize)
+	s.upgradeSize = len(s.url) + requestSize(s.request)
+	s.keep(s.upgradeSize)
 }
 
 // requestSize is about how many bytes an upgrade request takes.
@@ -172,6 +172,8 @@ func requestSize(r *http.Request) int {
 func (s *Socket) forgetUpgrade() {
 	if s.request != nil {
 		s.request = nil
-		s.keep(-s.requestSize)
+		url := min(len(s.url), s.upgradeSize) // 0 if the connection has ended
+		s.keep(url - s.upgradeSize)
+		s.upgradeSize = url
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,12 @@ type client struct {
 var errRefused = errors.New("refused")
 
 // dial upgrades a connection from an address.
-func dial(server, from string) (*client, error) {
+func dial(server, from string) (*client, error) { return dialURL(server, from, "/socketcluster/") }
+
+// dialURL is dial with a path and query. The server's address may begin with
+// tls:.
+func dialURL(server, from, url string) (*client, error) {
+	server, secure := strings.CutPrefix(server, "tls:")
 	conn, err := net.DialTimeout("tcp", server, ioTimeout)
 	if err != nil {
 		return nil, err
@@ -38,10 +44,13 @@ func dial(server, from string) (*client, error) {
 	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 		return nil, err
 	}
+	if secure {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // it is the test's own
+	}
 	conn.SetDeadline(time.Now().Add(ioTimeout))
-	_, err = fmt.Fprintf(conn, "GET /socketcluster/ HTTP/1.1\r\nHost: victim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: victim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+
-		"Sec-WebSocket-Extensions: permessage-deflate\r\nX-Forwarded-For: %s\r\n\r\n", from)
+		"Sec-WebSocket-Extensions: permessage-deflate\r\nX-Forwarded-For: %s\r\n\r\n", url, from)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -63,7 +72,12 @@ func dial(server, from string) (*client, error) {
 
 // open is dial with the handshake.
 func open(server, from string) (*client, error) {
-	c, err := dial(server, from)
+	return openURL(server, from, "/socketcluster/")
+}
+
+// openURL is open with a path and query.
+func openURL(server, from, url string) (*client, error) {
+	c, err := dialURL(server, from, url)
 	if err != nil {
 		return nil, err
 	}

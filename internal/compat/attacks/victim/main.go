@@ -1,7 +1,7 @@
 // Command victim is a small server that is meant to be attacked: with a small
 // memory budget, and limits that are quick to reach. It takes its settings from
 // the environment, as JSON of socketcluster.Limits in LIMITS, and listens on a
-// free port of 127.0.0.1. It believes X-Forwarded-For, so that one machine can
+// free port of 127.0.0.1, and on one for TLS that it names at /tls. It believes X-Forwarded-For, so that one machine can
 // be many clients.
 package main
 
@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -68,6 +69,11 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	secure := httptest.NewUnstartedServer(mux)
+	secure.Listener = smallBuffers{secure.Listener}
+	secure.StartTLS()
+	defer secure.Close()
+	mux.HandleFunc("GET /tls", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, secure.Listener.Addr()) })
 	web := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 32 << 10}
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(smallBuffers{listener}) }()
