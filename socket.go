@@ -64,34 +64,37 @@ type Socket struct {
 	url  string
 	addr [16]byte // see ClientAddr; a netip.Addr would be larger
 
-	version wire.Version
-
 	inbox lane.Lane[inboxItem]
 	held  quota // what it has sent, see Limits.InboxBytes
 	out   outbox.Outbox
 	timer wheel.Timer
 
-	pushBack  atomic.Uint32           // of the reading goroutine: see holdsUp
-	buckets   [numRates]time.Duration // server clock; the inbox worker's, see throttle
-	throttled bool                    // the log knows; the inbox worker's
+	buckets [numRates]time.Duration // server clock; the inbox worker's, see throttle
 
-	rawQueued atomic.Int32 // messages that are in ext.raw or on their way from there to inbox
-	outQueued atomic.Int32 // packets that are in ext.outbound or on their way from there to out
+	pushBack  atomic.Uint32 // of the reading goroutine: see holdsUp
+	rawQueued atomic.Int32  // messages that are in ext.raw or on their way from there to inbox
+	outQueued atomic.Int32  // packets that are in ext.outbound or on their way from there to out
 
-	assembling     atomic.Int64 // bytes of a message of which a part is still to come
 	turnedAway     atomic.Bool  // the budget has no room for what it holds
-	outQueuedBytes atomic.Int64 // their sizes
 	overflowed     atomic.Bool  // the client did not read what it was sent
 	dropping       atomic.Bool  // it has gone, and the budget has no room for what waits
 	leaving        atomic.Bool  // the client has closed the connection, see handleRest
+	lastSeen       atomic.Int64 // server clock, milliseconds: when the pong timeout was last restarted
+	assembling     atomic.Int64 // bytes of a message of which a part is still to come
+	outQueuedBytes atomic.Int64 // the sizes of the packets of outQueued
 
 	subMu sync.Mutex
+
+	version   wire.Version
+	throttled bool // the log knows; the inbox worker's
 
 	mu            sync.Mutex
 	state         State
 	reauthorizing bool          // a task for it is in the inbox
 	ended         bool          // the end event has been told
 	gone          bool          // the reading goroutine has ended
+	authTold      bool          // events have told that the socket is authenticated
+	fromRequest   bool          // token is that of the upgrade request: the client's scripts do not have it
 	request       *http.Request // until the connect event has been handled; see Config.KeepRequest
 	subs          subscriptions
 	kept          int // bytes for them, the URL and request, as they count in the budget
@@ -99,13 +102,10 @@ type Socket struct {
 	calls         *pendingCalls
 	ext           *extension
 
-	authTold    bool // events have told that the socket is authenticated
-	fromRequest bool // token is that of the upgrade request: the client's scripts do not have it
-	token       atomic.Pointer[auth.Token]
-	deadline    time.Time // of the handshake, later of the peer's close
-	nextPing    time.Time
-	lastSeen    atomic.Int64 // server clock, milliseconds: when the pong timeout was last restarted
-	renewAt     time.Time
+	token    atomic.Pointer[auth.Token]
+	deadline moment // of the handshake, later of the peer's close
+	nextPing moment
+	renewAt  moment
 
 	stats socketCounters
 }

@@ -140,7 +140,7 @@ func (s *Socket) setToken(token *auth.Token) {
 	}
 	s.fromRequest = false
 	if token == nil {
-		s.renewAt = time.Time{}
+		s.renewAt = 0
 	}
 	s.schedule(time.Now())
 }

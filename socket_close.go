@@ -99,8 +99,8 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	s.srv.unregister(s, was)
 	calls := s.calls
 	s.calls = nil
-	s.renewAt = time.Time{}
-	s.deadline = time.Time{}
+	s.renewAt = 0
+	s.deadline = 0
 	s.schedule(time.Now())
 	if s.ext != nil {
 		s.ext.batch.stop()
@@ -192,6 +192,6 @@ func (o *outboxOwner) OutboxFlushed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.deadline = now.Add(s.srv.cfg.CloseTimeout)
+	s.deadline = s.srv.moment(now.Add(s.srv.cfg.CloseTimeout))
 	s.schedule(now)
 }

@@ -107,7 +107,7 @@ func (s *Socket) open(answer []byte, event ConnectEvent) bool {
 	}
 	s.state = Open
 	s.srv.opened()
-	s.deadline = time.Time{}
+	s.deadline = 0
 	s.schedule(time.Now())
 	s.stats.prepared.Add(1)
 	s.stats.sent.Add(1)

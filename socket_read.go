@@ -31,8 +31,8 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 		return false
 	}
 	s.keepUpgrade()
-	s.deadline = now.Add(srv.cfg.HandshakeTimeout)
-	s.nextPing = now.Add(srv.cfg.PingInterval)
+	s.deadline = srv.moment(now.Add(srv.cfg.HandshakeTimeout))
+	s.nextPing = srv.moment(now.Add(srv.cfg.PingInterval))
 	s.schedule(now)
 	s.queue(HandshakeEvent{s})
 	s.mu.Unlock()

@@ -10,32 +10,43 @@ import (
 // its timeouts, and the expiry and renewal of its token.
 type wheelTask Socket
 
+// moment is a point of the server's clock, which takes a third of a time.Time.
+// Zero is none.
+type moment time.Duration
+
+// farAway is beyond the life of any process, and not of a time.Duration.
+const farAway = 100 * 365 * 24 * time.Hour
+
+// moment is that of a time, which is never before the server.
+func (srv *Server) moment(t time.Time) moment { return moment(max(t.Sub(srv.epoch), 1)) }
+
 // schedule sets the timer to what is due next. mu must be held.
 func (s *Socket) schedule(now time.Time) {
-	var next time.Time
-	earlier := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
+	var next moment
+	earlier := func(m moment) {
+		if m != 0 && (next == 0 || m < next) {
+			next = m
 		}
 	}
 	earlier(s.deadline)
 	if s.state != Closed {
 		if !s.srv.cfg.PingTimeoutDisabled {
 			earlier(s.nextPing)
-			earlier(s.lastSeenAt().Add(s.srv.cfg.PingTimeout))
+			earlier(s.srv.moment(s.lastSeenAt().Add(s.srv.cfg.PingTimeout)))
 		}
 		if t := s.token.Load(); t != nil {
 			if at, ok := t.ExpiresAt(); ok {
-				earlier(tokenDeath(at))
+				// From now on, as the wall clock may have been set since the epoch.
+				earlier(s.srv.moment(now.Add(min(tokenDeath(at).Sub(now), farAway))))
 			}
 		}
 		earlier(s.renewAt)
 	}
-	if next.IsZero() || s.gone {
+	if next == 0 || s.gone {
 		s.srv.wheel.Stop(&s.timer)
 		return
 	}
-	s.srv.wheel.Set(&s.timer, next, (*wheelTask)(s))
+	s.srv.wheel.Set(&s.timer, s.srv.epoch.Add(time.Duration(next)), (*wheelTask)(s))
 }
 
 // tokenDeath is the first moment at which a token counts as expired: strictly
@@ -51,8 +62,9 @@ func (t *wheelTask) Expire(now time.Time) {
 	defer s.mu.Unlock()
 	defer s.schedule(now)
 
-	if !s.deadline.IsZero() && !now.Before(s.deadline) {
-		s.deadline = time.Time{}
+	at := s.srv.moment(now)
+	if s.deadline != 0 && at >= s.deadline {
+		s.deadline = 0
 		switch s.state {
 		case Connecting:
 			s.srv.hit(limitHandshakeTimeout)
@@ -77,18 +89,18 @@ func (t *wheelTask) Expire(now time.Time) {
 				return
 			}
 		}
-		if !now.Before(s.nextPing) {
-			s.nextPing = now.Add(cfg.PingInterval)
+		if at >= s.nextPing {
+			s.nextPing = s.srv.moment(now.Add(cfg.PingInterval))
 			s.pushPing()
 		}
 	}
 	if token := s.token.Load(); token != nil && token.Expired(now) {
 		go s.expire(token)
-		s.renewAt = time.Time{}
+		s.renewAt = 0
 		return
 	}
-	if !s.renewAt.IsZero() && !now.Before(s.renewAt) {
-		s.renewAt = time.Time{}
+	if s.renewAt != 0 && at >= s.renewAt {
+		s.renewAt = 0
 		go s.renew()
 	}
 }
