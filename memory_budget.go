@@ -150,7 +150,7 @@ func (s *Socket) turnAway() {
 		return
 	}
 	s.srv.tellShed(s)
-	s.conn.Unwrap().SetReadDeadline(time.Unix(1, 0))
+	s.conn.Interrupt()
 	go s.disconnect(wire.CloseTryAgainLater, overBudgetText, overBudgetText)
 }
 

@@ -71,6 +71,9 @@ type Socket struct {
 
 	buckets [numRates]time.Duration // server clock; the inbox worker's, see throttle
 
+	lastRead moment // of the reading goroutine: when the last message came
+	quick    uint8  // and how many have come soon after another one, see busyAfter
+
 	pushBack  atomic.Uint32 // of the reading goroutine: see holdsUp
 	rawQueued atomic.Int32  // messages that are in ext.raw or on their way from there to inbox
 	outQueued atomic.Int32  // packets that are in ext.outbound or on their way from there to out

@@ -41,16 +41,18 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	return true
 }
 
-// read is the goroutine of a connection. Between two messages it is parked
-// and holds no buffer.
+// read is the goroutine of a connection. Between two messages it has ended, if
+// the connection can be polled, or is parked; either way it holds no buffer.
 //
-// Its stack is most of what an idle connection costs: 2 KiB, unless it has ever
+// Where it is parked, its stack is most of what an idle connection costs: 2 KiB, unless it has ever
 // needed more, as the runtime never shrinks it again so far. So what is called
 // from here is kept shallow, and work that goes deep is left to other
 // goroutines: decoding to the inbox worker, for one.
 func (s *Socket) read() {
 	for {
-		s.conn.Wait()
+		if s.conn.Park(s.expectsMore()) {
+			return // goes on in another goroutine when there is something to read
+		}
 		msg, err := s.conn.Read()
 		if err != nil {
 			s.lost(err)
@@ -213,10 +215,29 @@ func (s *Socket) silent(now time.Time) bool {
 // after this part of it has passed, as in socketcluster-server (PP-5).
 const pongResetDivisor = 4
 
+// A socket is busy, and keeps its reading goroutine, after so many messages of
+// which each came that soon after the one before. A handshake with a few
+// subscriptions is no more than that.
+const (
+	busyAfter = 16
+	busyGap   = 100 * time.Millisecond
+)
+
+// expectsMore tells whether a message is to be expected soon: because there are
+// many, or because it is the handshake. Only the reading goroutine calls it.
+func (s *Socket) expectsMore() bool { return s.quick >= busyAfter || s.lastRead == 0 }
+
 // alive counts a message and the life that it is a sign of.
 func (s *Socket) alive(msg ws.Message) {
 	s.stats.received.Add(1)
 	now := time.Now()
+	at := s.srv.moment(now)
+	if at-s.lastRead > moment(busyGap) {
+		s.quick = 0
+	} else if s.quick < busyAfter {
+		s.quick++
+	}
+	s.lastRead = at
 	if s.isPong(msg) || now.Sub(s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
 		s.seen(now)
 	}

@@ -458,7 +458,8 @@ func TestLoopsLeakNothing(t *testing.T) {
 	}
 	s.KillProcedure("p")
 	s.KillReceiver("x")
-	goleak.VerifyNone(t, before)
+	// The socket is open, and may have another reader than before.
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/socketcluster-go/socketcluster.(*Socket).read"))
 	for name := range srv.Exchange().Subscriptions() {
 		if name == "a" {
 			t.Error("the channel is left")

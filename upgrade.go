@@ -59,6 +59,8 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Deflate:      srv.cfg.Compression.Level > 0,
 		OnPing:       s.answerPing,
 		OnHold:       s.assemble,
+		Poller:       srv.poller,
+		Resume:       s.read,
 	})
 	if err != nil {
 		srv.log.Debug("upgrade failed", slog.Any("error", err))

@@ -48,7 +48,7 @@ func newConn(nc net.Conn, in []byte, o Options) *Conn {
 	}
 	c.SetReadLimit(o.ReadLimit)
 	c.received.Store(int64(len(in)))
-	c.park = newPark(nc)
+	c.park = newPark(nc, &o)
 	return c
 }
 
@@ -84,6 +84,9 @@ func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
+	if p, ok := c.park.(*pollPark); ok {
+		defer p.closed()
+	}
 	tc, ok := c.nc.(*tls.Conn)
 	if !ok {
 		return c.nc.Close()
@@ -93,6 +96,15 @@ func (c *Conn) Close() error {
 	err := tc.NetConn().SetReadDeadline(time.Unix(1, 0))
 	go tc.Close()
 	return err
+}
+
+// Interrupt makes the reader end, with os.ErrDeadlineExceeded. What has come
+// before may be lost; writing goes on.
+func (c *Conn) Interrupt() {
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	if p, ok := c.park.(*pollPark); ok {
+		p.signal()
+	}
 }
 
 // readError is what Read answers for err. The deadline that Close sets under

@@ -1,7 +1,10 @@
 // Package ws is the server side of RFC 6455: the HTTP upgrade, the reading of
 // messages and the building and writing of frames.
 //
-// Reading. A [Conn] has one reader at a time. [Conn.Read] blocks until a whole
+// Reading. A [Conn] has one reader at a time. Between two messages it need not
+// be there: [Conn.Park] hands the waiting over to a [Poller], which calls
+// Options.Resume on a new goroutine when a byte or the end has come, or when Close
+// or Interrupt was called. [Conn.Read] blocks until a whole
 // message, a close frame or a failure is there. Messages come in the order in
 // which the peer sent them; pings are reported to Options.OnPing between them,
 // on the reader's goroutine; pongs are swallowed. After the first error Read

@@ -6,12 +6,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 )
 
 // newPark picks by concrete type: a wrapper may promote SyscallConn from the
 // connection that it embeds while its own Read does more than the socket's.
-func newPark(nc net.Conn) park {
+func newPark(nc net.Conn, o *Options) park {
 	var sc syscall.Conn
 	switch nc := nc.(type) {
 	case *net.TCPConn:
@@ -27,16 +28,101 @@ func newPark(nc net.Conn) park {
 	}
 	p := &pollPark{raw: raw}
 	p.ready = p.read
+	if o.Poller != nil {
+		if p.poller = o.Poller(); p.poller != nil {
+			p.resume, p.arm = o.Resume, p.watch
+		}
+	}
 	return p
 }
 
-// pollPark waits in the runtime's poller and borrows a buffer when bytes are there.
+// pollPark waits in the runtime's poller and borrows a buffer when bytes are
+// there, or leaves the waiting to a Poller.
 type pollPark struct {
 	raw   syscall.RawConn
 	ready func(fd uintptr) bool // p.read, bound once
 	conn  *Conn
 	err   error
+
+	poller  *Poller // nil if there is none
+	resume  func()
+	arm     func(fd uintptr) // p.watch, bound once
+	try     bool             // read does not wait
+	broken  atomic.Bool      // the poller does not take it
+	state   atomic.Uint32
+	watched atomic.Int32 // its descriptor and 1, once the poller knows it
 }
+
+// The states of a connection that has a Poller. The reader goes from reading to
+// parked, if there was no signal since it began to try. A signal goes from
+// parked to reading, with a new reader.
+const (
+	reading uint32 = iota
+	signaled
+	parked
+)
+
+// signal wakes a parked connection, or has its reader try again before it parks.
+func (p *pollPark) signal() {
+	for {
+		switch p.state.Load() {
+		case parked:
+			if p.state.CompareAndSwap(parked, reading) {
+				go p.resume()
+				return
+			}
+		case reading:
+			if p.state.CompareAndSwap(reading, signaled) {
+				return
+			}
+		case signaled:
+			return
+		}
+	}
+}
+
+// park gives up the reader if there is nothing to read, and does what wait does
+// otherwise. Once it has given it up, only atomic fields may be touched.
+func (p *pollPark) park(c *Conn) (gone bool, err error) {
+	p.conn = c
+	for {
+		p.state.Store(reading) // what was signaled is seen by read
+		p.try = true
+		err := p.raw.Read(p.ready)
+		p.try = false
+		switch {
+		case err != nil:
+			return false, err
+		case p.err != syscall.EAGAIN:
+			return false, p.err
+		case p.state.CompareAndSwap(reading, parked):
+			// If that fails, the connection has been closed, which signals.
+			_ = p.raw.Control(p.arm)
+			return true, nil
+		}
+	}
+}
+
+// watch has the poller watch the connection. Closing that waits meanwhile.
+func (p *pollPark) watch(fd uintptr) {
+	if p.poller.watch(int(fd), p) {
+		p.watched.Store(int32(fd) + 1)
+		return
+	}
+	p.broken.Store(true)
+	p.signal()
+}
+
+// closed tells that the descriptor has been closed.
+func (p *pollPark) closed() {
+	if fd := p.watched.Load(); fd > 0 {
+		p.poller.forget(int(fd-1), p)
+	}
+	p.signal()
+}
+
+// parks tells whether the connection can be parked.
+func (p *pollPark) parks() bool { return p.poller != nil && !p.broken.Load() }
 
 func (p *pollPark) wait(c *Conn, _ bool) error {
 	p.conn = c
@@ -61,7 +147,8 @@ func (p *pollPark) read(fd uintptr) bool {
 	p.conn.giveBack()
 	switch err {
 	case syscall.EAGAIN:
-		return false
+		p.err = err
+		return p.try
 	case nil:
 		p.err = io.EOF
 	default:

@@ -12,16 +12,26 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Wait blocks until Read has something to do: a byte has come, or the
-// connection has ended. It is for callers that want to wait with a stack that
-// is shallower than that of Read; nobody needs to call it.
-func (c *Conn) Wait() {
+// Park waits until Read has something to do: a byte has come, or the connection
+// has ended. It reports true at once if a [Poller] does the waiting: the caller
+// must go, and Options.Resume is called on a goroutine of its own when it is
+// time to call Park again. Otherwise it blocks, with a stack that is shallower
+// than that of Read; always so for a caller that stays, which saves the time of
+// ending and starting goroutines where not much waiting is expected.
+func (c *Conn) Park(stay bool) (gone bool) {
 	if len(c.in) > 0 || c.err != nil {
-		return
+		return false
 	}
-	if err := c.more(false); err != nil {
+	var err error
+	if p, ok := c.park.(*pollPark); ok && !stay && p.parks() {
+		gone, err = p.park(c)
+	} else {
+		err = c.more(false)
+	}
+	if err != nil {
 		_, _ = c.fail(nil, err, false)
 	}
+	return gone
 }
 
 // Read returns the next message. Its error is a *CloseError for the peer's

@@ -349,8 +349,8 @@ func TestWait(t *testing.T) {
 				if _, err := client.Write(frame(fin|text, want)); err != nil {
 					t.Fatal(err)
 				}
-				c.Wait()
-				c.Wait() // there is something to read already
+				c.Park(false)
+				c.Park(false) // there is something to read already
 				if len(c.in) == 0 {
 					t.Error("Wait returned without a byte")
 				}
@@ -359,11 +359,11 @@ func TestWait(t *testing.T) {
 				}
 			}
 			_ = client.CloseWrite()
-			c.Wait()
+			c.Park(false)
 			if _, err := c.Read(); err != io.EOF {
 				t.Errorf("Read: %v, want EOF", err)
 			}
-			c.Wait() // the end stays
+			c.Park(false) // the end stays
 		})
 	}
 }

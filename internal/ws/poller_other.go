@@ -1,0 +1,15 @@
+//go:build !linux
+
+package ws
+
+// Poller is none on this system: connections wait with a goroutine each.
+type Poller struct{}
+
+// NewPoller returns nil.
+func NewPoller() (*Poller, error) { return nil, nil }
+
+// Close does nothing.
+func (p *Poller) Close() error { return nil }
+
+func (p *Poller) watch(int, *pollPark) bool { return false }
+func (p *Poller) forget(int, *pollPark)     {}
