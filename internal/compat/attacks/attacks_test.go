@@ -119,7 +119,8 @@ var limits = socketcluster.Limits{Calls: 256}
 func TestAttacks(t *testing.T) {
 	victim := build(t)
 	large := strings.Repeat("x", 200_000)
-	handshakes, perAddress := limits, limits
+	handshakes, perAddress, little := limits, limits, limits
+	little.Budget = 16 * mib // where an attack takes long to send more
 	handshakes.PendingHandshakes = 300
 	perAddress.ConnectionsPerAddress = 100
 	for _, test := range []struct {
@@ -129,18 +130,18 @@ func TestAttacks(t *testing.T) {
 		attack    attacker
 		hits      string // the limit that holds
 	}{
-		{"slow readers of busy channels", limits, 150, publishUnread, "Limits.Budget"},
-		{"calls without reading the answers", limits, 150, each(nil, text(`{"event":"echo","cid":2,"data":"`+large+`"}`)), "Limits.Budget"},
+		{"slow readers of busy channels", little, 150, publishUnread, "Limits.Budget"},
+		{"calls without reading the answers", little, 150, each(nil, text(`{"event":"echo","cid":2,"data":"`+large+`"}`)), "Limits.Budget"},
 		{"unfinished messages", limits, 300, hold(open, frame(ws.NewFrame(ws.OpText, false, []byte(strings.Repeat("x", 900_000))))), "Limits.Budget"},
-		{"large calls of a slow procedure", limits, 100, each(nil, text(`{"event":"slow","cid":2,"data":"`+large+`"}`)), "Limits.Budget"},
+		{"large calls of a slow procedure", little, 100, each(nil, text(`{"event":"slow","cid":2,"data":"`+large+`"}`)), "Limits.Budget"},
 		{"subscriptions with long names and data", limits, 60, subscribeMuch, "Limits.Budget"},
 		{"subscriptions with short names", limits, 300, subscribeOften, "Limits.Budget"},
-		{"large calls of slow loops", limits, 20, loops, "Limits.Budget"},
-		{"long names of events", limits, 60, names(strings.Repeat("x", 900_000)), "Limits.Budget"},
+		{"large calls of slow loops", little, 20, loops, "Limits.Budget"},
+		{"long names of events", little, 60, names(strings.Repeat("x", 900_000)), "Limits.Budget"},
 		{"many procedures", limits, 1000, names(""), "Limits.Budget"},
 		{"long URLs", limits, 3000, hold(longURL(openURL), nil), "Limits.Budget"},
 		{"long URLs without a handshake", limits, 3000, hold(longURL(dialURL), nil), "Limits.Budget"},
-		{"calls that are left behind", limits, 30, leave, "Limits.Budget"},
+		{"calls that are left behind", little, 30, leave, "Limits.Budget"},
 		{"large batches", limits, 30, each(nil, text("["+strings.Repeat(`{"event":"echo","cid":2,"data":"`+strings.Repeat("x", 150)+`"},`, 4999)+`{"event":"x"}]`)), "Limits.Calls"},
 		{"small messages", limits, 30, each(nil, []byte(strings.Repeat(string(text(`{"event":"x"}`)), 1000))), "Limits.CallRate"},
 		{"batches with too many packets", limits, 30, each(nil, text("["+strings.Repeat(`1,`, 500_000)+`1]`)), "Limits.BatchSize"},
@@ -150,7 +151,7 @@ func TestAttacks(t *testing.T) {
 		{"compressed messages", limits, 30, each(nil, deflated(`{"event":"echo","cid":2,"data":"`+strings.Repeat("x", 1_000_000)+`"}`)), ""},
 		{"compressed messages of many", limits, 2000, hold(open, deflated(`{"event":"slow","cid":2,"data":"`+strings.Repeat("x", 100_000)+`"}`)), "Limits.Budget"},
 		{"unfinished messages over TLS", limits, 300, overTLS(hold(open, frame(ws.NewFrame(ws.OpText, false, []byte(strings.Repeat("x", 900_000)))))), "Limits.Budget"},
-		{"slow readers over TLS", limits, 150, overTLS(publishUnread), "Limits.Budget"},
+		{"slow readers over TLS", little, 150, overTLS(publishUnread), "Limits.Budget"},
 		{"pings", limits, 100, each(nil, []byte(strings.Repeat(string(frame(ws.NewPingFrame(nil))), 1000))), ""},
 		{"long pings", limits, 100, each(nil, frame(ws.NewPingFrame([]byte(strings.Repeat("x", 125))))), ""},
 		{"connections without a handshake", handshakes, 1000, hold(dial, nil), "Limits.PendingHandshakes"},
