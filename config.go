@@ -31,6 +31,11 @@ const (
 	DefaultRenewalMargin            = time.Minute
 )
 
+// DefaultDrainRate is the default of Config.DrainRate. A thousand clients that
+// connect in a second, with TLS and a token to verify, keep about one processor
+// busy, of all those of the servers that take them.
+const DefaultDrainRate = 1000
+
 // Config holds all settings of a [Server]. The zero value works: it serves
 // protocol 2 at /socketcluster/ and signs tokens with a key made for this
 // process, so that logins end when it does.
@@ -169,6 +174,13 @@ type Config struct {
 	// how long the inbox may take to handle what a client has sent before it
 	// has closed the connection.
 	CloseTimeout time.Duration
+
+	// DrainRate is how many clients a second [Server.Shutdown] closes, after as
+	// many at once in the beginning: so the servers that they turn to are not
+	// stormed, and a small server shuts down at once. Stock clients wait 10 to 20
+	// seconds before they connect again, which spreads them besides. Default:
+	// [DefaultDrainRate].
+	DrainRate int
 
 	// DisableClientPublish refuses every publication by clients.
 	DisableClientPublish bool
@@ -317,6 +329,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.PingTimeout < time.Millisecond {
 		return c, &ConfigError{"PingTimeout", fmt.Sprintf("is %v; it is told to clients in whole milliseconds", c.PingTimeout)}
+	}
+	if c.DrainRate < 0 {
+		return c, &ConfigError{"DrainRate", fmt.Sprintf("is %d; it must not be negative", c.DrainRate)}
+	}
+	if c.DrainRate == 0 {
+		c.DrainRate = DefaultDrainRate
 	}
 	if d := c.AuthDefaultExpiry; d > 0 && d < time.Second {
 		return c, &ConfigError{"AuthDefaultExpiry", fmt.Sprintf("is %v; tokens live for whole seconds", d)}

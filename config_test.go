@@ -57,6 +57,7 @@ func TestConfigErrors(t *testing.T) {
 		{"AuthEngine", config{AuthEngine: engine, AuthAlgorithm: "HS256"}},
 		{"AuthEngine", config{AuthEngine: engine, AuthVerifyAlgorithms: []string{"HS256"}}},
 		{"AuthEngine", config{AuthEngine: engine, AuthDefaultExpiry: time.Hour}},
+		{"DrainRate", config{DrainRate: -1}},
 		{"AuthDefaultExpiry", config{AuthDefaultExpiry: time.Millisecond}},
 		{"Path", config{Path: "/a b"}},
 		{"Path", config{Path: "/a?x"}},

@@ -244,8 +244,12 @@ func (srv *Server) released(s *Socket) {
 
 // Shutdown stops taking connections and closes those there are with 1001,
 // after which stock clients connect again, to another server behind the same
-// address. What has been sent to a client before is delivered first. It
-// returns when all connections have ended and their events have been handled;
+// address. Many are closed in batches, at Config.DrainRate, or faster if the
+// deadline of ctx is near: the last ones get Config.CloseTimeout to go, or half
+// of the time if that is less. Until its turn a client is served as before.
+// What has been sent to it is delivered first.
+//
+// It returns when all connections have ended and their events have been handled;
 // when ctx ends before, it drops those that are left and returns the error of
 // ctx. It must not be called by a handler of events, as it waits for them.
 func (srv *Server) Shutdown(ctx context.Context) error {
@@ -255,7 +259,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		srv.forEachSocket(func(s *Socket) { s.Disconnect(wire.CloseGoingAway, "") })
+		srv.drain(ctx)
 		srv.reading.Wait()
 	}()
 	var late error

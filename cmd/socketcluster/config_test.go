@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -55,7 +56,7 @@ func TestConfigWithoutRules(t *testing.T) {
 
 func TestBadConfigs(t *testing.T) {
 	const (
-		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, token-renewal, trusted-proxies, quiet and rules`
+		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, token-renewal, shutdown-timeout, trusted-proxies, quiet and rules`
 		members  = ` is nothing that a rule has; that is channel, in, subscribe, publish, presence`
 		array    = `"rules" must be an array of tables: [[rules]]`
 	)
@@ -99,7 +100,8 @@ func TestExampleConfig(t *testing.T) {
 	want := options{
 		settings: settings{configFile: "socketcluster.example.toml", authKeyFile: "auth.key", configRules: o.configRules},
 		addr:     "127.0.0.1:8000", db: "users.db", tokenExpiry: defaultTokenExpiry, tokenRenewal: defaultTokenRenewal,
-		trustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")},
+		shutdownTimeout: 25 * time.Second,
+		trustedProxies:  []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")},
 	}
 	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), cmpopts.EquateComparable(netip.Prefix{}), cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
 		t.Error(diff)

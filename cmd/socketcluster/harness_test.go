@@ -49,7 +49,7 @@ func inBubble(t *testing.T, args []string, fn func(t *testing.T, w *world)) {
 		}
 		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.listen.Dial(ctx) }}
 		w.http = &http.Client{Transport: transport}
-		go func() { w.ended <- serve(ctx, w.listen, w.demo.handler, w.demo.sockets, log) }()
+		go func() { w.ended <- w.demo.serve(ctx, w.listen, log) }()
 		defer func() { // also when fn fails
 			transport.CloseIdleConnections()
 			stop()

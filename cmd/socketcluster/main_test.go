@@ -145,20 +145,28 @@ func (w *world) halfLogin() {
 	synctest.Wait()
 }
 
-// A client that does not answer holds the server up for drainTime at most.
+// A client that does not answer holds the server up for the time that is set.
 func TestShutdownDropsWhoStays(t *testing.T) {
-	inBubble(t, nil, func(t *testing.T, w *world) {
-		w.halfLogin()
-		start := time.Now()
-		w.stop()
-		if err := <-w.ended; err != nil {
-			t.Errorf("serve: %v", err)
-		}
-		w.ended <- nil // inBubble waits for it too
-		if took := time.Since(start); took > drainTime {
-			t.Errorf("the shutdown took %v", took)
-		}
-	})
+	for _, test := range []struct {
+		args []string
+		want time.Duration
+	}{
+		{nil, defaultShutdownTimeout},
+		{[]string{"-shutdown-timeout", "2s"}, 2 * time.Second},
+	} {
+		inBubble(t, test.args, func(t *testing.T, w *world) {
+			w.halfLogin()
+			start := time.Now()
+			w.stop()
+			if err := <-w.ended; err != nil {
+				t.Errorf("serve: %v", err)
+			}
+			w.ended <- nil // inBubble waits for it too
+			if took := time.Since(start).Round(time.Second); took != test.want {
+				t.Errorf("the shutdown took %v, want %v", took, test.want)
+			}
+		})
+	}
 }
 
 func TestSiteURL(t *testing.T) {

@@ -10,13 +10,14 @@ import (
 // options are the settings of the demo.
 type options struct {
 	settings
-	addr           string
-	db             string
-	clientJS       string
-	tokenExpiry    time.Duration
-	tokenRenewal   time.Duration
-	trustedProxies []netip.Prefix
-	quiet          bool
+	addr            string
+	db              string
+	clientJS        string
+	tokenExpiry     time.Duration
+	tokenRenewal    time.Duration
+	shutdownTimeout time.Duration
+	trustedProxies  []netip.Prefix
+	quiet           bool
 }
 
 // Tokens are short-lived, as the demo renews them.
@@ -24,6 +25,10 @@ const (
 	defaultTokenExpiry  = 30 * time.Minute
 	defaultTokenRenewal = 5 * time.Minute
 )
+
+// defaultShutdownTimeout is below the 10 seconds after which Docker kills a
+// process that it has told to stop. Kubernetes waits for 30.
+const defaultShutdownTimeout = 8 * time.Second
 
 // parseOptions reads the arguments of serve. It writes what is wrong with them,
 // or the help that was asked for, to output.
@@ -43,6 +48,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	f.StringVar(&o.clientJS, "client-js", "", "`file` to serve as client.js in place of the module's own client:\nsocketcluster-client.min.js of the npm package socketcluster-client")
 	durationVar(f, &o.tokenExpiry, expirySetting, defaultTokenExpiry, time.Second, "life of a token, a `time` such as 5m")
 	durationVar(f, &o.tokenRenewal, renewalSetting, defaultTokenRenewal, 0, "`time` after which a connected client gets a new token; 0 for never")
+	durationVar(f, &o.shutdownTimeout, shutdownSetting, defaultShutdownTimeout, time.Second, "`time` that clients have to go when the server stops, such as 25s: less\nthan until it is killed. Many clients are told bit by bit")
 	f.Func(proxiesSetting, "`addresses` or networks of your proxies, such as 10.0.0.0/8,::1. Their header\nX-Forwarded-For is believed; behind a proxy that is not named, all clients\nshare the limits of one address", func(text string) (err error) {
 		o.trustedProxies, err = parseNetworks(text)
 		return err

@@ -21,7 +21,7 @@ import (
 
 func TestOptions(t *testing.T) {
 	clearSettings(t)
-	defaults := options{addr: ":8000", tokenExpiry: 30 * time.Minute, tokenRenewal: 5 * time.Minute}
+	defaults := options{addr: ":8000", tokenExpiry: 30 * time.Minute, tokenRenewal: 5 * time.Minute, shutdownTimeout: 8 * time.Second}
 	with := func(change func(o *options)) options {
 		o := defaults
 		change(&o)
@@ -40,6 +40,7 @@ func TestOptions(t *testing.T) {
 			o.trustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 		})},
 		{"-token-expiry 10s -token-renewal 0", with(func(o *options) { o.tokenExpiry, o.tokenRenewal = 10*time.Second, 0 })},
+		{"-shutdown-timeout 25s", with(func(o *options) { o.shutdownTimeout = 25 * time.Second })},
 	} {
 		var output bytes.Buffer
 		got, err := parseOptions(strings.Fields(c.args), &output)
@@ -76,17 +77,18 @@ func writeFile(t *testing.T, name, text string) string {
 func TestPrecedence(t *testing.T) {
 	all := map[string]string{
 		"addr": "a", "db": "d", "client-js": "c", "auth-key-file": "k", "token-expiry": "1h0m0s", "token-renewal": "1m0s", "quiet": "true",
-		"trusted-proxies": "10.0.0.0/8,::1/128",
+		"trusted-proxies": "10.0.0.0/8,::1/128", "shutdown-timeout": "25s",
 	}
 	other := map[string]string{
 		"addr": "a2", "db": "d2", "client-js": "c2", "auth-key-file": "k2", "token-expiry": "2h0m0s", "token-renewal": "2m0s", "quiet": "false",
-		"trusted-proxies": "192.0.2.7/32",
+		"trusted-proxies": "192.0.2.7/32", "shutdown-timeout": "50s",
 	}
 	got := func(o options) map[string]string {
 		return map[string]string{
 			"addr": o.addr, "db": o.db, "client-js": o.clientJS, "auth-key-file": o.authKeyFile,
 			"token-expiry": o.tokenExpiry.String(), "token-renewal": o.tokenRenewal.String(), "quiet": strconv.FormatBool(o.quiet),
-			"trusted-proxies": strings.Trim(strings.ReplaceAll(fmt.Sprint(o.trustedProxies), " ", ","), "[]"),
+			"trusted-proxies":  strings.Trim(strings.ReplaceAll(fmt.Sprint(o.trustedProxies), " ", ","), "[]"),
+			"shutdown-timeout": o.shutdownTimeout.String(),
 		}
 	}
 	for _, s := range fileSettings {
@@ -177,6 +179,7 @@ func TestBadSettings(t *testing.T) {
 		{"token-expiry", "10ms", `a time of 1s or more, such as "5m"`},
 		{"token-renewal", "5", `a time such as "5m", or "0" for never`},
 		{"token-renewal", "-1s", `a time such as "5m", or "0" for never`},
+		{"shutdown-timeout", "0", `a time of 1s or more, such as "25s"`},
 		{"quiet", "yes", `true or false`},
 		{"trusted-proxies", "proxy", `addresses or networks, such as "10.0.0.0/8, ::1"`},
 		{"trusted-proxies", "::1,", `addresses or networks, such as "10.0.0.0/8, ::1"`},

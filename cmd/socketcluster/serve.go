@@ -8,13 +8,7 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/socketcluster-go/socketcluster"
 )
-
-// drainTime is how long clients may take to go when the server stops. Docker
-// and Kubernetes kill a process 10 and 30 seconds after the signal.
-const drainTime = 8 * time.Second
 
 // runServe serves until ctx ends. The banner goes to the output, the log to the
 // errors.
@@ -44,15 +38,15 @@ func runServe(ctx context.Context, args []string, s streams) (err error) {
 			fmt.Fprintf(s.out, "  user %s, password %s\n", a.Username, a.Password)
 		}
 	}
-	return serve(ctx, listener, d.handler, d.sockets, log)
+	return d.serve(ctx, listener, log)
 }
 
-// serve listens until ctx ends, and then gives the clients drainTime to go.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, sockets *socketcluster.Server, log *slog.Logger) error {
+// serve listens until ctx ends, and then gives the clients time to go.
+func (d *demo) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
 	// The timeouts are those of the site: an upgraded connection is freed of
 	// them.
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           d.handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -64,15 +58,15 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, soc
 	go func() { failed <- server.Serve(listener) }()
 	select {
 	case err := <-failed:
-		return errors.Join(err, sockets.Close())
+		return errors.Join(err, d.sockets.Close())
 	case <-ctx.Done():
 	}
-	log.Info("shutting down", slog.Int("clients", sockets.ClientsCount()))
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	log.Info("shutting down", slog.Int("clients", d.sockets.ClientsCount()))
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.shutdownTimeout)
 	defer cancel()
 	// Side by side: a slow request must not use up the time of the sockets.
 	ended := make(chan error, 1)
-	go func() { ended <- sockets.Shutdown(drain) }()
+	go func() { ended <- d.sockets.Shutdown(drain) }()
 	err := errors.Join(server.Shutdown(drain), <-ended)
 	if errors.Is(err, context.DeadlineExceeded) {
 		log.Warn("some clients were dropped, as they did not go in time")

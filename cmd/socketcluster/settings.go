@@ -20,6 +20,7 @@ const (
 	expirySetting      = "token-expiry"
 	renewalSetting     = "token-renewal"
 	proxiesSetting     = "trusted-proxies"
+	shutdownSetting    = "shutdown-timeout"
 )
 
 // fileSettings are what the config file may set besides its rules, and what each
@@ -31,6 +32,7 @@ var fileSettings = []struct{ name, form string }{
 	{authKeyFileSetting, `a text such as "auth.key"`},
 	{expirySetting, `a time of 1s or more, such as "5m"`},
 	{renewalSetting, `a time such as "5m", or "0" for never`},
+	{shutdownSetting, `a time of 1s or more, such as "25s"`},
 	{proxiesSetting, `addresses or networks, such as "10.0.0.0/8, ::1"`},
 	{"quiet", "true or false"},
 }
