@@ -15,7 +15,7 @@ func (srv *Server) seal(buf []byte) []byte {
 	if codec == nil {
 		return ws.Seal(buf, ws.OpText)
 	}
-	out, err := codec.Encode(ws.NewBuffer(len(buf)), buf[ws.HeaderSpace:])
+	out, err := srv.encode(ws.NewBuffer(len(buf)), buf[ws.HeaderSpace:])
 	if err != nil {
 		srv.log.Error("Config.Codec cannot encode a packet, which is dropped", slog.Any("error", err))
 		return nil
@@ -27,11 +27,22 @@ func (srv *Server) seal(buf []byte) []byte {
 	return ws.Seal(out, op)
 }
 
+// encode has the codec append a message. A panic in it is an error like
+// another, as locks are held here.
+func (srv *Server) encode(dst, message []byte) (out []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = recovered(srv.log, "Codec.Encode", v)
+		}
+	}()
+	return srv.cfg.Codec.Encode(dst, message)
+}
+
 var errWrongFrame = &wire.Error{Name: wire.NameInvalidMessage, Message: "The codec of the server takes binary messages"}
 
 // decode makes JSON of a message that the client has sent. The error is a
-// *wire.Error or wire.ErrMessageTooLarge.
-func (s *Socket) decode(message []byte, binary bool) ([]byte, error) {
+// *wire.Error, wire.ErrMessageTooLarge or a *panicError.
+func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error) {
 	codec := s.srv.cfg.Codec
 	if codec == nil {
 		return message, nil
@@ -43,7 +54,12 @@ func (s *Socket) decode(message []byte, binary bool) ([]byte, error) {
 	if s.State() == Connecting {
 		limit = s.srv.cfg.Limits.HandshakeMessageSize
 	}
-	decoded, err := codec.Decode(nil, message, limit)
+	defer func() {
+		if v := recover(); v != nil {
+			err = recovered(s.srv.log, "Codec.Decode", v, slog.String("socket", s.id))
+		}
+	}()
+	decoded, err = codec.Decode(nil, message, limit)
 	if err != nil && !errors.Is(err, wire.ErrMessageTooLarge) {
 		err = &wire.Error{Name: wire.NameInvalidMessage, Message: err.Error()}
 	}
@@ -56,6 +72,8 @@ func (s *Socket) undecodable(err error) {
 	switch {
 	case errors.Is(err, wire.ErrMessageTooLarge):
 		s.closeWith(wire.CloseTooBig)
+	case errors.As(err, new(*panicError)):
+		s.closeWith(wire.CloseInternal)
 	case s.State() == Connecting:
 		s.early()
 	}

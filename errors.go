@@ -19,17 +19,9 @@ var errInternal = &wire.Error{Name: "InternalError", Message: "An internal error
 // errUnknownProcedure answers calls that nobody handles.
 var errUnknownProcedure = &wire.Error{Name: "UnknownProcedureError", Message: "The server has no such procedure"}
 
-// panicError is a panic in a handler or in middleware.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
 // publicError returns what a client may see of an error: a *wire.Error, even
 // a wrapped one, goes out as it is, with its text cut to the limit; anything
-// else is logged and masked.
+// else is logged and masked. A panic has been logged before.
 func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 	var public *wire.Error
 	if errors.As(err, &public) && public != nil {
@@ -41,13 +33,12 @@ func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 		}
 		return public
 	}
+	if errors.As(err, new(*panicError)) {
+		return errInternal
+	}
 	log := []any{slog.Any("error", err)}
 	for i := 0; i+1 < len(attrs); i += 2 {
 		log = append(log, slog.String(attrs[i], attrs[i+1]))
-	}
-	var p *panicError
-	if errors.As(err, &p) {
-		log = append(log, slog.String("stack", string(p.stack)))
 	}
 	srv.log.Error("error kept from the client", log...)
 	return errInternal

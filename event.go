@@ -3,9 +3,9 @@ package socketcluster
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -278,7 +278,7 @@ func (l *listeners) call(e Event, log *slog.Logger) {
 func callListener(fn func(Event), e Event, log *slog.Logger) {
 	defer func() {
 		if v := recover(); v != nil {
-			log.Error("panic in an event handler", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			recovered(log, "an event handler", v, slog.String("event", fmt.Sprintf("%T", e)))
 		}
 	}()
 	fn(e)

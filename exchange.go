@@ -102,8 +102,12 @@ func (x *Exchange) join(ctx context.Context, channel string) error {
 	if r.on {
 		return nil
 	}
+	defer func() { // also when the broker panics
+		if !r.on {
+			x.release(ctx, channel, r)
+		}
+	}()
 	if err := x.srv.cfg.Broker.Subscribe(context.WithoutCancel(ctx), channel); err != nil {
-		x.release(ctx, channel, r)
 		return err
 	}
 	r.on = true
@@ -134,7 +138,7 @@ func (x *Exchange) release(ctx context.Context, channel string, r *route) {
 		if x.srv.down.Load() {
 			return
 		}
-		if err := x.srv.cfg.Broker.Unsubscribe(context.WithoutCancel(ctx), channel); err != nil {
+		if err := x.unsubscribe(context.WithoutCancel(ctx), channel); err != nil {
 			x.srv.log.Error("broker failed to unsubscribe", slog.String("channel", channel), slog.Any("error", err))
 		}
 	}
@@ -143,6 +147,17 @@ func (x *Exchange) release(ctx context.Context, channel string, r *route) {
 	if r.users == 0 { // nobody has joined meanwhile
 		delete(x.routes, channel)
 	}
+}
+
+// unsubscribe tells the broker. Sockets that end do it too, on goroutines on
+// which nobody else would recover.
+func (x *Exchange) unsubscribe(ctx context.Context, channel string) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = recovered(x.srv.log, "Broker.Unsubscribe", v)
+		}
+	}()
+	return x.srv.cfg.Broker.Unsubscribe(ctx, channel)
 }
 
 // Subscriptions yields the channels that somebody on this node is subscribed

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -237,12 +237,7 @@ func lookup[H any](p *atomic.Pointer[map[string]registered[H]], rest *atomic.Poi
 func serveCall(ctx context.Context, h Handler, c *Call) {
 	defer func() {
 		if v := recover(); v != nil {
-			err := &panicError{v, debug.Stack()}
-			if c.Sent() {
-				c.Socket.srv.publicError(err, "procedure", c.Procedure) // for the log
-				return
-			}
-			c.Error(err)
+			c.Error(recovered(c.Socket.srv.log, "a handler", v, slog.String("procedure", c.Procedure)))
 		}
 	}()
 	h.ServeCall(ctx, c)
@@ -252,9 +247,7 @@ func serveCall(ctx context.Context, h Handler, c *Call) {
 func serveTransmission(ctx context.Context, r Receiver, t *Transmission) {
 	defer func() {
 		if v := recover(); v != nil {
-			err := &panicError{v, debug.Stack()}
-			t.Socket.srv.publicError(err, "receiver", t.Receiver) // for the log
-			t.Socket.emitError(err)
+			t.Socket.emitError(recovered(t.Socket.srv.log, "a receiver", v, slog.String("receiver", t.Receiver)))
 		}
 	}()
 	r.ServeTransmission(ctx, t)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -118,7 +118,7 @@ func (srv *Server) UseOutbound(fns ...Middleware) (remove func()) {
 // client may see; the real one has been emitted by then.
 func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire.Error {
 	for _, fn := range srv.middleware.list(a.line()) {
-		if err := callMiddleware(ctx, *fn, a); err != nil {
+		if err := callMiddleware(ctx, *fn, a, srv.log); err != nil {
 			return srv.blocked(s, a, err)
 		}
 	}
@@ -127,10 +127,10 @@ func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire
 
 // callMiddleware turns a panic into an error, as one client's action must not
 // end the process.
-func callMiddleware(ctx context.Context, fn Middleware, a Action) (err error) {
+func callMiddleware(ctx context.Context, fn Middleware, a Action, log *slog.Logger) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicError{v, debug.Stack()}
+			err = recovered(log, "middleware", v, slog.String("action", a.Type()))
 		}
 	}()
 	return fn(ctx, a)

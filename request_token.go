@@ -37,7 +37,7 @@ func (srv *Server) findToken(r *http.Request) (t requestToken) {
 		return requestToken{principal: p, ambient: httpauth.Ambient(r.Context())}
 	}
 	for _, source := range srv.cfg.TokenSources {
-		t.signed, t.err = askSource(source, r)
+		t.signed, t.err = srv.askSource(source, r)
 		if t.signed != "" || t.err != nil {
 			t.ambient = source.Ambient()
 			return t
@@ -47,10 +47,10 @@ func (srv *Server) findToken(r *http.Request) (t requestToken) {
 }
 
 // askSource asks one source. A panic in it is an error like another.
-func askSource(source httpauth.Source, r *http.Request) (signed string, err error) {
+func (srv *Server) askSource(source httpauth.Source, r *http.Request) (signed string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			signed, err = "", &panicError{value: v}
+			signed, err = "", recovered(srv.log, "an entry of Config.TokenSources", v)
 		}
 	}()
 	return source.Token(r)

@@ -28,11 +28,17 @@ func (srv *Server) Revoke(ctx context.Context, r revoke.Revocation) error {
 	return srv.cfg.Revocations.Add(ctx, r)
 }
 
-// revocation is the error of a token that has been revoked, or nil.
-func (srv *Server) revocation(token *auth.Token) error {
+// revocation is the error of a token that has been revoked, or nil. If the store
+// panics, nobody knows: the token is not accepted, and not called bad.
+func (srv *Server) revocation(token *auth.Token) (err error) {
 	if srv.cfg.Revocations == nil {
 		return nil
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = recovered(srv.log, "Config.Revocations", v)
+		}
+	}()
 	if r, revoked := srv.cfg.Revocations.Check(token); revoked {
 		return r.Err()
 	}

@@ -14,7 +14,7 @@ import (
 func (s *Socket) verify(signed string) (token, revoked *auth.Token, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("the engine failed: %w", &panicError{value: v})
+			err = fmt.Errorf("the engine failed: %w", recovered(s.srv.log, "Engine.Verify", v))
 		}
 	}()
 	if len(signed) > s.srv.cfg.Limits.TokenSize {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -53,7 +52,7 @@ func (w *inboxWorker) Waiting() { w.srv.hit(limitInbox) }
 // this is for brokers and the like.
 func (w *inboxWorker) Panicked(v any) {
 	s := (*Socket)(w)
-	s.srv.log.Error("panic while handling a message", slog.String("socket", s.id), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+	recovered(s.srv.log, "what a message has set off", v, slog.String("socket", s.id))
 	s.closeWith(wire.CloseInternal)
 }
 

@@ -86,7 +86,7 @@ func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (
 func (s *Socket) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			token, err = nil, fmt.Errorf("the engine failed: %w", &panicError{value: v})
+			token, err = nil, fmt.Errorf("the engine failed: %w", recovered(s.srv.log, "Engine.Sign", v))
 		}
 	}()
 	token, err = s.srv.engine.Sign(ctx, claims, opts...)

@@ -131,12 +131,22 @@ func (srv *Server) subprotocol(r *http.Request) string {
 		return ""
 	}
 	if srv.cfg.Subprotocol != nil {
-		if chosen := srv.cfg.Subprotocol(offered, r); !srv.ownsSubprotocol(chosen) {
+		if chosen := srv.chooseSubprotocol(offered, r); !srv.ownsSubprotocol(chosen) {
 			return chosen
 		}
 		return ""
 	}
 	return offered[0]
+}
+
+// chooseSubprotocol asks the application, which has chosen none if it panics.
+func (srv *Server) chooseSubprotocol(offered []string, r *http.Request) string {
+	defer func() {
+		if v := recover(); v != nil {
+			recovered(srv.log, "Config.Subprotocol", v)
+		}
+	}()
+	return srv.cfg.Subprotocol(offered, r)
 }
 
 // pongRoom is beyond how many bytes that wait for a client its pings are not
