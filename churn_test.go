@@ -1,12 +1,9 @@
 package socketcluster_test
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -68,53 +65,44 @@ const waysToLeave = 6
 
 // churn connects once and leaves in one of several ways.
 func churn(addr string, how int) error {
-	conn, err := net.Dial("tcp", addr)
+	c, err := dialTCP(addr)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(hangLimit))
-	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", socketcluster.DefaultPath)
-	in := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(in, nil)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("upgrade: %v %v", resp, err)
+	defer c.Close()
+	if err := c.upgrade(); err != nil {
+		return err
 	}
-	send := func(f ws.Frame) error { return ws.WriteFrame(conn, ws.MaskFrame(f)) }
 	if how == 0 {
 		return nil // before the handshake
 	}
-	text := `[{"event":"#handshake","cid":1},{"event":"#subscribe","data":{"channel":"a"},"cid":2},{"event":"echo","cid":3}]`
-	if err := send(ws.NewTextFrame([]byte(text))); err != nil {
+	if err := c.send(`[{"event":"#handshake","cid":1},{"event":"#subscribe","data":{"channel":"a"},"cid":2},{"event":"echo","cid":3}]`); err != nil {
 		return err
 	}
 	for range 3 {
-		if f, err := readFrame(in); err != nil || f.Header.OpCode != ws.OpText {
-			return fmt.Errorf("answer: %v %v", f.Header, err)
+		if err := c.skip(ws.OpText); err != nil {
+			return err
 		}
 	}
 	switch how {
 	case 1:
 		return nil // drops the connection
-	case 5:
-		return reset(conn)
 	case 2:
-		err = send(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
+		err = c.leave()
 	case 3:
-		err = send(ws.NewTextFrame([]byte{0xff})) // breaks the protocol
+		err = c.send("\xff") // breaks the protocol
 	case 4:
-		err = send(ws.NewTextFrame([]byte(`{"event":"#handshake","cid":4}`))) // breaks ours
+		err = c.send(`{"event":"#handshake","cid":4}`) // breaks ours
+	case 5:
+		return c.reset()
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.skip(ws.OpClose)
 	}
-	if f, err := readFrame(in); err != nil || f.Header.OpCode != ws.OpClose {
-		return fmt.Errorf("close: %v %v", f.Header, err)
+	if err != nil || how == 4 {
+		return err // without an answer to the close frame
 	}
-	if how == 4 {
-		return nil // without an answer to the close frame
-	}
-	if _, err := in.ReadByte(); err != io.EOF {
+	if _, err := c.in.ReadByte(); err != io.EOF {
 		return fmt.Errorf("after close: %v", err)
 	}
 	return nil

@@ -65,11 +65,3 @@ func eventually(t *testing.T, what string, done func() bool) {
 		}
 	}
 }
-
-// reset ends a TCP connection abruptly: the peer gets an RST.
-func reset(conn net.Conn) error {
-	if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
-		return err
-	}
-	return conn.Close()
-}

@@ -1,0 +1,130 @@
+package socketcluster_test
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// site is a server on a port of the machine.
+type site struct {
+	*socketcluster.Server
+	web  *httptest.Server
+	addr string
+
+	begun, ended atomic.Int64        // sockets, by their events
+	codes        chan wire.CloseCode // of those that have closed
+}
+
+func startSite(t *testing.T, cfg socketcluster.Config) *site {
+	t.Helper()
+	cfg.AuthKey, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
+	srv, err := socketcluster.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{Server: srv, web: httptest.NewServer(srv), codes: make(chan wire.CloseCode, 1000)}
+	s.addr = s.web.Listener.Addr().String()
+	socketcluster.On(srv, func(e socketcluster.HandshakeEvent) {
+		s.begun.Add(1)
+		socketcluster.On(e.Socket, func(socketcluster.EndEvent) { s.ended.Add(1) })
+	})
+	socketcluster.On(srv, func(e socketcluster.CloseEvent) { s.codes <- e.Code })
+	return s
+}
+
+// settled checks that nothing is left of clients that have gone, and that others
+// are served.
+func (s *site) settled(t *testing.T) {
+	t.Helper()
+	eventually(t, "nothing is left on the server", func() bool {
+		st := s.Stats()
+		return st.Connections == 0 && st.Pending == 0 && st.BudgetUsed == 0 && s.begun.Load() == s.ended.Load()
+	})
+	if err := churn(s.addr, 2); err != nil {
+		t.Error(err)
+	}
+}
+
+func (s *site) close(t *testing.T) {
+	t.Helper()
+	s.web.Close()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// caller is a client over TCP, which may be at fault.
+type caller struct {
+	*net.TCPConn
+	in *bufio.Reader
+}
+
+// dialTCP connects to a server.
+func dialTCP(addr string) (caller, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return caller{}, err
+	}
+	conn.SetDeadline(time.Now().Add(hangLimit))
+	return caller{conn.(*net.TCPConn), bufio.NewReader(conn)}, nil
+}
+
+func (c caller) upgrade() error {
+	if _, err := c.Write(upgradeRequest); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(c.in, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("upgrade: %v %v", resp, err)
+	}
+	return nil
+}
+
+func (c caller) sendFrame(f ws.Frame) error { return ws.WriteFrame(c, ws.MaskFrame(f)) }
+
+func (c caller) send(text string) error { return c.sendFrame(ws.NewTextFrame([]byte(text))) }
+
+// leave sends a close frame.
+func (c caller) leave() error {
+	return c.sendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
+}
+
+// handshake upgrades the connection and completes the handshake.
+func (c caller) handshake() error {
+	if err := c.upgrade(); err != nil {
+		return err
+	}
+	if err := c.send(`{"event":"#handshake","cid":1}`); err != nil {
+		return err
+	}
+	return c.skip(ws.OpText)
+}
+
+// skip reads a frame, which must be of a kind.
+func (c caller) skip(op ws.OpCode) error {
+	f, err := readFrame(c.in)
+	if err == nil && f.Header.OpCode != op {
+		err = fmt.Errorf("got opcode %d with %q, want opcode %d", f.Header.OpCode, f.Payload, op)
+	}
+	return err
+}
+
+// reset ends the connection abruptly: the server gets an RST.
+func (c caller) reset() error {
+	if err := c.SetLinger(0); err != nil {
+		return err
+	}
+	return c.Close()
+}
