@@ -157,6 +157,57 @@ func TestReconnectAfterShutdown(t *testing.T) {
 	c.wantUser(t, alice.Username)
 }
 
+// CL-11: the clients of a server that shuts down in batches come to another one
+// behind the same address, also those that the balancer has sent to the old one
+// once more.
+func TestReconnectElsewhere(t *testing.T) {
+	n := startNode(t)
+	b := startBalancer(t)
+	first := startServer(t, socketcluster.Config{AuthKey: key, DrainRate: 2}, serveGuide)
+	second := startServer(t, socketcluster.Config{AuthKey: key}, serveGuide)
+	b.to.Store(first)
+	var clients []*client
+	for range 4 {
+		c := n.connected(t, first, nil, options{
+			"port": b.port, "autoReconnect": true, "autoReconnectOptions": options{"initialDelay": 20, "randomness": 0, "maxDelay": 50},
+		})
+		c.login(t, alice)
+		c.do(t, "subscribe", "news")
+		clients = append(clients, c)
+	}
+	done := make(chan error, 1)
+	go func() { done <- first.Shutdown(t.Context()) }()
+	for limit := time.Now().Add(hangLimit); first.Stats().Refused.Closed < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("no client has come back to the first server")
+		}
+	}
+	b.to.Store(second)
+	for _, c := range clients {
+		if got := decode[closed](t, c.wait(t, "disconnect")); got.Code != 1001 {
+			t.Errorf("disconnect: %+v", got)
+		}
+		st := decode[status](t, c.wait(t, "connect"))
+		second.events.until(t, st.ID, "subscribe")
+		if !st.IsAuthenticated || !second.socket(t, st).IsSubscribed("news") {
+			t.Errorf("status on the second server: %+v", st)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	var next []func() (json.RawMessage, error)
+	for _, c := range clients {
+		next = append(next, c.start(t, "nextPublication", "news"))
+	}
+	clients[0].do(t, "publish", "news", "still here")
+	for _, wait := range next {
+		if raw, err := wait(); err != nil || decode[string](t, raw) != "still here" {
+			t.Errorf("publication: %s, %v", raw, err)
+		}
+	}
+}
+
 // HS-24, CL-10, CL-11: what the client sees of the server's close codes.
 func TestDisconnectCodes(t *testing.T) {
 	n := startNode(t)
