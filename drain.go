@@ -30,14 +30,14 @@ func (p pace) due(after time.Duration) int {
 }
 
 // drainTime is how long drain may take. What is left of the time until the
-// deadline is for the clients that are slow to go.
+// deadline is for clients and event handlers that are slow.
 func (srv *Server) drainTime(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return math.MaxInt64
 	}
 	left := time.Until(deadline)
-	return max(left-srv.cfg.CloseTimeout, left/2)
+	return max(left-left/10-srv.cfg.CloseTimeout, left/2)
 }
 
 // drain tells all clients to connect elsewhere, in batches, and waits for the

@@ -245,9 +245,9 @@ func (srv *Server) released(s *Socket) {
 // Shutdown stops taking connections and closes those there are with 1001,
 // after which stock clients connect again, to another server behind the same
 // address. Many are closed in batches, at Config.DrainRate, or faster if the
-// deadline of ctx is near: the last ones get Config.CloseTimeout to go, or half
-// of the time if that is less. Until its turn a client is served as before.
-// What has been sent to it is delivered first.
+// deadline of ctx is near: the last ones get Config.CloseTimeout and a tenth of
+// the time to go, or half of the time if that is less. Until its turn a client is
+// served as before. What has been sent to it is delivered first.
 //
 // It returns when all connections have ended and their events have been handled;
 // when ctx ends before, it drops those that are left and returns the error of
