@@ -283,6 +283,7 @@ func TestPanics(t *testing.T) {
 			cfg.PingTimeoutDisabled = true // which renewals would take too long for
 			inBubble(t, cfg, func(w *world) {
 				p, other := w.login(map[string]any{"username": secret}), w.client()
+				synctest.Wait() // the events of their logins have been told
 				f.lit.Store(true)
 				test.run(w, f, p)
 				synctest.Wait()
