@@ -32,6 +32,7 @@ type laneModel struct {
 	queue   []int
 	running bool
 	closed  bool
+	lifted  bool
 
 	waiting      bool // one PushWait is blocked
 	waitingValue int
@@ -41,7 +42,7 @@ type laneModel struct {
 
 func (m *laneModel) settle(t *rapid.T) {
 	synctest.Wait()
-	if m.waiting && (m.closed || len(m.queue) < m.waitingLimit) {
+	if m.waiting && (m.closed || m.lifted || len(m.queue) < m.waitingLimit) {
 		m.waiting = false
 		if ok := <-m.waitResult; ok == m.closed {
 			t.Fatalf("blocked PushWait = %v, closed = %v", ok, m.closed)
@@ -90,6 +91,13 @@ func (m *laneModel) PushWait(t *rapid.T) {
 		default:
 		}
 	}
+}
+
+// Lift takes limits away or gives them back, whether they are there or not.
+func (m *laneModel) Lift(t *rapid.T) {
+	m.lifted = rapid.Bool().Draw(t, "on")
+	m.lane.Lift(m.lifted)
+	m.settle(t)
 }
 
 func (m *laneModel) Release(t *rapid.T) {
@@ -160,6 +168,7 @@ func TestModel(t *testing.T) {
 				"push":      m.Push,
 				"push more": m.Push,
 				"push wait": m.PushWait,
+				"lift":      m.Lift,
 				"release":   m.Release,
 				"close":     m.Close,
 				"":          m.Check,
