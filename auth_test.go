@@ -578,6 +578,31 @@ func TestExpiryInFlight(t *testing.T) {
 	})
 }
 
+// AUTH-4, AUTH-42: a login stands that comes in the very moment in which the
+// token before it expires.
+func TestLoginWhileTokenExpires(t *testing.T) {
+	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+		const sockets = 400
+		token := quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Minute)))
+		for range sockets {
+			w.connect(token)
+		}
+		time.Sleep(time.Minute)
+		for s := range w.srv.Clients() {
+			go func() {
+				time.Sleep(10 * time.Millisecond) // the tick of the wheel
+				s.SetAuthToken(context.Background(), map[string]any{}, auth.ExpiresIn(time.Hour))
+			}()
+		}
+		time.Sleep(time.Minute)
+		for s := range w.srv.Clients() {
+			if s.AuthToken() == nil {
+				t.Fatal("a login was lost to the expiry of the token before it")
+			}
+		}
+	})
+}
+
 // AUTH-4: a new token in time keeps the login; the old one's expiry means
 // nothing any more.
 func TestExpiryAfterNewToken(t *testing.T) {

@@ -209,3 +209,30 @@ func TestInboxBytesOfSmallMessages(t *testing.T) {
 		}
 	})
 }
+
+// Once a call has been answered, or has been given up, the inbox is bounded as
+// before it.
+func TestInboxBoundedAfterCall(t *testing.T) {
+	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Inbox: 5}}, func(w *world) {
+		gate := make(chan struct{})
+		w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+		w.listen.BufferSize = 256
+		p := w.client()
+		s := w.only()
+		go s.Invoke(context.Background(), "q", 1)
+		p.want(`{"event":"q","cid":1,"data":1}`)
+		p.send(`{"rid":1}`)
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(context.Background())
+		go s.Invoke(ctx, "q", 2)
+		p.want(`{"event":"q","cid":2,"data":2}`)
+		cancel()
+		synctest.Wait()
+		_, stopped := w.flood(p, func(int) string { return `{"event":"x"}` })
+		if n := s.InboundBackpressure(); n != 6 {
+			t.Errorf("%d messages wait, want 5 and one with the reader", n)
+		}
+		close(gate)
+		<-stopped
+	})
+}
