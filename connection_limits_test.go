@@ -222,3 +222,64 @@ func TestRefusedRequestsLeaveTheirPlace(t *testing.T) {
 		}
 	})
 }
+
+// While all together hold too much, a request is refused that alone is more
+// than a socket's share. Small ones are let in, and all of them when there is
+// room again.
+func TestLargeRequestsOverBudget(t *testing.T) {
+	within(t, 500_000, func(w *world) {
+		const text = "The server holds too many messages"
+		ask := func(size int) (status int) {
+			t.Helper()
+			p, resp := w.upgrade(func(r *http.Request) {
+				r.Header.Set("Cookie", strings.Repeat("c", size/2))
+				r.URL.RawQuery = strings.Repeat("q", size/2)
+			})
+			if resp.StatusCode == http.StatusServiceUnavailable {
+				if body, _ := io.ReadAll(resp.Body); string(body) != text || resp.Header.Get("Retry-After") != "10" {
+					t.Errorf("refused with %q, Retry-After %q", body, resp.Header.Get("Retry-After"))
+				}
+			}
+			p.conn.Close()
+			synctest.Wait()
+			return resp.StatusCode
+		}
+		for range 40 { // so that a share is 6250 bytes
+			w.client()
+		}
+		// A loop of the server's that has not begun: nobody can make room for
+		// what waits for it.
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		if _, err := w.srv.Exchange().Subscribe(ctx, "slow"); err != nil {
+			t.Fatal(err)
+		}
+		w.srv.Exchange().Publish(ctx, "slow", strings.Repeat("x", 480_000))
+		if status := ask(8000); status != http.StatusSwitchingProtocols {
+			t.Errorf("status %d with %d bytes held", status, w.used())
+		}
+		w.srv.Exchange().Publish(ctx, "slow", strings.Repeat("x", 60_000))
+		synctest.Wait()
+		hits := func() uint64 { return w.srv.Stats().LimitHits["Limits.Budget"] }
+		before := hits()
+		for _, size := range []int{8000, 800, 8000} {
+			want := http.StatusSwitchingProtocols
+			if size == 8000 {
+				want = http.StatusServiceUnavailable
+			}
+			if status := ask(size); status != want {
+				t.Errorf("a request of %d bytes: status %d, want %d; %d bytes held", size, status, want, w.used())
+			}
+		}
+		if n := hits() - before; n != 2 {
+			t.Errorf("%d hits of the limit, want 2", n)
+		}
+		if !strings.Contains(w.logs.String(), "large requests are refused") {
+			t.Errorf("logged %s", w.logs)
+		}
+		cancel()
+		if status := ask(8000); status != http.StatusSwitchingProtocols {
+			t.Errorf("status %d when there is room again", status)
+		}
+	})
+}
