@@ -56,18 +56,15 @@ func parseConfig(path string, text []byte) (*config, error) {
 			continue
 		}
 		line := p.next(name)
-		form := formOf(name)
-		if form == "" {
+		setting, ok := settingOf(name)
+		if !ok {
 			return nil, p.fail(line, name, "is not a setting; those are "+settingNames()+" and "+rulesKey)
 		}
-		switch value := tree[name].(type) {
-		case string:
-			c.values[name] = configValue{value, line}
-		case bool:
-			c.values[name] = configValue{strconv.FormatBool(value), line}
-		default:
-			return nil, p.fail(line, name, "must be "+form)
+		value, ok := setting.text(tree[name])
+		if !ok {
+			return nil, p.fail(line, name, "must be "+setting.form)
 		}
+		c.values[name] = configValue{value, line}
 	}
 	list, ok := tree[rulesKey]
 	if !ok {
@@ -80,13 +77,28 @@ func parseConfig(path string, text []byte) (*config, error) {
 	return c, err
 }
 
+// text is a value of the file as the flag takes it.
+func (s fileSetting) text(value any) (text string, ok bool) {
+	switch value := value.(type) {
+	case string:
+		return value, true
+	case bool:
+		return strconv.FormatBool(value), true
+	case int64:
+		return strconv.FormatInt(value, 10), s.number
+	}
+	return "", false
+}
+
 // settingNames lists the settings that the config file may have.
 func settingNames() string {
 	var names []string
 	for _, s := range fileSettings {
-		names = append(names, s.name)
+		if !strings.HasPrefix(s.name, limitPrefix) {
+			names = append(names, s.name)
+		}
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(append(names, limitPrefix+"*"), ", ")
 }
 
 // configParser knows where things are in a config file.

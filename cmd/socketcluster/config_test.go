@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/rules"
 )
 
@@ -56,9 +57,10 @@ func TestConfigWithoutRules(t *testing.T) {
 
 func TestBadConfigs(t *testing.T) {
 	const (
-		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, token-renewal, shutdown-timeout, trusted-proxies, quiet and rules`
-		members  = ` is nothing that a rule has; that is channel, in, subscribe, publish, presence`
-		array    = `"rules" must be an array of tables: [[rules]]`
+		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, token-renewal, shutdown-timeout, drain-rate, trusted-proxies, ` +
+			`origins, allow-missing-origin, protocol1-path, compression-level, compression-threshold, handshake-timeout, ping-interval, ping-timeout, close-timeout, quiet, limits-* and rules`
+		members = ` is nothing that a rule has; that is channel, in, subscribe, publish, presence`
+		array   = `"rules" must be an array of tables: [[rules]]`
 	)
 	for text, want := range map[string]string{
 		"quiet = true\ncolour = 'red'":                        `c.toml:2: "colour"` + settings,
@@ -72,6 +74,10 @@ func TestBadConfigs(t *testing.T) {
 		"quiet = true\ntoken-expiry = 5":                      `c.toml:2: "token-expiry" must be a time of 1s or more, such as "5m"`,
 		"token-renewal = 1.5":                                 `c.toml:1: "token-renewal" must be a time such as "5m", or "0" for never`,
 		"trusted-proxies = ['::1']":                           `c.toml:1: "trusted-proxies" must be addresses or networks, such as "10.0.0.0/8, ::1"`,
+		"limits-messagesize = 1":                              `c.toml:1: "limits-messagesize"` + settings,
+		"\nlimits-message-size = 1.5":                         `c.toml:2: "limits-message-size" must be a whole number`,
+		"limits-outbox-stall = 10":                            `c.toml:1: "limits-outbox-stall" must be a time such as "10s"`,
+		"compression-level = [1]":                             `c.toml:1: "compression-level" must be a whole number from 0 to 9`,
 		"quiet = 1":                                           `c.toml:1: "quiet" must be true or false`,
 		"[[rules]]\nchannel = 'a'\n[[rules]]\nchannels = 'a'": `c.toml:4: "rules.channels"` + members,
 		"[[rules]]\nchannel = 'a'\nSubscribe = 'anyone'":      `c.toml:3: "rules.Subscribe"` + members,
@@ -90,7 +96,8 @@ func TestBadConfigs(t *testing.T) {
 	}
 }
 
-// The example shows each setting but one that few need, and its rules.
+// The example shows each setting but one that few need, some of the limits, and
+// its rules.
 func TestExampleConfig(t *testing.T) {
 	clearSettings(t)
 	o, err := parseOptions([]string{"-config", "socketcluster.example.toml"}, t.Output())
@@ -100,9 +107,13 @@ func TestExampleConfig(t *testing.T) {
 	want := options{
 		settings: settings{configFile: "socketcluster.example.toml", authKeyFile: "auth.key", configRules: o.configRules},
 		addr:     "127.0.0.1:8000", db: "users.db", tokenExpiry: defaultTokenExpiry, tokenRenewal: defaultTokenRenewal,
-		shutdownTimeout: 25 * time.Second,
-		trustedProxies:  []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")},
+		shutdownTimeout: 25 * time.Second, server: defaultServer(),
 	}
+	want.server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}
+	want.server.Origins = []string{"*:*"}
+	want.server.DrainRate = socketcluster.DefaultDrainRate
+	want.server.Compression.Threshold = socketcluster.DefaultCompressionThreshold
+	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxStall: 10 * time.Second}
 	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), cmpopts.EquateComparable(netip.Prefix{}), cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
@@ -114,7 +125,7 @@ func TestExampleConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range fileSettings {
-		if _, ok := c.values[s.name]; !ok && s.name != "client-js" {
+		if _, ok := c.values[s.name]; !ok && s.name != "client-js" && !strings.HasPrefix(s.name, limitPrefix) {
 			t.Errorf("it does not show %s", s.name)
 		}
 	}

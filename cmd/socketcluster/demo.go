@@ -69,16 +69,14 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	if d.accounts, err = addDemoUsers(ctx, store); err != nil {
 		return nil, err
 	}
-	cfg := socketcluster.Config{
-		AuthKey:           o.authKey,
-		AuthDefaultExpiry: o.tokenExpiry,
-		TokenRenewal:      socketcluster.TokenRenewal{Every: o.tokenRenewal, ExpiresIn: o.tokenExpiry},
-		TrustedProxies:    o.trustedProxies,
-		Logger:            log,
-	}
+	cfg := o.server
+	cfg.AuthKey = o.authKey
+	cfg.AuthDefaultExpiry = o.tokenExpiry
+	cfg.TokenRenewal = socketcluster.TokenRenewal{Every: o.tokenRenewal, ExpiresIn: o.tokenExpiry}
+	cfg.Logger = log
 	if o.authKeyFile != "" {
 		var engine *auth.JWT
-		if engine, d.stopKeys, err = o.engine(auth.Options{DefaultExpiry: o.tokenExpiry}, log); err != nil {
+		if engine, d.stopKeys, err = o.engine(auth.Options{DefaultExpiry: o.tokenExpiry, MaxTokenSize: cfg.Limits.TokenSize}, log); err != nil {
 			return nil, err
 		}
 		if _, err := engine.Sign(ctx, struct{}{}); err != nil {
@@ -87,7 +85,7 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 		cfg.AuthKey, cfg.AuthDefaultExpiry, cfg.AuthEngine = "", 0, engine
 	}
 	if d.sockets, err = socketcluster.New(cfg); err != nil {
-		return nil, err
+		return nil, named(err)
 	}
 	applyRules(d.sockets, set, log)
 	in, err := newLoginFlows(d.sockets, store, log)
@@ -104,7 +102,22 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	mux.Handle(socketcluster.DefaultPath, d.sockets)
 	mux.Handle("/", newSite(facts, client, in))
 	d.handler = mux
+	if old := cfg.Protocol1Path; old != "" {
+		d.handler = atPath(old, d.sockets, mux)
+	}
 	return d, nil
+}
+
+// atPath serves one path by a handler of its own. The path may be any, also one
+// that a mux would take for a pattern, or has already.
+func atPath(path string, there, elsewhere http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := elsewhere
+		if r.URL.EscapedPath() == path {
+			h = there
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // close ends what the demo has besides its sockets.

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"compress/flate"
+	"flag"
 	"fmt"
 	"io"
-	"net/netip"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster"
 )
 
 // options are the settings of the demo.
@@ -16,8 +19,8 @@ type options struct {
 	tokenExpiry     time.Duration
 	tokenRenewal    time.Duration
 	shutdownTimeout time.Duration
-	trustedProxies  []netip.Prefix
 	quiet           bool
+	server          socketcluster.Config // what of it can be set beside the above
 }
 
 // Tokens are short-lived, as the demo renews them.
@@ -49,10 +52,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	durationVar(f, &o.tokenExpiry, expirySetting, defaultTokenExpiry, time.Second, "life of a token, a `time` such as 5m")
 	durationVar(f, &o.tokenRenewal, renewalSetting, defaultTokenRenewal, 0, "`time` after which a connected client gets a new token; 0 for never")
 	durationVar(f, &o.shutdownTimeout, shutdownSetting, defaultShutdownTimeout, time.Second, "`time` that clients have to go when the server stops, such as 25s: less\nthan until it is killed. Many clients are told bit by bit")
-	f.Func(proxiesSetting, "`addresses` or networks of your proxies, such as 10.0.0.0/8,::1. Their header\nX-Forwarded-For is believed; behind a proxy that is not named, all clients\nshare the limits of one address", func(text string) (err error) {
-		o.trustedProxies, err = parseNetworks(text)
-		return err
-	})
+	o.defineServer(f)
 	f.BoolVar(&o.quiet, "quiet", false, "print only warnings and errors")
 	if err := o.settings.parse(f, args); err != nil {
 		return options{}, err
@@ -61,4 +61,27 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		return options{}, badUsage(f, fmt.Errorf("unexpected argument: %q", f.Arg(0)))
 	}
 	return o, nil
+}
+
+// defineServer adds the flags for fields of [socketcluster.Config].
+func (o *options) defineServer(f *flag.FlagSet) {
+	cfg := &o.server
+	f.Func(proxiesSetting, "`addresses` or networks of your proxies, such as 10.0.0.0/8,::1. Their header\nX-Forwarded-For is believed; behind a proxy that is not named, all clients\nshare the limits of one address", func(text string) (err error) {
+		cfg.TrustedProxies, err = parseNetworks(text)
+		return err
+	})
+	f.Func("origins", "`hosts` with ports of pages that may connect, such as example.com:443; either\npart may be *. All may if empty; with a list, clients that are no browsers\nneed -allow-missing-origin", func(text string) error {
+		cfg.Origins = parseList(text)
+		return nil
+	})
+	f.BoolVar(&cfg.AllowMissingOrigin, "allow-missing-origin", false, "let clients in that send no Origin, although -origins is set")
+	f.StringVar(&cfg.Protocol1Path, "protocol1-path", "", "second `path`, for clients up to v14")
+	intVar(f, &cfg.Compression.Level, "compression-level", flate.BestCompression, "`level` of compression for clients that offer it, from 1, the fastest, to 9;\n0 for none")
+	intVar(f, &cfg.Compression.Threshold, "compression-threshold", noMax, "`bytes` that a message has at least that is compressed; 0 for 1024")
+	durationVar(f, &cfg.HandshakeTimeout, "handshake-timeout", socketcluster.DefaultHandshakeTimeout, time.Millisecond, "`time` that a connection may take up to the end of its handshake")
+	durationVar(f, &cfg.PingInterval, "ping-interval", socketcluster.DefaultPingInterval, time.Millisecond, "`time` between two pings to a client")
+	durationVar(f, &cfg.PingTimeout, "ping-timeout", socketcluster.DefaultPingTimeout, time.Millisecond, "`time` that a client may be silent")
+	intVar(f, &cfg.DrainRate, "drain-rate", noMax, "`clients` that are told in a second when the server stops; 0 for 1000")
+	durationVar(f, &cfg.CloseTimeout, "close-timeout", socketcluster.DefaultCloseTimeout, time.Millisecond, "`time` that a client may take to close its connection")
+	limitVars(f, &cfg.Limits)
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,11 +18,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/socketcluster-go/socketcluster"
 )
 
 func TestOptions(t *testing.T) {
 	clearSettings(t)
-	defaults := options{addr: ":8000", tokenExpiry: 30 * time.Minute, tokenRenewal: 5 * time.Minute, shutdownTimeout: 8 * time.Second}
+	defaults := options{addr: ":8000", tokenExpiry: 30 * time.Minute, tokenRenewal: 5 * time.Minute, shutdownTimeout: 8 * time.Second, server: defaultServer()}
 	with := func(change func(o *options)) options {
 		o := defaults
 		change(&o)
@@ -37,7 +40,19 @@ func TestOptions(t *testing.T) {
 		{"-auth-key k", with(func(o *options) { o.authKey = "k" })},
 		{"-auth-key-file k.pem -rules r.json", with(func(o *options) { o.authKeyFile, o.rulesFile = "k.pem", "r.json" })},
 		{"-trusted-proxies 10.0.0.0/8,::1", with(func(o *options) {
-			o.trustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+			o.server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+		})},
+		{"-origins a.com:443,*:80 -allow-missing-origin -protocol1-path /v1/", with(func(o *options) {
+			o.server.Origins, o.server.AllowMissingOrigin, o.server.Protocol1Path = []string{"a.com:443", "*:80"}, true, "/v1/"
+		})},
+		{"-compression-level 9 -compression-threshold 1", with(func(o *options) {
+			o.server.Compression = socketcluster.Compression{Level: 9, Threshold: 1}
+		})},
+		{"-handshake-timeout 1s -ping-interval 2s -ping-timeout 3s -close-timeout 4s", with(func(o *options) {
+			o.server.HandshakeTimeout, o.server.PingInterval, o.server.PingTimeout, o.server.CloseTimeout = time.Second, 2*time.Second, 3*time.Second, 4*time.Second
+		})},
+		{"-limits-connections-per-address 7 -limits-outbox-stall 1m", with(func(o *options) {
+			o.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 7, OutboxStall: time.Minute}
 		})},
 		{"-token-expiry 10s -token-renewal 0", with(func(o *options) { o.tokenExpiry, o.tokenRenewal = 10*time.Second, 0 })},
 		{"-shutdown-timeout 25s", with(func(o *options) { o.shutdownTimeout = 25 * time.Second })},
@@ -51,6 +66,11 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%q: %s", c.args, diff)
 		}
 	}
+}
+
+// defaultServer is what is set of the server without any arguments.
+func defaultServer() socketcluster.Config {
+	return socketcluster.Config{HandshakeTimeout: 10 * time.Second, PingInterval: 8 * time.Second, PingTimeout: 30 * time.Second, CloseTimeout: 3 * time.Second}
 }
 
 // clearSettings keeps what is set on this machine out of a test.
@@ -77,19 +97,39 @@ func writeFile(t *testing.T, name, text string) string {
 func TestPrecedence(t *testing.T) {
 	all := map[string]string{
 		"addr": "a", "db": "d", "client-js": "c", "auth-key-file": "k", "token-expiry": "1h0m0s", "token-renewal": "1m0s", "quiet": "true",
-		"trusted-proxies": "10.0.0.0/8,::1/128", "shutdown-timeout": "25s",
+		"trusted-proxies": "10.0.0.0/8,::1/128", "shutdown-timeout": "25s", "drain-rate": "9", "origins": "a.com:443,*:80", "allow-missing-origin": "true", "protocol1-path": "/v1/",
+		"compression-level": "3", "compression-threshold": "4",
+		"handshake-timeout": "5s", "ping-interval": "6s", "ping-timeout": "7s", "close-timeout": "8s",
 	}
 	other := map[string]string{
 		"addr": "a2", "db": "d2", "client-js": "c2", "auth-key-file": "k2", "token-expiry": "2h0m0s", "token-renewal": "2m0s", "quiet": "false",
-		"trusted-proxies": "192.0.2.7/32", "shutdown-timeout": "50s",
+		"trusted-proxies": "192.0.2.7/32", "shutdown-timeout": "50s", "drain-rate": "19", "origins": "b.com:443", "allow-missing-origin": "false", "protocol1-path": "/v2/",
+		"compression-level": "5", "compression-threshold": "6",
+		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s",
+	}
+	for i, field := range limitFields {
+		if name := limitSetting(field.Name); field.Name == "OutboxStall" {
+			all[name], other[name] = "1m0s", "2m0s"
+		} else {
+			all[name], other[name] = fmt.Sprint(100+i), fmt.Sprint(200+i)
+		}
 	}
 	got := func(o options) map[string]string {
-		return map[string]string{
+		cfg := &o.server
+		got := map[string]string{
 			"addr": o.addr, "db": o.db, "client-js": o.clientJS, "auth-key-file": o.authKeyFile,
 			"token-expiry": o.tokenExpiry.String(), "token-renewal": o.tokenRenewal.String(), "quiet": strconv.FormatBool(o.quiet),
-			"trusted-proxies":  strings.Trim(strings.ReplaceAll(fmt.Sprint(o.trustedProxies), " ", ","), "[]"),
-			"shutdown-timeout": o.shutdownTimeout.String(),
+			"trusted-proxies": strings.Trim(strings.ReplaceAll(fmt.Sprint(cfg.TrustedProxies), " ", ","), "[]"),
+			"origins":         strings.Join(cfg.Origins, ","), "allow-missing-origin": strconv.FormatBool(cfg.AllowMissingOrigin), "protocol1-path": cfg.Protocol1Path,
+			"compression-level": strconv.Itoa(cfg.Compression.Level), "compression-threshold": strconv.Itoa(cfg.Compression.Threshold),
+			"handshake-timeout": cfg.HandshakeTimeout.String(), "ping-interval": cfg.PingInterval.String(),
+			"ping-timeout": cfg.PingTimeout.String(), "close-timeout": cfg.CloseTimeout.String(),
+			"shutdown-timeout": o.shutdownTimeout.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
 		}
+		for _, field := range limitFields {
+			got[limitSetting(field.Name)] = fmt.Sprint(reflect.ValueOf(cfg.Limits).FieldByIndex(field.Index))
+		}
+		return got
 	}
 	for _, s := range fileSettings {
 		if all[s.name] == "" {
@@ -181,6 +221,14 @@ func TestBadSettings(t *testing.T) {
 		{"token-renewal", "-1s", `a time such as "5m", or "0" for never`},
 		{"shutdown-timeout", "0", `a time of 1s or more, such as "25s"`},
 		{"quiet", "yes", `true or false`},
+		{"allow-missing-origin", "maybe", `true or false`},
+		{"compression-level", "10", `a whole number from 0 to 9`},
+		{"compression-level", "-1", `a whole number from 0 to 9`},
+		{"compression-threshold", "1k", `a whole number`},
+		{"ping-interval", "0", `a time of 1ms or more, such as "8s"`},
+		{"limits-message-size", "-1", `a whole number`},
+		{"limits-message-size", "1.5", `a whole number`},
+		{"limits-outbox-stall", "10", `a time such as "10s"`},
 		{"trusted-proxies", "proxy", `addresses or networks, such as "10.0.0.0/8, ::1"`},
 		{"trusted-proxies", "::1,", `addresses or networks, such as "10.0.0.0/8, ::1"`},
 		{"trusted-proxies", "10.0.0.0/33", `addresses or networks, such as "10.0.0.0/8, ::1"`},

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/rules"
 )
 
@@ -23,29 +25,67 @@ const (
 	shutdownSetting    = "shutdown-timeout"
 )
 
-// fileSettings are what the config file may set besides its rules, and what each
-// must be. A key has no place in it, as config files are shown around.
-var fileSettings = []struct{ name, form string }{
-	{"addr", `a text such as ":8000"`},
-	{"db", `a text such as "users.db"`},
-	{"client-js", `a text such as "client.js"`},
-	{authKeyFileSetting, `a text such as "auth.key"`},
-	{expirySetting, `a time of 1s or more, such as "5m"`},
-	{renewalSetting, `a time such as "5m", or "0" for never`},
-	{shutdownSetting, `a time of 1s or more, such as "25s"`},
-	{proxiesSetting, `addresses or networks, such as "10.0.0.0/8, ::1"`},
-	{"quiet", "true or false"},
+// fileSetting is a setting that the config file may have.
+type fileSetting struct {
+	name   string
+	form   string // what it must be
+	field  string // of socketcluster.Config, "" for what is the command's own
+	number bool   // it may stand in the file without quotes
+}
+
+// fileSettings are what the config file may set besides its rules. A key has no
+// place in it, as config files are shown around.
+var fileSettings = append([]fileSetting{
+	{name: "addr", form: `a text such as ":8000"`},
+	{name: "db", form: `a text such as "users.db"`},
+	{name: "client-js", form: `a text such as "client.js"`},
+	{name: authKeyFileSetting, form: `a text such as "auth.key"`},
+	{name: expirySetting, form: `a time of 1s or more, such as "5m"`, field: "AuthDefaultExpiry"},
+	{name: renewalSetting, form: `a time such as "5m", or "0" for never`, field: "TokenRenewal.Every"},
+	{name: shutdownSetting, form: `a time of 1s or more, such as "25s"`},
+	{name: "drain-rate", form: "a whole number", field: "DrainRate", number: true},
+	{name: proxiesSetting, form: `addresses or networks, such as "10.0.0.0/8, ::1"`, field: "TrustedProxies"},
+	{name: "origins", form: `hosts with ports, such as "example.com:443, *:8000"`, field: "Origins"},
+	{name: "allow-missing-origin", form: "true or false", field: "AllowMissingOrigin"},
+	{name: "protocol1-path", form: `a path such as "/socketcluster-v1/"`, field: "Protocol1Path"},
+	{name: "compression-level", form: "a whole number from 0 to 9", field: "Compression.Level", number: true},
+	{name: "compression-threshold", form: "a whole number", field: "Compression.Threshold", number: true},
+	{name: "handshake-timeout", form: `a time of 1ms or more, such as "10s"`, field: "HandshakeTimeout"},
+	{name: "ping-interval", form: `a time of 1ms or more, such as "8s"`, field: "PingInterval"},
+	{name: "ping-timeout", form: `a time of 1ms or more, such as "30s"`, field: "PingTimeout"},
+	{name: "close-timeout", form: `a time of 1ms or more, such as "3s"`, field: "CloseTimeout"},
+	{name: "quiet", form: "true or false"},
+}, limitSettings()...)
+
+// settingOf finds a setting by its name.
+func settingOf(name string) (s fileSetting, ok bool) {
+	i := slices.IndexFunc(fileSettings, func(s fileSetting) bool { return s.name == name })
+	if i < 0 {
+		return s, false
+	}
+	return fileSettings[i], true
 }
 
 // formOf is what a setting of the config file must be, "" if there is no such
 // setting.
 func formOf(name string) string {
+	s, _ := settingOf(name)
+	return s.form
+}
+
+// named tells of a field of the server's that cannot be used by the name that
+// its setting has.
+func named(err error) error {
+	bad, ok := errors.AsType[*socketcluster.ConfigError](err)
+	if !ok {
+		return err
+	}
 	for _, s := range fileSettings {
-		if s.name == name {
-			return s.form
+		if s.field == bad.Field {
+			return fmt.Errorf("the setting %s %s", s.name, bad.Reason)
 		}
 	}
-	return ""
+	return err
 }
 
 // settings are what several commands have.

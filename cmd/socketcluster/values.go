@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"flag"
+	"math"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,7 +25,7 @@ type duration struct {
 // String implements flag.Value, which calls it on a zero duration too.
 func (d *duration) String() string {
 	if d.value == nil {
-		return ""
+		return time.Duration(0).String()
 	}
 	return d.value.String()
 }
@@ -38,11 +40,51 @@ func (d *duration) Set(text string) error {
 	return nil
 }
 
+// noMax is for whole numbers of any size.
+const noMax = math.MaxInt
+
+// intVar adds a flag for a whole number that is not negative, nor above max.
+func intVar(f *flag.FlagSet, p *int, name string, max int, usage string) {
+	f.Var(&integer{p, name, max}, name, usage)
+}
+
+type integer struct {
+	value *int
+	name  string
+	max   int
+}
+
+// String implements flag.Value, which calls it on a zero integer too.
+func (i *integer) String() string {
+	if i.value == nil {
+		return "0"
+	}
+	return strconv.Itoa(*i.value)
+}
+
+// Set implements flag.Value.
+func (i *integer) Set(text string) error {
+	value, err := strconv.Atoi(text)
+	if err != nil || value < 0 || value > i.max {
+		return formError(i.name)
+	}
+	*i.value = value
+	return nil
+}
+
+// parseList reads a list that is separated by commas.
+func parseList(text string) []string {
+	var list []string
+	for one := range strings.SplitSeq(text, ",") {
+		list = append(list, strings.TrimSpace(one))
+	}
+	return list
+}
+
 // parseNetworks reads a list of addresses and networks.
 func parseNetworks(text string) ([]netip.Prefix, error) {
 	var list []netip.Prefix
-	for one := range strings.SplitSeq(text, ",") {
-		one = strings.TrimSpace(one)
+	for _, one := range parseList(text) {
 		network, err := netip.ParsePrefix(one)
 		if err != nil {
 			var addr netip.Addr

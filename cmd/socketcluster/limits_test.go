@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// notInFile are the fields of [socketcluster.Config] that the config file has
+// no setting for, and why.
+var notInFile = map[string]string{
+	"AuthKey":                  "a key has no place in the file; auth-key-file names its file",
+	"AuthPrivateKey":           "as AuthKey",
+	"AuthPublicKey":            "as AuthKey",
+	"AuthAlgorithm":            "the key says it",
+	"AuthVerifyAlgorithms":     "the key says it",
+	"AllowWeakAuthKey":         "who writes a file can make a strong key",
+	"AuthKeys":                 "is code; auth-key-file gives it",
+	"AuthEngine":               "is code",
+	"TokenSources":             "is code; the page sends its token itself",
+	"Revocations":              "is code",
+	"TokenRenewal.ExpiresIn":   "token-expiry sets it too",
+	"TokenRenewal.Margin":      "follows from the other two",
+	"TokenRenewal.Jitter":      "follows from the other two",
+	"Path":                     "the page knows it",
+	"Subprotocol":              "is code",
+	"ProtocolVersion":          "the page speaks 2",
+	"Codec":                    "the page speaks JSON",
+	"LenientHandshake":         "no client needs it",
+	"DisableClientPublish":     "rules that let nobody publish do it",
+	"AckTimeout":               "the command calls no clients",
+	"PingTimeoutDisabled":      "the page would miss the pings",
+	"KeepSubscriptions":        "rules are to hold after a logout",
+	"SilentUnhandledCalls":     "the command has the procedures that there are",
+	"DropWaiting":              "the handlers of the command do not make anybody wait",
+	"MuteMiddlewareFailures":   "nobody listens to them",
+	"BatchOnHandshake":         "no handler sends so much at once",
+	"BatchOnHandshakeDuration": "as BatchOnHandshake",
+	"BatchInterval":            "as BatchOnHandshake",
+	"KeepRequest":              "no handler looks at it",
+	"Broker":                   "is code",
+	"Logger":                   "is code; quiet sets its level",
+}
+
+// Each field of the server's settings has a setting in the file, or a reason
+// for having none.
+func TestEveryFieldHasASetting(t *testing.T) {
+	var fields []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[socketcluster.Config]()) {
+		switch f.Name {
+		case "TokenRenewal", "Compression", "Limits":
+			for _, part := range reflect.VisibleFields(f.Type) {
+				fields = append(fields, f.Name+"."+part.Name)
+			}
+		default:
+			fields = append(fields, f.Name)
+		}
+	}
+	for _, field := range fields {
+		set := slices.ContainsFunc(fileSettings, func(s fileSetting) bool { return s.field == field })
+		if reason := notInFile[field]; set == (reason != "") {
+			t.Errorf("%s: has a setting: %t; a reason for none: %q", field, set, reason)
+		}
+	}
+	for field := range notInFile {
+		if !slices.Contains(fields, field) {
+			t.Errorf("%s is no field any more", field)
+		}
+	}
+	for _, s := range fileSettings {
+		if s.field != "" && !slices.Contains(fields, s.field) {
+			t.Errorf("%s sets %s, which is no field", s.name, s.field)
+		}
+	}
+}
+
+// A new kind of limit needs a flag of its own kind.
+func TestEveryLimitHasAFlag(t *testing.T) {
+	f := newFlags("serve", "", io.Discard)
+	limitVars(f, new(socketcluster.Limits))
+	for _, s := range limitSettings() {
+		if f.Lookup(s.name) == nil {
+			t.Errorf("there is no flag -%s", s.name)
+		}
+	}
+}
+
+// What only the server can tell to be wrong is told with the name of the
+// setting.
+func TestBadServerSettings(t *testing.T) {
+	clearSettings(t)
+	for args, want := range map[string]string{
+		"-origins=example.com":            `the setting origins has the entry "example.com"`,
+		"-origins=,a.com:443":             `the setting origins has the entry ""`,
+		"-protocol1-path=v1":              `the setting protocol1-path is "v1"; it must be the path of a URL`,
+		"-protocol1-path=/socketcluster/": `the setting protocol1-path is "/socketcluster/", as Path is`,
+		"-limits-depth=1000000":           `the setting limits-depth is 1000000; the parser goes no deeper`,
+		"-ping-timeout=10000h":            `the setting ping-timeout is 10000h0m0s; clients accept at most`,
+		"-limits-message-size=1000 -limits-handshake-message-size=2000": `the setting limits-handshake-message-size is 2000; it must not be larger`,
+	} {
+		o, err := parseOptions(strings.Fields(args), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newDemo(context.Background(), o, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v\nwant %s", args, err, want)
+		}
+	}
+}
