@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -75,6 +76,8 @@ func TestLogin(t *testing.T) {
 		p.send(`{"event":"login","data":{"username":"bob"},"cid":2}`)
 		claims := p.nextToken()
 		p.want(`{"rid":2}`)
+		s.SetAuthToken(context.Background(), map[string]any{"username": "bob"}) // and once more, for the text
+		p.want(`{"event":"#setAuthToken","data":{"token":"` + s.SignedAuthToken() + `"}}`)
 		now := float64(time.Now().Unix())
 		if claims["username"] != "bob" || claims["iat"] != now || claims["exp"] != now+86400 {
 			t.Errorf("claims %v", claims)
@@ -83,7 +86,7 @@ func TestLogin(t *testing.T) {
 		if !ok || c.Username != "bob" || s.AuthState() != socketcluster.Authenticated || s.SignedAuthToken() != s.AuthToken().Signed() {
 			t.Errorf("state %v, claims %v", s.AuthState(), c)
 		}
-		log.want("connect authTokenSigned authStateChange authenticate")
+		log.want("connect authTokenSigned authStateChange authenticate authTokenSigned authenticate")
 		// AUTH-4, CF-2: another user takes over without a logout.
 		p.send(`{"event":"login","data":{"username":"eve"},"cid":3}`)
 		if claims := p.nextToken(); claims["username"] != "eve" {
@@ -250,6 +253,7 @@ func TestConfirmAuthToken(t *testing.T) {
 		for i, test := range []struct{ answer, failure string }{
 			{`{"rid":1}`, ""},
 			{`{"rid":2,"error":{"name":"E","message":"disk full"}}`, "AuthError: Failed to deliver auth token to client - disk full"},
+			{`{"rid":3,"error":"disk full"}`, "AuthError: Failed to confirm delivery of auth token to client due to malformatted error response"},
 			{"", "AuthError: Failed to deliver auth token to client - Event response for #setAuthToken event timed out"},
 		} {
 			done := confirm(w, s)
@@ -267,7 +271,7 @@ func TestConfirmAuthToken(t *testing.T) {
 				t.Error("not authenticated")
 			}
 		}
-		log.want("connect authTokenSigned authStateChange authenticate authTokenSigned authenticate error authTokenSigned authenticate error")
+		log.want("connect authTokenSigned authStateChange authenticate authTokenSigned authenticate error authTokenSigned authenticate error authTokenSigned authenticate error")
 		p.conn.Close()
 		synctest.Wait()
 		log.take()
@@ -319,7 +323,9 @@ func TestDeauthenticate(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		log := w.record()
 		var old []*auth.Token
+		var changes []socketcluster.AuthStateChangeEvent
 		socketcluster.On(w.srv, func(e socketcluster.DeauthenticateEvent) { old = append(old, e.OldAuthToken) })
+		socketcluster.On(w.srv, func(e socketcluster.AuthStateChangeEvent) { changes = append(changes, e) })
 		p := w.login(claims)
 		s := w.only()
 		first := s.AuthToken()
@@ -328,6 +334,12 @@ func TestDeauthenticate(t *testing.T) {
 		s.DeauthenticateSelf()
 		p.quiet(time.Second)
 		log.want("authStateChange deauthenticate")
+		if want := []socketcluster.AuthStateChangeEvent{
+			{Socket: s, NewAuthState: socketcluster.Authenticated, AuthToken: first},
+			{Socket: s, OldAuthState: socketcluster.Authenticated},
+		}; !slices.Equal(changes, want) {
+			t.Errorf("changes %v, want %v", changes, want)
+		}
 		s.DeauthenticateSelf()
 		log.want("deauthenticate")
 		if len(old) != 2 || old[0] != first || old[1] != nil {
@@ -558,6 +570,19 @@ func TestExpiryInFlight(t *testing.T) {
 		if len(expired) != 2 || expired[0] != nil || expired[1] != nil {
 			t.Errorf("%v: the timer had taken the token away before", expired)
 		}
+	})
+	// Middleware that lets it pass has it handled without a token.
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
+			return c.Socket.AuthState().String(), nil
+		}))
+		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
+		exp, _ := w.only().AuthToken().ExpiresAt()
+		p.send(`{"event":"p","cid":4}`)
+		p.want(`{"rid":4,"data":"authenticated"}`)
+		time.Sleep(time.Until(exp.Add(2 * time.Millisecond)))
+		p.send(`{"event":"p","cid":5}`)
+		p.want(removeAuthToken, `{"rid":5,"data":"unauthenticated"}`)
 	})
 	// The timer waits for a tick; a packet in between does not.
 	inBubble(t, socketcluster.Config{}, func(w *world) {

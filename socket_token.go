@@ -48,12 +48,10 @@ func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.
 	}
 	defer s.dropRevoked(token, token)
 	if _, err := s.invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}, func() { s.adopt(token, AuditLogin) }); err != nil {
-		text := err.Error()
-		var public *wire.Error
-		if errors.As(err, &public) {
-			text = public.Message
+		failure := &wire.Error{Name: wire.ErrAuth.Name, Message: "Failed to deliver auth token to client - " + plainMessage(err)}
+		if hasNoMessage(err) {
+			failure.Message = "Failed to confirm delivery of auth token to client due to malformatted error response"
 		}
-		failure := &wire.Error{Name: wire.ErrAuth.Name, Message: "Failed to deliver auth token to client - " + text}
 		s.emitError(failure)
 		return failure
 	}
@@ -94,6 +92,13 @@ func (s *Socket) askForToken(ctx context.Context, claims any, opts []auth.SignOp
 		err = errors.New("the engine gave neither a token nor an error")
 	}
 	return token, err
+}
+
+// hasNoMessage tells whether a client has answered with an error that is no
+// object, such as a text.
+func hasNoMessage(err error) bool {
+	var e *wire.Error
+	return errors.As(err, &e) && e.AppendJSON(nil)[0] != '{'
 }
 
 // plainMessage is the text of an error without its name.
