@@ -233,17 +233,34 @@ func TestLoginDuringExpiry(t *testing.T) {
 	}
 }
 
+// slowEngine takes its time to verify.
+type slowEngine struct{ *auth.JWT }
+
+func (e slowEngine) Verify(ctx context.Context, signed string, opts ...auth.VerifyOption) (*auth.Token, error) {
+	time.Sleep(3 * time.Second)
+	return e.JWT.Verify(ctx, signed, opts...)
+}
+
 // HS-19, QK-4: a socket that closes while its token is verified or while
 // middleware runs opens no more, and nothing is told after its end.
 func TestCloseDuringHandshake(t *testing.T) {
-	for _, line := range []string{"handshake", "inbound"} {
+	for _, line := range []string{"engine", "handshake", "inbound"} {
 		t.Run(line, func(t *testing.T) {
-			inBubble(t, socketcluster.Config{}, func(w *world) {
+			cfg := socketcluster.Config{}
+			if line == "engine" {
+				jwt, err := auth.NewJWT(auth.Options{Key: testKey})
+				if err != nil {
+					t.Fatal(err)
+				}
+				cfg.AuthEngine = slowEngine{jwt}
+			}
+			inBubble(t, cfg, func(w *world) {
 				log := w.record()
 				slow := func(context.Context, socketcluster.Action) error { time.Sleep(3 * time.Second); return nil }
-				if line == "handshake" {
+				switch line {
+				case "handshake":
 					w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.HandshakeSC) error { return slow(ctx, a) }))
-				} else {
+				case "inbound":
 					w.srv.UseInbound(slow)
 				}
 				p := w.dial()

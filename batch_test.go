@@ -3,6 +3,7 @@ package socketcluster_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -108,9 +109,16 @@ func TestBatching(t *testing.T) {
 func TestBatchOnHandshake(t *testing.T) {
 	inBubble(t, socketcluster.Config{BatchOnHandshake: true}, func(w *world) {
 		w.srv.Handle("echo", socketcluster.Func(echo))
-		p := w.client()
-		var calls, answers []string
+		var asked []string
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			asked = append(asked, a.Channel)
+			return nil
+		}))
+		began := time.Now()
+		p := w.client() // whose answer comes alone
+		var channels, calls, answers []string
 		for i := 2; i < 22; i++ {
+			channels = append(channels, fmt.Sprint(i))
 			calls = append(calls, fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"%d"},"cid":%d}`, i, i))
 			answers = append(answers, fmt.Sprintf(`{"rid":%d}`, i))
 		}
@@ -119,9 +127,17 @@ func TestBatchOnHandshake(t *testing.T) {
 		if n := w.only().SubscriptionCount(); n != 20 {
 			t.Errorf("%d subscriptions", n)
 		}
-		time.Sleep(500 * time.Millisecond)
-		p.send(`{"event":"echo","cid":30}`)
-		p.want(`{"rid":30}`)
+		if !slices.Equal(asked, channels) {
+			t.Errorf("middleware was asked about %q", asked)
+		}
+		for _, test := range []struct {
+			after time.Duration // the handshake
+			want  string
+		}{{380 * time.Millisecond, `[{"rid":30}]`}, {410 * time.Millisecond, `{"rid":30}`}} {
+			time.Sleep(time.Until(began.Add(test.after)))
+			p.send(`{"event":"echo","cid":30}`)
+			p.want(test.want)
+		}
 	})
 }
 

@@ -103,6 +103,25 @@ func inflated(t testing.TB, payload string) string {
 	return string(text)
 }
 
+// TR-7: without Config.Compression, an offer of compression is declined, what
+// goes out is not compressed, and a frame that claims to be is refused.
+func TestCompressionIsOffByDefault(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		p, resp := w.upgrade(func(r *http.Request) { r.Header.Set("Sec-WebSocket-Extensions", deflateOffer) })
+		if got := resp.Header.Values("Sec-WebSocket-Extensions"); resp.StatusCode != 101 || got != nil {
+			t.Fatalf("%s, extensions %q", resp.Status, got)
+		}
+		p.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
+		p.next()
+		long := strings.Repeat("compressible", 1000)
+		p.send(`{"event":"echo","data":"` + long + `","cid":2}`)
+		(&deflatePeer{p}).wantData(false, `{"rid":2,"data":"`+long+`"}`)
+		(&deflatePeer{p}).sendDeflated(`{"event":"echo","cid":3}`)
+		p.wantClose(1002, "")
+	})
+}
+
 // TR-7: with Config.Compression, clients that offer compression get it, and
 // others do not.
 func TestCompressionIsNegotiated(t *testing.T) {

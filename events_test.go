@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// HS-17, ERR-6, ST-9: the handlers of a socket run before those of its server,
+// HS-17, ST-9: the handlers of a socket run before those of its server,
 // and end when they are taken off.
 func TestOn(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -358,17 +357,32 @@ func TestChannelLoops(t *testing.T) {
 	})
 }
 
-// ERR-6: an error that nobody listens to is lost.
+// ERR-6: an error that nobody listens to is lost; others are told to the socket's
+// handlers, and then to those of the server as a warning.
 func TestUnheardError(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.client()
 		p.send(`{"event":"#publish","cid":2}`)
 		p.want(`{"rid":2,"error":{"message":"Publish channel name was malformatted","name":"InvalidActionError"}}`)
-		heard := make(chan error, 1)
-		socketcluster.On(w.only(), func(e socketcluster.ErrorEvent) { heard <- e.Err })
+		heard := make(chan error, 10)
+		s := w.only()
+		socketcluster.On(s, func(e socketcluster.ErrorEvent) { heard <- e.Err })
 		p.send(`{"event":"#publish"}`)
-		if err := <-heard; err.Error() != wire.ErrInvalidAction.Name+": Publish channel name was malformatted" {
+		const text = "InvalidActionError: Publish channel name was malformatted"
+		if err := <-heard; err.Error() != text {
 			t.Errorf("got %v", err)
 		}
+		off := socketcluster.On(w.srv, func(e socketcluster.WarningEvent) {
+			if len(heard) != 1 || e.Socket != s || e.Err.Error() != text {
+				t.Errorf("a warning %v", e.Err)
+			}
+			heard <- e.Err
+		})
+		p.send(`{"event":"#publish"}`)
+		synctest.Wait()
+		if len(heard) != 2 {
+			t.Errorf("told %d times, want of an error and a warning", len(heard))
+		}
+		off()
 	})
 }

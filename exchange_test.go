@@ -96,6 +96,43 @@ func TestNoReplay(t *testing.T) {
 	})
 }
 
+// PS-18: what the server publishes passes no middleware but that of each
+// subscriber on the outbound line.
+func TestServerPublicationsPassOutboundMiddleware(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		for range 2 {
+			p := w.client()
+			p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+			p.want(`{"rid":2}`)
+			defer p.want(`{"event":"#publish","data":{"channel":"a","data":1}}`)
+		}
+		asked := make(chan *socketcluster.Socket, 10)
+		useAll(w.srv, func(_ context.Context, a socketcluster.Action) error {
+			out, ok := a.(*socketcluster.PublishOut)
+			if !ok || out.Channel != "a" || string(out.Data) != "1" {
+				t.Errorf("asked about %s %+v", a.Type(), a)
+				return nil
+			}
+			asked <- out.Socket
+			return nil
+		})
+		var x *socketcluster.Exchange
+		for s := range w.srv.Clients() {
+			x = s.Exchange()
+		}
+		if x != w.srv.Exchange() {
+			t.Error("a socket has another exchange than its server")
+		}
+		if err := x.Publish(context.Background(), "a", 1); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(asked) != 2 || <-asked == <-asked {
+			t.Error("the outbound middleware was not asked once for each subscriber")
+		}
+	})
+}
+
 // startBroker is a broker that takes its time to start.
 type startBroker struct {
 	*mem.Broker

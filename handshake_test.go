@@ -3,7 +3,9 @@ package socketcluster_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -11,7 +13,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// GT-1, HS-2, HS-12, CV-6: the handshake of a client without a token.
+// GT-1, HS-12, CV-6: the handshake of a client without a token.
 // The ping timeout is 30 s by default.
 func TestHandshakeAnonymous(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -29,6 +31,33 @@ func TestHandshakeAnonymous(t *testing.T) {
 	})
 }
 
+// HS-2, HS-12: the first packet of a client, with the token that it has stored or
+// null. The answer has the client's id of the call, which goes up with each
+// connection of the client.
+func TestHandshakeRequest(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		token := quote(w.sign(map[string]any{"username": "bob"}))
+		for i, test := range []struct{ token, user string }{{"null", ""}, {token, "bob"}, {"null", ""}} {
+			p := w.dial()
+			p.send(fmt.Sprintf(`{"event":"#handshake","data":{"authToken":%s},"cid":%d}`, test.token, i+1))
+			text := p.next()
+			s := w.only()
+			want := fmt.Sprintf(`{"rid":%d,"data":{"id":"%s","pingTimeout":30000,"isAuthenticated":%t}}`, i+1, s.ID(), test.user != "")
+			if text != want {
+				t.Errorf("got  %s\nwant %s", text, want)
+			}
+			if c, _ := socketcluster.Claims[struct{ Username string }](s); c.Username != test.user {
+				t.Errorf("%s: the user is %q", test.token, c.Username)
+			}
+			if test.user != "" && quote(s.SignedAuthToken()) != test.token {
+				t.Errorf("the socket has the token %s", s.SignedAuthToken())
+			}
+			p.quiet(time.Second)
+			p.conn.Close()
+		}
+	})
+}
+
 // HS-3, HS-7, HS-23, GT-10, DOC-2, CF-9, CF-14: what closes a connection before
 // or instead of a handshake. The close frames have no reason (TR-32).
 func TestHandshakeRefused(t *testing.T) {
@@ -37,6 +66,7 @@ func TestHandshakeRefused(t *testing.T) {
 		send func(p *peer)
 		code int
 	}{
+		{"HS-3: null cid", func(p *peer) { p.send(`{"event":"#handshake","data":{"authToken":null},"cid":null}`) }, 4008},
 		{"HS-3: no cid", func(p *peer) { p.send(`{"event":"#handshake","data":{"authToken":null}}`) }, 4008},
 		{"HS-3: text cid", func(p *peer) { p.send(`{"event":"#handshake","data":{"authToken":null},"cid":"1"}`) }, 4008},
 		{"HS-7: pong", func(p *peer) { p.send("") }, 4009},
@@ -51,9 +81,19 @@ func TestHandshakeRefused(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, socketcluster.Config{}, func(w *world) {
+				var errs []string
+				socketcluster.On(w.srv, func(e socketcluster.WarningEvent) { errs = append(errs, e.Err.Error()) })
 				p := w.dial()
 				test.send(p)
-				p.wantClose(test.code, "")
+				p.wantClose(test.code, "") // and no answer
+				synctest.Wait()
+				want := []string{"SocketProtocolError: Server received a message before the client handshake"}
+				if test.code == 4008 {
+					want = []string{"InvalidActionError: Handshake request was malformatted", "SocketProtocolError: Server rejected handshake from client"}
+				}
+				if !slices.Equal(errs, want) {
+					t.Errorf("emitted %q, want %q", errs, want)
+				}
 			})
 		})
 	}

@@ -23,7 +23,7 @@ func sized(event string, n int) string {
 	return fmt.Sprintf(frame, event, strings.Repeat("x", n-len(text)))
 }
 
-// TR-8, HS-2: the largest messages, before and after the handshake. One byte
+// TR-8: the largest messages, before and after the handshake. One byte
 // more closes with 1009.
 func TestMessageSize(t *testing.T) {
 	limits := socketcluster.Limits{MessageSize: 2000, HandshakeMessageSize: 300}

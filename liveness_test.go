@@ -70,6 +70,8 @@ func TestPongTimeoutRestart(t *testing.T) {
 	}{
 		{"PP-4: a pong always does", time.Second, "", time.Second + timeout},
 		{"PP-5: other traffic does not at once", time.Second, "x", timeout},
+		{"PP-5: other traffic does not after exactly a quarter", timeout / 4, "x", timeout},
+		{"PP-5: other traffic does right after a quarter", timeout/4 + 10*time.Millisecond, "x", timeout/4 + 10*time.Millisecond + timeout},
 		{"PP-5: other traffic does after a quarter", 3 * time.Second, "x", 3*time.Second + timeout},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -79,7 +81,7 @@ func TestPongTimeoutRestart(t *testing.T) {
 				time.Sleep(test.after)
 				p.send(test.send)
 				p.wantClose(4001, "")
-				if d := time.Since(began).Round(100 * time.Millisecond); d != test.lives {
+				if d := time.Since(began).Truncate(10 * time.Millisecond); d != test.lives { // a tick is 10 ms
 					t.Errorf("closed after %v, want %v", d, test.lives)
 				}
 			})

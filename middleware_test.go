@@ -159,6 +159,15 @@ func TestReplacedData(t *testing.T) {
 		p.send(`{"event":"t","data":1}`)
 		p.send(`{"event":"p","data":1,"cid":2}`)
 		p.want(`{"rid":2,"data":"new"}`)
+		for data, answer := range map[string]string{"null": `{"rid":4,"data":null}`, "": `{"rid":4}`} {
+			replace = nil // no data at all
+			if data != "" {
+				replace = json.RawMessage(data)
+			}
+			p.send(`{"event":"p","data":1,"cid":4}`)
+			p.want(answer)
+		}
+		replace = json.RawMessage(`"new"`)
 		if all := got(); len(all) != 1 || all[0] != `"new"` {
 			t.Errorf("received %q", all)
 		}

@@ -41,12 +41,14 @@ func TestPublishAndSubscribe(t *testing.T) {
 	})
 }
 
-// PS-2, PS-4, PS-5, ERR-3, ERR-7: what is malformed is answered and ends nothing
-// (CF-15).
+// PS-2, PS-4, PS-5, CF-16, ERR-3, ERR-7: what is malformed is answered, emitted
+// once, and ends nothing (CF-15).
 func TestMalformedPubSub(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.client()
 		id := w.only().ID()
+		errs := make(chan string, 10)
+		socketcluster.On(w.only(), func(e socketcluster.ErrorEvent) { errs <- e.Err.Error() })
 		long := strings.Repeat("x", 1025)
 		for i, test := range []struct{ event, data, name, message string }{
 			{"#subscribe", `null`, "InvalidActionError", "Subscribe channel name was malformatted"},
@@ -65,6 +67,9 @@ func TestMalformedPubSub(t *testing.T) {
 		} {
 			p.send(fmt.Sprintf(`{"event":%q,"data":%s,"cid":%d}`, test.event, test.data, i+2))
 			p.want(fmt.Sprintf(`{"rid":%d,"error":{"message":%q,"name":%q}}`, i+2, test.message, test.name))
+			if text := <-errs; text != test.name+": "+test.message || len(errs) > 0 {
+				t.Errorf("%s %s: emitted %q, and %d more", test.event, test.data, text, len(errs))
+			}
 		}
 		// Without an id the failures are silent.
 		p.send(`[{"event":"#publish","data":null},{"event":"#unsubscribe","data":1},{"event":"#subscribe","data":{"channel":"a"}}]`)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -196,6 +197,54 @@ func (b *routeBroker) Subscribe(ctx context.Context, channel string) error {
 
 func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) error {
 	return b.note(ctx, "unsubscribe", channel)
+}
+
+// PS-21: a broker is told of the first subscriber of a channel, socket or loop of
+// the server's, and when the last one has left.
+func TestBrokerRoutes(t *testing.T) {
+	b := new(routeBroker)
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		check := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			var got []string
+			for _, n := range b.notes {
+				got = append(got, n[:strings.Index(n, " for")])
+			}
+			b.notes = nil
+			if !slices.Equal(got, want) {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+		}
+		subscribe := func(p *peer) {
+			p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+			p.want(`{"rid":2}`)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		p, q := w.client(), w.client()
+		subscribe(p)
+		check("subscribe a")
+		subscribe(q)
+		subscribe(q)
+		if _, err := w.srv.Exchange().Subscribe(ctx, "a"); err != nil {
+			t.Fatal(err)
+		}
+		p.conn.Close()
+		q.send(`{"event":"#unsubscribe","data":"a"}`)
+		check()
+		cancel()
+		check("unsubscribe a")
+		ctx, cancel = context.WithCancel(context.Background())
+		if _, err := w.srv.Exchange().Subscribe(ctx, "a"); err != nil {
+			t.Fatal(err)
+		}
+		check("subscribe a")
+		subscribe(q)
+		cancel()
+		check()
+		q.send(`{"event":"#unsubscribe","data":"a"}`)
+		check("unsubscribe a")
+	})
 }
 
 // PS-15, PS-21: a broker can tell which socket subscribes or has left, and its

@@ -234,6 +234,43 @@ func TestAnswerThatCannotBeEncoded(t *testing.T) {
 	})
 }
 
+// QK-26: who answers with no error at all answers with one.
+func TestNilError(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.Error(nil) }))
+		p := w.client()
+		p.send(`{"event":"p","cid":2}`)
+		p.want(`{"rid":2,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
+	})
+}
+
+// RPC-3, QK-1: all names but those of the protocol are the application's, also
+// those that are the protocol's on the client.
+func TestProcedureNames(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.End("called " + c.Procedure) }))
+		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+			tr.Socket.Transmit(context.Background(), "got", tr.Receiver)
+		}))
+		p := w.client()
+		for _, name := range []string{"a", "", "#custom", "#setAuthToken", "#kickOut", "#disconnect", "__proto__", "constructor", "#Publish", "#publish "} {
+			p.send(fmt.Sprintf(`{"event":%q,"cid":2}`, name))
+			p.want(fmt.Sprintf(`{"rid":2,"data":%q}`, "called "+name))
+			p.send(fmt.Sprintf(`{"event":%q}`, name))
+			p.want(fmt.Sprintf(`{"event":"got","data":%q}`, name))
+		}
+		for name, data := range map[string]string{"#subscribe": `{"channel":"a"}`, "#publish": `{"channel":"a"}`, "#unsubscribe": `"b"`, "#authenticate": `"a.b.c"`} {
+			q := w.client()
+			q.send(fmt.Sprintf(`{"event":%q,"data":%s,"cid":2}`, name, data))
+			if got := q.next(); !strings.HasPrefix(got, `{"rid":2`) || strings.Contains(got, "called") {
+				t.Errorf("%s was answered with %s", name, got)
+			}
+		}
+		p.send(`[{"event":"#removeAuthToken","cid":2},{"event":"#publish"},{"event":"#unsubscribe"},{"event":"#subscribe"}]`)
+		p.quiet(time.Second)
+	})
+}
+
 // RPC-5, RPC-3, HS-6: transmissions reach their receiver, whatever their name.
 func TestTransmit(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {

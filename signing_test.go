@@ -2,6 +2,7 @@ package socketcluster_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,11 @@ func TestSignOutsideSocket(t *testing.T) {
 // with AuthAlgorithm, that one only.
 func TestHMACAlgorithms(t *testing.T) {
 	for _, only := range []string{"", "HS256"} {
+		inBubble(t, socketcluster.Config{AuthAlgorithm: only}, func(w *world) {
+			if header, _, _ := strings.Cut(w.sign(map[string]any{}), "."); header != "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" {
+				t.Errorf("AuthAlgorithm %q: the header is %s", only, header)
+			}
+		})
 		for _, alg := range []string{"HS256", "HS384", "HS512"} {
 			inBubble(t, socketcluster.Config{AuthAlgorithm: only}, func(w *world) {
 				engine, err := auth.NewJWT(auth.Options{Key: testKey, Algorithm: alg})

@@ -367,6 +367,32 @@ func TestStreamBackpressure(t *testing.T) {
 		}
 		check(0, 0, 0)
 		close(release)
+
+		// What waits in the inbox, and for outbound middleware, counts too.
+		gate := make(chan struct{})
+		remove := w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+		p.transmitAll("nobody", numbers(5))
+		check(0, 0, 4) // and one that is being handled
+		remove()
+		close(gate)
+		check(0, 0, 0)
+		gate = make(chan struct{})
+		remove = w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		for range 4 {
+			w.srv.Exchange().Publish(context.Background(), "a", 1)
+		}
+		synctest.Wait()
+		for range 4 {
+			w.srv.Exchange().Publish(context.Background(), "a", 1)
+		}
+		if n := s.OutboundBackpressure(); n < 4 {
+			t.Errorf("outbound backpressure %d", n)
+		}
+		check(0, 0, s.OutboundBackpressure())
+		remove()
+		close(gate)
+		check(0, 0, 0)
 	})
 }
 
