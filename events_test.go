@@ -2,6 +2,7 @@ package socketcluster_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,9 +12,10 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// HS-17, ST-9: the handlers of a socket run before those of its server,
+// ST-9: the handlers of a socket run before those of its server,
 // and end when they are taken off.
 func TestOn(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -23,9 +25,6 @@ func TestOn(t *testing.T) {
 		var s *socketcluster.Socket
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
 			s = e.Socket
-			if e.ID != s.ID() || e.PingTimeout != 30*time.Second || e.IsAuthenticated || e.AuthError != nil {
-				t.Errorf("event %+v", e)
-			}
 			socketcluster.On(s, func(e socketcluster.SubscribeEvent) { note("first " + e.Channel) })
 			socketcluster.On(s, func(e socketcluster.SubscribeEvent) { note("second " + e.Channel) })
 			socketcluster.On(s, func(socketcluster.ConnectEvent) { note("too late") })
@@ -99,7 +98,7 @@ func TestPanicInEventHandler(t *testing.T) {
 	})
 }
 
-// HS-17, PS-17: a loop over events sees those from the call of Events on, in
+// A loop over events sees those from the call of Events on, in
 // order, and ends after the end event of its socket.
 func TestEventLoops(t *testing.T) {
 	for name, end := range map[string]func(w *world, p *peer, s *socketcluster.Socket){
@@ -353,6 +352,51 @@ func TestChannelLoops(t *testing.T) {
 		}
 		if n != 1024 {
 			t.Errorf("%d publications, want the last 1024", n)
+		}
+	})
+}
+
+// HS-17: the server tells of a socket once its WebSocket is there, before any
+// packet; and of its handshake what the client is told, with the error itself.
+func TestHandshakeEvents(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		var began *socketcluster.Socket
+		var connected []socketcluster.ConnectEvent
+		socketcluster.On(w.srv, func(e socketcluster.HandshakeEvent) {
+			began = e.Socket
+			if s := e.Socket; s.State() != socketcluster.Connecting || s.ID() == "" || s.Request() == nil || s.Exchange() != w.srv.Exchange() {
+				t.Errorf("a socket with id %q in state %v, request %v", s.ID(), s.State(), s.Request())
+			}
+			socketcluster.On(e.Socket, func(e socketcluster.ConnectEvent) { connected = append(connected, e) })
+		})
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) { connected = append(connected, e) })
+		for _, test := range []struct {
+			token     string
+			admitted  bool
+			authError error
+		}{
+			{"null", false, nil},
+			{quote(w.sign(map[string]any{})), true, nil},
+			{`"a.b.c"`, false, wire.ErrAuthTokenInvalid},
+		} {
+			began, connected = nil, nil
+			p := w.dial()
+			synctest.Wait()
+			s := began
+			if s == nil || len(connected) > 0 {
+				t.Fatal("not told of the socket, or already of its handshake")
+			}
+			p.send(`{"event":"#handshake","data":{"authToken":` + test.token + `},"cid":1}`)
+			p.next()
+			synctest.Wait()
+			if len(connected) != 2 {
+				t.Fatalf("told %d times, want on the socket and on the server", len(connected))
+			}
+			for _, e := range connected {
+				if e.Socket != s || e.ID != s.ID() || e.PingTimeout != 30*time.Second || e.IsAuthenticated != test.admitted || !errors.Is(e.AuthError, test.authError) {
+					t.Errorf("%s: %+v", test.token, e)
+				}
+			}
 		}
 	})
 }
