@@ -111,7 +111,8 @@ func (s *Socket) dispatchCall(c *Call) {
 	if len(consumers) == 0 {
 		var ok bool
 		if h, ok = lookup(&s.srv.handlers.procedures, &s.srv.handlers.allCalls, c.Procedure); !ok {
-			if !s.srv.cfg.SilentUnhandledCalls {
+			// On a socket that has closed, there may have been a loop.
+			if !s.srv.cfg.SilentUnhandledCalls && s.State() != Closed {
 				s.respond(c.ID, nil, errUnknownProcedure)
 			}
 			return

@@ -18,6 +18,32 @@ func echo(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.Ra
 	return in, nil
 }
 
+// A call whose loop has ended with its socket is not answered as one that nobody
+// handles, although the close frame may not have been sent yet.
+func TestCallWhileDisconnecting(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Invoke) error {
+			time.Sleep(time.Second)
+			return nil
+		}))
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+			calls := e.Socket.Procedure("looped")
+			go func() {
+				for c := range calls {
+					c.End(nil)
+				}
+			}()
+		})
+		socketcluster.On(w.srv, func(socketcluster.DisconnectEvent) { time.Sleep(2 * time.Second) })
+		p := w.client()
+		s := w.only()
+		p.send(`{"event":"looped","cid":2}`)
+		synctest.Wait()
+		go s.Disconnect(4500, "")
+		p.wantClose(4500, "")
+	})
+}
+
 // RPC-1, RPC-8, CV-3, CV-4: the answers of calls, with absent and null data,
 // and ids of all forms.
 func TestInvoke(t *testing.T) {
