@@ -278,6 +278,7 @@ func TestLargeRequestsOverBudget(t *testing.T) {
 			t.Errorf("logged %s", w.logs)
 		}
 		cancel()
+		synctest.Wait()
 		if status := ask(8000); status != http.StatusSwitchingProtocols {
 			t.Errorf("status %d when there is room again", status)
 		}

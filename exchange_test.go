@@ -127,8 +127,11 @@ func TestServerPublicationsPassOutboundMiddleware(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if len(asked) != 2 || <-asked == <-asked {
-			t.Error("the outbound middleware was not asked once for each subscriber")
+		if len(asked) != 2 {
+			t.Fatalf("asked %d times, want 2", len(asked))
+		}
+		if first, second := <-asked, <-asked; first == second {
+			t.Error("asked twice for one subscriber")
 		}
 	})
 }

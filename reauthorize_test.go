@@ -11,6 +11,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -182,6 +183,96 @@ func TestSubscriptionData(t *testing.T) {
 		synctest.Wait()
 		if want := []string{`"abc" false`, `"abc" true`}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// A token that is lost while middleware, or the broker, is busy with the only
+// subscription takes that along.
+func TestTokenLostWhileSubscribing(t *testing.T) {
+	ctx := context.Background()
+	const kicked = `{"event":"#kickOut","data":{"channel":"room","message":"no access to room"}}`
+	token := map[string]any{"channels": []string{"room"}}
+	for name, wait := range map[string]string{"with waitForAuth": `,"waitForAuth":true`, "without": ""} {
+		t.Run(name, func(t *testing.T) {
+			b := &hookedBroker{}
+			inBubble(t, socketcluster.Config{Broker: b, PingTimeoutDisabled: true}, func(w *world) {
+				claimsRule(w)
+				p := w.login(token)
+				s := w.only()
+				logout := func(s *socketcluster.Socket) { s.Deauthenticate(ctx) }
+				subscribe := `{"event":"#subscribe","data":{"channel":"room"` + wait + `},"cid":2}`
+				lost := func(answers ...string) {
+					t.Helper()
+					p.want(answers...)
+					if wait == "" {
+						p.want(kicked)
+					}
+					p.quiet(time.Second)
+					if s.SubscriptionCount() != 0 || w.srv.Exchange().IsSubscribed("room") {
+						t.Error("still subscribed")
+					}
+				}
+				// The middleware is through with it by then.
+				b.hook = logout
+				p.send(subscribe)
+				lost(removeAuthToken, `{"rid":2}`)
+
+				// Now the middleware itself is slow to let it in.
+				b.hook = nil
+				s.SetAuthToken(ctx, token)
+				p.nextToken()
+				synctest.Wait()
+				p.send(`{"event":"#unsubscribe","data":"room"}`)
+				synctest.Wait()
+				remove := w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+					if !a.Again {
+						logout(a.Socket)
+					}
+					return nil
+				}))
+				p.send(subscribe)
+				lost(removeAuthToken, `{"rid":2}`)
+				remove()
+				if wait == "" {
+					return
+				}
+				// And once more while it comes back with a login.
+				b.hook = logout
+				s.SetAuthToken(ctx, token)
+				p.nextToken()
+				lost(removeAuthToken)
+			})
+		})
+	}
+}
+
+// hookedBroker does something once, for the next socket that subscribes.
+type hookedBroker struct {
+	mem.Broker
+	hook func(*socketcluster.Socket)
+}
+
+func (b *hookedBroker) Subscribe(ctx context.Context, _ string) error {
+	if hook := b.hook; hook != nil {
+		b.hook = nil
+		hook(socketcluster.FromContext(ctx))
+	}
+	return nil
+}
+
+// PS-9: a socket that closes while the broker subscribes it is in no channel.
+func TestCloseWhileSubscribing(t *testing.T) {
+	b := &hookedBroker{hook: (*socketcluster.Socket).Terminate}
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		log := w.record()
+		p := w.client()
+		s := w.only()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		synctest.Wait()
+		log.want("connect disconnect close error end error") // the last is that of the subscription
+		if s.SubscriptionCount() != 0 || w.srv.Exchange().IsSubscribed("a") {
+			t.Error("subscribed")
 		}
 	})
 }
