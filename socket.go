@@ -108,6 +108,7 @@ type Socket struct {
 	token    atomic.Pointer[auth.Token]
 	deadline moment // of the handshake, later of the peer's close
 	nextPing moment
+	asked    moment // when the first ping left since the client was last seen
 	renewAt  moment
 
 	stats socketCounters

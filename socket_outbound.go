@@ -209,11 +209,15 @@ func (s *Socket) pushShared(frame []byte, shared *budget.Shared) {
 	}
 }
 
-// pushPing queues a ping. It may be called with mu held.
+// pushPing queues a ping, and does not wait for the lock of the outbox. It may
+// be called with mu held.
 func (s *Socket) pushPing() {
 	// A client that does not even take pings runs into its stall limit; one
 	// ping more or less does not matter.
-	_ = s.out.Push(s.srv.pings[s.version])
+	ping := s.srv.pings[s.version]
+	if !s.out.TryPush(ping) {
+		go func() { _ = s.out.Push(ping) }()
+	}
 }
 
 // respond answers a call. Answers wait for room, so that a client that calls

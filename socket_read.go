@@ -206,9 +206,9 @@ func (s *Socket) lastSeenAt() time.Time {
 	return s.srv.epoch.Add(time.Duration(s.lastSeen.Load()) * time.Millisecond)
 }
 
-// silent tells whether the pong timeout has run out.
-func (s *Socket) silent(now time.Time) bool {
-	return !now.Before(s.lastSeenAt().Add(s.srv.cfg.PingTimeout))
+// lastSeenMoment is lastSeenAt by the server's clock.
+func (s *Socket) lastSeenMoment() moment {
+	return moment(time.Duration(s.lastSeen.Load()) * time.Millisecond)
 }
 
 // pongResetDivisor: traffic other than pongs restarts the pong timeout only

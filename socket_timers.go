@@ -32,7 +32,7 @@ func (s *Socket) schedule(now time.Time) {
 	if s.state != Closed {
 		if !s.srv.cfg.PingTimeoutDisabled {
 			earlier(s.nextPing)
-			earlier(s.srv.moment(s.lastSeenAt().Add(s.srv.cfg.PingTimeout)))
+			earlier(s.silentAt())
 		}
 		if t := s.token.Load(); t != nil {
 			if at, ok := t.ExpiresAt(); ok {
@@ -54,12 +54,26 @@ func (s *Socket) schedule(now time.Time) {
 func tokenDeath(exp time.Time) time.Time { return exp.Add(time.Millisecond) }
 
 // Expire does what is due. It runs on the wheel's goroutine and does not
-// block; what may run user code gets a goroutine of its own.
+// block: a socket whose lock somebody holds, and may hold for long on a busy
+// machine, gets a goroutine, so that it does not hold up the timers of the others.
 func (t *wheelTask) Expire(now time.Time) {
 	s := (*Socket)(t)
-	cfg := &s.srv.cfg
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		go func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.expireLocked(time.Now())
+		}()
+		return
+	}
 	defer s.mu.Unlock()
+	s.expireLocked(now)
+}
+
+// expireLocked is Expire with mu held. What may run user code, or wait, gets a
+// goroutine of its own.
+func (s *Socket) expireLocked(now time.Time) {
+	cfg := &s.srv.cfg
 	defer s.schedule(now)
 
 	at := s.srv.moment(now)
@@ -80,18 +94,21 @@ func (t *wheelTask) Expire(now time.Time) {
 		return
 	}
 	if !cfg.PingTimeoutDisabled {
-		if s.silent(now) {
-			dead := !s.holdsUp() && s.silent(now) // it may just have been let go on
-			s.seen(now)                           // once is enough
+		if at >= s.nextPing {
+			s.nextPing = s.srv.moment(now.Add(cfg.PingInterval))
+			if s.asked <= s.lastSeenMoment() {
+				s.asked = at
+			}
+			s.pushPing()
+		}
+		if at >= s.silentAt() {
+			dead := !s.holdsUp() && at >= s.silentAt() // it may just have been let go on
+			s.seen(now)                                // once is enough
 			if dead {
 				s.srv.hit(limitPingTimeout)
 				go s.closeWith(wire.ClosePongTimeout)
 				return
 			}
-		}
-		if at >= s.nextPing {
-			s.nextPing = s.srv.moment(now.Add(cfg.PingInterval))
-			s.pushPing()
 		}
 	}
 	if token := s.token.Load(); token != nil && token.Expired(now) {
@@ -103,4 +120,20 @@ func (t *wheelTask) Expire(now time.Time) {
 		s.renewAt = 0
 		go s.renew()
 	}
+}
+
+// silentAt is when the pong timeout runs out. A client that is to answer pings
+// gets its time from the first one that it has not answered, too: when the
+// server was late with that, the client is not to blame. mu must be held.
+func (s *Socket) silentAt() moment {
+	cfg := &s.srv.cfg
+	at := s.lastSeenMoment() + moment(cfg.PingTimeout)
+	if toAnswer := cfg.PingTimeout - cfg.PingInterval; toAnswer > 0 {
+		asked := s.asked
+		if asked <= s.lastSeenMoment() {
+			asked = s.nextPing
+		}
+		at = max(at, asked+moment(toAnswer))
+	}
+	return at
 }

@@ -64,9 +64,24 @@ func (o *Outbox) Push(frame []byte) error { return o.push(frame, nil) }
 // it, and releases it when it has let go of the frame.
 func (o *Outbox) PushShared(frame []byte, shared *budget.Shared) error { return o.push(frame, shared) }
 
+// TryPush is Push for a frame that does not matter much, unless somebody has the
+// lock at present: then it reports false, and the frame is not queued.
+func (o *Outbox) TryPush(frame []byte) bool {
+	if !o.mu.TryLock() {
+		return false
+	}
+	defer o.mu.Unlock()
+	_ = o.pushLocked(frame, nil)
+	return true
+}
+
 func (o *Outbox) push(frame []byte, shared *budget.Shared) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.pushLocked(frame, shared)
+}
+
+func (o *Outbox) pushLocked(frame []byte, shared *budget.Shared) error {
 	if o.finished || o.killed {
 		return ErrClosed
 	}
