@@ -25,13 +25,7 @@ var errUnknownProcedure = &wire.Error{Name: "UnknownProcedureError", Message: "T
 func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 	var public *wire.Error
 	if errors.As(err, &public) && public != nil {
-		if limit := srv.cfg.Limits.ErrorText; len(public.Message) > limit {
-			srv.hit(limitErrorText)
-			cut := *public
-			cut.Message = truncate(public.Message, limit)
-			public = &cut
-		}
-		return public
+		return srv.cutText(public)
 	}
 	if errors.As(err, new(*panicError)) {
 		return errInternal
@@ -42,6 +36,18 @@ func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 	}
 	srv.log.Error("error kept from the client", log...)
 	return errInternal
+}
+
+// cutText returns the error with no more text than Limits.ErrorText.
+func (srv *Server) cutText(e *wire.Error) *wire.Error {
+	limit := srv.cfg.Limits.ErrorText
+	if len(e.Message) <= limit {
+		return e
+	}
+	srv.hit(limitErrorText)
+	cut := *e
+	cut.Message = truncate(e.Message, limit)
+	return &cut
 }
 
 // truncate cuts s to at most n bytes without splitting a character.

@@ -47,7 +47,8 @@ func On[E Event](from Emitter, fn func(E)) (off func()) {
 // server has been closed. The sequence can be looped over once.
 //
 // Events wait for the loop in a short queue. When it is full, the emitter
-// waits: a slow loop holds up its socket.
+// waits: a slow loop over the events of a socket holds up that, and one over
+// those of the server all sockets. So does one that never begins, until ctx ends.
 func Events[E Event](ctx context.Context, from Emitter) iter.Seq[E] {
 	c := newConsumer[E](ctx, from.emitterDone())
 	off := On(from, func(e E) { c.write(e) })

@@ -15,14 +15,17 @@ import (
 type Limits struct {
 	// Connections is how many connections the server takes in all, those
 	// included that are being closed. More are refused with 503.
-	// Default 250,000.
+	// Default: as many as have 8 KiB of Budget each, 65,536 without a memory limit
+	// of the process, and at most 250,000. Connections take memory beside Budget:
+	// 4 to 20 KiB each, the most while they are made.
 	Connections int
 
 	// ConnectionsPerAddress is how many of them may come from one client
 	// address, as [Server.ClientAddr] tells it; of IPv6, a /64 counts as one.
 	// More are refused with 503. Loopback, link-local and private addresses
 	// are not counted, as they are mostly those of proxies: name your proxies
-	// in Config.TrustedProxies. Default 10,000.
+	// in Config.TrustedProxies. Default: a quarter of Connections, and at most
+	// 10,000.
 	ConnectionsPerAddress int
 
 	// PendingHandshakes is how many connections may be on their way from the
@@ -38,7 +41,8 @@ type Limits struct {
 	// 400 bytes for each, and URLs and upgrade requests. Beyond it what waits for handlers on sockets that have closed is
 	// dropped, as with Config.DropWaiting; then the sockets that hold the most are disconnected, with 1013 for what
 	// they have sent, or without a close frame for what they have not read;
-	// stock clients connect again. A socket's share of half of it is safe.
+	// stock clients connect again. A socket's share of half of it is safe, and 8 KiB,
+	// or an equal share of all of it for Connections if that is less.
 	//
 	// The process takes more: a few KiB for each connection, and as much again
 	// for the collector. Default: a quarter of the memory limit of the process
@@ -100,7 +104,8 @@ type Limits struct {
 	// MessageSize if that is more.
 	Outbox int
 
-	// OutboxStall is how long a client may take no byte while some wait.
+	// OutboxStall is how long a client may take no byte while some wait. It may
+	// take twice as long to be noticed, as a client that takes some gets it anew.
 	// Default 10 s.
 	OutboxStall time.Duration
 
@@ -134,10 +139,10 @@ func (l *Limits) setDefaults() error {
 		value    *int
 		fallback int
 	}{
-		{"Connections", &l.Connections, 250_000},
-		{"ConnectionsPerAddress", &l.ConnectionsPerAddress, 10_000},
 		{"PendingHandshakes", &l.PendingHandshakes, 10_000},
 		{"Budget", &l.Budget, defaultBudget()},
+		{"Connections", &l.Connections, 0},
+		{"ConnectionsPerAddress", &l.ConnectionsPerAddress, 0},
 		{"MessageSize", &l.MessageSize, 1 << 20},
 		{"HandshakeMessageSize", &l.HandshakeMessageSize, min(64<<10, cmp.Or(l.MessageSize, 1<<20))},
 		{"Fragments", &l.Fragments, 4096},
@@ -163,6 +168,12 @@ func (l *Limits) setDefaults() error {
 		if *f.value == 0 {
 			*f.value = f.fallback
 		}
+	}
+	if l.Connections == 0 {
+		l.Connections = min(max(l.Budget/leastShare, 1), 250_000)
+	}
+	if l.ConnectionsPerAddress == 0 {
+		l.ConnectionsPerAddress = min(max(l.Connections/4, 1), 10_000)
 	}
 	if l.Outbox == 0 {
 		l.Outbox = max(2<<20, 2*l.MessageSize)

@@ -407,3 +407,18 @@ func TestErrorTextLimit(t *testing.T) {
 		}
 	})
 }
+
+// Errors that repeat what a client has sent are cut like others.
+func TestErrorTextOfLongNames(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		p.send(`{"event":"#unsubscribe","data":"` + strings.Repeat("x", 1000) + `","cid":2}`)
+		var answer struct{ Error struct{ Message string } }
+		if err := json.Unmarshal([]byte(p.next()), &answer); err != nil || len(answer.Error.Message) != 256 {
+			t.Errorf("%+v, %v", answer, err)
+		}
+		if n := w.srv.Stats().LimitHits["Limits.ErrorText"]; n != 1 {
+			t.Errorf("counted %d times", n)
+		}
+	})
+}

@@ -122,7 +122,8 @@ func (s *Socket) holds() (in, out int64) {
 }
 
 // leastShare lets everybody make a small call, however little is left: one with
-// a goroutine, and its message.
+// a goroutine, and its message. By default there are no more connections than
+// have room for that.
 const leastShare = 8 << 10
 
 // share is what each socket may hold in any case, so that those that hold much
@@ -130,7 +131,9 @@ const leastShare = 8 << 10
 // what sockets that have gone have left with handlers.
 func (srv *Server) share() int64 {
 	sockets, _ := srv.places.count()
-	return max((srv.budget.Limit()-srv.leftBytes.Load())/2/int64(max(sockets, 1)), leastShare)
+	limit := srv.budget.Limit()
+	least := min(leastShare, limit/int64(srv.cfg.Limits.Connections))
+	return max((limit-srv.leftBytes.Load())/2/int64(max(sockets, 1)), least)
 }
 
 // exceedsShare tells whether n bytes more would be more than the share.

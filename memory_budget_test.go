@@ -251,9 +251,11 @@ func TestBudgetLetsAnswersIn(t *testing.T) {
 			return socketcluster.None{}, nil
 		}), socketcluster.Concurrent(100))
 		asker, _ := w.named("asker")
-		for range 20 { // within their shares, and beyond the budget together
+		for range 20 { // what they leave with handlers is beyond the budget
 			hog, _ := w.named("hog")
 			hog.send(fmt.Sprintf(`{"event":"slow","cid":2,"data":%q}`, strings.Repeat("x", 1000)))
+			synctest.Wait()
+			hog.conn.Close()
 			synctest.Wait()
 		}
 		asker.send(`{"event":"ask","cid":2}`)

@@ -34,7 +34,7 @@ type Server struct {
 
 	hub      *hub.Hub
 	wheel    *wheel.Wheel
-	poller   func() *ws.Poller // made with the first connection that can be polled
+	poller   sharedPoller
 	exchange *Exchange
 	epoch    time.Time // what server-clock times count from
 	rates    [numRates]rate
@@ -109,7 +109,6 @@ func New(cfg Config) (*Server, error) {
 	if srv.cfg.Broker == nil {
 		srv.cfg.Broker = &mem.Broker{}
 	}
-	srv.poller = sync.OnceValue(srv.newPoller)
 	srv.exchange = newExchange(srv)
 	if err := srv.cfg.Broker.Start(context.Background(), srv.exchange); err != nil {
 		return nil, err
@@ -326,25 +325,11 @@ func (srv *Server) release() error {
 	srv.endLoops()
 	srv.down.Store(true)
 	srv.wheel.Close()
-	if p := srv.poller(); p != nil {
-		p.Close()
-	}
+	srv.poller.close()
 	if srv.unwatch != nil {
 		srv.unwatch()
 	}
 	return srv.cfg.Broker.Close()
-}
-
-// newPoller returns nil where connections have to do without.
-func (srv *Server) newPoller() *ws.Poller {
-	if srv.down.Load() {
-		return nil
-	}
-	p, err := ws.NewPoller()
-	if err != nil {
-		srv.log.Warn("idle connections cost more memory: each needs a goroutine", slog.Any("error", err))
-	}
-	return p
 }
 
 // isClosed tells whether the server takes no more connections.

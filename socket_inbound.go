@@ -174,7 +174,7 @@ func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
 func (s *Socket) refuse(p *wire.Packet, isCall bool, err *wire.Error) {
 	s.emitError(err)
 	if isCall {
-		s.respond(p.ID, nil, err)
+		s.respond(p.ID, nil, s.srv.cutText(err))
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 // ServeHTTP upgrades a request to a WebSocket and returns; the socket lives
-// on without a goroutine of net/http. Other requests are refused.
+// on without a goroutine of net/http, and the connection is its own: nobody else
+// may read, write or close it ([Socket.Terminate] does). Other requests are refused.
 //
 // The order is that of socketcluster-server: method and headers, path,
 // handshake middleware, origin. The limits of connections come before the
@@ -59,7 +60,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Deflate:      srv.cfg.Compression.Level > 0,
 		OnPing:       s.answerPing,
 		OnHold:       s.assemble,
-		Poller:       srv.poller,
+		Poller:       func() *ws.Poller { return srv.poller.get(srv.log) },
 		Resume:       s.read,
 	})
 	if err != nil {

@@ -15,6 +15,10 @@ const deflateName = "permessage-deflate"
 // 7692, section 7.1.1).
 const deflateAnswer = deflateName + "; server_no_context_takeover; client_no_context_takeover"
 
+// maxExtensions is how many bytes the offers of a client may have in all. Those
+// of browsers have some 50, and parsing costs many times as much memory.
+const maxExtensions = 1024
+
 // extension is one element of Sec-WebSocket-Extensions.
 type extension struct {
 	name   string
@@ -27,9 +31,14 @@ type extensionParam struct {
 }
 
 // negotiateDeflate answers the first offer that can be kept, or with "" when
-// there is none. It reports false when the header breaks its grammar.
+// there is none. It reports false when the header breaks its grammar or is too
+// long.
 func negotiateDeflate(h http.Header) (answer string, ok bool) {
+	length := 0
 	for _, line := range h["Sec-Websocket-Extensions"] {
+		if length += len(line); length > maxExtensions {
+			return "", false
+		}
 		offers, ok := parseExtensions(line)
 		if !ok {
 			return "", false

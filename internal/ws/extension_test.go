@@ -27,6 +27,9 @@ func TestNegotiateDeflate(t *testing.T) {
 		{"white space", []string{" \tpermessage-deflate \t;\tclient_max_window_bits = 10 \t"}, plain},
 		{"empty elements", []string{",, permessage-deflate ,"}, plain},
 		{"a second header line", []string{"foo", "permessage-deflate"}, plain},
+		{"as long as allowed", []string{deflateName + strings.Repeat(",", maxExtensions-len(deflateName))}, plain},
+		{"longer than allowed", []string{deflateName + strings.Repeat(",", maxExtensions-len(deflateName)+1)}, "malformed"},
+		{"longer than allowed in all", []string{deflateName, strings.Repeat(",", maxExtensions-len(deflateName)+1)}, "malformed"},
 		{"behind one with quotes", []string{`foo; a="b\"; c"`}, "malformed"},
 		{"behind others", []string{`foo; a="b"; c, permessage-deflate`}, plain},
 

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"log/slog"
 	"os"
 	"sync"
 	"syscall"
@@ -35,8 +36,8 @@ type polled struct {
 }
 
 // NewPoller starts a Poller. It is nil where the system has none; connections
-// then wait with a goroutine each.
-func NewPoller() (*Poller, error) {
+// then wait with a goroutine each. The logger is told if it stops by itself.
+func NewPoller(log *slog.Logger) (*Poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -50,16 +51,14 @@ func NewPoller() (*Poller, error) {
 		_ = p.file.Close()
 		return nil, err
 	}
-	go p.run()
+	go p.run(log)
 	return p, nil
 }
 
-// Close stops the Poller and returns when it has stopped. Connections that are
-// parked must be closed; those to come wait with a goroutine each.
+// Close stops the Poller and returns when it has stopped. All its connections
+// wait with a goroutine each from then on.
 func (p *Poller) Close() error {
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
+	p.release() // before the descriptor can be another file's
 	err := p.file.Close()
 	<-p.done
 	return err
@@ -107,8 +106,9 @@ func (p *Poller) forget(fd int, park *pollPark) {
 }
 
 // run signals connections until the Poller is closed.
-func (p *Poller) run() {
+func (p *Poller) run(log *slog.Logger) {
 	defer close(p.done)
+	defer p.release()
 	events := make([]syscall.EpollEvent, pollEvents)
 	_ = p.raw.Read(func(fd uintptr) bool {
 		for {
@@ -117,6 +117,7 @@ func (p *Poller) run() {
 				continue
 			}
 			if err != nil {
+				log.Error("connections have to be waited for with a goroutine each", slog.Any("error", os.NewSyscallError("epoll_wait", err)))
 				return true
 			}
 			p.signal(events[:n])
@@ -125,6 +126,18 @@ func (p *Poller) run() {
 			}
 		}
 	})
+}
+
+// release takes no more connections, and wakes those that are parked.
+func (p *Poller) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, c := range p.conns {
+		if c.park != nil {
+			c.park.signal()
+		}
+	}
 }
 
 func (p *Poller) signal(events []syscall.EpollEvent) {

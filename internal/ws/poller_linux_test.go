@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -40,7 +41,7 @@ func (r *polledReader) run() {
 
 func newPoller(t testing.TB) *Poller {
 	t.Helper()
-	p, err := NewPoller()
+	p, err := NewPoller(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +49,8 @@ func newPoller(t testing.TB) *Poller {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		for _, c := range p.conns {
 			if c.park != nil {
 				t.Error("a connection that has been closed is still known")
@@ -251,27 +254,34 @@ func TestEventOfAnotherConn(t *testing.T) {
 	<-r.ended
 }
 
-// Without a poller that takes it, a connection waits with its goroutine.
+// Without a poller that takes them, connections wait with their goroutines, also
+// those that were parked.
 func TestPollerThatIsClosed(t *testing.T) {
-	p, err := NewPoller()
+	p, err := NewPoller(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	client, r := connectPolled(t, p, listenTCP(t))
+	r.awaitParked()
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	client, r := connectPolled(t, p, listenTCP(t))
+	later, r2 := connectPolled(t, p, listenTCP(t))
 	for i := range 3 {
-		if _, err := client.Write(frame(fin|text, strconv.Itoa(i))); err != nil {
-			t.Fatal(err)
-		}
-		if got := <-r.messages; got != strconv.Itoa(i) {
-			t.Errorf("got %q, want %d", got, i)
+		for client, r := range map[halfCloser]*polledReader{client: r, later: r2} {
+			if _, err := client.Write(frame(fin|text, strconv.Itoa(i))); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-r.messages; got != strconv.Itoa(i) {
+				t.Errorf("got %q, want %d", got, i)
+			}
 		}
 	}
-	_ = client.Close()
-	if err := <-r.ended; err != io.EOF {
-		t.Errorf("ended with %v", err)
+	for client, r := range map[halfCloser]*polledReader{client: r, later: r2} {
+		_ = client.Close()
+		if err := <-r.ended; err != io.EOF {
+			t.Errorf("ended with %v", err)
+		}
 	}
 }
 

@@ -2,11 +2,13 @@
 
 package ws
 
+import "log/slog"
+
 // Poller is none on this system: connections wait with a goroutine each.
 type Poller struct{}
 
 // NewPoller returns nil.
-func NewPoller() (*Poller, error) { return nil, nil }
+func NewPoller(*slog.Logger) (*Poller, error) { return nil, nil }
 
 // Close does nothing.
 func (p *Poller) Close() error { return nil }

@@ -155,6 +155,7 @@ func TestAttacks(t *testing.T) {
 		{"pings", limits, 100, each(nil, []byte(strings.Repeat(string(frame(ws.NewPingFrame(nil))), 1000))), ""},
 		{"long pings", limits, 100, each(nil, frame(ws.NewPingFrame([]byte(strings.Repeat("x", 125))))), ""},
 		{"connections without a handshake", handshakes, 1000, hold(dial, nil), "Limits.PendingHandshakes"},
+		{"connections with a subscription each", little, 2500, hold(open, text(`{"event":"#subscribe","cid":2,"data":{"channel":"a","waitForAuth":true,"data":"`+strings.Repeat("x", 7000)+`"}}`)), "Limits.Connections"},
 		{"connections of one address", perAddress, 500, hold(func(server, _ string) (*client, error) { return open(server, "203.0.113.7") }, nil), "Limits.ConnectionsPerAddress"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
