@@ -29,13 +29,14 @@ type answer struct {
 	err  error
 }
 
-// abort ends the calls of a socket that has closed.
-func (c *pendingCalls) abort(kind string, code wire.CloseCode, reason string) {
+// abort ends the calls of a socket that has closed. Each was made while it was
+// open.
+func (c *pendingCalls) abort(code wire.CloseCode, reason string) {
 	if c == nil {
 		return
 	}
 	for _, call := range c.waiting {
-		call.end(answer{err: badConnection(kind, code, reason, "Event %s was aborted due to a bad connection", call.event)})
+		call.end(answer{err: badConnection("disconnect", code, reason, "Event %s was aborted due to a bad connection", call.event)})
 	}
 }
 

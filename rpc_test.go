@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -385,6 +387,67 @@ func TestServerInvoke(t *testing.T) {
 			t.Errorf("on a closed socket: %v", err)
 		}
 		log.want("error error")
+	})
+}
+
+// RPC-14: a loss rejects each call that waits, with the code and reason of the
+// close, and before the disconnect event is told.
+func TestCallsAreRejectedBeforeDisconnectEvent(t *testing.T) {
+	ctx := context.Background()
+	for name, test := range map[string]struct {
+		end    func(p *peer, s *socketcluster.Socket)
+		code   wire.CloseCode
+		reason string
+	}{
+		"lost":     {func(p *peer, _ *socketcluster.Socket) { p.conn.Close() }, 1006, "Socket hung up"},
+		"closed":   {func(_ *peer, s *socketcluster.Socket) { s.Disconnect(4500, "enough") }, 4500, "enough"},
+		"ordinary": {func(_ *peer, s *socketcluster.Socket) { s.Disconnect(1000, "") }, 1000, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{}, func(w *world) {
+				p := w.client()
+				s := w.only()
+				told := &recorder{t: t}
+				var errs [2]error
+				for i, event := range []string{"a", "b"} {
+					go func() {
+						_, errs[i] = s.Invoke(ctx, event, nil)
+						told.note("rejected")
+					}()
+				}
+				socketcluster.On(s, func(socketcluster.DisconnectEvent) {
+					synctest.Wait() // for whoever has been rejected
+					told.note("disconnect")
+				})
+				synctest.Wait()
+				test.end(p, s)
+				time.Sleep(time.Second)
+				told.want("rejected rejected disconnect")
+				for i, event := range []string{"a", "b"} {
+					want := &wire.Error{Name: "BadConnectionError", Message: "Event " + event + " was aborted due to a bad connection"}
+					want = want.With("type", "disconnect").With("code", int(test.code)).With("reason", test.reason)
+					if diff := cmp.Diff(error(want), errs[i]); diff != "" {
+						t.Errorf("%s: %s", event, diff)
+					}
+				}
+			})
+		})
+	}
+}
+
+// RPC-13, RPC-14: before the handshake is complete, a call waits for nothing: it
+// is rejected at once, as one of a connection that was never open.
+func TestCallBeforeHandshake(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		var got error
+		socketcluster.On(w.srv, func(e socketcluster.HandshakeEvent) { _, got = e.Socket.Invoke(context.Background(), "p", nil) })
+		w.dial()
+		synctest.Wait()
+		want := &wire.Error{Name: "BadConnectionError", Message: "Socket invoke p event was aborted due to a bad connection"}
+		want = want.With("type", "connectAbort").With("code", 1001).With("reason", "Socket was disconnected")
+		if diff := cmp.Diff(error(want), got); diff != "" {
+			t.Error(diff)
+		}
 	})
 }
 

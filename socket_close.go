@@ -127,11 +127,7 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 			in.msg.Release()
 		}
 	})
-	kind := "disconnect"
-	if was == Connecting {
-		kind = "connectAbort"
-	}
-	calls.abort(kind, code, reason)
+	calls.abort(code, reason)
 
 	s.mu.Lock()
 	if was == Connecting {
