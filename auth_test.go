@@ -417,7 +417,7 @@ func TestAuthenticate(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name   string
-		token  func(w *world) string // as JSON
+		token  func(w *world) string // as JSON, "" for absent data
 		set    func(w *world)
 		answer string
 		remove bool
@@ -433,6 +433,9 @@ func TestAuthenticate(t *testing.T) {
 			`{"rid":2,"error":{"message":"jwt must be provided","name":"AuthTokenInvalidError","isBadToken":true}}`, true,
 			"error badAuthToken authStateChange deauthenticate", "error badAuthToken deauthenticate"},
 		{"AUTH-36: null", func(*world) string { return `null` }, nil,
+			`{"rid":2,"error":{"message":"jwt must be provided","name":"AuthTokenInvalidError","isBadToken":true}}`, true,
+			"authStateChange deauthenticate", "deauthenticate"},
+		{"AUTH-36: absent", func(*world) string { return "" }, nil,
 			`{"rid":2,"error":{"message":"jwt must be provided","name":"AuthTokenInvalidError","isBadToken":true}}`, true,
 			"authStateChange deauthenticate", "deauthenticate"},
 		{"AUTH-36: no string", func(*world) string { return `{}` }, nil,
@@ -476,7 +479,11 @@ func TestAuthenticate(t *testing.T) {
 						}
 					})
 					log.take()
-					p.send(`{"event":"#authenticate","data":` + test.token(w) + `,"cid":2}`)
+					var data string
+					if token := test.token(w); token != "" {
+						data = `"data":` + token + `,`
+					}
+					p.send(`{"event":"#authenticate",` + data + `"cid":2}`)
 					p.want(test.answer)
 					if test.remove {
 						p.want(removeAuthToken)
