@@ -216,6 +216,21 @@ func TestSubscriptionOptions(t *testing.T) {
 	})
 }
 
+// PS-12: who is told that a socket is in a channel, or has left it, is told
+// before the client has its answer.
+func TestSubscriptionEventsComeBeforeAnswers(t *testing.T) {
+	ctx := context.Background()
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		socketcluster.On(w.srv, func(e socketcluster.SubscribeEvent) { e.Socket.Transmit(ctx, "joined", e.Channel) })
+		socketcluster.On(w.srv, func(e socketcluster.UnsubscribeEvent) { e.Socket.Transmit(ctx, "left", e.Channel) })
+		p := w.client()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		p.want(`{"event":"joined","data":"a"}`, `{"rid":2}`)
+		p.send(`{"event":"#unsubscribe","data":"a","cid":3}`)
+		p.want(`{"event":"left","data":"a"}`, `{"rid":3}`)
+	})
+}
+
 // PS-5: the switch against publications by clients.
 func TestDisableClientPublish(t *testing.T) {
 	inBubble(t, socketcluster.Config{DisableClientPublish: true}, func(w *world) {
