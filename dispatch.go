@@ -130,10 +130,11 @@ func (s *Socket) dispatchCall(c *Call) {
 	s.dispatch(queueName{true, c.Procedure}, t, h.concurrent)
 }
 
-// abandoned tells that a loop was left before it has taken the call. When
-// there is no other one, whoever handles the procedure now gets the call.
+// abandoned tells that a loop was left before it has taken the call. When no
+// loop has taken it or still may, nobody has answered it, and whoever handles
+// the procedure now gets it.
 func (c *Call) abandoned() {
-	if c.holders.Add(-1) == 0 && !c.Sent() && !c.Socket.dropsWaiting() {
+	if c.holders.Add(-1) == 0 && !c.Socket.dropsWaiting() {
 		go c.Socket.dispatchCall(c)
 	}
 }

@@ -177,6 +177,32 @@ func TestKillProcedure(t *testing.T) {
 	}
 }
 
+// A call that one loop has answered is not for the server's handler when the
+// other loops over the procedure are killed before they have taken it.
+func TestAnsweredCallIsNotHandledAgain(t *testing.T) {
+	inBubble(t, patient, func(w *world) {
+		handled := 0
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) { handled++ }))
+		p := w.client()
+		s := w.only()
+		calls := s.Procedure("p")
+		s.Procedure("p") // nobody ever loops over it
+		go func() {
+			for call := range calls {
+				call.End("loop")
+			}
+		}()
+		synctest.Wait()
+		p.send(`{"event":"p","cid":2}`)
+		p.want(`{"rid":2,"data":"loop"}`)
+		s.KillProcedure("p")
+		synctest.Wait()
+		if handled != 0 {
+			t.Errorf("the handler has got %d answered calls", handled)
+		}
+	})
+}
+
 // A loop may end its own stream.
 func TestCloseInLoop(t *testing.T) {
 	for _, test := range []struct {
