@@ -138,6 +138,52 @@ func TestScanDeviations(t *testing.T) {
 	}
 }
 
+func TestScanUntested(t *testing.T) {
+	const text = `| Id | Class | Why |
+|---|---|---|
+| HS-1 | Other | is a deviation |
+
+| Rule | Class | Why |
+|---|---|---|
+| CL-1 | Go client | waits |
+| CV-1, DOC-2 to DOC-3 | Other | of CL-2 |
+| CL-3 | Go client | |
+| CL-4 | Go client |
+
+| CL-5 | Go client | is in no table |
+`
+	want := map[string]string{"CL-1": "Go client", "CV-1": "Other", "DOC-2": "Other", "DOC-3": "Other"}
+	if diff := cmp.Diff(want, scanUntested(text)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The document names each rule of the classes without a test, in its class, and
+// no others.
+func TestUntestedRulesAreExplained(t *testing.T) {
+	rules := []rule{
+		{"TR-1", serverSide, "tested"}, {"TR-2", serverSide, "undecided"}, {"TR-3", serverSide, "listed"},
+		{"CL-1", clientSide, "named"}, {"CL-2", clientSide, "not named"}, {"CL-3", clientSide, "in the other class"},
+		{"CV-1", otherSide, "named"}, {"CV-2", otherSide, "not named"},
+	}
+	tests := named{"TR-1": {{"a_test.go", "TestA"}}}
+	r := newReport(rules, tests, []string{"TR-3"}, map[string]string{
+		"TR-1": "Other", "TR-2": "Other", "TR-3": "Go client", "CL-1": "Go client", "CL-3": "Other", "CV-1": "Other", "CL-9": "Go client",
+	})
+	want := []string{
+		"no such rule: CL-9 in docs/PROTOCOL.md",
+		`wrong class: TR-1 tested is "Other" in docs/PROTOCOL.md, and is tested`,
+		"undecided: TR-2 undecided: no test names it, and docs/PROTOCOL.md does not list it",
+		`wrong class: TR-3 listed is "Go client" in docs/PROTOCOL.md, and is deviation`,
+		`unexplained: CL-2 not named: docs/PROTOCOL.md does not say why no test names it; its class is "Go client"`,
+		`wrong class: CL-3 in the other class is "Other" in docs/PROTOCOL.md, and is Go client`,
+		`unexplained: CV-2 not named: docs/PROTOCOL.md does not say why no test names it; its class is "Other"`,
+	}
+	if diff := cmp.Diff(want, r.problems()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What decides a rule, and what the report says of one that nothing decides.
 func TestReport(t *testing.T) {
 	rules := []rule{
@@ -149,7 +195,7 @@ func TestReport(t *testing.T) {
 	goTest := place{"a_test.go", "TestA"}
 	r := newReport(rules, named{
 		"TR-1": {goTest, js}, "TR-3": {js}, "CL-1": {js}, "CL-2": {goTest}, "TR-4": {goTest}, "TR-9": {goTest},
-	}, []string{"TR-2", "TR-4", "TR-8"})
+	}, []string{"TR-2", "TR-4", "TR-8"}, map[string]string{"CL-2": "Go client", "CV-1": "Other"})
 	var got []status
 	for _, e := range r.entries {
 		got = append(got, e.status)

@@ -15,8 +15,12 @@
 //   - The rules of the side "other" speak of the npm packages, their documents or
 //     the terms that are used.
 //
+// The last two classes are those of the column Class in the table of
+// docs/PROTOCOL.md whose first column is headed Rule. It names each of their
+// rules, with the reason, and no others.
+//
 // It is run in the root of the repository. With -v it lists every rule with its
 // tests, with -w it also puts the table into README.md. The exit status is 1
-// when a rule is undecided, or when a test or the document names one that is not
-// there.
+// when a rule is undecided, when the document does not say why a rule has no test,
+// or when a test or the document names one that is not there.
 package main

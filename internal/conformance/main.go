@@ -60,7 +60,7 @@ func inspect(root string) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	return newReport(rules, tests, scanDeviations(string(text), rules)), nil
+	return newReport(rules, tests, scanDeviations(string(text), rules), scanUntested(string(text))), nil
 }
 
 // tableOf returns the table in a document, between its marks, and what stands

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -18,14 +19,15 @@ const (
 )
 
 func (s status) String() string {
-	return [...]string{"undecided", "tested", "deviation", "Go client", "other"}[s]
+	return [...]string{"undecided", "tested", "deviation", "Go client", "Other"}[s]
 }
 
 // entry is a rule with its decision.
 type entry struct {
 	rule
 	status
-	listed bool // as a deviation
+	listed bool   // as a deviation
+	class  string // the one that the document gives it among the rules without a test
 	places []place
 }
 
@@ -35,13 +37,14 @@ type report struct {
 	unknown []string // what is named and is no rule
 }
 
-// newReport compares rules with the tests and deviations that name them.
-func newReport(rules []rule, tests named, deviations []string) report {
+// newReport compares rules with the tests that name them and with what the
+// document says of them: its deviations, and the classes of rules without a test.
+func newReport(rules []rule, tests named, deviations []string, untested map[string]string) report {
 	var r report
 	isRule := map[string]bool{}
 	for _, rule := range rules {
 		isRule[rule.id] = true
-		e := entry{rule: rule, listed: slices.Contains(deviations, rule.id)}
+		e := entry{rule: rule, listed: slices.Contains(deviations, rule.id), class: untested[rule.id]}
 		for _, p := range tests[rule.id] {
 			if p.pins(rule.side) {
 				e.places = append(e.places, p)
@@ -64,7 +67,7 @@ func newReport(rules []rule, tests named, deviations []string) report {
 			r.unknown = append(r.unknown, id+" in "+places[0].String())
 		}
 	}
-	for _, id := range deviations {
+	for _, id := range slices.Concat(deviations, slices.Collect(maps.Keys(untested))) {
 		if !isRule[id] {
 			r.unknown = append(r.unknown, id+" in "+document)
 		}
@@ -80,8 +83,18 @@ func (r report) problems() []string {
 		all = append(all, "no such rule: "+u)
 	}
 	for _, e := range r.entries {
-		if e.status == undecided {
+		class := ""
+		if e.status == goClient || e.status == other {
+			class = e.status.String()
+		}
+		switch {
+		case e.status == undecided:
 			all = append(all, fmt.Sprintf("undecided: %s %s: no test names it, and %s does not list it", e.id, e.title, document))
+		case e.class == class:
+		case e.class == "":
+			all = append(all, fmt.Sprintf("unexplained: %s %s: %s does not say why no test names it; its class is %q", e.id, e.title, document, class))
+		default:
+			all = append(all, fmt.Sprintf("wrong class: %s %s is %q in %s, and is %s", e.id, e.title, e.class, document, e.status))
 		}
 	}
 	return all

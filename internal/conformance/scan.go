@@ -143,10 +143,9 @@ func scanJS(file, text string, found named) {
 	}
 }
 
-// scanDeviations returns the ids in the first columns of the tables of
-// deviations. Letters alone become all rules of the chapter.
-func scanDeviations(text string, rules []rule) []string {
-	var ids []string
+// rows calls yield with the cells of each row of the tables in a document whose
+// first column has that heading.
+func rows(text, heading string, yield func(cells []string)) {
 	inTable := false
 	for _, line := range strings.Split(text, "\n") {
 		cells := strings.Split(line, "|")
@@ -154,16 +153,25 @@ func scanDeviations(text string, rules []rule) []string {
 			inTable = false
 			continue
 		}
-		first := strings.TrimSpace(cells[1])
-		if first == "Id" {
+		cells = cells[1 : len(cells)-1]
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if cells[0] == heading {
 			inTable = true
-			continue
+		} else if inTable {
+			yield(cells)
 		}
-		if !inTable {
-			continue
-		}
-		mentions(first, func(id string, _ int) { ids = append(ids, id) })
-		for _, letters := range strings.Split(first, ", ") {
+	}
+}
+
+// scanDeviations returns the ids in the first columns of the tables of
+// deviations. Letters alone become all rules of the chapter.
+func scanDeviations(text string, rules []rule) []string {
+	var ids []string
+	rows(text, "Id", func(cells []string) {
+		mentions(cells[0], func(id string, _ int) { ids = append(ids, id) })
+		for _, letters := range strings.Split(cells[0], ", ") {
 			if !known(letters) {
 				continue
 			}
@@ -173,6 +181,18 @@ func scanDeviations(text string, rules []rule) []string {
 				}
 			}
 		}
-	}
+	})
 	return ids
+}
+
+// scanUntested returns the class of each rule in the table of rules without a
+// test. A row without a reason is none.
+func scanUntested(text string) map[string]string {
+	classes := map[string]string{}
+	rows(text, "Rule", func(cells []string) {
+		if len(cells) == 3 && cells[2] != "" {
+			mentions(cells[0], func(id string, _ int) { classes[id] = cells[1] })
+		}
+	})
+	return classes
 }
