@@ -84,9 +84,7 @@ func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	if p, ok := c.park.(*pollPark); ok {
-		defer p.closed()
-	}
+	defer c.park.closed()
 	tc, ok := c.nc.(*tls.Conn)
 	if !ok {
 		return c.nc.Close()
@@ -102,9 +100,7 @@ func (c *Conn) Close() error {
 // before may be lost; writing goes on.
 func (c *Conn) Interrupt() {
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
-	if p, ok := c.park.(*pollPark); ok {
-		p.signal()
-	}
+	c.park.signal()
 }
 
 // readError is what Read answers for err. The deadline that Close sets under

@@ -19,6 +19,16 @@ type park interface {
 	// followed by at least one of them. c.buf is nil before the call. started
 	// tells that the peer is in the middle of a frame.
 	wait(c *Conn, started bool) error
+
+	// leave gives up the reader if there is nothing to read and a Poller can wait
+	// in its place. Otherwise it waits.
+	leave(c *Conn) (gone bool, err error)
+
+	// signal wakes the connection if its reader has left.
+	signal()
+
+	// closed tells that the connection has been closed.
+	closed()
 }
 
 // borrow gives c a read buffer that starts with the carried bytes, and returns
@@ -64,6 +74,10 @@ func (c *Conn) consume(n int) {
 // readPark serves connections that can only be read: between frames it waits
 // with the first two bytes of a header, inside the Conn.
 type readPark struct{}
+
+func (readPark) leave(c *Conn) (bool, error) { return false, c.more(false) }
+func (readPark) signal()                     {}
+func (readPark) closed()                     {}
 
 func (readPark) wait(c *Conn, started bool) error {
 	dst := c.carry[:2]

@@ -81,9 +81,12 @@ func (p *pollPark) signal() {
 	}
 }
 
-// park gives up the reader if there is nothing to read, and does what wait does
-// otherwise. Once it has given it up, only atomic fields may be touched.
-func (p *pollPark) park(c *Conn) (gone bool, err error) {
+// leave implements park. Once the reader has been given up, only atomic fields
+// may be touched.
+func (p *pollPark) leave(c *Conn) (gone bool, err error) {
+	if p.poller == nil || p.broken.Load() {
+		return false, c.more(false)
+	}
 	p.conn = c
 	for {
 		p.state.Store(reading) // what was signaled is seen by read
@@ -120,9 +123,6 @@ func (p *pollPark) closed() {
 	}
 	p.signal()
 }
-
-// parks tells whether the connection can be parked.
-func (p *pollPark) parks() bool { return p.poller != nil && !p.broken.Load() }
 
 func (p *pollPark) wait(c *Conn, _ bool) error {
 	p.conn = c

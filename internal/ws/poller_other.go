@@ -13,5 +13,5 @@ func NewPoller(*slog.Logger) (*Poller, error) { return nil, nil }
 // Close does nothing.
 func (p *Poller) Close() error { return nil }
 
-func (p *Poller) watch(int, *pollPark) bool { return false }
-func (p *Poller) forget(int, *pollPark)     {}
+func (p *Poller) watch(int, park) bool { return false }
+func (p *Poller) forget(int, park)     {}

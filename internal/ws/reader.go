@@ -23,10 +23,10 @@ func (c *Conn) Park(stay bool) (gone bool) {
 		return false
 	}
 	var err error
-	if p, ok := c.park.(*pollPark); ok && !stay && p.parks() {
-		gone, err = p.park(c)
-	} else {
+	if stay {
 		err = c.more(false)
+	} else {
+		gone, err = c.park.leave(c)
 	}
 	if err != nil {
 		_, _ = c.fail(nil, err, false)
