@@ -22,7 +22,7 @@ func (s *Socket) armRenewal() {
 	if exp, ok := token.ExpiresAt(); ok {
 		left = exp.Sub(now)
 	}
-	s.renewAt = s.srv.moment(now.Add(renewal.after(left)))
+	s.renewAt = s.srv.moment(now).add(renewal.after(left))
 	s.schedule(now)
 }
 

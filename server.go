@@ -95,7 +95,7 @@ func New(cfg Config) (*Server, error) {
 		log:     cfg.Logger,
 		hub:     hub.New(),
 		wheel:   wheel.New(),
-		epoch:   time.Now(),
+		epoch:   time.Now().Add(-1), // so that no moment is zero
 		rates:   newRates(&cfg.Limits),
 		sockets: make(map[string]*Socket),
 		closing: make(map[*Socket]struct{}),

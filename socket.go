@@ -82,7 +82,7 @@ type Socket struct {
 	overflowed     atomic.Bool  // the client did not read what it was sent
 	dropping       atomic.Bool  // it has gone, and the budget has no room for what waits
 	leaving        atomic.Bool  // the client has closed the connection, see handleRest
-	lastSeen       atomic.Int64 // server clock, milliseconds: when the pong timeout was last restarted
+	lastSeen       atomic.Int64 // a moment: when the pong timeout was last restarted
 	assembling     atomic.Int64 // bytes of a message of which a part is still to come
 	outQueuedBytes atomic.Int64 // the sizes of the packets of outQueued
 

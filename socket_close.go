@@ -188,6 +188,6 @@ func (o *outboxOwner) OutboxFlushed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.deadline = s.srv.moment(now.Add(s.srv.cfg.CloseTimeout))
+	s.deadline = s.srv.moment(now).add(s.srv.cfg.CloseTimeout)
 	s.schedule(now)
 }

@@ -31,8 +31,8 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 		return false
 	}
 	s.keepUpgrade()
-	s.deadline = srv.moment(now.Add(srv.cfg.HandshakeTimeout))
-	s.nextPing = srv.moment(now.Add(srv.cfg.PingInterval))
+	s.deadline = srv.moment(now).add(srv.cfg.HandshakeTimeout)
+	s.nextPing = srv.moment(now).add(srv.cfg.PingInterval)
 	s.schedule(now)
 	s.queue(HandshakeEvent{s})
 	s.mu.Unlock()
@@ -197,19 +197,10 @@ type onlyReader struct{ net.Conn }
 func (r onlyReader) Read(p []byte) (int, error) { return r.Conn.Read(p) }
 
 // seen restarts the pong timeout.
-func (s *Socket) seen(now time.Time) {
-	s.lastSeen.Store(now.Sub(s.srv.epoch).Milliseconds())
-}
+func (s *Socket) seen(now time.Time) { s.lastSeen.Store(int64(s.srv.moment(now))) }
 
 // lastSeenAt is when the pong timeout was last restarted.
-func (s *Socket) lastSeenAt() time.Time {
-	return s.srv.epoch.Add(time.Duration(s.lastSeen.Load()) * time.Millisecond)
-}
-
-// lastSeenMoment is lastSeenAt by the server's clock.
-func (s *Socket) lastSeenMoment() moment {
-	return moment(time.Duration(s.lastSeen.Load()) * time.Millisecond)
-}
+func (s *Socket) lastSeenAt() moment { return moment(s.lastSeen.Load()) }
 
 // pongResetDivisor: traffic other than pongs restarts the pong timeout only
 // after this part of it has passed, as in socketcluster-server (PP-5).
@@ -238,7 +229,7 @@ func (s *Socket) alive(msg ws.Message) {
 		s.quick++
 	}
 	s.lastRead = at
-	if s.isPong(msg) || now.Sub(s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
+	if s.isPong(msg) || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
 		s.seen(now)
 	}
 }

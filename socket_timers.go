@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"math"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -14,11 +15,16 @@ type wheelTask Socket
 // Zero is none.
 type moment time.Duration
 
-// farAway is beyond the life of any process, and not of a time.Duration.
-const farAway = 100 * 365 * 24 * time.Hour
-
 // moment is that of a time, which is never before the server.
-func (srv *Server) moment(t time.Time) moment { return moment(max(t.Sub(srv.epoch), 1)) }
+func (srv *Server) moment(t time.Time) moment { return moment(t.Sub(srv.epoch)) }
+
+// add is a moment later, or the last one there is.
+func (m moment) add(d time.Duration) moment {
+	if d > math.MaxInt64-time.Duration(m) {
+		return math.MaxInt64
+	}
+	return max(m+moment(d), 1)
+}
 
 // schedule sets the timer to what is due next. mu must be held.
 func (s *Socket) schedule(now time.Time) {
@@ -37,7 +43,7 @@ func (s *Socket) schedule(now time.Time) {
 		if t := s.token.Load(); t != nil {
 			if at, ok := t.ExpiresAt(); ok {
 				// From now on, as the wall clock may have been set since the epoch.
-				earlier(s.srv.moment(now.Add(min(tokenDeath(at).Sub(now), farAway))))
+				earlier(s.srv.moment(now).add(tokenDeath(at).Sub(now)))
 			}
 		}
 		earlier(s.renewAt)
@@ -95,8 +101,8 @@ func (s *Socket) expireLocked(now time.Time) {
 	}
 	if !cfg.PingTimeoutDisabled {
 		if at >= s.nextPing {
-			s.nextPing = s.srv.moment(now.Add(cfg.PingInterval))
-			if s.asked <= s.lastSeenMoment() {
+			s.nextPing = at.add(cfg.PingInterval)
+			if s.asked <= s.lastSeenAt() {
 				s.asked = at
 			}
 			s.pushPing()
@@ -127,13 +133,14 @@ func (s *Socket) expireLocked(now time.Time) {
 // server was late with that, the client is not to blame. mu must be held.
 func (s *Socket) silentAt() moment {
 	cfg := &s.srv.cfg
-	at := s.lastSeenMoment() + moment(cfg.PingTimeout)
+	seen := s.lastSeenAt()
+	at := seen.add(cfg.PingTimeout)
 	if toAnswer := cfg.PingTimeout - cfg.PingInterval; toAnswer > 0 {
 		asked := s.asked
-		if asked <= s.lastSeenMoment() {
+		if asked <= seen {
 			asked = s.nextPing
 		}
-		at = max(at, asked+moment(toAnswer))
+		at = max(at, asked.add(toAnswer))
 	}
 	return at
 }

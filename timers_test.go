@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +29,7 @@ func lone(t *testing.T, cfg Config) (*Socket, writes) {
 	s := &Socket{srv: srv, id: newID(), version: wire.Version2, state: Open}
 	w := make(writes, 100)
 	s.out.Init(w, (*outboxOwner)(s), 1<<20, time.Minute, s.account())
-	s.nextPing = srv.moment(srv.epoch.Add(srv.cfg.PingInterval))
+	s.nextPing = srv.moment(srv.epoch).add(srv.cfg.PingInterval)
 	srv.mu.Lock()
 	srv.sockets[s.id] = s
 	srv.open++
@@ -90,4 +91,15 @@ func TestLatePingIsNotTheClientsFault(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Times that are as long as can be are never over.
+func TestLongestTimes(t *testing.T) {
+	s, w := lone(t, Config{PingInterval: math.MaxInt64, HandshakeTimeout: math.MaxInt64})
+	defer s.srv.wheel.Close()
+	s.seen(s.srv.epoch.Add(time.Hour))
+	(*wheelTask)(s).Expire(s.srv.epoch.Add(time.Hour))
+	if s.nextPing != math.MaxInt64 || len(w) > 0 || s.State() != Open {
+		t.Errorf("the next ping at %d, %d sent, %v", s.nextPing, len(w), s.State())
+	}
 }
