@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
@@ -65,8 +66,8 @@ type Socket struct {
 	addr [16]byte // see ClientAddr; a netip.Addr would be larger
 
 	inbox lane.Lane[inboxItem]
-	held  quota // what it has sent, see Limits.InboxBytes
-	out   outbox.Outbox
+	held  quota                            // what it has sent, see Limits.InboxBytes
+	out   outbox.Outbox[*hub.Subscription] // publications are tagged
 	timer wheel.Timer
 
 	buckets [numRates]time.Duration // server clock; the inbox worker's, see throttle

@@ -199,12 +199,14 @@ func (s *Socket) pushFrame(frame []byte) {
 	}
 }
 
-// pushShared is pushFrame for the frame of a publication.
-func (s *Socket) pushShared(frame []byte, shared *budget.Shared) {
+// pushShared is pushFrame for a frame that other sockets get too. The tag is
+// that of a publication; a reference to shared passes to the outbox.
+func (s *Socket) pushShared(frame []byte, shared *budget.Shared, tag *hub.Subscription) {
 	if frame == nil {
+		shared.Release()
 		return
 	}
-	if err := s.out.PushShared(frame, shared); errors.Is(err, outbox.ErrFull) {
+	if err := s.out.PushFrame(outbox.Frame[*hub.Subscription]{Bytes: frame, Shared: shared, Tag: tag}); errors.Is(err, outbox.ErrFull) {
 		s.overflow()
 	}
 }
@@ -253,7 +255,8 @@ func (w *subscriber) Deliver(p *hub.Publication) {
 		if p.Deflated != nil && s.conn.Compressed() {
 			frame = p.Deflated
 		}
-		s.pushShared(frame, &p.Hold)
+		p.Hold.Take()
+		s.pushShared(frame, &p.Hold, nil)
 		return
 	}
 	if s.srv.middleware.has(lineOutbound) {

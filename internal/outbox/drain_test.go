@@ -11,15 +11,15 @@ import (
 func TestDrain(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		end  func(o *Outbox, c *gatedConn)
+		end  func(o *Outbox[int], c *gatedConn)
 	}{
-		{"written", func(_ *Outbox, c *gatedConn) { c.result <- nil }},
-		{"write fails", func(_ *Outbox, c *gatedConn) { c.result <- errors.New("lost") }},
-		{"killed", func(o *Outbox, _ *gatedConn) { o.Kill() }},
+		{"written", func(_ *Outbox[int], c *gatedConn) { c.result <- nil }},
+		{"write fails", func(_ *Outbox[int], c *gatedConn) { c.result <- errors.New("lost") }},
+		{"killed", func(o *Outbox[int], _ *gatedConn) { o.Kill() }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var o Outbox
+				var o Outbox[int]
 				c := &gatedConn{result: make(chan error)}
 				o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
 				o.Drain() // nothing to wait for

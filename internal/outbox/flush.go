@@ -2,7 +2,7 @@ package outbox
 
 // flush writes until nothing is left. It is the only place that writes, and
 // gives the queue back at the end.
-func (q *queue) flush() {
+func (q *queue[Tag]) flush() {
 	o := q.owner
 	var failure error
 	o.mu.Lock()

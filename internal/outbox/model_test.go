@@ -51,7 +51,7 @@ func (c *gatedConn) WriteFrames(frames [][]byte, d time.Duration) error {
 }
 
 type ownerLog struct {
-	outbox  *Outbox
+	outbox  *Outbox[int]
 	failed  []error
 	flushed int
 }
@@ -71,7 +71,7 @@ var errWrite = errors.New("write failed")
 // outboxModel is what an outbox with a gated connection should look like
 // whenever all goroutines are blocked.
 type outboxModel struct {
-	outbox Outbox
+	outbox Outbox[int]
 	conn   gatedConn
 	owner  ownerLog
 	limit  int
@@ -79,6 +79,8 @@ type outboxModel struct {
 
 	budget *budget.Budget
 	shared map[uint32]bool // frames that other outboxes could have too, by number
+	tags   map[uint32]int  // of those that have one
+	taken  []Frame[int]    // shared ones that count until the caller lets go of them
 
 	queue    [][]byte // accepted and not yet written
 	bytes    int
@@ -101,27 +103,37 @@ func (m *outboxModel) frame(size int) []byte {
 	return f
 }
 
-func (m *outboxModel) push(t *rapid.T, size int) {
-	f := m.frame(size)
-	var want error
+// pushed is what a push of f should answer, and do.
+func (m *outboxModel) pushed(f []byte) error {
 	switch {
 	case m.finished || m.killed:
-		want = ErrClosed
+		return ErrClosed
 	case m.limit > 0 && m.bytes > 0 && m.bytes+len(f) > m.limit:
-		want = ErrFull
-	default:
-		m.queue = append(m.queue, f)
-		m.bytes += len(f)
+		return ErrFull
 	}
+	m.queue = append(m.queue, f)
+	m.bytes += len(f)
+	return nil
+}
+
+func (m *outboxModel) push(t *rapid.T, size int) {
+	f := m.frame(size)
+	want := m.pushed(f)
+	tag := rapid.IntRange(0, 3).Draw(t, "tag")
+	m.tags[m.next] = tag
 	var err error
-	if rapid.IntRange(0, 2).Draw(t, "shared") == 0 {
+	switch {
+	case rapid.IntRange(0, 2).Draw(t, "shared") == 0:
 		var s budget.Shared
 		s.Init(m.budget.Shard(0), len(f))
-		err = m.outbox.PushShared(f, &s)
+		s.Take()
+		err = m.outbox.PushFrame(Frame[int]{f, &s, tag})
 		s.Settle()
 		m.shared[m.next] = true
-	} else {
+	case tag == 0:
 		err = m.outbox.Push(f)
+	default:
+		err = m.outbox.PushFrame(Frame[int]{f, nil, tag})
 	}
 	if err != want {
 		t.Fatalf("Push of %d bytes = %v, want %v", len(f), err, want)
@@ -129,17 +141,69 @@ func (m *outboxModel) push(t *rapid.T, size int) {
 }
 
 // counted is what the budget should know of: all that is queued, and after a
-// Kill the shared frames that are still being written.
+// Kill the shared frames that are still being written; those that were taken out.
 func (m *outboxModel) counted() (n int64) {
+	for _, f := range m.taken {
+		n += int64(len(f.Bytes))
+	}
 	if !m.killed {
-		return int64(m.bytes + frameCost*len(m.queue))
+		return n + int64(m.bytes+frameCost*len(m.queue))
 	}
 	for _, f := range m.conn.writing {
-		if m.shared[binary.BigEndian.Uint32(f)] {
+		if m.shared[number(f)] {
 			n += int64(len(f))
 		}
 	}
 	return n
+}
+
+func number(frame []byte) uint32 { return binary.BigEndian.Uint32(frame) }
+
+// Take takes out the frames of one tag that are not being written.
+func (m *outboxModel) Take(t *rapid.T) {
+	tag := rapid.IntRange(0, 3).Draw(t, "tag")
+	var want [][]byte
+	if !m.killed {
+		writing := len(m.conn.writing)
+		rest := m.queue[:writing:writing]
+		for _, f := range m.queue[writing:] {
+			if tag != 0 && m.tags[number(f)] == tag {
+				want = append(want, f)
+				m.bytes -= len(f)
+			} else {
+				rest = append(rest, f)
+			}
+		}
+		m.queue = rest
+	}
+	got := m.outbox.Take(func(asked int) bool {
+		if asked == 0 {
+			t.Fatal("asked about a frame without a tag")
+		}
+		return asked == tag
+	})
+	if len(got) != len(want) {
+		t.Fatalf("Take returned %d frames, want %d", len(got), len(want))
+	}
+	for i, f := range got {
+		if !bytes.Equal(f.Bytes, want[i]) || f.Tag != tag || (f.Shared != nil) != m.shared[number(f.Bytes)] {
+			t.Fatalf("frame %d of Take is %v with tag %d, want %v", i, f.Bytes[:4], f.Tag, want[i][:4])
+		}
+		if f.Shared != nil {
+			m.taken = append(m.taken, f)
+		}
+	}
+}
+
+// PushBack pushes what has been taken out, with the reference that came along.
+func (m *outboxModel) PushBack(t *rapid.T) {
+	for _, f := range m.taken {
+		want := m.pushed(f.Bytes)
+		if err := m.outbox.PushFrame(f); err != want {
+			t.Fatalf("pushing a frame back = %v, want %v", err, want)
+		}
+	}
+	m.taken = nil
 }
 
 func (m *outboxModel) PushSmall(t *rapid.T) {
@@ -280,6 +344,9 @@ func (m *outboxModel) Check(t *rapid.T) {
 
 func (m *outboxModel) end() {
 	m.outbox.Kill()
+	for i := range m.taken {
+		m.taken[i].release()
+	}
 	close(m.conn.result)
 	synctest.Wait()
 	if n := m.budget.Used(); n != 0 {
@@ -300,6 +367,7 @@ func TestModel(t *testing.T) {
 
 				budget: budget.New(1<<20, func() {}),
 				shared: make(map[uint32]bool),
+				tags:   make(map[uint32]int),
 			}
 			m.owner.outbox = &m.outbox
 			m.outbox.Init(&m.conn, &m.owner, m.limit, stall, m.budget.Shard(0))
@@ -313,6 +381,8 @@ func TestModel(t *testing.T) {
 				"finish":       m.Finish,
 				"kill":         m.Kill,
 				"wait":         m.Wait,
+				"take":         m.Take,
+				"push back":    m.PushBack,
 				"":             m.Check,
 			})
 		})

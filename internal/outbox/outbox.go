@@ -31,8 +31,9 @@ type Owner interface {
 }
 
 // Outbox is a bounded FIFO of frames with an on-demand flusher. Init makes it
-// ready; it must not be copied afterwards.
-type Outbox struct {
+// ready; it must not be copied afterwards. Frames may have a Tag, by which Take
+// finds them.
+type Outbox[Tag comparable] struct {
 	mu       sync.Mutex
 	conn     Conn
 	owner    Owner
@@ -41,9 +42,9 @@ type Outbox struct {
 	bytes    int // of frames queued or being written
 	counted  int // in the shard: frames that are not shared, and frameCost for each
 	shard    *budget.Shard
-	frames   uint64 // that have been written
-	written  uint64 // their sizes
-	queue    *queue // not nil exactly while a flusher exists
+	frames   uint64      // that have been written
+	written  uint64      // their sizes
+	queue    *queue[Tag] // not nil exactly while a flusher exists
 	finished bool
 	killed   bool
 }
@@ -51,56 +52,82 @@ type Outbox struct {
 // Init prepares the outbox. At most maxBytes bytes are queued; 0 or less sets
 // no limit. stall is passed on to every WriteFrames. shard, if not nil, counts
 // the frames that are not shared, and what the queue takes for each.
-func (o *Outbox) Init(c Conn, owner Owner, maxBytes int, stall time.Duration, shard *budget.Shard) {
+func (o *Outbox[Tag]) Init(c Conn, owner Owner, maxBytes int, stall time.Duration, shard *budget.Shard) {
 	o.conn, o.owner, o.maxBytes, o.stall, o.shard = c, owner, maxBytes, stall, shard
 }
 
-// Push queues a frame and never blocks. It returns ErrFull or ErrClosed when
-// the frame was not queued. A frame larger than the limit fits when nothing is
-// queued.
-func (o *Outbox) Push(frame []byte) error { return o.push(frame, nil) }
+// Push queues a frame of this outbox alone and never blocks. It returns ErrFull
+// or ErrClosed when the frame was not queued. A frame larger than the limit fits
+// when nothing is queued.
+func (o *Outbox[Tag]) Push(frame []byte) error { return o.PushFrame(Frame[Tag]{Bytes: frame}) }
 
-// PushShared is Push for a frame that other outboxes get too. The outbox takes
-// it, and releases it when it has let go of the frame.
-func (o *Outbox) PushShared(frame []byte, shared *budget.Shared) error { return o.push(frame, shared) }
+// PushFrame is Push for a frame that is shared or tagged. A reference to Shared
+// passes from the caller to the outbox, which releases it when it has let go of
+// the frame: at once if the frame was not queued.
+func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	err := o.pushLocked(f)
+	if err != nil {
+		f.release()
+	}
+	return err
+}
 
 // TryPush is Push for a frame that does not matter much, unless somebody has the
 // lock at present: then it reports false, and the frame is not queued.
-func (o *Outbox) TryPush(frame []byte) bool {
+func (o *Outbox[Tag]) TryPush(frame []byte) bool {
 	if !o.mu.TryLock() {
 		return false
 	}
 	defer o.mu.Unlock()
-	_ = o.pushLocked(frame, nil)
+	_ = o.pushLocked(Frame[Tag]{Bytes: frame})
 	return true
 }
 
-func (o *Outbox) push(frame []byte, shared *budget.Shared) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.pushLocked(frame, shared)
-}
-
-func (o *Outbox) pushLocked(frame []byte, shared *budget.Shared) error {
+func (o *Outbox[Tag]) pushLocked(f Frame[Tag]) error {
 	if o.finished || o.killed {
 		return ErrClosed
 	}
-	if o.maxBytes > 0 && o.bytes > 0 && len(frame) > o.maxBytes-o.bytes {
+	if o.maxBytes > 0 && o.bytes > 0 && len(f.Bytes) > o.maxBytes-o.bytes {
 		return ErrFull
 	}
-	o.bytes += len(frame)
-	if shared != nil {
-		shared.Take()
-		o.count(frameCost)
-	} else {
-		o.count(len(frame) + frameCost)
-	}
-	o.active().push(frame, shared)
+	o.add(f)
 	return nil
 }
 
+// add queues a frame, whatever the limit. It is called with the lock held.
+func (o *Outbox[Tag]) add(f Frame[Tag]) {
+	o.bytes += len(f.Bytes)
+	o.count(f.own())
+	o.active().push(f)
+}
+
+// Take takes out, in order, the tagged frames that match and are not being
+// written yet. They are the caller's then, with their references to Shared, and
+// count no longer. match is called with the lock held.
+func (o *Outbox[Tag]) Take(match func(Tag) bool) []Frame[Tag] {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queue == nil || o.killed {
+		return nil
+	}
+	taken := o.queue.take(match)
+	if len(taken) == 0 {
+		return nil
+	}
+	own := 0
+	for i := range taken {
+		o.bytes -= len(taken[i].Bytes)
+		own += taken[i].own()
+	}
+	o.count(-own)
+	o.queue.wake()
+	return taken
+}
+
 // count counts in the shard. It is called with the lock held.
-func (o *Outbox) count(n int) {
+func (o *Outbox[Tag]) count(n int) {
 	o.counted += n
 	o.shard.Add(n)
 }
@@ -108,40 +135,37 @@ func (o *Outbox) count(n int) {
 // Finish queues the last frame behind the rest, whatever the limit; nil queues
 // none. Afterwards Push answers ErrClosed. Finish returns false, and does
 // nothing, when the outbox has been finished or killed before.
-func (o *Outbox) Finish(frame []byte) bool {
+func (o *Outbox[Tag]) Finish(frame []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.finished || o.killed {
 		return false
 	}
 	o.finished = true
-	q := o.active()
 	if frame != nil {
-		o.bytes += len(frame)
-		o.count(len(frame) + frameCost)
-		q.push(frame, nil)
+		o.add(Frame[Tag]{Bytes: frame})
 	}
-	q.wake()
+	o.active().wake()
 	return true
 }
 
 // Kill drops all queued frames. A write that is under way is not interrupted,
 // but no other one starts.
-func (o *Outbox) Kill() {
+func (o *Outbox[Tag]) Kill() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.kill()
 }
 
 // Bytes returns the number of bytes queued or being written.
-func (o *Outbox) Bytes() int {
+func (o *Outbox[Tag]) Bytes() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.bytes
 }
 
 // Len returns the number of frames queued or being written.
-func (o *Outbox) Len() int {
+func (o *Outbox[Tag]) Len() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.queue == nil || o.killed {
@@ -152,7 +176,7 @@ func (o *Outbox) Len() int {
 
 // Holds returns what the frames that are queued or being written take, shared
 // ones and their places in the queue included.
-func (o *Outbox) Holds() int {
+func (o *Outbox[Tag]) Holds() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.queue == nil || o.killed {
@@ -162,7 +186,7 @@ func (o *Outbox) Holds() int {
 }
 
 // Written returns how many frames have been written, and their size.
-func (o *Outbox) Written() (frames, size uint64) {
+func (o *Outbox[Tag]) Written() (frames, size uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.frames, o.written
@@ -170,7 +194,7 @@ func (o *Outbox) Written() (frames, size uint64) {
 
 // Wait blocks until fewer than below bytes are queued or being written, or
 // Push would answer ErrClosed. A below under 1 counts as 1.
-func (o *Outbox) Wait(below int) {
+func (o *Outbox[Tag]) Wait(below int) {
 	below = max(below, 1)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -180,7 +204,7 @@ func (o *Outbox) Wait(below int) {
 }
 
 // kill is called with the lock held.
-func (o *Outbox) kill() {
+func (o *Outbox[Tag]) kill() {
 	o.killed = true
 	o.bytes = 0
 	o.count(-o.counted)
@@ -192,7 +216,7 @@ func (o *Outbox) kill() {
 
 // active returns the queue, and starts a flusher with it if there is none. It
 // is called with the lock held.
-func (o *Outbox) active() *queue {
+func (o *Outbox[Tag]) active() *queue[Tag] {
 	if o.queue == nil {
 		o.queue = takeQueue(o)
 		go o.queue.run()

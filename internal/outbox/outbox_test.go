@@ -11,10 +11,10 @@ import (
 )
 
 func TestSize(t *testing.T) {
-	if got := 2 * unsafe.Sizeof(entry{}); got != frameCost {
+	if got := 2 * unsafe.Sizeof(Frame[*int]{}); got != frameCost {
 		t.Errorf("a place in the queue takes %d bytes, counted are %d", got, frameCost)
 	}
-	if got := unsafe.Sizeof(Outbox{}); got > 112 {
+	if got := unsafe.Sizeof(Outbox[*int]{}); got > 112 {
 		t.Errorf("an idle outbox takes %d bytes, want at most 112", got)
 	}
 }
@@ -42,7 +42,7 @@ func (c *orderConn) WriteFrames(frames [][]byte, _ time.Duration) error {
 func TestConcurrentProducers(t *testing.T) {
 	const producers, each, limit = 8, 500, 400
 	synctest.Test(t, func(t *testing.T) {
-		var o Outbox
+		var o Outbox[int]
 		c := &orderConn{t: t, last: map[uint32]uint32{}}
 		owner := &ownerLog{outbox: &o}
 		o.Init(c, owner, limit, 0, nil)
@@ -84,7 +84,7 @@ func TestConcurrentProducers(t *testing.T) {
 func TestConcurrentEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for round := range 50 {
-			var o Outbox
+			var o Outbox[int]
 			c := &countConn{}
 			owner := &ownerLog{outbox: &o}
 			o.Init(c, owner, 0, 0, nil)
@@ -124,7 +124,7 @@ func TestConcurrentEnd(t *testing.T) {
 // keep the frames behind it.
 func TestKillLetsGoOfFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var o Outbox
+		var o Outbox[int]
 		c := &gatedConn{result: make(chan error)}
 		o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
 		for range 3 * batchFrames {
@@ -137,9 +137,9 @@ func TestKillLetsGoOfFrames(t *testing.T) {
 		q := o.queue
 		o.Kill()
 		kept := 0
-		for _, list := range [][]entry{q.pending[:cap(q.pending)], q.current[:cap(q.current)]} {
+		for _, list := range [][]Frame[int]{q.pending[:cap(q.pending)], q.current[:cap(q.current)]} {
 			for _, e := range list {
-				if e.frame != nil {
+				if e.Bytes != nil {
 					kept++
 				}
 			}
@@ -155,7 +155,7 @@ func TestKillLetsGoOfFrames(t *testing.T) {
 // idle gives back the room of a burst.
 func TestBurstDoesNotStayAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var o Outbox
+		var o Outbox[int]
 		c := &gatedConn{result: make(chan error)}
 		o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
 		push := func() {
@@ -187,12 +187,12 @@ func TestBurstDoesNotStayAllocated(t *testing.T) {
 func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
 	for _, burst := range []int{100, 10_000} {
 		synctest.Test(t, func(t *testing.T) {
-			var o Outbox
+			var o Outbox[int]
 			o.Init(&countConn{}, &ownerLog{outbox: &o}, 0, 0, nil)
 			o.mu.Lock()
 			q := o.active()
 			for range burst {
-				q.push([]byte("x"), nil)
+				q.push(Frame[int]{Bytes: []byte("x")})
 				o.bytes++
 			}
 			o.mu.Unlock()
@@ -201,7 +201,7 @@ func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
 				t.Errorf("capacities %d and %d go back to the pool", cap(q.pending), cap(q.current))
 			}
 			for _, e := range append(q.pending[:cap(q.pending)], q.current[:cap(q.current)]...) {
-				if e.frame != nil || e.shared != nil {
+				if e.Bytes != nil || e.Shared != nil {
 					t.Fatal("a written frame is kept")
 				}
 			}
@@ -234,7 +234,7 @@ func (c signalConn) WriteFrames([][]byte, time.Duration) error {
 // BenchmarkPushFlushIdle starts a flusher for each frame.
 func BenchmarkPushFlushIdle(b *testing.B) {
 	b.ReportAllocs()
-	var o Outbox
+	var o Outbox[int]
 	c := make(signalConn)
 	o.Init(c, &ownerLog{outbox: &o}, 1<<20, 0, nil)
 	frame := make([]byte, 64)
@@ -249,7 +249,7 @@ func BenchmarkPushFlushIdle(b *testing.B) {
 // BenchmarkPushFlushBusy keeps one flusher at work.
 func BenchmarkPushFlushBusy(b *testing.B) {
 	b.ReportAllocs()
-	var o Outbox
+	var o Outbox[int]
 	o.Init(&countConn{}, &ownerLog{outbox: &o}, 64<<10, 0, nil)
 	frame := make([]byte, 64)
 	for b.Loop() {
