@@ -41,7 +41,7 @@ func (s *Socket) schedule(now time.Time) {
 			earlier(s.silentAt())
 		}
 		if t := s.token.Load(); t != nil {
-			if at, ok := t.ExpiresAt(); ok {
+			if at, ok := t.ValidUntil(); ok {
 				// From now on, as the wall clock may have been set since the epoch.
 				earlier(s.srv.moment(now).add(tokenDeath(at).Sub(now)))
 			}
@@ -56,8 +56,8 @@ func (s *Socket) schedule(now time.Time) {
 }
 
 // tokenDeath is the first moment at which a token counts as expired: strictly
-// after its exp (AUTH-40).
-func tokenDeath(exp time.Time) time.Time { return exp.Add(time.Millisecond) }
+// after the time until which it is valid (AUTH-40).
+func tokenDeath(end time.Time) time.Time { return end.Add(time.Millisecond) }
 
 // Expire does what is due. It runs on the wheel's goroutine and does not
 // block: a socket whose lock somebody holds, and may hold for long on a busy

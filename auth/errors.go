@@ -1,10 +1,11 @@
 package auth
 
 import (
-	"math"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/wire"
+
+	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 // ErrTokenNotString is the answer to a token that is present in a message but
@@ -31,8 +32,8 @@ func invalidError(message string) error {
 	}
 }
 
-// expiredError carries the limit that has passed, in seconds since the epoch.
-func expiredError(message string, limit float64) error {
+// expiredError carries the limit that has passed.
+func expiredError(message string, limit numericdate.Date) error {
 	return &wire.Error{
 		Name:    wire.NameAuthTokenExpired,
 		Message: message,
@@ -45,7 +46,7 @@ func expiredError(message string, limit float64) error {
 
 // notBeforeError is, beside ErrKeysUnavailable, the only failure after which a
 // client keeps its token.
-func notBeforeError(limit float64) error {
+func notBeforeError(limit numericdate.Date) error {
 	return &wire.Error{
 		Name:    wire.NameAuthTokenNotBefore,
 		Message: "jwt not active",
@@ -56,16 +57,11 @@ func notBeforeError(limit float64) error {
 	}
 }
 
-// maxDate is the largest distance from the epoch, in milliseconds, that a
-// JavaScript date can hold (ECMA-262, time values).
-const maxDate = 8.64e15
-
-// dateField answers a numeric date as a time.Time, which is encoded like a
-// JavaScript Date (HS-13), or nil when no JavaScript date can hold it.
-func dateField(seconds float64) any {
-	ms := math.Trunc(seconds * 1000)
-	if math.IsNaN(ms) || math.Abs(ms) > maxDate {
+// dateField answers a date as a time.Time, which is encoded like a JavaScript
+// Date (HS-13), in milliseconds, or nil when no JavaScript date can hold it.
+func dateField(d numericdate.Date) any {
+	if !d.InCalendar() {
 		return nil
 	}
-	return time.UnixMilli(int64(ms)).UTC()
+	return time.UnixMilli(d.Milli()).UTC()
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,8 @@ type JWT struct {
 	tokenIDs      bool
 	generatedKey  string
 	source        KeySource // takes the place of keys
+
+	clockTolerance time.Duration
 
 	mu   sync.Mutex // serialises the setters
 	keys atomic.Pointer[keyState]
@@ -46,6 +49,8 @@ func NewJWT(o Options) (*JWT, error) {
 		maxTokenSize:  o.MaxTokenSize,
 		allowWeakKey:  o.AllowWeakKey,
 		tokenIDs:      o.TokenIDs,
+
+		clockTolerance: o.ClockTolerance,
 	}
 	if j.defaultExpiry == 0 {
 		j.defaultExpiry = defaultExpiry
@@ -55,6 +60,9 @@ func NewJWT(o Options) (*JWT, error) {
 	}
 	if j.maxTokenSize < 0 {
 		return nil, &OptionError{Field: "MaxTokenSize", Reason: "must not be negative"}
+	}
+	if d := j.clockTolerance; d < 0 || d > maxClockTolerance {
+		return nil, &OptionError{Field: "AuthClockTolerance", Reason: fmt.Sprintf("is %v; it must be from 0 to %v", d, maxClockTolerance)}
 	}
 	if o.Keys != nil {
 		if field := o.besideKeys(); field != "" {

@@ -168,20 +168,13 @@ func (ms members) appendTo(dst []byte) []byte {
 }
 
 // number reads a raw JSON number as a double. What no double can hold is not
-// a number here: an infinite exp would be a token without end (JWT-26).
+// a number here.
 func number(raw []byte) (float64, bool) {
 	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	return f, err == nil && !math.IsInf(f, 0)
-}
-
-// date reads a numeric date: whole seconds, as all issuers write them. A fraction
-// would be cut off by some readers and rounded by others.
-func date(raw []byte) (float64, bool) {
-	f, ok := number(raw)
-	return f, ok && f == math.Trunc(f)
 }
 
 func text(raw []byte) (string, bool) {

@@ -16,6 +16,9 @@ const (
 	defaultMaxTokenSize = 16 << 10
 	// generatedKeyBytes is the entropy of a key that nobody configured (AUTH-5).
 	generatedKeyBytes = 32
+	// maxClockTolerance is how far ahead of the clock package auth/revoke
+	// believes the time of an issue. Clocks that are set differ by far less.
+	maxClockTolerance = time.Minute
 )
 
 // Options configures a [JWT]. The zero value signs with a random key, so its
@@ -34,8 +37,8 @@ type Options struct {
 
 	// Keys takes the place of all keys above: any number of keys that
 	// are chosen by the kid of a token and change at run time. Each brings its
-	// own algorithm, so that of the other options only DefaultExpiry, TokenIDs and
-	// MaxTokenSize may be set.
+	// own algorithm, so that of the other options only DefaultExpiry,
+	// ClockTolerance, TokenIDs and MaxTokenSize may be set.
 	Keys KeySource
 
 	// Algorithm signs and, unless VerifyAlgorithms is set, is the only one that
@@ -50,6 +53,12 @@ type Options struct {
 	// DefaultExpiry limits tokens whose claims have no exp. 0 means 24 hours;
 	// negative means tokens that never expire (QK-21).
 	DefaultExpiry time.Duration
+
+	// ClockTolerance is by how much the clocks of those who issue tokens may
+	// differ from this one, at most a minute, as clockTolerance in JavaScript: a
+	// token is accepted that much before its nbf and after its exp. Live
+	// connections keep theirs as long, see [Token.ValidUntil]. 0 means none.
+	ClockTolerance time.Duration
 
 	// MaxTokenSize is the length in bytes above which a token is refused
 	// unread, and not signed either. 0 means 16 KiB.

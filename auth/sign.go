@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/wire"
+
+	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 var base64url = base64.RawURLEncoding.Strict()
 
 // Sign issues a token for claims: a struct, a map or raw JSON that encodes to
 // an object. The order of its names is kept and generated claims follow in the
-// order iat, nbf, exp, aud, iss, sub, jti (JWT-5).
+// order iat, nbf, exp, aud, iss, sub, jti (JWT-5), auth_time.
 //
 // An exp claim wins over the default expiry of the engine. The error is a
 // *wire.Error without a name and with a text of JWT-2.
@@ -61,7 +63,7 @@ func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, e
 		return nil, signError("the token exceeds the maximum size")
 	}
 
-	t := newToken(string(signed), body, payload)
+	t := newToken(string(signed), body, payload, j.clockTolerance)
 	t.algorithm, t.keyID = alg.name, kid
 	return t, nil
 }
@@ -142,8 +144,8 @@ func marshalClaims(claims any) (members, error) {
 	}
 	for _, m := range payload {
 		switch m.name {
-		case "iat", "exp", "nbf":
-			if _, ok := date(m.value); !ok {
+		case "iat", "exp", "nbf", claimAuthTime:
+			if _, ok := numericdate.Parse(m.value); !ok {
 				return nil, signError(`"` + m.name + `" should be a number of seconds`)
 			}
 		}
@@ -175,11 +177,10 @@ func (j *JWT) addClaims(payload *members, o *SignOptions, now time.Time) error {
 	issued, _ := number(payload.get("iat"))
 	if issued == 0 {
 		issued = math.Floor(float64(now.UnixMilli()) / 1000)
+		payload.set("iat", wire.AppendNumber(nil, issued))
 	}
 	if o.NoTimestamp {
 		payload.remove("iat")
-	} else {
-		payload.set("iat", wire.AppendNumber(nil, issued))
 	}
 	if err := addDate(payload, "nbf", "notBefore", o.NotBefore, issued); err != nil {
 		return err
@@ -205,6 +206,20 @@ func (j *JWT) addClaims(payload *members, o *SignOptions, now time.Time) error {
 		}
 		payload.set(c.claim, value)
 	}
+	return addLogin(payload, o.AuthTime)
+}
+
+// addLogin writes the time of the login, which [AuthTime] has given.
+func addLogin(payload *members, at *time.Time) error {
+	switch {
+	case at == nil:
+		return nil
+	case at.IsZero() || !numericdate.Of(*at).InCalendar():
+		return signError(`"authTime" should be the time of a login`)
+	case payload.get(claimAuthTime) != nil:
+		return signError(`Bad "options.authTime" option. The payload already has an "auth_time" property.`)
+	}
+	payload.set(claimAuthTime, numericdate.Append(nil, *at))
 	return nil
 }
 

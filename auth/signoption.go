@@ -14,6 +14,7 @@ type SignOptions struct {
 	JWTID          string
 	KeyID          string
 	NoTimestamp    bool
+	AuthTime       *time.Time     // of the login; nil when it was not given
 	Header         []HeaderMember // in the order in which they were given
 }
 
@@ -83,6 +84,15 @@ func KeyID(id string) SignOption {
 // NoTimestamp leaves iat out, also when the claims have one.
 func NoTimestamp() SignOption {
 	return func(o *SignOptions) { o.NoTimestamp = true }
+}
+
+// AuthTime sets auth_time (OpenID Connect Core 1.0 section 2), the time of the
+// login, in microseconds: the moment before the password is looked at, and not
+// the moment after. Renewals keep it, so that a token tells how old its login is;
+// a revocation of all that a user has goes by it, see package auth/revoke.
+// The claims must not have one as well.
+func AuthTime(t time.Time) SignOption {
+	return func(o *SignOptions) { o.AuthTime = &t }
 }
 
 // HeaderField adds a member to the header. The members alg, which the engine

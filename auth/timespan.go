@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 // maxTimespanText is the longest text that is looked at (JWT-8).
@@ -144,16 +146,22 @@ func (t Timespan) Duration() (time.Duration, error) {
 // another message than a text that it cannot read.
 func (t Timespan) empty() bool { return t.kind == timespanText && t.text == "" }
 
-// after answers the numeric date that lies this span after base, rounded down
-// to the second (JWT-8).
+// after answers the numeric date that lies this span after base, in the numbers
+// of JavaScript: a text gives one that is rounded down to the second (JWT-8), of
+// a duration the whole seconds are added.
 func (t Timespan) after(base float64) (float64, bool) {
-	seconds := t.duration.Seconds()
-	if t.kind == timespanText {
-		ms, err := parseMillis(t.text)
-		if err != nil {
-			return 0, false
-		}
-		seconds = ms / 1000
+	if t.kind != timespanText {
+		return base + math.Floor(t.duration.Seconds()), true
 	}
-	return math.Floor(base + seconds), true
+	ms, err := parseMillis(t.text)
+	return math.Floor(base + ms/1000), err == nil
+}
+
+// afterDate is after without the limits of a double.
+func (t Timespan) afterDate(base numericdate.Date) (numericdate.Date, bool) {
+	if t.kind != timespanText {
+		return base.AddSeconds(math.Floor(t.duration.Seconds())), true
+	}
+	ms, err := parseMillis(t.text)
+	return base.AddSeconds(ms / 1000).Floor(), err == nil
 }

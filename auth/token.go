@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 // A Token is a token whose signature has been checked, or that has just been
@@ -15,8 +17,12 @@ type Token struct {
 	payload   []byte // a JSON object
 	algorithm string
 	keyID     string
-	expiry    float64 // seconds since the epoch; NaN when there is none
+	end       int64 // the last millisecond of its life, since the epoch, or noEnd
 }
+
+const noEnd = math.MaxInt64
+
+const claimAuthTime = "auth_time"
 
 // NewToken is for implementations of [Engine]: it makes the token that they
 // have issued or verified. payload must be a JSON object without repeated
@@ -27,14 +33,14 @@ func NewToken(signed string, payload []byte) (*Token, error) {
 	if !ok || claims.ambiguous() {
 		return nil, errors.New("auth: the payload of a token must be a JSON object in which each name is there once")
 	}
-	return newToken(signed, bytes.Clone(payload), claims), nil
+	return newToken(signed, bytes.Clone(payload), claims, 0), nil
 }
 
 // newToken takes payload over.
-func newToken(signed string, payload []byte, claims members) *Token {
-	t := &Token{signed: signed, payload: payload, expiry: math.NaN()}
-	if exp, ok := number(claims.get("exp")); ok {
-		t.expiry = exp
+func newToken(signed string, payload []byte, claims members, tolerance time.Duration) *Token {
+	t := &Token{signed: signed, payload: payload, end: noEnd}
+	if exp, ok := numericdate.Parse(claims.get("exp")); ok {
+		t.end = exp.Add(tolerance).Milli()
 	}
 	return t
 }
@@ -70,24 +76,35 @@ func (t *Token) Claim(name string) (any, bool) {
 }
 
 // ExpiresAt answers the exp claim; false when there is none that is a number.
-// Times that no JavaScript date can hold are moved to the nearest one that it
-// can, in the year 275760, so that callers can compute with the result without
-// overflow.
-func (t *Token) ExpiresAt() (time.Time, bool) {
-	if math.IsNaN(t.expiry) {
-		return time.Time{}, false
-	}
-	return timeOf(t.expiry), true
-}
+// A fraction is exact to the nanosecond, and what is beyond is cut off. Times that
+// no JavaScript date can hold are moved to the nearest one that it can, in the year
+// 275760, so that callers can compute with the result without overflow.
+func (t *Token) ExpiresAt() (time.Time, bool) { return t.date("exp") }
 
 // IssuedAt answers the iat claim in the manner of [Token.ExpiresAt].
-func (t *Token) IssuedAt() (time.Time, bool) {
+func (t *Token) IssuedAt() (time.Time, bool) { return t.date("iat") }
+
+// AuthTime answers the auth_time claim in the manner of [Token.ExpiresAt]: when
+// the user has logged in, which may be long before the token was issued.
+func (t *Token) AuthTime() (time.Time, bool) { return t.date(claimAuthTime) }
+
+func (t *Token) date(claim string) (time.Time, bool) {
 	claims, _ := parseObject(t.payload)
-	iat, ok := number(claims.get("iat"))
+	d, ok := numericdate.Parse(claims.get(claim))
 	if !ok {
 		return time.Time{}, false
 	}
-	return timeOf(iat), true
+	return d.Time(), true
+}
+
+// ValidUntil answers until when the token is accepted by the engine that has made
+// it: exp and its clock tolerance, in milliseconds. It is false for a token that
+// does not expire. A revocation must be kept until then.
+func (t *Token) ValidUntil() (time.Time, bool) {
+	if t.end == noEnd {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(min(max(t.end, -numericdate.MaxMilli), numericdate.MaxMilli)), true
 }
 
 // Algorithm answers the name of the signature algorithm, "" for a token that is
@@ -98,13 +115,6 @@ func (t *Token) Algorithm() string { return t.algorithm }
 func (t *Token) KeyID() string { return t.keyID }
 
 // Expired tells whether a live connection must lose this token: now, in
-// milliseconds, is past exp (AUTH-40). [Engine.Verify] is stricter by that
-// instant: it refuses a token from the second of exp on.
-func (t *Token) Expired(now time.Time) bool {
-	return float64(now.UnixMilli()) > t.expiry*1000 // false for NaN
-}
-
-func timeOf(seconds float64) time.Time {
-	ms := min(max(seconds*1000, -maxDate), maxDate)
-	return time.UnixMilli(int64(math.Trunc(ms)))
-}
+// milliseconds, is past [Token.ValidUntil] (AUTH-40). [Engine.Verify] is stricter
+// by that instant, so that a token which has just been accepted is not expired.
+func (t *Token) Expired(now time.Time) bool { return now.UnixMilli() > t.end }

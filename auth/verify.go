@@ -2,10 +2,11 @@ package auth
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 // Verify checks a token; the package documentation lists what is checked in
@@ -15,7 +16,8 @@ import (
 // With a [KeySource] it waits for [KeySource].Refresh, until ctx is done, when no
 // key has the kid of the token, and may then answer [ErrKeysUnavailable].
 func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (*Token, error) {
-	o := ApplyVerify(opts...)
+	o := VerifyOptions{ClockTolerance: j.clockTolerance}
+	o.apply(opts)
 	if o.At.IsZero() {
 		o.At = time.Now()
 	}
@@ -42,7 +44,7 @@ func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (
 		return nil, err
 	}
 
-	t := newToken(signed, p.payload, p.claims)
+	t := newToken(signed, p.payload, p.claims, o.ClockTolerance)
 	t.algorithm, t.keyID = p.header.alg, p.header.kid
 	if key.Check != nil {
 		if err := key.Check(t); err != nil {
@@ -176,10 +178,10 @@ func parseHeader(raw []byte) (header, bool) {
 }
 
 // The names whose meaning is fixed for every token (RFC 7519 section 4.1) or by
-// which it is revoked (sid, of OpenID Connect Front-Channel Logout 1.0), and those
-// of the header that decide about it here (RFC 7515 section 4.1).
+// which it is revoked (sid, of OpenID Connect Front-Channel Logout 1.0, and
+// auth_time, of OpenID Connect Core 1.0), and those of the header that decide about it here (RFC 7515 section 4.1).
 var (
-	registeredClaims = []string{"exp", "nbf", "iat", "iss", "sub", "aud", "jti", "sid"}
+	registeredClaims = []string{"exp", "nbf", "iat", "iss", "sub", "aud", "jti", "sid", claimAuthTime}
 	registeredHeader = []string{"alg", "kid", "crit"}
 	foreignKeys      = []string{"jwk", "jku", "x5u", "x5c"}
 )
@@ -187,36 +189,35 @@ var (
 // checkClaims applies rows 15 to 20 of JWT-21. Nothing but MaxAge compares iat
 // with the clock, but others count on it, such as revocations.
 func checkClaims(claims members, o *VerifyOptions) error {
-	now := float64(o.At.Unix())
-	tolerance := o.ClockTolerance.Seconds()
+	latest, earliest := numericdate.Of(o.At).Add(o.ClockTolerance), numericdate.Of(o.At).Add(-o.ClockTolerance) // by clocks that differ
 
 	if raw := claims.get("nbf"); raw != nil && !o.IgnoreNotBefore {
-		nbf, ok := date(raw)
+		nbf, ok := numericdate.Parse(raw)
 		if !ok {
 			return invalidError("invalid nbf value")
 		}
-		if nbf > now+tolerance {
+		if nbf.After(latest) {
 			return notBeforeError(nbf)
 		}
 	}
 	if raw := claims.get("exp"); raw != nil && !o.IgnoreExpiration {
-		exp, ok := date(raw)
+		exp, ok := numericdate.Parse(raw)
 		if !ok {
 			return invalidError("invalid exp value")
 		}
-		if now >= exp+tolerance {
+		if !exp.After(earliest) {
 			return expiredError("jwt expired", exp)
 		}
 	}
 	if raw := claims.get("iat"); raw != nil {
-		if _, ok := date(raw); !ok {
+		if _, ok := numericdate.Parse(raw); !ok {
 			return invalidError("invalid iat value")
 		}
 	}
 	if err := checkNames(claims, o); err != nil {
 		return err
 	}
-	return checkAge(claims, o, now-tolerance)
+	return checkAge(claims, o, earliest)
 }
 
 func checkNames(claims members, o *VerifyOptions) error {
@@ -245,19 +246,19 @@ func checkNames(claims members, o *VerifyOptions) error {
 	return nil
 }
 
-func checkAge(claims members, o *VerifyOptions, now float64) error {
+func checkAge(claims members, o *VerifyOptions, now numericdate.Date) error {
 	if !o.MaxAge.Given() {
 		return nil
 	}
-	iat, ok := date(claims.get("iat"))
+	iat, ok := numericdate.Parse(claims.get("iat"))
 	if !ok {
 		return invalidError("iat required when maxAge is specified")
 	}
-	limit, ok := o.MaxAge.after(iat)
-	if !ok || math.IsInf(limit, 0) {
+	limit, ok := o.MaxAge.afterDate(iat)
+	if !ok {
 		return invalidError(`"maxAge" should be a number of seconds or string representing a timespan eg: "1d", "20h", 60`)
 	}
-	if now >= limit {
+	if !limit.After(now) {
 		return expiredError("maxAge exceeded", limit)
 	}
 	return nil

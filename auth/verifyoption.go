@@ -25,10 +25,14 @@ type VerifyOption func(*VerifyOptions)
 // ApplyVerify collects options; a later one replaces an earlier one of its kind.
 func ApplyVerify(opts ...VerifyOption) VerifyOptions {
 	var o VerifyOptions
-	for _, opt := range opts {
-		opt(&o)
-	}
+	o.apply(opts)
 	return o
+}
+
+func (o *VerifyOptions) apply(opts []VerifyOption) {
+	for _, opt := range opts {
+		opt(o)
+	}
 }
 
 // WithAudience demands that the token's audience names one of these.
@@ -53,7 +57,9 @@ func WithJWTID(id string) VerifyOption {
 	return func(o *VerifyOptions) { o.JWTID = &id }
 }
 
-// ClockTolerance widens all limits by d, for clocks that differ.
+// ClockTolerance widens all limits by d, for clocks that differ, in place of
+// [Options].ClockTolerance. The token ends that much later too, see
+// [Token.ValidUntil].
 func ClockTolerance(d time.Duration) VerifyOption {
 	return func(o *VerifyOptions) { o.ClockTolerance = d }
 }

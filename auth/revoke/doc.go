@@ -13,22 +13,37 @@
 //   - JTI: the claim jti. It only helps if no two tokens have the same.
 //   - Session: the claim sid, which an application gives to all tokens of a
 //     session, and which stays when a token is renewed.
-//   - Subject: the claim sub, or the one that Claim names. Only tokens that were
-//     issued before the moment Before are revoked.
+//   - Subject: the claim sub, or the one that Claim names. Only tokens of logins
+//     up to the moment Before are revoked.
 //
-// A token has the second of its issue in its claim iat, without a fraction. It
-// counts as issued before a moment if that second is not later than the second
-// of the moment. A token of the same second is thus revoked even if it was
-// issued a little later: whoever logs in again at once is logged out once more,
-// which is a nuisance, while the opposite would be a hole. A server that logs a
-// user out everywhere but here, and gives a new token to this one client in the
-// same step, signs it with the next second as its iat claim.
+// # When a login was
 //
-// A token without a number as iat counts as issued before any moment, as nobody
-// can tell. So does one whose iat is more than a minute ahead of the clock, until
-// its time comes: it was not issued then. Issuers whose tokens have an iat in the
-// future have to be corrected. A token without the claim, or with another type of value in it,
-// cannot be revoked by it.
+// The time of a login is the claim auth_time of its tokens, which [auth.AuthTime]
+// writes to the microsecond, and which renewals keep. It must be a time before the
+// password was looked at: then nobody who logged in with the old password outruns
+// the revocation that comes with the new one, however long the check, the signing
+// or a renewal takes. Package login takes that time.
+//
+// A token without auth_time counts as of a login at its iat, the time of its
+// signature. That is later than the login, and is mostly cut to the second. A token of
+// the second of the moment is then revoked even if it was issued a little later:
+// whoever logs in again at once is logged out once more, which is a nuisance, while
+// the opposite would be a hole.
+//
+// A token counts as of a login before any moment if the claim that decides is no
+// number, or is missing, as nobody can tell; and if it is more than a minute ahead of
+// the clock, until its time comes: nobody has logged in then. Issuers whose clocks are
+// that wrong have to be corrected; no clock tolerance with which tokens are verified
+// ([auth.Options].ClockTolerance) is larger. A token without the claim that is looked for, or
+// with another type of value in it, cannot be revoked by it.
+//
+// A server that logs a user out everywhere but here revokes up to a moment, and
+// then gives this one client a token of a login after it:
+//
+//	now := time.Now()
+//	err := srv.Revoke(ctx, revoke.Revocation{Subject: user, Before: now, Until: …})
+//	…
+//	err = socket.SetAuthToken(ctx, claims, auth.AuthTime(now.Add(time.Millisecond)))
 //
 // # How a server uses it
 //
@@ -40,10 +55,11 @@
 //
 // # Time
 //
-// Before is cut to its second; Until is moved on to the next one. Moments are
+// Before is rounded up to the microsecond, and Until to the second. Moments are
 // those of the clock of the machine that issues, revokes or checks: what their
-// clocks differ by, and the clock tolerance of the verification if there is one,
-// has to be added to Until, and to Before if other machines issue tokens.
+// clocks differ by has to be added to Until, and to Before if other machines issue
+// tokens. The clock tolerance of the verification, if there is one, has to be added
+// to Until as well; [auth.Token.ValidUntil] holds it.
 //
 // # Concurrency and blocking
 //

@@ -3,7 +3,7 @@ package revoke_test
 import (
 	"bytes"
 	"encoding/json"
-	"math"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +22,8 @@ func FuzzMatches(f *testing.F) {
 	f.Add(`{"é":"\ud83d\ude00"}`, "é", "\U0001F600")
 	f.Add(`{"sub":"alice","iat":9e9}`, "sub", "alice") // issued in the future, which nobody can have done
 	f.Add(`{"sub":"alice","iat":-1e19}`, "sub", "alice")
+	f.Add(`{"sub":"alice","auth_time":1500000000.25,"iat":1700000000}`, "sub", "alice")
+	f.Add(`{"sub":"alice","iat":1600000000.00000000001}`, "sub", "alice")
 	f.Fuzz(func(t *testing.T, payload, claim, value string) {
 		token, err := auth.NewToken("signed", []byte(payload))
 		if err != nil {
@@ -57,12 +59,26 @@ func naive(t *testing.T, payload, claim, value string, before float64) bool {
 	if n, ok := claims[claim].(json.Number); ok && strings.Trim(strings.TrimPrefix(string(n), "-"), "0123456789") == "" {
 		text = string(n)
 	}
-	iat := math.Inf(-1)
-	if n, ok := claims["iat"].(json.Number); ok {
-		ahead := float64(time.Now().Add(time.Minute).Unix()) // beyond this, nobody can have issued it
-		if f, err := n.Float64(); err == nil && f <= ahead {
-			iat = f
-		}
+	at, ok := claims["auth_time"]
+	if !ok {
+		at = claims["iat"]
 	}
-	return value != "" && text == value && math.Floor(iat) <= before
+	return value != "" && text == value && !after(at, before)
+}
+
+// after tells whether a claim is a moment after another that can have been.
+func after(claim any, before float64) bool {
+	n, ok := claim.(json.Number)
+	if !ok {
+		return false
+	}
+	f, err := n.Float64()
+	if ahead := float64(time.Now().Add(time.Minute).Unix()); err != nil || f > ahead {
+		return false
+	}
+	if len(n) > 40 || strings.ContainsAny(string(n), "eE") {
+		return f > before
+	}
+	exact, ok := new(big.Rat).SetString(string(n))
+	return ok && exact.Cmp(new(big.Rat).SetFloat64(before)) > 0
 }

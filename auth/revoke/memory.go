@@ -11,6 +11,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
+	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 // DefaultLimit is how many revocations a [Memory] holds by default. They take
@@ -51,8 +52,8 @@ type index struct {
 // entry is one revocation.
 type entry struct {
 	claim, value string
-	before       int64 // the last second of issue that is revoked
-	until        int64 // the last second for which it is kept
+	before       time.Time // the last moment of login that is revoked, if it goes by the user
+	until        int64     // the last second for which it is kept
 	disconnect   bool
 	reason       string
 	place        int // in Memory.expiries, -1 if it is kept for good
@@ -62,7 +63,7 @@ type entry struct {
 const forever = math.MaxInt64
 
 func newEntry(r *Revocation) *entry {
-	e := &entry{before: r.before(), until: forever, disconnect: r.Disconnect, reason: r.Reason, place: -1}
+	e := &entry{before: r.Before, until: forever, disconnect: r.Disconnect, reason: r.Reason, place: -1}
 	e.claim, e.value = r.claim()
 	if !r.Until.IsZero() {
 		e.until = r.Until.Unix()
@@ -84,7 +85,7 @@ func (e *entry) revocation() Revocation {
 		r.Claim, r.Subject = e.claim, e.value
 	}
 	if r.Subject != "" {
-		r.Before = time.Unix(e.before, 0).UTC()
+		r.Before = e.before
 	}
 	if e.until != forever {
 		r.Until = time.Unix(e.until, 0).UTC()
@@ -94,7 +95,9 @@ func (e *entry) revocation() Revocation {
 
 // merge makes e revoke what both do.
 func (e *entry) merge(other *entry) {
-	e.before = max(e.before, other.before)
+	if other.before.After(e.before) {
+		e.before = other.before
+	}
 	e.until = max(e.until, other.until)
 	e.disconnect = e.disconnect || other.disconnect
 	if other.reason != "" {
@@ -179,15 +182,13 @@ func (m *Memory) Check(token *auth.Token) (Revocation, bool) {
 		return Revocation{}, false
 	}
 	s := claimscan.Scan(token.Payload())
-	var issued []byte
+	var login loginTime
 	var found [maxClaims]*entry
 	n := 0
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for name, value := range s.Members() {
-		if string(name) == claimIssued {
-			issued = value
-		}
+		login.see(name, value)
 		for i := range m.indexes {
 			if x := &m.indexes[i]; x.claim == string(name) && n < maxClaims {
 				if text, ok := claimscan.TextOf(value); ok {
@@ -203,10 +204,10 @@ func (m *Memory) Check(token *auth.Token) (Revocation, bool) {
 		return Revocation{}, false
 	}
 	var best *entry
-	now := time.Now().Unix()
-	second := secondOf(issued, now)
+	now := time.Now()
 	for _, e := range found[:n] {
-		if second <= e.before && now <= e.until && (best == nil || e.disconnect) {
+		revoked := e.before.IsZero() || login.upTo(numericdate.Of(e.before), now)
+		if revoked && now.Unix() <= e.until && (best == nil || e.disconnect) {
 			best = e
 		}
 	}

@@ -149,7 +149,7 @@ func TestWatch(t *testing.T) {
 		stopA()
 		stopA()
 		add(t, &m, revoke.Revocation{Subject: "u"})
-		if got, want := fmt.Sprint(told), "[a u 200ms b u 200ms b u 200ms]"; got != want {
+		if got, want := fmt.Sprint(told), "[a u 0s b u 0s b u 0s]"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})

@@ -76,8 +76,12 @@ func (m *model) check(claims map[string]any, now time.Time) (revoked, disconnect
 		case r.Subject != "":
 			claim, value = "sub", r.Subject
 		}
-		iat, dated := claims["iat"].(int)
-		old := r.Subject == "" || !dated || int64(iat) <= r.Before.Unix()
+		login, dated := claims["auth_time"].(float64)
+		if !dated {
+			login, dated = claims["iat"].(float64)
+		}
+		// What is drawn has halves, which a double holds.
+		old := r.Subject == "" || !dated || login <= float64(r.Before.UnixNano())/1e9
 		if claims[claim] == value && old && !m.dead(r, now) {
 			revoked = true
 			disconnect = disconnect || m.disconnects(r)
@@ -142,7 +146,10 @@ func TestMemoryAgreesWithTheModel(t *testing.T) {
 						}
 					}
 					if rapid.IntRange(0, 3).Draw(t, "has iat") > 0 {
-						claims["iat"] = int(now.Unix()) + rapid.IntRange(-6, 6).Draw(t, "iat")
+						claims["iat"] = float64(now.Unix()) + float64(rapid.IntRange(-12, 12).Draw(t, "iat"))/2
+					}
+					if rapid.Bool().Draw(t, "has auth_time") {
+						claims["auth_time"] = float64(now.Unix()) + float64(rapid.IntRange(-12, 12).Draw(t, "auth_time"))/2
 					}
 					text, _ := json.Marshal(claims)
 					token, err := auth.NewToken("signed", text)

@@ -3,12 +3,11 @@ package revoke
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
+	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -16,6 +15,7 @@ const (
 	claimID      = "jti"
 	claimSubject = "sub"
 	claimSession = "sid"
+	claimLogin   = "auth_time"
 	claimIssued  = "iat"
 )
 
@@ -31,9 +31,9 @@ type Revocation struct {
 	Subject string `json:"subject,omitempty"` // the tokens of this user
 	Claim   string `json:"claim,omitempty"`   // the claim that Subject is in; "" is sub
 
-	// Before restricts a revocation by Subject to tokens that were issued
-	// before this moment, see the package comment. The zero time stands for
-	// the moment of Add. It must not be set with JTI and Session.
+	// Before restricts a revocation by Subject to tokens of logins up to this
+	// moment, see the package comment. The zero time stands for the moment of
+	// Add. It must not be set with JTI and Session.
 	Before time.Time `json:"before,omitzero"`
 
 	// Until is when the last of the tokens expires, and the revocation may be
@@ -49,8 +49,8 @@ type Revocation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// ForToken makes the revocation of a single token, to be kept until that
-// expires. It reports false if the token has no jti.
+// ForToken makes the revocation of a single token, to be kept until that is
+// accepted no longer ([auth.Token.ValidUntil]). It reports false if the token has no jti.
 func ForToken(token *auth.Token) (Revocation, bool) {
 	var jti string
 	s := claimscan.Scan(token.Payload())
@@ -64,15 +64,15 @@ func ForToken(token *auth.Token) (Revocation, bool) {
 		return Revocation{}, false
 	}
 	r := Revocation{JTI: jti}
-	if exp, ok := token.ExpiresAt(); ok {
-		r.Until = exp
+	if end, ok := token.ValidUntil(); ok {
+		r.Until = end
 	}
 	return r, true
 }
 
 // Normalize checks a revocation and returns the form in which stores keep it
-// and tell it to watchers: Before is set if it has to be, and both moments have
-// whole seconds. Implementations of [Store] call it first of all; now is the
+// and tell it to watchers: Before is set if it has to be and rounded up to the
+// microsecond, and Until to the second. Implementations of [Store] call it first of all; now is the
 // moment of Add. The result is its own normal form at any time.
 func (r Revocation) Normalize(now time.Time) (Revocation, error) {
 	named := 0
@@ -100,16 +100,21 @@ func (r Revocation) Normalize(now time.Time) (Revocation, error) {
 		if r.Before.IsZero() {
 			r.Before = now
 		}
-		r.Before = time.Unix(r.Before.Unix(), 0).UTC()
+		r.Before = ceil(r.Before, time.Microsecond)
 	}
 	if !r.Until.IsZero() {
-		until := time.Unix(r.Until.Unix(), 0).UTC()
-		if until.Before(r.Until) {
-			until = until.Add(time.Second)
-		}
-		r.Until = until
+		r.Until = ceil(r.Until, time.Second)
 	}
 	return r, nil
+}
+
+// ceil rounds a time up to the unit.
+func ceil(t time.Time, unit time.Duration) time.Time {
+	whole := t.Truncate(unit)
+	if whole.Before(t) {
+		whole = whole.Add(unit)
+	}
+	return whole.UTC()
 }
 
 // claim returns the claim by which a revocation finds tokens, and its value.
@@ -125,14 +130,6 @@ func (r *Revocation) claim() (name, value string) {
 	return claimSubject, r.Subject
 }
 
-// before returns the last second of issue that is revoked.
-func (r *Revocation) before() int64 {
-	if r.Subject == "" {
-		return math.MaxInt64
-	}
-	return r.Before.Unix()
-}
-
 // Matches tells whether a token is revoked by r, which must have its normal
 // form. It does not look at Until.
 func (r Revocation) Matches(token *auth.Token) bool {
@@ -141,36 +138,44 @@ func (r Revocation) Matches(token *auth.Token) bool {
 	}
 	claim, want := r.claim()
 	found := false
-	var issued []byte
+	var login loginTime
 	s := claimscan.Scan(token.Payload())
 	for name, value := range s.Members() {
 		if string(name) == claim {
 			text, ok := claimscan.TextOf(value)
 			found = ok && string(text) == want
 		}
-		if string(name) == claimIssued {
-			issued = value
-		}
+		login.see(name, value)
 	}
-	return found && secondOf(issued, time.Now().Unix()) <= r.before()
+	return found && (r.Subject == "" || login.upTo(numericdate.Of(r.Before), time.Now()))
 }
 
-const (
-	// neverIssued is the second of issue of a token that does not tell it.
-	neverIssued int64 = math.MinInt64
-	// maxAhead is by how many seconds the clock of another issuer may be ahead.
-	maxAhead = 60
-)
+// maxAhead is by how much the clock of another issuer may be ahead. It is the
+// largest tolerance with which package auth verifies.
+const maxAhead = time.Minute
 
-// secondOf reads the claim iat, which may be missing. Nobody can have issued a
-// token in the future.
-func secondOf(value []byte, now int64) int64 {
-	f, err := strconv.ParseFloat(string(value), 64)
-	f = math.Floor(f)
-	if err != nil || math.IsNaN(f) || f > float64(now+maxAhead) || f <= math.MinInt64 {
-		return neverIssued
+// loginTime is when a token says that its owner has logged in.
+type loginTime struct{ authTime, issued []byte } // claims as they are written, nil if missing
+
+// see takes a claim of the token.
+func (l *loginTime) see(name, value []byte) {
+	switch string(name) {
+	case claimLogin:
+		l.authTime = value
+	case claimIssued:
+		l.issued = value
 	}
-	return int64(f)
+}
+
+// upTo tells whether the login was not after before. A token that does not tell
+// when it was may be of any; nobody can have logged in in the future.
+func (l *loginTime) upTo(before numericdate.Date, now time.Time) bool {
+	value := l.issued
+	if l.authTime != nil {
+		value = l.authTime
+	}
+	at, ok := numericdate.Parse(value)
+	return !ok || !at.After(before) || at.After(numericdate.Of(now.Add(maxAhead)))
 }
 
 // Err is what the owner of a revoked token is told: an AuthTokenInvalidError

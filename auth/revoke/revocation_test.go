@@ -42,7 +42,15 @@ func TestWhichTokensAreRevoked(t *testing.T) {
 		{"user after", revoke.Revocation{Subject: "u", Before: second(100)}, `{"iat":101,"sub":"u"}`, false},
 		{"moment within the second", revoke.Revocation{Subject: "u", Before: second(100).Add(999 * time.Millisecond)}, `{"iat":100,"sub":"u"}`, true},
 		{"moment within the second before", revoke.Revocation{Subject: "u", Before: second(100).Add(999 * time.Millisecond)}, `{"iat":101,"sub":"u"}`, false},
-		{"moment within the second, fraction", revoke.Revocation{Subject: "u", Before: second(100).Add(time.Millisecond)}, `{"iat":100.9,"sub":"u"}`, true},
+		{"moment within the second, fraction after", revoke.Revocation{Subject: "u", Before: second(100).Add(time.Millisecond)}, `{"iat":100.9,"sub":"u"}`, false},
+		{"moment within the second, fraction before", revoke.Revocation{Subject: "u", Before: second(100).Add(900 * time.Millisecond)}, `{"iat":100.9,"sub":"u"}`, true},
+		{"the microsecond of the moment", revoke.Revocation{Subject: "u", Before: second(100).Add(1)}, `{"auth_time":100.000001,"sub":"u"}`, true},
+		{"the microsecond after", revoke.Revocation{Subject: "u", Before: second(100).Add(1)}, `{"auth_time":100.000002,"sub":"u"}`, false},
+		{"an old login that was renewed", revoke.Revocation{Subject: "u", Before: second(100)}, `{"auth_time":99.5,"iat":200,"sub":"u"}`, true},
+		{"a new login, signed with an old iat", revoke.Revocation{Subject: "u", Before: second(100)}, `{"auth_time":100.5,"iat":100,"sub":"u"}`, false},
+		{"auth_time of another type", revoke.Revocation{Subject: "u", Before: second(100)}, `{"auth_time":"200","iat":200,"sub":"u"}`, true},
+		{"auth_time ahead of the clock", revoke.Revocation{Subject: "u", Before: second(100)}, `{"auth_time":99999999999,"iat":200,"sub":"u"}`, true},
+		{"session, whenever the login was", revoke.Revocation{Session: "s"}, `{"auth_time":99999999999,"sid":"s"}`, true},
 		{"another user", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"v","iat":99}`, false},
 		{"no iat", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u"}`, true},
 		{"iat of another type", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":"200"}`, true},
@@ -50,7 +58,7 @@ func TestWhichTokensAreRevoked(t *testing.T) {
 		{"iat beyond all times", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":1e30}`, true},
 		{"iat ahead of the clock", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":99999999999}`, true},
 		{"iat before all times", revoke.Revocation{Subject: "u", Before: second(100)}, `{"sub":"u","iat":-1e30}`, true},
-		{"iat before the epoch", revoke.Revocation{Subject: "u", Before: second(-10)}, `{"sub":"u","iat":-9.5}`, true},
+		{"iat before the epoch", revoke.Revocation{Subject: "u", Before: second(-10)}, `{"sub":"u","iat":-10.5}`, true},
 
 		{"claim", revoke.Revocation{Subject: "u", Claim: "username", Before: second(100)}, `{"username":"u","iat":1}`, true},
 		{"claim that is a number", revoke.Revocation{Subject: "-42", Claim: "id", Before: second(100)}, `{"id":-42,"iat":1}`, true},
@@ -123,8 +131,8 @@ func TestNoTokenIsNotRevoked(t *testing.T) {
 func TestNormalize(t *testing.T) {
 	now := second(1000).Add(500 * time.Millisecond)
 	for _, c := range []struct{ in, want revoke.Revocation }{
-		{revoke.Revocation{Subject: "u"}, revoke.Revocation{Subject: "u", Before: second(1000)}},
-		{revoke.Revocation{Subject: "u", Before: now.Add(-time.Minute).Local()}, revoke.Revocation{Subject: "u", Before: second(940)}},
+		{revoke.Revocation{Subject: "u"}, revoke.Revocation{Subject: "u", Before: now}},
+		{revoke.Revocation{Subject: "u", Before: now.Add(-time.Minute - 1).Local()}, revoke.Revocation{Subject: "u", Before: now.Add(-time.Minute)}},
 		{revoke.Revocation{JTI: "j", Until: now.Local()}, revoke.Revocation{JTI: "j", Until: second(1001)}},
 		{revoke.Revocation{Session: "s", Until: second(1000)}, revoke.Revocation{Session: "s", Until: second(1000)}},
 	} {
@@ -169,6 +177,7 @@ func TestForToken(t *testing.T) {
 		`{"jti":"a"}`:              {JTI: "a"},
 		`{"exp":5000,"jti":17}`:    {JTI: "17", Until: second(5000)},
 		`{"jti":"\u0061","exp":1}`: {JTI: "a", Until: second(1)},
+		`{"jti":"a","exp":1.5}`:    {JTI: "a", Until: second(1).Add(500 * time.Millisecond)},
 	} {
 		got, ok := revoke.ForToken(tokenOf(t, payload))
 		if got.Until = got.Until.UTC(); !ok || got != want {

@@ -11,10 +11,10 @@ import (
 
 // Expiry is the error of a principal that has expired, or nil.
 func Expiry(token *auth.Token) error {
-	end, ok := token.ExpiresAt()
-	if !ok || time.Now().Before(end) {
+	if end, ok := token.ValidUntil(); !ok || time.Now().Before(end) {
 		return nil
 	}
+	end, _ := token.ExpiresAt()
 	return &wire.Error{
 		Name:    wire.NameAuthTokenExpired,
 		Message: "The principal has expired",

@@ -39,7 +39,7 @@ var checks = []struct {
 	run  func(*kit)
 }{
 	{"which tokens are revoked", (*kit).tokens},
-	{"second of issue", (*kit).issue},
+	{"time of login", (*kit).login},
 	{"invalid revocations", (*kit).invalid},
 	{"several revocations", (*kit).several},
 	{"disconnect", (*kit).disconnect},

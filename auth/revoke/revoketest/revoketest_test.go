@@ -98,17 +98,31 @@ var defects = map[string]struct {
 			return r, ok
 		}
 	}},
-	"the second of the moment is not revoked": {"second of issue", adds(func(r *revoke.Revocation) {
+	"the moment itself is not revoked": {"time of login", adds(func(r *revoke.Revocation) {
 		if !r.Before.IsZero() {
 			r.Before = r.Before.Add(-time.Second)
 		}
 	})},
-	"moments are rounded up": {"second of issue", adds(func(r *revoke.Revocation) {
+	"moments are rounded up": {"time of login", adds(func(r *revoke.Revocation) {
 		if r.Before.Nanosecond() > 0 {
-			r.Before = r.Before.Add(time.Second)
+			r.Before = r.Before.Truncate(time.Second).Add(time.Second)
 		}
 	})},
-	"a date in the future is believed": {"second of issue", func(b *broken) {
+	"moments are cut to the second": {"time of login", adds(func(r *revoke.Revocation) {
+		if !r.Before.IsZero() {
+			r.Before = r.Before.Truncate(time.Second)
+		}
+	})},
+	"the time of issue counts": {"time of login", func(b *broken) {
+		b.check = func(token *auth.Token) (revoke.Revocation, bool) {
+			r, ok := b.Memory.Check(token)
+			if issued, _ := token.IssuedAt(); r.Subject != "" && issued.After(r.Before) && time.Until(issued) < time.Minute {
+				return revoke.Revocation{}, false
+			}
+			return r, ok
+		}
+	}},
+	"a date in the future is believed": {"time of login", func(b *broken) {
 		b.check = func(token *auth.Token) (revoke.Revocation, bool) {
 			r, ok := b.Memory.Check(token)
 			if issued, _ := token.IssuedAt(); r.Subject != "" && issued.After(time.Now()) {
@@ -117,7 +131,7 @@ var defects = map[string]struct {
 			return r, ok
 		}
 	}},
-	"a user is revoked for good": {"second of issue", adds(func(r *revoke.Revocation) {
+	"a user is revoked for good": {"time of login", adds(func(r *revoke.Revocation) {
 		if r.Subject != "" {
 			r.Before = time.Unix(9e9, 0)
 		}

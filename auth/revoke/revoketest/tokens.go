@@ -44,28 +44,36 @@ func (k *kit) tokens() {
 	}
 }
 
-// issue: a token counts as issued before a moment if the second of its iat is not
-// later than the second of the moment, or more than a minute ahead of the clock.
-func (k *kit) issue() {
+// login: a token counts as of a login up to a moment if its auth_time, or its iat
+// if it has none, is not later, or more than a minute ahead of the clock.
+func (k *kit) login() {
 	k.add(revoke.Revocation{Subject: "u", Before: time.Unix(100, 0), Until: hour()})
-	k.add(revoke.Revocation{Subject: "v", Before: time.Unix(100, 999e6), Until: hour()})
+	k.add(revoke.Revocation{Subject: "v", Before: time.Unix(100, 500_001_000), Until: hour()})
 	k.add(revoke.Revocation{Subject: "w", Claim: "name", Before: time.Unix(100, 0), Until: hour()})
+	now := fmt.Sprint(time.Now().Unix())
 	for _, name := range []string{`"sub":"u"`, `"sub":"v"`, `"name":"w"`} {
-		for _, iat := range []string{`,"iat":1`, `,"iat":99`, `,"iat":100`, `,"iat":100.9`, `,"iat":-1e30`, ``, `,"iat":"200"`, `,"iat":null`} {
-			k.revoked(`{` + name + iat + `}`)
+		for _, at := range []string{`1`, `99`, `100`, `99.9999999999`, `-1e30`, `"200"`, `null`} {
+			k.revoked(`{` + name + `,"iat":` + at + `}`)
+			k.revoked(`{"auth_time":` + at + `,` + name + `,"iat":` + now + `}`)
 		}
-		for _, iat := range []string{`101`, `101.0`, fmt.Sprint(time.Now().Unix())} {
-			k.good(`{` + name + `,"iat":` + iat + `}`)
+		k.revoked(`{` + name + `}`)
+		for _, at := range []string{`101`, `101.0`, `100.9`, now} {
+			k.good(`{` + name + `,"iat":` + at + `}`)
+			k.good(`{` + name + `,"iat":1,"auth_time":` + at + `}`)
 		}
-		// Nobody has issued it by then.
-		for _, iat := range []string{fmt.Sprint(time.Now().Unix() + 3600), `1e30`} {
-			k.revoked(`{` + name + `,"iat":` + iat + `}`)
+		// Nobody has logged in by then.
+		for _, at := range []string{fmt.Sprint(time.Now().Unix() + 3600), `1e30`} {
+			k.revoked(`{` + name + `,"iat":` + at + `}`)
+			k.revoked(`{` + name + `,"iat":` + now + `,"auth_time":` + at + `}`)
 		}
 	}
+	k.revoked(`{"sub":"v","auth_time":100.500001}`)
+	k.good(`{"sub":"v","auth_time":100.500002}`)
 	// Without Before, it is the moment of Add.
 	start := time.Now()
 	k.add(revoke.Revocation{Subject: "now", Until: hour()})
 	k.revoked(fmt.Sprintf(`{"sub":"now","iat":%d}`, start.Unix()))
+	k.revoked(fmt.Sprintf(`{"sub":"now","auth_time":%d.%06d}`, start.Unix(), start.Nanosecond()/1000))
 	k.good(fmt.Sprintf(`{"sub":"now","iat":%d}`, time.Now().Unix()+1))
 }
 
