@@ -3,44 +3,36 @@ package socketcluster
 import (
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/hub"
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 )
 
 // batch collects packets that leave as one message. The socket's mu guards it.
 type batch struct {
 	collecting bool
-	counted    int    // of buf, in the budget
-	buf        []byte // header space, then "[" and packets with commas between
+	parts      []part
+	bytes      int // of the message that parts make
+	counted    int // of bytes, in the budget
 	ticker     *time.Timer
 	until      time.Time // zero: until stopped
 }
 
-// add appends a packet. It reports true when the batch is larger than limit.
-func (b *batch) add(packet []byte, limit int) (full bool) {
-	if b.buf == nil {
-		b.buf = append(ws.NewBuffer(len(packet)+64), '[')
-	} else {
-		b.buf = append(b.buf, ',')
-	}
-	b.buf = append(b.buf, packet...)
-	return len(b.buf) > limit
+// part is a packet, behind header space. One that is a publication has the
+// subscription that it comes by.
+type part struct {
+	packet      []byte
+	sub         *hub.Subscription
+	publication *hub.Publication
 }
 
-// take returns the collected packets as a message behind header space, or nil
-// if there are none.
-func (b *batch) take() []byte {
-	if b.buf == nil {
-		return nil
-	}
-	buf := append(b.buf, ']')
-	b.buf = nil
-	return buf
-}
+// size is how long the part is in a message.
+func (p *part) size() int { return len(p.packet) - ws.HeaderSpace + 1 }
 
 // stop drops what has been collected and ends collecting.
 func (b *batch) stop() {
 	b.collecting = false
-	b.buf = nil
+	b.parts, b.bytes = nil, 0
 	if b.ticker != nil {
 		b.ticker.Stop()
 		b.ticker = nil
@@ -73,8 +65,7 @@ func (s *Socket) CancelBatch() {
 	defer s.mu.Unlock()
 	if s.ext != nil {
 		s.ext.batch.collecting = s.ext.batch.ticker != nil
-		s.ext.batch.buf = nil
-		s.countBatch()
+		s.setBatch(nil)
 	}
 }
 
@@ -147,11 +138,62 @@ func (s *Socket) stopBatching() {
 	s.flushLocked()
 }
 
-// flushLocked queues the batch. mu must be held, so that nothing overtakes it;
-// the outbox is a leaf.
-func (s *Socket) flushLocked() {
-	if buf := s.ext.batch.take(); buf != nil {
-		s.countBatch()
-		s.pushFrame(s.srv.seal(buf))
+// batching tells whether packets are collected. mu must be held.
+func (s *Socket) batching() bool { return s.ext != nil && s.ext.batch.collecting }
+
+// addToBatch collects a packet. mu must be held.
+func (s *Socket) addToBatch(p part) {
+	b := &s.ext.batch
+	b.parts = append(b.parts, p)
+	b.bytes += p.size()
+	s.countBatch()
+	if b.bytes > s.srv.cfg.Limits.Outbox {
+		s.overflow()
 	}
+}
+
+// setBatch replaces what is collected. mu must be held.
+func (s *Socket) setBatch(parts []part) {
+	b := &s.ext.batch
+	b.parts, b.bytes = parts, 0
+	for i := range parts {
+		b.bytes += parts[i].size()
+	}
+	s.countBatch()
+}
+
+// flushLocked queues the batch, less the publications to which the right has
+// ended by the clock. mu must be held, so that nothing overtakes it; the outbox is
+// a leaf.
+func (s *Socket) flushLocked() {
+	now := s.srv.moment(time.Now())
+	parts, late := splitBatch(s.ext.batch.parts, func(sub *hub.Subscription) bool { return s.approved(sub, now) }, nil)
+	s.setBatch(nil)
+	for _, w := range late {
+		s.withhold(w)
+	}
+	frame, tag := s.sealBatch(parts)
+	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Tag: tag})
+}
+
+// sealBatch makes one frame of the parts of a batch, or none if there are none.
+// mu must be held.
+func (s *Socket) sealBatch(parts []part) (frame []byte, tag cargo) {
+	if len(parts) == 0 {
+		return nil, cargo{}
+	}
+	size := 2
+	for _, p := range parts {
+		size += len(p.packet)
+		if p.sub != nil && s.guarded() {
+			tag.made = &made{batch: parts}
+		}
+	}
+	buf := ws.NewBuffer(size)
+	separator := byte('[')
+	for _, p := range parts {
+		buf = append(append(buf, separator), p.packet[ws.HeaderSpace:]...)
+		separator = ','
+	}
+	return s.srv.seal(append(buf, ']')), tag
 }

@@ -38,7 +38,7 @@ func newChannelConsumer() *channelConsumer {
 func queuedSize(p *hub.Publication) int { return max(p.Size(), len(p.Data)) }
 
 // Deliver implements hub.Subscriber.
-func (c *channelConsumer) Deliver(p *hub.Publication) {
+func (c *channelConsumer) Deliver(p *hub.Publication, _ *hub.Subscription) {
 	size := queuedSize(p)
 	p.Hold.Take()
 	c.mu.Lock()

@@ -29,6 +29,7 @@ const (
 	DefaultBatchOnHandshakeDuration = 400 * time.Millisecond
 	DefaultBatchInterval            = 50 * time.Millisecond
 	DefaultRenewalMargin            = time.Minute
+	DefaultReauthorizeTimeout       = 10 * time.Second
 )
 
 // DefaultDrainRate is the default of Config.DrainRate. A thousand clients that
@@ -78,6 +79,12 @@ type Config struct {
 	// change while the server runs. See [auth.NewKeyRing], [auth.WatchKeyFiles]
 	// and package auth/jwks.
 	AuthKeys auth.KeySource
+
+	// AuthMaxAge is how long after a login its token is signed again, by
+	// TokenRenewal or [UpdateClaims], at most; no such token lives beyond it. The
+	// user has to log in again then. The time of the login is the claim auth_time
+	// of the token, or else iat. Default: 0, which is for ever.
+	AuthMaxAge time.Duration
 
 	// AuthEngine replaces the JWT engine. The Auth settings above must then
 	// be empty.
@@ -184,6 +191,13 @@ type Config struct {
 
 	// DisableClientPublish refuses every publication by clients.
 	DisableClientPublish bool
+
+	// ReauthorizeTimeout is how long inbound middleware may take to say whether
+	// subscriptions may go on after the token has changed, see
+	// [Config.KeepSubscriptions]. Until then what is published to them is
+	// withheld. Those without an answer at its end are kicked out. Default:
+	// [DefaultReauthorizeTimeout].
+	ReauthorizeTimeout time.Duration
 
 	// KeepSubscriptions lets subscriptions outlive the token that they were
 	// made with, as socketcluster-server does. By default the inbound
@@ -310,6 +324,8 @@ func (c Config) withDefaults() (Config, error) {
 		{"CloseTimeout", &c.CloseTimeout, DefaultCloseTimeout},
 		{"BatchOnHandshakeDuration", &c.BatchOnHandshakeDuration, DefaultBatchOnHandshakeDuration},
 		{"BatchInterval", &c.BatchInterval, DefaultBatchInterval},
+		{"ReauthorizeTimeout", &c.ReauthorizeTimeout, DefaultReauthorizeTimeout},
+		{"AuthMaxAge", &c.AuthMaxAge, 0},
 		{"TokenRenewal.Every", &c.TokenRenewal.Every, 0},
 		{"TokenRenewal.ExpiresIn", &c.TokenRenewal.ExpiresIn, 0},
 		{"TokenRenewal.Margin", &c.TokenRenewal.Margin, DefaultRenewalMargin},

@@ -22,7 +22,8 @@ type consumer[T any] struct {
 	begun atomic.Bool // the loop is entered
 	idle  sync.Mutex  // of letGo, and of the change of begun
 
-	unread func(T) // gets what was written and will not be read; may be nil
+	admit  func(T) bool // says, as its turn comes, whether an item is still for the loop; may be nil
+	unread func(T)      // gets what was written and will not be read; may be nil
 
 	// Of a stream of a socket:
 	finish  func() // closes done
@@ -146,7 +147,7 @@ func (c *consumer[T]) read(yield func(T) bool) {
 		}
 		select {
 		case v := <-c.items:
-			if !hand(v, yield) {
+			if !c.hand(v, yield) {
 				return
 			}
 			continue
@@ -154,7 +155,7 @@ func (c *consumer[T]) read(yield func(T) bool) {
 		}
 		select {
 		case v := <-c.items:
-			if !hand(v, yield) {
+			if !c.hand(v, yield) {
 				return
 			}
 		case <-c.ctx.Done():
@@ -170,18 +171,23 @@ func (c *consumer[T]) read(yield func(T) bool) {
 }
 
 // hand gives the loop what it has taken. To come back is to have handled it.
-func hand[T any](v item[T], yield func(T) bool) bool {
+func (c *consumer[T]) hand(v item[T], yield func(T) bool) bool {
 	defer v.done()
-	return yield(v.value)
+	return c.admit != nil && !c.admit(v.value) || yield(v.value)
 }
 
-// deliver writes to several loops. handled is called when the last one is
-// through with it.
-func deliver[T any](to []*consumer[T], v T, handled func()) {
+// deliver writes to several loops: a copy to each, as middleware may yet change
+// the data for one of them. handled is called when the last one is through with
+// it.
+func deliver[T interface{ clone() T }](to []*consumer[T], v T, handled func()) {
 	var left atomic.Int32
 	left.Store(int32(len(to)))
 	for _, c := range to {
-		c.writeItem(item[T]{v, sync.OnceFunc(func() {
+		own := v
+		if len(to) > 1 {
+			own = v.clone()
+		}
+		c.writeItem(item[T]{own, sync.OnceFunc(func() {
 			if left.Add(-1) == 0 {
 				handled()
 			}

@@ -134,6 +134,7 @@ func (s *Socket) dispatchCall(c *Call) {
 // loop has taken it or still may, nobody has answered it, and whoever handles
 // the procedure now gets it.
 func (c *Call) abandoned() {
+	c = c.original()
 	if c.holders.Add(-1) == 0 && !c.Socket.dropsWaiting() {
 		go c.Socket.dispatchCall(c)
 	}
@@ -164,6 +165,7 @@ func (s *Socket) dispatchTransmission(t *Transmission) {
 
 // abandoned is that of a call.
 func (t *Transmission) abandoned() {
+	t = t.original()
 	if t.holders.Add(-1) == 0 && !t.Socket.dropsWaiting() {
 		go t.Socket.dispatchTransmission(t)
 	}

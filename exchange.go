@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
@@ -61,7 +62,7 @@ func (x *Exchange) Deliver(channel string, data []byte) {
 		return
 	}
 	buf := wire.AppendPublish(packetBuffer(channel, data), channel, data)
-	p := &hub.Publication{Channel: channel}
+	p := &hub.Publication{Channel: channel, At: time.Duration(x.srv.moment(time.Now()))}
 	if data != nil {
 		// The frame ends with the data and two closing braces.
 		p.Data = buf[len(buf)-2-len(data) : len(buf)-2 : len(buf)-2]

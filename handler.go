@@ -20,12 +20,26 @@ type Call struct {
 	Procedure string
 	Data      json.RawMessage // nil when the client gave none
 
+	packet
+	of       *Call // what this is a copy of, for one of several loops; nil otherwise
 	answered atomic.Bool
 	holders  atomic.Int32 // loops that have it or are to get it, see Socket.Procedure
 }
 
+// clone is a copy for one of several loops. The original is answered for all.
+func (c *Call) clone() *Call {
+	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, packet: c.packet, of: c}
+}
+
+func (c *Call) original() *Call {
+	if c.of != nil {
+		return c.of
+	}
+	return c
+}
+
 // Sent tells whether the call has been answered.
-func (c *Call) Sent() bool { return c.answered.Load() }
+func (c *Call) Sent() bool { return c.original().answered.Load() }
 
 // End answers with data; see [Socket.Transmit] for what data can be. It waits
 // while the client does not take what it was sent before. Data that cannot be
@@ -48,7 +62,7 @@ func (c *Call) Error(err error) error {
 }
 
 func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
-	if !c.answered.CompareAndSwap(false, true) {
+	if !c.original().answered.CompareAndSwap(false, true) {
 		return invalidAction("Response to request %s has already been sent", wire.AppendNumber(nil, c.ID))
 	}
 	if c.Socket.State() == Closed {
@@ -65,7 +79,20 @@ type Transmission struct {
 	Receiver string
 	Data     json.RawMessage // nil when the client gave none
 
-	holders atomic.Int32 // see Call
+	packet
+	of      *Transmission // see Call
+	holders atomic.Int32
+}
+
+func (t *Transmission) clone() *Transmission {
+	return &Transmission{Socket: t.Socket, Receiver: t.Receiver, Data: t.Data, packet: t.packet, of: t}
+}
+
+func (t *Transmission) original() *Transmission {
+	if t.of != nil {
+		return t.of
+	}
+	return t
 }
 
 // Handler handles the calls of a procedure. ServeCall may return before the
@@ -240,7 +267,9 @@ func serveCall(ctx context.Context, h Handler, c *Call) {
 			c.Error(recovered(c.Socket.srv.log, "a handler", v, slog.String("procedure", c.Procedure)))
 		}
 	}()
-	h.ServeCall(ctx, c)
+	if c.stillIn() {
+		h.ServeCall(ctx, c)
+	}
 }
 
 // serveTransmission runs a receiver.
@@ -250,5 +279,7 @@ func serveTransmission(ctx context.Context, r Receiver, t *Transmission) {
 			t.Socket.emitError(recovered(t.Socket.srv.log, "a receiver", v, slog.String("receiver", t.Receiver)))
 		}
 	}()
-	r.ServeTransmission(ctx, t)
+	if t.stillIn() {
+		r.ServeTransmission(ctx, t)
+	}
 }

@@ -48,11 +48,18 @@ func (c *pendingCalls) abort(code wire.CloseCode, reason string) {
 // BadConnectionError when the connection was lost, or what the client has
 // answered with; each of them is a *[wire.Error].
 func (s *Socket) Invoke(ctx context.Context, event string, data any) (json.RawMessage, error) {
-	return s.invoke(ctx, event, data, nil)
+	return s.invokeAs(ctx, event, data, s.lock, nil)
 }
 
-// invoke is Invoke in one step with a change of the socket; see transmit.
-func (s *Socket) invoke(ctx context.Context, event string, data any, change func()) (json.RawMessage, error) {
+// lock is the plain way to lock mu, for invokeAs.
+func (s *Socket) lock() error {
+	s.mu.Lock()
+	return nil
+}
+
+// invokeAs is Invoke in one step with a change of the socket, if there is one.
+// lock locks mu, or fails; change is called with mu held.
+func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func() error, change func()) (json.RawMessage, error) {
 	raw, err := encodeData(data)
 	if err != nil {
 		return nil, err
@@ -62,7 +69,9 @@ func (s *Socket) invoke(ctx context.Context, event string, data any, change func
 		deadline = time.Now().Add(s.srv.cfg.AckTimeout)
 	}
 	call := &pendingCall{event: event, answer: make(chan answer, 1)}
-	s.mu.Lock()
+	if err := lock(); err != nil {
+		return nil, err
+	}
 	if change != nil {
 		change()
 	}

@@ -85,9 +85,8 @@ func (s *Socket) addQueuedOut(n int64) int64 {
 // countBatch brings the count of the batch up to date. mu must be held.
 func (s *Socket) countBatch() {
 	b := &s.ext.batch
-	n := len(b.buf)
-	s.account().Add(n - b.counted)
-	b.counted = n
+	s.account().Add(b.bytes - b.counted)
+	b.counted = b.bytes
 }
 
 // subscriptionCost is about what a subscription takes beside its name and data
@@ -115,7 +114,7 @@ func (s *Socket) holds() (in, out int64) {
 	s.mu.Lock()
 	in += int64(s.kept)
 	if s.ext != nil {
-		out += int64(s.ext.batch.counted)
+		out += int64(s.ext.batch.counted + s.ext.withheldBytes)
 	}
 	s.mu.Unlock()
 	return in + s.assembling.Load(), out

@@ -72,9 +72,6 @@ func (s *Socket) throttle(c rateClass) bool {
 	}
 	s.tellThrottled(c)
 	for wait > 0 {
-		// Whoever is being throttled by itself must not keep subscriptions
-		// that it has no right to any more.
-		s.reauthorizePending()
 		timer := time.NewTimer(wait + min(throttleStep, r.tolerance))
 		select {
 		case <-timer.C:

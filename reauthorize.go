@@ -1,10 +1,11 @@
 package socketcluster
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 
-	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -32,72 +33,197 @@ func (r request) size(channel string) int {
 	return n
 }
 
-// queueReauthorize has the inbox authorize the subscriptions again, behind
-// what it holds already. mu must be held.
-func (s *Socket) queueReauthorize() {
-	if s.srv.cfg.KeepSubscriptions || s.reauthorizing || s.state != Open || !s.srv.middleware.has(lineInbound) {
+// round asks middleware about the subscriptions of a socket for one epoch. It has
+// goroutines and a deadline of its own, so that it never waits for what the
+// client has sent or does not read. The next epoch takes its place at once; what
+// middleware still says to this one is void then.
+//
+// The socket's mu guards it.
+type round struct {
+	epoch  uint32
+	ctx    context.Context
+	cancel context.CancelFunc
+	todo   []question
+	asking int // goroutines
+}
+
+// question is whether a subscription may go on, or a suspended one be resumed.
+type question struct {
+	channel string
+	sub     *hub.Subscription // nil: it is suspended
+}
+
+// roundWidth is how many questions of a socket middleware is asked at a time, so
+// that one that takes long does not keep the others from their verdict.
+const roundWidth = 8
+
+// beginRound has middleware asked about all that is not approved in the present
+// epoch. mu must be held.
+func (s *Socket) beginRound() {
+	s.endRound()
+	if s.state != Open || !s.guarded() {
 		return
 	}
-	if s.subs.len() == 0 && (s.ext == nil || s.ext.suspended == 0) {
-		return
+	epoch := s.epoch.Load()
+	var todo []question
+	for sub := range s.subs.all() {
+		if sub.Epoch != epoch && sub.Epoch != lostEpoch {
+			todo = append(todo, question{sub.Channel(), sub})
+		}
 	}
-	s.reauthorizing = s.inbox.Push(inboxItem{reauthorize: true}, (*inboxWorker)(s))
-}
-
-// authorizedWith queues it if the token is no longer the one with which a
-// subscription has just been authorized.
-func (s *Socket) authorizedWith(token *auth.Token) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.token.Load() != token {
-		s.queueReauthorize()
-	}
-}
-
-// reauthorizePending does what queueReauthorize has queued, unless it has been
-// done ahead of its turn. It runs on the inbox worker.
-func (s *Socket) reauthorizePending() {
-	s.mu.Lock()
-	pending := s.reauthorizing
-	s.mu.Unlock()
-	if pending {
-		s.reauthorize()
-	}
-}
-
-// reauthorize runs on the inbox worker.
-func (s *Socket) reauthorize() {
-	token := s.token.Load()
-	defer s.authorizedWith(token)
-	s.mu.Lock()
-	s.reauthorizing = false
-	held := s.subs.names()
-	var suspended []string
-	if s.ext != nil {
+	if s.ext != nil && s.ext.suspended > 0 && s.token.Load() != nil {
 		for channel, r := range s.ext.requests {
 			if r.suspended {
-				suspended = append(suspended, channel)
+				todo = append(todo, question{channel, nil})
 			}
 		}
 	}
-	s.mu.Unlock()
-	for _, channel := range held {
-		if blocked := s.authorizeAgain(channel); blocked != nil && !s.suspend(channel) {
-			// It fails only if the socket has left the channel meanwhile.
-			_ = s.KickOut(s.Context(), channel, blocked.Message)
-		}
-	}
-	if token == nil {
+	if len(todo) == 0 {
 		return
 	}
-	for _, channel := range suspended {
-		s.resume(channel, s.authorizeAgain(channel))
+	// Not the context of the socket, which needs mu; destroy ends the round.
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), socketKey{}, s), s.srv.cfg.ReauthorizeTimeout)
+	r := &round{epoch: epoch, ctx: ctx, cancel: cancel, todo: todo, asking: min(len(todo), roundWidth)}
+	s.extend().round = r
+	context.AfterFunc(ctx, func() {
+		if ctx.Err() == context.DeadlineExceeded {
+			s.overdue(r)
+		}
+	})
+	for range r.asking {
+		go s.ask(r)
 	}
 }
 
+// endRound ends the round that there is, if any. mu must be held.
+func (s *Socket) endRound() {
+	if s.ext != nil && s.ext.round != nil {
+		s.ext.round.cancel()
+		s.ext.round = nil
+	}
+}
+
+// ask is a goroutine of a round.
+func (s *Socket) ask(r *round) {
+	s.hold(0, workerCost)
+	defer s.give(0, workerCost)
+	var left []string
+	for {
+		q, ok := s.nextQuestion(r)
+		if !ok {
+			break
+		}
+		blocked := s.authorizeAgain(r.ctx, q.channel)
+		switch {
+		case q.sub == nil:
+			s.resume(r, q.channel, blocked)
+		case s.verdict(r, q.sub, blocked):
+			left = append(left, q.channel)
+		}
+	}
+	// Only now, as the broker and event handlers may take their time.
+	s.haveLeft(left)
+}
+
+// nextQuestion takes a question of a round, unless that is over.
+func (s *Socket) nextQuestion(r *round) (q question, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext.round == r && len(r.todo) > 0 {
+		q, r.todo = r.todo[0], r.todo[1:]
+		return q, true
+	}
+	if r.asking--; r.asking == 0 && s.ext.round == r {
+		s.endRound()
+	}
+	return question{}, false
+}
+
 // authorizeAgain asks the inbound middleware about a subscription.
-func (s *Socket) authorizeAgain(channel string) *wire.Error {
-	return s.srv.runMiddleware(s.Context(), s, &Subscribe{Socket: s, Channel: channel, Data: s.requestOf(channel).data, Again: true})
+func (s *Socket) authorizeAgain(ctx context.Context, channel string) *wire.Error {
+	return s.srv.runMiddleware(ctx, s, &Subscribe{Socket: s, Channel: channel, Data: s.requestOf(channel).data, Again: true})
+}
+
+// verdict does what middleware says about a subscription. It reports true if
+// the socket has left the channel.
+func (s *Socket) verdict(r *round, sub *hub.Subscription, blocked *wire.Error) (left bool) {
+	s.mu.Lock()
+	if s.ext.round != r || s.subs.get(sub.Channel()) != sub {
+		s.mu.Unlock()
+		return false
+	}
+	if blocked == nil {
+		s.approve(sub, r.epoch)
+		s.mu.Unlock()
+		return false
+	}
+	s.lose(sub)
+	loggedOut := s.token.Load() == nil
+	s.mu.Unlock()
+	return s.expel(sub, blocked, loggedOut)
+}
+
+// overdue ends a round at its deadline: what has no verdict by now is taken for
+// blocked.
+func (s *Socket) overdue(r *round) {
+	s.mu.Lock()
+	if s.ext.round != r {
+		s.mu.Unlock()
+		return
+	}
+	s.endRound()
+	loggedOut := s.token.Load() == nil
+	var lost []*hub.Subscription
+	for sub := range s.subs.all() {
+		if sub.Epoch != r.epoch && sub.Epoch != lostEpoch {
+			s.lose(sub)
+			lost = append(lost, sub)
+		}
+	}
+	s.mu.Unlock()
+	s.srv.log.Warn("subscriptions end: middleware has not said within Config.ReauthorizeTimeout whether they may go on",
+		slog.String("socket", s.id), slog.Int("subscriptions", len(lost)), slog.Duration("timeout", s.srv.cfg.ReauthorizeTimeout))
+	var left []string
+	for _, sub := range lost {
+		if s.expel(sub, errOverdue, loggedOut) {
+			left = append(left, sub.Channel())
+		}
+	}
+	s.haveLeft(left)
+}
+
+var errOverdue = &wire.Error{Name: wire.ErrTimeout.Name, Message: "The subscription was not authorized again in time"}
+
+// expel ends a subscription that is lost, and tells the client. After a logout
+// it may suspend it instead. It reports true if the socket was in the channel.
+// Neither the broker nor the event handlers have been told; see haveLeft.
+func (s *Socket) expel(sub *hub.Subscription, why *wire.Error, loggedOut bool) bool {
+	channel := sub.Channel()
+	message, err := encodeData(why.Message)
+	if err != nil {
+		message = nil
+	}
+	return s.exit(channel, sub, func(r request) {
+		if r.waitForAuth && loggedOut {
+			r.suspended = true
+			s.keepRequest(channel, r)
+			s.ext.suspended++
+			if s.token.Load() != nil { // a login since, whose round does not know of it
+				s.beginRound()
+			}
+			return
+		}
+		s.sendLocked(wire.AppendKickOut(packetBuffer(channel, message), channel, message))
+	})
+}
+
+// haveLeft tells the broker and the event handlers which channels the socket
+// has been taken out of.
+func (s *Socket) haveLeft(channels []string) {
+	for _, channel := range channels {
+		s.srv.exchange.leave(s.Context(), channel)
+	}
+	s.drainEvents()
 }
 
 func (s *Socket) requestOf(channel string) request {
@@ -148,6 +274,11 @@ func (s *Socket) forgetSuspended(channel string) bool {
 	return s.forgetRequest(channel)
 }
 
+// isSuspended tells whether a subscription is suspended. mu must be held.
+func (s *Socket) isSuspended(channel string) bool {
+	return s.ext != nil && s.ext.requests[channel].suspended
+}
+
 // suspendedLocked counts the suspended subscriptions to other channels. mu
 // must be held.
 func (s *Socket) suspendedLocked(channel string) int {
@@ -161,44 +292,14 @@ func (s *Socket) suspendedLocked(channel string) int {
 	return n
 }
 
-// suspend takes a logged-out socket out of a channel without telling the
-// client. It reports false if the subscription is not to be suspended.
-func (s *Socket) suspend(channel string) bool {
-	s.mu.Lock()
-	if s.ext == nil || !s.ext.requests[channel].waitForAuth || s.token.Load() != nil {
-		s.mu.Unlock()
-		return false
-	}
-	r := s.ext.requests[channel]
-	s.mu.Unlock()
-	if !s.unsubscribe(channel, nil) {
-		return true // it has left meanwhile
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state == Open {
-		r.suspended = true
-		s.keepRequest(channel, r)
-		s.ext.suspended++
-	}
-	return true
-}
-
 // resume takes a socket back into a channel, or tells the client that it is
 // out of it for good.
-func (s *Socket) resume(channel string, blocked *wire.Error) {
-	s.mu.Lock()
-	if s.ext == nil || !s.ext.requests[channel].suspended {
-		s.mu.Unlock()
-		return
-	}
-	r := s.ext.requests[channel]
-	s.forgetRequest(channel)
-	s.mu.Unlock()
+func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 	if blocked == nil {
-		r.suspended = false
-		options := withData(json.RawMessage(`{"waitForAuth":true}`), r.data)
-		if blocked = s.subscribe(channel, options, r); blocked == nil {
+		again := s.requestOf(channel)
+		again.suspended = false
+		options := withData(json.RawMessage(`{"waitForAuth":true}`), again.data)
+		if blocked = s.subscribe(channel, options, again, r.epoch, true); blocked == nil || blocked == errStale {
 			return
 		}
 		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.id), slog.Any("error", blocked))
@@ -209,7 +310,7 @@ func (s *Socket) resume(channel string, blocked *wire.Error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == Open {
+	if s.epoch.Load() == r.epoch && s.state == Open && s.forgetRequest(channel) {
 		s.sendLocked(wire.AppendKickOut(packetBuffer(channel, message), channel, message))
 	}
 }

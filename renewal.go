@@ -2,6 +2,8 @@ package socketcluster
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -14,7 +16,7 @@ import (
 // token. mu must be held.
 func (s *Socket) armRenewal() {
 	renewal, token := s.srv.cfg.TokenRenewal, s.token.Load()
-	if renewal.Every <= 0 || token == nil || s.fromRequest || s.state != Open {
+	if renewal.Every <= 0 || token == nil || s.origin != fromClient || s.state != Open {
 		return
 	}
 	now := time.Now()
@@ -35,36 +37,27 @@ func (r TokenRenewal) after(left time.Duration) time.Duration {
 	return d
 }
 
-// renew replaces the token by one with the same claims and a new life.
+// renew replaces the token by one with the same claims and a new life. A token
+// that cannot be signed again stays until it expires.
 func (s *Socket) renew() {
 	old := s.token.Load()
 	if old == nil {
 		return
 	}
-	claims, err := withoutClaims(old.Payload(), "iat", "exp", "nbf", "jti")
-	if err != nil {
-		s.emitError(err)
-		return
+	renewed := func(payload json.RawMessage) (members, error) {
+		claims, err := membersOf(payload)
+		delete(claims, "exp")
+		return claims, err
 	}
-	opts := []auth.SignOption{auth.JWTID(newID())}
+	var opts []auth.SignOption
 	if d := s.srv.cfg.TokenRenewal.ExpiresIn; d > 0 {
 		opts = append(opts, auth.ExpiresIn(d))
 	}
-	token, err := s.sign(s.Context(), claims, opts)
-	if err != nil {
-		return // emitted, and the socket closed
+	token, err := s.resign(s.Context(), old, fromClient, renewed, opts...)
+	if err == nil {
+		_, err = s.replaceToken(old, token)
 	}
-	_, _ = s.replaceToken(old, token)
-}
-
-// withoutClaims copies a JSON object without some of its members.
-func withoutClaims(payload json.RawMessage, drop ...string) (map[string]json.RawMessage, error) {
-	var claims map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &claims); err != nil {
-		return nil, err
+	if err != nil && !errors.Is(err, errSessionOver) {
+		s.emitError(fmt.Errorf("the token was not renewed: %w", err))
 	}
-	for _, name := range drop {
-		delete(claims, name)
-	}
-	return claims, nil
 }

@@ -63,11 +63,11 @@ func (srv *Server) ownsSubprotocol(name string) bool {
 
 // presented is what a handshake has brought, and what has become of it.
 type presented struct {
-	signed      string
-	token       *auth.Token // nil if there is none, or a bad one
-	err         error       // why token is nil, if there is one
-	revoked     *auth.Token // what is nobody's any more, for the record
-	fromRequest bool        // it is that of the upgrade request
+	signed  string
+	token   *auth.Token // nil if there is none, or a bad one
+	err     error       // why token is nil, if there is one
+	revoked *auth.Token // what is nobody's any more, for the record
+	origin  origin
 }
 
 // verifyRequest verifies the token of the upgrade request, if it has one.
@@ -77,12 +77,13 @@ func (s *Socket) verifyRequest() (p presented) {
 		return p
 	}
 	t, found := r.Context().Value(requestTokenKey{}).(requestToken)
-	p.fromRequest = found
 	switch {
 	case !found:
 	case t.err != nil:
+		p.origin = fromRequest
 		p.err = s.tokenError(t.err)
 	case t.principal != nil:
+		p.origin = fromPrincipal
 		p.signed = t.principal.Signed()
 		if p.err = s.checkPrincipal(t.principal); p.err == nil {
 			p.token = t.principal
@@ -90,6 +91,7 @@ func (s *Socket) verifyRequest() (p presented) {
 			p.revoked = t.principal
 		}
 	default:
+		p.origin = fromRequest
 		p.signed = t.signed
 		p.token, p.revoked, p.err = s.verify(t.signed)
 	}

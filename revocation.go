@@ -45,33 +45,36 @@ func (srv *Server) revocation(token *auth.Token) (err error) {
 	return nil
 }
 
+// errRevoked is the error of a token that has been revoked.
+var errRevoked = revoke.Revocation{}.Err()
+
 // revoked deals with the sockets that a new revocation is about. Their events
 // are told by others: the one who revokes may be a handler of one of them.
 func (srv *Server) revoked(r revoke.Revocation) {
+	// Whoever sets a token from here on looks at the store again; whoever has
+	// not looked at this is through with it once mu can be had.
+	srv.revocations.Add(1)
 	srv.Audit(AuditEvent{Kind: AuditRevocation, User: r.Subject, JTI: r.JTI, SID: r.Session, Reason: r.Reason})
 	for _, s := range srv.snapshot() {
-		token := s.AuthToken()
+		s.mu.Lock()
+		token := s.token.Load()
+		s.mu.Unlock()
 		if token == nil || !r.Matches(token) || !s.removeRevoked(token, r.Reason) {
 			continue
 		}
-		go func() {
-			s.drainEvents()
-			if r.Disconnect {
-				s.disconnect(wire.CloseNormal, "", "")
-			}
-		}()
+		if !r.Disconnect {
+			go s.drainEvents()
+			continue
+		}
+		// Nothing that it has sent is handled any more, from here on.
+		s.dropping.Store(true)
+		if end, ok := s.cut(wire.CloseNormal, ""); ok {
+			go func() {
+				end()
+				s.finish(wire.CloseNormal, "")
+			}()
+		}
 	}
-}
-
-// dropRevoked takes a token away that the server has just set, if it was
-// revoked before the socket could be found with it, or if the token that it
-// was made from was.
-func (s *Socket) dropRevoked(token, from *auth.Token) {
-	if s.srv.revocation(token) == nil && (from == token || s.srv.revocation(from) == nil) {
-		return
-	}
-	s.removeRevoked(token, "")
-	s.drainEvents()
 }
 
 // removeRevoked takes a token away and tells the client, if the socket still

@@ -32,17 +32,18 @@ type Server struct {
 	engine  auth.Engine
 	log     *slog.Logger
 
-	hub      *hub.Hub
-	wheel    *wheel.Wheel
-	poller   sharedPoller
-	exchange *Exchange
-	epoch    time.Time // what server-clock times count from
-	rates    [numRates]rate
-	places   places
-	hits     limitHits
-	counters counters
-	budget   *budget.Budget
-	shedding atomic.Bool // a goroutine is in shed
+	hub         *hub.Hub
+	wheel       *wheel.Wheel
+	poller      sharedPoller
+	exchange    *Exchange
+	epoch       time.Time // what server-clock times count from
+	rates       [numRates]rate
+	places      places
+	hits        limitHits
+	counters    counters
+	budget      *budget.Budget
+	shedding    atomic.Bool   // a goroutine is in shed
+	revocations atomic.Uint64 // how many have been told, see revoked
 
 	leftBytes atomic.Int64 // of sockets that have gone, with handlers
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
@@ -66,8 +65,8 @@ type Socket struct {
 	addr [16]byte // see ClientAddr; a netip.Addr would be larger
 
 	inbox lane.Lane[inboxItem]
-	held  quota                            // what it has sent, see Limits.InboxBytes
-	out   outbox.Outbox[*hub.Subscription] // publications are tagged
+	held  quota // what it has sent, see Limits.InboxBytes
+	out   outbox.Outbox[cargo]
 	timer wheel.Timer
 
 	buckets [numRates]time.Duration // server clock; the inbox worker's, see throttle
@@ -92,22 +91,24 @@ type Socket struct {
 	version   wire.Version
 	throttled bool // the log knows; the inbox worker's
 
-	mu            sync.Mutex
-	state         State
-	reauthorizing bool          // a task for it is in the inbox
-	ended         bool          // the end event has been told
-	gone          bool          // the reading goroutine has ended
-	authTold      bool          // events have told that the socket is authenticated
-	fromRequest   bool          // token is that of the upgrade request: the client's scripts do not have it
-	request       *http.Request // until the connect event has been handled; see Config.KeepRequest
-	subs          subscriptions
-	kept          int // bytes for them, the URL and request, as they count in the budget
-	upgradeSize   int // the part of it for URL and request, which stays until the connection ends
-	calls         *pendingCalls
-	ext           *extension
+	mu          sync.Mutex
+	state       State
+	ended       bool          // the end event has been told
+	gone        bool          // the reading goroutine has ended
+	authTold    bool          // events have told that the socket is authenticated
+	overruled   bool          // the server has decided about the token while middleware was at it
+	origin      origin        // of token
+	request     *http.Request // until the connect event has been handled; see Config.KeepRequest
+	subs        subscriptions
+	kept        int // bytes for them, the URL and request, as they count in the budget
+	upgradeSize int // the part of it for URL and request, which stays until the connection ends
+	calls       *pendingCalls
+	ext         *extension
 
-	token    atomic.Pointer[auth.Token]
-	deadline moment // of the handshake, later of the peer's close
+	token    atomic.Pointer[auth.Token] // written with mu held
+	epoch    atomic.Uint32              // of token; see authority.go
+	expires  moment                     // of token
+	deadline moment                     // of the handshake, later of the peer's close
 	nextPing moment
 	asked    moment // when the first ping left since the client was last seen
 	renewAt  moment
@@ -117,21 +118,24 @@ type Socket struct {
 
 // extension is what only some sockets need; most are idle and have none.
 type extension struct {
-	listeners  listeners
-	events     []Event               // waiting to be told
-	telling    bool                  // a goroutine is in drainEvents
-	done       chan struct{}         // closed when the socket is
-	ended      chan struct{}         // closed after the end event
-	raw        lane.Lane[ws.Message] // in front of inbox, see rawWorker
-	outbound   lane.Lane[outboundItem]
-	batch      batch
-	procedures consumers[*Call]
-	receivers  consumers[*Transmission]
-	queues     map[queueName]*nameQueue
-	slots      chan struct{}      // calls with handlers, see Limits.Calls
-	requests   map[string]request // of subscriptions, see reauthorize
-	suspended  int                // how many of them are
-	values     map[any]any
+	listeners     listeners
+	events        []Event               // waiting to be told
+	telling       bool                  // a goroutine is in drainEvents
+	done          chan struct{}         // closed when the socket is
+	ended         chan struct{}         // closed after the end event
+	raw           lane.Lane[ws.Message] // in front of inbox, see rawWorker
+	outbound      lane.Lane[outboundItem]
+	batch         batch
+	procedures    consumers[*Call]
+	receivers     consumers[*Transmission]
+	queues        map[queueName]*nameQueue
+	slots         chan struct{}      // calls with handlers, see Limits.Calls
+	requests      map[string]request // of subscriptions, see reauthorize
+	suspended     int                // how many of them are
+	round         *round             // nil: nothing is being authorized again
+	withheld      []withheld         // in order
+	withheldBytes int
+	values        map[any]any
 }
 
 // extend returns the extension. mu must be held.

@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 // verify asks the engine. A panic in it is an error like another. revoked is a
 // token that would be good had it not been revoked.
-func (s *Socket) verify(signed string) (token, revoked *auth.Token, err error) {
+func (s *Socket) verify(signed string, opts ...auth.VerifyOption) (token, revoked *auth.Token, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("the engine failed: %w", recovered(s.srv.log, "Engine.Verify", v))
@@ -20,7 +21,7 @@ func (s *Socket) verify(signed string) (token, revoked *auth.Token, err error) {
 	if len(signed) > s.srv.cfg.Limits.TokenSize {
 		s.srv.hit(limitTokenSize) // the engine refuses it
 	}
-	token, err = s.srv.engine.Verify(s.Context(), signed)
+	token, err = s.srv.engine.Verify(s.Context(), signed, opts...)
 	if err == nil && token != nil {
 		if err := s.srv.revocation(token); err != nil {
 			return nil, token, err
@@ -57,92 +58,123 @@ func isBadToken(err error) bool {
 	return bad
 }
 
-// admitToken makes a verified token the socket's own, and takes it away again
-// if middleware blocks it.
-func (s *Socket) admitToken(token *auth.Token, fromRequest bool) error {
-	s.mu.Lock()
-	old := s.token.Load()
-	if s.state == Closed {
+// origin is where the token of a socket has come from.
+type origin uint8
+
+const (
+	fromClient    origin = iota // the client has it: it sent it, or was sent it
+	fromRequest                 // the upgrade request: the client's scripts do not have it
+	fromPrincipal               // the application vouches for the upgrade request; there may be no text
+)
+
+// setToken changes the token and what hangs on it. Nothing else does. mu must be
+// held.
+func (s *Socket) setToken(token *auth.Token, from origin) {
+	changed := s.token.Swap(token) != token
+	s.origin = from
+	s.renewAt = 0
+	s.schedule(time.Now())
+	if changed {
+		s.newEpoch()
+	}
+}
+
+// lockUnlessRevoked locks mu, unless one of the tokens has been revoked. A token
+// that is set before mu is released is found by every revocation that is yet to
+// come; see Server.revoked.
+func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
+	for {
+		seen := s.srv.revocations.Load()
+		for _, t := range tokens {
+			if err := s.srv.revocation(t); err != nil {
+				return err
+			}
+		}
+		s.mu.Lock()
+		if s.srv.revocations.Load() == seen {
+			return nil
+		}
 		s.mu.Unlock()
+	}
+}
+
+// beginDecision is called before a token of the client is looked at. What the
+// server decides about the socket's token from then on goes before it.
+func (s *Socket) beginDecision() {
+	s.mu.Lock()
+	s.overruled = false
+	s.mu.Unlock()
+}
+
+// admitToken makes a verified token the socket's own once middleware has approved it.
+// Until then it is in the action and nowhere else, so that there is nothing to
+// take back. If the server has decided otherwise meanwhile, by SetAuthToken or
+// Deauthenticate, that stays.
+func (s *Socket) admitToken(p presented) error {
+	if s.State() == Closed {
 		return errNotWritable
 	}
-	s.setToken(token)
-	s.fromRequest = fromRequest
-	s.mu.Unlock()
-	// Once more, as it may have been revoked after it was verified; from here on
-	// a revocation finds the token with its socket.
-	if err := s.srv.revocation(token); err != nil {
-		s.emitError(err)
-		s.takeBack(token, old, err)
+	if blocked := s.askAuthenticate(p); blocked != nil {
+		s.reject(blocked, p, false)
+		return blocked
+	}
+	if err := s.lockUnlessRevoked(p.token); err != nil {
+		s.reject(err, p, true)
 		return err
 	}
-	a := &Authenticate{Socket: s, SignedAuthToken: token.Signed(), AuthToken: token}
-	blocked := s.srv.runMiddleware(s.Context(), s, a)
-	if blocked == nil {
-		return nil
+	if s.state == Open && !s.overruled {
+		s.setToken(p.token, p.origin)
+		s.queueAuthenticated(p.token, AuditTokenAccepted)
+		s.armRenewal()
 	}
-	s.takeBack(token, old, blocked)
-	return blocked
-}
-
-// takeBack takes a token away again that was admitted a moment ago, in place
-// of old.
-func (s *Socket) takeBack(token, old *auth.Token, err error) {
-	s.mu.Lock()
-	// Another one may have taken its place meanwhile.
-	still := s.token.Load() == token
-	if still {
-		s.setToken(nil)
-	}
-	s.queueRejected(err, token.Signed(), token, old, still)
 	s.mu.Unlock()
 	s.drainEvents()
+	return nil
 }
 
-// rejectToken tells why a token that the client has sent was not accepted,
-// and takes the one away that the socket may have. revoked is that token if it
-// was verified.
-func (s *Socket) rejectToken(err error, signed string, revoked *auth.Token) {
+// askAuthenticate asks the middleware about a token that has been verified.
+func (s *Socket) askAuthenticate(p presented) error {
+	a := &Authenticate{Socket: s, SignedAuthToken: p.token.Signed(), AuthToken: p.token}
+	if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
+		return blocked
+	}
+	return nil
+}
+
+// reject tells why a token of the client was not accepted, and takes the one
+// away that the socket has, unless that is a later decision of the server's.
+// emit is set if err has not been emitted yet.
+func (s *Socket) reject(err error, p presented, emit bool) {
 	s.mu.Lock()
 	old := s.token.Load()
 	if s.state == Closed {
 		s.mu.Unlock()
 		return
 	}
-	s.setToken(nil)
-	s.queueError(err)
-	s.queueRejected(err, signed, revoked, old, true)
+	lost := !s.overruled
+	if lost {
+		s.setToken(nil, fromClient)
+	}
+	if emit {
+		s.queueError(err)
+	}
+	s.queueRejected(err, p, old, lost)
 	s.mu.Unlock()
 	s.drainEvents()
 }
 
 // queueRejected queues the events of a token that was not accepted, and of
-// the loss of the one before it, if the socket is left without any. token is
-// nil if it could not be verified. mu must be held.
-func (s *Socket) queueRejected(err error, signed string, token, old *auth.Token, lost bool) {
-	if s.state == Closed {
-		return
-	}
-	s.queueAudit(AuditTokenRejected, token, plainMessage(err))
+// the loss of the one before it, if the socket is left without any. mu must be
+// held.
+func (s *Socket) queueRejected(err error, p presented, old *auth.Token, lost bool) {
+	s.queueAudit(AuditTokenRejected, cmp.Or(p.token, p.revoked), plainMessage(err))
 	bad := isBadToken(err)
 	if bad {
-		s.queue(BadAuthTokenEvent{s, err, signed})
+		s.queue(BadAuthTokenEvent{s, err, p.signed})
 	}
 	if lost && (bad || old != nil) {
 		s.queueDeauthenticated(old, AuditLogout, "another token was not accepted")
 	}
-}
-
-// setToken changes the token and what hangs on it. mu must be held.
-func (s *Socket) setToken(token *auth.Token) {
-	if s.token.Swap(token) != token {
-		s.queueReauthorize()
-	}
-	s.fromRequest = false
-	if token == nil {
-		s.renewAt = 0
-	}
-	s.schedule(time.Now())
 }
 
 // handleAuthenticate is authentication on a socket that is open (AUTH-34).
@@ -152,36 +184,29 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 		s.closeWith(wire.CloseHandshakeRejected)
 		return
 	}
+	s.beginDecision()
 	supplied := p.Data != nil && string(p.Data) != "null"
-	var signed string
-	err := error(auth.ErrTokenNotString)
+	given := presented{err: auth.ErrTokenNotString}
 	ok := true
 	if supplied {
-		signed, ok = wire.ParseString(p.Data)
+		given.signed, ok = wire.ParseString(p.Data)
 	}
-	var token, revoked *auth.Token
 	if ok {
-		token, revoked, err = s.verify(signed)
+		given.token, given.revoked, given.err = s.verify(given.signed)
 	}
+	err := given.err
 	switch {
-	case token != nil:
-		err = s.admitToken(token, false)
+	case given.token != nil:
+		err = s.admitToken(given)
 	case supplied:
-		s.rejectToken(err, signed, revoked)
+		s.reject(err, given, true)
 	default:
 		s.DeauthenticateSelf()
 	}
 	switch {
 	case err == nil:
-		s.mu.Lock()
-		if s.token.Load() == token {
-			s.queueAuthenticated(token, AuditTokenAccepted)
-			s.armRenewal()
-		}
-		s.mu.Unlock()
-		s.drainEvents()
 		s.awaitRoom(0)
-		s.confirmAuthenticated(p.ID, token)
+		s.confirmAuthenticated(p.ID, given.token)
 	case isBadToken(err):
 		public := s.srv.publicError(err, "step", "authenticate")
 		s.respond(p.ID, s.unauthenticatedData(public), public)

@@ -82,6 +82,17 @@ func (s *Socket) dropUnread() {
 // destroy turns the socket into a closed one, tells everybody, and leaves its
 // channels. It reports false if the socket was closed before.
 func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
+	end, ok := s.cut(code, reason)
+	if ok {
+		end()
+	}
+	return ok
+}
+
+// cut turns the socket into a closed one, and does not block. What is left to do
+// is in end, which waits for event handlers and the broker. ok is false if the
+// socket was closed before.
+func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 	if code == wire.CloseAbnormal && s.overflowed.Load() {
 		// Whoever notices first that the connection is gone tells why.
 		code, reason = wire.ClosePolicy, "The client does not read fast enough"
@@ -93,7 +104,7 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	was := s.state
 	if was == Closed {
 		s.mu.Unlock()
-		return false
+		return nil, false
 	}
 	s.state = Closed
 	s.srv.unregister(s, was)
@@ -105,6 +116,8 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	if s.ext != nil {
 		s.ext.batch.stop()
 		s.countBatch()
+		s.endRound()
+		s.discardWithheld(nil)
 		if s.ext.done != nil {
 			close(s.ext.done)
 		}
@@ -122,13 +135,15 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 		})
 	}
 	s.inbox.Close(func(in inboxItem) {
-		if !in.reauthorize {
-			s.giveHeld(in.size)
-			in.msg.Release()
-		}
+		s.giveHeld(in.size)
+		in.msg.Release()
 	})
 	calls.abort(code, reason)
+	return func() { s.tellEnd(was, code, reason) }, true
+}
 
+// tellEnd tells everybody that the socket has closed, and leaves its channels.
+func (s *Socket) tellEnd(was State, code wire.CloseCode, reason string) {
 	s.mu.Lock()
 	if was == Connecting {
 		s.queue(ConnectAbortEvent{s, code, reason})
@@ -158,12 +173,8 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	s.mu.Unlock()
 	s.drainEvents()
 	if x != nil {
-		x.outbound.Close(func(item outboundItem) {
-			s.outQueued.Add(-1)
-			s.addQueuedOut(-item.size())
-		})
+		x.outbound.Close(func(item outboundItem) { s.unqueue(&item) })
 	}
-	return true
 }
 
 // outboxOwner is the socket as its outbox sees it.

@@ -30,6 +30,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 		return
 	}
 	srv := s.srv
+	s.beginDecision()
 	given := s.verifyHandshake(p.Data)
 	action := &HandshakeSC{Request: s.Request(), Socket: s, SignedAuthToken: given.signed, AuthToken: given.token, AuthTokenError: given.err}
 	if blocked := srv.runMiddleware(s.Context(), s, action); blocked != nil {
@@ -39,41 +40,27 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	if s.State() == Closed {
 		return
 	}
-	supplied := given.signed != "" || given.err != nil || given.fromRequest
-	bad := given.err
+	supplied := given.signed != "" || given.err != nil || given.origin != fromClient
 	if given.token != nil {
-		bad = s.admitToken(given.token, given.fromRequest)
+		if err := s.askAuthenticate(given); err != nil {
+			s.reject(err, given, false)
+			given.token, given.err = nil, err
+		}
 	} else if given.err != nil {
-		s.rejectToken(given.err, given.signed, given.revoked)
-	}
-	var public *wire.Error
-	if supplied && bad != nil {
-		public = srv.publicError(bad, "step", "handshake")
-	}
-
-	admitted := s.token.Load()
-	status := handshakeStatus{
-		ID:              s.id,
-		PingTimeout:     srv.cfg.PingTimeout.Milliseconds(),
-		AuthError:       public,
-		IsAuthenticated: admitted != nil,
-	}
-	answer, err := wire.Marshal(status)
-	if err != nil {
-		// Only a field of an application's error can be at fault.
-		status.AuthError = srv.publicError(fmt.Errorf("encode the authError: %w", err))
-		answer, _ = wire.Marshal(status)
-	}
-	event := ConnectEvent{Socket: s, ID: s.id, PingTimeout: srv.cfg.PingTimeout, IsAuthenticated: admitted != nil}
-	if supplied {
-		event.AuthError = bad
+		s.reject(given.err, given, true)
 	}
 	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
-	if !s.open(wire.AppendResponse(packetBuffer("", answer), p.ID, answer), event) {
+	err := s.open(p.ID, given)
+	if err == errRevoked {
+		s.reject(err, given, true)
+		given.token, given.err = nil, err
+		err = s.open(p.ID, given)
+	}
+	if err != nil {
 		return
 	}
 	// A token of the request is none that the client could forget.
-	if isBadToken(bad) && supplied && !given.fromRequest {
+	if isBadToken(given.err) && supplied && given.origin == fromClient {
 		s.removeRejected()
 	}
 	if srv.cfg.BatchOnHandshake {
@@ -88,32 +75,51 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	if !srv.cfg.KeepRequest {
 		s.forgetUpgrade()
 	}
-	if admitted != nil && s.token.Load() == admitted && s.state == Open {
-		s.queueAuthenticated(admitted, AuditTokenAccepted)
+	if given.token != nil && s.token.Load() == given.token && s.state == Open {
+		s.queueAuthenticated(given.token, AuditTokenAccepted)
 		s.armRenewal()
 	}
 	s.mu.Unlock()
 	s.drainEvents()
 }
 
-// open completes the handshake: it changes the state, sends the answer and
-// queues the event in one step, so that nothing is sent before the answer and
-// nothing told before the event. It reports false if the socket has closed.
-func (s *Socket) open(answer []byte, event ConnectEvent) bool {
-	s.mu.Lock()
+// open completes the handshake: it changes the state, sets the token, sends the
+// answer and queues the event in one step, so that nothing is sent before the
+// answer and nothing told before the event. It fails if the token has been
+// revoked, or the socket has closed.
+func (s *Socket) open(id float64, p presented) error {
+	status := handshakeStatus{
+		ID:              s.id,
+		PingTimeout:     s.srv.cfg.PingTimeout.Milliseconds(),
+		IsAuthenticated: p.token != nil,
+	}
+	if p.err != nil {
+		status.AuthError = s.srv.publicError(p.err, "step", "handshake")
+	}
+	answer, err := wire.Marshal(status)
+	if err != nil {
+		// Only a field of an application's error can be at fault.
+		status.AuthError = s.srv.publicError(fmt.Errorf("encode the authError: %w", err))
+		answer, _ = wire.Marshal(status)
+	}
+	if p.token == nil {
+		s.mu.Lock()
+	} else if err := s.lockUnlessRevoked(p.token); err != nil {
+		return err
+	}
 	defer s.mu.Unlock()
 	if s.state != Connecting {
-		return false
+		return errNotWritable
 	}
 	s.state = Open
 	s.srv.opened()
 	s.deadline = 0
-	s.schedule(time.Now())
+	s.setToken(p.token, p.origin)
 	s.stats.prepared.Add(1)
 	s.stats.sent.Add(1)
-	s.pushFrame(s.srv.seal(answer))
-	s.queue(event)
-	return true
+	s.pushFrame(s.srv.seal(wire.AppendResponse(packetBuffer("", answer), id, answer)))
+	s.queue(ConnectEvent{Socket: s, ID: s.id, PingTimeout: s.srv.cfg.PingTimeout, IsAuthenticated: p.token != nil, AuthError: p.err})
+	return nil
 }
 
 // verifyHandshake has the engine verify the token of a handshake, or, if that
@@ -126,7 +132,7 @@ func (s *Socket) verifyHandshake(data []byte) presented {
 		return presented{err: auth.ErrTokenNotString}
 	}
 	if len(raw) == 0 {
-		if p := s.verifyRequest(); p.fromRequest {
+		if p := s.verifyRequest(); p.origin != fromClient {
 			return p
 		}
 	}

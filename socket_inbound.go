@@ -21,11 +21,10 @@ const (
 	eventUnsubscribe     = "#unsubscribe"
 )
 
-// inboxItem is a message, or the task to authorize the subscriptions again.
+// inboxItem is a message.
 type inboxItem struct {
-	msg         ws.Message
-	size        int // heldSize of the message as it came
-	reauthorize bool
+	msg  ws.Message
+	size int // heldSize of the message as it came
 }
 
 // inboxWorker handles what a socket has received, one message at a time.
@@ -34,10 +33,6 @@ type inboxWorker Socket
 // Handle implements lane.Handler.
 func (w *inboxWorker) Handle(in inboxItem) {
 	s := (*Socket)(w)
-	if in.reauthorize {
-		s.reauthorizePending()
-		return
-	}
 	defer s.giveHeld(in.size)
 	defer in.msg.Release()
 	s.stats.processed.Add(1)
@@ -179,33 +174,103 @@ func (s *Socket) refuse(p *wire.Packet, isCall bool, err *wire.Error) {
 }
 
 func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
-	t := &Transmission{Socket: s, Receiver: string(p.Event)}
-	if s.srv.middleware.has(lineInbound) {
-		a := &Transmit{Socket: s, Receiver: t.Receiver, Data: cloneRaw(p.Data), AuthTokenExpired: expired}
-		if s.srv.runMiddleware(s.Context(), s, a) != nil {
-			return
-		}
-		t.Data = a.Data
-	} else {
-		t.Data = cloneRaw(p.Data)
+	t := &Transmission{Socket: s, Receiver: string(p.Event), packet: packet{given: cloneRaw(p.Data)}}
+	if t.letIn(expired) == nil {
+		s.dispatchTransmission(t)
 	}
-	s.dispatchTransmission(t)
 }
 
 func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
-	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event)}
-	if s.srv.middleware.has(lineInbound) {
-		a := &Invoke{Socket: s, Procedure: c.Procedure, Data: cloneRaw(p.Data), AuthTokenExpired: expired}
-		if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
-			s.respond(p.ID, nil, blocked)
-			return
-		}
-		c.Data = a.Data
-	} else {
-		c.Data = cloneRaw(p.Data)
+	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event), packet: packet{given: cloneRaw(p.Data)}}
+	if blocked := c.letIn(expired); blocked != nil {
+		s.respond(p.ID, nil, blocked)
+		return
 	}
 	s.dispatchCall(c)
 }
+
+// packet is what has to be known of a call or transmission, until it is handled,
+// to ask middleware about it again.
+type packet struct {
+	given json.RawMessage // the data as it came
+	epoch uint32          // in which middleware has let it in
+}
+
+// letIn asks the inbound middleware about a call.
+func (c *Call) letIn(expired error) (blocked *wire.Error) {
+	c.Data = c.given
+	c.epoch, blocked = c.Socket.approval(expired, func(expired error) *wire.Error {
+		a := &Invoke{Socket: c.Socket, Procedure: c.Procedure, Data: c.given, AuthTokenExpired: expired}
+		blocked := c.Socket.srv.runMiddleware(c.Socket.Context(), c.Socket, a)
+		c.Data = a.Data
+		return blocked
+	})
+	return blocked
+}
+
+// letIn asks the inbound middleware about a transmission.
+func (t *Transmission) letIn(expired error) (blocked *wire.Error) {
+	t.Data = t.given
+	t.epoch, blocked = t.Socket.approval(expired, func(expired error) *wire.Error {
+		a := &Transmit{Socket: t.Socket, Receiver: t.Receiver, Data: t.given, AuthTokenExpired: expired}
+		blocked := t.Socket.srv.runMiddleware(t.Socket.Context(), t.Socket, a)
+		t.Data = a.Data
+		return blocked
+	})
+	return blocked
+}
+
+// stillIn asks middleware again if the token has changed since the call was let
+// in, and answers the call if it is not to be handled any more.
+func (c *Call) stillIn() bool {
+	s := c.Socket
+	switch {
+	case s.dropsWaiting():
+		return false
+	case !s.srv.middleware.has(lineInbound) || s.inForce(c.epoch):
+		return true
+	}
+	if blocked := c.letIn(s.expireNow()); blocked != nil {
+		_ = c.answer(nil, blocked) // fails if it has been answered, or nobody is there
+		return false
+	}
+	return true
+}
+
+// stillIn is that of a call.
+func (t *Transmission) stillIn() bool {
+	s := t.Socket
+	return !s.dropsWaiting() &&
+		(!s.srv.middleware.has(lineInbound) || s.inForce(t.epoch) || t.letIn(s.expireNow()) == nil)
+}
+
+// approval asks the inbound middleware about what the client has sent, until it
+// has allowed it in an epoch that has not ended by then. expired is the error
+// that the action has.
+func (s *Socket) approval(expired error, ask func(expired error) *wire.Error) (epoch uint32, blocked *wire.Error) {
+	for range maxAsks {
+		epoch = s.epoch.Load()
+		if s.dropping.Load() {
+			return epoch, errNotWritable
+		}
+		if !s.srv.middleware.has(lineInbound) {
+			return epoch, nil
+		}
+		if blocked := ask(expired); blocked != nil {
+			return epoch, blocked
+		}
+		if s.inForce(epoch) {
+			return epoch, nil
+		}
+		expired = s.expireNow()
+	}
+	s.emitError(errTokenUnsteady)
+	return epoch, errTokenUnsteady
+}
+
+// errTokenUnsteady refuses what middleware cannot decide about, as the token
+// changes each time that it is asked.
+var errTokenUnsteady = &wire.Error{Name: wire.ErrAuth.Name, Message: "The token changes while middleware decides"}
 
 // cloneRaw copies JSON out of a message. Absent stays absent.
 func cloneRaw(raw []byte) json.RawMessage { return bytes.Clone(raw) }

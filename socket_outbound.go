@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/budget"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
@@ -32,24 +33,11 @@ func encodeData(data any) (json.RawMessage, error) {
 // leaves in the order of the calls. It does not wait for the client: an
 // unread socket is disconnected when Limits.Outbox is reached.
 func (s *Socket) Transmit(ctx context.Context, event string, data any) error {
-	return s.transmit(event, data, nil)
-}
-
-// transmit sends an event in one step with a change of the socket, if there
-// is one, which may call it off. change is called with mu held.
-func (s *Socket) transmit(event string, data any, change func() bool) error {
 	raw, err := encodeData(data)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	if change != nil {
-		defer s.drainEvents()
-		if !change() {
-			s.mu.Unlock()
-			return nil
-		}
-	}
 	if s.state != Open {
 		s.mu.Unlock()
 		return s.notOpen("transmit", event)
@@ -98,10 +86,22 @@ func packetBuffer(name string, data []byte) []byte {
 	return ws.NewBuffer(len(name) + len(data) + 64)
 }
 
-// outboundItem is a packet in front of the outbound middleware.
+// outboundItem is what waits for the outbound middleware: a packet, given behind
+// header space, a publication, or the place where what was withheld of a
+// subscription follows.
 type outboundItem struct {
-	packet      []byte // header space and payload; nil for a publication
-	publication *PublishOut
+	packet      []byte
+	sub         *hub.Subscription // of the publication
+	publication *hub.Publication
+	hold        *budget.Shared // a reference to that of the publication, or nil
+	follow      *hub.Subscription
+}
+
+// release lets go of an item that is not sent.
+func (i *outboundItem) release() {
+	if i.hold != nil {
+		i.hold.Release()
+	}
 }
 
 // sendPacket sends a packet, given behind header space, after everything that
@@ -122,7 +122,7 @@ func (s *Socket) sendLocked(buf []byte) {
 		return
 	}
 	s.stats.sent.Add(1)
-	s.writeLocked(buf)
+	s.write(part{packet: buf})
 }
 
 // throughMiddleware queues an item for the outbound middleware. Limits.Outbox
@@ -130,16 +130,21 @@ func (s *Socket) sendLocked(buf []byte) {
 func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
 	size := item.size()
 	s.outQueued.Add(1)
-	if s.addQueuedOut(size) > int64(s.srv.cfg.Limits.Outbox) {
-		s.outQueued.Add(-1)
-		s.addQueuedOut(-size)
-		s.overflow()
+	full := s.addQueuedOut(size) > int64(s.srv.cfg.Limits.Outbox)
+	if !full && x.outbound.Push(item, (*outboundWorker)(s)) {
 		return
 	}
-	if !x.outbound.Push(item, (*outboundWorker)(s)) {
-		s.outQueued.Add(-1)
-		s.addQueuedOut(-size)
+	s.unqueue(&item)
+	if full {
+		s.overflow()
 	}
+}
+
+// unqueue takes note that an item does not wait any more, and lets go of it.
+func (s *Socket) unqueue(item *outboundItem) {
+	item.release()
+	s.addQueuedOut(-item.size())
+	s.outQueued.Add(-1)
 }
 
 // size is what an item counts for, with a lump sum for what is around it.
@@ -157,56 +162,119 @@ type outboundWorker Socket
 // Handle implements lane.Handler.
 func (w *outboundWorker) Handle(item outboundItem) {
 	s := (*Socket)(w)
-	size := item.size()
-	defer func() {
-		s.addQueuedOut(-size)
-		s.outQueued.Add(-1)
-	}()
-	defer s.stats.sent.Add(1)
-	if a := item.publication; a != nil {
-		if s.srv.runMiddleware(s.Context(), s, a) != nil {
+	defer s.unqueue(&item)
+	switch {
+	case item.follow != nil:
+		s.followUp(item.follow)
+	case item.publication != nil:
+		out := withheld{sub: item.sub, publication: item.publication, hold: item.hold}
+		item.hold = nil // passes on
+		s.passOut(out, true)
+	default:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.stats.sent.Add(1)
+		s.write(part{packet: item.packet})
+	}
+}
+
+// followUp sends what was withheld of a subscription that has been approved.
+func (s *Socket) followUp(sub *hub.Subscription) {
+	for {
+		s.mu.Lock()
+		all := s.takeWithheld(sub)
+		if len(all) == 0 || !s.approved(sub, s.srv.moment(time.Now())) {
+			s.keepBack(all...)
+			s.mu.Unlock()
 			return
 		}
-		item.packet = wire.AppendPublish(packetBuffer(a.Channel, a.Data), a.Channel, a.Data)
+		s.keepBack(all[1:]...)
+		s.mu.Unlock()
+		s.passOut(all[0], false)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writeLocked(item.packet)
 }
 
-// writeLocked puts a packet into the batch, if there is one, or into the
-// outbox. mu must be held.
-func (s *Socket) writeLocked(buf []byte) {
-	if s.ext != nil && s.ext.batch.collecting {
-		full := s.ext.batch.add(buf[ws.HeaderSpace:], s.srv.cfg.Limits.Outbox)
-		s.countBatch()
-		if full {
-			s.overflow()
+// maxAsks is how often middleware is asked about one thing while the token goes
+// on changing: by that middleware itself, perhaps.
+const maxAsks = 8
+
+// passOut sends a publication through the outbound middleware, under one epoch. It
+// is withheld if its subscription is not approved: behind those that are withheld
+// already, if it is newer than they are, else in front.
+func (s *Socket) passOut(w withheld, newer bool) {
+	for range maxAsks {
+		s.mu.Lock()
+		if s.state == Closed || w.sub.Epoch == lostEpoch {
+			s.mu.Unlock()
+			s.discard(&w)
+			return
+		}
+		switch ready := s.approved(w.sub, s.srv.moment(time.Now())); {
+		case newer && (!ready || s.withholds(w.sub)):
+			s.withhold(w)
+			s.mu.Unlock()
+			return
+		case !ready:
+			s.keepBack(w)
+			s.mu.Unlock()
+			return
+		}
+		epoch := s.epoch.Load()
+		s.mu.Unlock()
+		if w.publication == nil {
+			s.mu.Lock()
+			s.writeWithheld(w)
+			s.mu.Unlock()
+			return
+		}
+		p := w.publication
+		a := &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}
+		if s.srv.runMiddleware(s.Context(), s, a) != nil {
+			s.discard(&w)
+			return
+		}
+		s.mu.Lock()
+		if s.epoch.Load() == epoch {
+			s.stats.sent.Add(1)
+			s.write(part{wire.AppendPublish(packetBuffer(a.Channel, a.Data), a.Channel, a.Data), w.sub, p})
+			s.mu.Unlock()
+			w.release()
+			return
+		}
+		s.mu.Unlock()
+	}
+	s.discard(&w)
+	s.emitError(errTokenUnsteady)
+}
+
+// write puts a packet into the batch, if there is one, or into the outbox. mu
+// must be held.
+func (s *Socket) write(p part) {
+	if s.batching() {
+		s.addToBatch(p)
+		return
+	}
+	frame := outbox.Frame[cargo]{Bytes: s.srv.seal(p.packet)}
+	if p.sub != nil && s.guarded() {
+		frame.Tag = cargo{p.sub, &made{publication: p.publication}}
+	}
+	s.pushTagged(frame)
+}
+
+// pushFrame queues a frame that is no publication; see pushTagged.
+func (s *Socket) pushFrame(frame []byte) { s.pushTagged(outbox.Frame[cargo]{Bytes: frame}) }
+
+// pushTagged queues a frame. When there is no room for it, the client has not
+// been reading, and the socket ends. A frame without bytes is one that could not
+// be made.
+func (s *Socket) pushTagged(frame outbox.Frame[cargo]) {
+	if frame.Bytes == nil {
+		if frame.Shared != nil {
+			frame.Shared.Release()
 		}
 		return
 	}
-	s.pushFrame(s.srv.seal(buf))
-}
-
-// pushFrame queues a frame. When there is no room for it, the client has not
-// been reading, and the socket ends. A nil frame is one that could not be made.
-func (s *Socket) pushFrame(frame []byte) {
-	if frame == nil {
-		return
-	}
-	if err := s.out.Push(frame); errors.Is(err, outbox.ErrFull) {
-		s.overflow()
-	}
-}
-
-// pushShared is pushFrame for a frame that other sockets get too. The tag is
-// that of a publication; a reference to shared passes to the outbox.
-func (s *Socket) pushShared(frame []byte, shared *budget.Shared, tag *hub.Subscription) {
-	if frame == nil {
-		shared.Release()
-		return
-	}
-	if err := s.out.PushFrame(outbox.Frame[*hub.Subscription]{Bytes: frame, Shared: shared, Tag: tag}); errors.Is(err, outbox.ErrFull) {
+	if err := s.out.PushFrame(frame); errors.Is(err, outbox.ErrFull) {
 		s.overflow()
 	}
 }
@@ -244,36 +312,3 @@ func (s *Socket) awaitRoom(n int) {
 
 // subscriber is the socket as the hub sees it.
 type subscriber Socket
-
-// Deliver implements hub.Subscriber. It runs under the channel's lock.
-func (w *subscriber) Deliver(p *hub.Publication) {
-	s := (*Socket)(w)
-	if s.plain() {
-		s.stats.prepared.Add(1)
-		s.stats.sent.Add(1)
-		frame := p.Frame
-		if p.Deflated != nil && s.conn.Compressed() {
-			frame = p.Deflated
-		}
-		p.Hold.Take()
-		s.pushShared(frame, &p.Hold, nil)
-		return
-	}
-	if s.srv.middleware.has(lineOutbound) {
-		s.stats.prepared.Add(1)
-		s.throughMiddleware(s.extended(), outboundItem{publication: &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}})
-		return
-	}
-	s.sendPacket(wire.AppendPublish(packetBuffer(p.Channel, p.Data), p.Channel, p.Data))
-}
-
-// plain tells whether a publication can go out as the frame that all
-// subscribers share: no middleware, no batch, nothing to wait behind.
-func (s *Socket) plain() bool {
-	if s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0 {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ext == nil || !s.ext.batch.collecting
-}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -23,17 +24,20 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 		s.refuse(p, isCall, err)
 		return
 	}
-	if s.srv.middleware.has(lineInbound) {
+	data := pub.Data
+	_, blocked := s.approval(expired, func(expired error) *wire.Error {
 		a := &PublishIn{Socket: s, Channel: pub.Channel, Data: cloneRaw(pub.Data), AuthTokenExpired: expired}
-		if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
-			if isCall {
-				s.respond(p.ID, nil, blocked)
-			}
-			return
+		blocked := s.srv.runMiddleware(s.Context(), s, a)
+		data = a.Data
+		return blocked
+	})
+	if blocked != nil {
+		if isCall {
+			s.respond(p.ID, nil, blocked)
 		}
-		pub.Data = a.Data
+		return
 	}
-	if err := s.srv.exchange.publish(s.Context(), pub.Channel, pub.Data); err != nil {
+	if err := s.srv.exchange.publish(s.Context(), pub.Channel, data); err != nil {
 		s.emitError(err)
 		if isCall {
 			s.respond(p.ID, nil, s.srv.publicError(err, "channel", pub.Channel))
@@ -72,36 +76,44 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		s.refuse(p, isCall, invalidAction("The data of a subscription may have at most %d bytes", limit))
 		return
 	}
-	options := req.Options
-	token := s.token.Load()
 	kept := request{waitForAuth: req.WaitForAuth, data: cloneRaw(req.Data)}
-	if s.srv.middleware.has(lineInbound) {
-		a := &Subscribe{Socket: s, Channel: req.Channel, Data: cloneRaw(req.Data), AuthTokenExpired: expired}
-		if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
+	for range maxAsks {
+		options := req.Options
+		epoch, blocked := s.approval(expired, func(expired error) *wire.Error {
+			a := &Subscribe{Socket: s, Channel: req.Channel, Data: cloneRaw(req.Data), AuthTokenExpired: expired}
+			blocked := s.srv.runMiddleware(s.Context(), s, a)
+			if string(a.Data) != string(req.Data) {
+				options = withData(req.Options, a.Data)
+			}
+			return blocked
+		})
+		if blocked != nil {
 			if isCall {
 				s.respond(p.ID, nil, blocked)
 			}
 			return
 		}
-		if string(a.Data) != string(req.Data) {
-			options = withData(options, a.Data)
+		if !isCall {
+			// Without an id there is nobody to tell whether it worked (PS-3).
+			s.emitError(invalidAction("A #subscribe without a call id was ignored"))
+			return
+		}
+		switch err := s.subscribe(req.Channel, options, kept, epoch, false); err {
+		case nil:
+			s.awaitRoom(0)
+			if !s.confirmSubscribed(p.ID, req.Channel) {
+				s.respond(p.ID, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", req.Channel))
+			}
+			return
+		case errStale:
+			expired = s.expireNow()
+		default:
+			s.emitError(err)
+			s.respond(p.ID, nil, err)
+			return
 		}
 	}
-	if !isCall {
-		// Without an id there is nobody to tell whether it worked (PS-3).
-		s.emitError(invalidAction("A #subscribe without a call id was ignored"))
-		return
-	}
-	if err := s.subscribe(req.Channel, options, kept); err != nil {
-		s.emitError(err)
-		s.respond(p.ID, nil, err)
-		return
-	}
-	s.authorizedWith(token)
-	s.awaitRoom(0)
-	if !s.confirmSubscribed(p.ID, req.Channel) {
-		s.respond(p.ID, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", req.Channel))
-	}
+	s.refuse(p, isCall, errTokenUnsteady)
 }
 
 // confirmSubscribed answers a subscription unless the socket has been taken
@@ -134,21 +146,19 @@ func withData(options, data json.RawMessage) json.RawMessage {
 	return changed
 }
 
-// subscribe adds the socket to a channel.
-func (s *Socket) subscribe(channel string, options []byte, kept request) *wire.Error {
+// errStale is the outcome of a subscription that middleware has approved in an
+// epoch that has ended.
+var errStale = &wire.Error{Message: "The token has changed meanwhile"}
+
+// subscribe adds the socket to a channel, as approved in an epoch. resume is for
+// a suspended subscription.
+func (s *Socket) subscribe(channel string, options []byte, kept request, epoch uint32, resume bool) *wire.Error {
 	s.mu.Lock()
 	if s.state != Open {
 		s.mu.Unlock()
 		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	}
-	if s.subs.get(channel) != nil {
-		s.keepRequest(channel, kept)
-		s.queue(SubscribeEvent{s, channel, options})
-		s.mu.Unlock()
-		s.drainEvents()
-		return nil
-	}
-	if limit := s.srv.cfg.Limits.Channels; s.subs.len()+s.suspendedLocked(channel) >= limit {
+	if limit := s.srv.cfg.Limits.Channels; s.subs.get(channel) == nil && s.subs.len()+s.suspendedLocked(channel) >= limit {
 		s.mu.Unlock()
 		s.srv.hit(limitChannels)
 		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.id, limit)
@@ -159,33 +169,47 @@ func (s *Socket) subscribe(channel string, options []byte, kept request) *wire.E
 		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.id), slog.String("channel", channel), slog.Any("error", err))
 		return brokerError("Failed to subscribe socket to the %s channel", channel)
 	}
-	if !s.enter(channel, options, kept) {
+	entered, err := s.enter(channel, options, kept, epoch, resume)
+	if !entered {
 		s.srv.exchange.leave(s.Context(), channel)
-		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	}
 	s.drainEvents()
-	return nil
+	return err
 }
 
-// enter adds the socket to a channel of the hub that it is not in, unless it
-// has closed.
-func (s *Socket) enter(channel string, options []byte, kept request) bool {
+// enter adds the socket to a channel of the hub, as approved in an epoch. It
+// reports false if it has not, or was in the channel before.
+func (s *Socket) enter(channel string, options []byte, kept request, epoch uint32, resume bool) (entered bool, err *wire.Error) {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
-	sub, _ := s.srv.hub.Subscribe(channel, (*subscriber)(s))
 	s.mu.Lock()
-	open := s.state == Open
-	if open {
+	sub := s.subs.get(channel)
+	s.mu.Unlock()
+	if sub == nil {
+		// What is published before the socket knows of sub is none of its own.
+		sub, _ = s.srv.hub.Subscribe(channel, (*subscriber)(s))
+		defer func() {
+			if !entered {
+				s.srv.hub.Unsubscribe(sub)
+			}
+		}()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state != Open:
+		return false, invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
+	case s.guarded() && !s.inForce(epoch), resume && !s.isSuspended(channel):
+		return false, errStale
+	}
+	if entered = s.subs.get(channel) == nil; entered {
 		s.subs.add(sub)
 		s.keep(len(channel) + subscriptionCost)
-		s.keepRequest(channel, kept)
-		s.queue(SubscribeEvent{s, channel, options})
 	}
-	s.mu.Unlock()
-	if !open {
-		s.srv.hub.Unsubscribe(sub)
-	}
-	return open
+	s.keepRequest(channel, kept)
+	s.approve(sub, epoch)
+	s.queue(SubscribeEvent{s, channel, options})
+	return entered, nil
 }
 
 func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
@@ -212,34 +236,44 @@ func (s *Socket) notSubscribed(channel string) *wire.Error {
 // there is one. The socket gets nothing of the channel after that. It reports
 // false if the socket was not in.
 func (s *Socket) unsubscribe(channel string, packet []byte) bool {
-	if !s.exit(channel, packet) {
-		return false
+	left := s.exit(channel, nil, func(request) {
+		if packet != nil {
+			s.sendLocked(packet)
+		}
+	})
+	if left {
+		s.haveLeft([]string{channel})
 	}
-	s.srv.exchange.leave(s.Context(), channel)
-	s.drainEvents()
-	return true
+	return left
 }
 
-// exit takes the socket out of a channel of the hub.
-func (s *Socket) exit(channel string, packet []byte) bool {
+// exit takes the socket out of a channel of the hub; if only is given, only by
+// that subscription. then is called with mu held, and with what the client had
+// asked for, unless the socket has closed. The broker and the event handlers
+// have not been told; see haveLeft.
+func (s *Socket) exit(channel string, only *hub.Subscription, then func(request)) bool {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
 	s.mu.Lock()
 	sub := s.subs.get(channel)
-	if sub != nil {
-		s.subs.remove(channel)
-		s.keep(-len(channel) - subscriptionCost)
-		s.forgetRequest(channel)
-	}
-	s.mu.Unlock()
-	if sub == nil {
+	if sub == nil || only != nil && sub != only {
+		s.mu.Unlock()
 		return false
 	}
+	s.subs.remove(channel)
+	s.keep(-len(channel) - subscriptionCost)
+	var asked request
+	if s.ext != nil {
+		asked = s.ext.requests[channel]
+	}
+	s.forgetRequest(channel)
+	s.discardWithheld(sub)
+	s.mu.Unlock()
 	s.srv.hub.Unsubscribe(sub)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if packet != nil && s.state == Open {
-		s.sendLocked(packet)
+	if s.state == Open {
+		then(asked)
 	}
 	s.queue(UnsubscribeEvent{s, channel})
 	return true

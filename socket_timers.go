@@ -35,6 +35,7 @@ func (s *Socket) schedule(now time.Time) {
 		}
 	}
 	earlier(s.deadline)
+	s.expires = 0
 	if s.state != Closed {
 		if !s.srv.cfg.PingTimeoutDisabled {
 			earlier(s.nextPing)
@@ -43,7 +44,8 @@ func (s *Socket) schedule(now time.Time) {
 		if t := s.token.Load(); t != nil {
 			if at, ok := t.ValidUntil(); ok {
 				// From now on, as the wall clock may have been set since the epoch.
-				earlier(s.srv.moment(now).add(tokenDeath(at).Sub(now)))
+				s.expires = s.srv.moment(now).add(tokenDeath(at).Sub(now))
+				earlier(s.expires)
 			}
 		}
 		earlier(s.renewAt)

@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,18 +24,62 @@ import (
 // An exp among the claims wins over [auth.ExpiresIn], which wins over the
 // default expiry. The token is not encrypted: the client can read it.
 //
-// It fails before the handshake is complete. If the token cannot be signed,
-// the socket is closed with 4002.
+// With Config.Revocations the token has a claim auth_time, unless there is one:
+// the moment at which the call came that ctx is of, or else the present. Give a
+// login that took longer, over several calls perhaps, the time of its begin with
+// [auth.AuthTime].
+//
+// It fails before the handshake is complete, and with an AuthTokenInvalidError if
+// the token is revoked already: the user's logins up to that time, say. If the
+// token cannot be signed, the socket is closed with 4002.
+//
+// To read claims, change them and write them back, use [Socket.SetAuthTokenIf]:
+// what has changed in between would be lost.
 func (s *Socket) SetAuthToken(ctx context.Context, claims any, opts ...auth.SignOption) error {
 	token, err := s.sign(ctx, claims, opts)
 	if err != nil {
 		return err
 	}
-	err = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
-		s.adopt(token, AuditLogin)
-		return true
-	})
-	s.dropRevoked(token, token)
+	_, err = s.giveToken(token, token, AuditLogin, func() bool { return true })
+	return err
+}
+
+// ErrTokenChanged is the error of [Socket.SetAuthTokenIf] for a socket whose
+// token is another one by now.
+var ErrTokenChanged = errors.New("socketcluster: the token of the socket has changed")
+
+// SetAuthTokenIf is [Socket.SetAuthToken] for claims that were made from those of
+// the socket's token old, or nil if it had none. It fails with [ErrTokenChanged],
+// and changes nothing, if the socket has another token by now: then read the
+// claims again.
+//
+// The new token belongs to the login of old: it has the same auth_time and sid,
+// unless the claims have others, and is not set if old has been revoked.
+func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any, opts ...auth.SignOption) error {
+	if s.token.Load() != old {
+		return ErrTokenChanged
+	}
+	kind := AuditLogin
+	if old != nil {
+		kind = AuditRenewal
+		all, err := membersOf(claims)
+		if err != nil {
+			return err
+		}
+		if err := keepLogin(all, old); err != nil {
+			return err
+		}
+		claims = all
+	}
+	token, err := s.sign(ctx, claims, opts)
+	if err != nil {
+		return err
+	}
+	from := cmp.Or(old, token)
+	given, err := s.giveToken(token, from, kind, func() bool { return s.token.Load() == old })
+	if err == nil && !given {
+		err = ErrTokenChanged
+	}
 	return err
 }
 
@@ -46,16 +91,42 @@ func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.
 	if err != nil {
 		return err
 	}
-	defer s.dropRevoked(token, token)
-	if _, err := s.invoke(ctx, eventSetAuthToken, tokenData{token.Signed()}, func() { s.adopt(token, AuditLogin) }); err != nil {
-		failure := &wire.Error{Name: wire.ErrAuth.Name, Message: "Failed to deliver auth token to client - " + plainMessage(err)}
-		if hasNoMessage(err) {
-			failure.Message = "Failed to confirm delivery of auth token to client due to malformatted error response"
-		}
-		s.emitError(failure)
-		return failure
+	lock := func() error { return s.lockUnlessRevoked(token) }
+	_, err = s.invokeAs(ctx, eventSetAuthToken, tokenData{token.Signed()}, lock, func() { s.adopt(token, AuditLogin) })
+	if err == nil || err == errRevoked {
+		return err
 	}
-	return nil
+	failure := &wire.Error{Name: wire.ErrAuth.Name, Message: "Failed to deliver auth token to client - " + plainMessage(err)}
+	if hasNoMessage(err) {
+		failure.Message = "Failed to confirm delivery of auth token to client due to malformatted error response"
+	}
+	s.emitError(failure)
+	return failure
+}
+
+// giveToken makes a token that the server has signed the socket's own, and sends it
+// to the client in the same step. from is the token that it was made from, whose
+// revocation is meant for it too, or the token itself. allowed is asked with mu
+// held. given is false if it says no.
+func (s *Socket) giveToken(token, from *auth.Token, kind AuditKind, allowed func() bool) (given bool, err error) {
+	raw, err := encodeData(tokenData{token.Signed()})
+	if err != nil {
+		return false, err
+	}
+	if err := s.lockUnlessRevoked(token, from); err != nil {
+		return false, err
+	}
+	if s.state != Open {
+		s.mu.Unlock()
+		return false, s.notOpen("transmit", eventSetAuthToken)
+	}
+	if given = allowed(); given {
+		s.adopt(token, kind)
+		s.sendLocked(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw))
+	}
+	s.mu.Unlock()
+	s.drainEvents()
+	return given, nil
 }
 
 // tokenData is the data of #setAuthToken.
@@ -114,7 +185,7 @@ func plainMessage(err error) string {
 // tells the client to forget it.
 func (s *Socket) Deauthenticate(ctx context.Context) error {
 	s.mu.Lock()
-	s.dropToken(AuditLogout, "")
+	s.logout()
 	s.sendRemoveAuthToken()
 	s.mu.Unlock()
 	s.drainEvents()
@@ -124,7 +195,7 @@ func (s *Socket) Deauthenticate(ctx context.Context) error {
 // ConfirmDeauthenticate is [Socket.Deauthenticate] that waits for the client
 // to confirm that it has forgotten the token.
 func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
-	_, err := s.invoke(ctx, eventRemoveAuthToken, nil, func() { s.dropToken(AuditLogout, "") })
+	_, err := s.invokeAs(ctx, eventRemoveAuthToken, nil, s.lock, s.logout)
 	return err
 }
 
@@ -132,7 +203,7 @@ func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
 // client, which will present it again when it connects the next time.
 func (s *Socket) DeauthenticateSelf() {
 	s.mu.Lock()
-	s.dropToken(AuditLogout, "")
+	s.logout()
 	s.mu.Unlock()
 	s.drainEvents()
 }
@@ -143,7 +214,8 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 	if s.state != Open {
 		return
 	}
-	s.setToken(token)
+	s.setToken(token, fromClient)
+	s.overruled = s.overruled || kind == AuditLogin
 	s.queue(AuthTokenSignedEvent{s, token.Signed()})
 	s.queueAuthenticated(token, kind)
 	s.armRenewal()
@@ -153,30 +225,29 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 // the socket alone, if old has come with the upgrade request.
 // It reports false if the socket has logged out or in meanwhile, or closed.
 func (s *Socket) replaceToken(old, token *auth.Token) (replaced bool, err error) {
-	err = s.transmit(eventSetAuthToken, tokenData{token.Signed()}, func() bool {
-		if s.token.Load() != old || s.state != Open {
-			return false
-		}
-		replaced = true
-		if s.fromRequest {
+	_, err = s.giveToken(token, old, AuditRenewal, func() bool {
+		if replaced = s.token.Load() == old; replaced && s.origin != fromClient {
 			// The client does not have the old one, and does not get this.
-			s.setToken(token)
-			s.fromRequest = true
+			s.setToken(token, s.origin)
 			s.queueAuthenticated(token, AuditRenewal)
 			return false
 		}
-		s.adopt(token, AuditRenewal)
-		return true
+		return replaced
 	})
-	// The new token is younger than a revocation that was meant for the old one.
-	s.dropRevoked(token, old)
 	return replaced, err
+}
+
+// logout takes the socket's token away by a decision of the application's or of
+// the client's. mu must be held.
+func (s *Socket) logout() {
+	s.overruled = true
+	s.dropToken(AuditLogout, "")
 }
 
 // dropToken takes the socket's token away. mu must be held.
 func (s *Socket) dropToken(kind AuditKind, reason string) {
 	old := s.token.Load()
-	s.setToken(nil)
+	s.setToken(nil, fromClient)
 	s.queueDeauthenticated(old, kind, reason)
 }
 

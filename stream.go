@@ -20,12 +20,12 @@ import (
 // by [Socket.CloseProcedure] and [Socket.KillProcedure]. Calls that still wait
 // when the last loop is left go to the server's handler, in any order.
 func (s *Socket) Procedure(name string) iter.Seq[*Call] {
-	return stream(s, name, (*Call).abandoned, procedures)
+	return stream(s, name, (*Call).stillIn, (*Call).abandoned, procedures)
 }
 
 // Receiver is [Socket.Procedure] for transmissions.
 func (s *Socket) Receiver(name string) iter.Seq[*Transmission] {
-	return stream(s, name, (*Transmission).abandoned, receivers)
+	return stream(s, name, (*Transmission).stillIn, (*Transmission).abandoned, receivers)
 }
 
 // CloseProcedure ends the loops over a procedure on this socket once they have
@@ -59,10 +59,11 @@ func consumersOf[T any](s *Socket, name string, in func(*extension) *consumers[T
 }
 
 // stream adds a consumer to the ones that are found in the extension.
-func stream[T any](s *Socket, name string, unread func(T), in func(*extension) *consumers[T]) iter.Seq[T] {
+func stream[T any](s *Socket, name string, admit func(T) bool, unread func(T), in func(*extension) *consumers[T]) iter.Seq[T] {
 	done := make(chan struct{})
 	c := newConsumer[T](context.Background(), done)
 	c.finish = sync.OnceFunc(func() { close(done) })
+	c.admit = admit
 	c.unread = unread
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,10 @@
 package socketcluster
 
-import "github.com/socketcluster-go/socketcluster/internal/hub"
+import (
+	"iter"
+
+	"github.com/socketcluster-go/socketcluster/internal/hub"
+)
 
 // subscriptions is the set of a socket's subscriptions by channel. Most
 // sockets have a few, for which a slice is smaller than a map and as fast.
@@ -56,6 +60,22 @@ func (s *subscriptions) remove(channel string) {
 }
 
 func (s *subscriptions) len() int { return len(s.few) + len(s.many) }
+
+// all yields the subscriptions, in no order.
+func (s *subscriptions) all() iter.Seq[*hub.Subscription] {
+	return func(yield func(*hub.Subscription) bool) {
+		for _, sub := range s.few {
+			if !yield(sub) {
+				return
+			}
+		}
+		for _, sub := range s.many {
+			if !yield(sub) {
+				return
+			}
+		}
+	}
+}
 
 func (s *subscriptions) names() []string {
 	names := make([]string, 0, s.len())

@@ -73,22 +73,14 @@ func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token) err
 // updateClaims returns the token that it has replaced, or nil.
 func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit func(json.RawMessage) (members, error)) (*auth.Token, error) {
 	for {
-		old := s.token.Load()
-		if old == nil || s.State() != Open || !hasClaim(old, claim, value) {
+		s.mu.Lock()
+		old, from := s.token.Load(), s.origin
+		open := s.state == Open
+		s.mu.Unlock()
+		if old == nil || !open || !hasClaim(old, claim, value) {
 			return nil, nil
 		}
-		claims, err := edit(old.Payload())
-		if err != nil {
-			return nil, err
-		}
-		delete(claims, "iat")
-		delete(claims, "nbf")
-		opts := []auth.SignOption{auth.PreferExpClaim()}
-		if _, had := claims["jti"]; had {
-			delete(claims, "jti")
-			opts = append(opts, auth.JWTID(newID()))
-		}
-		token, err := s.askForToken(ctx, claims, opts)
+		token, err := s.resign(ctx, old, from, edit)
 		if err != nil {
 			return nil, err
 		}

@@ -37,6 +37,9 @@ func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (
 	if err != nil {
 		return nil, err
 	}
+	if o.OwnKeys && !j.owns(key) {
+		return nil, ErrForeignToken
+	}
 	if err := checkClaims(p.claims, &o); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type VerifyOptions struct {
 	At               time.Time // the zero time means now
 	IgnoreExpiration bool
 	IgnoreNotBefore  bool
+	OwnKeys          bool // refuse the tokens of others
 }
 
 // A VerifyOption changes how one token is verified.

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"hash/maphash"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/budget"
 )
@@ -18,6 +19,10 @@ type Publication struct {
 	Frame    []byte
 	Deflated []byte
 
+	// At is when it was published, on a clock that is the business of who
+	// publishes and of subscribers.
+	At time.Duration
+
 	// Hold counts the frames for as long as a subscriber has one of them. It is
 	// the business of who publishes and of subscribers.
 	Hold budget.Shared
@@ -33,9 +38,10 @@ func (p *Publication) Size() int {
 }
 
 // Subscriber receives publications. Deliver is called with the channel locked:
-// it must neither block nor call the hub.
+// it must neither block nor call the hub. sub is the subscription that p comes
+// by.
 type Subscriber interface {
-	Deliver(p *Publication)
+	Deliver(p *Publication, sub *Subscription)
 }
 
 // Hub holds the subscriptions of this server. Its methods are safe for

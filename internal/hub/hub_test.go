@@ -12,8 +12,8 @@ import (
 )
 
 func TestSize(t *testing.T) {
-	if got := unsafe.Sizeof(Subscription{}); got > 3*unsafe.Sizeof(uintptr(0)) {
-		t.Errorf("a subscription takes %d bytes, want at most 3 words", got)
+	if got := unsafe.Sizeof(Subscription{}); got > 2*unsafe.Sizeof(uintptr(0)) {
+		t.Errorf("a subscription takes %d bytes, want at most 2 words", got)
 	}
 }
 
@@ -24,11 +24,11 @@ type guarded struct {
 	ended atomic.Bool
 }
 
-func (g *guarded) Deliver(p *Publication) {
+func (g *guarded) Deliver(p *Publication, sub *Subscription) {
 	if g.ended.Load() {
 		g.t.Error("Deliver after Unsubscribe has returned")
 	}
-	g.recorder.Deliver(p)
+	g.recorder.Deliver(p, sub)
 }
 
 // TestOneOrder pins, with publishers and subscribers that come and go, that
@@ -202,7 +202,7 @@ func TestMapsShrink(t *testing.T) {
 
 type panicky struct{}
 
-func (panicky) Deliver(*Publication) { panic("broken subscriber") }
+func (panicky) Deliver(*Publication, *Subscription) { panic("broken subscriber") }
 
 // TestPanicInDeliver pins that a panic which somebody recovers leaves no lock
 // behind.
@@ -224,7 +224,7 @@ func TestPanicInDeliver(t *testing.T) {
 
 type sink struct{ n int }
 
-func (s *sink) Deliver(*Publication) { s.n++ }
+func (s *sink) Deliver(*Publication, *Subscription) { s.n++ }
 
 func BenchmarkPublish(b *testing.B) {
 	for _, n := range []int{1, 1000, 100_000} {

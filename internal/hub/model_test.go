@@ -10,7 +10,7 @@ import (
 
 type recorder struct{ got []*Publication }
 
-func (r *recorder) Deliver(p *Publication) { r.got = append(r.got, p) }
+func (r *recorder) Deliver(p *Publication, _ *Subscription) { r.got = append(r.got, p) }
 
 // member is one subscription of the model and what it should have received.
 type member struct {

@@ -27,7 +27,10 @@ type entry struct {
 // Subscription ties one subscriber to one channel.
 type Subscription struct {
 	topic *topic
-	index int // in topic.entries, guarded by topic.mu
+	index int32 // in topic.entries, guarded by topic.mu
+
+	// Epoch is the subscriber's own: the hub neither reads nor writes it.
+	Epoch uint32
 }
 
 // Channel returns the name of the channel.
@@ -42,7 +45,7 @@ func (t *topic) add(s Subscriber) (sub *Subscription, first, ok bool) {
 	if t.closed {
 		return nil, false, false
 	}
-	sub = &Subscription{topic: t, index: len(t.entries)}
+	sub = &Subscription{topic: t, index: int32(len(t.entries))}
 	t.entries = append(t.entries, entry{s, sub})
 	return sub, sub.index == 0, true
 }
@@ -76,7 +79,7 @@ func (t *topic) publish(p *Publication) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.entries {
-		t.entries[i].subscriber.Deliver(p)
+		t.entries[i].subscriber.Deliver(p, t.entries[i].subscription)
 	}
 	return len(t.entries)
 }

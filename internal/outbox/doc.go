@@ -20,7 +20,7 @@
 // All sizes are bytes of frames, header included. A frame counts from Push
 // until its write has returned. A frame shared by many outboxes counts in each.
 // In the budget it counts once, and there each place in a queue counts for
-// what it takes (80 bytes). One call of WriteFrames gets at most 64 frames and, unless a single
+// what it takes (96 bytes). One call of WriteFrames gets at most 64 frames and, unless a single
 // frame is larger, 64 KiB; both figures are chosen here, so that the stall
 // limit of one write means "no progress" rather than "much to send".
 //

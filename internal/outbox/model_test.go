@@ -176,11 +176,11 @@ func (m *outboxModel) Take(t *rapid.T) {
 		}
 		m.queue = rest
 	}
-	got := m.outbox.Take(func(asked int) bool {
-		if asked == 0 {
+	got := m.outbox.Take(func(f *Frame[int]) bool {
+		if f.Tag == 0 {
 			t.Fatal("asked about a frame without a tag")
 		}
-		return asked == tag
+		return f.Tag == tag
 	})
 	if len(got) != len(want) {
 		t.Fatalf("Take returned %d frames, want %d", len(got), len(want))

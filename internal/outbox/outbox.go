@@ -105,24 +105,30 @@ func (o *Outbox[Tag]) add(f Frame[Tag]) {
 
 // Take takes out, in order, the tagged frames that match and are not being
 // written yet. They are the caller's then, with their references to Shared, and
-// count no longer. match is called with the lock held.
-func (o *Outbox[Tag]) Take(match func(Tag) bool) []Frame[Tag] {
+// count no longer. match is called with the lock held. It may give a frame that
+// is not shared, and stays, other Bytes and another Tag.
+func (o *Outbox[Tag]) Take(match func(*Frame[Tag]) bool) []Frame[Tag] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.queue == nil || o.killed {
 		return nil
 	}
-	taken := o.queue.take(match)
-	if len(taken) == 0 {
-		return nil
+	bytes, own := 0, 0
+	taken := o.queue.take(func(f *Frame[Tag]) bool {
+		bytes -= len(f.Bytes)
+		own -= f.own()
+		if match(f) {
+			return true
+		}
+		bytes += len(f.Bytes)
+		own += f.own()
+		return false
+	})
+	o.bytes += bytes
+	o.count(own)
+	if bytes < 0 {
+		o.queue.wake()
 	}
-	own := 0
-	for i := range taken {
-		o.bytes -= len(taken[i].Bytes)
-		own += taken[i].own()
-	}
-	o.count(-own)
-	o.queue.wake()
 	return taken
 }
 

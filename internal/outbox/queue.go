@@ -12,7 +12,7 @@ const (
 
 	// frameCost is what the queue takes for a frame beside its bytes: an entry,
 	// and as much again, as slices grow by doubling.
-	frameCost = 2 * 40
+	frameCost = 2 * 48
 
 	// keepCapacity bounds the slices that go back to the pool.
 	keepCapacity = 256
@@ -140,7 +140,7 @@ func (q *queue[Tag]) drop() {
 }
 
 // take removes what Take is for, from all but the batch that is being written.
-func (q *queue[Tag]) take(match func(Tag) bool) (taken []Frame[Tag]) {
+func (q *queue[Tag]) take(match func(*Frame[Tag]) bool) (taken []Frame[Tag]) {
 	var rest []Frame[Tag]
 	rest, taken = takeFrom(q.current[q.end:], nil, match)
 	q.current = q.current[:q.end+len(rest)]
@@ -150,14 +150,14 @@ func (q *queue[Tag]) take(match func(Tag) bool) (taken []Frame[Tag]) {
 
 // takeFrom removes from a list, in order, the tagged frames that match, and appends
 // them to taken.
-func takeFrom[Tag comparable](list, taken []Frame[Tag], match func(Tag) bool) (rest, all []Frame[Tag]) {
+func takeFrom[Tag comparable](list, taken []Frame[Tag], match func(*Frame[Tag]) bool) (rest, all []Frame[Tag]) {
 	var none Tag
 	rest = list[:0]
-	for _, f := range list {
-		if f.Tag != none && match(f.Tag) {
-			taken = append(taken, f)
+	for i := range list {
+		if f := &list[i]; f.Tag != none && match(f) {
+			taken = append(taken, *f)
 		} else {
-			rest = append(rest, f)
+			rest = append(rest, *f)
 		}
 	}
 	clear(list[len(rest):])

@@ -25,7 +25,7 @@ func TestTakeMakesRoom(t *testing.T) {
 			close(room)
 		}()
 		synctest.Wait()
-		if taken := o.Take(func(int) bool { return true }); len(taken) != 1 || o.Bytes() != 10 || o.Len() != 1 {
+		if taken := o.Take(func(*Frame[int]) bool { return true }); len(taken) != 1 || o.Bytes() != 10 || o.Len() != 1 {
 			t.Errorf("%d frames were taken, %d of %d bytes are left", len(taken), o.Len(), o.Bytes())
 		}
 		synctest.Wait()

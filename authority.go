@@ -1,0 +1,349 @@
+package socketcluster
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/hub"
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// The authority of a socket is what inbound middleware has approved for its
+// token. Every change of the token begins a new epoch, and so ends what was
+// approved before: each subscription keeps the epoch of its approval
+// (hub.Subscription.Epoch, which mu guards), each packet on its way to a handler
+// or to the broker that of its own. Whoever is about to deliver or to accept
+// something compares the two.
+//
+// A publication by a subscription that is not approved is withheld, in order,
+// until middleware has been asked again (see round): then it follows, or
+// vanishes with the subscription.
+
+// lostEpoch is no epoch of a socket. A subscription that has it gets nothing
+// more: it is about to be ended.
+const lostEpoch = math.MaxUint32
+
+// withheldCost is about what a withheld publication takes beside its frame.
+const withheldCost = 96
+
+// cargo says which publications a frame in the outbox carries. It is the frame's
+// tag, by which it can be taken out again. Other frames have none.
+type cargo struct {
+	sub  *hub.Subscription // nil: see made.batch
+	made *made             // nil: the frame is the one that all subscribers share
+}
+
+// made is what a frame was made of for one socket alone.
+type made struct {
+	publication *hub.Publication
+	batch       []part // in place of a publication
+}
+
+// withheld is a publication that waits for its subscription to be approved.
+type withheld struct {
+	sub         *hub.Subscription
+	publication *hub.Publication // nil: the frame is ready
+	frame       outbox.Frame[cargo]
+	hold        *budget.Shared // a reference to that of the publication, or nil
+}
+
+func (w *withheld) size() int {
+	if w.publication != nil {
+		return len(w.publication.Frame)
+	}
+	return len(w.frame.Bytes)
+}
+
+// discard lets go of a publication that is not sent.
+func (s *Socket) discard(w *withheld) {
+	s.stats.sent.Add(1) // it waits no more
+	w.release()
+}
+
+func (w *withheld) release() {
+	if w.hold != nil {
+		w.hold.Release()
+	}
+	if w.frame.Shared != nil {
+		w.frame.Shared.Release()
+	}
+}
+
+// guarded reports whether deliveries depend on what middleware has approved.
+func (s *Socket) guarded() bool {
+	return !s.srv.cfg.KeepSubscriptions && s.srv.middleware.has(lineInbound)
+}
+
+// inForce reports whether what middleware has approved in an epoch still holds:
+// the token is the same, and has not expired by the clock.
+func (s *Socket) inForce(epoch uint32) bool {
+	if s.epoch.Load() != epoch {
+		return false
+	}
+	token := s.token.Load()
+	return token == nil || !token.Expired(time.Now())
+}
+
+// approved reports whether a subscription may have what is delivered at a
+// moment. mu must be held.
+func (s *Socket) approved(sub *hub.Subscription, at moment) bool {
+	return sub.Epoch == s.epoch.Load() && (s.expires == 0 || at < s.expires) || !s.guarded()
+}
+
+// Deliver implements hub.Subscriber. It runs under the channel's lock.
+func (w *subscriber) Deliver(p *hub.Publication, sub *hub.Subscription) {
+	s := (*Socket)(w)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == Closed || sub.Epoch == lostEpoch {
+		return
+	}
+	s.stats.prepared.Add(1)
+	p.Hold.Take()
+	s.deliver(sub, p, &p.Hold)
+}
+
+// deliver sends a publication, or withholds it. While others wait for the
+// outbound middleware it waits behind them, and is compared when its turn has
+// come. hold is a reference, which passes to deliver, or nil. mu must be held.
+func (s *Socket) deliver(sub *hub.Subscription, p *hub.Publication, hold *budget.Shared) {
+	switch {
+	case s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0:
+		s.throughMiddleware(s.extend(), outboundItem{sub: sub, publication: p, hold: hold})
+	case !s.approved(sub, moment(p.At)):
+		s.withhold(withheld{sub: sub, publication: p, hold: hold})
+	default:
+		s.writePublication(sub, p, hold)
+	}
+}
+
+// writePublication puts a publication into the batch, if there is one, or into
+// the outbox. See deliver.
+func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, hold *budget.Shared) {
+	s.stats.sent.Add(1)
+	if hold == nil || s.batching() {
+		if hold != nil {
+			defer hold.Release()
+		}
+		s.write(part{wire.AppendPublish(packetBuffer(p.Channel, p.Data), p.Channel, p.Data), sub, p})
+		return
+	}
+	frame := p.Frame
+	if p.Deflated != nil && s.conn.Compressed() {
+		frame = p.Deflated
+	}
+	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: hold, Tag: cargo{sub: sub}})
+}
+
+// withhold keeps a publication back until its subscription has been approved,
+// and sees to it that somebody is asked. What there is no room for costs the
+// socket the subscription: the client is told that it is out of the channel, as
+// it would otherwise miss something without notice. mu must be held.
+func (s *Socket) withhold(w withheld) {
+	if s.state == Closed || w.sub.Epoch == lostEpoch || s.subs.get(w.sub.Channel()) != w.sub {
+		s.discard(&w)
+		return
+	}
+	x := s.extend()
+	if n := x.withheldBytes + w.size(); n > s.srv.cfg.Limits.Outbox && len(x.withheld) > 0 {
+		s.discard(&w)
+		s.srv.hit(limitOutbox)
+		s.lose(w.sub)
+		go func() {
+			if s.expel(w.sub, errWithheldTooMuch, false) {
+				s.haveLeft([]string{w.sub.Channel()})
+			}
+		}()
+		return
+	}
+	x.withheld = append(x.withheld, w)
+	s.countWithheld(&w, 1)
+	if x.round == nil {
+		s.beginRound()
+	}
+}
+
+var errWithheldTooMuch = &wire.Error{
+	Name:    wire.ErrBroker.Name,
+	Message: "Too much was published before the subscription was authorized again",
+}
+
+// keepBack adds to what is withheld, in front of newer publications of the same
+// subscription. mu must be held.
+func (s *Socket) keepBack(older ...withheld) {
+	x := s.extend()
+	x.withheld = append(older, x.withheld...)
+	for i := range older {
+		s.countWithheld(&older[i], 1)
+	}
+}
+
+// countWithheld counts one more that is withheld, or one fewer. mu must be held.
+func (s *Socket) countWithheld(w *withheld, n int) {
+	cost := withheldCost
+	if w.hold == nil && w.frame.Shared == nil {
+		cost += w.size() // nobody else counts it
+	}
+	s.ext.withheldBytes += n * w.size()
+	s.account().Add(n * cost)
+}
+
+// takeWithheld removes what is withheld of a subscription, in order; nil stands
+// for all subscriptions. mu must be held.
+func (s *Socket) takeWithheld(sub *hub.Subscription) []withheld {
+	x := s.ext
+	if x == nil || len(x.withheld) == 0 {
+		return nil
+	}
+	var taken []withheld
+	x.withheld = slices.DeleteFunc(x.withheld, func(w withheld) bool {
+		if sub != nil && w.sub != sub {
+			return false
+		}
+		s.countWithheld(&w, -1)
+		taken = append(taken, w)
+		return true
+	})
+	if len(x.withheld) == 0 {
+		x.withheld = nil
+	}
+	return taken
+}
+
+// withholds tells whether anything is withheld of a subscription. mu must be
+// held.
+func (s *Socket) withholds(sub *hub.Subscription) bool {
+	return s.ext != nil && slices.ContainsFunc(s.ext.withheld, func(w withheld) bool { return w.sub == sub })
+}
+
+// approve lets a subscription have what was withheld of it, and what follows.
+// mu must be held.
+func (s *Socket) approve(sub *hub.Subscription, epoch uint32) {
+	if sub.Epoch == lostEpoch {
+		return
+	}
+	sub.Epoch = epoch
+	if !s.withholds(sub) {
+		return
+	}
+	if s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0 {
+		// Behind what the outbound lane holds, which joins the withheld ones
+		// when its turn comes before this.
+		s.throughMiddleware(s.ext, outboundItem{follow: sub})
+		return
+	}
+	s.sendWithheld(sub)
+}
+
+// sendWithheld sends what was withheld of a subscription, as far as that is
+// approved. mu must be held.
+func (s *Socket) sendWithheld(sub *hub.Subscription) {
+	now := s.srv.moment(time.Now())
+	if !s.approved(sub, now) {
+		return
+	}
+	for _, w := range s.takeWithheld(sub) {
+		s.writeWithheld(w)
+	}
+}
+
+// writeWithheld sends a publication that was withheld. mu must be held.
+func (s *Socket) writeWithheld(w withheld) {
+	if w.publication != nil {
+		s.writePublication(w.sub, w.publication, w.hold)
+		return
+	}
+	s.stats.sent.Add(1)
+	s.pushTagged(w.frame)
+}
+
+// lose ends the right of a subscription at once: nothing of it leaves any more,
+// although it still has to be ended. mu must be held.
+func (s *Socket) lose(sub *hub.Subscription) {
+	sub.Epoch = lostEpoch
+	s.takeBack(sub)
+	s.discardWithheld(sub)
+}
+
+// discardWithheld lets go of what is withheld; see takeWithheld.
+func (s *Socket) discardWithheld(sub *hub.Subscription) {
+	for _, w := range s.takeWithheld(sub) {
+		s.discard(&w)
+	}
+}
+
+// takeBack withholds what waits in the outbox and in the batch: the publications
+// of a subscription, or of all if that is nil. mu must be held.
+func (s *Socket) takeBack(sub *hub.Subscription) {
+	var back []withheld
+	other := func(of *hub.Subscription) bool { return sub != nil && of != sub }
+	s.out.Take(func(f *outbox.Frame[cargo]) bool {
+		switch made := f.Tag.made; {
+		case made != nil && made.batch != nil:
+			var stays []part
+			stays, back = splitBatch(made.batch, other, back)
+			if len(stays) == len(made.batch) {
+				return false
+			}
+			f.Bytes, f.Tag = s.sealBatch(stays)
+			return f.Bytes == nil
+		case other(f.Tag.sub):
+			return false
+		case made != nil:
+			back = append(back, withheld{sub: f.Tag.sub, publication: made.publication})
+		default:
+			back = append(back, withheld{sub: f.Tag.sub, frame: *f})
+		}
+		return true
+	})
+	if x := s.ext; x != nil && x.batch.parts != nil {
+		var stays []part
+		stays, back = splitBatch(x.batch.parts, other, back)
+		s.setBatch(stays)
+	}
+	if len(back) == 0 {
+		return
+	}
+	s.stats.sent.Add(-uint32(len(back)))
+	// What the socket has left meanwhile is nobody's to approve.
+	back = slices.DeleteFunc(back, func(w withheld) bool {
+		left := s.subs.get(w.sub.Channel()) != w.sub
+		if left {
+			s.discard(&w)
+		}
+		return left
+	})
+	s.keepBack(back...)
+}
+
+// splitBatch takes the publications that are not to stay out of a batch, and
+// appends them to back.
+func splitBatch(parts []part, stay func(*hub.Subscription) bool, back []withheld) ([]part, []withheld) {
+	var stays []part
+	for _, p := range parts {
+		if p.sub == nil || stay(p.sub) {
+			stays = append(stays, p)
+		} else {
+			back = append(back, withheld{sub: p.sub, publication: p.publication})
+		}
+	}
+	return stays, back
+}
+
+// newEpoch ends what has been approved so far, and has middleware asked about
+// the subscriptions again. mu must be held.
+func (s *Socket) newEpoch() {
+	epoch := s.epoch.Load() + 1
+	if epoch == lostEpoch {
+		epoch = 0
+	}
+	s.epoch.Store(epoch)
+	if s.state != Open || !s.guarded() {
+		return
+	}
+	s.takeBack(nil)
+	s.beginRound()
+}

@@ -1,0 +1,99 @@
+package socketcluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+)
+
+// What signs the claims of a token again, because it is renewed or because they
+// change, goes through resign: the claims of a token that would not be accepted
+// today must not get a new signature.
+
+// errSessionOver is the outcome of signing again after Config.AuthMaxAge.
+var errSessionOver = errors.New("socketcluster: the login is older than Config.AuthMaxAge")
+
+// resign signs the claims of the socket's token old again, as edit has changed
+// them: with an exp of their own, or the life that opts or the engine give. The
+// token keeps its login, gets another jti, and does not outlive Config.AuthMaxAge.
+//
+// It fails with an AuthTokenError, or one of that kind, if old would not be
+// accepted today, with [auth.ErrForeignToken] if others have signed it, and with
+// errSessionOver.
+func (s *Socket) resign(ctx context.Context, old *auth.Token, from origin, edit func(payload json.RawMessage) (members, error), opts ...auth.SignOption) (*auth.Token, error) {
+	if err := s.stillGood(ctx, old, from); err != nil {
+		return nil, err
+	}
+	claims, err := edit(old.Payload())
+	if err != nil {
+		return nil, err
+	}
+	if err := keepLogin(claims, old); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"iat", "nbf", "jti"} {
+		delete(claims, name)
+	}
+	opts = append(opts, auth.PreferExpClaim(), auth.JWTID(newID()))
+	end, limited := s.sessionEnd(old)
+	if limited && !time.Now().Before(end) {
+		return nil, errSessionOver
+	}
+	token, err := s.askForToken(ctx, claims, opts)
+	if err != nil || !limited {
+		return token, err
+	}
+	if exp, ok := token.ExpiresAt(); !ok || exp.After(end) {
+		claims["exp"] = strconv.AppendInt(nil, end.Unix(), 10)
+		return s.askForToken(ctx, claims, opts)
+	}
+	return token, nil
+}
+
+// sessionEnd is until when the login of a token lasts by Config.AuthMaxAge.
+func (s *Socket) sessionEnd(token *auth.Token) (end time.Time, limited bool) {
+	if s.srv.cfg.AuthMaxAge == 0 {
+		return time.Time{}, false
+	}
+	login, ok := token.AuthTime()
+	if !ok {
+		login, _ = token.IssuedAt()
+	}
+	return login.Add(s.srv.cfg.AuthMaxAge), true
+}
+
+// stillGood asks the engine about a token that was accepted before. Keys may have
+// changed, and it may have been revoked, since then.
+func (s *Socket) stillGood(ctx context.Context, old *auth.Token, from origin) error {
+	if from == fromPrincipal {
+		return s.checkPrincipal(old)
+	}
+	var opts []auth.VerifyOption
+	if from == fromClient {
+		opts = append(opts, auth.OwnKeys())
+	}
+	_, _, err := s.verify(old.Signed(), opts...)
+	return err
+}
+
+// keepLogin gives claims what says of which login they are, unless they have
+// others: the time of the login, and the session.
+func keepLogin(claims members, old *auth.Token) error {
+	before, err := membersOf(old.Payload())
+	if err != nil {
+		return err
+	}
+	if before["auth_time"] == nil {
+		before["auth_time"] = before["iat"]
+	}
+	for _, name := range []string{"auth_time", "sid"} {
+		if claims[name] == nil && before[name] != nil {
+			claims[name] = before[name]
+		}
+	}
+	return nil
+}
