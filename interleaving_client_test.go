@@ -334,7 +334,7 @@ func (c *actor) witness(channel string, strict bool) (w witness, ok bool) {
 	if _, ok := c.subs[channel]; !ok || c.left || c.leaving[channel] > 0 || c.kicked[channel] {
 		return w, false
 	}
-	w = witness{client: c, epoch: c.epoch[channel]}
+	w = witness{client: c, epoch: c.epoch[channel], token: c.token, steady: strict}
 	if mayJoin(channel, nil) {
 		return w, true
 	}
@@ -352,6 +352,8 @@ type witness struct {
 	client *actor
 	epoch  int
 	until  time.Time // zero: for ever
+	token  string    // of the client at the time
+	steady bool      // nothing was changing its token
 }
 
 func (w witness) holds(channel string) bool {

@@ -75,10 +75,10 @@ func (s *Socket) assemble(n int) error {
 	return nil
 }
 
-// addQueuedOut counts what waits for the outbound middleware, and returns how
-// much that is.
-func (s *Socket) addQueuedOut(n int64) int64 {
-	s.account().Add(int(n))
+// addQueuedOut counts what waits for the outbound middleware, n bytes that cost
+// the budget so many, and returns how much that is.
+func (s *Socket) addQueuedOut(n, cost int64) int64 {
+	s.account().Add(int(cost))
 	return s.outQueuedBytes.Add(n)
 }
 

@@ -38,7 +38,7 @@ func (r TokenRenewal) after(left time.Duration) time.Duration {
 }
 
 // renew replaces the token by one with the same claims and a new life. A token
-// that cannot be signed again stays until it expires.
+// that must not be signed again stays until it expires.
 func (s *Socket) renew() {
 	old := s.token.Load()
 	if old == nil {
@@ -57,7 +57,11 @@ func (s *Socket) renew() {
 	if err == nil {
 		_, err = s.replaceToken(old, token)
 	}
-	if err != nil && !errors.Is(err, errSessionOver) {
+	var failure signFailure
+	switch {
+	case errors.As(err, &failure):
+		s.signFailed(failure.error)
+	case err != nil && err != errSessionOver:
 		s.emitError(fmt.Errorf("the token was not renewed: %w", err))
 	}
 }

@@ -44,15 +44,22 @@ func (s *Socket) resign(ctx context.Context, old *auth.Token, from origin, edit 
 		return nil, errSessionOver
 	}
 	token, err := s.askForToken(ctx, claims, opts)
-	if err != nil || !limited {
-		return token, err
+	if err == nil && limited {
+		if exp, ok := token.ExpiresAt(); !ok || exp.After(end) {
+			claims["exp"] = strconv.AppendInt(nil, end.Unix(), 10)
+			token, err = s.askForToken(ctx, claims, opts)
+		}
 	}
-	if exp, ok := token.ExpiresAt(); !ok || exp.After(end) {
-		claims["exp"] = strconv.AppendInt(nil, end.Unix(), 10)
-		return s.askForToken(ctx, claims, opts)
+	if err != nil {
+		return nil, signFailure{err}
 	}
 	return token, nil
 }
+
+// signFailure is an error of the engine when it signs.
+type signFailure struct{ error }
+
+func (e signFailure) Unwrap() error { return e.error }
 
 // sessionEnd is until when the login of a token lasts by Config.AuthMaxAge.
 func (s *Socket) sessionEnd(token *auth.Token) (end time.Time, limited bool) {

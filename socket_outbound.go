@@ -130,7 +130,7 @@ func (s *Socket) sendLocked(buf []byte) {
 func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
 	size := item.size()
 	s.outQueued.Add(1)
-	full := s.addQueuedOut(size) > int64(s.srv.cfg.Limits.Outbox)
+	full := s.addQueuedOut(size, item.cost()) > int64(s.srv.cfg.Limits.Outbox)
 	if !full && x.outbound.Push(item, (*outboundWorker)(s)) {
 		return
 	}
@@ -142,9 +142,9 @@ func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
 
 // unqueue takes note that an item does not wait any more, and lets go of it.
 func (s *Socket) unqueue(item *outboundItem) {
-	item.release()
-	s.addQueuedOut(-item.size())
+	s.addQueuedOut(-item.size(), -item.cost())
 	s.outQueued.Add(-1)
+	item.release()
 }
 
 // size is what an item counts for, with a lump sum for what is around it.
@@ -153,7 +153,19 @@ func (i *outboundItem) size() int64 {
 	if i.publication != nil {
 		n = len(i.publication.Data) + len(i.publication.Channel)
 	}
-	return int64(n) + 256
+	return int64(n) + itemCost
+}
+
+// itemCost is what an item takes beside its packet or publication.
+const itemCost = 256
+
+// cost is what an item counts for in the budget. A publication counts there by
+// itself.
+func (i *outboundItem) cost() int64 {
+	if i.publication != nil {
+		return itemCost
+	}
+	return i.size()
 }
 
 // outboundWorker runs the outbound middleware of a socket.

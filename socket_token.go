@@ -143,11 +143,16 @@ func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (
 	}
 	token, err := s.askForToken(ctx, claims, append(slices.Clip(opts), auth.PreferExpClaim()))
 	if err != nil {
-		s.emitError(err)
-		s.disconnect(wire.CloseSignFailed, "", "Error: "+plainMessage(err))
+		s.signFailed(err)
 		return nil, err
 	}
 	return token, nil
+}
+
+// signFailed ends a socket for which no token can be signed (AUTH-26).
+func (s *Socket) signFailed(err error) {
+	s.emitError(err)
+	s.disconnect(wire.CloseSignFailed, "", "Error: "+plainMessage(err))
 }
 
 // askForToken has the engine sign. A panic in it is an error like another, as
