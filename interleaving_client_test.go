@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // actor is a client of an interleaving, as it knows itself from what it was
@@ -334,7 +335,7 @@ func (c *actor) witness(channel string, strict bool) (w witness, ok bool) {
 	if _, ok := c.subs[channel]; !ok || c.left || c.leaving[channel] > 0 || c.kicked[channel] {
 		return w, false
 	}
-	w = witness{client: c, epoch: c.epoch[channel], token: c.token, steady: strict}
+	w = witness{client: c, epoch: c.epoch[channel], token: c.socket.AuthToken(), steady: strict}
 	if mayJoin(channel, nil) {
 		return w, true
 	}
@@ -351,9 +352,9 @@ func (c *actor) witness(channel string, strict bool) (w witness, ok bool) {
 type witness struct {
 	client *actor
 	epoch  int
-	until  time.Time // zero: for ever
-	token  string    // of the client at the time
-	steady bool      // nothing was changing its token
+	until  time.Time   // zero: for ever
+	token  *auth.Token // of the socket at the time
+	steady bool        // nothing was changing its token
 }
 
 func (w witness) holds(channel string) bool {
