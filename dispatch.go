@@ -120,7 +120,7 @@ func (s *Socket) dispatchCall(c *Call) {
 	}
 	t := task{size: len(c.Procedure) + len(c.Data)}
 	if len(consumers) == 0 {
-		t.run = func() { serveCall(s.Context(), h.handler, c) }
+		t.run = func() { serveCall(c.Context(), h.handler, c) }
 	} else {
 		t.deliver = func(handled func()) {
 			c.holders.Store(int32(len(consumers)))

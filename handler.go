@@ -8,6 +8,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -21,14 +22,41 @@ type Call struct {
 	Data      json.RawMessage // nil when the client gave none
 
 	packet
-	of       *Call // what this is a copy of, for one of several loops; nil otherwise
+	began    time.Time // when it came; see Call.Context
+	of       *Call     // what this is a copy of, for one of several loops; nil otherwise
 	answered atomic.Bool
 	holders  atomic.Int32 // loops that have it or are to get it, see Socket.Procedure
 }
 
 // clone is a copy for one of several loops. The original is answered for all.
 func (c *Call) clone() *Call {
-	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, packet: c.packet, of: c}
+	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, packet: c.packet, began: c.began, of: c}
+}
+
+// Context is the context of the socket, and says besides which call it is about:
+// [Socket.SetAuthToken] takes the time at which that came for the time of the
+// login. A handler gets it; a loop over calls can ask for it.
+func (c *Call) Context() context.Context { return callContext{socketContext{c.Socket}, c} }
+
+// callContext makes contexts without a goroutine for each call.
+type callContext struct {
+	socketContext
+	call *Call
+}
+
+type callKey struct{}
+
+// callOf returns the call whose handler a context is that of, or nil.
+func callOf(ctx context.Context) *Call {
+	c, _ := ctx.Value(callKey{}).(*Call)
+	return c
+}
+
+func (c callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.socketContext.Value(key)
 }
 
 func (c *Call) original() *Call {

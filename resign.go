@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 // What signs the claims of a token again, because it is renewed or because they
@@ -32,14 +33,14 @@ func (s *Socket) resign(ctx context.Context, old *auth.Token, from origin, edit 
 	if err != nil {
 		return nil, err
 	}
-	if err := keepLogin(claims, old); err != nil {
-		return nil, err
-	}
 	for _, name := range []string{"iat", "nbf", "jti"} {
 		delete(claims, name)
 	}
+	if err := s.keepLogin(claims, old); err != nil {
+		return nil, err
+	}
 	opts = append(opts, auth.PreferExpClaim(), auth.JWTID(newID()))
-	end, limited := s.sessionEnd(old)
+	end, limited := s.maxAge(old)
 	if limited && !time.Now().Before(end) {
 		return nil, errSessionOver
 	}
@@ -61,8 +62,8 @@ type signFailure struct{ error }
 
 func (e signFailure) Unwrap() error { return e.error }
 
-// sessionEnd is until when the login of a token lasts by Config.AuthMaxAge.
-func (s *Socket) sessionEnd(token *auth.Token) (end time.Time, limited bool) {
+// maxAge is until when the login of a token lasts by Config.AuthMaxAge.
+func (s *Socket) maxAge(token *auth.Token) (end time.Time, limited bool) {
 	if s.srv.cfg.AuthMaxAge == 0 {
 		return time.Time{}, false
 	}
@@ -87,20 +88,71 @@ func (s *Socket) stillGood(ctx context.Context, old *auth.Token, from origin) er
 	return err
 }
 
+// Claims that say of which login a token is.
+const (
+	claimAuthTime = "auth_time"
+	claimSession  = "sid"
+
+	// claimSessionEnd is until when a token may be good that the session had
+	// before this one. The name is this package's own.
+	claimSessionEnd = "sid_exp"
+)
+
+// endless is the claimSessionEnd of a session that has a token without an exp:
+// the end of the year 9999.
+const endless = 253402300799
+
 // keepLogin gives claims what says of which login they are, unless they have
-// others: the time of the login, and the session.
-func keepLogin(claims members, old *auth.Token) error {
+// others: the time of the login, and the session. With Config.Revocations they get
+// an iat that tells them from all that was signed before, for revokeReplaced.
+func (s *Socket) keepLogin(claims members, old *auth.Token) error {
 	before, err := membersOf(old.Payload())
 	if err != nil {
 		return err
 	}
-	if before["auth_time"] == nil {
-		before["auth_time"] = before["iat"]
+	if before[claimAuthTime] == nil {
+		before[claimAuthTime] = before["iat"]
 	}
-	for _, name := range []string{"auth_time", "sid"} {
+	for _, name := range []string{claimAuthTime, claimSession} {
 		if claims[name] == nil && before[name] != nil {
 			claims[name] = before[name]
 		}
 	}
+	if s.srv.cfg.Revocations == nil || claims[claimSession] == nil {
+		return nil
+	}
+	signed := s.srv.signingTime()
+	if iat, ok := old.IssuedAt(); ok && !iat.Before(signed) { // by a clock that is ahead
+		signed = iat.Add(time.Microsecond)
+	}
+	claims["iat"] = numericdate.Append(nil, signed)
+	claims[claimSessionEnd] = strconv.AppendInt(nil, sessionEnd(old), 10)
 	return nil
+}
+
+// signingTime is the present, and later than at every call before, so that what is
+// signed again can be told from what was signed before: revokeReplaced ends the
+// tokens of a session up to such a moment.
+func (srv *Server) signingTime() time.Time {
+	for {
+		last := srv.lastSigning.Load()
+		next := max(time.Now().UnixMicro(), last+1)
+		if srv.lastSigning.CompareAndSwap(last, next) {
+			return time.UnixMicro(next)
+		}
+	}
+}
+
+// sessionEnd is the second until which any token of the session of a token may be
+// good.
+func sessionEnd(token *auth.Token) int64 {
+	last := int64(endless)
+	if end, ok := token.ValidUntil(); ok {
+		last = min(end.Unix()+1, endless)
+	}
+	if v, ok := token.Claim(claimSessionEnd); ok {
+		n, _ := v.(float64)
+		last = max(last, int64(min(n, endless)))
+	}
+	return last
 }

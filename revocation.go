@@ -59,7 +59,7 @@ func (srv *Server) revoked(r revoke.Revocation) {
 		s.mu.Lock()
 		token := s.token.Load()
 		s.mu.Unlock()
-		if token == nil || !r.Matches(token) || !s.removeRevoked(token, r.Reason) {
+		if token == nil || !r.Matches(token) || !s.endLogin(token, AuditRevocation, r.Reason) {
 			continue
 		}
 		if !r.Disconnect {
@@ -77,15 +77,15 @@ func (srv *Server) revoked(r revoke.Revocation) {
 	}
 }
 
-// removeRevoked takes a token away and tells the client, if the socket still
-// has it. Its events are left to be told.
-func (s *Socket) removeRevoked(token *auth.Token, reason string) bool {
+// endLogin takes a token away and tells the client, if the socket still has it.
+// Its events are left to be told.
+func (s *Socket) endLogin(token *auth.Token, kind AuditKind, reason string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.token.Load() != token {
 		return false
 	}
-	s.dropToken(AuditRevocation, reason)
+	s.dropToken(kind, reason)
 	s.sendRemoveAuthToken()
 	return true
 }

@@ -45,6 +45,8 @@ type Server struct {
 	shedding    atomic.Bool   // a goroutine is in shed
 	revocations atomic.Uint64 // how many have been told, see revoked
 
+	lastSigning atomic.Int64 // see signingTime
+
 	leftBytes atomic.Int64 // of sockets that have gone, with handlers
 
 	listeners  listeners

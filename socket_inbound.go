@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -181,7 +182,7 @@ func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 }
 
 func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
-	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event), packet: packet{given: cloneRaw(p.Data)}}
+	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event), packet: packet{given: cloneRaw(p.Data)}, began: time.Now()}
 	if blocked := c.letIn(expired); blocked != nil {
 		s.respond(p.ID, nil, blocked)
 		return

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -63,10 +64,10 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 	if old != nil {
 		kind = AuditRenewal
 		all, err := membersOf(claims)
-		if err != nil {
-			return err
+		if err == nil {
+			err = s.keepLogin(all, old)
 		}
-		if err := keepLogin(all, old); err != nil {
+		if err != nil {
 			return err
 		}
 		claims = all
@@ -141,7 +142,11 @@ func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (
 		s.emitError(err)
 		return nil, err
 	}
-	token, err := s.askForToken(ctx, claims, append(slices.Clip(opts), auth.PreferExpClaim()))
+	opts = append(slices.Clip(opts), auth.PreferExpClaim())
+	if c := callOf(ctx); c != nil && s.srv.cfg.Revocations != nil && auth.ApplySign(opts...).AuthTime == nil && !hasAuthTime(claims) {
+		opts = append(opts, auth.AuthTime(c.began))
+	}
+	token, err := s.askForToken(ctx, claims, opts)
 	if err != nil {
 		s.signFailed(err)
 		return nil, err
@@ -153,6 +158,22 @@ func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (
 func (s *Socket) signFailed(err error) {
 	s.emitError(err)
 	s.disconnect(wire.CloseSignFailed, "", "Error: "+plainMessage(err))
+}
+
+// hasAuthTime tells whether claims say when the login was. Those that cannot be
+// encoded are for the engine to refuse.
+func hasAuthTime(claims any) bool {
+	text, err := wire.Marshal(claims)
+	if err != nil {
+		return true
+	}
+	scanner := claimscan.Scan(text)
+	for name := range scanner.Members() {
+		if string(name) == claimAuthTime {
+			return true
+		}
+	}
+	return false
 }
 
 // askForToken has the engine sign. A panic in it is an error like another, as
@@ -283,13 +304,7 @@ func (s *Socket) expireNow() error {
 // expire logs the client out because its token has expired, unless it has got
 // another one meanwhile.
 func (s *Socket) expire(token *auth.Token) {
-	s.mu.Lock()
-	if s.token.Load() != token {
-		s.mu.Unlock()
-		return
+	if s.endLogin(token, AuditExpiry, "") {
+		s.drainEvents()
 	}
-	s.dropToken(AuditExpiry, "")
-	s.sendRemoveAuthToken()
-	s.mu.Unlock()
-	s.drainEvents()
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
@@ -24,19 +25,22 @@ import (
 // jti if that had one. A socket that logs out or in meanwhile is left with the
 // outcome of that.
 //
-// The old tokens are revoked by their jti, if Config.Revocations is set and they
-// have one: nobody gets the old claims back by presenting the old token again. A
-// client whose token is a cookie must then get another one before it connects
-// the next time. Without revocations, the old tokens stay good until they expire,
-// and so do those of clients that are not connected in any case: see
-// [Server.Revoke].
+// With Config.Revocations all tokens that the logins had before are revoked, by
+// their sid and the time of their signature, or by their jti if they have no sid:
+// nobody gets the old claims back by presenting an old token again. A client whose
+// token is a cookie must then get another one before it connects the next time.
+// Without revocations, the old tokens stay good until they expire, and so do those
+// of clients that are not connected in any case: see [Server.Revoke].
 //
-// The error tells of the sockets whose token could not be changed, which keep
-// the old one, and of the tokens that could not be revoked.
+// The error tells of the sockets whose token could not be changed, and of the
+// tokens that could not be revoked. A token that would be refused today, as its
+// key has been taken out, is not signed again: the socket is logged out. Other
+// sockets keep the old token, those among them whose token has another issuer.
 func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, change func(claims *T)) (updated int, err error) {
 	edit := func(payload json.RawMessage) (members, error) { return editClaims(payload, change) }
 	var failed []error
 	var replaced []*auth.Token
+	begun := srv.signingTime()
 	for s := range srv.Clients() {
 		if err := ctx.Err(); err != nil {
 			failed = append(failed, err)
@@ -51,18 +55,31 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 		}
 	}
 	// Only now, as several sockets may have the same token: those of two tabs.
-	failed = append(failed, srv.revokeReplaced(ctx, replaced))
+	failed = append(failed, srv.revokeReplaced(ctx, replaced, begun))
 	return len(replaced), errors.Join(failed...)
 }
 
-// revokeReplaced revokes tokens that others have taken the place of.
-func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token) error {
+// revokeReplaced revokes tokens that others have taken the place of, which were
+// signed after begun, and all that their sessions had before.
+func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token, begun time.Time) error {
 	if srv.cfg.Revocations == nil {
 		return nil
 	}
 	var failed []error
 	for _, t := range tokens {
-		if r, ok := revoke.ForToken(t); ok {
+		r, ok := revoke.ForToken(t)
+		if sid, _ := t.Claim(claimSession); sid != nil {
+			if text, isText := sid.(string); isText && text != "" {
+				r, ok = revoke.Revocation{Session: text, Before: begun}, true
+				if iat, has := t.IssuedAt(); has && iat.After(begun) {
+					r.Before = iat
+				}
+				if end := sessionEnd(t); end < endless {
+					r.Until = time.Unix(end, 0)
+				}
+			}
+		}
+		if ok {
 			r.Reason = "its claims have changed"
 			failed = append(failed, srv.cfg.Revocations.Add(context.WithoutCancel(ctx), r))
 		}
@@ -82,6 +99,10 @@ func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit fun
 		}
 		token, err := s.resign(ctx, old, from, edit)
 		if err != nil {
+			if isBadToken(err) {
+				s.endLogin(old, AuditLogout, plainMessage(err))
+				s.drainEvents()
+			}
 			return nil, err
 		}
 		switch replaced, err := s.replaceToken(old, token); {

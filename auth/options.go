@@ -69,7 +69,8 @@ type Options struct {
 	AllowWeakKey bool
 
 	// TokenIDs gives each token that has no jti a random one, by which it can
-	// be told from all others, and revoked.
+	// be told from all others, and revoked, and each that has no sid a random one,
+	// which the tokens keep that it is renewed by.
 	TokenIDs bool
 }
 

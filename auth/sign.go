@@ -19,7 +19,7 @@ var base64url = base64.RawURLEncoding.Strict()
 
 // Sign issues a token for claims: a struct, a map or raw JSON that encodes to
 // an object. The order of its names is kept and generated claims follow in the
-// order iat, nbf, exp, aud, iss, sub, jti (JWT-5), auth_time.
+// order iat, nbf, exp, aud, iss, sub, jti (JWT-5), auth_time, sid.
 //
 // An exp claim wins over the default expiry of the engine. The error is a
 // *wire.Error without a name and with a text of JWT-2.
@@ -43,6 +43,9 @@ func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, e
 	}
 	if err := j.addClaims(&payload, &o, time.Now()); err != nil {
 		return nil, err
+	}
+	if j.tokenIDs && payload.get("sid") == nil {
+		payload.set("sid", wire.AppendString(nil, rand.Text()))
 	}
 	header, kid, err := signHeader(alg.name, &o)
 	if err != nil {

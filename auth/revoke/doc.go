@@ -11,8 +11,9 @@
 // has the same value, a string or a whole number compared as text:
 //
 //   - JTI: the claim jti. It only helps if no two tokens have the same.
-//   - Session: the claim sid, which an application gives to all tokens of a
-//     session, and which stays when a token is renewed.
+//   - Session: the claim sid, which all tokens of a session have, and which stays
+//     when a token is renewed. Only tokens that were signed up to the moment
+//     Before are revoked, if that is set: those whose iat is not later.
 //   - Subject: the claim sub, or the one that Claim names. Only tokens of logins
 //     up to the moment Before are revoked.
 //

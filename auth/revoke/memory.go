@@ -11,7 +11,6 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
-	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 // DefaultLimit is how many revocations a [Memory] holds by default. They take
@@ -52,7 +51,7 @@ type index struct {
 // entry is one revocation.
 type entry struct {
 	claim, value string
-	before       time.Time // the last moment of login that is revoked, if it goes by the user
+	before       time.Time // the last moment that is revoked; zero: any
 	until        int64     // the last second for which it is kept
 	disconnect   bool
 	reason       string
@@ -84,9 +83,7 @@ func (e *entry) revocation() Revocation {
 	default:
 		r.Claim, r.Subject = e.claim, e.value
 	}
-	if r.Subject != "" {
-		r.Before = e.before
-	}
+	r.Before = e.before
 	if e.until != forever {
 		r.Until = time.Unix(e.until, 0).UTC()
 	}
@@ -95,7 +92,7 @@ func (e *entry) revocation() Revocation {
 
 // merge makes e revoke what both do.
 func (e *entry) merge(other *entry) {
-	if other.before.After(e.before) {
+	if other.before.IsZero() || !e.before.IsZero() && other.before.After(e.before) {
 		e.before = other.before
 	}
 	e.until = max(e.until, other.until)
@@ -182,13 +179,13 @@ func (m *Memory) Check(token *auth.Token) (Revocation, bool) {
 		return Revocation{}, false
 	}
 	s := claimscan.Scan(token.Payload())
-	var login loginTime
+	var at times
 	var found [maxClaims]*entry
 	n := 0
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	for name, value := range s.Members() {
-		login.see(name, value)
+		at.see(name, value)
 		for i := range m.indexes {
 			if x := &m.indexes[i]; x.claim == string(name) && n < maxClaims {
 				if text, ok := claimscan.TextOf(value); ok {
@@ -206,8 +203,7 @@ func (m *Memory) Check(token *auth.Token) (Revocation, bool) {
 	var best *entry
 	now := time.Now()
 	for _, e := range found[:n] {
-		revoked := e.before.IsZero() || login.upTo(numericdate.Of(e.before), now)
-		if revoked && now.Unix() <= e.until && (best == nil || e.disconnect) {
+		if at.upTo(e.before, e.claim, now) && now.Unix() <= e.until && (best == nil || e.disconnect) {
 			best = e
 		}
 	}

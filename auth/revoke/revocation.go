@@ -32,8 +32,9 @@ type Revocation struct {
 	Claim   string `json:"claim,omitempty"`   // the claim that Subject is in; "" is sub
 
 	// Before restricts a revocation by Subject to tokens of logins up to this
-	// moment, see the package comment. The zero time stands for the moment of
-	// Add. It must not be set with JTI and Session.
+	// moment, and one by Session to tokens that were signed up to it; see the
+	// package comment. With Subject the zero time stands for the moment of Add,
+	// with Session it is no restriction. It must not be set with JTI.
 	Before time.Time `json:"before,omitzero"`
 
 	// Until is when the last of the tokens expires, and the revocation may be
@@ -86,8 +87,8 @@ func (r Revocation) Normalize(now time.Time) (Revocation, error) {
 		return r, errors.New("revoke: exactly one of JTI, Session and Subject must be set")
 	case r.Subject == "" && r.Claim != "":
 		return r, errors.New("revoke: Claim is set without Subject")
-	case r.Subject == "" && !r.Before.IsZero():
-		return r, errors.New("revoke: Before is set without Subject")
+	case r.JTI != "" && !r.Before.IsZero():
+		return r, errors.New("revoke: Before is set with JTI")
 	case r.Claim == claimID || r.Claim == claimSession:
 		return r, fmt.Errorf("revoke: Claim is %s; there is a field for that", r.Claim)
 	}
@@ -96,10 +97,10 @@ func (r Revocation) Normalize(now time.Time) (Revocation, error) {
 			return r, fmt.Errorf("revoke: a text of %d bytes; at most %d are allowed", len(text), maxText)
 		}
 	}
-	if r.Subject != "" {
-		if r.Before.IsZero() {
-			r.Before = now
-		}
+	if r.Subject != "" && r.Before.IsZero() {
+		r.Before = now
+	}
+	if !r.Before.IsZero() {
 		r.Before = ceil(r.Before, time.Microsecond)
 	}
 	if !r.Until.IsZero() {
@@ -138,44 +139,49 @@ func (r Revocation) Matches(token *auth.Token) bool {
 	}
 	claim, want := r.claim()
 	found := false
-	var login loginTime
+	var at times
 	s := claimscan.Scan(token.Payload())
 	for name, value := range s.Members() {
 		if string(name) == claim {
 			text, ok := claimscan.TextOf(value)
 			found = ok && string(text) == want
 		}
-		login.see(name, value)
+		at.see(name, value)
 	}
-	return found && (r.Subject == "" || login.upTo(numericdate.Of(r.Before), time.Now()))
+	return found && at.upTo(r.Before, claim, time.Now())
 }
 
 // maxAhead is by how much the clock of another issuer may be ahead. It is the
 // largest tolerance with which package auth verifies.
 const maxAhead = time.Minute
 
-// loginTime is when a token says that its owner has logged in.
-type loginTime struct{ authTime, issued []byte } // claims as they are written, nil if missing
+// times are when a token says that its owner has logged in, and that it was signed.
+type times struct{ login, issued []byte } // claims as they are written, nil if missing
 
 // see takes a claim of the token.
-func (l *loginTime) see(name, value []byte) {
+func (t *times) see(name, value []byte) {
 	switch string(name) {
 	case claimLogin:
-		l.authTime = value
+		t.login = value
 	case claimIssued:
-		l.issued = value
+		t.issued = value
 	}
 }
 
-// upTo tells whether the login was not after before. A token that does not tell
-// when it was may be of any; nobody can have logged in in the future.
-func (l *loginTime) upTo(before numericdate.Date, now time.Time) bool {
-	value := l.issued
-	if l.authTime != nil {
-		value = l.authTime
+// upTo tells whether the moment by which a revocation goes was not after before:
+// that of the signature if it goes by the session, else that of the login. A zero
+// before is no restriction. A token that does not tell its moments may be of any;
+// nobody can have logged in or signed in the future.
+func (t *times) upTo(before time.Time, claim string, now time.Time) bool {
+	if before.IsZero() {
+		return true
+	}
+	value := t.issued
+	if t.login != nil && claim != claimSession {
+		value = t.login
 	}
 	at, ok := numericdate.Parse(value)
-	return !ok || !at.After(before) || at.After(numericdate.Of(now.Add(maxAhead)))
+	return !ok || !at.After(numericdate.Of(before)) || at.After(numericdate.Of(now.Add(maxAhead)))
 }
 
 // Err is what the owner of a revoked token is told: an AuthTokenInvalidError

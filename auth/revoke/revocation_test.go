@@ -157,7 +157,7 @@ func TestInvalidRevocations(t *testing.T) {
 		{revoke.Revocation{JTI: "a", Session: "b"}, "revoke: exactly one of JTI, Session and Subject must be set"},
 		{revoke.Revocation{JTI: "a", Subject: "b"}, "revoke: exactly one of JTI, Session and Subject must be set"},
 		{revoke.Revocation{Session: "a", Claim: "b"}, "revoke: Claim is set without Subject"},
-		{revoke.Revocation{JTI: "a", Before: second(1)}, "revoke: Before is set without Subject"},
+		{revoke.Revocation{JTI: "a", Before: second(1)}, "revoke: Before is set with JTI"},
 		{revoke.Revocation{Subject: "a", Claim: "jti"}, "revoke: Claim is jti; there is a field for that"},
 		{revoke.Revocation{Subject: "a", Claim: "sid"}, "revoke: Claim is sid; there is a field for that"},
 		{revoke.Revocation{Session: long}, "revoke: a text of 1025 bytes; at most 1024 are allowed"},

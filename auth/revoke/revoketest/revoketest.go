@@ -39,6 +39,7 @@ var checks = []struct {
 	run  func(*kit)
 }{
 	{"which tokens are revoked", (*kit).tokens},
+	{"session", (*kit).session},
 	{"time of login", (*kit).login},
 	{"invalid revocations", (*kit).invalid},
 	{"several revocations", (*kit).several},

@@ -98,6 +98,20 @@ var defects = map[string]struct {
 			return r, ok
 		}
 	}},
+	"a session ends as a whole": {"session", adds(func(r *revoke.Revocation) {
+		if r.Session != "" {
+			r.Before = time.Time{}
+		}
+	})},
+	"a session goes by the login": {"session", func(b *broken) {
+		b.check = func(token *auth.Token) (revoke.Revocation, bool) {
+			r, ok := b.Memory.Check(token)
+			if login, has := token.AuthTime(); r.Session != "" && has && login.After(r.Before) {
+				return revoke.Revocation{}, false
+			}
+			return r, ok
+		}
+	}},
 	"the moment itself is not revoked": {"time of login", adds(func(r *revoke.Revocation) {
 		if !r.Before.IsZero() {
 			r.Before = r.Before.Add(-time.Second)

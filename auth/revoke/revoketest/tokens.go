@@ -44,6 +44,23 @@ func (k *kit) tokens() {
 	}
 }
 
+// session: a session ends as a whole, or up to a moment of signature.
+func (k *kit) session() {
+	k.add(revoke.Revocation{Session: "old", Before: time.Unix(100, 500_000_000), Until: hour()})
+	for _, at := range []string{`1`, `100`, `100.5`, `null`, `"200"`, `9999999999`} {
+		k.revoked(`{"sid":"old","iat":` + at + `,"auth_time":200}`)
+	}
+	k.revoked(`{"sid":"old","auth_time":200}`)
+	for _, at := range []string{`101`, `100.501`} {
+		k.good(`{"sid":"old","iat":` + at + `,"auth_time":1}`)
+	}
+	k.add(revoke.Revocation{Session: "old", Before: time.Unix(99, 0), Until: hour()})
+	k.revoked(`{"sid":"old","iat":100}`)
+	k.add(revoke.Revocation{Session: "old", Until: hour()})
+	k.add(revoke.Revocation{Session: "old", Before: time.Unix(99, 0), Until: hour()})
+	k.revoked(`{"sid":"old","iat":101}`)
+}
+
 // login: a token counts as of a login up to a moment if its auth_time, or its iat
 // if it has none, is not later, or more than a minute ahead of the clock.
 func (k *kit) login() {
@@ -90,7 +107,6 @@ func (k *kit) invalid() {
 		{Session: "b", Claim: "name"},
 		{Claim: "name"},
 		{JTI: "a", Before: time.Unix(4e9, 0)},
-		{Session: "b", Before: time.Unix(4e9, 0)},
 		{Subject: "a", Claim: "jti"},
 		{Subject: "b", Claim: "sid"},
 		{JTI: long},
