@@ -164,6 +164,11 @@ func (p *peer) sendFrame(f ws.Frame) {
 	}
 }
 
+// trySend is send for a connection that may have ended.
+func (p *peer) trySend(text string) error {
+	return ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(text))))
+}
+
 // patience is how long a test waits for what must come, in the bubble's time.
 // It is longer than every default timeout.
 const patience = 2 * time.Minute
