@@ -142,6 +142,12 @@ func TestWhatWaitsIsTakenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{OutboxStall: time.Hour}}
 			inBubble(t, cfg, func(w *world) {
+				w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+					if a.Again {
+						time.Sleep(5 * time.Second) // the client reads on long before
+					}
+					return nil
+				}))
 				w.private()
 				p, s := w.member()
 				exp := time.Now().Add(10 * time.Second)
