@@ -8,11 +8,11 @@ import (
 )
 
 // An Action is what middleware decides on: a pointer to one of the action
-// types of this package. Middleware may change the Data of those that have
-// it; what comes after sees the changed data.
+// types of this package. Middleware may set the Data of those that have it to
+// something else; what comes after sees that.
 //
 // Data is JSON as it came, and nil when the client sent none. An action's
-// slices belong to it: they may be kept.
+// slices belong to it: they may be kept, and must not be written into.
 type Action interface {
 	// Type is the name of the action in the protocol's documentation, such
 	// as "publishIn".
@@ -83,7 +83,10 @@ type Invoke struct {
 
 // Subscribe: the client wants to subscribe to a channel, or is subscribed and
 // its token has changed, by login, renewal, logout or expiry. Blocking kicks it
-// out in the second case; see Config.KeepSubscriptions. Inbound line.
+// out in the second case, and so does taking longer than
+// Config.ReauthorizeTimeout; see Config.KeepSubscriptions. Several subscriptions
+// of a socket may be asked about at the same time then, beside its other actions.
+// Inbound line.
 type Subscribe struct {
 	Socket           *Socket
 	Channel          string
@@ -101,9 +104,10 @@ type PublishIn struct {
 }
 
 // Authenticate: the client has sent a good token, in its handshake, with its
-// upgrade request or later, and the socket carries it already. Blocking takes
-// it away again. Tokens that the server sets itself do not pass here. Inbound
-// line.
+// upgrade request or later. It becomes that of the socket when all middleware has
+// allowed it; until then the socket has the one that it had before. After a block
+// the socket has none. Tokens that the server sets itself do not pass here.
+// Inbound line.
 type Authenticate struct {
 	Socket          *Socket
 	SignedAuthToken string

@@ -21,6 +21,12 @@ import (
 // The middleware of one socket runs for one action of a line at a time, in the
 // order in which they came, and holds up what the socket sends after it, but no
 // other socket. ctx ends with the connection.
+//
+// What inbound middleware has allowed holds for the token that the socket has at
+// the time. When that changes, the middleware is asked again: about subscriptions
+// at once, about a call, transmission or publication when its turn comes, with the
+// data as it came. It runs beside other actions of the socket then. Middleware that
+// changes the token itself whenever it is asked gets its actions refused.
 type Middleware func(ctx context.Context, a Action) error
 
 // Guard makes middleware out of a function for one type of action:

@@ -50,9 +50,11 @@ func (s AuthState) String() string { return [...]string{"unauthenticated", "auth
 //
 //  1. subMu, which makes a change of subs and of the hub one step.
 //  2. the locks inside the hub, under which it delivers publications.
-//  3. mu, which guards everything below it that is not atomic. What a change
-//     of state has to tell is queued as events while mu is held, and told by
-//     drainEvents after it has been released. The hub must not be called.
+//  3. mu, which guards everything below it that is not atomic, and the Epoch of
+//     each subscription. What a change of state has to tell is queued as events
+//     while mu is held, and told by drainEvents after it has been released. The
+//     hub must not be called. A publication is compared with the epoch and pushed
+//     into the outbox under it, in one step.
 //  4. Server.mu, and below it that of Server.places; the locks inside inbox, raw, outbound, queues, out and the
 //     wheel, which are leaves: nothing of this package is called while they are held.
 //

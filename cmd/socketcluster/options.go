@@ -83,5 +83,7 @@ func (o *options) defineServer(f *flag.FlagSet) {
 	durationVar(f, &cfg.PingTimeout, "ping-timeout", socketcluster.DefaultPingTimeout, time.Millisecond, "`time` that a client may be silent")
 	intVar(f, &cfg.DrainRate, "drain-rate", noMax, "`clients` that are told in a second when the server stops; 0 for 1000")
 	durationVar(f, &cfg.CloseTimeout, "close-timeout", socketcluster.DefaultCloseTimeout, time.Millisecond, "`time` that a client may take to close its connection")
+	durationVar(f, &cfg.ReauthorizeTimeout, "reauthorize-timeout", socketcluster.DefaultReauthorizeTimeout, time.Millisecond, "`time` that the rules may take to let a subscription go on after the token\nhas changed")
+	durationVar(f, &cfg.AuthMaxAge, "auth-max-age", 0, 0, "`time` after a login in which its token is renewed; 0 for any")
 	limitVars(f, &cfg.Limits)
 }

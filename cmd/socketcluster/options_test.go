@@ -70,7 +70,7 @@ func TestOptions(t *testing.T) {
 
 // defaultServer is what is set of the server without any arguments.
 func defaultServer() socketcluster.Config {
-	return socketcluster.Config{HandshakeTimeout: 10 * time.Second, PingInterval: 8 * time.Second, PingTimeout: 30 * time.Second, CloseTimeout: 3 * time.Second}
+	return socketcluster.Config{HandshakeTimeout: 10 * time.Second, PingInterval: 8 * time.Second, PingTimeout: 30 * time.Second, CloseTimeout: 3 * time.Second, ReauthorizeTimeout: 10 * time.Second}
 }
 
 // clearSettings keeps what is set on this machine out of a test.
@@ -99,13 +99,13 @@ func TestPrecedence(t *testing.T) {
 		"addr": "a", "db": "d", "client-js": "c", "auth-key-file": "k", "token-expiry": "1h0m0s", "token-renewal": "1m0s", "quiet": "true",
 		"trusted-proxies": "10.0.0.0/8,::1/128", "shutdown-timeout": "25s", "drain-rate": "9", "origins": "a.com:443,*:80", "allow-missing-origin": "true", "protocol1-path": "/v1/",
 		"compression-level": "3", "compression-threshold": "4",
-		"handshake-timeout": "5s", "ping-interval": "6s", "ping-timeout": "7s", "close-timeout": "8s",
+		"handshake-timeout": "5s", "ping-interval": "6s", "ping-timeout": "7s", "close-timeout": "8s", "reauthorize-timeout": "9s", "auth-max-age": "10h0m0s",
 	}
 	other := map[string]string{
 		"addr": "a2", "db": "d2", "client-js": "c2", "auth-key-file": "k2", "token-expiry": "2h0m0s", "token-renewal": "2m0s", "quiet": "false",
 		"trusted-proxies": "192.0.2.7/32", "shutdown-timeout": "50s", "drain-rate": "19", "origins": "b.com:443", "allow-missing-origin": "false", "protocol1-path": "/v2/",
 		"compression-level": "5", "compression-threshold": "6",
-		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s",
+		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s", "reauthorize-timeout": "19s", "auth-max-age": "20h0m0s",
 	}
 	for i, field := range limitFields {
 		if name := limitSetting(field.Name); field.Name == "OutboxStall" {
@@ -124,6 +124,7 @@ func TestPrecedence(t *testing.T) {
 			"compression-level": strconv.Itoa(cfg.Compression.Level), "compression-threshold": strconv.Itoa(cfg.Compression.Threshold),
 			"handshake-timeout": cfg.HandshakeTimeout.String(), "ping-interval": cfg.PingInterval.String(),
 			"ping-timeout": cfg.PingTimeout.String(), "close-timeout": cfg.CloseTimeout.String(),
+			"reauthorize-timeout": cfg.ReauthorizeTimeout.String(), "auth-max-age": cfg.AuthMaxAge.String(),
 			"shutdown-timeout": o.shutdownTimeout.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
 		}
 		for _, field := range limitFields {

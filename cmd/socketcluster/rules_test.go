@@ -167,8 +167,9 @@ func TestSubscriptionThatComesTooLate(t *testing.T) {
 			a.Socket.DeauthenticateSelf()
 			return nil
 		}))
-		p.subscribe("user/alice")
-		p.event("#kickOut")
+		if err := p.subscribe("user/alice"); err == nil {
+			t.Error("subscribed")
+		}
 		if n := w.demo.sockets.Exchange().SubscriberCount("user/alice"); n != 0 {
 			t.Errorf("the channel has %d subscribers", n)
 		}

@@ -54,6 +54,8 @@ var fileSettings = append([]fileSetting{
 	{name: "ping-interval", form: `a time of 1ms or more, such as "8s"`, field: "PingInterval"},
 	{name: "ping-timeout", form: `a time of 1ms or more, such as "30s"`, field: "PingTimeout"},
 	{name: "close-timeout", form: `a time of 1ms or more, such as "3s"`, field: "CloseTimeout"},
+	{name: "reauthorize-timeout", form: `a time of 1ms or more, such as "10s"`, field: "ReauthorizeTimeout"},
+	{name: "auth-max-age", form: `a time such as "24h", or "0" for any`, field: "AuthMaxAge"},
 	{name: "quiet", form: "true or false"},
 }, limitSettings()...)
 
