@@ -37,6 +37,13 @@ func (r TokenRenewal) after(left time.Duration) time.Duration {
 	return d
 }
 
+// withNewLife are the claims of a token without its exp.
+func withNewLife(payload json.RawMessage) (members, error) {
+	claims, err := membersOf(payload)
+	delete(claims, "exp")
+	return claims, err
+}
+
 // renew replaces the token by one with the same claims and a new life. A token
 // that must not be signed again stays until it expires.
 func (s *Socket) renew() {
@@ -44,16 +51,11 @@ func (s *Socket) renew() {
 	if old == nil {
 		return
 	}
-	renewed := func(payload json.RawMessage) (members, error) {
-		claims, err := membersOf(payload)
-		delete(claims, "exp")
-		return claims, err
-	}
 	var opts []auth.SignOption
 	if d := s.srv.cfg.TokenRenewal.ExpiresIn; d > 0 {
 		opts = append(opts, auth.ExpiresIn(d))
 	}
-	token, err := s.resign(s.Context(), old, fromClient, renewed, opts...)
+	token, err := s.srv.resign(s.Context(), old, fromClient, withNewLife, opts...)
 	if err == nil {
 		_, err = s.replaceToken(old, token)
 	}

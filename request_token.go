@@ -81,11 +81,11 @@ func (s *Socket) verifyRequest() (p presented) {
 	case !found:
 	case t.err != nil:
 		p.origin = fromRequest
-		p.err = s.tokenError(t.err)
+		p.err = s.srv.tokenError(t.err)
 	case t.principal != nil:
 		p.origin = fromPrincipal
 		p.signed = t.principal.Signed()
-		if p.err = s.checkPrincipal(t.principal); p.err == nil {
+		if p.err = s.srv.checkPrincipal(t.principal); p.err == nil {
 			p.token = t.principal
 		} else {
 			p.revoked = t.principal
@@ -100,11 +100,11 @@ func (s *Socket) verifyRequest() (p presented) {
 
 // checkPrincipal holds a principal to its exp and to revocations, as nobody
 // else may have done it.
-func (s *Socket) checkPrincipal(token *auth.Token) error {
+func (srv *Server) checkPrincipal(token *auth.Token) error {
 	if err := principal.Expiry(token); err != nil {
 		return err
 	}
-	return s.srv.revocation(token)
+	return srv.revocation(token)
 }
 
 // Authenticator authenticates ordinary HTTP requests as this server does its

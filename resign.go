@@ -18,15 +18,15 @@ import (
 // errSessionOver is the outcome of signing again after Config.AuthMaxAge.
 var errSessionOver = errors.New("socketcluster: the login is older than Config.AuthMaxAge")
 
-// resign signs the claims of the socket's token old again, as edit has changed
+// resign signs the claims of the token old again, as edit has changed
 // them: with an exp of their own, or the life that opts or the engine give. The
 // token keeps its login, gets another jti, and does not outlive Config.AuthMaxAge.
 //
 // It fails with an AuthTokenError, or one of that kind, if old would not be
 // accepted today, with [auth.ErrForeignToken] if others have signed it, and with
 // errSessionOver.
-func (s *Socket) resign(ctx context.Context, old *auth.Token, from origin, edit func(payload json.RawMessage) (members, error), opts ...auth.SignOption) (*auth.Token, error) {
-	if err := s.stillGood(ctx, old, from); err != nil {
+func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edit func(payload json.RawMessage) (members, error), opts ...auth.SignOption) (*auth.Token, error) {
+	if err := srv.stillGood(ctx, old, from); err != nil {
 		return nil, err
 	}
 	claims, err := edit(old.Payload())
@@ -36,19 +36,19 @@ func (s *Socket) resign(ctx context.Context, old *auth.Token, from origin, edit 
 	for _, name := range []string{"iat", "nbf", "jti"} {
 		delete(claims, name)
 	}
-	if err := s.keepLogin(claims, old); err != nil {
+	if err := srv.keepLogin(claims, old); err != nil {
 		return nil, err
 	}
 	opts = append(opts, auth.PreferExpClaim(), auth.JWTID(newID()))
-	end, limited := s.maxAge(old)
+	end, limited := srv.maxAge(old)
 	if limited && !time.Now().Before(end) {
 		return nil, errSessionOver
 	}
-	token, err := s.askForToken(ctx, claims, opts)
+	token, err := srv.askForToken(ctx, claims, opts)
 	if err == nil && limited {
 		if exp, ok := token.ExpiresAt(); !ok || exp.After(end) {
 			claims["exp"] = strconv.AppendInt(nil, end.Unix(), 10)
-			token, err = s.askForToken(ctx, claims, opts)
+			token, err = srv.askForToken(ctx, claims, opts)
 		}
 	}
 	if err != nil {
@@ -63,28 +63,28 @@ type signFailure struct{ error }
 func (e signFailure) Unwrap() error { return e.error }
 
 // maxAge is until when the login of a token lasts by Config.AuthMaxAge.
-func (s *Socket) maxAge(token *auth.Token) (end time.Time, limited bool) {
-	if s.srv.cfg.AuthMaxAge == 0 {
+func (srv *Server) maxAge(token *auth.Token) (end time.Time, limited bool) {
+	if srv.cfg.AuthMaxAge == 0 {
 		return time.Time{}, false
 	}
 	login, ok := token.AuthTime()
 	if !ok {
 		login, _ = token.IssuedAt()
 	}
-	return login.Add(s.srv.cfg.AuthMaxAge), true
+	return login.Add(srv.cfg.AuthMaxAge), true
 }
 
 // stillGood asks the engine about a token that was accepted before. Keys may have
 // changed, and it may have been revoked, since then.
-func (s *Socket) stillGood(ctx context.Context, old *auth.Token, from origin) error {
+func (srv *Server) stillGood(ctx context.Context, old *auth.Token, from origin) error {
 	if from == fromPrincipal {
-		return s.checkPrincipal(old)
+		return srv.checkPrincipal(old)
 	}
 	var opts []auth.VerifyOption
 	if from == fromClient {
 		opts = append(opts, auth.OwnKeys())
 	}
-	_, _, err := s.verify(old.Signed(), opts...)
+	_, _, err := srv.verify(ctx, old.Signed(), opts...)
 	return err
 }
 
@@ -105,7 +105,7 @@ const endless = 253402300799
 // keepLogin gives claims what says of which login they are, unless they have
 // others: the time of the login, and the session. With Config.Revocations they get
 // an iat that tells them from all that was signed before, for revokeReplaced.
-func (s *Socket) keepLogin(claims members, old *auth.Token) error {
+func (srv *Server) keepLogin(claims members, old *auth.Token) error {
 	before, err := membersOf(old.Payload())
 	if err != nil {
 		return err
@@ -118,10 +118,10 @@ func (s *Socket) keepLogin(claims members, old *auth.Token) error {
 			claims[name] = before[name]
 		}
 	}
-	if s.srv.cfg.Revocations == nil || claims[claimSession] == nil {
+	if srv.cfg.Revocations == nil || claims[claimSession] == nil {
 		return nil
 	}
-	signed := s.srv.signingTime()
+	signed := srv.signingTime()
 	if iat, ok := old.IssuedAt(); ok && !iat.Before(signed) { // by a clock that is ahead
 		signed = iat.Add(time.Microsecond)
 	}

@@ -2,6 +2,7 @@ package socketcluster
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -12,18 +13,18 @@ import (
 
 // verify asks the engine. A panic in it is an error like another. revoked is a
 // token that would be good had it not been revoked.
-func (s *Socket) verify(signed string, opts ...auth.VerifyOption) (token, revoked *auth.Token, err error) {
+func (srv *Server) verify(ctx context.Context, signed string, opts ...auth.VerifyOption) (token, revoked *auth.Token, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("the engine failed: %w", recovered(s.srv.log, "Engine.Verify", v))
+			err = fmt.Errorf("the engine failed: %w", recovered(srv.log, "Engine.Verify", v))
 		}
 	}()
-	if len(signed) > s.srv.cfg.Limits.TokenSize {
-		s.srv.hit(limitTokenSize) // the engine refuses it
+	if len(signed) > srv.cfg.Limits.TokenSize {
+		srv.hit(limitTokenSize) // the engine refuses it
 	}
-	token, err = s.srv.engine.Verify(s.Context(), signed, opts...)
+	token, err = srv.engine.Verify(ctx, signed, opts...)
 	if err == nil && token != nil {
-		if err := s.srv.revocation(token); err != nil {
+		if err := srv.revocation(token); err != nil {
 			return nil, token, err
 		}
 	}
@@ -31,19 +32,24 @@ func (s *Socket) verify(signed string, opts ...auth.VerifyOption) (token, revoke
 		err = errors.New("the engine gave neither a token nor an error")
 	}
 	if err != nil {
-		return nil, nil, s.tokenError(err)
+		return nil, nil, srv.tokenError(err)
 	}
 	return token, nil, nil
 }
 
+// verify verifies what the client, or its upgrade request, has brought.
+func (s *Socket) verify(signed string) (token, revoked *auth.Token, err error) {
+	return s.srv.verify(s.Context(), signed)
+}
+
 // tokenError gives the errors of custom engines the form that clients know:
 // whatever is not a wire error is an AuthTokenError of a bad token.
-func (s *Socket) tokenError(err error) error {
+func (srv *Server) tokenError(err error) error {
 	var public *wire.Error
 	if errors.As(err, &public) {
 		return err
 	}
-	s.srv.publicError(err, "step", "verify") // for the log
+	srv.publicError(err, "step", "verify") // for the log
 	return &wire.Error{Name: wire.ErrAuthToken.Name, Message: "The token could not be verified", Fields: []wire.Field{{Key: "isBadToken", Value: true}}}
 }
 

@@ -65,7 +65,7 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 		kind = AuditRenewal
 		all, err := membersOf(claims)
 		if err == nil {
-			err = s.keepLogin(all, old)
+			err = s.srv.keepLogin(all, old)
 		}
 		if err != nil {
 			return err
@@ -146,7 +146,7 @@ func (s *Socket) sign(ctx context.Context, claims any, opts []auth.SignOption) (
 	if c := callOf(ctx); c != nil && s.srv.cfg.Revocations != nil && auth.ApplySign(opts...).AuthTime == nil && !hasAuthTime(claims) {
 		opts = append(opts, auth.AuthTime(c.began))
 	}
-	token, err := s.askForToken(ctx, claims, opts)
+	token, err := s.srv.askForToken(ctx, claims, opts)
 	if err != nil {
 		s.signFailed(err)
 		return nil, err
@@ -178,13 +178,13 @@ func hasAuthTime(claims any) bool {
 
 // askForToken has the engine sign. A panic in it is an error like another, as
 // renewal runs on no handler's goroutine.
-func (s *Socket) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
+func (srv *Server) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			token, err = nil, fmt.Errorf("the engine failed: %w", recovered(s.srv.log, "Engine.Sign", v))
+			token, err = nil, fmt.Errorf("the engine failed: %w", recovered(srv.log, "Engine.Sign", v))
 		}
 	}()
-	token, err = s.srv.engine.Sign(ctx, claims, opts...)
+	token, err = srv.engine.Sign(ctx, claims, opts...)
 	if err == nil && token == nil {
 		err = errors.New("the engine gave neither a token nor an error")
 	}

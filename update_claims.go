@@ -97,7 +97,7 @@ func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit fun
 		if old == nil || !open || !hasClaim(old, claim, value) {
 			return nil, nil
 		}
-		token, err := s.resign(ctx, old, from, edit)
+		token, err := s.srv.resign(ctx, old, from, edit)
 		if err != nil {
 			if isBadToken(err) {
 				s.endLogin(old, AuditLogout, plainMessage(err))
