@@ -219,13 +219,13 @@ func (c *tapConn) RemoteAddr() net.Addr {
 
 func (c *tapConn) Write(p []byte) (int, error) {
 	begin := c.w.now()
-	c.mu.Lock()
-	from := len(c.data)
-	c.writes = append(c.writes, tapWrite{from, begin})
-	c.data = append(c.data, p...)
-	c.mu.Unlock()
 	c.w.edge.pass()
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes = append(c.writes, tapWrite{len(c.data), begin})
+	c.data = append(c.data, p[:n]...)
+	return n, err
 }
 
 func (c *tapConn) Read(p []byte) (int, error) {
