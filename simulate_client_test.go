@@ -50,7 +50,7 @@ type simLink struct {
 	got      []gotPub
 	answers  map[int]int // by cid
 	logouts  []stamp     // that the client has sent
-	set      []stamp     // #setAuthToken that it has got
+	logins   []stamp     // that it has got
 	wakeAt   time.Time   // when it reads again
 	deaf     bool
 	notes    []linkNote
@@ -316,13 +316,12 @@ func (l *simLink) take(p *simPacket) {
 			delete(l.subs, c.Channel)
 		}
 	case p.Event == "#setAuthToken":
-		l.set = append(l.set, now)
-		l.become(tokenText(p))
+		l.become(tokenText(p), p.Event)
 		if p.CID != 0 {
 			go l.write(1, fmt.Appendf(nil, `{"rid":%d}`, p.CID))
 		}
 	case p.Event == "#removeAuthToken":
-		l.become("")
+		l.become("", p.Event)
 		if p.CID != 0 {
 			go l.write(1, fmt.Appendf(nil, `{"rid":%d}`, p.CID))
 		}
@@ -339,8 +338,13 @@ func tokenText(p *simPacket) string {
 }
 
 // become changes what the client takes for its identity. mu must be held.
-func (l *simLink) become(token string) {
+func (l *simLink) become(token, how string) {
 	l.token = token
+	now := l.w.now()
+	if token != "" {
+		l.logins = append(l.logins, now)
+	}
+	l.log(now, "is "+l.w.whose(token)+" by "+how)
 	l.w.store(l.client.index, token)
 }
 
@@ -358,9 +362,9 @@ func (l *simLink) answered(p *simPacket, ask simAsk, now stamp) {
 			}
 		}
 		if !refused && s.IsAuthenticated != nil && *s.IsAuthenticated {
-			l.become(ask.token)
+			l.become(ask.token, ask.what)
 		} else {
-			l.become("")
+			l.become("", ask.what)
 		}
 		if ask.what == "authenticate" {
 			l.w.changed(l.tap.number, ask.begin, now)
@@ -442,7 +446,7 @@ func (c *simClient) step() {
 		l.mu.Lock()
 		now := c.w.now()
 		l.logouts = append(l.logouts, now)
-		l.become("")
+		l.become("", "itself")
 		l.mu.Unlock()
 		c.w.changed(l.tap.number, now, never)
 		l.write(1, []byte(`{"event":"#removeAuthToken"}`))
