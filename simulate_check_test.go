@@ -85,6 +85,7 @@ func (w *simWorld) check() []string {
 	c.checkSigned()
 	c.checkBlocked()
 	c.checkDisconnected()
+	c.checkEnded()
 	return c.faults
 }
 
@@ -131,7 +132,7 @@ func (c *checker) readWrites(log *connLog) {
 				if token == nil {
 					continue // the text that the client itself has sent
 				}
-				log.facts = append(log.facts, fact{log.number, token, c.tokens[token].born, begin, "#setAuthToken"})
+				log.facts = append(log.facts, fact{log.number, token, c.tokens[token].born, begin, "#setAuthToken", false})
 			case p.Event == "#removeAuthToken":
 				log.removed = append(log.removed, begin)
 			}
@@ -258,7 +259,7 @@ func (c *checker) checkArrived(log *connLog) {
 			continue
 		}
 		for _, pub := range c.pubs {
-			if pub.ok && pub.channel == sub.channel && sub.since.before(pub.at) && !got[pub.n] {
+			if pub.ok && pub.at.before(c.rest) && pub.channel == sub.channel && sub.since.before(pub.at) && !got[pub.n] {
 				c.faultf("arrival: client %d on connection %d, subscribed to %s since %v, did not get publication %d of %v\n%s", l.client.index, log.number, sub.channel, sub.since,
 					pub.n, pub.at, c.story(log, writtenPub{pub, pub.at}))
 				break
@@ -410,6 +411,56 @@ func (c *checker) checkDisconnected() {
 	}
 }
 
+// checkEnded: a token that was revoked, or has expired, or whose claims were
+// changed since, is no socket's.
+func (c *checker) checkEnded() {
+	for _, log := range c.all {
+		seen := make(map[*auth.Token]bool)
+		for _, f := range log.facts {
+			if f.token == nil || !f.looked || seen[f.token] {
+				continue
+			}
+			why := ""
+			for _, r := range c.revokes {
+				if r.end.before(f.begin) && r.what.Matches(f.token) {
+					why = fmt.Sprintf("it was revoked at %v", r.end)
+				}
+			}
+			if c.expired(f.token, f.begin.at-expirySlack) {
+				why = "it had expired"
+			}
+			if u := c.outdated(f.token); u.before(f.begin) {
+				why = fmt.Sprintf("its claims were changed at %v", u)
+			}
+			if why != "" {
+				seen[f.token] = true
+				c.faultf("ended: connection %d had a token at %v, as seen by %s, although %s: %s\n%s", log.number, f.begin, f.how, why, c.name(f.token), c.story(log, writtenPub{&simPub{}, f.end}))
+			}
+		}
+	}
+}
+
+// outdated is when UpdateClaims had ended a token, because it has replaced a
+// younger one of the same login.
+func (c *checker) outdated(token *auth.Token) stamp {
+	known, end := c.texts[token.Signed()], never
+	for _, u := range c.updates {
+		if !known.born.before(u.begin) || !u.end.before(end) {
+			continue
+		}
+		for younger, y := range c.tokens {
+			if y.update == u.number && y.claims.Login == known.claims.Login && c.wasSomebodys(younger) {
+				end = u.end
+			}
+		}
+	}
+	return end
+}
+
+func (c *checker) wasSomebodys(token *auth.Token) bool {
+	return slices.ContainsFunc(c.all, func(log *connLog) bool { return log.present[token] != stamp{} })
+}
+
 // disconnects tells whether it is certain that a revocation is about a socket.
 func (c *checker) disconnects(r revoked, log *connLog) bool {
 	var last *fact
@@ -463,6 +514,7 @@ func (w *simWorld) atRest() {
 		}
 		time.Sleep(7 * time.Millisecond)
 	}
+	w.rest = w.now()
 	for _, text := range differ {
 		w.failf("%s", text)
 	}
@@ -482,18 +534,15 @@ func (l *simLink) crossed() bool {
 }
 
 // whose names the owner of a token.
-func (w *simWorld) whose(signed string) string {
-	token, _ := auth.NewToken(signed, []byte(`{}`))
-	for t := range w.tokens {
-		if t.Signed() == signed {
-			token = t
-		}
-	}
+func (w *simWorld) whose(signed string) (name string) {
 	if signed == "" {
 		return "nobody"
 	}
-	c := claimsOf(token)
-	return fmt.Sprintf("%s (login %d)", c.Subject, c.Login)
+	w.note(func() {
+		c := w.texts[signed].claims
+		name = fmt.Sprintf("%s (login %d)", c.Subject, c.Login)
+	})
+	return name
 }
 
 func (c *checker) name(token *auth.Token) string {

@@ -28,6 +28,7 @@ type journal struct {
 	mu        sync.Mutex
 	tokens    map[*auth.Token]*simToken
 	signed    map[string]*auth.Token // by text, of those that the engine has signed
+	texts     map[string]*simToken   // by text, as it was first seen
 	logins    map[int]bool           // numbers of logins that have begun
 	first     map[int]*auth.Token    // the first token of a login that the server has signed
 	facts     []fact
@@ -40,11 +41,12 @@ type journal struct {
 	rotations []rotated
 	changes   []change
 	taps      []*tapConn
+	rest      stamp // nothing was going on any more
 }
 
 func newJournal() *journal {
 	return &journal{
-		began: time.Now(), tokens: make(map[*auth.Token]*simToken), signed: make(map[string]*auth.Token),
+		began: time.Now(), tokens: make(map[*auth.Token]*simToken), signed: make(map[string]*auth.Token), texts: make(map[string]*simToken),
 		logins: make(map[int]bool), first: make(map[int]*auth.Token), pubs: make(map[int]*simPub),
 	}
 }
@@ -86,6 +88,7 @@ type simToken struct {
 	born   stamp
 	conn   int  // for whom it was verified, 0 if signed
 	own    bool // signed by this server, or by somebody who has stolen its key
+	update int  // the number of the UpdateClaims that has made it
 }
 
 // fact is that the token of a socket was this one at some moment between two
@@ -95,6 +98,7 @@ type fact struct {
 	token      *auth.Token
 	begin, end stamp
 	how        string
+	looked     bool // somebody has seen it
 }
 
 // verdict is what inbound middleware has decided, by the token that the socket
@@ -136,7 +140,11 @@ type revoked struct {
 	begin, end stamp
 }
 
+// updateKey is that of the number of an UpdateClaims in its context.
+type updateKey struct{}
+
 type updated struct {
+	number     int
 	subject    string
 	begin, end stamp
 }
@@ -167,7 +175,7 @@ func (j *journal) look(s *socketcluster.Socket, how string) *auth.Token {
 }
 
 func (j *journal) fact(s *socketcluster.Socket, token *auth.Token, begin stamp, how string) {
-	f := fact{connOf(s), token, begin, j.now(), how}
+	f := fact{connOf(s), token, begin, j.now(), how, true}
 	j.note(func() { j.facts = append(j.facts, f) })
 }
 
@@ -266,7 +274,8 @@ func (e simEngine) Sign(ctx context.Context, claims any, opts ...auth.SignOption
 		} else {
 			e.w.first[c.Login] = token
 		}
-		e.w.tokens[token] = &simToken{claims: claimsOf(token), born: born, own: true}
+		update, _ := ctx.Value(updateKey{}).(int)
+		e.w.know(token, &simToken{claims: claimsOf(token), born: born, own: true, update: update})
 		e.w.signed[token.Signed()] = token
 	})
 	e.w.edge.pass()
@@ -283,9 +292,17 @@ func (e simEngine) Verify(ctx context.Context, signed string, opts ...auth.Verif
 	if s := socketcluster.FromContext(ctx); s != nil {
 		known.conn = connOf(s)
 	}
-	e.w.note(func() { e.w.tokens[token] = known })
+	e.w.note(func() { e.w.know(token, known) })
 	e.w.edge.pass()
 	return token, nil
+}
+
+// know keeps what is known of a token. mu must be held.
+func (j *journal) know(token *auth.Token, known *simToken) {
+	j.tokens[token] = known
+	if j.texts[token.Signed()] == nil {
+		j.texts[token.Signed()] = known
+	}
 }
 
 func mustPayload(data json.RawMessage) (d payload) {

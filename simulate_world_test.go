@@ -58,7 +58,7 @@ type simWorld struct {
 	state    sync.Mutex
 	numbers  int
 	stored   []string
-	texts    []string // tokens that were around
+	around   []string // tokens that clients had
 	keys     int
 	failures []string
 	links    linkList
@@ -106,7 +106,7 @@ func (w *simWorld) store(client int, token string) {
 	defer w.state.Unlock()
 	w.stored[client] = token
 	if token != "" {
-		w.texts = append(w.texts, token)
+		w.around = append(w.around, token)
 	}
 }
 
@@ -275,8 +275,8 @@ func (w *simWorld) presented(rng *rand.Rand) string {
 	case 7, 8: // one that is around
 		w.state.Lock()
 		defer w.state.Unlock()
-		if len(w.texts) > 0 {
-			return w.texts[rng.IntN(len(w.texts))]
+		if len(w.around) > 0 {
+			return w.around[rng.IntN(len(w.around))]
 		}
 	}
 	return must(signer.Sign(context.Background(), c)).Signed()
@@ -417,7 +417,9 @@ func (w *simWorld) login(ctx context.Context, s *socketcluster.Socket, c simClai
 	end := w.now()
 	w.changed(connOf(s), begin, end)
 	if err == nil {
-		w.note(func() { w.facts = append(w.facts, fact{connOf(s), w.first[c.Login], begin, end, "SetAuthToken"}) })
+		w.note(func() {
+			w.facts = append(w.facts, fact{connOf(s), w.first[c.Login], begin, end, "SetAuthToken", false})
+		})
 	}
 }
 
@@ -428,7 +430,7 @@ func (w *simWorld) logout(ctx context.Context, s *socketcluster.Socket) {
 	}
 	end := w.now()
 	w.changed(connOf(s), begin, end)
-	w.note(func() { w.facts = append(w.facts, fact{connOf(s), nil, begin, end, "Deauthenticate"}) })
+	w.note(func() { w.facts = append(w.facts, fact{connOf(s), nil, begin, end, "Deauthenticate", false}) })
 }
 
 // publisher publishes for the server.
@@ -519,8 +521,9 @@ func (p *publisher) change(s *socketcluster.Socket) {
 	case r < 75 && token != nil:
 		c := claimsOf(token)
 		channel, give := pick(p.rng, "a", "b", "c"), p.rng.IntN(3) == 0
+		number := w.number()
 		begin := w.now()
-		_, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", c.Subject, func(c *simClaims) {
+		_, err := socketcluster.UpdateClaims(context.WithValue(ctx, updateKey{}, number), w.srv, "sub", c.Subject, func(c *simClaims) {
 			c.Channels = slices.DeleteFunc(slices.Clone(c.Channels), func(other string) bool { return other == channel })
 			if give {
 				c.Channels = append(c.Channels, channel)
@@ -528,7 +531,7 @@ func (p *publisher) change(s *socketcluster.Socket) {
 		})
 		end := w.now()
 		if err == nil {
-			w.note(func() { w.updates = append(w.updates, updated{c.Subject, begin, end}) })
+			w.note(func() { w.updates = append(w.updates, updated{number, c.Subject, begin, end}) })
 		}
 	case r < 80:
 		w.rotate()
