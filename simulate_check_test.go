@@ -603,5 +603,14 @@ func (c *checker) packetStory(conn, n int) string {
 		}
 		text.WriteString("\n")
 	}
+	for _, n := range log.link.notes {
+		fmt.Fprintf(&text, "    %v client: %s\n", n.at, n.text)
+	}
+	for _, r := range c.revokes {
+		fmt.Fprintf(&text, "    %v-%v revoked %+v\n", r.begin, r.end, r.what)
+	}
+	for _, u := range c.updates {
+		fmt.Fprintf(&text, "    %v-%v updated %s\n", u.begin, u.end, u.subject)
+	}
 	return text.String()
 }

@@ -187,6 +187,7 @@ func (l *simLink) die() {
 func (l *simLink) leave() {
 	l.mu.Lock()
 	l.left = true
+	l.log(l.w.now(), "leaves")
 	l.mu.Unlock()
 	l.conn.Close()
 }
@@ -255,6 +256,7 @@ func (l *simLink) read(in *bufio.Reader) {
 		switch {
 		case opcode == 8:
 			l.mu.Lock()
+			l.log(l.w.now(), "got a close frame")
 			if len(text) >= 2 {
 				l.code = int(binary.BigEndian.Uint16(text))
 			}

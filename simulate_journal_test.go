@@ -79,6 +79,7 @@ type simClaims struct {
 	Channels []string `json:"channels"`
 	Blocked  bool     `json:"blocked,omitempty"` // by Authenticate middleware
 	Expires  float64  `json:"exp,omitempty"`
+	Issuer   string   `json:"iss,omitempty"`
 }
 
 // simToken is what is known of a token that the engine has signed or verified.

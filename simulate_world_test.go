@@ -153,13 +153,22 @@ func newSimWorld(t *testing.T, seed uint64) *simWorld {
 		journal: newJournal(), t: t, seed: seed, edge: edge{rng: rand.New(rand.NewPCG(seed, 1))},
 		conns: make(chan net.Conn), over: make(chan struct{}), release: make(chan struct{}), keys: 1,
 	}
-	w.ring = must(auth.NewKeyRing(ringKey(1), auth.RingKey{ID: foreignKey, Key: simIssuer().public}))
+	foreign := auth.RingKey{ID: foreignKey, Key: simIssuer().public}
+	var keys auth.KeySource
+	if rng.IntN(2) == 0 {
+		foreign.Issuer = foreignKey
+		w.ring = must(auth.NewKeyRing(ringKey(1), foreign))
+		keys = w.ring
+	} else {
+		w.ring = must(auth.NewKeyRing(ringKey(1)))
+		keys = auth.KeySources{w.ring, must(auth.NewKeyRing(foreign))}
+	}
 	w.minted = must(auth.NewJWT(auth.Options{Keys: must(auth.NewKeyRing(ringKey(1))), TokenIDs: true}))
 	w.foreign = must(auth.NewJWT(auth.Options{Keys: must(auth.NewKeyRing(auth.RingKey{ID: foreignKey, Key: simIssuer().private})), TokenIDs: true}))
 	w.slowAgain = pick(rng, 0, 0, time.Millisecond, 40*time.Millisecond, 300*time.Millisecond)
 	w.slowInbound = pick(rng, 0, 0, 0, time.Millisecond, 20*time.Millisecond)
 	cfg := socketcluster.Config{
-		AuthEngine:       simEngine{must(auth.NewJWT(auth.Options{Keys: w.ring, TokenIDs: true, DefaultExpiry: time.Hour})), w},
+		AuthEngine:       simEngine{must(auth.NewJWT(auth.Options{Keys: keys, TokenIDs: true, DefaultExpiry: time.Hour})), w},
 		Revocations:      &revoke.Memory{},
 		Broker:           &simBroker{w: w},
 		Logger:           slog.New(slog.DiscardHandler),
@@ -266,7 +275,7 @@ func (w *simWorld) presented(rng *rand.Rand) string {
 	case 2, 3:
 		c.Blocked = true
 	case 4, 5:
-		signer = w.foreign
+		signer, c.Issuer = w.foreign, foreignKey
 	case 6: // a key that was good some time
 		w.state.Lock()
 		old := 1 + rng.IntN(w.keys)
