@@ -201,7 +201,7 @@ func (c *checker) checkWritten(log *connLog) {
 	for _, w := range log.written {
 		line := fmt.Sprint(w.pub.publisher, w.pub.channel)
 		if last[line] >= w.pub.k {
-			c.faultf("order: connection %d was written publication %d (%d of publisher %d) on %s after number %d of it", log.number, w.pub.n, w.pub.k, w.pub.publisher, w.pub.channel, last[line])
+			c.faultf("order: connection %d was written publication %d (%d of publisher %d) on %s after number %d of it\n%s", log.number, w.pub.n, w.pub.k, w.pub.publisher, w.pub.channel, last[line], c.story(log, w))
 		}
 		last[line] = w.pub.k
 		if !c.hadRight(log, w) {
@@ -403,8 +403,8 @@ func (c *checker) checkDisconnected() {
 				}
 			}
 			for _, v := range c.verdicts {
-				if v.conn == log.number && r.end.wellBefore(v.begin) {
-					c.faultf("disconnect: middleware was asked about %s of connection %d at %v, after it was revoked at %v", v.kind, v.conn, v.begin, r.end)
+				if v.conn == log.number && r.end.wellBefore(v.called) {
+					c.faultf("disconnect: middleware was asked about %s of connection %d at %v, after it was revoked at %v", v.kind, v.conn, v.called, r.end)
 				}
 			}
 		}

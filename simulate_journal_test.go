@@ -110,7 +110,8 @@ type verdict struct {
 	channel    string // of subscriptions
 	n          int    // of all else
 	token      *auth.Token
-	begin, end stamp
+	called     stamp
+	begin, end stamp // from when it had the token
 	allow      bool
 }
 

@@ -37,14 +37,15 @@ func TestSimulation(t *testing.T) {
 // simulate runs one schedule. It reports what was wrong.
 func simulate(t *testing.T, seed uint64) (ok bool) {
 	var faults []string
+	var settings string
 	synctest.Test(t, func(t *testing.T) {
 		w := newSimWorld(t, seed)
 		w.run()
 		synctest.Wait()
-		faults = w.check()
+		faults, settings = w.check(), w.settings
 	})
 	if len(faults) > 0 {
-		t.Errorf("seed %d:\n%s\nTo run it again: go test -run 'TestSimulation$' -simulate.seed=%d -count=100 .", seed, strings.Join(faults[:min(len(faults), 8)], "\n"), seed)
+		t.Errorf("seed %d (%s):\n%s\nTo run it again: go test -run 'TestSimulation$' -simulate.seed=%d -count=100 .", seed, settings, strings.Join(faults[:min(len(faults), 8)], "\n"), seed)
 	}
 	return len(faults) == 0
 }

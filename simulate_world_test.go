@@ -52,6 +52,7 @@ type simWorld struct {
 	release chan struct{} // nothing has to hang any more
 	ctx     context.Context
 
+	settings    string        // for the report of a fault
 	slowAgain   time.Duration // how long middleware may take to authorize again
 	slowInbound time.Duration
 
@@ -179,7 +180,9 @@ func newSimWorld(t *testing.T, seed uint64) *simWorld {
 	}
 	w.srv = must(socketcluster.New(cfg))
 	w.srv.UseInbound(w.inbound)
-	if rng.IntN(4) == 0 {
+	outbound := rng.IntN(4) == 0
+	w.settings = fmt.Sprintf("renewal every %v, batches %t, outbound middleware %t, slow %v and %v", cfg.TokenRenewal.Every, cfg.BatchOnHandshake, outbound, w.slowAgain, w.slowInbound)
+	if outbound {
 		slow := pick(rng, 0, time.Millisecond, 10*time.Millisecond)
 		w.srv.UseOutbound(func(ctx context.Context, a socketcluster.Action) error {
 			w.edge.pass()
@@ -317,7 +320,7 @@ func (w *simWorld) inbound(ctx context.Context, a socketcluster.Action) error {
 	default:
 		return nil
 	}
-	v.conn = connOf(s)
+	v.conn, v.called = connOf(s), w.now()
 	w.edge.pass()
 	v.begin = w.now()
 	v.token = w.look(s, "middleware of "+v.kind)
