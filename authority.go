@@ -171,9 +171,21 @@ var errWithheldTooMuch = &wire.Error{
 	Message: "Too much was published before the subscription was authorized again",
 }
 
-// keepBack adds to what is withheld, in front of newer publications of the same
-// subscription. mu must be held.
-func (s *Socket) keepBack(older ...withheld) {
+// keepBack withholds what was about to be sent, in front of newer publications of
+// the same subscription. mu must be held.
+func (s *Socket) keepBack(older []withheld) {
+	if len(older) == 0 {
+		return
+	}
+	s.stats.sent.Add(-uint32(len(older)))
+	// What the socket has left meanwhile is nobody's to approve.
+	older = slices.DeleteFunc(older, func(w withheld) bool {
+		left := s.subs.get(w.sub.Channel()) != w.sub
+		if left {
+			s.discard(&w)
+		}
+		return left
+	})
 	x := s.extend()
 	x.withheld = append(older, x.withheld...)
 	for i := range older {
@@ -213,11 +225,33 @@ func (s *Socket) takeWithheld(sub *hub.Subscription) []withheld {
 	return taken
 }
 
+// firstWithheld returns the oldest publication that is withheld of a subscription,
+// or nil. mu must be held.
+func (s *Socket) firstWithheld(sub *hub.Subscription) *withheld {
+	if s.ext == nil {
+		return nil
+	}
+	if i := slices.IndexFunc(s.ext.withheld, func(w withheld) bool { return w.sub == sub }); i >= 0 {
+		return &s.ext.withheld[i]
+	}
+	return nil
+}
+
+// takeFirstWithheld removes what firstWithheld returns. mu must be held.
+func (s *Socket) takeFirstWithheld(sub *hub.Subscription) withheld {
+	x := s.ext
+	i := slices.IndexFunc(x.withheld, func(w withheld) bool { return w.sub == sub })
+	w := x.withheld[i]
+	s.countWithheld(&w, -1)
+	if x.withheld = slices.Delete(x.withheld, i, i+1); len(x.withheld) == 0 {
+		x.withheld = nil
+	}
+	return w
+}
+
 // withholds tells whether anything is withheld of a subscription. mu must be
 // held.
-func (s *Socket) withholds(sub *hub.Subscription) bool {
-	return s.ext != nil && slices.ContainsFunc(s.ext.withheld, func(w withheld) bool { return w.sub == sub })
-}
+func (s *Socket) withholds(sub *hub.Subscription) bool { return s.firstWithheld(sub) != nil }
 
 // approve lets a subscription have what was withheld of it, and what follows.
 // mu must be held.
@@ -304,19 +338,7 @@ func (s *Socket) takeBack(sub *hub.Subscription) {
 		stays, back = splitBatch(x.batch.parts, other, back)
 		s.setBatch(stays)
 	}
-	if len(back) == 0 {
-		return
-	}
-	s.stats.sent.Add(-uint32(len(back)))
-	// What the socket has left meanwhile is nobody's to approve.
-	back = slices.DeleteFunc(back, func(w withheld) bool {
-		left := s.subs.get(w.sub.Channel()) != w.sub
-		if left {
-			s.discard(&w)
-		}
-		return left
-	})
-	s.keepBack(back...)
+	s.keepBack(back)
 }
 
 // splitBatch takes the publications that are not to stay out of a batch, and

@@ -169,9 +169,7 @@ func (s *Socket) flushLocked() {
 	now := s.srv.moment(time.Now())
 	parts, late := splitBatch(s.ext.batch.parts, func(sub *hub.Subscription) bool { return s.approved(sub, now) }, nil)
 	s.setBatch(nil)
-	for _, w := range late {
-		s.withhold(w)
-	}
+	s.keepBack(late)
 	frame, tag := s.sealBatch(parts)
 	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Tag: tag})
 }

@@ -181,7 +181,7 @@ func (w *outboundWorker) Handle(item outboundItem) {
 	case item.publication != nil:
 		out := withheld{sub: item.sub, publication: item.publication, hold: item.hold}
 		item.hold = nil // passes on
-		s.passOut(out, true)
+		s.sendOut(out)
 	default:
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -190,19 +190,32 @@ func (w *outboundWorker) Handle(item outboundItem) {
 	}
 }
 
-// followUp sends what was withheld of a subscription that has been approved.
+// followUp sends what was withheld of a subscription that has been approved. A
+// publication stays in its place until the outbound middleware has let it pass
+// under one epoch. When that ends, there is another approval to come, or none.
 func (s *Socket) followUp(sub *hub.Subscription) {
 	for {
 		s.mu.Lock()
-		all := s.takeWithheld(sub)
-		if len(all) == 0 || !s.approved(sub, s.srv.moment(time.Now())) {
-			s.keepBack(all...)
+		w := s.firstWithheld(sub)
+		if w == nil || !s.approved(sub, s.srv.moment(time.Now())) {
 			s.mu.Unlock()
 			return
 		}
-		s.keepBack(all[1:]...)
+		p, epoch := w.publication, s.epoch.Load()
+		if p == nil {
+			s.writeWithheld(s.takeFirstWithheld(sub))
+			s.mu.Unlock()
+			continue
+		}
 		s.mu.Unlock()
-		s.passOut(all[0], false)
+		data, blocked := s.askOut(p)
+		s.mu.Lock()
+		if w := s.firstWithheld(sub); w == nil || w.publication != p || s.epoch.Load() != epoch {
+			s.mu.Unlock()
+			return
+		}
+		s.passOut(s.takeFirstWithheld(sub), data, blocked)
+		s.mu.Unlock()
 	}
 }
 
@@ -210,10 +223,10 @@ func (s *Socket) followUp(sub *hub.Subscription) {
 // on changing: by that middleware itself, perhaps.
 const maxAsks = 8
 
-// passOut sends a publication through the outbound middleware, under one epoch. It
-// is withheld if its subscription is not approved: behind those that are withheld
-// already, if it is newer than they are, else in front.
-func (s *Socket) passOut(w withheld, newer bool) {
+// sendOut sends a publication through the outbound middleware, under one epoch.
+// It is withheld, behind those that are already, if its subscription is not
+// approved.
+func (s *Socket) sendOut(w withheld) {
 	for range maxAsks {
 		s.mu.Lock()
 		if s.state == Closed || w.sub.Epoch == lostEpoch {
@@ -221,42 +234,45 @@ func (s *Socket) passOut(w withheld, newer bool) {
 			s.discard(&w)
 			return
 		}
-		switch ready := s.approved(w.sub, s.srv.moment(time.Now())); {
-		case newer && (!ready || s.withholds(w.sub)):
+		if s.withholds(w.sub) || !s.approved(w.sub, s.srv.moment(time.Now())) {
 			s.withhold(w)
-			s.mu.Unlock()
-			return
-		case !ready:
-			s.keepBack(w)
 			s.mu.Unlock()
 			return
 		}
 		epoch := s.epoch.Load()
 		s.mu.Unlock()
-		if w.publication == nil {
-			s.mu.Lock()
-			s.writeWithheld(w)
-			s.mu.Unlock()
-			return
-		}
-		p := w.publication
-		a := &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}
-		if s.srv.runMiddleware(s.Context(), s, a) != nil {
-			s.discard(&w)
-			return
-		}
+		data, blocked := s.askOut(w.publication)
 		s.mu.Lock()
 		if s.epoch.Load() == epoch {
-			s.stats.sent.Add(1)
-			s.write(part{wire.AppendPublish(packetBuffer(a.Channel, a.Data), a.Channel, a.Data), w.sub, p})
+			s.passOut(w, data, blocked)
 			s.mu.Unlock()
-			w.release()
 			return
 		}
 		s.mu.Unlock()
 	}
 	s.discard(&w)
 	s.emitError(errTokenUnsteady)
+}
+
+// askOut asks the outbound middleware about a publication, of which it may change
+// the data.
+func (s *Socket) askOut(p *hub.Publication) (data json.RawMessage, blocked bool) {
+	a := &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}
+	blocked = s.srv.runMiddleware(s.Context(), s, a) != nil
+	return a.Data, blocked
+}
+
+// passOut does what the outbound middleware has said about a publication. mu must
+// be held.
+func (s *Socket) passOut(w withheld, data json.RawMessage, blocked bool) {
+	if blocked {
+		s.discard(&w)
+		return
+	}
+	s.stats.sent.Add(1)
+	p := w.publication
+	s.write(part{wire.AppendPublish(packetBuffer(p.Channel, data), p.Channel, data), w.sub, p})
+	w.release()
 }
 
 // write puts a packet into the batch, if there is one, or into the outbox. mu
