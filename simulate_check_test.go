@@ -512,7 +512,7 @@ func (w *simWorld) atRest() {
 			}
 			l.mu.Unlock()
 		}
-		time.Sleep(7 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond) // more than a batch takes
 	}
 	w.rest = w.now()
 	for _, text := range differ {

@@ -216,9 +216,10 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	case isBadToken(err):
 		public := s.srv.publicError(err, "step", "authenticate")
 		s.respond(p.ID, s.unauthenticatedData(public), public)
-		s.removeRejected()
+		s.correct(true)
 	default:
 		s.respond(p.ID, authStatus(s.srv.publicError(err, "step", "authenticate")), nil)
+		s.correct(false)
 	}
 }
 
@@ -252,13 +253,29 @@ func (s *Socket) queueDeauthenticated(old *auth.Token, kind AuditKind, reason st
 	}
 }
 
-// removeRejected tells the client to forget a token that was not accepted,
-// unless it has been given another one since.
-func (s *Socket) removeRejected() {
+// correct tells the client, which takes itself for logged out now, of the token
+// that the socket has all the same: one that the server has set meanwhile. forget
+// is set if the client is to forget the token that was not accepted, if there is
+// no other.
+func (s *Socket) correct(forget bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token.Load() == nil {
+	switch {
+	case s.token.Load() != nil:
+		s.sendToken()
+	case forget:
 		s.sendRemoveAuthToken()
+	}
+}
+
+// sendToken sends the socket's token once more, unless the client's scripts are
+// not to have it. mu must be held.
+func (s *Socket) sendToken() {
+	if s.origin != fromClient || s.state != Open {
+		return
+	}
+	if raw, err := encodeData(tokenData{s.token.Load().Signed()}); err == nil {
+		s.sendLocked(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw))
 	}
 }
 
@@ -271,10 +288,7 @@ func (s *Socket) confirmAuthenticated(id float64, token *auth.Token) {
 	now := s.token.Load()
 	answer := fmt.Appendf(nil, `{"isAuthenticated":%t,"authError":null}`, now != nil)
 	s.sendLocked(wire.AppendResponse(packetBuffer("", answer), id, answer))
-	if now == nil || now == token {
-		return
-	}
-	if raw, err := encodeData(tokenData{now.Signed()}); err == nil {
-		s.sendLocked(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw))
+	if now != nil && now != token {
+		s.sendToken()
 	}
 }

@@ -61,7 +61,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	}
 	// A token of the request is none that the client could forget.
 	if isBadToken(given.err) && supplied && given.origin == fromClient {
-		s.removeRejected()
+		s.correct(true)
 	}
 	if srv.cfg.BatchOnHandshake {
 		s.mu.Lock()
