@@ -55,7 +55,7 @@ func (srv *Server) revoked(r revoke.Revocation) {
 	// not looked at this is through with it once mu can be had.
 	srv.revocations.Add(1)
 	srv.Audit(AuditEvent{Kind: AuditRevocation, User: r.Subject, JTI: r.JTI, SID: r.Session, Reason: r.Reason})
-	for _, s := range srv.snapshot() {
+	for _, s := range srv.everyHolder() {
 		s.mu.Lock()
 		token := s.token.Load()
 		s.mu.Unlock()

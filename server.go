@@ -162,6 +162,20 @@ func (srv *Server) everySocket() []*Socket {
 	return srv.allLocked()
 }
 
+// everyHolder is everySocket with those that have gone and have left something
+// with handlers.
+func (srv *Server) everyHolder() []*Socket {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	all := srv.allLocked()
+	for s := range srv.leavers {
+		if _, closing := srv.closing[s]; !closing {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 func (srv *Server) allLocked() []*Socket {
 	return slices.AppendSeq(slices.Collect(maps.Values(srv.sockets)), maps.Keys(srv.closing))
 }

@@ -248,9 +248,13 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 }
 
 // replaceToken gives the socket and its client another token in place of old;
-// the socket alone, if old has come with the upgrade request.
-// It reports false if the socket has logged out or in meanwhile, or closed.
+// the socket alone, if old has come with the upgrade request, or the socket has
+// closed.
+// It reports false if the socket has logged out or in meanwhile.
 func (s *Socket) replaceToken(old, token *auth.Token) (replaced bool, err error) {
+	if s.State() == Closed {
+		return s.replaceLeft(old, token)
+	}
 	_, err = s.giveToken(token, old, AuditRenewal, func() bool {
 		if replaced = s.token.Load() == old; replaced && s.origin != fromClient {
 			// The client does not have the old one, and does not get this.
@@ -260,7 +264,23 @@ func (s *Socket) replaceToken(old, token *auth.Token) (replaced bool, err error)
 		}
 		return replaced
 	})
+	if err != nil && s.State() == Closed {
+		return s.replaceLeft(old, token)
+	}
 	return replaced, err
+}
+
+// replaceLeft is replaceToken on a socket that has closed, for what it has sent
+// and still waits for handlers.
+func (s *Socket) replaceLeft(old, token *auth.Token) (replaced bool, err error) {
+	if err := s.lockUnlessRevoked(token, old); err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	if replaced = s.token.Load() == old; replaced {
+		s.setToken(token, s.origin)
+	}
+	return replaced, nil
 }
 
 // logout takes the socket's token away by a decision of the application's or of

@@ -41,7 +41,8 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 	var failed []error
 	var replaced []*auth.Token
 	begun := srv.signingTime()
-	for s := range srv.Clients() {
+	// Also those that have closed: what they have sent may wait for handlers.
+	for _, s := range srv.everyHolder() {
 		if err := ctx.Err(); err != nil {
 			failed = append(failed, err)
 			break
@@ -50,13 +51,17 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 		if err != nil {
 			failed = append(failed, fmt.Errorf("socket %s: %w", s.id, err))
 		}
-		if old != nil {
-			replaced = append(replaced, old)
+		if old == nil {
+			continue
+		}
+		replaced = append(replaced, old)
+		if s.State() == Open {
+			updated++
 		}
 	}
 	// Only now, as several sockets may have the same token: those of two tabs.
 	failed = append(failed, srv.revokeReplaced(ctx, replaced, begun))
-	return len(replaced), errors.Join(failed...)
+	return updated, errors.Join(failed...)
 }
 
 // revokeReplaced revokes tokens that others have taken the place of, which were
@@ -92,9 +97,9 @@ func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit fun
 	for {
 		s.mu.Lock()
 		old, from := s.token.Load(), s.origin
-		open := s.state == Open
+		early := s.state == Connecting
 		s.mu.Unlock()
-		if old == nil || !open || !hasClaim(old, claim, value) {
+		if old == nil || early || !hasClaim(old, claim, value) {
 			return nil, nil
 		}
 		token, err := s.srv.resign(ctx, old, from, edit)
