@@ -124,7 +124,11 @@ func (s *Socket) admitToken(p presented) error {
 		s.reject(blocked, p, false)
 		return blocked
 	}
-	if err := s.lockUnlessRevoked(p.token); err != nil {
+	err := s.recheckExpiry(p)
+	if err == nil {
+		err = s.lockUnlessRevoked(p.token)
+	}
+	if err != nil {
 		s.reject(err, p, true)
 		return err
 	}
@@ -145,6 +149,16 @@ func (s *Socket) askAuthenticate(p presented) error {
 		return blocked
 	}
 	return nil
+}
+
+// recheckExpiry asks the engine once more about a token that has expired while
+// middleware was deciding about it.
+func (s *Socket) recheckExpiry(p presented) error {
+	if p.origin == fromPrincipal || !p.token.Expired(time.Now()) {
+		return nil
+	}
+	_, _, err := s.verify(p.signed)
+	return err
 }
 
 // reject tells why a token of the client was not accepted, and takes the one

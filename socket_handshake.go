@@ -42,8 +42,13 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	}
 	supplied := given.signed != "" || given.err != nil || given.origin != fromClient
 	if given.token != nil {
-		if err := s.askAuthenticate(given); err != nil {
+		err := s.askAuthenticate(given)
+		if err != nil {
 			s.reject(err, given, false)
+		} else if err = s.recheckExpiry(given); err != nil {
+			s.reject(err, given, true)
+		}
+		if err != nil {
 			given.token, given.err = nil, err
 		}
 	} else if given.err != nil {
