@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -41,10 +42,22 @@ func (r request) size(channel string) int {
 // The socket's mu guards it.
 type round struct {
 	epoch  uint32
+	began  time.Time
+	older  map[*hub.Subscription]time.Time // since when those wait that an earlier round has not approved
+	alarm  *time.Timer                     // at the next deadline
 	ctx    context.Context
 	cancel context.CancelFunc
 	todo   []question
 	asking int // goroutines
+}
+
+// since is from when on a subscription waits. The deadline counts from there, also
+// where one epoch follows the other.
+func (r *round) since(sub *hub.Subscription) time.Time {
+	if since, ok := r.older[sub]; ok {
+		return since
+	}
+	return r.began
 }
 
 // question is whether a subscription may go on, or a suspended one be resumed.
@@ -60,47 +73,63 @@ const roundWidth = 8
 // beginRound has middleware asked about all that is not approved in the present
 // epoch. mu must be held.
 func (s *Socket) beginRound() {
-	s.endRound()
+	last := s.endRound()
 	if s.state != Open || !s.guarded() {
 		return
 	}
-	epoch := s.epoch.Load()
-	var todo []question
+	r := &round{epoch: s.epoch.Load(), began: time.Now()}
+	first := r.began
 	for sub := range s.subs.all() {
-		if sub.Epoch != epoch && sub.Epoch != lostEpoch {
-			todo = append(todo, question{sub.Channel(), sub})
+		if sub.Epoch == r.epoch || sub.Epoch == lostEpoch {
+			continue
+		}
+		r.todo = append(r.todo, question{sub.Channel(), sub})
+		if last != nil && sub.Epoch != last.epoch {
+			if r.older == nil {
+				r.older = make(map[*hub.Subscription]time.Time)
+			}
+			r.older[sub] = last.since(sub)
+			first = earlier(first, r.older[sub])
 		}
 	}
 	if s.ext != nil && s.ext.suspended > 0 && s.token.Load() != nil {
-		for channel, r := range s.ext.requests {
-			if r.suspended {
-				todo = append(todo, question{channel, nil})
+		for channel, asked := range s.ext.requests {
+			if asked.suspended {
+				r.todo = append(r.todo, question{channel, nil})
 			}
 		}
 	}
-	if len(todo) == 0 {
+	if len(r.todo) == 0 {
 		return
 	}
+	timeout := s.srv.cfg.ReauthorizeTimeout
 	// Not the context of the socket, which needs mu; destroy ends the round.
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), socketKey{}, s), s.srv.cfg.ReauthorizeTimeout)
-	r := &round{epoch: epoch, ctx: ctx, cancel: cancel, todo: todo, asking: min(len(todo), roundWidth)}
+	r.ctx, r.cancel = context.WithDeadline(context.WithValue(context.Background(), socketKey{}, s), r.began.Add(timeout))
+	r.alarm = time.AfterFunc(time.Until(first.Add(timeout)), func() { s.overdue(r) })
+	r.asking = min(len(r.todo), roundWidth)
 	s.extend().round = r
-	context.AfterFunc(ctx, func() {
-		if ctx.Err() == context.DeadlineExceeded {
-			s.overdue(r)
-		}
-	})
 	for range r.asking {
 		go s.ask(r)
 	}
 }
 
-// endRound ends the round that there is, if any. mu must be held.
-func (s *Socket) endRound() {
-	if s.ext != nil && s.ext.round != nil {
-		s.ext.round.cancel()
-		s.ext.round = nil
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
+	return a
+}
+
+// endRound ends the round that there is, and returns it, or nil. mu must be held.
+func (s *Socket) endRound() *round {
+	if s.ext == nil || s.ext.round == nil {
+		return nil
+	}
+	r := s.ext.round
+	s.ext.round = nil
+	r.alarm.Stop()
+	r.cancel()
+	return r
 }
 
 // ask is a goroutine of a round.
@@ -163,24 +192,38 @@ func (s *Socket) verdict(r *round, sub *hub.Subscription, blocked *wire.Error) (
 	return s.expel(sub, blocked, loggedOut)
 }
 
-// overdue ends a round at its deadline: what has no verdict by now is taken for
-// blocked.
+// overdue takes for blocked what has no verdict at its deadline, and ends a round
+// in which nothing else is asked.
 func (s *Socket) overdue(r *round) {
 	s.mu.Lock()
 	if s.ext.round != r {
 		s.mu.Unlock()
 		return
 	}
-	s.endRound()
+	now, timeout := time.Now(), s.srv.cfg.ReauthorizeTimeout
+	next := r.began.Add(timeout)
 	loggedOut := s.token.Load() == nil
 	var lost []*hub.Subscription
 	for sub := range s.subs.all() {
-		if sub.Epoch != r.epoch && sub.Epoch != lostEpoch {
-			s.lose(sub)
-			lost = append(lost, sub)
+		if sub.Epoch == r.epoch || sub.Epoch == lostEpoch {
+			continue
 		}
+		if end := r.since(sub).Add(timeout); now.Before(end) {
+			next = earlier(next, end)
+			continue
+		}
+		s.lose(sub)
+		lost = append(lost, sub)
+	}
+	if now.Before(next) {
+		r.alarm.Reset(next.Sub(now))
+	} else {
+		s.endRound()
 	}
 	s.mu.Unlock()
+	if len(lost) == 0 {
+		return
+	}
 	s.srv.log.Warn("subscriptions end: middleware has not said within Config.ReauthorizeTimeout whether they may go on",
 		slog.String("socket", s.id), slog.Int("subscriptions", len(lost)), slog.Duration("timeout", s.srv.cfg.ReauthorizeTimeout))
 	var left []string
