@@ -40,12 +40,12 @@ func TestTokenChangesDuringAuthenticate(t *testing.T) {
 			s.SetAuthToken(ctx, map[string]any{"server": true})
 			return &wire.Error{Name: "Banned", Message: "no"}
 		}, "authTokenSigned authenticate error", "authTokenSigned authStateChange authenticate error", true,
-			[]string{"T", `{"rid":2,"data":{"isAuthenticated":false,"authError":{"message":"no","name":"Banned"}}}`}},
+			[]string{"T", `{"rid":2,"data":{"isAuthenticated":false,"authError":{"message":"no","name":"Banned"}}}`, "T"}},
 		{"logged in, then blocked as bad", func(s *socketcluster.Socket) error {
 			s.SetAuthToken(ctx, map[string]any{"server": true})
 			return &wire.Error{Name: "Banned", Message: "no", Fields: []wire.Field{{Key: "isBadToken", Value: true}}}
 		}, "authTokenSigned authenticate error badAuthToken", "authTokenSigned authStateChange authenticate error badAuthToken", true,
-			[]string{"T", `{"rid":2,"error":{"message":"no","name":"Banned","isBadToken":true}}`}},
+			[]string{"T", `{"rid":2,"error":{"message":"no","name":"Banned","isBadToken":true}}`, "T"}},
 		{"logged out, then blocked", func(s *socketcluster.Socket) error {
 			s.DeauthenticateSelf()
 			return &wire.Error{Name: "Banned", Message: "no"}
