@@ -97,8 +97,10 @@ type Config struct {
 	//
 	// A request with a principal or an ambient token, such as a cookie, is
 	// refused with 403 if it comes from a page of another origin, unless
-	// Origins lists that by its host: entries in which the host is "*" do not
-	// count for it.
+	// Origins has that with its host: entries in which the host is "*" do not
+	// count for it. What goes by the address of the client is also refused if it
+	// has come to a host that Origins does not have, but for localhost and IP
+	// addresses. See [httpauth.Origins.Trust].
 	//
 	// Tokens that came this way are not renewed, as the client's scripts would
 	// see the new one.
@@ -121,8 +123,10 @@ type Config struct {
 	// percent-encoded there must be so here. Default: [DefaultPath].
 	Path string
 
-	// Origins lists who may connect, as "host:port" entries in which either
-	// part may be "*". Empty admits all, as tokens in localStorage cannot be
+	// Origins lists the origins of the pages that may connect:
+	// "https://app.example.com", "https://*.example.com", "capacitor://localhost",
+	// or "host:port", in which either part may be "*"; see [httpauth.Origins].
+	// Empty admits all, as tokens in localStorage cannot be
 	// used by another origin. A request without an Origin header does not
 	// come from a browser's page; a list refuses it unless
 	// AllowMissingOrigin is set.
@@ -357,9 +361,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if r := c.TokenRenewal; r.Every > 0 && r.ExpiresIn > 0 && r.ExpiresIn < 2*time.Second {
 		return c, &ConfigError{"TokenRenewal.ExpiresIn", fmt.Sprintf("is %v; tokens live for whole seconds, and must be renewed before their last one", r.ExpiresIn)}
-	}
-	if _, err := parseOrigins(c.Origins); err != nil {
-		return c, err
 	}
 	for i, source := range c.TokenSources {
 		if err := source.Err(); err != nil {

@@ -234,7 +234,7 @@ func TestPanics(t *testing.T) {
 			return socketcluster.Config{Revocations: &fusedStore{check: f}, TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute}}
 		}, func(_ *world, _ *fuse, p *peer) { p.quiet(2 * time.Minute) }},
 		{"a token source", "an entry of Config.TokenSources", func(f *fuse) socketcluster.Config {
-			return socketcluster.Config{TokenSources: []httpauth.Source{httpauth.Custom(func(*http.Request) (string, error) { f.burn(); return "", nil }, false)}}
+			return socketcluster.Config{TokenSources: []httpauth.Source{httpauth.Custom(func(*http.Request) (string, error) { f.burn(); return "", nil }, httpauth.NotAmbient)}}
 		}, func(w *world, _ *fuse, _ *peer) { w.client() }},
 		{"Subprotocol", "Config.Subprotocol", func(f *fuse) socketcluster.Config {
 			return socketcluster.Config{Subprotocol: func(offered []string, _ *http.Request) string { f.burn(); return offered[0] }}

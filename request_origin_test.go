@@ -19,74 +19,88 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-const foreignPage = "Failed to authorize socket handshake - The cookie or session of the request is not accepted from a page of another origin. " +
-	"List the host of the page in Config.Origins to trust it"
+const foreignPage = "Failed to authorize socket handshake - The cookie or session of the request is not accepted from a page of another origin"
+
+// foreign is what a page gets that a cookie is not accepted from. It has the
+// entry that is missing, if there is one that would help.
+func foreign(entry string) string {
+	return foreignPage + `. Add "` + entry + `" to Origins to trust it`
+}
 
 // An ambient token is taken from the server's own pages, and from those whose
 // host is listed.
 func TestAmbientTokenOrigin(t *testing.T) {
-	const none = "-"
+	const (
+		none      = "-"
+		malformed = "the Origin header is malformed"
+		several   = "the request has several Origin headers"
+	)
 	for _, row := range []struct {
 		host    string
 		tls     bool
 		origins []string
 		origin  string
 		admits  bool
+		why     string // "" for an origin that is not in the list
 	}{
-		{"a.com", false, nil, none, true}, // no page
-		{"a.com", false, nil, "http://a.com", true},
-		{"a.com", false, nil, "http://a.com:80", true},
-		{"a.com", false, nil, "HTTP://A.Com", true},
-		{"A.COM", false, nil, "http://a.com", true},
-		{"a.com:80", false, nil, "http://a.com", true},
-		{"a.com:8000", false, nil, "http://a.com:8000", true},
-		{"[::1]:8000", false, nil, "http://[::1]:8000", true},
-		{"[::1]", false, nil, "http://[::1]", true},
+		{"a.com", false, nil, none, true, ""}, // no page
+		{"a.com", false, nil, "http://a.com", true, ""},
+		{"a.com", false, nil, "http://a.com:80", true, ""},
+		{"a.com", false, nil, "HTTP://A.Com", true, ""},
+		{"A.COM", false, nil, "http://a.com", true, ""},
+		{"a.com:80", false, nil, "http://a.com", true, ""},
+		{"a.com:8000", false, nil, "http://a.com:8000", true, ""},
+		{"[::1]:8000", false, nil, "http://[::1]:8000", true, ""},
+		{"[::1]", false, nil, "http://[::1]", true, ""},
 		// A proxy has ended TLS.
-		{"a.com", false, nil, "https://a.com", true},
-		{"a.com:8443", false, nil, "https://a.com:8443", true},
-		{"a.com", true, nil, "https://a.com", true},
-		{"a.com:443", true, nil, "https://a.com", true},
-		{"a.com", true, nil, "http://a.com", false},
-		{"a.com", true, nil, "http://a.com:443", false},
+		{"a.com", false, nil, "https://a.com", true, ""},
+		{"a.com:8443", false, nil, "https://a.com:8443", true, ""},
+		{"a.com", true, nil, "https://a.com", true, ""},
+		{"a.com:443", true, nil, "https://a.com", true, ""},
+		{"a.com", true, nil, "http://a.com", false, ""},
+		{"a.com", true, nil, "http://a.com:443", false, ""},
 
-		{"a.com", false, nil, "http://a.com:8000", false},
-		{"a.com:80", false, nil, "https://a.com", false},
-		{"a.com:8000", false, nil, "http://a.com", false},
-		{"[::1]:8000", false, nil, "http://[::2]:8000", false},
-		{"a.com", false, nil, "http://b.com", false},
-		{"a.com", false, nil, "http://x.a.com", false},
-		{"x.a.com", false, nil, "http://a.com", false},
-		{"a.com", false, nil, "http://a.com.", false},
-		{"a.com", false, nil, "http://a.com.evil.org", false},
-		{"a.com", false, nil, "http://a.com@evil.org", false},
-		{"a.com", false, nil, "http://evil.org@a.com", false},
-		{"a.com", false, nil, "http://a.com/", false},
-		{"a.com", false, nil, "http://a.com?", false},
-		{"a.com", false, nil, "http://a.com#", false},
-		{"a.com", false, nil, "ws://a.com", false},
-		{"a.com", false, nil, "chrome-extension://a.com", false},
-		{"a.com", false, nil, "//a.com", false},
-		{"a.com", false, nil, "a.com", false},
-		{"a.com", false, nil, "null", false},
-		{"a.com", false, nil, "file://", false},
-		{"a.com", false, nil, "", false},
-		{"a.com", false, nil, "http://a.com, http://b.com", false},
-		{"a.com", false, nil, "http://b.com\nhttp://a.com", false}, // two headers
-		{"a.com", false, nil, "http://a.com\nhttp://a.com", false},
+		{"a.com", false, nil, "http://a.com:8000", false, ""},
+		{"a.com:80", false, nil, "https://a.com", false, ""},
+		{"a.com:8000", false, nil, "http://a.com", false, ""},
+		{"[::1]:8000", false, nil, "http://[::2]:8000", false, ""},
+		{"a.com", false, nil, "http://b.com", false, ""},
+		{"a.com", false, nil, "http://x.a.com", false, ""},
+		{"x.a.com", false, nil, "http://a.com", false, ""},
+		{"a.com", false, nil, "http://a.com.", false, ""},
+		{"a.com", false, nil, "http://a.com.evil.org", false, ""},
+		{"a.com", false, nil, "http://a.com@evil.org", false, malformed},
+		{"a.com", false, nil, "http://evil.org@a.com", false, malformed},
+		{"a.com", false, nil, "http://a.com/", false, malformed},
+		{"a.com", false, nil, "http://a.com?", false, malformed},
+		{"a.com", false, nil, "http://a.com#", false, malformed},
+		{"a.com", false, nil, "ws://a.com", false, ""},
+		{"a.com", false, nil, "chrome-extension://a.com", false, ""},
+		{"a.com", false, nil, "//a.com", false, malformed},
+		{"a.com", false, nil, "a.com", false, malformed},
+		{"a.com", false, nil, "null", false, "null, as of files and of frames in a sandbox"},
+		{"a.com", false, nil, "file://", false, ""},
+		{"a.com", false, nil, "", false, malformed},
+		{"a.com", false, nil, "http://a.com, http://b.com", false, malformed},
+		{"a.com", false, nil, "http://b.com\nhttp://a.com", false, several}, // two headers
+		{"a.com", false, nil, "http://a.com\nhttp://a.com", false, several},
 
-		{"a.com", true, []string{"app.com:443"}, "https://app.com", true},
-		{"a.com", false, []string{"app.com:8000"}, "http://APP.com:8000", true},
-		{"a.com", true, []string{"app.com:*"}, "https://app.com:8443", true},
-		{"a.com", false, []string{"[::2]:80"}, "http://[::2]", true},
-		{"a.com", true, []string{"*:*", "app.com:443"}, "https://app.com", true},
-		{"a.com", true, []string{"*:*", "app.com:443"}, "https://other.com", false},
-		{"a.com", true, []string{"*:*"}, "https://app.com", false},
-		{"a.com", true, []string{"*:*"}, "null", false},
-		{"a.com", true, []string{"*:443"}, "https://app.com", false},
-		{"a.com", true, []string{"*:443"}, "https://*", false},
-		{"a.com", true, []string{"*:443"}, "https://a.com", true},
-		{"a.com", true, []string{"*:*"}, none, true},
+		{"a.com", true, []string{"https://app.com"}, "https://app.com", true, ""},
+		{"a.com", true, []string{"https://*.app.com"}, "https://x.app.com", true, ""},
+		{"a.com", true, []string{"*:*", "https://app.com"}, "http://app.com", false, ""},
+		{"a.com", true, []string{"capacitor://localhost"}, "capacitor://localhost", true, ""},
+		{"a.com", true, []string{"*:*", "localhost:*"}, "capacitor://localhost", false, ""},
+		{"a.com", true, []string{"app.com:443"}, "https://app.com", true, ""},
+		{"a.com", false, []string{"app.com:8000"}, "http://APP.com:8000", true, ""},
+		{"a.com", true, []string{"app.com:*"}, "https://app.com:8443", true, ""},
+		{"a.com", false, []string{"[::2]:80"}, "http://[::2]", true, ""},
+		{"a.com", true, []string{"*:*", "app.com:443"}, "https://app.com", true, ""},
+		{"a.com", true, []string{"*:*", "app.com:443"}, "https://other.com", false, ""},
+		{"a.com", true, []string{"*:*"}, "https://app.com", false, ""},
+		{"a.com", true, []string{"*:*"}, "null", false, "null, as of files and of frames in a sandbox"},
+		{"a.com", true, []string{"*:443"}, "https://app.com", false, ""},
+		{"a.com", true, []string{"*:443"}, "https://a.com", true, ""},
+		{"a.com", true, []string{"*:*"}, none, true, ""},
 	} {
 		t.Run(fmt.Sprint(row.host, row.tls, row.origins, row.origin), func(t *testing.T) {
 			cfg := fromRequests()
@@ -133,8 +147,12 @@ func TestAmbientTokenOrigin(t *testing.T) {
 						}
 						continue
 					}
-					refused(t, resp, 403, foreignPage)
-					if !errors.Is(warning, wire.ErrServerProtocol) || !strings.Contains(warning.Error(), foreignPage) {
+					text := foreign(strings.ToLower(row.origin))
+					if row.why != "" {
+						text = foreignPage + ": " + row.why
+					}
+					refused(t, resp, 403, text)
+					if !errors.Is(warning, wire.ErrServerProtocol) || !strings.Contains(warning.Error(), text) {
 						t.Errorf("%v: warning %v", kind.headers, warning)
 					}
 				}
@@ -151,10 +169,10 @@ func TestOriginsComeFirst(t *testing.T) {
 	inBubble(t, cfg, func(w *world) {
 		for _, origin := range []string{"http://server", "https://other.com"} {
 			_, resp := w.upgrade(with("Cookie", "token=x", "Origin", origin))
-			refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin")
+			refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: "+origin+" is not in Origins")
 		}
 		_, resp := w.upgrade(with("Cookie", "token=x"))
-		refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin")
+		refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: the request has none; AllowMissingOrigin admits such")
 	})
 }
 
@@ -171,7 +189,40 @@ func TestPrincipalOfMiddleware(t *testing.T) {
 			t.Errorf("status %v", status)
 		}
 		_, resp := w.upgrade(with("Origin", "https://other.com"))
-		refused(t, resp, 403, foreignPage)
+		refused(t, resp, 403, foreign("https://other.com"))
+	})
+}
+
+// A principal that goes by the address of the client is nobody's under the name
+// of a stranger.
+func TestPrincipalByAddress(t *testing.T) {
+	cfg := socketcluster.Config{Origins: []string{"*:*", "https://app.com"}}
+	inBubble(t, cfg, func(w *world) {
+		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeWS) error {
+			token, err := auth.NewToken("", []byte(`{"username":"alice"}`))
+			*a.Request = *a.Request.WithContext(httpauth.NewContextByAddress(a.Request.Context(), token))
+			return err
+		}))
+		record := w.audit()
+		for host, admits := range map[string]bool{"localhost:8000": true, "app.com": true, "evil.org:8000": false} {
+			for _, origin := range []string{"", "http://" + host} {
+				_, resp := w.upgrade(func(r *http.Request) {
+					if r.Host = host; origin != "" {
+						r.Header.Set("Origin", origin)
+					}
+				})
+				if admits {
+					if resp.StatusCode != http.StatusSwitchingProtocols {
+						t.Errorf("%s, origin %q: %s", host, origin, resp.Status)
+					}
+					continue
+				}
+				const reason = "The request has come to the host evil.org:8000, which is not in Origins: " +
+					"who is known by address must come to a host that is listed there, to localhost or to an IP address"
+				refused(t, resp, 403, "Failed to authorize socket handshake - "+reason)
+				record.want("tokenRejected reason=" + reason)
+			}
+		}
 	})
 }
 
@@ -180,7 +231,7 @@ func TestPrincipalOfMiddleware(t *testing.T) {
 func TestServerAuthenticator(t *testing.T) {
 	cfg := fromRequests()
 	cfg.Revocations = new(revoke.Memory)
-	cfg.Origins = []string{"app.com:443", "[::1]:80", "[::1]:8000", "any.com:*", "*:8080", "%zz:443"}
+	cfg.Origins = []string{"app.com:443", "[::1]:80", "[::1]:8000", "any.com:*", "*:8080", "https://*.sub.com"}
 	inBubble(t, cfg, func(w *world) {
 		if err := w.srv.Revoke(context.Background(), revoke.Revocation{Session: "7"}); err != nil {
 			t.Fatal(err)
@@ -208,7 +259,9 @@ func TestServerAuthenticator(t *testing.T) {
 			{403, []string{"Cookie", "token=" + good, "Origin", "http://app.com"}},
 			{200, []string{"Cookie", "token=" + good, "Origin", "http://[::1]"}},
 			{200, []string{"Cookie", "token=" + good, "Origin", "http://[::1]:8000"}},
-			{403, []string{"Cookie", "token=" + good, "Origin", "https://any.com"}},
+			{200, []string{"Cookie", "token=" + good, "Origin", "https://any.com"}},
+			{200, []string{"Cookie", "token=" + good, "Origin", "https://x.sub.com"}},
+			{403, []string{"Cookie", "token=" + good, "Origin", "https://sub.com"}},
 			{403, []string{"Cookie", "token=" + good, "Origin", "http://other.com:8080"}},
 		} {
 			if got := ask(row.headers...); got != row.want {

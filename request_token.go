@@ -17,7 +17,7 @@ type requestToken struct {
 	principal *auth.Token // the application vouches for it
 	signed    string      // otherwise
 	err       error       // why neither can be had
-	ambient   bool        // the browser has added it by itself
+	ambience  httpauth.Ambience
 }
 
 type requestTokenKey struct{}
@@ -34,12 +34,12 @@ func (srv *Server) withToken(r *http.Request) (*http.Request, requestToken) {
 
 func (srv *Server) findToken(r *http.Request) (t requestToken) {
 	if p := httpauth.FromContext(r.Context()); p != nil {
-		return requestToken{principal: p, ambient: httpauth.Ambient(r.Context())}
+		return requestToken{principal: p, ambience: httpauth.AmbienceOf(r.Context())}
 	}
 	for _, source := range srv.cfg.TokenSources {
 		t.signed, t.err = srv.askSource(source, r)
 		if t.signed != "" || t.err != nil {
-			t.ambient = source.Ambient()
+			t.ambience = source.Ambience()
 			return t
 		}
 	}
@@ -109,20 +109,13 @@ func (srv *Server) checkPrincipal(token *auth.Token) error {
 
 // Authenticator authenticates ordinary HTTP requests as this server does its
 // upgrade requests: with the same engine, Config.TokenSources (a bearer token
-// if there are none) and Config.Revocations. Ambient tokens are accepted from
-// the server's own origin, and from those that Config.Origins lists with host
-// and port.
+// if there are none), Config.Revocations and Config.Origins.
 func (srv *Server) Authenticator() *httpauth.Authenticator {
-	guard := http.NewCrossOriginProtection()
-	for origin := range srv.origins.literal() {
-		// An entry that makes no origin matches no page.
-		_ = guard.AddTrustedOrigin(origin)
-	}
 	return &httpauth.Authenticator{
 		Engine:      srv.engine,
 		Sources:     slices.Clone(srv.cfg.TokenSources),
 		Revocations: srv.cfg.Revocations,
-		CrossOrigin: guard,
+		Origins:     srv.origins,
 		Refused:     srv.auditRefused,
 		Logger:      srv.log,
 	}

@@ -317,7 +317,7 @@ func TestCustomSource(t *testing.T) {
 					return ticket, nil
 				}
 				return "", fail()
-			}, false)
+			}, httpauth.NotAmbient)
 			inBubble(t, socketcluster.Config{TokenSources: []httpauth.Source{source}}, func(w *world) {
 				_, status := w.connectWith(nil, "null")
 				want := map[string]any{"name": "AuthTokenError", "message": "The token could not be verified", "isBadToken": true}

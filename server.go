@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/internal/budget"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
@@ -27,7 +28,7 @@ import (
 // everything else about HTTP is up to whoever mounts it.
 type Server struct {
 	cfg     Config
-	origins originList
+	origins *httpauth.Origins
 	proxies []netip.Prefix // Config.TrustedProxies
 	engine  auth.Engine
 	log     *slog.Logger
@@ -82,9 +83,9 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	origins, err := parseOrigins(cfg.Origins)
+	origins, err := httpauth.ParseOrigins(cfg.Origins...)
 	if err != nil {
-		return nil, err
+		return nil, &ConfigError{"Origins", err.Error()}
 	}
 	proxies, err := parseProxies(cfg.TrustedProxies)
 	if err != nil {

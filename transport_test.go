@@ -131,42 +131,54 @@ func TestSocketID(t *testing.T) {
 
 // TR-12, TR-13, TR-14, TR-15, TR-16, QK-8, QK-9: whose pages may connect.
 func TestOrigins(t *testing.T) {
-	const none = "-"
+	const (
+		none      = "-"
+		missing   = "the request has none; AllowMissingOrigin admits such"
+		null      = "null, as of files and of frames in a sandbox"
+		malformed = "the Origin header is malformed"
+	)
 	for _, test := range []struct {
 		entries []string
 		origin  string
 		missing bool // AllowMissingOrigin
 		admits  bool
+		why     string // "" for an origin that is not in the list
 	}{
-		{nil, "http://any.example", false, true},
-		{nil, none, false, true},
-		{[]string{"*:*"}, "null", false, true},
-		{[]string{"a.com:80", "*:*"}, none, false, true},
-		{[]string{"a.com:80"}, "http://a.com", false, true},
-		{[]string{"a.com:80"}, "http://A.COM", false, true},
-		{[]string{"A.com:80"}, "http://a.com:80", false, true},
-		{[]string{"a.com:443"}, "https://a.com", false, true},
-		{[]string{"a.com:80"}, "https://a.com", false, false},
-		{[]string{"a.com:80"}, "http://a.com:8080", false, false},
-		{[]string{"a.com:*"}, "https://a.com:8443", false, true},
-		{[]string{"*:8080"}, "http://b.example:8080", false, true},
-		{[]string{"*:8080"}, "http://b.example", false, false},
-		{[]string{"::1:80"}, "http://[::1]", false, true},
-		{[]string{"[::1]:80"}, "http://[::1]:80", false, true},
-		{[]string{"a.com:80"}, "http://com", false, false},
-		{[]string{"a.com:80"}, "http://com:8", false, false},
-		{[]string{"example.com:*"}, "https://ple.com", false, false},
-		{[]string{"example.com:*"}, "https://example.com.evil.org", false, false},
-		{[]string{"example.com:*"}, "https://example.com@evil.org", false, false},
-		{[]string{"example.com:*"}, "https://example.com:443@evil.org", false, false},
-		{[]string{"example.com:*"}, "https://evil.org/#example.com:443", false, false},
-		{[]string{"*:80"}, "null", false, false},
-		{[]string{"*:80"}, none, false, false},
-		{[]string{"*:80"}, "", false, false},
-		{[]string{"*:80"}, "://", false, false},
-		{[]string{"*:80"}, "http://a:b:c", false, false},
-		{[]string{"*:80"}, none, true, true},
-		{[]string{"*:80"}, "null", true, false},
+		{[]string{"https://a.com"}, "https://a.com", false, true, ""},
+		{[]string{"https://a.com"}, "http://a.com:443", false, false, ""},
+		{[]string{"https://*.a.com"}, "https://x.a.com", false, true, ""},
+		{[]string{"https://*.a.com"}, "https://a.com", false, false, ""},
+		{[]string{"chrome-extension://abc"}, "chrome-extension://abc", false, true, ""},
+		{[]string{"localhost:80"}, "capacitor://localhost", false, true, ""},
+		{nil, "http://any.example", false, true, ""},
+		{nil, none, false, true, ""},
+		{[]string{"*:*"}, "null", false, true, ""},
+		{[]string{"a.com:80", "*:*"}, none, false, true, ""},
+		{[]string{"a.com:80"}, "http://a.com", false, true, ""},
+		{[]string{"a.com:80"}, "http://A.COM", false, true, ""},
+		{[]string{"A.com:80"}, "http://a.com:80", false, true, ""},
+		{[]string{"a.com:443"}, "https://a.com", false, true, ""},
+		{[]string{"a.com:80"}, "https://a.com", false, false, ""},
+		{[]string{"a.com:80"}, "http://a.com:8080", false, false, ""},
+		{[]string{"a.com:*"}, "https://a.com:8443", false, true, ""},
+		{[]string{"*:8080"}, "http://b.example:8080", false, true, ""},
+		{[]string{"*:8080"}, "http://b.example", false, false, ""},
+		{[]string{"::1:80"}, "http://[::1]", false, true, ""},
+		{[]string{"[::1]:80"}, "http://[::1]:80", false, true, ""},
+		{[]string{"a.com:80"}, "http://com", false, false, ""},
+		{[]string{"a.com:80"}, "http://com:8", false, false, ""},
+		{[]string{"example.com:*"}, "https://ple.com", false, false, ""},
+		{[]string{"example.com:*"}, "https://example.com.evil.org", false, false, ""},
+		{[]string{"example.com:*"}, "https://example.com@evil.org", false, false, malformed},
+		{[]string{"example.com:*"}, "https://example.com:443@evil.org", false, false, malformed},
+		{[]string{"example.com:*"}, "https://evil.org/#example.com:443", false, false, malformed},
+		{[]string{"*:80"}, "null", false, false, null},
+		{[]string{"*:80"}, none, false, false, missing},
+		{[]string{"*:80"}, "", false, false, malformed},
+		{[]string{"*:80"}, "://", false, false, malformed},
+		{[]string{"*:80"}, "http://a:b:c", false, false, malformed},
+		{[]string{"*:80"}, none, true, true, ""},
+		{[]string{"*:80"}, "null", true, false, null},
 	} {
 		t.Run(strings.Join(test.entries, " ")+" "+test.origin, func(t *testing.T) {
 			cfg := socketcluster.Config{Origins: test.entries, AllowMissingOrigin: test.missing}
@@ -185,12 +197,14 @@ func TestOrigins(t *testing.T) {
 					}
 					return
 				}
-				refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin")
-				given := test.origin
-				if given == none {
-					given = ""
+				// QK-9: only what is well-formed is sent back.
+				reason := test.why
+				if reason == "" {
+					reason = test.origin + " is not in Origins"
 				}
-				if !errors.Is(warning, wire.ErrServerProtocol) || warning.Error() != "ServerProtocolError: Failed to authorize socket handshake - Invalid origin: "+given {
+				text := "Failed to authorize socket handshake - Invalid origin: " + reason
+				refused(t, resp, 403, text)
+				if !errors.Is(warning, wire.ErrServerProtocol) || warning.Error() != "ServerProtocolError: "+text {
 					t.Errorf("TR-15: warning %v", warning)
 				}
 			})
@@ -199,7 +213,7 @@ func TestOrigins(t *testing.T) {
 	t.Run("two headers", func(t *testing.T) {
 		inBubble(t, socketcluster.Config{Origins: []string{"a.com:80"}}, func(w *world) {
 			_, resp := w.upgrade(func(r *http.Request) { r.Header["Origin"] = []string{"http://a.com", "http://b.com"} })
-			refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin")
+			refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: the request has several Origin headers")
 		})
 	})
 }
@@ -223,7 +237,7 @@ func TestUpgradeOrder(t *testing.T) {
 		_, resp = w.upgrade(func(r *http.Request) { r.URL.RawQuery = "no" })
 		refused(t, resp, 401, "<b>go away</b>")
 		_, resp = w.upgrade(func(r *http.Request) { r.Header.Set("Origin", "http://b.com") })
-		refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin")
+		refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: http://b.com is not in Origins")
 		if ran != 2 {
 			t.Errorf("the middleware ran %d times, want 2: before the check of the origin", ran)
 		}

@@ -45,9 +45,10 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r, token := srv.withToken(r)
-	if token.ambient && !srv.origins.trusts(r) {
-		srv.Audit(AuditEvent{Kind: AuditTokenRejected, Address: addr, Reason: "a page of another origin"})
-		srv.refuseOrigin(r, foreignPage).WriteTo(w)
+	if err := srv.origins.Trust(r, token.ambience); err != nil {
+		reason := srv.publicError(err).Message
+		srv.Audit(AuditEvent{Kind: AuditTokenRejected, Address: addr, Reason: reason})
+		srv.refuseOrigin(r, reason).WriteTo(w)
 		return
 	}
 	// The copy lets go of the request's first line, which the path is a part of.
@@ -98,24 +99,19 @@ func (srv *Server) admit(r *http.Request) *ws.Refusal {
 		srv.counters.byMiddleware.Add(1)
 		return &ws.Refusal{Status: http.StatusUnauthorized, Text: text}
 	}
-	if !srv.origins.admits(r, srv.cfg.AllowMissingOrigin) {
-		return srv.refuseOrigin(r, "Invalid origin")
+	if err := srv.origins.Admit(r, srv.cfg.AllowMissingOrigin); err != nil {
+		return srv.refuseOrigin(r, "Invalid origin: "+err.Error())
 	}
 	return nil
 }
 
-// foreignPage tells whoever builds the page what to do about it.
-const foreignPage = "The cookie or session of the request is not accepted from a page of another origin. " +
-	"List the host of the page in Config.Origins to trust it"
-
+// refuseOrigin refuses an upgrade for a reason that may be shown: it tells
+// whoever builds the page what to do about it.
 func (srv *Server) refuseOrigin(r *http.Request, reason string) *ws.Refusal {
 	srv.counters.byOrigin.Add(1)
 	text := "Failed to authorize socket handshake - " + reason
 	srv.log.Debug("upgrade refused", slog.String("reason", reason), slog.String("origin", truncate(r.Header.Get("Origin"), srv.cfg.Limits.ErrorText)))
-	srv.emitError(nil, &wire.Error{
-		Name:    wire.ErrServerProtocol.Name,
-		Message: text + ": " + truncate(r.Header.Get("Origin"), srv.cfg.Limits.ErrorText),
-	})
+	srv.emitError(nil, &wire.Error{Name: wire.ErrServerProtocol.Name, Message: text})
 	return &ws.Refusal{Status: http.StatusForbidden, Text: text}
 }
 

@@ -18,9 +18,12 @@ import (
 // requests as a socket server does its handshakes.
 //
 // It takes the principal that the request has already, else the token of the
-// first source that has one. A request with an ambient one that CrossOrigin
-// does not let pass is answered with 403, by Optional too. Its answers are
+// first source that has one. A request with an ambient one from a page that
+// Origins does not trust is answered with 403, by Optional too. Its answers are
 // JSON, {"error":{"name":…,"message":…}}.
+//
+// GET, HEAD and OPTIONS may come from any page, as it cannot read the answer:
+// routes for these must change nothing.
 type Authenticator struct {
 	Engine auth.Engine
 
@@ -31,9 +34,9 @@ type Authenticator struct {
 	// Revocations says which tokens are no longer good. Default: none.
 	Revocations revoke.Store
 
-	// CrossOrigin says which origins may send ambient tokens. Default: the
-	// origin of the server alone.
-	CrossOrigin *http.CrossOriginProtection
+	// Origins says which pages may use ambient tokens, see [Origins.Trust].
+	// Default: those of the server's own origin alone.
+	Origins *Origins
 
 	// Refused is told of each request whose token, or whose origin, was not
 	// accepted, with the token if that was revoked or had expired as a
@@ -49,7 +52,7 @@ type Authenticator struct {
 func (a *Authenticator) Optional(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := a.authenticate(r)
-		if errors.Is(err, errCrossOrigin) {
+		if isCrossOrigin(err) {
 			refuse(w, err)
 			return
 		}
@@ -82,11 +85,6 @@ func (a *Authenticator) Require(next http.Handler) http.Handler {
 var (
 	errNoToken = &wire.Error{Name: wire.NameAuth, Message: "The request has no token"}
 
-	errCrossOrigin = &wire.Error{
-		Name:    "CrossOriginError",
-		Message: "The cookie or session of this request is accepted only from pages of the server's own origin, or of one that it trusts",
-	}
-
 	errInternal = &wire.Error{Name: "InternalError", Message: "An internal error occurred"}
 )
 
@@ -109,19 +107,13 @@ func (a *Authenticator) identify(r *http.Request) (principal, error) {
 	p, _ := r.Context().Value(principalKey{}).(principal)
 	signed, err := "", error(nil)
 	if p.token == nil {
-		signed, p.ambient, err = a.find(r)
+		signed, p.ambience, err = a.find(r)
 		if signed == "" && err == nil {
 			return principal{}, nil
 		}
 	}
-	if p.ambient {
-		guard := a.CrossOrigin
-		if guard == nil {
-			guard = &http.CrossOriginProtection{}
-		}
-		if guard.Check(r) != nil {
-			return principal{}, errCrossOrigin
-		}
+	if err := a.checkOrigin(r, p.ambience); err != nil {
+		return principal{}, err
 	}
 	if err != nil {
 		return principal{}, err
@@ -139,18 +131,33 @@ func (a *Authenticator) identify(r *http.Request) (principal, error) {
 	return p, err
 }
 
+// checkOrigin tells why a request may not use what the browser has added to it.
+func (a *Authenticator) checkOrigin(r *http.Request, ambience Ambience) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return a.Origins.checkHost(r, ambience)
+	}
+	return a.Origins.Trust(r, ambience)
+}
+
+// isCrossOrigin tells whether an error is one of checkOrigin.
+func isCrossOrigin(err error) bool {
+	public, ok := errors.AsType[*wire.Error](err)
+	return ok && public.Name == nameCrossOrigin
+}
+
 // find answers what the first source says that has something to say.
-func (a *Authenticator) find(r *http.Request) (signed string, ambient bool, err error) {
+func (a *Authenticator) find(r *http.Request) (signed string, ambience Ambience, err error) {
 	sources := a.Sources
 	if len(sources) == 0 {
 		sources = []Source{Bearer()}
 	}
 	for _, s := range sources {
 		if signed, err = s.Token(r); signed != "" || err != nil {
-			return signed, s.Ambient(), err
+			return signed, s.Ambience(), err
 		}
 	}
-	return "", false, nil
+	return "", NotAmbient, nil
 }
 
 func (a *Authenticator) verify(ctx context.Context, signed string) (*auth.Token, error) {
@@ -184,7 +191,7 @@ func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case !errors.As(err, &public):
 		status, public = http.StatusInternalServerError, errInternal
-	case errors.Is(err, errCrossOrigin):
+	case isCrossOrigin(err):
 		status = http.StatusForbidden
 	case errors.Is(err, auth.ErrKeysUnavailable):
 		status = http.StatusServiceUnavailable

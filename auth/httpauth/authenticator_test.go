@@ -74,7 +74,13 @@ func ask(t *testing.T, h http.Handler, r *http.Request) answer {
 	return answer{w.Code, text, w.Header().Get("WWW-Authenticate")}
 }
 
-const crossOrigin = "CrossOriginError: The cookie or session of this request is accepted only from pages of the server's own origin, or of one that it trusts"
+// crossOrigin is what a request of a foreign page gets.
+const crossOrigin = "CrossOriginError: The cookie or session of the request is not accepted from a page of another origin"
+
+const (
+	evilOrigin = crossOrigin + `. Add "https://evil.example" to Origins to trust it`
+	nameless   = crossOrigin + ": the request has Sec-Fetch-Site, and no Origin header"
+)
 
 func TestAuthenticator(t *testing.T) {
 	_, alice := sign(t, map[string]any{"username": "alice"})
@@ -85,15 +91,15 @@ func TestAuthenticator(t *testing.T) {
 	if err := revoked.Add(t.Context(), revoke.Revocation{Subject: "eve"}); err != nil {
 		t.Fatal(err)
 	}
-	trusting := http.NewCrossOriginProtection()
-	if err := trusting.AddTrustedOrigin("https://app.example"); err != nil {
+	trusting, err := httpauth.ParseOrigins("https://app.example")
+	if err != nil {
 		t.Fatal(err)
 	}
 	a := &httpauth.Authenticator{
 		Engine:      newJWT(t),
 		Sources:     []httpauth.Source{httpauth.Bearer(), httpauth.Cookie("token")},
 		Revocations: &revoked,
-		CrossOrigin: trusting,
+		Origins:     trusting,
 	}
 	const invalid = `Bearer error="invalid_token", error_description=`
 	nobody := answer{200, "nobody", ""}
@@ -120,11 +126,11 @@ func TestAuthenticator(t *testing.T) {
 		"post":                  {request("POST", "Cookie", "token="+alice), answer{200, "alice", ""}, answer{200, "alice", ""}},
 		"post of the same site": {request("POST", "Cookie", "token="+alice, "Origin", "http://server"), answer{200, "alice", ""}, answer{200, "alice", ""}},
 		"post of another": {request("POST", "Cookie", "token="+alice, "Origin", "https://evil.example"),
-			answer{403, crossOrigin, ""}, answer{403, crossOrigin, ""}},
+			answer{403, evilOrigin, ""}, answer{403, evilOrigin, ""}},
 		"post of another subdomain": {request("POST", "Cookie", "token="+alice, "Origin", "http://x.server", "Sec-Fetch-Site", "same-site"),
-			answer{403, crossOrigin, ""}, answer{403, crossOrigin, ""}},
+			answer{403, crossOrigin + `. Add "http://x.server" to Origins to trust it`, ""}, answer{403, crossOrigin + `. Add "http://x.server" to Origins to trust it`, ""}},
 		"post of another with a bad cookie": {request("POST", "Cookie", "token=x", "Sec-Fetch-Site", "cross-site"),
-			answer{403, crossOrigin, ""}, answer{403, crossOrigin, ""}},
+			answer{403, nameless, ""}, answer{403, nameless, ""}},
 		"post of a trusted one":   {request("POST", "Cookie", "token="+alice, "Origin", "https://app.example"), answer{200, "alice", ""}, answer{200, "alice", ""}},
 		"get of another":          {request("GET", "Cookie", "token="+alice, "Origin", "https://evil.example"), answer{200, "alice", ""}, answer{200, "alice", ""}},
 		"post of another, bearer": {request("POST", "Authorization", "Bearer "+alice, "Origin", "https://evil.example"), answer{200, "alice", ""}, answer{200, "alice", ""}},
@@ -184,7 +190,7 @@ func TestAuthenticatorTakesPrincipal(t *testing.T) {
 			"live":    {fmt.Sprintf(`{"username":"alice","exp":%d}`, now+1), request("GET"), answer{200, "alice", ""}},
 			"expired": {fmt.Sprintf(`{"username":"alice","exp":%d}`, now), request("GET"), answer{401, "AuthTokenExpiredError: The principal has expired", `Bearer error="invalid_token", error_description="The principal has expired"`}},
 			"revoked": {`{"username":"alice","sid":"7"}`, request("GET"), answer{401, "AuthTokenInvalidError: jwt revoked", `Bearer error="invalid_token", error_description="jwt revoked"`}},
-			"foreign": {`{"username":"alice"}`, request("POST", "Origin", "https://evil.example"), answer{403, crossOrigin, ""}},
+			"foreign": {`{"username":"alice"}`, request("POST", "Origin", "https://evil.example"), answer{403, evilOrigin, ""}},
 		} {
 			r := row.r.WithContext(httpauth.NewContext(row.r.Context(), token(t, "", row.claims)))
 			if got := ask(t, a.Require(greet), r); got != row.want {
@@ -205,13 +211,13 @@ func TestAuthenticatorTakesPrincipal(t *testing.T) {
 func TestNestedAuthenticators(t *testing.T) {
 	_, alice := sign(t, map[string]any{"username": "alice"})
 	a := &httpauth.Authenticator{Engine: newJWT(t), Sources: []httpauth.Source{httpauth.Bearer(), httpauth.Cookie("token")}}
-	var ambient bool
-	h := a.Optional(a.Require(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ambient = httpauth.Ambient(r.Context()) })))
-	if got := ask(t, h, request("POST", "Authorization", "Bearer "+alice, "Origin", "https://other.example")); got.status != 200 || ambient {
-		t.Errorf("bearer: %v, ambient is %t", got, ambient)
+	var ambience httpauth.Ambience
+	h := a.Optional(a.Require(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ambience = httpauth.AmbienceOf(r.Context()) })))
+	if got := ask(t, h, request("POST", "Authorization", "Bearer "+alice, "Origin", "https://other.example")); got.status != 200 || ambience != httpauth.NotAmbient {
+		t.Errorf("bearer: %v, ambience %d", got, ambience)
 	}
-	if got := ask(t, h, request("POST", "Cookie", "token="+alice)); got.status != 200 || !ambient {
-		t.Errorf("cookie: %v, ambient is %t", got, ambient)
+	if got := ask(t, h, request("POST", "Cookie", "token="+alice)); got.status != 200 || ambience != httpauth.AmbientByHost {
+		t.Errorf("cookie: %v, ambience %d", got, ambience)
 	}
 }
 
@@ -243,7 +249,7 @@ func TestFailures(t *testing.T) {
 		"the engine says nothing":   {httpauth.Authenticator{Engine: fails(nil)}, internal, "neither a token nor an error"},
 		"no engine":                 {httpauth.Authenticator{}, internal, "Authenticator.Engine is not set"},
 		"a zero source":             {httpauth.Authenticator{Engine: newJWT(t), Sources: make([]httpauth.Source, 1)}, internal, "zero Source"},
-		"a source fails":            {httpauth.Authenticator{Engine: newJWT(t), Sources: []httpauth.Source{httpauth.Custom(func(*http.Request) (string, error) { return "", secret }, false)}}, internal, "db.internal"},
+		"a source fails":            {httpauth.Authenticator{Engine: newJWT(t), Sources: []httpauth.Source{httpauth.Custom(func(*http.Request) (string, error) { return "", secret }, httpauth.NotAmbient)}}, internal, "db.internal"},
 		"the keys cannot be had":    {httpauth.Authenticator{Engine: fails(auth.ErrKeysUnavailable)}, answer{503, "AuthTokenError: The key of the token is not available", ""}, ""},
 		"a wrapped error":           {httpauth.Authenticator{Engine: fails(fmt.Errorf("verify: %w", auth.ErrKeysUnavailable))}, answer{503, "AuthTokenError: The key of the token is not available", ""}, ""},
 		"text for no header":        {httpauth.Authenticator{Engine: fails(&wire.Error{Name: "E", Message: "a\"b\\c\r\nd\u00e9"})}, answer{401, "E: a\"b\\c\r\ndé", `Bearer error="invalid_token", error_description="a b c  d "`}, ""},

@@ -17,14 +17,22 @@
 // A browser adds cookies to a request by itself, whichever page has caused it.
 // Such a token is ambient: it proves whose browser sends the request, and not
 // that its user wants it. So a request with an ambient token must come from a
-// page of the same origin, or of a trusted one. An Authenticator leaves the
-// decision to [net/http.CrossOriginProtection], which lets GET, HEAD and
-// OPTIONS pass: routes for these must change nothing. A socket server holds
-// upgrade requests to it too, as what follows on the connection may change
-// anything.
+// page of the server's own origin, or of one that the server trusts: [Origins]
+// decides. The Origin header names the page; where a request has none, its
+// Sec-Fetch-Site tells whether a page of another origin has sent it. An
+// Authenticator lets GET, HEAD and OPTIONS pass: routes for these must change
+// nothing. A socket server holds upgrade requests to it too, as what follows on
+// the connection may change anything.
 //
 // A principal that the application has set counts as ambient, as it most often
 // comes from the cookie of a session.
+//
+// What goes by the address of the client is ambient in a second way: browsers
+// keep a cookie to its host, but send a request from the same address to any.
+// With such a principal ([NewContextByAddress]) or source ([AmbientByAddress]) the host of the
+// request is checked as well, also for GET. Otherwise the page of a stranger could
+// give its own name the address of the server (DNS rebinding), and
+// would be of the server's own origin.
 //
 // # Cookies
 //

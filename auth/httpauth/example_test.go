@@ -154,11 +154,11 @@ func ExampleSubprotocol() {
 func ExampleCustom() {
 	source := httpauth.Custom(func(r *http.Request) (string, error) {
 		return r.Header.Get("X-Forwarded-Access-Token"), nil
-	}, true) // as the proxy goes by a cookie
+	}, httpauth.AmbientByHost) // as the proxy goes by a cookie
 	r := httptest.NewRequest("GET", "/socketcluster/", nil)
 	r.Header.Set("X-Forwarded-Access-Token", "abc.def.ghi")
 	fmt.Println(source.Token(r))
-	fmt.Println(source.Ambient())
+	fmt.Println(source.Ambience() == httpauth.AmbientByHost)
 	// Output:
 	// abc.def.ghi <nil>
 	// true

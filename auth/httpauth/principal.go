@@ -8,8 +8,8 @@ import (
 
 // principal is what the context of a request carries.
 type principal struct {
-	token   *auth.Token
-	ambient bool
+	token    *auth.Token
+	ambience Ambience
 }
 
 type principalKey struct{}
@@ -20,9 +20,17 @@ type principalKey struct{}
 // in middleware around the socket server, and the socket is authenticated with
 // these claims, without a token that its client could read.
 //
-// It counts as ambient, see [Ambient]. A nil token takes the principal away.
+// It is [AmbientByHost], as it most often comes from the cookie of a session. If
+// it comes from the address of the client, use [NewContextByAddress]. A nil token
+// takes the principal away.
 func NewContext(ctx context.Context, token *auth.Token) context.Context {
-	return withPrincipal(ctx, principal{token, true})
+	return withPrincipal(ctx, principal{token, AmbientByHost})
+}
+
+// NewContextByAddress is [NewContext] for a principal that is
+// [AmbientByAddress]: for instance one that everybody on the own network is given.
+func NewContextByAddress(ctx context.Context, token *auth.Token) context.Context {
+	return withPrincipal(ctx, principal{token, AmbientByAddress})
 }
 
 func withPrincipal(ctx context.Context, p principal) context.Context {
@@ -35,12 +43,14 @@ func FromContext(ctx context.Context) *auth.Token {
 	return p.token
 }
 
-// Ambient tells whether the principal comes from something that browsers send
-// by themselves, as by [Source.Ambient]. A principal that was set with
-// [NewContext] does.
-func Ambient(ctx context.Context) bool {
+// AmbienceOf tells whether the principal comes from something that browsers send
+// by themselves, as [Source.Ambience] does. Without a principal it is NotAmbient.
+func AmbienceOf(ctx context.Context) Ambience {
 	p, _ := ctx.Value(principalKey{}).(principal)
-	return p.token != nil && p.ambient
+	if p.token == nil {
+		return NotAmbient
+	}
+	return p.ambience
 }
 
 // Claims decodes the claims of the principal. It reports false if the request

@@ -13,11 +13,28 @@ import (
 // [Subprotocol] and [Custom] make one; the zero value holds none and is refused
 // with an error wherever it is used.
 type Source struct {
-	token   func(r *http.Request) (string, error)
-	ambient bool
-	prefix  string // of the subprotocols that hold tokens
-	err     error  // why the source cannot be used
+	token    func(r *http.Request) (string, error)
+	ambience Ambience
+	prefix   string // of the subprotocols that hold tokens
+	err      error  // why the source cannot be used
 }
+
+// Ambience tells whether browsers add a token or principal to requests by
+// themselves, so that a request that carries it need not be what its user wants.
+type Ambience uint8
+
+const (
+	// NotAmbient is what a page must put into its requests.
+	NotAmbient Ambience = iota
+
+	// AmbientByHost is what browsers send to the one host that it is for, and
+	// its neighbours: cookies, client certificates, HTTP authentication.
+	AmbientByHost
+
+	// AmbientByAddress is what every request from the client's address, or over
+	// its network, has. It is there under whatever name the server is reached.
+	AmbientByAddress
+)
 
 // Cookie reads the token from a cookie; see [SetCookie], and the package
 // comment for the choice of its name. A request with several cookies of the
@@ -26,7 +43,7 @@ func Cookie(name string) Source {
 	if err := checkCookieName(name); err != nil {
 		return Source{err: err}
 	}
-	return Source{ambient: true, token: func(r *http.Request) (string, error) {
+	return Source{ambience: AmbientByHost, token: func(r *http.Request) (string, error) {
 		cookies := r.CookiesNamed(name)
 		switch len(cookies) {
 		case 0:
@@ -99,14 +116,17 @@ func Subprotocol(prefix string) Source {
 // request without one. It is called once for a request, from many goroutines,
 // and must not read the body.
 //
-// ambient tells whether browsers send the token by themselves: true for what
-// comes from cookies, client certificates, HTTP authentication or the client's
-// address.
-func Custom(fn func(r *http.Request) (signed string, err error), ambient bool) Source {
+// a tells whether browsers send the token by themselves: [AmbientByHost] for what
+// comes from cookies, client certificates or HTTP authentication,
+// [AmbientByAddress] for what goes by the address of the client.
+func Custom(fn func(r *http.Request) (signed string, err error), a Ambience) Source {
 	if fn == nil {
 		return Source{err: errors.New("httpauth: Custom has no function")}
 	}
-	return Source{token: fn, ambient: ambient}
+	if a > AmbientByAddress {
+		return Source{err: fmt.Errorf("httpauth: Custom has the Ambience %d, which there is not", a)}
+	}
+	return Source{token: fn, ambience: a}
 }
 
 // Token answers the token of a request, unverified, or "" if it has none here.
@@ -117,9 +137,8 @@ func (s Source) Token(r *http.Request) (signed string, err error) {
 	return s.token(r)
 }
 
-// Ambient tells whether browsers send the token by themselves, so that a
-// request that carries it need not be what its user wants.
-func (s Source) Ambient() bool { return s.ambient }
+// Ambience tells whether browsers send the token by themselves.
+func (s Source) Ambience() Ambience { return s.ambience }
 
 // Owns tells whether a subprotocol that a client offers is meant for this
 // source. Such a one holds a token and must not be answered with.

@@ -97,7 +97,7 @@ func TestCustom(t *testing.T) {
 			return "", failure
 		}
 		return r.Header.Get("X-Ticket"), nil
-	}, true)
+	}, httpauth.AmbientByHost)
 	if got, err := s.Token(request("GET", "X-Ticket", "x")); got != "x" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -110,21 +110,22 @@ func TestSourceProperties(t *testing.T) {
 	ok := func(*http.Request) (string, error) { return "", nil }
 	for name, row := range map[string]struct {
 		source       httpauth.Source
-		ambient      bool
+		ambience     httpauth.Ambience
 		owns, leaves string
 	}{
-		"cookie":         {httpauth.Cookie("a"), true, "", "a"},
-		"bearer":         {httpauth.Bearer(), false, "", "Bearer"},
-		"subprotocol":    {httpauth.Subprotocol("token."), false, "token.", "token"},
-		"with a token":   {httpauth.Subprotocol("token."), false, "token.x", "Token.x"},
-		"custom":         {httpauth.Custom(ok, false), false, "", ""},
-		"ambient custom": {httpauth.Custom(ok, true), true, "", ""},
+		"cookie":         {httpauth.Cookie("a"), httpauth.AmbientByHost, "", "a"},
+		"bearer":         {httpauth.Bearer(), httpauth.NotAmbient, "", "Bearer"},
+		"subprotocol":    {httpauth.Subprotocol("token."), httpauth.NotAmbient, "token.", "token"},
+		"with a token":   {httpauth.Subprotocol("token."), httpauth.NotAmbient, "token.x", "Token.x"},
+		"custom":         {httpauth.Custom(ok, httpauth.NotAmbient), httpauth.NotAmbient, "", ""},
+		"ambient custom": {httpauth.Custom(ok, httpauth.AmbientByHost), httpauth.AmbientByHost, "", ""},
+		"by address":     {httpauth.Custom(ok, httpauth.AmbientByAddress), httpauth.AmbientByAddress, "", ""},
 	} {
 		if err := row.source.Err(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if row.source.Ambient() != row.ambient {
-			t.Errorf("%s: ambient is %t", name, !row.ambient)
+		if got := row.source.Ambience(); got != row.ambience {
+			t.Errorf("%s: ambience %d", name, got)
 		}
 		if row.owns != "" && !row.source.Owns(row.owns) {
 			t.Errorf("%s does not own %q", name, row.owns)
@@ -143,7 +144,8 @@ func TestUnusableSources(t *testing.T) {
 		"cookie with value": httpauth.Cookie("a=b"),
 		"no prefix":         httpauth.Subprotocol(""),
 		"odd prefix":        httpauth.Subprotocol("token,"),
-		"no function":       httpauth.Custom(nil, false),
+		"no function":       httpauth.Custom(nil, httpauth.NotAmbient),
+		"no such ambience":  httpauth.Custom(func(*http.Request) (string, error) { return "x", nil }, 3),
 	} {
 		if s.Err() == nil {
 			t.Errorf("%s can be used", name)

@@ -70,7 +70,7 @@ func (o *options) defineServer(f *flag.FlagSet) {
 		cfg.TrustedProxies, err = parseNetworks(text)
 		return err
 	})
-	f.Func("origins", "`hosts` with ports of pages that may connect, such as example.com:443; either\npart may be *. All may if empty; with a list, clients that are no browsers\nneed -allow-missing-origin", func(text string) error {
+	f.Func("origins", "`origins` of pages that may connect, such as https://example.com, or hosts with\nports, in which either part may be *. All may if empty; with a list, clients that\nare no browsers need -allow-missing-origin", func(text string) error {
 		cfg.Origins = parseList(text)
 		return nil
 	})

@@ -45,7 +45,7 @@ var fileSettings = append([]fileSetting{
 	{name: shutdownSetting, form: `a time of 1s or more, such as "25s"`},
 	{name: "drain-rate", form: "a whole number", field: "DrainRate", number: true},
 	{name: proxiesSetting, form: `addresses or networks, such as "10.0.0.0/8, ::1"`, field: "TrustedProxies"},
-	{name: "origins", form: `hosts with ports, such as "example.com:443, *:8000"`, field: "Origins"},
+	{name: "origins", form: `origins, such as "https://example.com, *:8000"`, field: "Origins"},
 	{name: "allow-missing-origin", form: "true or false", field: "AllowMissingOrigin"},
 	{name: "protocol1-path", form: `a path such as "/socketcluster-v1/"`, field: "Protocol1Path"},
 	{name: "compression-level", form: "a whole number from 0 to 9", field: "Compression.Level", number: true},
