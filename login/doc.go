@@ -52,9 +52,8 @@
 // being checked hold their tokens, so that many at once do not get past the
 // limit.
 //
-// Names are counted without regard to case and to spaces around them, whether
-// there is such a user or not. If your database takes more spellings for one
-// name than that, give the one that it has stored.
+// Names are counted by their [NormalName], whether there is such a user or not.
+// Store and look up users by the same, so that a name is one user for both.
 //
 // # Constants
 //

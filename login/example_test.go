@@ -27,17 +27,18 @@ func ExampleDo() {
 		panic(err)
 	}
 	var passwords password.Hasher
-	hashes := map[string]string{} // of a database
+	hashes := map[string]string{} // of a database, by the normal form of the name
 	check := func(in credentials) func(context.Context) (claims, error) {
 		return func(ctx context.Context) (claims, error) {
-			good, err := passwords.Verify(ctx, hashes[in.Username], in.Password)
+			name := login.NormalName(in.Username)
+			good, err := passwords.Verify(ctx, hashes[name], in.Password)
 			if err != nil {
 				return claims{}, err
 			}
 			if !good {
 				return claims{}, login.ErrInvalidCredentials
 			}
-			return claims{in.Username}, nil
+			return claims{name}, nil
 		}
 	}
 

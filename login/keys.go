@@ -3,10 +3,7 @@ package login
 import (
 	"hash/maphash"
 	"net/netip"
-	"strings"
-	"unicode/utf8"
 
-	"github.com/socketcluster-go/socketcluster/internal/casefold"
 	"github.com/socketcluster-go/socketcluster/internal/subnet"
 )
 
@@ -28,16 +25,12 @@ func (k keyer) network(addr netip.Addr) (key uint64, ok bool) {
 	return maphash.Comparable(k.seed, p), true
 }
 
-// user hashes a name without regard to its case and to spaces around it. addr
-// may be the zero Addr.
+// user hashes the normal form of a name. addr may be the zero Addr.
 func (k keyer) user(name string, addr netip.Addr) uint64 {
 	var h maphash.Hash
 	h.SetSeed(k.seed)
 	b := subnet.Of(addr).As16()
 	h.Write(b[:])
-	for _, r := range strings.TrimSpace(name) {
-		var buf [utf8.UTFMax]byte
-		h.Write(buf[:utf8.EncodeRune(buf[:], casefold.Rune(r))])
-	}
+	h.WriteString(NormalName(name))
 	return h.Sum64()
 }

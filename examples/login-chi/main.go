@@ -80,7 +80,8 @@ func logIn(srv *socketcluster.Server, gate *login.Gate, users *accounts.Accounts
 			return
 		}
 		user, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, func(ctx context.Context) (claims, error) {
-			return claims{in.Username}, users.Check(ctx, in)
+			name, err := users.Check(ctx, in)
+			return claims{name}, err
 		})
 		var token *auth.Token
 		if err == nil {

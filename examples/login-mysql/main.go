@@ -20,6 +20,8 @@ import (
 	"os"
 
 	_ "github.com/go-sql-driver/mysql"
+
+	"github.com/socketcluster-go/socketcluster/login"
 )
 
 func main() {
@@ -43,7 +45,7 @@ func run(ctx context.Context, add string) error {
 	if add != "" {
 		password := bufio.NewScanner(os.Stdin)
 		password.Scan()
-		return users.add(ctx, add, password.Text(), []string{"user/" + add})
+		return users.add(ctx, add, password.Text(), []string{"user/" + login.NormalName(add)})
 	}
 	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
 	if err != nil {

@@ -34,12 +34,13 @@ func openUsers(ctx context.Context, db *sql.DB) (*users, error) {
 }
 
 // check returns the claims of the user with a name and password, or
-// login.ErrInvalidCredentials.
+// login.ErrInvalidCredentials. Names are kept and looked up in the one spelling by
+// which the gate counts attempts.
 func (u *users) check(ctx context.Context, username, password string) (claims, error) {
 	var c claims
 	var hash string
 	var channels []byte
-	err := u.db.QueryRowContext(ctx, `SELECT username, password, channels FROM users WHERE username = ?`, username).
+	err := u.db.QueryRowContext(ctx, `SELECT username, password, channels FROM users WHERE username = ?`, login.NormalName(username)).
 		Scan(&c.Username, &hash, &channels)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return claims{}, err
@@ -64,6 +65,6 @@ func (u *users) add(ctx context.Context, username, password string, channels []s
 	if err != nil {
 		return err
 	}
-	_, err = u.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`, username, hash, string(list))
+	_, err = u.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`, login.NormalName(username), hash, string(list))
 	return err
 }

@@ -46,7 +46,7 @@ func run(ctx context.Context, add string) error {
 	if add != "" {
 		line := bufio.NewScanner(os.Stdin)
 		line.Scan()
-		return u.add(ctx, user{Username: add, Channels: []string{"user/" + add}}, line.Text())
+		return u.add(ctx, user{Username: add, Channels: []string{"user/" + login.NormalName(add)}}, line.Text())
 	}
 	handler, err := newHandler(os.Getenv("AUTH_KEY"), u)
 	if err != nil {

@@ -57,8 +57,8 @@ func (u *users) find(ctx context.Context, username string) (user, error) {
 	if strings.ContainsRune(username, 0) {
 		return user{}, nil // the text of PostgreSQL cannot have one
 	}
-	found := user{Username: username}
-	err := u.pool.QueryRow(ctx, `SELECT password, channels FROM users WHERE username = $1`, username).Scan(&found.hash, &found.Channels)
+	found := user{Username: login.NormalName(username)} // by which the gate counts, too
+	err := u.pool.QueryRow(ctx, `SELECT password, channels FROM users WHERE username = $1`, found.Username).Scan(&found.hash, &found.Channels)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}
@@ -70,6 +70,6 @@ func (u *users) add(ctx context.Context, added user, password string) error {
 	if err != nil {
 		return err
 	}
-	_, err = u.pool.Exec(ctx, `INSERT INTO users (username, password, channels) VALUES ($1, $2, $3)`, added.Username, hash, added.Channels)
+	_, err = u.pool.Exec(ctx, `INSERT INTO users (username, password, channels) VALUES ($1, $2, $3)`, login.NormalName(added.Username), hash, added.Channels)
 	return err
 }

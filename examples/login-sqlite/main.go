@@ -41,7 +41,7 @@ func run(ctx context.Context, file, add string) error {
 	if add != "" {
 		line := bufio.NewScanner(os.Stdin)
 		line.Scan()
-		return u.add(ctx, add, line.Text(), []string{"news", "user/" + add})
+		return u.add(ctx, add, line.Text(), []string{"news", "user/" + login.NormalName(add)})
 	}
 	handler, err := newHandler(os.Getenv("AUTH_KEY"), u)
 	if err != nil {

@@ -44,9 +44,9 @@ func (u *users) close() error { return u.db.Close() }
 // login.ErrInvalidCredentials. A name that nobody has takes as long as a wrong
 // password.
 func (u *users) check(ctx context.Context, username, password string) (claims, error) {
-	c := claims{Username: username}
+	c := claims{Username: login.NormalName(username)} // by which the gate counts, too
 	var hash, channels string
-	err := u.db.QueryRowContext(ctx, `SELECT password, channels FROM users WHERE username = ?`, username).Scan(&hash, &channels)
+	err := u.db.QueryRowContext(ctx, `SELECT password, channels FROM users WHERE username = ?`, c.Username).Scan(&hash, &channels)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return claims{}, err
 	}
@@ -69,6 +69,6 @@ func (u *users) add(ctx context.Context, username, password string, channels []s
 	if err != nil {
 		return err
 	}
-	_, err = u.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`, username, hash, string(list))
+	_, err = u.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`, login.NormalName(username), hash, string(list))
 	return err
 }

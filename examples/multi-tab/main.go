@@ -68,7 +68,8 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
 		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
 		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (claims, error) {
-			return claims{in.Username}, users.Check(ctx, in)
+			name, err := users.Check(ctx, in)
+			return claims{name}, err
 		})
 		if err != nil {
 			return socketcluster.None{}, err

@@ -7,6 +7,11 @@
 // with an unknown name costs as much as one with a wrong password and fails with
 // the same error, so that nobody can find out who has an account.
 //
+// # Names
+//
+// Users are kept under the login.NormalName of theirs: Alice and alice are one
+// user, to the limits of package login and here.
+//
 // # Blocking
 //
 // A hash takes some tens of milliseconds, and only a few are computed at once;

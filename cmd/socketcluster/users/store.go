@@ -100,7 +100,7 @@ func (s *Store) Count(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// Add adds a user. It fails if the name is taken.
+// Add adds a user, by the normal form of the name. It fails if that is taken.
 func (s *Store) Add(ctx context.Context, u User, password string) error {
 	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
@@ -111,11 +111,11 @@ func (s *Store) Add(ctx context.Context, u User, password string) error {
 		return err
 	}
 	_, err = s.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`,
-		u.Username, hash, string(channels))
+		login.NormalName(u.Username), hash, string(channels))
 	return err
 }
 
-// Check returns the user with a name and password, or
+// Check returns the user with a name, in any spelling, and a password, or
 // [login.ErrInvalidCredentials]. Any other error is one of the database, of
 // package auth/password, or that of ctx.
 func (s *Store) Check(ctx context.Context, username, password string) (User, error) {
@@ -137,7 +137,7 @@ func (s *Store) Check(ctx context.Context, username, password string) (User, err
 // find returns a user and the hash of the password.
 func (s *Store) find(ctx context.Context, username string) (u User, hash string, err error) {
 	var channels string
-	row := s.db.QueryRowContext(ctx, `SELECT username, password, channels FROM users WHERE username = ?`, username)
+	row := s.db.QueryRowContext(ctx, `SELECT username, password, channels FROM users WHERE username = ?`, login.NormalName(username))
 	if err := row.Scan(&u.Username, &hash, &channels); err != nil {
 		return User{}, "", err
 	}

@@ -83,7 +83,7 @@ func TestFailuresAreAlike(t *testing.T) {
 		"no password":        {"alice", ""},
 		"unknown user":       {"carol", "secret"},
 		"no user":            {"", ""},
-		"other case":         {"Alice", "secret"},
+		"other accent":       {"alicé", "secret"},
 		"trailing zero byte": {"alice\x00", "secret"},
 		"always true":        {"' OR '1'='1", "' OR '1'='1"},
 		"comment":            {"alice' --", "x"},
@@ -122,7 +122,7 @@ func TestFailuresAreAlike(t *testing.T) {
 // Names that look like SQL are names like others.
 func TestNamesThatLookLikeSQL(t *testing.T) {
 	s := open(t, "")
-	for _, name := range []string{"O'Brien", `"; --`, "'; DROP TABLE users; --", "日本"} {
+	for _, name := range []string{"o'brien", `"; --`, "'; drop table users; --", "日本"} {
 		u := User{Username: name, Channels: []string{"user/" + name}}
 		add(t, s, u, "pass")
 		got, err := s.Check(t.Context(), name, "pass")
@@ -135,11 +135,28 @@ func TestNamesThatLookLikeSQL(t *testing.T) {
 	}
 }
 
+// Names that the limits of package login take for one are one user.
+func TestNamesHaveOneSpelling(t *testing.T) {
+	s := open(t, "")
+	add(t, s, User{Username: " Alice", Channels: alice.Channels}, "secret")
+	for _, name := range []string{"alice", "ALICE", "Alice "} {
+		got, err := s.Check(t.Context(), name, "secret")
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		if diff := cmp.Diff(alice, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestAddRefusesTakenName(t *testing.T) {
 	s := open(t, "")
 	add(t, s, alice, "secret")
-	if err := s.Add(t.Context(), alice, "mine now"); err == nil {
-		t.Fatal("a name was given twice")
+	for _, name := range []string{"alice", "Alice", "alice "} {
+		if err := s.Add(t.Context(), User{Username: name}, "mine now"); err == nil {
+			t.Fatalf("%q was given although there is alice", name)
+		}
 	}
 	if _, err := s.Check(t.Context(), "alice", "secret"); err != nil {
 		t.Errorf("the first password no longer works: %v", err)

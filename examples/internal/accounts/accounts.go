@@ -19,7 +19,7 @@ type Credentials struct {
 // goroutines.
 type Accounts struct {
 	passwords password.Hasher
-	hashes    map[string]string // by name
+	hashes    map[string]string // by the normal form of the name
 }
 
 // New makes the accounts of these names, which all have the same password.
@@ -30,18 +30,19 @@ func New(ctx context.Context, password string, names ...string) (*Accounts, erro
 		if err != nil {
 			return nil, err
 		}
-		a.hashes[name] = hash
+		a.hashes[login.NormalName(name)] = hash
 	}
 	return a, nil
 }
 
-// Check returns nil if somebody has this name and password, else
-// login.ErrInvalidCredentials or an error of package password. It is to be
-// called through a login.Gate, which limits how often.
-func (a *Accounts) Check(ctx context.Context, c Credentials) error {
-	right, err := a.passwords.Verify(ctx, a.hashes[c.Username], c.Password)
+// Check returns the name of the user who has this name, in any spelling, and
+// password, else login.ErrInvalidCredentials or an error of package password. It is
+// to be called through a login.Gate, which limits how often.
+func (a *Accounts) Check(ctx context.Context, c Credentials) (name string, err error) {
+	name = login.NormalName(c.Username)
+	right, err := a.passwords.Verify(ctx, a.hashes[name], c.Password)
 	if err == nil && !right {
 		err = login.ErrInvalidCredentials
 	}
-	return err
+	return name, err
 }
