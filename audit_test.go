@@ -185,7 +185,7 @@ func TestAuditOfRevocation(t *testing.T) {
 // The application's own events are told with the others of their socket, in
 // order.
 func TestAuditOfTheApplication(t *testing.T) {
-	inBubble(t, socketcluster.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, func(w *world) {
+	inBubble(t, socketcluster.Config{TrustedProxies: []string{"10.0.0.0/8"}}, func(w *world) {
 		w.login(map[string]any{"sub": "alice"})
 		s := w.only()
 		var got []socketcluster.AuditEvent

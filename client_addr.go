@@ -2,23 +2,52 @@ package socketcluster
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
-// parseProxies checks Config.TrustedProxies.
-func parseProxies(list []netip.Prefix) ([]netip.Prefix, error) {
-	for i, p := range list {
+// proxies are Config.TrustedProxies.
+type proxies struct {
+	networks []netip.Prefix
+	unix     bool // whoever connects over a Unix socket
+}
+
+// unixProxies is the entry for proxies that have no address.
+const unixProxies = "unix"
+
+func parseProxies(entries []string) (p proxies, err error) {
+	for _, entry := range entries {
+		if entry == unixProxies {
+			p.unix = true
+			continue
+		}
+		network, err := netip.ParsePrefix(entry)
+		if err != nil {
+			var addr netip.Addr
+			if addr, err = netip.ParseAddr(entry); err == nil && addr.Zone() == "" {
+				network = netip.PrefixFrom(addr, addr.BitLen())
+			}
+		}
 		switch {
-		case !p.IsValid():
-			return nil, &ConfigError{fmt.Sprintf("TrustedProxies[%d]", i), "is no range of addresses"}
-		case p.Addr().Is4In6():
-			return nil, &ConfigError{fmt.Sprintf("TrustedProxies[%d]", i), fmt.Sprintf("is %v; write it as a range of IPv4 addresses", p)}
+		case !network.IsValid():
+			return p, &ConfigError{"TrustedProxies", fmt.Sprintf(`has the entry %q; each must be an address such as "::1", a network such as "10.0.0.0/8", or "unix"`, entry)}
+		case network.Addr().Is4In6():
+			return p, &ConfigError{"TrustedProxies", fmt.Sprintf("has the entry %q; write it as an IPv4 address or network", entry)}
+		}
+		p.networks = append(p.networks, network)
+	}
+	return p, nil
+}
+
+func (p proxies) has(addr netip.Addr) bool {
+	for _, network := range p.networks {
+		if network.Contains(addr) {
+			return true
 		}
 	}
-	return slices.Clone(list), nil
+	return false
 }
 
 // ClientAddr is the address that a request comes from. It is that of the other
@@ -27,11 +56,12 @@ func parseProxies(list []netip.Prefix) ([]netip.Prefix, error) {
 // further to the left may be invented by the client. The header Forwarded is
 // not looked at.
 //
-// IPv4 addresses have their short form, and no address has a zone. The result
-// is the zero Addr if the connection has no IP address, such as a Unix socket.
+// IPv4 addresses have their short form, and no address has a zone or port. The
+// result is the zero Addr if the connection has no IP address, such as a Unix
+// socket, and no trusted proxy tells one.
 func (srv *Server) ClientAddr(r *http.Request) netip.Addr {
 	addr := parseAddr(r.RemoteAddr)
-	if !srv.trusts(addr) {
+	if !srv.proxies.has(addr) && !(srv.proxies.unix && isUnix(r)) {
 		return addr
 	}
 	lines := r.Header["X-Forwarded-For"]
@@ -46,7 +76,7 @@ func (srv *Server) ClientAddr(r *http.Request) netip.Addr {
 			if !next.IsValid() {
 				return addr // the proxy that wrote it is all that is known
 			}
-			if addr = next; !srv.trusts(addr) {
+			if addr = next; !srv.proxies.has(addr) {
 				return addr
 			}
 		}
@@ -54,19 +84,23 @@ func (srv *Server) ClientAddr(r *http.Request) netip.Addr {
 	return addr
 }
 
-func (srv *Server) trusts(addr netip.Addr) bool {
-	for _, p := range srv.proxies {
-		if p.Contains(addr) {
-			return true
-		}
+// isUnix tells whether a request has come over a Unix socket. The other end of
+// one has no name as a rule.
+func isUnix(r *http.Request) bool {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return local.Network() == "unix"
 	}
-	return false
+	return r.RemoteAddr == "" || r.RemoteAddr == "@"
 }
 
-// parseAddr reads an address with or without a port. The result is the zero
-// Addr if it is none.
+// parseAddr reads an address with or without a port, and with or without
+// brackets if it is an IPv6 one. The result is the zero Addr if it is none.
 func parseAddr(text string) netip.Addr {
-	addr, err := netip.ParseAddr(text)
+	bare := text
+	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") && strings.Count(text, ":") > 1 {
+		bare = text[1 : len(text)-1]
+	}
+	addr, err := netip.ParseAddr(bare)
 	if err != nil {
 		withPort, err := netip.ParseAddrPort(text)
 		if err != nil {

@@ -1,16 +1,20 @@
 package socketcluster_test
 
 import (
+	"context"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
 )
 
-var proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:ffff::/48")}
+var proxies = []string{"10.0.0.0/8", "2001:db8:ffff::/48"}
 
 func clientAddr(srv *socketcluster.Server, peer string, forwarded ...string) netip.Addr {
 	return srv.ClientAddr(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": forwarded}})
@@ -49,6 +53,11 @@ func TestClientAddr(t *testing.T) {
 		{"with a port", "10.0.0.1:80", []string{"198.51.100.1:4711"}, "198.51.100.1"},
 		{"IPv6", "[2001:db8:ffff::1]:80", []string{"2001:db8::1"}, "2001:db8::1"},
 		{"IPv6 with a port", "[2001:db8:ffff::1]:80", []string{"[2001:db8::1]:443"}, "2001:db8::1"},
+		{"IPv6 in brackets", "10.0.0.1:80", []string{"[2001:db8::1]"}, "2001:db8::1"},
+		{"IPv6 in brackets before a proxy", "10.0.0.1:80", []string{"[2001:db8::1], [2001:db8:ffff::1]:443, [2001:db8:ffff::2]"}, "2001:db8::1"},
+		{"IPv4 in brackets", "10.0.0.1:80", []string{"[198.51.100.1]"}, "10.0.0.1"},
+		{"one bracket", "10.0.0.1:80", []string{"[2001:db8::1"}, "10.0.0.1"},
+		{"brackets around a port", "10.0.0.1:80", []string{"[198.51.100.1:80]"}, "10.0.0.1"},
 		{"IPv4 in IPv6", "[::ffff:10.0.0.1]:80", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
 		{"a zone", "[fe80::1%eth0]:80", nil, "fe80::1"},
 		{"a Unix socket", "@", []string{"198.51.100.1"}, ""},
@@ -77,16 +86,78 @@ func TestClientAddrByDefault(t *testing.T) {
 }
 
 func TestTrustedProxiesRefused(t *testing.T) {
-	for _, test := range []struct {
-		list  []netip.Prefix
-		field string
-	}{
-		{[]netip.Prefix{{}}, "TrustedProxies[0]"},
-		{[]netip.Prefix{proxies[0], netip.MustParsePrefix("::ffff:10.0.0.0/104")}, "TrustedProxies[1]"},
+	for entry, want := range map[string]string{
+		"":                    form,
+		"proxy":               form,
+		"10.0.0.0/33":         form,
+		"10.0.0.1:80":         form,
+		"fe80::1%eth0":        form,
+		"Unix":                form,
+		"::ffff:10.0.0.0/104": "write it as an IPv4 address or network",
+		"::ffff:10.0.0.1":     "write it as an IPv4 address or network",
 	} {
-		_, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, TrustedProxies: test.list})
-		if err == nil || !strings.Contains(err.Error(), "Config."+test.field+" ") {
-			t.Errorf("%v: %v", test.list, err)
+		_, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, TrustedProxies: []string{"10.0.0.0/8", "::1", "unix", entry}})
+		if want := fmt.Sprintf("socketcluster: Config.TrustedProxies has the entry %q; %s", entry, want); err == nil || err.Error() != want {
+			t.Errorf("got %v\nwant %s", err, want)
+		}
+	}
+}
+
+const form = `each must be an address such as "::1", a network such as "10.0.0.0/8", or "unix"`
+
+// Over a Unix socket, a proxy has no address that it could be known by.
+func TestClientAddrOverUnixSocket(t *testing.T) {
+	for _, test := range []struct {
+		trusted   []string
+		forwarded string
+		want      string // "" for none
+	}{
+		{nil, "198.51.100.1", ""},
+		{[]string{"10.0.0.0/8"}, "198.51.100.1", ""},
+		{[]string{"unix"}, "198.51.100.1", "198.51.100.1"},
+		{[]string{"unix"}, "203.0.113.9, 198.51.100.1", "198.51.100.1"},
+		{[]string{"unix", "10.0.0.0/8"}, "203.0.113.9, 198.51.100.1, 10.0.0.1", "198.51.100.1"},
+		{[]string{"unix"}, "unknown", ""},
+		{[]string{"unix"}, "", ""},
+	} {
+		srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, TrustedProxies: test.trusted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close()
+		found := make(chan netip.Addr, 1)
+		path := filepath.Join(t.TempDir(), "s")
+		listener, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		web := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { found <- srv.ClientAddr(r) })}
+		go web.Serve(listener)
+		defer web.Close()
+		client := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return net.Dial("unix", path)
+		}}}
+		defer client.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://server/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-For", test.forwarded)
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		got := <-found
+		if text := got.String(); got.IsValid() && text != test.want || !got.IsValid() && test.want != "" {
+			t.Errorf("%v, forwarded for %q: got %v, want %q", test.trusted, test.forwarded, got, test.want)
+		}
+		// A request that says nothing of its connection.
+		if bare := clientAddr(srv, "@", test.forwarded); bare != got {
+			t.Errorf("%v, forwarded for %q: got %v from @, want %v", test.trusted, test.forwarded, bare, got)
+		}
+		if other := clientAddr(srv, "192.0.2.1:80", test.forwarded); other != netip.MustParseAddr("192.0.2.1") {
+			t.Errorf("%v, forwarded for %q: %v over TCP", test.trusted, test.forwarded, other)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -133,10 +132,11 @@ type Config struct {
 	Origins            []string
 	AllowMissingOrigin bool
 
-	// TrustedProxies are the addresses of your own proxies, whose header
-	// X-Forwarded-For is believed; see [Server.ClientAddr]. Each of them must
-	// append the address that it has heard from. Default: none.
-	TrustedProxies []netip.Prefix
+	// TrustedProxies are the addresses or networks of your own proxies, such as
+	// "::1" and "10.0.0.0/8", whose header X-Forwarded-For is believed; "unix"
+	// stands for all that connect over a Unix socket. See [Server.ClientAddr]. Each
+	// of them must append the address that it has heard from. Default: none.
+	TrustedProxies []string
 
 	// Subprotocol picks one of the subprotocols that a client offers. Those
 	// that hold a token, see [httpauth.Subprotocol], are left out. Without it,

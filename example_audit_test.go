@@ -35,7 +35,7 @@ func withoutTimes(_ []string, a slog.Attr) slog.Attr {
 func ExampleServer_ClientAddr() {
 	srv, err := socketcluster.New(socketcluster.Config{
 		AuthKey:        "at least 32 bytes that nobody guesses",
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		TrustedProxies: []string{"10.0.0.0/8"},
 	})
 	if err != nil {
 		panic(err)

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +28,7 @@ import (
 type Server struct {
 	cfg     Config
 	origins *httpauth.Origins
-	proxies []netip.Prefix // Config.TrustedProxies
+	proxies proxies
 	engine  auth.Engine
 	log     *slog.Logger
 

@@ -40,7 +40,7 @@ func inBubble(t *testing.T, o Options, fn func(w *world)) {
 		srv, err := socketcluster.New(socketcluster.Config{
 			AuthKey:        "a key of the test, with 32 bytes or more",
 			Logger:         slog.New(slog.DiscardHandler),
-			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			TrustedProxies: []string{"10.0.0.0/8"},
 		})
 		if err != nil {
 			t.Fatal(err)

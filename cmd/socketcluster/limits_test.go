@@ -98,6 +98,7 @@ func TestBadServerSettings(t *testing.T) {
 	for args, want := range map[string]string{
 		"-origins=example.com":            `the setting origins has the entry "example.com"`,
 		"-origins=,a.com:443":             `the setting origins has the entry ""`,
+		"-trusted-proxies=::1,proxy":      `the setting trusted-proxies has the entry "proxy"; each must be an address`,
 		"-protocol1-path=v1":              `the setting protocol1-path is "v1"; it must be the path of a URL`,
 		"-protocol1-path=/socketcluster/": `the setting protocol1-path is "/socketcluster/", as Path is`,
 		"-limits-depth=1000000":           `the setting limits-depth is 1000000; the parser goes no deeper`,

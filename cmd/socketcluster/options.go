@@ -66,9 +66,9 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 // defineServer adds the flags for fields of [socketcluster.Config].
 func (o *options) defineServer(f *flag.FlagSet) {
 	cfg := &o.server
-	f.Func(proxiesSetting, "`addresses` or networks of your proxies, such as 10.0.0.0/8,::1. Their header\nX-Forwarded-For is believed; behind a proxy that is not named, all clients\nshare the limits of one address", func(text string) (err error) {
-		cfg.TrustedProxies, err = parseNetworks(text)
-		return err
+	f.Func(proxiesSetting, "`addresses` or networks of your proxies, such as 10.0.0.0/8,::1. Their header\nX-Forwarded-For is believed; behind a proxy that is not named, all clients\nshare the limits of one address. unix stands for a proxy that connects over a\nUnix socket", func(text string) error {
+		cfg.TrustedProxies = parseList(text)
+		return nil
 	})
 	f.Func("origins", "`origins` of pages that may connect, such as https://example.com, or hosts with\nports, in which either part may be *. All may if empty; with a list, clients that\nare no browsers need -allow-missing-origin", func(text string) error {
 		cfg.Origins = parseList(text)

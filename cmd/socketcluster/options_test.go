@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/socketcluster-go/socketcluster"
 )
@@ -40,7 +38,7 @@ func TestOptions(t *testing.T) {
 		{"-auth-key k", with(func(o *options) { o.authKey = "k" })},
 		{"-auth-key-file k.pem -rules r.json", with(func(o *options) { o.authKeyFile, o.rulesFile = "k.pem", "r.json" })},
 		{"-trusted-proxies 10.0.0.0/8,::1", with(func(o *options) {
-			o.server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+			o.server.TrustedProxies = []string{"10.0.0.0/8", "::1"}
 		})},
 		{"-origins a.com:443,*:80 -allow-missing-origin -protocol1-path /v1/", with(func(o *options) {
 			o.server.Origins, o.server.AllowMissingOrigin, o.server.Protocol1Path = []string{"a.com:443", "*:80"}, true, "/v1/"
@@ -62,7 +60,7 @@ func TestOptions(t *testing.T) {
 		if err != nil || output.Len() > 0 {
 			t.Errorf("%q: %v, output %q", c.args, err, &output)
 		}
-		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{})); diff != "" {
 			t.Errorf("%q: %s", c.args, diff)
 		}
 	}
@@ -119,7 +117,7 @@ func TestPrecedence(t *testing.T) {
 		got := map[string]string{
 			"addr": o.addr, "db": o.db, "client-js": o.clientJS, "auth-key-file": o.authKeyFile,
 			"token-expiry": o.tokenExpiry.String(), "token-renewal": o.tokenRenewal.String(), "quiet": strconv.FormatBool(o.quiet),
-			"trusted-proxies": strings.Trim(strings.ReplaceAll(fmt.Sprint(cfg.TrustedProxies), " ", ","), "[]"),
+			"trusted-proxies": strings.Join(cfg.TrustedProxies, ","),
 			"origins":         strings.Join(cfg.Origins, ","), "allow-missing-origin": strconv.FormatBool(cfg.AllowMissingOrigin), "protocol1-path": cfg.Protocol1Path,
 			"compression-level": strconv.Itoa(cfg.Compression.Level), "compression-threshold": strconv.Itoa(cfg.Compression.Threshold),
 			"handshake-timeout": cfg.HandshakeTimeout.String(), "ping-interval": cfg.PingInterval.String(),
@@ -230,11 +228,6 @@ func TestBadSettings(t *testing.T) {
 		{"limits-message-size", "-1", `a whole number`},
 		{"limits-message-size", "1.5", `a whole number`},
 		{"limits-outbox-stall", "10", `a time such as "10s"`},
-		{"trusted-proxies", "proxy", `addresses or networks, such as "10.0.0.0/8, ::1"`},
-		{"trusted-proxies", "::1,", `addresses or networks, such as "10.0.0.0/8, ::1"`},
-		{"trusted-proxies", "10.0.0.0/33", `addresses or networks, such as "10.0.0.0/8, ::1"`},
-		{"trusted-proxies", "fe80::1%eth0", `addresses or networks, such as "10.0.0.0/8, ::1"`},
-		{"trusted-proxies", "::ffff:10.0.0.0/104", `addresses or networks, such as "10.0.0.0/8, ::1"`},
 	} {
 		file := writeFile(t, "c.toml", fmt.Sprintf("addr = ':1'\n%s = %q", c.name, c.value))
 		want := fmt.Sprintf("%s:2: %s is %q: it must be %s", file, c.name, c.value, c.form)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"math"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -79,26 +78,6 @@ func parseList(text string) []string {
 		list = append(list, strings.TrimSpace(one))
 	}
 	return list
-}
-
-// parseNetworks reads a list of addresses and networks.
-func parseNetworks(text string) ([]netip.Prefix, error) {
-	var list []netip.Prefix
-	for _, one := range parseList(text) {
-		network, err := netip.ParsePrefix(one)
-		if err != nil {
-			var addr netip.Addr
-			if addr, err = netip.ParseAddr(one); err != nil || addr.Zone() != "" {
-				return nil, formError(proxiesSetting)
-			}
-			network = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		if network.Addr().Is4In6() {
-			return nil, formError(proxiesSetting) // the server knows them in their short form
-		}
-		list = append(list, network)
-	}
-	return list, nil
 }
 
 // formError tells what a setting must be.

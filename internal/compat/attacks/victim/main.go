@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -35,7 +34,7 @@ func main() {
 func run(ctx context.Context) error {
 	cfg := socketcluster.Config{
 		AuthKey:        "victim-key-0123456789-0123456789-0",
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		TrustedProxies: []string{"127.0.0.0/8"},
 		Compression:    socketcluster.Compression{Level: 1},
 	}
 	if err := json.Unmarshal([]byte(os.Getenv("LIMITS")), &cfg.Limits); err != nil {
