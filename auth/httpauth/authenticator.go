@@ -82,6 +82,21 @@ func (a *Authenticator) Require(next http.Handler) http.Handler {
 	})
 }
 
+// Protect answers requests of pages that Origins does not trust with 403, whether
+// they have a token or not. GET, HEAD and OPTIONS pass. It is for routes such as a
+// login, which a stranger's page must not send a visitor's browser to.
+func (a *Authenticator) Protect(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isSafe(r) {
+			if err := a.Origins.checkPage(r, "The request"); err != nil {
+				refuse(w, err)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 var (
 	errNoToken = &wire.Error{Name: wire.NameAuth, Message: "The request has no token"}
 
@@ -133,11 +148,15 @@ func (a *Authenticator) identify(r *http.Request) (principal, error) {
 
 // checkOrigin tells why a request may not use what the browser has added to it.
 func (a *Authenticator) checkOrigin(r *http.Request, ambience Ambience) error {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	if isSafe(r) {
 		return a.Origins.checkHost(r, ambience)
 	}
 	return a.Origins.Trust(r, ambience)
+}
+
+// isSafe tells whether a request may change nothing (RFC 9110, section 9.2.1).
+func isSafe(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
 // isCrossOrigin tells whether an error is one of checkOrigin.

@@ -148,6 +148,28 @@ func TestAuthenticator(t *testing.T) {
 	}
 }
 
+// A route without a token, such as a login, is kept from foreign pages too.
+func TestProtect(t *testing.T) {
+	a := &httpauth.Authenticator{Origins: origins(t, "https://app.example", "*:*")}
+	h := a.Protect(greet)
+	const refused = "CrossOriginError: The request is not accepted from a page of another origin"
+	for _, row := range []struct {
+		r    *http.Request
+		want answer
+	}{
+		{request("POST"), answer{200, "nobody", ""}},
+		{request("POST", "Origin", "http://server"), answer{200, "nobody", ""}},
+		{request("POST", "Origin", "https://app.example"), answer{200, "nobody", ""}},
+		{request("POST", "Origin", "https://evil.example"), answer{403, refused + `. Add "https://evil.example" to Origins to trust it`, ""}},
+		{request("DELETE", "Sec-Fetch-Site", "cross-site"), answer{403, refused + ": the request has Sec-Fetch-Site, and no Origin header", ""}},
+		{request("GET", "Origin", "https://evil.example"), answer{200, "nobody", ""}},
+	} {
+		if got := ask(t, h, row.r); got != row.want {
+			t.Errorf("%s %v: got %v, want %v", row.r.Method, row.r.Header, got, row.want)
+		}
+	}
+}
+
 // The zero value but for its engine takes bearer tokens alone.
 func TestAuthenticatorDefaults(t *testing.T) {
 	_, alice := sign(t, map[string]any{"username": "alice"})

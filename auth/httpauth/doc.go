@@ -21,7 +21,8 @@
 // decides. The Origin header names the page; where a request has none, its
 // Sec-Fetch-Site tells whether a page of another origin has sent it. An
 // Authenticator lets GET, HEAD and OPTIONS pass: routes for these must change
-// nothing. A socket server holds upgrade requests to it too, as what follows on
+// nothing. [Authenticator.Protect] does the same for a login, which has no token
+// yet. A socket server holds upgrade requests to it too, as what follows on
 // the connection may change anything.
 //
 // A principal that the application has set counts as ambient, as it most often

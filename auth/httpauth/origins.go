@@ -253,6 +253,11 @@ func (l *Origins) Trust(r *http.Request, a Ambience) error {
 	if err := l.checkHost(r, a); err != nil {
 		return err
 	}
+	return l.checkPage(r, "The cookie or session of the request")
+}
+
+// checkPage refuses what a page has sent that is not trusted. what names it.
+func (l *Origins) checkPage(r *http.Request, what string) error {
 	page, err := pageOf(r)
 	none := err == nil && page == originEntry{}
 	switch site := fetchSite(r); {
@@ -264,11 +269,10 @@ func (l *Origins) Trust(r *http.Request, a Ambience) error {
 	case err == nil && l.has(page, originEntry.names):
 		return nil
 	}
-	const refused = "The cookie or session of the request is not accepted from a page of another origin"
 	if err != nil {
-		return crossOrigin("%s: %v", refused, err)
+		return crossOrigin("%s is not accepted from a page of another origin: %v", what, err)
 	}
-	return crossOrigin("%s. Add %q to Origins to trust it", refused, page)
+	return crossOrigin("%s is not accepted from a page of another origin. Add %q to Origins to trust it", what, page)
 }
 
 func crossOrigin(format string, args ...any) error {

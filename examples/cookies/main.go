@@ -94,7 +94,7 @@ func newHandler(key, password string) (http.Handler, error) {
 	mux.Handle("GET /me", authenticator.Require(http.HandlerFunc(me)))
 	mux.Handle("POST /logout", authenticator.Require(http.HandlerFunc(s.logout)))
 	// Pages of other origins must not log anybody in or out.
-	return http.NewCrossOriginProtection().Handler(mux), nil
+	return authenticator.Protect(mux), nil
 }
 
 type site struct {
@@ -105,16 +105,16 @@ type site struct {
 
 func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Username, Password string }
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
-		http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
+	if !web.ReadJSON(w, r, &in) {
 		return
 	}
 	user, err := login.Do(r.Context(), s.gate, login.Attempt{User: in.Username, Request: r}, func(context.Context) (claims, error) {
 		right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(s.password)) == 1
-		if s.password == "" || in.Username != "alice" || !right {
+		name := login.NormalName(in.Username)
+		if s.password == "" || name != "alice" || !right {
 			return claims{}, login.ErrInvalidCredentials
 		}
-		return claims{Username: in.Username, Session: rand.Text()}, nil
+		return claims{Username: name, Session: rand.Text()}, nil
 	})
 	if err != nil {
 		login.WriteError(w, err)

@@ -44,9 +44,16 @@ func (s *tester) do(method, path, body, origin string) (*http.Response, string) 
 	if s.cookie != nil {
 		req.AddCookie(s.cookie)
 	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	if origin != "" {
+		site := "same-site"
+		if origin == s.url {
+			site = "same-origin"
+		}
 		req.Header.Set("Origin", origin)
-		req.Header.Set("Sec-Fetch-Site", "same-site")
+		req.Header.Set("Sec-Fetch-Site", site)
 	}
 	if path == "/socketcluster/" {
 		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
@@ -121,7 +128,7 @@ func TestLoginRefuses(t *testing.T) {
 		}
 	}
 	s.want(http.StatusBadRequest, "POST", "/login", "no JSON", "")
-	s.want(http.StatusBadRequest, "POST", "/login", `{"username":"`+strings.Repeat("x", 5000)+`"}`, "")
+	s.want(http.StatusRequestEntityTooLarge, "POST", "/login", `{"username":"`+strings.Repeat("x", 5000)+`"}`, "")
 	if _, err := newHandler("short", password); err == nil {
 		t.Error("a short key was accepted")
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -43,7 +44,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(":8000", handler))
+	log.Fatal(web.ListenAndServe(":8000", handler))
 }
 
 func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
@@ -65,7 +66,9 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 	router.Handle(socketcluster.DefaultPath, srv)
 	router.Group(func(r chi.Router) {
 		r.Use(middleware.Timeout(10*time.Second), middleware.Compress(5))
-		r.With(middleware.AllowContentType("application/json"), middleware.RequestSize(4096)).Post("/login", logIn(srv, gate, users))
+		// Pages of other origins must not have a visitor's browser log in.
+		r.With(srv.Authenticator().Protect, middleware.AllowContentType("application/json"), middleware.RequestSize(4096)).
+			Post("/login", logIn(srv, gate, users))
 		r.With(srv.Authenticator().Require).Get("/me", me)
 	})
 	return router, nil

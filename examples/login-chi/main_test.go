@@ -76,9 +76,7 @@ func TestLoginRefuses(t *testing.T) {
 			t.Errorf("%.20s: %d: %s", body, status, answer)
 		}
 	}
-	if status, answer := server.Do("POST", "/login", "{}", "Content-Type", "text/plain"); status != http.StatusUnsupportedMediaType {
-		t.Errorf("a form of another site: %d: %s", status, answer)
-	}
+	logintest.RefusesRequests(t, server)
 	if _, err := newHandler("short", nil); err == nil {
 		t.Error("a short key was accepted")
 	}

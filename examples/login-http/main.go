@@ -3,7 +3,7 @@
 // as long as it has the key of the socket server.
 //
 //	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./login-http
-//	curl -d '{"username":"alice","password":"secret"}' localhost:8000/login
+//	curl -H 'Content-Type: application/json' -d '{"username":"alice","password":"secret"}' localhost:8000/login
 //	curl -H 'Authorization: Bearer …' localhost:8000/me
 //
 // A page stores the token in localStorage, under the name that is the option
@@ -25,6 +25,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -40,7 +41,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(":8000", handler))
+	log.Fatal(web.ListenAndServe(":8000", handler))
 }
 
 // newHandler serves the login of one user, alice, and the sockets.
@@ -60,17 +61,17 @@ func newHandler(key, password string) (http.Handler, error) {
 	mux.Handle(socketcluster.DefaultPath, srv)
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		var in struct{ Username, Password string }
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
-			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
+		if !web.ReadJSON(w, r, &in) {
 			return
 		}
 		attempt := login.Attempt{User: in.Username, Request: r}
 		token, err := login.Do(r.Context(), gate, attempt, func(context.Context) (string, error) {
+			name := login.NormalName(in.Username)
 			right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(password)) == 1
-			if password == "" || in.Username != "alice" || !right {
+			if password == "" || name != "alice" || !right {
 				return "", login.ErrInvalidCredentials
 			}
-			return sign(key, in.Username)
+			return sign(key, name)
 		})
 		if err != nil {
 			login.WriteError(w, err)
@@ -80,7 +81,8 @@ func newHandler(key, password string) (http.Handler, error) {
 		json.NewEncoder(w).Encode(map[string]string{"token": token})
 	})
 	mux.Handle("GET /me", srv.Authenticator().Require(http.HandlerFunc(me)))
-	return mux, nil
+	// Pages of other origins must not have a visitor's browser log in.
+	return srv.Authenticator().Protect(mux), nil
 }
 
 // sign needs nothing of the socket server but its key.

@@ -22,7 +22,7 @@ func logIn(t *testing.T, server *peer.Server, username, password string) (int, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server.Do("POST", "/login", string(body))
+	return server.Do("POST", "/login", string(body), "Content-Type", "application/json")
 }
 
 func askMe(server *peer.Server, token string) (int, string) {
@@ -77,7 +77,8 @@ func TestLoginRefuses(t *testing.T) {
 			t.Errorf("%v: %d: %s", c, status, body)
 		}
 	}
-	if status, body := server.Do("POST", "/login", "no JSON"); status != http.StatusBadRequest {
+	logintest.RefusesRequests(t, server)
+	if status, body := server.Do("POST", "/login", "no JSON", "Content-Type", "application/json"); status != http.StatusBadRequest {
 		t.Errorf("a body that is no JSON: %d: %s", status, body)
 	}
 	if _, err := newHandler("short", password); err == nil {

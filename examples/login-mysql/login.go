@@ -10,6 +10,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -47,8 +48,7 @@ func newHandler(key string, u *users) (http.Handler, error) {
 	mux.Handle(socketcluster.DefaultPath, srv)
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		var in credentials
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
-			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
+		if !web.ReadJSON(w, r, &in) {
 			return
 		}
 		user, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, check(in))
@@ -65,7 +65,8 @@ func newHandler(key string, u *users) (http.Handler, error) {
 		}
 		writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
 	})
-	return mux, nil
+	// Pages of other origins must not have a visitor's browser log in.
+	return srv.Authenticator().Protect(mux), nil
 }
 
 // whoami reads the token, wherever the client has got it.

@@ -16,11 +16,11 @@ import (
 	"database/sql"
 	"flag"
 	"log"
-	"net/http"
 	"os"
 
 	_ "github.com/go-sql-driver/mysql"
 
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
@@ -51,5 +51,5 @@ func run(ctx context.Context, add string) error {
 	if err != nil {
 		return err
 	}
-	return http.ListenAndServe(":8000", handler)
+	return web.ListenAndServe(":8000", handler)
 }

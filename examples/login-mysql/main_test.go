@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -87,6 +88,7 @@ func testHTTP(t *testing.T, server *peer.Server) {
 		t.Fatalf("%d: %s", status, body)
 	}
 	checkToken(t, server, answer.Token)
+	logintest.RefusesRequests(t, server)
 	if status, body := post(t, server, "no credentials"); status != http.StatusBadRequest {
 		t.Errorf("a body of another form: %d: %s", status, body)
 	}

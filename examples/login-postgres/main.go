@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -52,7 +53,7 @@ func run(ctx context.Context, add string) error {
 	if err != nil {
 		return err
 	}
-	return http.ListenAndServe(":8000", handler)
+	return web.ListenAndServe(":8000", handler)
 }
 
 func newHandler(key string, u *users) (http.Handler, error) {

@@ -19,6 +19,7 @@ import (
 	"os"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/rules"
 )
@@ -47,7 +48,7 @@ func run(ctx context.Context, file, add string) error {
 	if err != nil {
 		return err
 	}
-	return http.ListenAndServe(":8000", handler)
+	return web.ListenAndServe(":8000", handler)
 }
 
 // credentials are what a login sends.

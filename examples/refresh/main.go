@@ -13,13 +13,13 @@ import (
 	"encoding/json"
 	"flag"
 	"log"
-	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 )
 
 const (
@@ -34,7 +34,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(":8000", srv))
+	log.Fatal(web.ListenAndServe(":8000", srv))
 }
 
 func newServer(byHand bool) (*socketcluster.Server, error) {

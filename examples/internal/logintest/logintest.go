@@ -5,6 +5,7 @@ package logintest
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -100,5 +101,34 @@ func FailsWithoutDatabase(t *testing.T, server *peer.Server) {
 	_, err := server.Connect("").Call("login", credentials{Username, Password})
 	if !errors.Is(err, &wire.Error{Name: "InternalError"}) || strings.Contains(err.Error(), "sql") {
 		t.Errorf("login: %v", err)
+	}
+}
+
+// RefusesRequests checks that a login over HTTP is kept from pages of other
+// origins, and from what their forms can send.
+func RefusesRequests(t *testing.T, server *peer.Server) {
+	t.Helper()
+	body, err := json.Marshal(credentials{Username, Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const json = "application/json"
+	for _, c := range []struct {
+		header []string
+		status int
+	}{
+		{nil, http.StatusUnsupportedMediaType},
+		{[]string{"Content-Type", "text/plain"}, http.StatusUnsupportedMediaType},
+		{[]string{"Content-Type", "application/x-www-form-urlencoded"}, http.StatusUnsupportedMediaType},
+		{[]string{"Content-Type", "text/plain; " + json}, http.StatusUnsupportedMediaType},
+		{[]string{"Content-Type", json, "Origin", "https://evil.example"}, http.StatusForbidden},
+		{[]string{"Content-Type", json, "Origin", "null"}, http.StatusForbidden},
+		{[]string{"Content-Type", json, "Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
+		{[]string{"Content-Type", json, "Origin", server.URL}, http.StatusOK},
+		{[]string{"Content-Type", json + "; charset=utf-8", "Sec-Fetch-Site", "same-origin"}, http.StatusOK},
+	} {
+		if status, answer := server.Do("POST", "/login", string(body), c.header...); status != c.status {
+			t.Errorf("%v: %d: %s; want %d", c.header, status, answer, c.status)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package web runs the examples that are whole sites.
+// Package web is what the examples have to do with HTTP.
 package web
 
 import (
@@ -13,9 +13,19 @@ import (
 	"time"
 )
 
+// readHeaderTimeout keeps those who are slow to send a request from holding
+// connections: the limits of the socket server begin behind it.
+const readHeaderTimeout = 5 * time.Second
+
+// ListenAndServe is http.ListenAndServe with a timeout.
+func ListenAndServe(addr string, handler http.Handler) error {
+	server := &http.Server{Addr: addr, Handler: handler, ReadHeaderTimeout: readHeaderTimeout}
+	return server.ListenAndServe()
+}
+
 // Serve serves a handler until the process is interrupted.
 func Serve(listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() { server.Close() })
