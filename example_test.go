@@ -335,8 +335,9 @@ func ExampleServer_Auth() {
 }
 
 // With a cookie, no script of the page ever sees the token. The server takes it
-// from pages of its own origin, and from those of hosts in Config.Origins. Other
-// routes of the application go by the same cookie.
+// from pages of its own origin, and from those that Config.Origins names. Other
+// routes of the application go by the same cookie, and pages of strangers can
+// log nobody in.
 func ExampleServer_Authenticator() {
 	const cookie = "__Host-token"
 	type claims struct {
@@ -345,7 +346,8 @@ func ExampleServer_Authenticator() {
 	srv := exampleServer(socketcluster.Config{TokenSources: []httpauth.Source{httpauth.Cookie(cookie)}})
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
-	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+	guard := srv.Authenticator()
+	mux.Handle("POST /login", guard.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Check the credentials in the body of r, then:
 		token, err := srv.Auth().Sign(r.Context(), claims{"alice"})
 		if err == nil {
@@ -354,8 +356,8 @@ func ExampleServer_Authenticator() {
 		if err != nil {
 			http.Error(w, "The login failed", http.StatusInternalServerError)
 		}
-	})
-	mux.Handle("GET /me", srv.Authenticator().Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	})))
+	mux.Handle("GET /me", guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		me, _ := httpauth.Claims[claims](r.Context())
 		fmt.Println("GET /me:", me.Username)
 	})))

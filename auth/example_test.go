@@ -117,7 +117,7 @@ func ExampleJWT_Sign_options() {
 		IssuedAt int64  `json:"iat"`
 	}
 	token, err := engine.Sign(ctx, claims{"alice", 1700000000},
-		auth.ExpiresIn("30m"), auth.Audience("chat"), auth.JWTID("7"))
+		auth.ExpiresIn("30m"), auth.Audience("chat"), auth.Subject("7"))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -132,7 +132,7 @@ func ExampleJWT_Sign_options() {
 	_, err = engine.Verify(ctx, token.Signed(), soon, auth.MaxAge(15*time.Minute))
 	fmt.Println(errors.Is(err, wire.ErrAuthTokenExpired), err)
 	// Output:
-	// {"username":"alice","iat":1700000000,"exp":1700001800,"aud":"chat","jti":"7"}
+	// {"username":"alice","iat":1700000000,"exp":1700001800,"aud":"chat","sub":"7"}
 	// <nil>
 	// AuthTokenInvalidError: jwt audience invalid. expected: billing
 	// true AuthTokenExpiredError: maxAge exceeded

@@ -36,6 +36,9 @@ func ExampleSetCookie() {
 		}
 		fmt.Fprint(w, "welcome")
 	})
+	// A page of another origin must neither log anybody in nor out.
+	site := guard.Protect(routes)
+	// Revoke the session as well (Server.Revoke): the token stays good otherwise.
 	routes.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		if err := httpauth.ClearCookie(w, cookie); err != nil {
 			http.Error(w, "no logout", http.StatusInternalServerError)
@@ -54,7 +57,7 @@ func ExampleSetCookie() {
 			r.AddCookie(c)
 		}
 		w := httptest.NewRecorder()
-		routes.ServeHTTP(w, r)
+		site.ServeHTTP(w, r)
 		fmt.Printf("%s %s: %d %s\n", method, path, w.Code, w.Body)
 		return w.Result()
 	}

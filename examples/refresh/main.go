@@ -1,25 +1,29 @@
 // Command refresh replaces the tokens of connected clients before they expire,
 // so that who stays connected stays logged in.
 //
+//	export AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret
 //	go run ./refresh           # the server does it
 //	go run ./refresh -by-hand  # the application does it
 //
 // It serves sockets at ws://localhost:8000/socketcluster/ with the procedures
-// login and logout.
+// login, for alice, and logout.
 package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"log"
-	"strconv"
-	"sync/atomic"
+	"log/slog"
+	"os"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
+	"github.com/socketcluster-go/socketcluster/login"
 )
 
 const (
@@ -30,15 +34,19 @@ const (
 func main() {
 	byHand := flag.Bool("by-hand", false, "renew tokens in the application's code")
 	flag.Parse()
-	srv, err := newServer(*byHand)
+	users, err := accounts.New(context.Background(), os.Getenv("PASSWORD"), "alice")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv, err := newServer(os.Getenv("AUTH_KEY"), *byHand, users)
 	if err != nil {
 		log.Fatal(err)
 	}
 	log.Fatal(web.ListenAndServe(":8000", srv))
 }
 
-func newServer(byHand bool) (*socketcluster.Server, error) {
-	cfg := socketcluster.Config{AuthDefaultExpiry: tokenLife}
+func newServer(key string, byHand bool, users *accounts.Accounts) (*socketcluster.Server, error) {
+	cfg := socketcluster.Config{AuthKey: key, AuthDefaultExpiry: tokenLife}
 	if !byHand {
 		// This line is all that it takes.
 		cfg.TokenRenewal = socketcluster.TokenRenewal{Every: renewEvery, ExpiresIn: tokenLife}
@@ -50,7 +58,19 @@ func newServer(byHand bool) (*socketcluster.Server, error) {
 	if byHand {
 		renewByHand(srv)
 	}
-	srv.Handle("login", socketcluster.Func(login))
+	gate, err := login.New(srv, login.Options{})
+	if err != nil {
+		return nil, err
+	}
+	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
+	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
+		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+		name, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (string, error) { return users.Check(ctx, in) })
+		if err != nil {
+			return socketcluster.None{}, err
+		}
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, map[string]string{"username": name})
+	}))
 	srv.Handle("logout", socketcluster.Func(logout))
 	return srv, nil
 }
@@ -58,10 +78,9 @@ func newServer(byHand bool) (*socketcluster.Server, error) {
 // renewByHand is for applications that decide on each renewal, for example by
 // asking a database whether the user still exists.
 func renewByHand(srv *socketcluster.Server) {
-	var jwtID atomic.Int64
 	socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
 		timer := time.AfterFunc(renewEvery, func() {
-			renew(e.Socket, strconv.FormatInt(jwtID.Add(1), 10))
+			renew(e.Socket)
 		})
 		timer.Stop() // until there is a token
 		socketcluster.On(e.Socket, func(socketcluster.AuthenticateEvent) { timer.Reset(renewEvery) })
@@ -69,10 +88,12 @@ func renewByHand(srv *socketcluster.Server) {
 	})
 }
 
-// renew gives a socket a new token with the claims of its old one. A logout
+// renew gives a socket a new token with the claims of its old one. Its jti must be
+// random: a revocation by jti ends every token that has it, so that with numbers, which
+// begin anew with each process, it would end those of strangers. A logout
 // between the two lines that read and set the token would be undone;
 // Config.TokenRenewal has no such gap.
-func renew(s *socketcluster.Socket, jwtID string) {
+func renew(s *socketcluster.Socket) {
 	claims, ok := socketcluster.Claims[map[string]json.RawMessage](s)
 	if !ok {
 		return // logged out; the next login starts the timer again
@@ -80,14 +101,9 @@ func renew(s *socketcluster.Socket, jwtID string) {
 	for _, name := range []string{"iat", "exp", "nbf", "jti"} {
 		delete(claims, name)
 	}
-	if err := s.SetAuthToken(s.Context(), claims, auth.ExpiresIn(tokenLife), auth.JWTID(jwtID)); err != nil {
+	if err := s.SetAuthToken(s.Context(), claims, auth.ExpiresIn(tokenLife), auth.JWTID(rand.Text())); err != nil {
 		log.Printf("renew the token of socket %s: %v", s.ID(), err)
 	}
-}
-
-// login takes everybody; the other examples show how to check a password.
-func login(ctx context.Context, c *socketcluster.Call, username string) (socketcluster.None, error) {
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, map[string]string{"username": username})
 }
 
 func logout(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
@@ -18,7 +20,11 @@ func inBubble(t *testing.T, fn func(t *testing.T, srv *socketcluster.Server, con
 	for name, byHand := range map[string]bool{"by the server": false, "by hand": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				srv, err := newServer(byHand)
+				users, err := accounts.New(t.Context(), logintest.Password, "alice")
+				if err != nil {
+					t.Fatal(err)
+				}
+				srv, err := newServer(logintest.Key, byHand, users)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -52,7 +58,7 @@ func next(t *testing.T, srv *socketcluster.Server, p *peer.Peer) (string, map[st
 func TestTokensAreRenewed(t *testing.T) {
 	inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
 		p := connect("")
-		if _, err := p.Call("login", "alice"); err != nil {
+		if _, err := p.Call("login", accounts.Credentials{Username: "alice", Password: logintest.Password}); err != nil {
 			t.Fatal(err)
 		}
 		token, _ := next(t, srv, p)
@@ -87,6 +93,29 @@ func TestTokensAreRenewed(t *testing.T) {
 	})
 }
 
+// A jti is that of one token, of all that processes with the same key have ever
+// signed: to revoke it must not end the logins of others.
+func TestTokenIDsAreRandom(t *testing.T) {
+	ids := make(map[any]bool)
+	for range 2 {
+		inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
+			for range 2 {
+				p := connect("")
+				if _, err := p.Call("login", accounts.Credentials{Username: "alice", Password: logintest.Password}); err != nil {
+					t.Fatal(err)
+				}
+				next(t, srv, p)
+				_, claims := next(t, srv, p)
+				if id, _ := claims["jti"].(string); len(id) < 16 || ids[id] {
+					t.Errorf("jti is %q, after %v", id, ids)
+				} else {
+					ids[id] = true
+				}
+			}
+		})
+	}
+}
+
 func TestRenewalEnds(t *testing.T) {
 	for name, end := range map[string]func(p *peer.Peer) error{
 		"logout":     func(p *peer.Peer) error { _, err := p.Call("logout", nil); return err },
@@ -97,7 +126,7 @@ func TestRenewalEnds(t *testing.T) {
 				var tokens atomic.Int64
 				socketcluster.On(srv, func(socketcluster.AuthenticateEvent) { tokens.Add(1) })
 				p := connect("")
-				if _, err := p.Call("login", "alice"); err != nil {
+				if _, err := p.Call("login", accounts.Credentials{Username: "alice", Password: logintest.Password}); err != nil {
 					t.Fatal(err)
 				}
 				next(t, srv, p)
@@ -115,4 +144,15 @@ func TestRenewalEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestLoginRefuses(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *socketcluster.Server, connect func(string) *peer.Peer) {
+		p := connect("")
+		for _, in := range []any{accounts.Credentials{Username: "alice", Password: "wrong"}, accounts.Credentials{Username: "bob", Password: logintest.Password}, "alice"} {
+			if _, err := p.Call("login", in); err == nil {
+				t.Errorf("%v: logged in", in)
+			}
+		}
+	})
 }

@@ -2,13 +2,14 @@ package jsclient
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -125,13 +126,22 @@ func loginLoop(s *socketcluster.Socket) {
 // sample: http login
 func httpLogin(srv *socketcluster.Server) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		username := r.FormValue("username")
-		user, ok := findUser(username, r.FormValue("password"))
+		// Forms of other sites cannot send this type.
+		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+			http.Error(w, "The Content-Type must be application/json", http.StatusUnsupportedMediaType)
+			return
+		}
+		var in credentials
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
+			http.Error(w, "The body must be JSON", http.StatusBadRequest)
+			return
+		}
+		user, ok := findUser(in.Username, in.Password)
 		if !ok {
 			http.Error(w, "Invalid user credentials", http.StatusUnauthorized)
 			return
 		}
-		token, err := srv.Auth().Sign(r.Context(), claims{username, user.channels})
+		token, err := srv.Auth().Sign(r.Context(), claims{in.Username, user.channels})
 		if err != nil {
 			http.Error(w, "The login failed", http.StatusInternalServerError)
 			return
@@ -196,7 +206,7 @@ func renewTokens(srv *socketcluster.Server, every, life time.Duration) {
 func renewLoop(ctx context.Context, s *socketcluster.Socket, every, life time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for id := 0; ; id++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return
@@ -209,7 +219,7 @@ func renewLoop(ctx context.Context, s *socketcluster.Socket, every, life time.Du
 		for _, name := range []string{"iat", "exp", "nbf", "jti"} {
 			delete(token, name)
 		}
-		if err := s.SetAuthToken(ctx, token, auth.ExpiresIn(life), auth.JWTID(strconv.Itoa(id))); err != nil {
+		if err := s.SetAuthToken(ctx, token, auth.ExpiresIn(life), auth.JWTID(rand.Text())); err != nil {
 			return
 		}
 	}
@@ -247,7 +257,11 @@ func houseRules(_ context.Context, action socketcluster.Action) error {
 			return socketcluster.ErrBlocked // without a reason
 		}
 	case *socketcluster.PublishIn: // inbound
-		a.Data = json.RawMessage(strings.ToUpper(string(a.Data)))
+		var text string
+		if err := json.Unmarshal(a.Data, &text); err != nil {
+			return &wire.Error{Name: "PublishError", Message: "Only text can be published"}
+		}
+		a.Data, _ = json.Marshal(strings.ToUpper(text)) // which text never fails
 	}
 	return nil // whatever is not handled is allowed
 }

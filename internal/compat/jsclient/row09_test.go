@@ -298,10 +298,13 @@ func TestRow09_HouseRules(t *testing.T) {
 	stock := &server{port: decode[int](t, n.do(t, "serveGuide", key, 3600_000, "30m", true))}
 	for name, srv := range map[string]*server{"here": ours, "stock": stock} {
 		t.Run(name, func(t *testing.T) {
-			wantPublication(t, n.connected(t, srv, sign(t, claims{"alice123", nil})), "loud", "LOUD")
+			loud := n.connected(t, srv, sign(t, claims{"alice123", nil}))
+			_, err := loud.try(t, "publish", "news", 1)
+			wantJSError(t, err, "PublishError", "Only text can be published")
+			wantPublication(t, loud, "loud\n<é>", "LOUD\n<É>")
 			st := n.client(t, srv, sign(t, options{"username": "eve", "iss": "elsewhere"})).connect(t)
 			wantAuthError(t, st, "IssuerError", "Tokens from elsewhere are not taken", map[string]any{})
-			_, err := n.connected(t, srv, nil).try(t, "subscribe", "staff", options{})
+			_, err = n.connected(t, srv, nil).try(t, "subscribe", "staff", options{})
 			wantJSError(t, err, "SilentMiddlewareBlockedError", "The subscribe AGAction was blocked by inbound middleware")
 		})
 	}

@@ -13,7 +13,7 @@ const sha256 = text => createHash('sha256').update(text).digest('hex');
 const users = {alice123: {passwordHash: sha256('thisisapassword654'), channels: ['news', "alice's"]}};
 
 function findUser({username, password} = {}) {
-  const user = Object.hasOwn(users, username) ? users[username] : null;
+  const user = typeof username === 'string' && Object.hasOwn(users, username) ? users[username] : null;
   return user?.passwordHash === sha256(String(password)) ? user : null;
 }
 
@@ -45,13 +45,14 @@ function loginError() {
 
 async function serveLogin(socket) {
   for await (const request of socket.procedure('login')) {
-    const user = findUser(request.data);
+    const {username, password} = request.data ?? {}; // a loop that throws is the end of it
+    const user = findUser({username, password});
     if (!user) {
       request.error(loginError());
       continue; // a return would leave the next login without an answer
     }
     request.end();
-    socket.setAuthToken({username: request.data.username, channels: user.channels});
+    socket.setAuthToken({username, channels: user.channels});
   }
 }
 // end
@@ -85,12 +86,11 @@ function guardPublish(agServer) {
 // sample: renewal
 function renewTokens(socket, every, life) {
   let timer = null;
-  let jwtId = 0;
 
   function renew() {
     if (!socket.authToken) return;
     const {iat, exp, nbf, jti, ...claims} = socket.authToken;
-    socket.setAuthToken(claims, {expiresIn: life, jwtid: String(jwtId++)});
+    socket.setAuthToken(claims, {expiresIn: life, jwtid: crypto.randomUUID()});
   }
 
   async function on(event, handle) {
@@ -128,6 +128,10 @@ function houseRules(agServer) {
         action.block(error);
       } else if (action.type === action.SUBSCRIBE && action.channel === 'staff') {
         action.block(); // without a reason
+      } else if (action.type === action.PUBLISH_IN && typeof action.data !== 'string') {
+        const error = new Error('Only text can be published');
+        error.name = 'PublishError';
+        action.block(error);
       } else if (action.type === action.PUBLISH_IN) {
         action.allow({data: action.data.toUpperCase()});
       } else {
@@ -176,7 +180,7 @@ export const steps = {
     httpServer.on('request', async (request, response) => {
       let body = '';
       for await (const chunk of request) body += chunk;
-      const token = await httpLogin(agServer, Object.fromEntries(new URLSearchParams(body)));
+      const token = await httpLogin(agServer, JSON.parse(body));
       response.statusCode = token ? 200 : 401;
       response.end(token ?? 'Invalid user credentials');
     });

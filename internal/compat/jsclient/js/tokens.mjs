@@ -30,7 +30,9 @@ export const steps = {
 
   // fetchToken logs in over HTTP, as a page does.
   async fetchToken(url, credentials) {
-    const response = await fetch(url, {method: 'POST', body: new URLSearchParams(credentials)});
+    const response = await fetch(url, {
+      method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(credentials)
+    });
     const text = await response.text();
     if (!response.ok) throw Object.assign(new Error(text.trim()), {name: 'HTTPError', status: response.status});
     return text;
@@ -41,7 +43,7 @@ export const steps = {
     loginServer = createServer(async (request, response) => {
       let body = '';
       for await (const chunk of request) body += chunk;
-      const username = new URLSearchParams(body).get('username');
+      const {username} = JSON.parse(body);
       response.end(jwt.sign({username, channels: ['news']}, key, {expiresIn: '1h'}));
     });
     await new Promise(resolve => loginServer.listen(0, '127.0.0.1', resolve));
