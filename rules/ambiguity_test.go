@@ -2,6 +2,10 @@ package rules_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -110,6 +114,172 @@ func TestNamesHaveOneReading(t *testing.T) {
 	if owned < 50 || ambiguous < 10 {
 		t.Errorf("%d names were owned, %d can be read in two ways", owned, ambiguous)
 	}
+}
+
+// Rules that give one name to the owners of different values are refused
+// together, wherever they stand.
+func TestDisputedNames(t *testing.T) {
+	for _, c := range []struct {
+		a, b rules.Rule
+		name string // that both give, "" if they get along
+	}{
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{username}-admin"}, "user/x-admin"},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/admin-{username}"}, "user/admin-x"},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{team}-team"}, "user/x-team"},
+		{rules.Rule{Channel: "{username}"}, rules.Rule{Channel: "user/{username}"}, "user/x"},
+		{rules.Rule{Channel: "room/*", In: "rooms"}, rules.Rule{Channel: "room/*-mods", In: "moderated"}, "room/x-mods"},
+		{rules.Rule{Channel: "room/*", In: "rooms"}, rules.Rule{Channel: "room/{room}s"}, "room/xs"},
+		{rules.Rule{Channel: "a-{x}"}, rules.Rule{Channel: "{y}-b"}, "a-x-b"},
+		{rules.Rule{Channel: "{x}-a"}, rules.Rule{Channel: "{x}-b-a"}, "x-b-a"},
+		{rules.Rule{Channel: "a/{x}"}, rules.Rule{Channel: "a/{y}/{z}"}, ""},
+		{rules.Rule{Channel: "a.{x}"}, rules.Rule{Channel: "a.{y}/{z}"}, "a.x/x"}, // / is no separator of the first
+		{rules.Rule{Channel: "é{x}"}, rules.Rule{Channel: "éé{x}"}, "ééx"},
+
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{username}/admin"}, ""},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "admin/{username}"}, ""},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{username}", Publish: rules.Authenticated}, ""},
+		{rules.Rule{Channel: "team/{team}"}, rules.Rule{Channel: "team/{guest}"}, ""}, // one meaning, two claims
+		{rules.Rule{Channel: "team/{team}"}, rules.Rule{Channel: "team/*", In: "teams"}, ""},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/*", Subscribe: rules.Anyone}, ""}, // * without an owner
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/*-news", Subscribe: rules.Anyone}, ""},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/admin"}, ""},
+		{rules.Rule{Channel: "log/{username}/*"}, rules.Rule{Channel: "log/{username}/{app}"}, ""},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{In: "channels"}, ""},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "*", In: "channels"}, ""},
+		{rules.Rule{Channel: "a-{x}"}, rules.Rule{Channel: "b-{x}"}, ""},
+		{rules.Rule{Channel: "{x}-a"}, rules.Rule{Channel: "{x}-b"}, ""},
+	} {
+		for _, pair := range [][2]rules.Rule{{c.a, c.b}, {c.b, c.a}} {
+			list := []rules.Rule{pair[0], {Channel: "chat"}, pair[1]}
+			_, err := rules.New(list...)
+			if c.name == "" {
+				if err != nil {
+					t.Errorf("%v: %v", list, err)
+				}
+				continue
+			}
+			var e *rules.Error
+			want := fmt.Sprintf("rules: rule 2: channel %q and that of rule 0, %q, give a name such as %q to different owners, "+
+				"as what claims stand for in it differs; separate claims from other text by a character such as /", pair[1].Channel, pair[0].Channel, c.name)
+			if !errors.As(err, &e) || err.Error() != want || e.Rule != 2 || e.Field != "channel" {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		}
+	}
+}
+
+// claimSpans lists, for each way to read a name by a rule, where in it the values
+// of claims are.
+func claimSpans(r rules.Rule, name string) (all [][][2]int) {
+	var read func(parts []string, from int, spans [][2]int)
+	separators := naiveSeparators(r.Channel)
+	read = func(parts []string, from int, spans [][2]int) {
+		if len(parts) == 0 {
+			if from == len(name) {
+				all = append(all, spans)
+			}
+			return
+		}
+		part := parts[0]
+		if part[0] != '*' && part[0] != '{' {
+			if strings.HasPrefix(name[from:], part) {
+				read(parts[1:], from+len(part), spans)
+			}
+			return
+		}
+		for to := from + 1; to <= len(name); to++ {
+			if value := name[from:to]; utf8.ValidString(value) && !strings.ContainsAny(value, separators) {
+				with := slices.Clone(spans)
+				if part[0] == '{' || r.In != "" {
+					with = append(with, [2]int{from, to})
+				}
+				read(parts[1:], to, with)
+			}
+		}
+	}
+	read(naiveParts.FindAllString(r.Channel, -1), 0, nil)
+	return all
+}
+
+// crossed tells whether two rules read a name with values that overlap and are
+// not the same text of it.
+func crossed(a, b rules.Rule, name string) bool {
+	for _, as := range claimSpans(a, name) {
+		for _, bs := range claimSpans(b, name) {
+			for _, x := range as {
+				for _, y := range bs {
+					if x != y && x[0] < y[1] && y[0] < x[1] {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// Two rules are refused together exactly if there is a name that they dispute.
+func TestDisputesAreFound(t *testing.T) {
+	disputed, peaceful := 0, 0
+	text := rapid.SampledFrom([]string{"/", "a", "a", "-", "aa", "."})
+	draw := func(t *rapid.T) (r rules.Rule) {
+		for range rapid.IntRange(1, 2).Draw(t, "placeholders") {
+			r.Channel += text.Draw(t, "text") + rapid.SampledFrom([]string{"{x}", "{y}", "*", ""}).Draw(t, "placeholder")
+		}
+		r.Channel += rapid.SampledFrom([]string{"", "a", "-a", "/"}).Draw(t, "end")
+		if strings.Contains(r.Channel, "*") {
+			r.In = rapid.SampledFrom([]string{"", "z"}).Draw(t, "in")
+		}
+		return r
+	}
+	names := namesOf("a-/x", 5)
+	check := func(t *rapid.T) {
+		a, b := draw(t), draw(t)
+		for _, r := range []rules.Rule{a, b} {
+			if _, err := rules.New(r); err != nil {
+				return
+			}
+		}
+		_, err := rules.New(a, b)
+		found := slices.IndexFunc(names, func(name string) bool { return crossed(a, b, name) })
+		switch {
+		case found >= 0 && err == nil:
+			t.Fatalf("%v and %v dispute %q", a, b, names[found])
+		case found >= 0:
+			disputed++
+		case err == nil:
+			peaceful++
+		default: // a longer name than those
+			quoted := regexp.MustCompile(`such as "([^"]*)"`).FindStringSubmatch(err.Error())
+			if len(quoted) != 2 || !crossed(a, b, quoted[1]) {
+				t.Fatalf("%v and %v do not dispute the name: %v", a, b, err)
+			}
+			disputed++
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 10 {
+			check(t)
+		}
+	})
+	if disputed < 20 || peaceful < 200 {
+		t.Errorf("%d disputes and %d others", disputed, peaceful)
+	}
+}
+
+// namesOf lists all texts of some characters up to a length.
+func namesOf(alphabet string, length int) []string {
+	all := []string{""}
+	for from := 0; length > 0; length-- {
+		to := len(all)
+		for _, start := range all[from:to] {
+			for _, c := range alphabet {
+				all = append(all, start+string(c))
+			}
+		}
+		from = to
+	}
+	return all[1:]
 }
 
 // FuzzNamesHaveOneReading is the same for any pattern and name.

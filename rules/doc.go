@@ -49,6 +49,16 @@
 // would share acme-eu-bob. Write team/{team}/* and {tenant}/{user}. So no name
 // fits a pattern with two different sets of values.
 //
+// The same goes for two rules of a set. [New] refuses user/{username} beside
+// user/{username}-admin: user/bob-admin would belong to bob-admin and, as the
+// administrators' channel, to bob. Write user/{username}/admin. Rules may overlap in other
+// ways: their claims may stand for the same part of a name, as in team/{team} and
+// team/{guest}, or a claim may list whole names, as in {In: "channels"}.
+//
+// Text in a pattern is no secret and no reserved word: beside user/news, which is for
+// everybody, the owner of user/{username} with the name news has that channel
+// too. Let nobody choose such a name.
+//
 // The values of claims are text and never patterns, whatever characters are in
 // them. A claim that is missing, or is neither a string nor a whole number, or
 // for In an array with such values, fits nothing. Whole numbers are those that

@@ -53,6 +53,20 @@ func naiveOps(r rules.Rule, op rules.Op, hasToken bool) bool {
 
 var naiveParts = regexp.MustCompile(`\*|\{[^}]*\}|[^*{]+`)
 
+func naiveSeparators(channel string) (separators string) {
+	for _, part := range naiveParts.FindAllString(channel, -1) {
+		if part[0] == '*' || part[0] == '{' {
+			continue
+		}
+		for _, c := range part {
+			if !unicode.IsLetter(c) && !unicode.IsNumber(c) && !unicode.IsMark(c) && c != '-' && c != '_' {
+				separators += string(c)
+			}
+		}
+	}
+	return separators
+}
+
 func naiveMatch(r rules.Rule, channel string, token *auth.Token) bool {
 	if r.Channel == "" {
 		r.Channel = "*"
@@ -65,17 +79,7 @@ func naiveMatch(r rules.Rule, channel string, token *auth.Token) bool {
 			return false
 		}
 	}
-	var separators string
-	for _, part := range naiveParts.FindAllString(r.Channel, -1) {
-		if part[0] == '*' || part[0] == '{' {
-			continue
-		}
-		for _, c := range part {
-			if !unicode.IsLetter(c) && !unicode.IsNumber(c) && !unicode.IsMark(c) && c != '-' && c != '_' {
-				separators += string(c)
-			}
-		}
-	}
+	separators := naiveSeparators(r.Channel)
 	ok := func(s string) bool { return s != "" && !strings.ContainsAny(s, separators) }
 	expr := `(?s)^`
 	for _, part := range naiveParts.FindAllString(r.Channel, -1) {

@@ -27,13 +27,13 @@ func drawRule(t *rapid.T) rules.Rule {
 	}
 }
 
-// drawSet draws rules of which each can be used.
+// drawSet draws rules that can be used together.
 func drawSet(t *rapid.T) ([]rules.Rule, *rules.Set) {
 	var list []rules.Rule
 	for range rapid.IntRange(1, 12).Draw(t, "tries") {
-		r := drawRule(t)
-		if _, err := rules.New(r); err == nil {
-			list = append(list, r)
+		more := append(list[:len(list):len(list)], drawRule(t))
+		if _, err := rules.New(more...); err == nil {
+			list = more
 		}
 	}
 	set, err := rules.New(list...)

@@ -50,6 +50,9 @@ func New(list ...Rule) (*Set, error) {
 		}
 		s.rules[i].label = "rule " + strconv.Itoa(i) + " (" + r.String() + ")"
 	}
+	if err := disputed(s.rules); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
