@@ -47,6 +47,11 @@
 //
 // Who is logged in stays so. Higher limits make this harder, and guessing easier.
 //
+// Of one user, as many attempts are checked at once from all known addresses
+// together as PerUserAndAddress allows from one (10), and as many from all others.
+// So one account, whose logins succeed and cost no tokens, leaves room for others
+// in the queue of auth/password, from however many addresses it comes.
+//
 // If a bucket is empty, the attempt fails with a LoginRateError that says after
 // how many seconds there will be a token; it is not checked. Attempts that are
 // being checked hold their tokens, so that many at once do not get past the

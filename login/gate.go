@@ -31,6 +31,7 @@ type Gate struct {
 	limits   [numLimits]*table
 	reported *table // which buckets an event has told of
 	known    known
+	atOnce   atOnce
 }
 
 // limit is a kind of bucket.
@@ -79,6 +80,7 @@ func newGate(srv *socketcluster.Server, o Options, buckets int) *Gate {
 		},
 		reported: newTable(Rate{1, reportEvery}, buckets),
 		known:    newKnown(buckets),
+		atOnce:   newAtOnce(o.PerUserAndAddress.Attempts),
 	}
 }
 
@@ -94,6 +96,7 @@ func Do[T any](ctx context.Context, g *Gate, a Attempt, check func(context.Conte
 	if err := g.enter(&t); err != nil {
 		return none, err
 	}
+	defer g.exit(&t)
 	result, err := check(ctx)
 	if err := g.leave(&t, err); err != nil {
 		return none, err
@@ -107,6 +110,7 @@ type ticket struct {
 	addr   netip.Addr
 	keys   [numLimits]uint64
 	counts [numLimits]bool
+	known  bool // the user has logged in from this address before
 }
 
 func (g *Gate) ticket(a Attempt) ticket {
@@ -144,6 +148,7 @@ func (g *Gate) take(t *ticket) (wait time.Duration, by limit, report bool) {
 	defer g.mu.Unlock()
 	now := time.Since(g.start)
 	if t.addr.IsValid() && g.known.has(t.keys[perUser], t.keys[perUserAndAddress]) {
+		t.known = true
 		t.counts[perNetwork], t.counts[perUser] = false, false
 	}
 	for l := range numLimits {
@@ -152,6 +157,9 @@ func (g *Gate) take(t *ticket) (wait time.Duration, by limit, report bool) {
 				wait, by = d, l
 			}
 		}
+	}
+	if wait == 0 && !g.atOnce.enter(t.keys[perUser], t.known) {
+		wait, by = crowdedFor, perUser
 	}
 	if wait == 0 {
 		for l := range numLimits {
@@ -166,6 +174,13 @@ func (g *Gate) take(t *ticket) (wait time.Duration, by limit, report bool) {
 		g.reported.take(key, now)
 	}
 	return wait, by, report
+}
+
+// exit ends a check, whatever has come of it.
+func (g *Gate) exit(t *ticket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.atOnce.exit(t.keys[perUser], t.known)
 }
 
 // leave deals with the outcome of a check.

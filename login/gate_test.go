@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -357,6 +359,71 @@ func TestAttemptsAtOnce(t *testing.T) {
 	})
 }
 
+// crowd starts an attempt of one user from each of many addresses at once, with
+// checks that succeed when proceed is closed, and returns how many are being checked
+// then.
+func (w *world) crowd(user string, addresses []string, proceed chan struct{}) (checking int) {
+	w.t.Helper()
+	var n atomic.Int32
+	for _, address := range addresses {
+		r := httptest.NewRequest(http.MethodPost, "/login", nil)
+		r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(address), 1234).String()
+		go Do(w.t.Context(), w.gate, Attempt{User: user, Request: r}, func(context.Context) (string, error) {
+			n.Add(1)
+			<-proceed
+			return "claims", nil
+		})
+	}
+	synctest.Wait()
+	return int(n.Load())
+}
+
+func addresses(prefix string, n int) (all []string) {
+	for i := range n {
+		all = append(all, prefix+strconv.Itoa(i))
+	}
+	return all
+}
+
+// One account does not keep all others waiting, from however many addresses its
+// logins come. Strangers do not keep it from its own addresses.
+func TestUserAtOnce(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		for _, address := range addresses("192.0.2.", maxAddresses) {
+			if err := w.try("alice", address, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.takeAudited()
+		proceed := make(chan struct{})
+		for round := range 3 {
+			if n, want := w.crowd("alice", addresses("203.0.113.", 100), proceed), 10; round == 0 && n != want || round > 0 && n != 0 {
+				t.Errorf("round %d: %d attempts from new addresses are being checked, want %d in all", round, n, want)
+			}
+			if n, want := w.crowd(" ALICE", addresses("192.0.2.", maxAddresses), proceed), 10; round == 0 && n != want || round > 0 && n != 0 {
+				t.Errorf("round %d: %d attempts from known addresses are being checked, want %d in all", round, n, want)
+			}
+		}
+		w.limited("alice", "192.0.2.1", 1)
+		if n := w.crowd("bob", []string{home}, proceed); n != 1 {
+			t.Error("bob has to wait for alice")
+		}
+		for _, text := range w.takeAudited() {
+			if !strings.HasSuffix(text, "too many attempts by this user") {
+				t.Error(text)
+			}
+		}
+		close(proceed)
+		synctest.Wait()
+		if err := w.try("alice", "192.0.2.1", nil); err != nil {
+			t.Errorf("alice, afterwards: %v", err)
+		}
+		if len(w.gate.atOnce.busy) > 0 {
+			t.Errorf("still busy: %v", w.gate.atOnce.busy)
+		}
+	})
+}
+
 // A check that panics has used its tokens.
 func TestPanic(t *testing.T) {
 	inBubble(t, Options{PerUser: Rate{1, time.Hour}}, func(w *world) {
@@ -366,6 +433,9 @@ func TestPanic(t *testing.T) {
 			t.Error("the panic was kept")
 		}()
 		w.limited("alice", home, 3600)
+		if len(w.gate.atOnce.busy) > 0 {
+			t.Errorf("still busy: %v", w.gate.atOnce.busy)
+		}
 	})
 }
 
