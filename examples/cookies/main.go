@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/browser"
@@ -36,8 +37,7 @@ const (
 	// alone, and not from a neighbour in the same domain.
 	cookieName = "__Host-token"
 
-	// A token in a cookie is not renewed over the socket, so that it lasts for as
-	// long as a login is to last.
+	// loginLife is how long a login lasts, however often its cookie is renewed.
 	loginLife = 12 * time.Hour
 )
 
@@ -52,8 +52,9 @@ type claims struct {
 
 func main() {
 	addr := flag.String("addr", "localhost:8000", "the address to listen at")
+	life := flag.Duration("token-life", 15*time.Minute, "how long a cookie lasts that is not renewed")
 	flag.Parse()
-	handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"))
+	handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"), *life)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -66,10 +67,11 @@ func main() {
 	}
 }
 
-func newHandler(key, password string) (http.Handler, error) {
+func newHandler(key, password string, life time.Duration) (http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{
 		AuthKey:           key,
-		AuthDefaultExpiry: loginLife,
+		AuthDefaultExpiry: life,
+		AuthMaxAge:        loginLife,
 		TokenSources:      []httpauth.Source{httpauth.Cookie(cookieName)},
 		Revocations:       &revoke.Memory{},
 	})
@@ -92,6 +94,7 @@ func newHandler(key, password string) (http.Handler, error) {
 	// Ordinary routes know the user by the same cookie.
 	authenticator := srv.Authenticator()
 	mux.Handle("GET /me", authenticator.Require(http.HandlerFunc(me)))
+	mux.Handle("POST /refresh", authenticator.Require(http.HandlerFunc(s.refresh)))
 	mux.Handle("POST /logout", authenticator.Require(http.HandlerFunc(s.logout)))
 	// Pages of other origins must not log anybody in or out.
 	return authenticator.Protect(mux), nil
@@ -122,14 +125,41 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	}
 	token, err := s.srv.Auth().Sign(r.Context(), user)
 	if err == nil {
-		err = httpauth.SetCookie(w, cookieName, token)
+		err = answer(w, token)
 	}
 	if err != nil {
 		log.Print(err)
 		http.Error(w, "The login failed", http.StatusInternalServerError)
+	}
+}
+
+// answer sets the cookie, and tells for how many seconds it is good.
+func answer(w http.ResponseWriter, token *auth.Token) error {
+	if err := httpauth.SetCookie(w, cookieName, token); err != nil {
+		return err
+	}
+	end, _ := token.ExpiresAt()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(map[string]int{"expiresIn": int(time.Until(end).Seconds())})
+}
+
+// refresh renews the cookie, and with it the login of the sockets that are open:
+// they go on without a reconnect, and no script sees the token.
+func (s *site) refresh(w http.ResponseWriter, r *http.Request) {
+	user, _ := httpauth.Claims[claims](r.Context())
+	token, err := s.srv.SignAgain(r.Context(), httpauth.FromContext(r.Context()))
+	if err == nil {
+		_, err = s.srv.RenewSession(r.Context(), user.Session, token)
+	}
+	if err != nil {
+		log.Print(err)
+		http.Error(w, "Log in again", http.StatusUnauthorized)
 		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+	if err := answer(w, token); err != nil {
+		log.Print(err)
+	}
 }
 
 // logout ends the login in all tabs of the browser: the cookie goes, the token

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 )
@@ -24,7 +25,7 @@ type tester struct {
 
 func start(t *testing.T) *tester {
 	t.Helper()
-	handler, err := newHandler(key, password)
+	handler, err := newHandler(key, password, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func (s *tester) login() {
 	s.t.Helper()
 	resp, text := s.do("POST", "/login", credentials, "")
 	cookies := resp.Cookies()
-	if resp.StatusCode != http.StatusNoContent || len(cookies) != 1 {
+	if resp.StatusCode != http.StatusOK || len(cookies) != 1 {
 		s.t.Fatalf("login: %s %s %v", resp.Status, text, cookies)
 	}
 	s.cookie = cookies[0]
@@ -100,7 +101,7 @@ func TestLogin(t *testing.T) {
 	s := start(t)
 	s.want(http.StatusUnauthorized, "GET", "/me", "", "")
 	s.login()
-	if c := s.cookie; c.Name != "__Host-token" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge < 43000 {
+	if c := s.cookie; c.Name != "__Host-token" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge < 3500 {
 		t.Errorf("the cookie %+v", c)
 	}
 	if text := s.want(http.StatusOK, "GET", "/me", "", ""); text != `{"username":"alice"}`+"\n" {
@@ -120,6 +121,31 @@ func TestLogin(t *testing.T) {
 	s.want(http.StatusOK, "GET", "/me", "", "")
 }
 
+// A refreshed cookie belongs to the same login: a logout ends the old and the new
+// one.
+func TestRefresh(t *testing.T) {
+	s := start(t)
+	s.want(http.StatusUnauthorized, "POST", "/refresh", "{}", "")
+	s.login()
+	first := s.cookie
+	resp, text := s.do("POST", "/refresh", "{}", "")
+	cookies := resp.Cookies()
+	if resp.StatusCode != http.StatusOK || len(cookies) != 1 || cookies[0].Value == first.Value || !strings.Contains(text, "expiresIn") {
+		t.Fatalf("%s %s %v", resp.Status, text, cookies)
+	}
+	second := cookies[0]
+	for _, c := range []*http.Cookie{first, second} {
+		s.cookie = c
+		s.want(http.StatusOK, "GET", "/me", "", "")
+	}
+	s.want(http.StatusForbidden, "POST", "/refresh", "{}", "http://localhost:1")
+	s.want(http.StatusNoContent, "POST", "/logout", "", "")
+	for _, c := range []*http.Cookie{first, second} {
+		s.cookie = c
+		s.want(http.StatusUnauthorized, "POST", "/refresh", "{}", "")
+	}
+}
+
 func TestLoginRefuses(t *testing.T) {
 	s := start(t)
 	for _, body := range []string{`{"username":"alice","password":"wrong"}`, `{"username":"alice"}`, `{"username":"bob","password":"` + password + `"}`} {
@@ -129,7 +155,7 @@ func TestLoginRefuses(t *testing.T) {
 	}
 	s.want(http.StatusBadRequest, "POST", "/login", "no JSON", "")
 	s.want(http.StatusRequestEntityTooLarge, "POST", "/login", `{"username":"`+strings.Repeat("x", 5000)+`"}`, "")
-	if _, err := newHandler("short", password); err == nil {
+	if _, err := newHandler("short", password, time.Hour); err == nil {
 		t.Error("a short key was accepted")
 	}
 }
@@ -150,5 +176,5 @@ func TestOtherOrigins(t *testing.T) {
 }
 
 func TestLoginIsLimited(t *testing.T) {
-	logintest.LimitsRequests(t, func() (http.Handler, error) { return newHandler(key, password) })
+	logintest.LimitsRequests(t, func() (http.Handler, error) { return newHandler(key, password, time.Hour) })
 }

@@ -16,15 +16,44 @@ import (
 )
 
 // start runs the example, and answers its port.
-func start(t *testing.T) (port string) {
+func start(t *testing.T, flags ...string) (port string) {
 	t.Helper()
 	cmd := proc.Binary(proc.GoBuild(t, "../../examples/cookies"), "AUTH_KEY=a key of these tests, 32 bytes or more", "PASSWORD=secret")
-	cmd.Args = append(cmd.Args, "-addr", "127.0.0.1:0")
+	cmd.Args = append(append(cmd.Args, "-addr", "127.0.0.1:0"), flags...)
 	_, port, err := net.SplitHostPort(proc.Start(t, cmd).Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// A page that refreshes its cookie keeps the login of its socket beyond the end of
+// the first cookie: without a reconnect, and without a gap.
+func TestRefresh(t *testing.T) {
+	site := "http://localhost:" + start(t, "-token-life", "3s")
+	tab := loggedIn(t, browsertest.Start(t), site)
+	tab.Eval(`(async () => {
+		const {create} = await import('./client.js');
+		const socket = create();
+		await socket.listener('connect').once();
+		window.seen = {lost: 0, id: socket.id, socket};
+		for (const event of ['deauthenticate', 'disconnect']) {
+			(async () => { for await (const _ of socket.listener(event)) window.seen.lost++; })();
+		}
+	})()`, nil)
+	var after struct {
+		Lost     int
+		Same     bool
+		Username string
+	}
+	tab.Eval(`(async () => {
+		await new Promise(resolve => setTimeout(resolve, 7000));
+		const {lost, id, socket} = window.seen;
+		return {Lost: lost, Same: id === socket.id, Username: await socket.invoke('whoami')};
+	})()`, &after)
+	if after.Lost != 0 || !after.Same || after.Username != "alice" {
+		t.Errorf("after two lives of a cookie: %+v", after)
+	}
 }
 
 // loggedIn opens the page and logs alice in.
