@@ -85,6 +85,9 @@ func complete(claims any, o auth.SignOptions, now int64) ([]byte, error) {
 	if len(o.Audience) > 0 {
 		set("aud", o.Audience)
 	}
+	if o.AuthTime != nil {
+		set("auth_time", float64(o.AuthTime.UnixMicro())/1e6)
+	}
 	if _, ok := all["iat"]; !ok && !o.NoTimestamp {
 		set("iat", now)
 	}

@@ -6,9 +6,19 @@
 //
 //	granted, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: call.Socket},
 //		func(ctx context.Context) (claims, error) { return users.check(ctx, in) })
+//	…
+//	err = call.Socket.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 //
 // The check returns [ErrInvalidCredentials] for an unknown name and for a wrong
 // password alike. Package auth/password makes both take the same time.
+//
+// # The time of a login
+//
+// A check of a password takes its time, and may wait for others. Meanwhile the
+// password may be changed, and all that the user has be revoked
+// (auth/revoke.Revocation by Subject). So [Do] tells when the check began, and the
+// token has to say so: then all logins with the old password are revoked, whenever
+// their tokens are signed, and renewals do not make them younger.
 //
 // # Limits
 //

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/password"
 	"github.com/socketcluster-go/socketcluster/login"
 )
@@ -48,7 +49,7 @@ func ExampleDo() {
 		if err != nil {
 			return socketcluster.None{}, err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted)
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 	}))
 	// The type keeps forms of other sites out, which would have visitors fail.
 	http.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +67,7 @@ func ExampleDo() {
 			login.WriteError(w, err)
 			return
 		}
-		token, err := srv.Auth().Sign(r.Context(), granted)
+		token, err := srv.Auth().Sign(r.Context(), granted.Result, auth.AuthTime(granted.LoginTime))
 		if err != nil {
 			login.WriteError(w, err)
 			return

@@ -84,24 +84,34 @@ func newGate(srv *socketcluster.Server, o Options, buckets int) *Gate {
 	}
 }
 
+// A Success is an attempt that was good.
+type Success[T any] struct {
+	Result T // of the check
+
+	// LoginTime is the moment before the check began. Sign it, with
+	// auth.AuthTime: a revocation of the user goes by it, so that a login with an
+	// old password does not outrun the revocation that comes with the new one.
+	LoginTime time.Time
+}
+
 // Do has check check an attempt, unless there were too many, and returns what
-// it does. Its [ErrInvalidCredentials] becomes [ErrLogin]; other errors stay as
+// it does, with the time of the login. Its [ErrInvalidCredentials] becomes [ErrLogin]; other errors stay as
 // they are, and a client sees only those that are made for clients.
 //
 // Every error counts as a failure, that of a context which has ended too. So
 // does a panic.
-func Do[T any](ctx context.Context, g *Gate, a Attempt, check func(context.Context) (T, error)) (T, error) {
-	var none T
+func Do[T any](ctx context.Context, g *Gate, a Attempt, check func(context.Context) (T, error)) (Success[T], error) {
 	t := g.ticket(a)
 	if err := g.enter(&t); err != nil {
-		return none, err
+		return Success[T]{}, err
 	}
 	defer g.exit(&t)
+	at := time.Now()
 	result, err := check(ctx)
 	if err := g.leave(&t, err); err != nil {
-		return none, err
+		return Success[T]{}, err
 	}
-	return result, nil
+	return Success[T]{result, at}, nil
 }
 
 // ticket is an attempt with what is counted for it.

@@ -154,12 +154,26 @@ func TestOutcomes(t *testing.T) {
 			w.wantAudited(test.audited)
 		}
 		got, err := Do(t.Context(), w.gate, Attempt{User: "alice"}, w.check(nil))
-		if got != "claims" || err != nil {
+		if got.Result != "claims" || err != nil {
 			t.Errorf("Do = %q, %v", got, err)
 		}
 		got, err = Do(t.Context(), w.gate, Attempt{User: "alice"}, w.check(errBroken))
-		if got != "" || err != errBroken {
+		if got != (Success[string]{}) || err != errBroken {
 			t.Errorf("Do = %q, %v; want no result of a check that failed", got, err)
+		}
+	})
+}
+
+// The time of a login is that before its check, however long that takes.
+func TestLoginTime(t *testing.T) {
+	inBubble(t, Options{}, func(w *world) {
+		start := time.Now()
+		got, err := Do(t.Context(), w.gate, Attempt{User: "alice"}, func(context.Context) (int, error) {
+			time.Sleep(3 * time.Second)
+			return 1, nil
+		})
+		if err != nil || got.Result != 1 || !got.LoginTime.Equal(start) {
+			t.Errorf("Do = %v, %v; want the time %v", got, err, start)
 		}
 	})
 }

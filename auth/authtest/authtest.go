@@ -33,9 +33,11 @@ func TestEngine(t *testing.T, newEngine func(t *testing.T) auth.Engine) {
 		{"expiry", (*kit).expiry},
 		{"exp claim", (*kit).expClaim},
 		{"far expiry", (*kit).farExpiry},
+		{"fraction of a second", (*kit).fraction},
 		{"not before", (*kit).notBefore},
 		{"registered claims", (*kit).registered},
 		{"maximum age", (*kit).maxAge},
+		{"time of the login", (*kit).authTime},
 		{"context", (*kit).context},
 		{"concurrency", (*kit).concurrency},
 	} {

@@ -101,6 +101,22 @@ var defects = map[string]struct {
 			return b.Engine.Verify(ctx, signed, append(opts, auth.ClockTolerance(o.ClockTolerance+time.Second))...)
 		}
 	}},
+	"the clock is cut to the second": {"fraction of a second", func(b *broken) {
+		b.verify = func(ctx context.Context, signed string, opts ...auth.VerifyOption) (*auth.Token, error) {
+			if o := auth.ApplyVerify(opts...); !o.At.IsZero() {
+				opts = append(opts, auth.At(o.At.Truncate(time.Second)))
+			}
+			return b.Engine.Verify(ctx, signed, opts...)
+		}
+	}},
+	"the login is at its signature": {"time of the login", func(b *broken) {
+		b.sign = func(ctx context.Context, claims any, opts ...auth.SignOption) (*auth.Token, error) {
+			if auth.ApplySign(opts...).AuthTime != nil {
+				opts = append(opts, auth.AuthTime(time.Now()))
+			}
+			return b.Engine.Sign(ctx, claims, opts...)
+		}
+	}},
 	"an early token is thrown away": {"not before", func(b *broken) {
 		b.verify = func(ctx context.Context, signed string, opts ...auth.VerifyOption) (*auth.Token, error) {
 			token, err := b.Engine.Verify(ctx, signed, opts...)

@@ -66,6 +66,30 @@ func (k *kit) farExpiry() {
 	}
 }
 
+// fraction: an exp with a fraction (RFC 7519 section 2) is not rounded up.
+func (k *kit) fraction() {
+	end := time.Unix(date, 5e8)
+	token := k.sign(json.RawMessage(`{"exp":` + strconv.Itoa(date) + `.5}`))
+	k.accepts("a token a millisecond before its end", token, auth.At(end.Add(-time.Millisecond)))
+	k.boundary(token, end)
+}
+
+// authTime: the time of the login is read back to the microsecond, and is not
+// later than it was, as a revocation of the user goes by it.
+func (k *kit) authTime() {
+	login := time.Unix(1_700_000_000, 123_456_789)
+	token := k.sign(map[string]any{}, auth.AuthTime(login))
+	for what, t := range map[string]*auth.Token{"signed": token, "verified": k.accepts("a token with a time of the login", token)} {
+		if got, ok := t.AuthTime(); !ok || !got.Equal(login.Truncate(time.Microsecond)) {
+			k.Errorf("a token that was %s tells of a login at %v, %v; want %v", what, got, ok, login)
+		}
+	}
+	if got, ok := k.sign(map[string]any{}).AuthTime(); ok {
+		k.Errorf("a token that was signed without AuthTime tells of a login at %v", got)
+	}
+	k.cannotSign("a time of the login in claims and options", map[string]any{"auth_time": 1}, auth.AuthTime(login))
+}
+
 func (k *kit) notBefore() {
 	token := k.sign(json.RawMessage(`{"nbf":` + strconv.Itoa(date) + `,"exp":` + strconv.Itoa(date+60) + `}`))
 	early := at(date - 1)

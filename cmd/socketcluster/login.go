@@ -59,7 +59,7 @@ func (l *loginFlows) register(srv *socketcluster.Server) {
 		if err != nil {
 			return socketcluster.None{}, err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted)
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 	}))
 	srv.Handle("logout", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
 		return socketcluster.None{}, c.Socket.Deauthenticate(ctx)
@@ -87,7 +87,7 @@ func (l *loginFlows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	granted, err := login.Do(r.Context(), l.gate, login.Attempt{User: in.Username, Request: r}, l.check(in))
 	var token *auth.Token
 	if err == nil {
-		token, err = l.tokens.Sign(r.Context(), granted)
+		token, err = l.tokens.Sign(r.Context(), granted.Result, auth.AuthTime(granted.LoginTime))
 	}
 	if err != nil {
 		if !errors.As(err, new(*wire.Error)) && r.Context().Err() == nil {

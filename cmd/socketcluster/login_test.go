@@ -42,7 +42,7 @@ func TestLoginOverHTTP(t *testing.T) {
 		now := float64(time.Now().Unix())
 		want := map[string]any{
 			"username": "alice", "channels": []any{"chat", "user/alice", "room/staff"},
-			"iat": now, "exp": now + 1800,
+			"iat": now, "exp": now + 1800, "auth_time": now,
 		}
 		if diff := cmp.Diff(want, tokenOf(t, w, answer["token"])); diff != "" {
 			t.Error(diff)
@@ -142,7 +142,7 @@ func TestLoginOverSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := float64(time.Now().Unix())
-		want := map[string]any{"username": "bob", "channels": []any{"chat", "user/bob"}, "iat": now, "exp": now + 1800}
+		want := map[string]any{"username": "bob", "channels": []any{"chat", "user/bob"}, "iat": now, "exp": now + 1800, "auth_time": now}
 		if diff := cmp.Diff(want, tokenOf(t, w, data.Token)); diff != "" {
 			t.Error(diff)
 		}

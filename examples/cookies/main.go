@@ -123,7 +123,7 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 		login.WriteError(w, err)
 		return
 	}
-	token, err := s.srv.Auth().Sign(r.Context(), user)
+	token, err := s.srv.Auth().Sign(r.Context(), user.Result, auth.AuthTime(user.LoginTime))
 	if err == nil {
 		err = answer(w, token)
 	}
@@ -166,7 +166,7 @@ func (s *site) refresh(w http.ResponseWriter, r *http.Request) {
 // in it is good no longer, and the sockets that have it are logged out.
 func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
-	until, _ := httpauth.FromContext(r.Context()).ExpiresAt()
+	until, _ := httpauth.FromContext(r.Context()).ValidUntil()
 	err := s.srv.Revoke(r.Context(), revoke.Revocation{Session: user.Session, Until: until})
 	if err == nil {
 		err = httpauth.ClearCookie(w, cookieName)

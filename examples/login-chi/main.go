@@ -88,7 +88,7 @@ func logIn(srv *socketcluster.Server, gate *login.Gate, users *accounts.Accounts
 		})
 		var token *auth.Token
 		if err == nil {
-			token, err = srv.Auth().Sign(r.Context(), user)
+			token, err = srv.Auth().Sign(r.Context(), user.Result, auth.AuthTime(user.LoginTime))
 		}
 		if err != nil {
 			if !errors.As(err, new(*wire.Error)) {

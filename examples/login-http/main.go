@@ -32,7 +32,8 @@ import (
 
 // claims are what the token says. Everybody can read it: keep secrets out.
 type claims struct {
-	Username string `json:"username"`
+	Username  string           `json:"username"`
+	LoginTime *jwt.NumericDate `json:"auth_time"` // by which all logins of the user are revoked
 	jwt.RegisteredClaims
 }
 
@@ -65,14 +66,18 @@ func newHandler(key, password string) (http.Handler, error) {
 			return
 		}
 		attempt := login.Attempt{User: in.Username, Request: r}
-		token, err := login.Do(r.Context(), gate, attempt, func(context.Context) (string, error) {
+		user, err := login.Do(r.Context(), gate, attempt, func(context.Context) (string, error) {
 			name := login.NormalName(in.Username)
 			right := subtle.ConstantTimeCompare([]byte(in.Password), []byte(password)) == 1
 			if password == "" || name != "alice" || !right {
 				return "", login.ErrInvalidCredentials
 			}
-			return sign(key, name)
+			return name, nil
 		})
+		var token string
+		if err == nil {
+			token, err = sign(key, user.Result, user.LoginTime)
+		}
 		if err != nil {
 			login.WriteError(w, err)
 			return
@@ -86,10 +91,11 @@ func newHandler(key, password string) (http.Handler, error) {
 }
 
 // sign needs nothing of the socket server but its key.
-func sign(key, username string) (string, error) {
+func sign(key, username string, loginTime time.Time) (string, error) {
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
-		Username: username,
+		Username:  username,
+		LoginTime: jwt.NewNumericDate(loginTime),
 		RegisteredClaims: jwt.RegisteredClaims{
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(30 * time.Minute)),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
@@ -57,7 +58,7 @@ func TestLogin(t *testing.T) {
 	if name, err := server.Connect("").Call("whoami", nil); !errors.Is(err, wire.ErrAuth) {
 		t.Errorf("whoami without a token = %s, %v", name, err)
 	}
-	forged, err := sign("another key, also with 32 bytes or more", "alice")
+	forged, err := sign("another key, also with 32 bytes or more", "alice", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func newHandler(key string, u *users) (http.Handler, error) {
 		if err != nil {
 			return socketcluster.None{}, err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user)
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user.Result, auth.AuthTime(user.LoginTime))
 	}))
 	srv.Handle("whoami", socketcluster.Func(whoami))
 
@@ -54,7 +54,7 @@ func newHandler(key string, u *users) (http.Handler, error) {
 		user, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, check(in))
 		var token *auth.Token
 		if err == nil {
-			token, err = srv.Auth().Sign(r.Context(), user)
+			token, err = srv.Auth().Sign(r.Context(), user.Result, auth.AuthTime(user.LoginTime))
 		}
 		if err != nil {
 			if !errors.As(err, new(*wire.Error)) {

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -75,7 +76,7 @@ func newHandler(key string, u *users) (http.Handler, error) {
 		if err != nil {
 			return socketcluster.None{}, err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, found)
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, found.Result, auth.AuthTime(found.LoginTime))
 	}))
 	srv.Handle("whoami", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (user, error) {
 		found, ok := socketcluster.Claims[user](c.Socket)

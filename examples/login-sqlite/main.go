@@ -19,6 +19,7 @@ import (
 	"os"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/rules"
@@ -82,7 +83,7 @@ func newHandler(key string, u *users) (http.Handler, error) {
 		if err != nil {
 			return socketcluster.None{}, err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user)
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user.Result, auth.AuthTime(user.LoginTime))
 	}))
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)

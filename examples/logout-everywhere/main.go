@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
@@ -89,15 +90,16 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 
 func (a *app) login(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
 	attempt := login.Attempt{User: in.Username, Socket: c.Socket}
-	me, err := login.Do(ctx, a.gate, attempt, func(ctx context.Context) (claims, error) {
-		name, err := a.users.Check(ctx, in)
+	granted, err := login.Do(ctx, a.gate, attempt, func(ctx context.Context) (claims, error) {
+		nagranted, err := a.users.Check(ctx, in)
 		return claims{name, rand.Text()}, err
 	})
 	if err != nil {
 		return socketcluster.None{}, err
 	}
+	me := granted.Result
 	a.sessions.add(me.User, me.Session)
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, me)
+	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, me, auth.AuthTime(granted.LoginTime))
 }
 
 func (a *app) devices(_ context.Context, c *socketcluster.Call, _ socketcluster.None) ([]time.Time, error) {

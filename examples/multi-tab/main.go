@@ -17,6 +17,7 @@ import (
 	"os"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/browser"
 	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
@@ -74,7 +75,7 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 		if err != nil {
 			return socketcluster.None{}, err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user)
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user.Result, auth.AuthTime(user.LoginTime))
 	}))
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)

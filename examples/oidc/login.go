@@ -63,6 +63,7 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 
 // callback is where the provider sends the browser back to.
 func (s *site) callback(w http.ResponseWriter, r *http.Request) {
+	loginTime := time.Now()
 	setPending(w, "", -time.Second) // it is for one attempt
 	idToken, err := s.idToken(r)
 	if err != nil {
@@ -70,7 +71,7 @@ func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The login failed. Please try again.", http.StatusUnauthorized)
 		return
 	}
-	token, err := s.sign(r.Context(), idToken)
+	token, err := s.sign(r.Context(), idToken, loginTime)
 	if err == nil {
 		err = httpauth.SetCookie(w, cookieName, token)
 	}
@@ -114,20 +115,20 @@ func (s *site) idToken(r *http.Request) (*auth.Token, error) {
 }
 
 // sign makes our own token of an ID token.
-func (s *site) sign(ctx context.Context, idToken *auth.Token) (*auth.Token, error) {
+func (s *site) sign(ctx context.Context, idToken *auth.Token, loginTime time.Time) (*auth.Token, error) {
 	var user claims
 	if err := idToken.Claims(&user); err != nil {
 		return nil, err
 	}
 	user.Session = rand.Text()
-	return s.srv.Auth().Sign(ctx, user)
+	return s.srv.Auth().Sign(ctx, user, auth.AuthTime(loginTime))
 }
 
 // logout ends the login in all tabs of the browser, here. At the provider the
 // user stays logged in, so that the next login may not ask for a password.
 func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
-	until, _ := httpauth.FromContext(r.Context()).ExpiresAt()
+	until, _ := httpauth.FromContext(r.Context()).ValidUntil()
 	err := s.srv.Revoke(r.Context(), revoke.Revocation{Session: user.Session, Until: until})
 	if err == nil {
 		err = httpauth.ClearCookie(w, cookieName)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
@@ -71,7 +72,8 @@ func Login(t *testing.T, server *peer.Server) (client *peer.Peer, signed, claims
 	return client, data.Token, read(t, data.Token)
 }
 
-// read verifies a token and returns its claims without the times.
+// read verifies a token, which must tell of a login just now, and returns its
+// claims without the times.
 func read(t *testing.T, signed string) string {
 	t.Helper()
 	engine, err := auth.NewJWT(auth.Options{Key: Key})
@@ -82,12 +84,16 @@ func read(t *testing.T, signed string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if at, ok := token.AuthTime(); !ok || time.Since(at) > time.Minute || time.Until(at) > 0 {
+		t.Errorf("the token tells of a login at %v, %v", at, ok)
+	}
 	var claims map[string]any
 	if err := token.Claims(&claims); err != nil {
 		t.Fatal(err)
 	}
 	delete(claims, "iat")
 	delete(claims, "exp")
+	delete(claims, "auth_time")
 	text, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)

@@ -84,11 +84,12 @@ func withTwoKeys(signatureKey, verificationKey string) (socketcluster.Config, er
 var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 
 func login(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
+	loginTime := time.Now() // before the password is looked at
 	user, ok := findUser(in.Username, in.Password)
 	if !ok {
 		return socketcluster.None{}, errLogin
 	}
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username, user.channels})
+	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username, user.channels}, auth.AuthTime(loginTime))
 }
 
 // end
@@ -110,13 +111,14 @@ func loginLoop(s *socketcluster.Socket) {
 				request.Error(errLogin)
 				continue
 			}
+			loginTime := time.Now()
 			user, ok := findUser(in.Username, in.Password)
 			if !ok {
 				request.Error(errLogin)
 				continue
 			}
 			request.End(nil)
-			s.SetAuthToken(s.Context(), claims{in.Username, user.channels})
+			s.SetAuthToken(s.Context(), claims{in.Username, user.channels}, auth.AuthTime(loginTime))
 		}
 	}()
 }
@@ -136,12 +138,13 @@ func httpLogin(srv *socketcluster.Server) http.HandlerFunc {
 			http.Error(w, "The body must be JSON", http.StatusBadRequest)
 			return
 		}
+		loginTime := time.Now()
 		user, ok := findUser(in.Username, in.Password)
 		if !ok {
 			http.Error(w, "Invalid user credentials", http.StatusUnauthorized)
 			return
 		}
-		token, err := srv.Auth().Sign(r.Context(), claims{in.Username, user.channels})
+		token, err := srv.Auth().Sign(r.Context(), claims{in.Username, user.channels}, auth.AuthTime(loginTime))
 		if err != nil {
 			http.Error(w, "The login failed", http.StatusInternalServerError)
 			return
