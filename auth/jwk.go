@@ -16,7 +16,7 @@ var errPurpose = errors.New("is not for signatures")
 
 // ParseJWK reads a JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037): RSA, EC
 // on P-256, P-384 or P-521, Ed25519 (OKP) or symmetric (oct), public or private.
-// Its kid becomes the ID, and its alg, when there is one, the algorithm that it is
+// Its kid becomes the ID, a whole number as its text, and its alg, when there is one, the algorithm that it is
 // pinned to. A private RSA key needs its two primes.
 //
 // What does not fit together, weak keys (HMAC under 32 bytes, RSA under 2048
@@ -28,11 +28,14 @@ func ParseJWK(jwk []byte) (RingKey, error) {
 		return RingKey{}, &OptionError{Field: "JWK", Reason: "is not one JSON object without repeated names"}
 	}
 	var k RingKey
-	for name, into := range map[string]*string{"kid": &k.ID, "alg": &k.Algorithm} {
-		if raw := ms.get(name); raw != nil {
-			if *into, ok = text(raw); !ok {
-				return RingKey{}, &OptionError{Field: "JWK", Reason: "has a member " + name + " that is not text"}
-			}
+	if raw := ms.get("kid"); raw != nil {
+		if k.ID, ok = keyID(raw); !ok {
+			return RingKey{}, &OptionError{Field: "JWK", Reason: "has a member kid that is neither text nor a whole number"}
+		}
+	}
+	if raw := ms.get("alg"); raw != nil {
+		if k.Algorithm, ok = text(raw); !ok {
+			return RingKey{}, &OptionError{Field: "JWK", Reason: "has a member alg that is not text"}
 		}
 	}
 	if !forSignatures(ms) {

@@ -198,12 +198,12 @@ func TestParseJWKRefuses(t *testing.T) {
 		})
 	}
 	for name, text := range map[string]string{
-		"nothing":         ``,
-		"no object":       `[]`,
-		"member twice":    `{"kty":"oct","kty":"oct","k":"` + b64(testKey) + `"}`,
-		"kid is a number": `{"kty":"oct","kid":5,"k":"` + b64(testKey) + `"}`,
-		"alg is null":     `{"kty":"oct","alg":null,"k":"` + b64(testKey) + `"}`,
-		"text behind":     jwkOf(t, testKey, nil) + "x",
+		"nothing":       ``,
+		"no object":     `[]`,
+		"member twice":  `{"kty":"oct","kty":"oct","k":"` + b64(testKey) + `"}`,
+		"kid is a list": `{"kty":"oct","kid":[5],"k":"` + b64(testKey) + `"}`,
+		"alg is null":   `{"kty":"oct","alg":null,"k":"` + b64(testKey) + `"}`,
+		"text behind":   jwkOf(t, testKey, nil) + "x",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := auth.ParseJWK([]byte(text))

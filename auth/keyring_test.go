@@ -120,7 +120,7 @@ func TestRingRefusesKeys(t *testing.T) {
 // JWT-20, JWT-21 rows 10 and 14: what must not pass a ring.
 func TestRingAttacks(t *testing.T) {
 	public := publicPEM(&rsaKey().PublicKey)
-	j := ringJWT(t, auth.RingKey{ID: "rsa", Algorithm: "RS256", Key: parsePEM(t, public)}, hmacKey("a"), hmacKey("b"))
+	j := ringJWT(t, auth.RingKey{ID: "rsa", Algorithm: "RS256", Key: parsePEM(t, public)}, hmacKey("a"), hmacKey("b"), hmacKey("7"))
 	header := func(alg, kid string) string { return b64(`{"alg":"`+alg+`","kid":"`+kid+`"}`) + "." + b64(`{}`) }
 	accept(t, j, seal(header("HS256", "a"), testKey+"a"))
 	for _, c := range []struct{ name, signed, want string }{
@@ -140,7 +140,10 @@ func TestRingAttacks(t *testing.T) {
 		{"empty kid", seal(header("HS256", ""), testKey+"a"), "unknown kid"},
 		{"crit", craft(`{"alg":"HS256","kid":"a","crit":["kid"]}`, `{}`), "invalid token"},
 		{"two kids", craft(`{"alg":"HS256","kid":"a","kid":"b"}`, `{}`), "invalid token"},
-		{"null kid", craft(`{"alg":"HS256","kid":null}`, `{}`), "invalid token"},
+		{"null kid", seal(b64(`{"alg":"HS256","kid":null}`)+"."+b64(`{}`), testKey+"a"), "unknown kid"},
+		{"kid is a list", seal(b64(`{"alg":"HS256","kid":["a"]}`)+"."+b64(`{}`), testKey+"a"), "unknown kid"},
+		{"kid is a fraction", seal(b64(`{"alg":"HS256","kid":7.0}`)+"."+b64(`{}`), testKey+"7"), "unknown kid"},
+		{"kid is another number", seal(b64(`{"alg":"HS256","kid":8}`)+"."+b64(`{}`), testKey+"7"), "unknown kid"},
 		{"too large", strings.Repeat("x", 16<<10+1), "jwt too large"},
 		{"infinite exp", seal(b64(`{"alg":"HS256","kid":"a"}`)+"."+b64(`{"exp":1e999}`), testKey+"a"), "invalid exp value"},
 	} {
@@ -154,6 +157,30 @@ func TestRingAttacks(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// Issuers that number their keys write the numbers as such, or as text, in tokens
+// and in sets of keys.
+func TestNumericKeyID(t *testing.T) {
+	key := parseJWK(t, jwkOf(t, testKey+"7", map[string]any{"kid": 7}))
+	if key.ID != "7" {
+		t.Fatalf("kid %q", key.ID)
+	}
+	j := ringJWT(t, key)
+	for _, kid := range []string{`7`, `"7"`} {
+		if tok := accept(t, j, seal(b64(`{"alg":"HS256","kid":`+kid+`}`)+"."+b64(`{}`), testKey+"7")); tok.KeyID() != "7" {
+			t.Errorf("kid %s is %q", kid, tok.KeyID())
+		}
+	}
+	// With one key, no kid is looked at.
+	for kid, want := range map[string]string{`7`: "7", `-7`: "-7", `1.5`: "", `true`: "", `null`: "", `{"a":[]}`: "", `""`: ""} {
+		if tok := accept(t, plain(t), craft(`{"alg":"HS256","kid":`+kid+`}`, `{}`)); tok.KeyID() != want {
+			t.Errorf("kid %s is %q, want %q", kid, tok.KeyID(), want)
+		}
+	}
+	// A key without ID is for tokens without a kid; null is none.
+	accept(t, ringJWT(t, auth.RingKey{Key: auth.HMACKey([]byte(testKey))}), craft(`{"alg":"HS256","kid":null}`, `{}`))
+	refuse(t, ringJWT(t, auth.RingKey{Key: auth.HMACKey([]byte(testKey))}), craft(`{"alg":"HS256","kid":false}`, `{}`), invalid("unknown kid"))
 }
 
 // A token without kid belongs to the key without ID, however many others there

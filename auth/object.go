@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/socketcluster-go/socketcluster/internal/casefold"
+	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -187,6 +188,13 @@ func text(raw []byte) (string, bool) {
 	var s string
 	err := json.Unmarshal(raw, &s)
 	return s, err == nil
+}
+
+// keyID reads a kid: text, or a whole number, which counts as its text. Issuers
+// that number their keys write both.
+func keyID(raw []byte) (string, bool) {
+	id, ok := claimscan.TextOf(raw)
+	return string(id), ok
 }
 
 // texts reads a string or the strings of an array.

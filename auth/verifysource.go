@@ -13,6 +13,9 @@ func (j *JWT) checkWithSource(ctx context.Context, p *parts, at time.Time) (Ring
 	if ringAlgorithm(p.header.alg) == nil {
 		return RingKey{}, invalidError("invalid algorithm")
 	}
+	if p.header.namesNoKey {
+		return RingKey{}, invalidError(unknownKeyID)
+	}
 	keys, err := j.keysFor(ctx, p.header.kid, at)
 	if err != nil {
 		return RingKey{}, err
@@ -46,5 +49,7 @@ func (j *JWT) keysFor(ctx context.Context, kid string, at time.Time) ([]RingKey,
 	if err != nil {
 		return nil, ErrKeysUnavailable
 	}
-	return nil, invalidError("unknown kid")
+	return nil, invalidError(unknownKeyID)
 }
+
+const unknownKeyID = "unknown kid"
