@@ -69,12 +69,20 @@ type Config struct {
 	// own; 0 means 24 hours, and a negative value that they never expire.
 	AuthDefaultExpiry time.Duration
 
+	// AuthClockTolerance is by how much the clocks of other machines that issue
+	// tokens may differ from this one, at most a minute: a token is accepted that
+	// much before its nbf and after its exp, and a socket keeps its token as long.
+	// Without it, a client whose token begins two seconds from now is not
+	// logged in, though it keeps the token. Default: none, so that a token ends at
+	// its exp.
+	AuthClockTolerance time.Duration
+
 	// AllowWeakAuthKey admits an AuthKey under 32 bytes. Anyone who gets hold
 	// of one token can then try keys until the signature fits.
 	AllowWeakAuthKey bool
 
 	// AuthKeys are the keys in place of all settings above but
-	// AuthDefaultExpiry: several at once, each with its algorithm, that may
+	// AuthDefaultExpiry and AuthClockTolerance: several at once, each with its algorithm, that may
 	// change while the server runs. See [auth.NewKeyRing], [auth.WatchKeyFiles]
 	// and package auth/jwks.
 	AuthKeys auth.KeySource
@@ -359,6 +367,9 @@ func (c Config) withDefaults() (Config, error) {
 	if d := c.AuthDefaultExpiry; d > 0 && d < time.Second {
 		return c, &ConfigError{"AuthDefaultExpiry", fmt.Sprintf("is %v; tokens live for whole seconds", d)}
 	}
+	if d := c.AuthClockTolerance; d < 0 || d > auth.MaxClockTolerance {
+		return c, &ConfigError{"AuthClockTolerance", fmt.Sprintf("is %v; it must be from 0 to %v", d, auth.MaxClockTolerance)}
+	}
 	if r := c.TokenRenewal; r.Every > 0 && r.ExpiresIn > 0 && r.ExpiresIn < 2*time.Second {
 		return c, &ConfigError{"TokenRenewal.ExpiresIn", fmt.Sprintf("is %v; tokens live for whole seconds, and must be renewed before their last one", r.ExpiresIn)}
 	}
@@ -389,7 +400,7 @@ func isPath(p string) bool {
 func (c *Config) engine() (auth.Engine, error) {
 	if c.AuthEngine != nil {
 		if c.AuthKey != "" || c.AuthPrivateKey != "" || c.AuthPublicKey != "" || c.AuthAlgorithm != "" ||
-			len(c.AuthVerifyAlgorithms) > 0 || c.AuthDefaultExpiry != 0 || c.AllowWeakAuthKey || c.AuthKeys != nil {
+			len(c.AuthVerifyAlgorithms) > 0 || c.AuthDefaultExpiry != 0 || c.AuthClockTolerance != 0 || c.AllowWeakAuthKey || c.AuthKeys != nil {
 			return nil, &ConfigError{"AuthEngine", "is set beside other Auth settings, which it would ignore"}
 		}
 		return c.AuthEngine, nil
@@ -402,6 +413,7 @@ func (c *Config) engine() (auth.Engine, error) {
 		Algorithm:        c.AuthAlgorithm,
 		VerifyAlgorithms: c.AuthVerifyAlgorithms,
 		DefaultExpiry:    c.AuthDefaultExpiry,
+		ClockTolerance:   c.AuthClockTolerance,
 		MaxTokenSize:     c.Limits.TokenSize,
 		AllowWeakKey:     c.AllowWeakAuthKey,
 		TokenIDs:         c.Revocations != nil,

@@ -1,12 +1,14 @@
 package auth_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 )
 
 // JWT-21 rows 3 to 14, JWT-23, JWT-24, QK-19, QK-20, HS-11 rows 4, 5, 6 and 9.
@@ -238,6 +241,41 @@ func TestECSignatureForms(t *testing.T) {
 		"short": sig[:62], "long": append(sig[:64:64], 0, 0), "zero": make([]byte, 64), "one byte": {1},
 	} {
 		t.Run("JWT-21 row 13: "+name, func(t *testing.T) { refuse(t, j, encode(b), invalid("invalid signature")) })
+	}
+}
+
+// An ES signature has two spellings. Both are good, as libraries sign either, so
+// that nothing may go by the text of a token: what revokes one spelling revokes
+// both.
+func TestECSignatureHasTwoSpellings(t *testing.T) {
+	for _, c := range []struct {
+		method *jwt.SigningMethodECDSA
+		bits   int
+	}{{jwt.SigningMethodES256, 256}, {jwt.SigningMethodES384, 384}, {jwt.SigningMethodES512, 512}} {
+		j := newJWT(t, auth.Options{SignatureKey: parsePEM(t, ecPEM(c.bits))})
+		signing := b64(`{"alg":"`+c.method.Alg()+`"}`) + "." + b64(`{"jti":"7"}`)
+		sig, err := c.method.Sign(signing, ecKey(c.bits))
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := len(sig) / 2
+		twin := bytes.Clone(sig)
+		s := new(big.Int).SetBytes(sig[size:])
+		s.Sub(ecKey(c.bits).Params().N, s).FillBytes(twin[size:])
+		store := new(revoke.Memory)
+		engine := revoke.Engine{Engine: j, Store: store}
+		spellings := []string{signing + "." + base64.RawURLEncoding.EncodeToString(sig), signing + "." + base64.RawURLEncoding.EncodeToString(twin)}
+		for _, signed := range spellings {
+			accept(t, j, signed)
+		}
+		if r, ok := revoke.ForToken(accept(t, j, spellings[0])); !ok || store.Add(t.Context(), r) != nil {
+			t.Fatal("the token cannot be revoked")
+		}
+		for _, signed := range spellings {
+			if _, err := engine.Verify(t.Context(), signed); err == nil {
+				t.Errorf("%s: a spelling of a token that is revoked is accepted", c.method.Alg())
+			}
+		}
 	}
 }
 

@@ -33,10 +33,9 @@
 //  4. All letters are of base64url, so there are no padding and no line breaks;
 //     header and payload are encoded without stray bits, and are JSON objects
 //     in valid UTF-8 with no name twice at any level and at most 64 levels
-//     deep; no critical extension (crit) is demanded; kid is text; the header
-//     brings no key and no address of one (jwk, jku, x5u, x5c); no registered
-//     claim, nor sid, alg, kid or crit, is spelled in other letters, such as EXP;
-//     and no two claims differ only in case, such as user and USER: "invalid token".
+//     deep; no critical extension (crit) is demanded; no registered claim,
+//     nor sid, auth_time, alg, kid or crit, is spelled in other letters, such as
+//     EXP; and no two claims differ only in case, such as user and USER: "invalid token".
 //  5. There is a signature: "jwt signature is required".
 //  6. There is a key: "secret or public key must be provided"; of many, one with
 //     the kid of the token: "unknown kid", or [ErrKeysUnavailable]
@@ -44,13 +43,13 @@
 //  7. The algorithm is one of those accepted, all of which fit the kind and
 //     curve of the key: "invalid algorithm". The header can only choose among
 //     these; "none" is never one of them.
-//  8. The signature, in its one canonical spelling: "invalid signature".
-//  9. nbf is a whole number: "invalid nbf value"; and has come: "jwt not active"
+//  8. The signature, in canonical base64url: "invalid signature".
+//  9. nbf is a number: "invalid nbf value"; and has come: "jwt not active"
 //     (AuthTokenNotBeforeError with date; the client keeps its token).
-//  10. exp is a whole number: "invalid exp value"; and has not come: "jwt expired"
-//     (AuthTokenExpiredError with expiry). At the second of exp a token is
+//  10. exp is a number: "invalid exp value"; and has not come: "jwt expired"
+//     (AuthTokenExpiredError with expiry). At the instant of exp a token is
 //     expired.
-//  11. iat, if there is one, is a whole number: "invalid iat value". It may be
+//  11. iat, if there is one, is a number: "invalid iat value". It may be
 //     any, in the future too.
 //  12. What the options ask for: audience, issuer, subject, token id, and
 //     "maxAge exceeded" (AuthTokenExpiredError); and the issuer, the audience and
@@ -61,10 +60,24 @@
 //
 // # Units and numbers
 //
-// Claims count whole seconds since the epoch as doubles, as in JavaScript; dates
-// too large for any calendar are valid and far away (JWT-26), and those that no
-// double can hold are refused. The clock is cut to whole seconds. Options take a
+// Dates in claims count seconds since the epoch and may have a fraction (RFC 7519
+// section 2), which is compared digit by digit with the clock: nothing is rounded
+// towards a longer life. Dates too large for any calendar are valid and far away
+// (JWT-26), and those that no double can hold are refused. What is signed has whole
+// seconds, except [AuthTime] and what the claims bring along. Options take a
 // [time.Duration] or text for [ParseTimespan].
+//
+// Clocks may differ by [Options].ClockTolerance, which is none by default: nbf, exp
+// and MaxAge are that much wider, and live connections keep their tokens as long
+// ([Token.ValidUntil]).
+//
+// # Spellings of a signature
+//
+// A signature with HS, RS or PS has one spelling. One with ES has two, (r, s) and
+// (r, n-s), and both are good: who has one can write the other, and libraries
+// that sign use either. So the signed text does not tell one token from another;
+// its claims do, such as jti. Nothing here, in the server or in package revoke goes
+// by the text.
 //
 // # Concurrency and ownership
 //
@@ -77,9 +90,8 @@
 //
 // # Differences from JavaScript
 //
-// Payloads other than objects, repeated or oddly spelled names, fractions in dates,
-// an iat that is no number, demanded extensions, keys in headers, short symmetric
-// keys and RSA keys under 2048 bits are refused; the algorithm is derived from a key
+// Payloads other than objects, repeated or oddly spelled names, an iat that is no
+// number, demanded extensions, short symmetric keys and RSA keys under 2048 bits are refused; the algorithm is derived from a key
 // pair; and tokens get the default expiry however they are signed. RSA keys that are
 // restricted to PSS in their encoding cannot be read; use an ordinary RSA key with
 // the PS algorithms. Ed25519 keys, which JavaScript servers cannot verify with, are

@@ -61,8 +61,8 @@ func NewJWT(o Options) (*JWT, error) {
 	if j.maxTokenSize < 0 {
 		return nil, &OptionError{Field: "MaxTokenSize", Reason: "must not be negative"}
 	}
-	if d := j.clockTolerance; d < 0 || d > maxClockTolerance {
-		return nil, &OptionError{Field: "AuthClockTolerance", Reason: fmt.Sprintf("is %v; it must be from 0 to %v", d, maxClockTolerance)}
+	if d := j.clockTolerance; d < 0 || d > MaxClockTolerance {
+		return nil, &OptionError{Field: "AuthClockTolerance", Reason: fmt.Sprintf("is %v; it must be from 0 to %v", d, MaxClockTolerance)}
 	}
 	if o.Keys != nil {
 		if field := o.besideKeys(); field != "" {

@@ -16,10 +16,12 @@ const (
 	defaultMaxTokenSize = 16 << 10
 	// generatedKeyBytes is the entropy of a key that nobody configured (AUTH-5).
 	generatedKeyBytes = 32
-	// maxClockTolerance is how far ahead of the clock package auth/revoke
-	// believes the time of an issue. Clocks that are set differ by far less.
-	maxClockTolerance = time.Minute
 )
+
+// MaxClockTolerance is the largest [Options].ClockTolerance: how far ahead of the
+// clock package auth/revoke believes the time of a login. Clocks that are set differ
+// by far less.
+const MaxClockTolerance = time.Minute
 
 // Options configures a [JWT]. The zero value signs with a random key, so its
 // tokens are lost when the process ends.

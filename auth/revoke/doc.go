@@ -34,8 +34,7 @@
 // A token counts as of a login before any moment if the claim that decides is no
 // number, or is missing, as nobody can tell; and if it is more than a minute ahead of
 // the clock, until its time comes: nobody has logged in then. Issuers whose clocks are
-// that wrong have to be corrected; no clock tolerance with which tokens are verified
-// ([auth.Options].ClockTolerance) is larger. A token without the claim that is looked for, or
+// that wrong have to be corrected; no clock tolerance of a server is larger ([auth.MaxClockTolerance]). A token without the claim that is looked for, or
 // with another type of value in it, cannot be revoked by it.
 //
 // A server that logs a user out everywhere but here revokes up to a moment, and

@@ -151,9 +151,8 @@ func (r Revocation) Matches(token *auth.Token) bool {
 	return found && at.upTo(r.Before, claim, time.Now())
 }
 
-// maxAhead is by how much the clock of another issuer may be ahead. It is the
-// largest tolerance with which package auth verifies.
-const maxAhead = time.Minute
+// maxAhead is by how much the clock of another issuer may be ahead.
+const maxAhead = auth.MaxClockTolerance
 
 // times are when a token says that its owner has logged in, and that it was signed.
 type times struct{ login, issued []byte } // claims as they are written, nil if missing

@@ -76,13 +76,14 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	cfg.Logger = log
 	if o.authKeyFile != "" {
 		var engine *auth.JWT
-		if engine, d.stopKeys, err = o.engine(auth.Options{DefaultExpiry: o.tokenExpiry, MaxTokenSize: cfg.Limits.TokenSize}, log); err != nil {
+		options := auth.Options{DefaultExpiry: o.tokenExpiry, ClockTolerance: cfg.AuthClockTolerance, MaxTokenSize: cfg.Limits.TokenSize}
+		if engine, d.stopKeys, err = o.engine(options, log); err != nil {
 			return nil, err
 		}
 		if _, err := engine.Sign(ctx, struct{}{}); err != nil {
 			return nil, fmt.Errorf("%s: the demo cannot sign tokens with it: %w", o.authKeyFile, err)
 		}
-		cfg.AuthKey, cfg.AuthDefaultExpiry, cfg.AuthEngine = "", 0, engine
+		cfg.AuthKey, cfg.AuthDefaultExpiry, cfg.AuthClockTolerance, cfg.AuthEngine = "", 0, 0, engine
 	}
 	if d.sockets, err = socketcluster.New(cfg); err != nil {
 		return nil, named(err)

@@ -74,6 +74,7 @@ func (o *options) defineServer(f *flag.FlagSet) {
 		cfg.Origins = parseList(text)
 		return nil
 	})
+	durationVar(f, &cfg.AuthClockTolerance, "clock-tolerance", 0, 0, "`time` by which the clocks of others that sign tokens may differ, at most 1m")
 	f.BoolVar(&cfg.AllowMissingOrigin, "allow-missing-origin", false, "let clients in that send no Origin, although -origins is set")
 	f.StringVar(&cfg.Protocol1Path, "protocol1-path", "", "second `path`, for clients up to v14")
 	intVar(f, &cfg.Compression.Level, "compression-level", flate.BestCompression, "`level` of compression for clients that offer it, from 1, the fastest, to 9;\n0 for none")

@@ -41,6 +41,7 @@ var fileSettings = append([]fileSetting{
 	{name: "client-js", form: `a text such as "client.js"`},
 	{name: authKeyFileSetting, form: `a text such as "auth.key"`},
 	{name: expirySetting, form: `a time of 1s or more, such as "5m"`, field: "AuthDefaultExpiry"},
+	{name: "clock-tolerance", form: `a time from 0 to 1m, such as "5s"`, field: "AuthClockTolerance"},
 	{name: renewalSetting, form: `a time such as "5m", or "0" for never`, field: "TokenRenewal.Every"},
 	{name: shutdownSetting, form: `a time of 1s or more, such as "25s"`},
 	{name: "drain-rate", form: "a whole number", field: "DrainRate", number: true},
