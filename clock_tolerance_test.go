@@ -51,15 +51,30 @@ func TestClockTolerance(t *testing.T) {
 				if _, status := w.connect(quote(exp)); status["isAuthenticated"] == true {
 					t.Error("authenticated at the end")
 				}
-				early.quiet(0)
-				time.Sleep(time.Millisecond)
-				synctest.Wait()
+				if n := w.authenticated(); n != 3 {
+					t.Errorf("%d sockets are authenticated up to the end, want 3", n)
+				}
+				time.Sleep(11 * time.Millisecond) // as exact as timers of sockets are
+				if n := w.authenticated(); n != 1 {
+					t.Errorf("%d sockets are authenticated after the end, want that without one", n)
+				}
 				for _, p := range []*peer{early, late} {
 					p.want(`{"event":"#removeAuthToken"}`)
 				}
 			})
 		})
 	}
+}
+
+// authenticated counts the sockets that are.
+func (w *world) authenticated() (n int) {
+	synctest.Wait()
+	for s := range w.srv.Clients() {
+		if s.AuthState() == socketcluster.Authenticated {
+			n++
+		}
+	}
+	return n
 }
 
 // A principal that was verified with a tolerance is good as long.

@@ -92,14 +92,8 @@ func TestSlowLoginsDoNotOutrunRevocation(t *testing.T) {
 		a.delay = 0
 		peers[10].send(`{"event":"login","data":"new","cid":2}`)
 		time.Sleep(10 * time.Second)
-		authenticated := 0
-		for s := range w.srv.Clients() {
-			if s.AuthState() == socketcluster.Authenticated {
-				authenticated++
-			}
-		}
-		if authenticated != 1 {
-			t.Errorf("%d sockets are authenticated, want that with the new password", authenticated)
+		if n := w.authenticated(); n != 1 {
+			t.Errorf("%d sockets are authenticated, want that with the new password", n)
 		}
 		for _, p := range peers[:10] {
 			if text := p.next(); !strings.HasPrefix(text, `{"event":"#setAuthToken"`) {
