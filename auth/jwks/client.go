@@ -14,6 +14,7 @@ import (
 const (
 	defaultInterval    = 15 * time.Minute
 	defaultMinInterval = 30 * time.Second
+	defaultMaxAge      = 6 * time.Hour
 	defaultTimeout     = 5 * time.Second
 	defaultMaxBody     = 1 << 20
 )
@@ -35,6 +36,7 @@ type Options struct {
 
 	Interval    time.Duration // between two fetches; 0 means 15 minutes
 	MinInterval time.Duration // before a fetch for an unknown kid; 0 means 30 seconds
+	MaxAge      time.Duration // of keys that cannot be fetched again; 0 means 6 hours, or two intervals
 	Timeout     time.Duration // of a fetch; 0 means 5 seconds
 	MaxBody     int64         // of an answer, in bytes; 0 means 1 MiB
 
@@ -93,6 +95,7 @@ func (o *Options) setDefaults() error {
 	}{
 		{"Interval", &o.Interval, defaultInterval},
 		{"MinInterval", &o.MinInterval, defaultMinInterval},
+		{"MaxAge", &o.MaxAge, max(defaultMaxAge, 2*o.Interval)},
 		{"Timeout", &o.Timeout, defaultTimeout},
 	} {
 		if *d.value < 0 {
@@ -101,6 +104,9 @@ func (o *Options) setDefaults() error {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
+	}
+	if o.MaxAge-o.Interval < o.Timeout {
+		return &auth.OptionError{Field: "MaxAge", Reason: "must not be less than Interval and Timeout together"}
 	}
 	if o.MaxBody < 0 {
 		return &auth.OptionError{Field: "MaxBody", Reason: "must not be negative"}
@@ -118,7 +124,7 @@ func (o *Options) setDefaults() error {
 }
 
 // Close stops all fetches and returns when they have ended. The keys stay in
-// force.
+// force until they are of [Options].MaxAge.
 func (c *Client) Close() {
 	c.cancel()
 	c.running.Wait()

@@ -10,8 +10,14 @@
 // [auth.ErrKeysUnavailable], with which a client keeps its token, since its key may
 // exist.
 //
-// What an address gave last remains in force, however long the address is down. A
-// set without a single usable key counts as a failure.
+// What an address gave last remains in force while the address is down, for
+// Options.MaxAge: then its keys end, as nobody can tell any more which of them have
+// been withdrawn. An answer that is no JWK Set is a failure like others.
+//
+// A set counts as it is: keys that are not in it any more have ended. So have all if
+// it is empty, or has none that can be used, which is logged, and asked for again as
+// after a failure. A key whose private part is in the set, whatever for, has ended
+// too: everybody can sign with it. Tokens that were accepted before live on.
 //
 // # Trust
 //
@@ -24,9 +30,11 @@
 // # Defaults
 //
 // A fetch has 5 seconds, half of the time of a handshake, and 1 MiB. The interval
-// of 15 minutes bounds how long a key that has been withdrawn is accepted; it
-// varies by a tenth, so that the servers of a cluster do not come all at once.
-// After a failure a fetch is tried again after a second, and then after twice the
+// of 15 minutes, and the time of the fetch, bound how long a key that has been
+// withdrawn is accepted; a fetch comes up to a fifth earlier, so that the servers of a
+// cluster do not come all at once. If fetches fail, the bound is the greatest age of
+// 6 hours. That is time to end an outage; the tokens of providers live for about an
+// hour. After a failure a fetch is tried again after a second, and then after twice the
 // time of before, up to a minute. There are 30 seconds between fetches for unknown
 // kids; keys are usually published well before they sign.
 //

@@ -3,13 +3,16 @@ package jwks
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +29,7 @@ const (
 var (
 	errRecent = errors.New("jwks: the keys have been fetched not long ago")
 	errClosed = errors.New("jwks: the client is closed")
+	errNoKeys = errors.New("the set has no usable key")
 )
 
 // endpoint is one address. All fetches are made by its one goroutine.
@@ -35,14 +39,21 @@ type endpoint struct {
 	url    string
 	log    *slog.Logger
 	client *http.Client
-	ring   atomic.Pointer[auth.KeyRing] // nil until the first good answer
-	sum    [sha256.Size]byte            // of the answer that ring was made of
+	set    atomic.Pointer[keySet] // nil until the first good answer
 
 	mu     sync.Mutex
 	wake   chan struct{} // has room for one
 	flight *flight       // wanted or under way, nil when there is none
 	ended  time.Time     // when the last one was over
 	failed error         // why that one got no keys, nil if it did
+}
+
+// keySet is what an address has answered.
+type keySet struct {
+	ring    *auth.KeyRing
+	size    int // how many keys it has
+	sum     [sha256.Size]byte
+	fetched time.Time // when the answer was asked for
 }
 
 // flight is one fetch and those who wait for it.
@@ -88,7 +99,7 @@ func (e *endpoint) run() {
 		var pause time.Duration
 		if err == nil {
 			failures = 0
-			pause = e.o.Interval*9/10 + rand.N(e.o.Interval/5+1)
+			pause = e.o.Interval - rand.N(e.o.Interval/5+1)
 		} else {
 			pause = min(retryPause(failures), e.o.Interval)
 			failures++
@@ -141,7 +152,7 @@ func (e *endpoint) finish(f *flight, err error) {
 // Refresh implements auth.KeySource.
 func (e *endpoint) Refresh(ctx context.Context, kid string) error {
 	// A key without kid has no name that could be new.
-	if kid == "" && e.ring.Load() != nil {
+	if s := e.inForce(); kid == "" && s != nil && s.size > 0 {
 		return nil
 	}
 	e.mu.Lock()
@@ -175,30 +186,50 @@ func (e *endpoint) Signing() (auth.RingKey, bool) { return auth.RingKey{}, false
 
 // Verification implements auth.KeySource.
 func (e *endpoint) Verification(kid string) []auth.RingKey {
-	ring := e.ring.Load()
-	if ring == nil {
+	s := e.inForce()
+	if s == nil {
 		return nil
 	}
-	return ring.Verification(kid)
+	return s.ring.Verification(kid)
+}
+
+// inForce answers the set that counts now, nil if there is none.
+func (e *endpoint) inForce() *keySet {
+	s := e.set.Load()
+	if s == nil || time.Since(s.fetched) >= e.o.MaxAge {
+		return nil
+	}
+	return s
 }
 
 // fetch puts the keys of now in force, and logs what is new.
 func (e *endpoint) fetch() error {
+	s := keySet{fetched: time.Now()}
 	body, err := e.get()
 	if err == nil {
-		sum := sha256.Sum256(body)
-		if e.ring.Load() != nil && sum == e.sum {
-			return nil
-		}
-		if err = e.use(body); err == nil {
-			e.sum = sum
-			return nil
-		}
+		err = e.read(&s, body)
 	}
-	if e.ctx.Err() == nil {
-		e.log.Warn("keys could not be fetched, those of before stay in force", "error", err, "have_keys", e.ring.Load() != nil)
+	if err != nil {
+		if e.ctx.Err() == nil {
+			e.logFailure(err)
+		}
+		return err
 	}
-	return err
+	e.set.Store(&s)
+	if s.size == 0 {
+		e.log.Error("no key is in force", "error", errNoKeys)
+		return errNoKeys
+	}
+	return nil
+}
+
+func (e *endpoint) logFailure(err error) {
+	s := e.inForce()
+	if s == nil {
+		e.log.Error("keys could not be fetched, none are in force", "error", err)
+		return
+	}
+	e.log.Warn("keys could not be fetched, those of before stay in force", "error", err, "until", s.fetched.Add(e.o.MaxAge))
 }
 
 func (e *endpoint) get() ([]byte, error) {
@@ -229,15 +260,21 @@ func (e *endpoint) get() ([]byte, error) {
 	return body, err
 }
 
-// use reads a JWK Set and puts its keys in force.
-func (e *endpoint) use(body []byte) error {
+// read makes a set of an answer.
+func (e *endpoint) read(s *keySet, body []byte) error {
+	s.sum = sha256.Sum256(body)
+	if old := e.set.Load(); old != nil && old.sum == s.sum {
+		s.ring, s.size = old.ring, old.size
+		return nil
+	}
 	keys, skipped, err := auth.ParseJWKS(body)
 	if err != nil {
 		return err
 	}
+	published := privateParts(body)
 	var public []auth.RingKey
 	for _, k := range keys {
-		if k.Key.CanSign() {
+		if k.Key.CanSign() || published[k.Key.Thumbprint()] {
 			skipped = append(skipped, &auth.OptionError{Field: fmt.Sprintf("key %.64q", k.ID), Reason: "is not public, and has been published"})
 			continue
 		}
@@ -247,14 +284,35 @@ func (e *endpoint) use(body []byte) error {
 	if len(skipped) > 0 {
 		e.log.Warn("keys are not used", "error", errors.Join(skipped...))
 	}
-	if len(public) == 0 {
-		return errors.New("the set has no usable key")
-	}
-	ring, err := auth.NewKeyRing(public...)
-	if err != nil {
+	if s.ring, err = auth.NewKeyRing(public...); err != nil {
 		return err
 	}
-	e.ring.Store(ring)
-	e.log.Info("keys loaded", "keys", len(public))
+	if s.size = len(public); s.size > 0 {
+		e.log.Info("keys loaded", "keys", s.size)
+	}
 	return nil
+}
+
+// privateParts answers the thumbprints of the keys whose private part is in a set,
+// under whatever kid, and for whatever purpose.
+func privateParts(body []byte) map[string]bool {
+	published := map[string]bool{}
+	var set map[string]json.RawMessage
+	var keys []map[string]json.RawMessage
+	_ = json.Unmarshal(body, &set)         // it is known to be one
+	_ = json.Unmarshal(set["keys"], &keys) // what is no key is left out
+	for _, key := range keys {
+		private := func(name string) bool { return key[name] != nil }
+		if !slices.ContainsFunc([]string{"d", "p", "q", "dp", "dq", "qi", "oth"}, private) {
+			continue
+		}
+		maps.DeleteFunc(key, func(name string, _ json.RawMessage) bool {
+			return !slices.Contains([]string{"kty", "n", "e", "crv", "x", "y"}, name)
+		})
+		text, _ := json.Marshal(key) // of raw JSON
+		if public, err := auth.ParseJWK(text); err == nil {
+			published[public.Key.Thumbprint()] = true
+		}
+	}
+	return published
 }

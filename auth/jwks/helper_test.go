@@ -18,13 +18,16 @@ import (
 // issuer signs tokens and publishes the key as a JWK.
 type issuer struct {
 	*auth.JWT
-	jwk string
+	jwk     string
+	d       string // of its private part
+	private string // with its private part, as a JWK
 }
 
 func newIssuer(t testing.TB, kid string) issuer {
 	t.Helper()
-	key, jwk := keytest.NewEC(t, kid)
-	return issuer{keytest.NewEngine(t, key, auth.Options{}), jwk}
+	key, jwk, d := keytest.NewECPair(t, kid)
+	private := strings.TrimSuffix(jwk, "}") + `,"d":"` + d + `"}`
+	return issuer{keytest.NewEngine(t, key, auth.Options{}), jwk, d, private}
 }
 
 // token is one that lives as long as any test.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
@@ -33,6 +34,8 @@ func TestOptions(t *testing.T) {
 		"interval":         {jwks.Options{URLs: []string{"https://example.com"}, Interval: -1}, "Interval", "negative"},
 		"least interval":   {jwks.Options{URLs: []string{"https://example.com"}, MinInterval: -1}, "MinInterval", "negative"},
 		"timeout":          {jwks.Options{URLs: []string{"https://example.com"}, Timeout: -1}, "Timeout", "negative"},
+		"greatest age":     {jwks.Options{URLs: []string{"https://example.com"}, MaxAge: -1}, "MaxAge", "negative"},
+		"too young":        {jwks.Options{URLs: []string{"https://example.com"}, MaxAge: 15*time.Minute + 4*time.Second}, "MaxAge", "Interval and Timeout"},
 		"body":             {jwks.Options{URLs: []string{"https://example.com"}, MaxBody: -1}, "MaxBody", "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,6 +39,10 @@ type Options struct {
 	// between can then issue tokens.
 	AllowInsecure bool
 
+	// MaxKeyAge is how long keys stay in force while they cannot be fetched again;
+	// see MaxAge of [jwks.Options]. 0 means 6 hours.
+	MaxKeyAge time.Duration
+
 	// Transport makes the requests. Default: http.DefaultTransport.
 	Transport http.RoundTripper
 
@@ -137,6 +141,7 @@ func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) e
 		Audience:      p.clientIDs,
 		Check:         p.check,
 		AllowInsecure: o.AllowInsecure,
+		MaxAge:        o.MaxKeyAge,
 		Transport:     o.Transport,
 		Logger:        o.Logger,
 	})

@@ -9,7 +9,7 @@
 //
 // The keys are those of a client of package auth/jwks: cached, fetched in the
 // background, fetched at most every 30 seconds because of a token with an unknown
-// kid, and kept while the provider is down.
+// kid, and kept for some hours while the provider is down (Options.MaxKeyAge).
 //
 // # What an ID token is
 //

@@ -28,7 +28,7 @@ type Provider struct {
 var _ auth.KeySource = (*Provider)(nil)
 
 // Close stops fetching keys and returns when that has ended. The keys stay in
-// force.
+// force for Options.MaxKeyAge.
 func (p *Provider) Close() { p.keys.Close() }
 
 // Signing implements [auth.KeySource]: nothing signs.

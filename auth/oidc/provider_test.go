@@ -215,7 +215,7 @@ func TestUnknownKidFlood(t *testing.T) {
 	})
 }
 
-// While the provider is down, logins go on with the keys of before.
+// While the provider is down, logins go on with the keys of before, for some hours.
 func TestProviderDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSigner(t, "1")
@@ -224,8 +224,10 @@ func TestProviderDown(t *testing.T) {
 		w.mu.Lock()
 		w.keys = "<html>down"
 		w.mu.Unlock()
-		time.Sleep(24 * time.Hour)
+		time.Sleep(5 * time.Hour)
 		want(t, verify(t, j, s.token(t, nil)), "")
 		want(t, verify(t, j, newSigner(t, "2").token(t, nil)), auth.ErrKeysUnavailable.Error())
+		time.Sleep(time.Hour)
+		want(t, verify(t, j, s.token(t, nil)), auth.ErrKeysUnavailable.Error())
 	})
 }

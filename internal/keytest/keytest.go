@@ -18,6 +18,13 @@ import (
 // kid, unless that is empty.
 func NewEC(t testing.TB, kid string) (key auth.RingKey, jwk string) {
 	t.Helper()
+	key, jwk, _ = NewECPair(t, kid)
+	return key, jwk
+}
+
+// NewECPair is NewEC that shows the private part as well, the member d of a JWK.
+func NewECPair(t testing.TB, kid string) (key auth.RingKey, jwk, d string) {
+	t.Helper()
 	pair, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +50,11 @@ func NewEC(t testing.TB, kid string) (key auth.RingKey, jwk string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.RingKey{ID: kid, Key: private}, string(text)
+	scalar, err := pair.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth.RingKey{ID: kid, Key: private}, string(text), b64(scalar)
 }
 
 // NewEngine makes an engine that signs with one key of a ring.
