@@ -192,6 +192,20 @@ func TestSetEndsKeys(t *testing.T) {
 	}
 }
 
+// A set that is empty from the start is told to who waits for keys, and is no reason
+// to throw a token away, one without a kid either.
+func TestEmptySet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &web{body: `{"keys":[]}`}
+		c, j := start(t, jwks.Options{Transport: w})
+		synctest.Wait()
+		want(t, c.Refresh(t.Context(), ""), "the set has no usable key")
+		for _, kid := range []string{"1", ""} {
+			want(t, verify(t, j, newIssuer(t, kid).token(t)), unavailable)
+		}
+	})
+}
+
 // Primes are as good as a private exponent.
 func TestPublishedPrimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
