@@ -1,0 +1,160 @@
+package socketcluster
+
+import (
+	"fmt"
+
+	"github.com/socketcluster-go/socketcluster/internal/redact"
+)
+
+// What holds a token or a key is printed without it, by each verb and as JSON:
+// these types end in logs. So is what a client has sent, which may be a login. In an unexported field of another type only pointers to
+// them are safe, as fmt asks no methods there.
+
+func (c Config) text() string {
+	return redact.Text(c, "AuthKey", "AuthPrivateKey")
+}
+
+// Format implements [fmt.Formatter]. It shows no key.
+func (c Config) Format(f fmt.State, _ rune) { redact.Format(f, c.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no key.
+func (c Config) MarshalJSON() ([]byte, error) { return redact.JSON(c.text()) }
+
+func (srv *Server) text() string {
+	if srv == nil {
+		return "<nil>"
+	}
+	return "socketcluster.Server{" + srv.cfg.Path + "}"
+}
+
+// Format implements [fmt.Formatter]. It shows no key, and nothing that changes.
+func (srv *Server) Format(f fmt.State, _ rune) { redact.Format(f, srv.text()) }
+
+// MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
+func (srv *Server) MarshalJSON() ([]byte, error) { return redact.JSON(srv.text()) }
+
+func (s *Socket) text() string {
+	if s == nil {
+		return "<nil>"
+	}
+	return "socketcluster.Socket{" + s.id + "}"
+}
+
+// Format implements [fmt.Formatter]. It shows the ID alone.
+func (s *Socket) Format(f fmt.State, _ rune) { redact.Format(f, s.text()) }
+
+// MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
+func (s *Socket) MarshalJSON() ([]byte, error) { return redact.JSON(s.text()) }
+
+func (a HandshakeSC) text() string { return redact.Text(a, "SignedAuthToken") }
+
+// Format implements [fmt.Formatter]. It shows no token.
+func (a HandshakeSC) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no token.
+func (a HandshakeSC) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
+func (a Authenticate) text() string { return redact.Text(a, "SignedAuthToken") }
+
+// Format implements [fmt.Formatter]. It shows no token.
+func (a Authenticate) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no token.
+func (a Authenticate) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
+// A message that has not been read yet may be a handshake.
+func (a Message) text() string { return redact.Text(a, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (a Message) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (a Message) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
+func (e MessageEvent) text() string { return redact.Text(e, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (e MessageEvent) Format(f fmt.State, _ rune) { redact.Format(f, e.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (e MessageEvent) MarshalJSON() ([]byte, error) { return redact.JSON(e.text()) }
+
+func (e RawEvent) text() string { return redact.Text(e, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (e RawEvent) Format(f fmt.State, _ rune) { redact.Format(f, e.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (e RawEvent) MarshalJSON() ([]byte, error) { return redact.JSON(e.text()) }
+
+func (e BadAuthTokenEvent) text() string { return redact.Text(e, "SignedAuthToken") }
+
+// Format implements [fmt.Formatter]. It shows no token.
+func (e BadAuthTokenEvent) Format(f fmt.State, _ rune) { redact.Format(f, e.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no token.
+func (e BadAuthTokenEvent) MarshalJSON() ([]byte, error) { return redact.JSON(e.text()) }
+
+func (e AuthTokenSignedEvent) text() string { return redact.Text(e, "SignedAuthToken") }
+
+// Format implements [fmt.Formatter]. It shows no token.
+func (e AuthTokenSignedEvent) Format(f fmt.State, _ rune) { redact.Format(f, e.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no token.
+func (e AuthTokenSignedEvent) MarshalJSON() ([]byte, error) { return redact.JSON(e.text()) }
+
+func (a Transmit) text() string { return redact.Text(a, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (a Transmit) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (a Transmit) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
+func (a Invoke) text() string { return redact.Text(a, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (a Invoke) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (a Invoke) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
+func (a Subscribe) text() string { return redact.Text(a, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (a Subscribe) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (a Subscribe) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
+func (a PublishIn) text() string { return redact.Text(a, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (a PublishIn) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (a PublishIn) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
+func (a PublishOut) text() string { return redact.Text(a, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (a PublishOut) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (a PublishOut) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
+func (c *Call) text() string { return redact.Text(c, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (c *Call) Format(f fmt.State, _ rune) { redact.Format(f, c.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (c *Call) MarshalJSON() ([]byte, error) { return redact.JSON(c.text()) }
+
+func (t *Transmission) text() string { return redact.Text(t, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (t *Transmission) Format(f fmt.State, _ rune) { redact.Format(f, t.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (t *Transmission) MarshalJSON() ([]byte, error) { return redact.JSON(t.text()) }

@@ -1,0 +1,314 @@
+package socketcluster_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+)
+
+// hidden is in each secret of these tests. It is a key and part of a token.
+const hidden = "correct-horse-battery-staple-32-bytes"
+
+// secretHolders are values of the exported types that hold secrets, by the names of
+// the types.
+func secretHolders(t *testing.T, w *world) map[string]any {
+	t.Helper()
+	pair, err := auth.NewJWT(auth.Options{Key: hidden})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := auth.NewToken(hidden, []byte(`{"secret":"`+hidden+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	generated, err := auth.NewJWT(auth.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := auth.NewKeyRing(auth.RingKey{ID: "a", Key: auth.HMACKey([]byte(hidden))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := ring.Signing()
+	s, raw := w.only(), json.RawMessage(`"`+hidden+`"`)
+	return map[string]any{
+		"auth.Token":     tok,
+		"auth.Options":   auth.Options{Key: hidden, PrivateKey: []byte(hidden), SignatureKey: key.Key, Keys: ring},
+		"auth.JWT":       pair,
+		"auth.Key":       key.Key,
+		"auth.RingKey":   key,
+		"auth.KeyRing":   ring,
+		"generated":      generated,
+		"auth.sources":   auth.KeySources{ring},
+		"revoke.Engine":  revoke.Engine{Engine: pair, Store: new(revoke.Memory)},
+		"authenticator":  &httpauth.Authenticator{Engine: pair},
+		"authenticator2": w.srv.Authenticator(),
+
+		"socketcluster.Config": socketcluster.Config{AuthKey: hidden, AuthPrivateKey: hidden, AuthKeys: ring, AuthEngine: pair},
+		"socketcluster.Server": w.srv,
+		"socketcluster.Socket": s,
+
+		"socketcluster.HandshakeSC":          &socketcluster.HandshakeSC{Socket: s, SignedAuthToken: hidden, AuthToken: tok},
+		"socketcluster.Authenticate":         &socketcluster.Authenticate{Socket: s, SignedAuthToken: hidden, AuthToken: tok},
+		"socketcluster.Message":              &socketcluster.Message{Socket: s, Data: []byte(hidden)},
+		"socketcluster.Transmit":             &socketcluster.Transmit{Socket: s, Data: raw},
+		"socketcluster.Invoke":               &socketcluster.Invoke{Socket: s, Data: raw},
+		"socketcluster.Subscribe":            &socketcluster.Subscribe{Socket: s, Data: raw},
+		"socketcluster.PublishIn":            &socketcluster.PublishIn{Socket: s, Data: raw},
+		"socketcluster.PublishOut":           &socketcluster.PublishOut{Socket: s, Data: raw},
+		"socketcluster.Call":                 &socketcluster.Call{Socket: s, Data: raw},
+		"socketcluster.Transmission":         &socketcluster.Transmission{Socket: s, Data: raw},
+		"socketcluster.MessageEvent":         socketcluster.MessageEvent{Socket: s, Data: []byte(hidden)},
+		"socketcluster.RawEvent":             socketcluster.RawEvent{Socket: s, Data: []byte(hidden)},
+		"socketcluster.AuthenticateEvent":    socketcluster.AuthenticateEvent{Socket: s, AuthToken: tok},
+		"socketcluster.DeauthenticateEvent":  socketcluster.DeauthenticateEvent{Socket: s, OldAuthToken: tok},
+		"socketcluster.AuthStateChangeEvent": socketcluster.AuthStateChangeEvent{Socket: s, AuthToken: tok},
+		"socketcluster.BadAuthTokenEvent":    socketcluster.BadAuthTokenEvent{Socket: s, SignedAuthToken: hidden},
+		"socketcluster.AuthTokenSignedEvent": socketcluster.AuthTokenSignedEvent{Socket: s, SignedAuthToken: hidden},
+	}
+}
+
+// forms are how a secret may show.
+func forms(secret string) []string {
+	decimal := strings.Trim(fmt.Sprint([]byte(secret)), "[]")
+	return []string{
+		secret, decimal, strings.ReplaceAll(decimal, " ", ","), hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))),
+		base64.StdEncoding.EncodeToString([]byte(secret))[:40],
+	}
+}
+
+// shows returns how a value has been printed that shows a secret, "" if it has not.
+func shows(v any, secrets ...string) string {
+	var texts []string
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%U", "%o"} {
+		texts = append(texts, fmt.Sprintf(verb, v))
+	}
+	if b, err := json.Marshal(v); err == nil {
+		texts = append(texts, string(b))
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("", "v", v, slog.Group("g", "v", v))
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("", "v", v, slog.Group("g", "v", v))
+	texts = append(texts, log.String())
+	for _, text := range texts {
+		for _, secret := range secrets {
+			for _, form := range forms(secret) {
+				if strings.Contains(text, form) {
+					return text
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// copied are those of the types above which are used by their address, and may be
+// copied.
+var copied = []string{"Token", "HandshakeSC", "Authenticate", "Message", "Transmit", "Invoke", "Subscribe", "PublishIn", "PublishOut"}
+
+// Whatever prints a type that holds a token or a key does not show it: by itself, by
+// a pointer to it or without one, and in what holds it in turn.
+func TestSecretsAreNotPrinted(t *testing.T) {
+	cfg := socketcluster.Config{AuthKey: hidden, TokenSources: []httpauth.Source{httpauth.Bearer()}}
+	inBubble(t, cfg, func(w *world) {
+		signed, err := w.srv.Auth().Sign(t.Context(), map[string]any{"username": "alice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.connectWith(with("Authorization", "Bearer "+signed.Signed()), "null")
+		synctest.Wait()
+		for name, v := range secretHolders(t, w) {
+			secrets := []string{hidden, signed.Signed()}
+			if j, ok := v.(*auth.JWT); ok && j.GeneratedKey() != "" {
+				secrets = append(secrets, j.GeneratedKey())
+			}
+			values := []any{v, []any{v}, map[string]any{"k": v}, struct{ V any }{v}, &struct{ V any }{v}, struct{ v *any }{&v}}
+			if r := reflect.ValueOf(v); r.Kind() != reflect.Pointer {
+				p := reflect.New(r.Type())
+				p.Elem().Set(r)
+				values = append(values, p.Interface())
+			} else if slices.Contains(copied, r.Elem().Type().Name()) {
+				values = append(values, r.Elem().Interface())
+			}
+			for _, v := range values {
+				if text := shows(v, secrets...); text != "" {
+					t.Errorf("%s, as a %T, is printed as %s", name, v, text)
+				}
+			}
+		}
+	})
+}
+
+// What is printed is of some use.
+func TestRedactedText(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.client()
+		s := w.only()
+		tok, err := auth.NewToken("abc", []byte(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := w.srv.Auth().Sign(t.Context(), struct{}{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := "socketcluster.Socket{" + s.ID() + "}"
+		var noToken *auth.Token
+		var noSocket *socketcluster.Socket
+		var noServer *socketcluster.Server
+		for want, v := range map[string]any{
+			"auth.Token{3 bytes}": tok,
+			fmt.Sprintf("auth.Token{HS256 %d bytes}", len(signed.Signed())): signed,
+			"socketcluster.Server{/socketcluster/}":                         w.srv,
+			of:                                                              s,
+			"socketcluster.Config{AuthKey:[3 bytes] AuthDefaultExpiry:1s TokenRenewal:{Every:1m0s ExpiresIn:0s Margin:0s Jitter:0s} Origins:[a:1] Logger:*slog.Logger}": socketcluster.Config{
+				AuthKey: "abc", AuthDefaultExpiry: 1e9, Origins: []string{"a:1"}, TokenRenewal: socketcluster.TokenRenewal{Every: 60e9}, Logger: slog.Default(),
+			},
+			"socketcluster.Authenticate{Socket:" + of + " SignedAuthToken:[3 bytes] AuthToken:auth.Token{3 bytes}}": &socketcluster.Authenticate{Socket: s, SignedAuthToken: "abc", AuthToken: tok},
+			"socketcluster.HandshakeSC{Request:*http.Request AuthTokenError:EOF}":                                   &socketcluster.HandshakeSC{Request: new(http.Request), AuthTokenError: io.EOF},
+			"socketcluster.MessageEvent{Socket:" + of + " Binary:true Data:[2 bytes]}":                              socketcluster.MessageEvent{Socket: s, Binary: true, Data: []byte("ab")},
+		} {
+			text := fmt.Sprintf("%+v", v)
+			quoted, err := json.Marshal(v)
+			if text != want || err != nil || string(quoted) != quote(want) {
+				t.Errorf("got %s and %s, %v; want %s", text, quoted, err, want)
+			}
+		}
+		if text := fmt.Sprint(noToken, noSocket, noServer); text != "<nil> <nil> <nil>" {
+			t.Errorf("nothing is printed as %s", text)
+		}
+	})
+}
+
+// secretNames are names of fields that hold secrets, if they are of text or bytes.
+var secretNames = regexp.MustCompile(`(?i)token|secret|key$|signed|password|payload|^data$`)
+
+// publicFields are fields with such a name that hold no secret, and why.
+var publicFields = map[string]string{
+	"password.Hasher.nobody": "is random, and no password has it",
+	"wire.Field.Key":         "is a name",
+	"wire.Packet.Data":       "is what a message consists of",
+	"wire.Publish.Data":      "is what a message consists of",
+	"wire.Subscribe.Data":    "is what a message consists of",
+}
+
+// Each exported type with a field whose name says that it holds a secret, or that
+// holds such a type as a value, is among those that are printed above.
+func TestAllSecretHoldersAreKnown(t *testing.T) {
+	structs := parseStructs(t)
+	holds := map[string]string{} // type: the field
+	for again := true; again; {
+		again = false
+		for name, fields := range structs {
+			for field, kind := range fields {
+				secret := secretNames.MatchString(field) && slices.Contains([]string{"string", "[]byte", "json.RawMessage"}, kind)
+				_, inner := holds[kind]
+				if at := name + "." + field; (secret || inner) && holds[name] == "" && publicFields[at] == "" {
+					holds[name], again = field, true
+				}
+			}
+		}
+	}
+	var known map[string]any
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.client()
+		known = secretHolders(t, w)
+	})
+	found := 0
+	for _, name := range slices.Sorted(maps.Keys(holds)) {
+		_, typeName, _ := strings.Cut(name, ".")
+		if !ast.IsExported(typeName) {
+			continue
+		}
+		found++
+		if _, ok := known[name]; !ok {
+			t.Errorf("%s holds a secret in %s, and nobody looks at how it is printed", name, holds[name])
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d types are found", found)
+	}
+}
+
+// parseStructs returns the fields of the structs of the packages that applications
+// import, and their types as they are written, with the package's name if it is left
+// out.
+func parseStructs(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	structs := map[string]map[string]string{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (slices.Contains([]string{"internal", "cmd", "examples", "docs", "scripts", "tools"}, path) || d.Name() == "testdata"):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if s, ok := spec.Type.(*ast.StructType); ok {
+				structs[file.Name.Name+"."+spec.Name.Name] = fieldsOf(file.Name.Name, s)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return structs
+}
+
+func fieldsOf(pkg string, s *ast.StructType) map[string]string {
+	fields := map[string]string{}
+	for _, f := range s.Fields.List {
+		var kind string
+		switch x := f.Type.(type) {
+		case *ast.Ident:
+			if kind = x.Name; kind != "string" {
+				kind = pkg + "." + kind
+			}
+		case *ast.SelectorExpr:
+			kind = fmt.Sprint(x.X, ".", x.Sel)
+		case *ast.ArrayType:
+			kind = fmt.Sprint("[]", x.Elt)
+		}
+		for _, name := range f.Names {
+			fields[name.Name] = kind
+		}
+		if len(f.Names) == 0 {
+			fields[kind[strings.LastIndexByte(kind, '.')+1:]] = kind
+		}
+	}
+	return fields
+}
