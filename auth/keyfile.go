@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/filemode"
 )
 
 const (
@@ -46,6 +49,10 @@ type FileOptions struct {
 // The ID of a key in PEM is its [Key.Thumbprint], so that the file may be called
 // what one likes, and renamed; the ID of a JWK is its kid.
 //
+// A file with a key that signs, or with a symmetric one, should be readable for its
+// owner, or for a group, alone. One that others can read or change is logged, with its
+// mode, and used all the same: Kubernetes mounts secrets that way by default.
+//
 // Files that cannot be read, or that hold a key that must be refused, are logged
 // and change nothing. Nothing is refused in part, so a file can be replaced in
 // any way, although renaming a complete one onto it is best.
@@ -59,6 +66,8 @@ type KeyFiles struct {
 	mu      sync.Mutex
 	checked time.Time
 	sum     [sha256.Size]byte // of what the files held last, good or bad
+	secret  []bool            // by path: the file holds a key that can sign
+	exposed []fs.FileMode     // by path: the mode that has been logged
 	err     error             // of the last look; nil: ring is what the files say
 }
 
@@ -78,7 +87,7 @@ func WatchKeyFiles(o FileOptions) (*KeyFiles, error) {
 		o.Logger = slog.Default()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &KeyFiles{paths: append([]string(nil), o.Paths...), log: o.Logger, stop: cancel, done: make(chan struct{})}
+	f := &KeyFiles{paths: slices.Clone(o.Paths), log: o.Logger, stop: cancel, done: make(chan struct{}), exposed: make([]fs.FileMode, len(o.Paths))}
 	if err := f.look(); err != nil {
 		cancel()
 		return nil, err
@@ -124,16 +133,16 @@ func (f *KeyFiles) check() {
 // look reads the files and puts their keys in force.
 func (f *KeyFiles) look() error {
 	f.checked = time.Now()
-	texts := make([][]byte, len(f.paths))
+	texts, modes := make([][]byte, len(f.paths)), make([]fs.FileMode, len(f.paths))
 	hash := sha256.New()
 	for i, path := range f.paths {
-		text, err := readKeyFile(path)
+		text, mode, err := readKeyFile(path)
 		if err != nil {
 			f.sum = [sha256.Size]byte{} // what comes next is new
 			f.err = fmt.Errorf("auth: key file: %w", err)
 			return f.err
 		}
-		texts[i] = text
+		texts[i], modes[i] = text, mode
 		fmt.Fprintf(hash, "%d:", len(text))
 		hash.Write(text)
 	}
@@ -142,17 +151,35 @@ func (f *KeyFiles) look() error {
 		f.sum = sum
 		f.err = f.load(texts)
 	}
+	if f.err == nil {
+		f.logExposed(modes)
+	}
 	return f.err
+}
+
+// logExposed logs each file with a secret that is open to others, once for a mode.
+func (f *KeyFiles) logExposed(modes []fs.FileMode) {
+	for i, mode := range modes {
+		if !f.secret[i] || !filemode.Exposed(mode) {
+			mode = 0
+		}
+		if mode != 0 && mode != f.exposed[i] {
+			f.log.Warn(filemode.Warning, "file", f.paths[i], "mode", mode.String())
+		}
+		f.exposed[i] = mode
+	}
 }
 
 func (f *KeyFiles) load(texts [][]byte) error {
 	var all []RingKey
+	secret := make([]bool, len(texts))
 	for i, text := range texts {
 		keys, err := parseKeyFile(text)
 		if err != nil {
 			return fmt.Errorf("%w (file %s)", err, f.paths[i])
 		}
 		for _, k := range keys {
+			secret[i] = secret[i] || k.Key.CanSign()
 			// One key in two files is a rotation that is under way.
 			same := func(other RingKey) bool { return other.ID == k.ID && other.Key.equal(k.Key) }
 			if !slices.ContainsFunc(all, same) {
@@ -165,26 +192,29 @@ func (f *KeyFiles) load(texts [][]byte) error {
 		return err
 	}
 	f.ring.Store(ring)
+	f.secret = secret
 	return nil
 }
 
-func readKeyFile(path string) ([]byte, error) {
+func readKeyFile(path string) ([]byte, fs.FileMode, error) {
 	// A pipe or a device would block, or never end.
-	if info, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is not a regular file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
 	if err == nil && len(text) > maxKeyFile {
 		err = fmt.Errorf("%s has more than %d bytes", path, maxKeyFile)
 	}
-	return text, err
+	return text, info.Mode(), err
 }
 
 // parseKeyFile refuses a file as a whole when one of its keys is unfit: whoever

@@ -38,6 +38,56 @@ func tick() {
 	synctest.Wait()
 }
 
+// A file with a key that signs and that is open to others is logged, once for each
+// mode, and used all the same, as Kubernetes mounts it so. One with a public key may
+// be open.
+func TestKeyFilesTellOfOpenFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logtest.Buffer
+		dir := t.TempDir()
+		private, public := filepath.Join(dir, "private.pem"), filepath.Join(dir, "public.pem")
+		write(t, private, ecPEM(256))
+		write(t, public, publicPEM(&rsaKey().PublicKey))
+		mode := func(path string, mode os.FileMode) {
+			t.Helper()
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mode(private, 0o644)
+		mode(public, 0o666)
+		files := watch(t, auth.FileOptions{Paths: []string{public, private}, Logger: log.Logger()})
+		sign(t, newJWT(t, auth.Options{Keys: files}), `{}`)
+		logged := func(want ...string) {
+			t.Helper()
+			text := log.Take()
+			for _, part := range want {
+				if !strings.Contains(text, part) {
+					t.Errorf("%s is not in the log: %s", part, text)
+				}
+			}
+			if n := strings.Count(text, "open to others"); n != min(len(want), 1) {
+				t.Errorf("logged %s", text)
+			}
+		}
+		logged("level=WARN", "file="+private, "mode=-rw-r--r--")
+		tick()
+		logged()
+		for _, m := range []os.FileMode{0o600, 0o440, 0o640, 0o400} {
+			mode(private, m)
+			tick()
+			logged()
+		}
+		mode(private, 0o660)
+		tick()
+		logged("file="+private, "mode=-rw-rw----")
+		mode(private, 0o600)
+		write(t, public, ecPEM(384)) // is not public any more
+		tick()
+		logged("file="+public, "mode=-rw-rw-rw-")
+	})
+}
+
 // AUTH-9: a rotation by files: the new key in front, then the old one taken out.
 func TestKeyFilesRotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

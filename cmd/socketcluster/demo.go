@@ -60,6 +60,9 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	if err != nil {
 		return nil, err
 	}
+	if o.db != "" {
+		warnIfOpen(o.db, log)
+	}
 	d := &demo{users: store, stopKeys: func() {}, shutdownTimeout: o.shutdownTimeout}
 	defer func() {
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/filemode"
 )
 
 // maxKeyFile leaves room for any JWK Set.
@@ -42,11 +43,13 @@ func (s *settings) engine(o auth.Options, log *slog.Logger) (engine *auth.JWT, c
 	case bytes.HasPrefix(text, []byte("-----BEGIN")):
 		var key auth.Key
 		if key, err = auth.ParsePEM(text); err == nil && key.CanSign() {
+			warnIfOpen(s.authKeyFile, log)
 			o.SignatureKey = key
 		} else {
 			o.VerificationKey = key
 		}
 	default:
+		warnIfOpen(s.authKeyFile, log)
 		o.Key = string(text)
 	}
 	if err == nil {
@@ -57,6 +60,13 @@ func (s *settings) engine(o auth.Options, log *slog.Logger) (engine *auth.JWT, c
 		return nil, func() {}, fmt.Errorf("%s: %w", s.authKeyFile, err)
 	}
 	return engine, closeKeys, nil
+}
+
+// warnIfOpen tells of a file with secrets that others can read or change.
+func warnIfOpen(path string, log *slog.Logger) {
+	if info, err := os.Stat(path); err == nil && filemode.Exposed(info.Mode()) {
+		log.Warn(filemode.Warning, slog.String("file", path), slog.String("mode", info.Mode().String()))
+	}
 }
 
 // readLimited reads a file that should not be large.

@@ -44,8 +44,10 @@ func TestLogin(t *testing.T) {
 	// The file is what counts: a second program reads it, and the first still
 	// has it open.
 	second := open(t, file)
-	if _, err := os.Stat(file); err != nil {
-		t.Error(err)
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; others must not read the hashes", name, info.Mode(), err)
+		}
 	}
 	server := serve(t, second)
 	logintest.Refuses(t, server)

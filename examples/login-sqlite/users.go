@@ -6,7 +6,10 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/url"
+	"os"
+	"runtime"
 
 	_ "modernc.org/sqlite" // the driver "sqlite", which needs no C compiler
 
@@ -24,6 +27,9 @@ type users struct {
 }
 
 func openUsers(ctx context.Context, file string) (*users, error) {
+	if err := keepPrivate(file); err != nil {
+		return nil, err
+	}
 	// With a write-ahead log, logins go on while somebody is being added; a
 	// second writer waits for the first one.
 	pragmas := url.Values{"_pragma": {"journal_mode(wal)", "busy_timeout(5000)"}}
@@ -36,6 +42,22 @@ func openUsers(ctx context.Context, file string) (*users, error) {
 		return nil, err
 	}
 	return &users{db: db}, nil
+}
+
+// keepPrivate makes the file, if there is none, so that nobody else on the machine
+// can read the hashes. SQLite would let them, and gives its write-ahead log the
+// permissions that the file has.
+func keepPrivate(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o026 != 0 {
+		slog.Warn("the file of the users is open to others", "file", file, "mode", info.Mode().String())
+	}
+	return err
 }
 
 func (u *users) close() error { return u.db.Close() }
