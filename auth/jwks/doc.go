@@ -22,8 +22,11 @@
 // # Trust
 //
 // Whoever answers at an address can issue tokens, so it must be https, save for a
-// loopback address. Redirections are followed three times at most, and never from
-// https to http. Symmetric and private keys are not accepted from an address: they
+// loopback address. Redirections are followed three times at most, never from
+// https to http, and never to an address that is nearer to this machine than the
+// configured one is found: from a public one to a private network or to this machine,
+// whatever name it has. With a Transport that is no *http.Transport, and through a
+// proxy, only the names localhost and addresses count. Symmetric and private keys are not accepted from an address: they
 // would have been published. Set Issuer and Audience: providers serve many, and
 // sign the tokens of all with the same keys.
 //

@@ -77,7 +77,7 @@ func newEndpoint(ctx context.Context, address string, o *Options) (*endpoint, er
 		o:      o,
 		url:    address,
 		log:    o.Logger.With("address", name),
-		client: &http.Client{Transport: o.Transport, CheckRedirect: safehttp.CheckRedirect(o.AllowInsecure)},
+		client: &http.Client{Transport: safehttp.NewGuard(o.Transport, u), CheckRedirect: safehttp.CheckRedirect(o.AllowInsecure)},
 		wake:   make(chan struct{}, 1),
 		// The first fetch is wanted from the start, so that a token that comes
 		// before it waits for it.

@@ -84,11 +84,20 @@ func Discover(ctx context.Context, o Options) (*Provider, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
+	issuer, err := url.Parse(o.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	guard := safehttp.NewGuard(o.Transport, issuer)
+	defer guard.CloseIdleConnections()
+	o.Transport = guard
 	found, err := o.document(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("oidc: discovery at %s: %w", o.Issuer, err)
 	}
 	p := &Provider{
+		guard:     guard,
+		client:    &http.Client{Transport: guard, CheckRedirect: safehttp.CheckRedirect(o.AllowInsecure)},
 		clientIDs: slices.Clone(o.ClientIDs),
 		endpoint:  found.Endpoint(),
 	}
@@ -127,7 +136,7 @@ func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) e
 		{"authorization_endpoint", p.endpoint.AuthURL},
 		{"token_endpoint", p.endpoint.TokenURL},
 	} {
-		if err := o.checkAddress(a.name, a.address); err != nil {
+		if err := p.checkAddress(o, a.name, a.address); err != nil {
 			return err
 		}
 	}
@@ -160,9 +169,9 @@ func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) e
 }
 
 // checkAddress keeps a document from leading to where it should not: what listens
-// on this machine is no part of a provider elsewhere. Providers without the code
-// flow leave its two addresses out.
-func (o *Options) checkAddress(name, address string) error {
+// on this machine, or in its network, is no part of a provider elsewhere. Providers
+// without the code flow leave its two addresses out.
+func (p *Provider) checkAddress(o *Options, name, address string) error {
 	if address == "" && name != "jwks_uri" {
 		return nil
 	}
@@ -179,6 +188,9 @@ func (o *Options) checkAddress(name, address string) error {
 	}
 	if u.Scheme != "https" && issuer.Scheme == "https" && !o.AllowInsecure {
 		return fmt.Errorf("its %s is not https, as the issuer is", name)
+	}
+	if err := p.guard.CheckHost(u); err != nil {
+		return fmt.Errorf("its %s cannot be used: %w", name, err)
 	}
 	return nil
 }
@@ -228,6 +240,11 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Client answers a client for requests to the addresses of [Provider.Endpoint], with
+// which golang.org/x/oauth2 trades a code: it keeps to the rules for addresses of the
+// package comment. Put it into the context of Exchange, as [oauth2.HTTPClient].
+func (p *Provider) Client() *http.Client { return p.client }
 
 // Endpoint answers the addresses of the code flow, for an [oauth2.Config].
 func (p *Provider) Endpoint() oauth2.Endpoint { return p.endpoint }

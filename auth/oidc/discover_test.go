@@ -6,8 +6,10 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -72,31 +74,37 @@ func TestDiscoverFails(t *testing.T) {
 		spoil func(*web)
 		want  string
 	}{
-		"another issuer":         {set("issuer", "https://other.example"), `it calls itself "https://other.example"`},
-		"a slash more":           {set("issuer", issuer+"/"), "Options.Issuer must be exactly that"},
-		"no issuer":              {set("issuer", nil), `it calls itself ""`},
-		"status 404":             {answer(404, "secret"), "status 404"},
-		"status 500":             {answer(500, "secret"), "status 500"},
-		"no JSON":                {answer(200, "<html>"), "failed to decode"},
-		"oversize":               {answer(200, `{"issuer":"`+issuer+`"}`+strings.Repeat(" ", 1<<20)), "more than 1048576 bytes"},
-		"hangs":                  {func(w *web) { w.handlers[document] = hang }, "deadline exceeded"},
-		"no address of keys":     {set("jwks_uri", nil), "its jwks_uri has no host"},
-		"keys over http":         {set("jwks_uri", "http://keys.example/secret"), "its jwks_uri is not https"},
-		"keys on this machine":   {set("jwks_uri", "http://127.0.0.1/jwks"), "its jwks_uri is not https, as the issuer is"},
-		"keys on localhost":      {set("jwks_uri", "http://localhost:8080/jwks"), "its jwks_uri is not https, as the issuer is"},
-		"logins on this machine": {set("authorization_endpoint", "http://[::1]/auth"), "its authorization_endpoint is not https, as the issuer is"},
-		"codes on this machine":  {set("token_endpoint", "http://127.0.0.1/token"), "its token_endpoint is not https, as the issuer is"},
-		"keys in a file":         {set("jwks_uri", "file:///secret"), "its jwks_uri has no host"},
-		"keys with a password":   {set("jwks_uri", "https://me:secret@keys.example"), "its jwks_uri has user information"},
-		"keys that are no URL":   {set("jwks_uri", "https://secret\x7f"), "its jwks_uri is not a URL"},
-		"keys that are a list":   {set("jwks_uri", []string{"https://keys.example"}), "failed to decode"},
-		"logins over http":       {set("authorization_endpoint", "http://login.example/secret"), "its authorization_endpoint is not https"},
-		"codes over http":        {set("token_endpoint", "http://login.example/secret"), "its token_endpoint is not https"},
-		"only symmetric or none": {set("id_token_signing_alg_values_supported", []string{"HS256", "none", "xx"}), "none of its id_token_signing_alg_values_supported"},
-		"no keys":                {func(w *web) { w.keys = `{"keys":[]}` }, "no usable key"},
-		"keys not there":         {set("jwks_uri", "https://keys.example/other"), "cannot be had: the answer has status 404"},
-		"keys hang":              {func(w *web) { w.handlers["/jwks"] = hang }, "deadline exceeded"},
-		"not modified":           {answer(304, ""), "status 304"},
+		"another issuer":                    {set("issuer", "https://other.example"), `it calls itself "https://other.example"`},
+		"a slash more":                      {set("issuer", issuer+"/"), "Options.Issuer must be exactly that"},
+		"no issuer":                         {set("issuer", nil), `it calls itself ""`},
+		"status 404":                        {answer(404, "secret"), "status 404"},
+		"status 500":                        {answer(500, "secret"), "status 500"},
+		"no JSON":                           {answer(200, "<html>"), "failed to decode"},
+		"oversize":                          {answer(200, `{"issuer":"`+issuer+`"}`+strings.Repeat(" ", 1<<20)), "more than 1048576 bytes"},
+		"hangs":                             {func(w *web) { w.handlers[document] = hang }, "deadline exceeded"},
+		"no address of keys":                {set("jwks_uri", nil), "its jwks_uri has no host"},
+		"keys over http":                    {set("jwks_uri", "http://keys.example/secret"), "its jwks_uri is not https"},
+		"keys on this machine":              {set("jwks_uri", "http://127.0.0.1/jwks"), "its jwks_uri is not https, as the issuer is"},
+		"keys on localhost":                 {set("jwks_uri", "http://localhost:8080/jwks"), "its jwks_uri is not https, as the issuer is"},
+		"logins on this machine":            {set("authorization_endpoint", "http://[::1]/auth"), "its authorization_endpoint is not https, as the issuer is"},
+		"codes on this machine":             {set("token_endpoint", "http://127.0.0.1/token"), "its token_endpoint is not https, as the issuer is"},
+		"keys on this machine over https":   {set("jwks_uri", "https://127.0.0.1/secret"), "its jwks_uri cannot be used: an address is on this machine"},
+		"keys on localhost over https":      {set("jwks_uri", "https://localhost/secret"), "its jwks_uri cannot be used: an address is on this machine"},
+		"keys in a private network":         {set("jwks_uri", "https://10.0.0.1/secret"), "its jwks_uri cannot be used: an address is in a private network"},
+		"keys of a cloud":                   {set("jwks_uri", "https://169.254.169.254/secret"), "its jwks_uri cannot be used: an address is on this machine"},
+		"logins on this machine over https": {set("authorization_endpoint", "https://[::1]/secret"), "its authorization_endpoint cannot be used: an address is on this machine"},
+		"codes on this machine over https":  {set("token_endpoint", "https://[::ffff:127.0.0.1]/secret"), "its token_endpoint cannot be used: an address is on this machine"},
+		"keys in a file":                    {set("jwks_uri", "file:///secret"), "its jwks_uri has no host"},
+		"keys with a password":              {set("jwks_uri", "https://me:secret@keys.example"), "its jwks_uri has user information"},
+		"keys that are no URL":              {set("jwks_uri", "https://secret\x7f"), "its jwks_uri is not a URL"},
+		"keys that are a list":              {set("jwks_uri", []string{"https://keys.example"}), "failed to decode"},
+		"logins over http":                  {set("authorization_endpoint", "http://login.example/secret"), "its authorization_endpoint is not https"},
+		"codes over http":                   {set("token_endpoint", "http://login.example/secret"), "its token_endpoint is not https"},
+		"only symmetric or none":            {set("id_token_signing_alg_values_supported", []string{"HS256", "none", "xx"}), "none of its id_token_signing_alg_values_supported"},
+		"no keys":                           {func(w *web) { w.keys = `{"keys":[]}` }, "no usable key"},
+		"keys not there":                    {set("jwks_uri", "https://keys.example/other"), "cannot be had: the answer has status 404"},
+		"keys hang":                         {func(w *web) { w.handlers["/jwks"] = hang }, "deadline exceeded"},
+		"not modified":                      {answer(304, ""), "status 304"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -218,6 +226,69 @@ func TestHTTP(t *testing.T) {
 	})
 }
 
+// remoteConn is a connection that seems to lead to another address.
+type remoteConn struct {
+	net.Conn
+	remote net.Addr
+}
+
+func (c remoteConn) RemoteAddr() net.Addr { return c.remote }
+
+// A provider does not lead nearer to this machine than it is found itself: not by its
+// document, nor by a redirection, nor by what a name stands for, then or later, nor
+// when a code is traded.
+func TestProviderLeadsNowhereNearer(t *testing.T) {
+	for _, c := range []struct {
+		name, issuer, keys, token string // where the names stand for
+		good, goodToken           bool
+	}{
+		{"all public", "93.184.215.14", "1.1.1.1", "1.0.0.1", true, true},
+		{"keys in a private network", "93.184.215.14", "10.0.0.1", "1.0.0.1", false, false},
+		{"keys on this machine", "93.184.215.14", "127.0.0.1", "1.0.0.1", false, false},
+		{"codes in a private network", "93.184.215.14", "1.1.1.1", "192.168.0.1", true, false},
+		{"all in a private network", "10.0.0.1", "10.0.0.2", "fd00::1", true, true},
+		{"from a private network to this machine", "10.0.0.1", "169.254.169.254", "10.0.0.3", false, false},
+		{"all on this machine", "127.0.0.1", "127.0.0.1", "127.0.0.1", true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWeb(newSigner(t, "1"))
+			w.doc["token_endpoint"] = "https://token.example/token"
+			w.handlers["/token"] = func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "{}") }
+			server := httptest.NewTLSServer(w)
+			defer server.Close()
+			names := map[string]string{"login.example:443": c.issuer, "keys.example:443": c.keys, "token.example:443": c.token}
+			transport := server.Client().Transport.(*http.Transport).Clone()
+			transport.TLSClientConfig.ServerName = "example.com" // for which the certificate is
+			transport.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
+				return remoteConn{conn, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(names[address]), 443))}, err
+			}
+			var logged logtest.Buffer
+			p, err := oidc.Discover(t.Context(), oidc.Options{Issuer: issuer, ClientIDs: []string{client}, Transport: transport, Logger: logged.Logger()})
+			if (err == nil) != c.good {
+				t.Fatalf("Discover: %v", err)
+			}
+			if n := w.count("/jwks"); (n > 0) != c.good {
+				t.Errorf("%d requests for keys", n)
+			}
+			if err != nil {
+				if text := err.Error(); !strings.Contains(text, "which the configured one is not") || strings.Contains(text, c.keys) {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			defer p.Close()
+			response, err := p.Client().Get(p.Endpoint().TokenURL)
+			if err == nil {
+				response.Body.Close()
+			}
+			if (err == nil) != c.goodToken || (w.count("/token") > 0) != c.goodToken {
+				t.Errorf("trading a code: %v", err)
+			}
+		})
+	}
+}
+
 // AllowInsecure is for a network that is trusted.
 func TestAllowInsecure(t *testing.T) {
 	w := newWeb(newSigner(t, "1"))
@@ -245,6 +316,7 @@ func FuzzDiscover(f *testing.F) {
 	f.Add([]byte(`{"issuer":"https://login.example","jwks_uri":"http://keys.example/jwks"}`))
 	f.Add([]byte(`{"issuer":["https://login.example"],"jwks_uri":null,"id_token_signing_alg_values_supported":"none"}`))
 	f.Add([]byte(`{"issuer":"https://login.example","jwks_uri":"https://keys.example/jwks","token_endpoint":"http://127.0.0.1/"}`))
+	f.Add([]byte(`{"issuer":"https://login.example","jwks_uri":"https://keys.example/jwks","token_endpoint":"https://127.0.0.1/","authorization_endpoint":"https://10.0.0.1/"}`))
 	f.Add([]byte(`[]`))
 	f.Add([]byte("\xff"))
 	f.Fuzz(func(t *testing.T, doc []byte) {
@@ -262,6 +334,10 @@ func FuzzDiscover(f *testing.F) {
 		for _, address := range []string{p.Endpoint().AuthURL, p.Endpoint().TokenURL} {
 			u, err := url.Parse(address)
 			safe := address == "" || err == nil && u.Scheme == "https"
+			if err == nil && safe {
+				addr, err := netip.ParseAddr(u.Hostname())
+				safe = u.Hostname() != "localhost" && (err != nil || !addr.Unmap().IsLoopback() && !addr.Unmap().IsPrivate())
+			}
 			if !safe {
 				t.Errorf("the endpoint %q", address)
 			}

@@ -36,8 +36,8 @@
 //
 // # The code flow
 //
-// [Provider.Endpoint] is for golang.org/x/oauth2, and [Provider.Verify] for the
-// page that the provider sends the browser back to: it checks the nonce as well.
+// [Provider.Endpoint] is for golang.org/x/oauth2, [Provider.Client] for the requests
+// that it makes, and [Provider.Verify] for the page that the provider sends the browser back to: it checks the nonce as well.
 // An ID token tells who has logged in, and is not made to be a session: it cannot
 // be renewed, revoked or chosen the claims of. It is better to sign an own token
 // from it, as the example oidc does.
@@ -53,6 +53,14 @@
 //
 // All addresses must be https: the issuer, those in the document, and those of
 // redirections, of which three are followed. Only if the issuer is at http on a
-// loopback address, for tests, the others may be too. A document has at most 1 MiB.
-// Nothing in errors and logs comes out of keys or tokens.
+// loopback address, for tests, the others may be too.
+//
+// None of them leads nearer to this machine than the issuer is found: from a public
+// one to a private network or to this machine, whatever name it has. What a name
+// stands for is looked at with each connection, those of [Provider.Client] among them;
+// with a Transport that is no *http.Transport, and through a proxy, only the names
+// localhost and addresses count. If a public provider has its keys in your own network,
+// give their address to package auth/jwks.
+//
+// A document has at most 1 MiB. Nothing in errors and logs comes out of keys or tokens.
 package oidc

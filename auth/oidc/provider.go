@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -12,12 +13,15 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
+	"github.com/socketcluster-go/socketcluster/internal/safehttp"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // A Provider verifies the ID tokens of an OpenID Connect provider. It is safe for
 // concurrent use.
 type Provider struct {
+	guard      *safehttp.Guard
+	client     *http.Client
 	clientIDs  []string
 	algorithms []string
 	endpoint   oauth2.Endpoint
@@ -29,7 +33,10 @@ var _ auth.KeySource = (*Provider)(nil)
 
 // Close stops fetching keys and returns when that has ended. The keys stay in
 // force for Options.MaxKeyAge.
-func (p *Provider) Close() { p.keys.Close() }
+func (p *Provider) Close() {
+	p.keys.Close()
+	p.guard.CloseIdleConnections()
+}
 
 // Signing implements [auth.KeySource]: nothing signs.
 func (p *Provider) Signing() (auth.RingKey, bool) { return p.keys.Signing() }

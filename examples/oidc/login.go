@@ -101,7 +101,7 @@ func (s *site) idToken(r *http.Request) (*auth.Token, error) {
 	if reason := query.Get("error"); reason != "" {
 		return nil, errors.New("the provider says " + url.QueryEscape(reason))
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), fetchTime)
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), oauth2.HTTPClient, s.provider.Client()), fetchTime)
 	defer cancel()
 	answer, err := s.oauth.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(pending.Get("verifier")))
 	if err != nil {

@@ -1,7 +1,9 @@
 // Package safehttp tells from which addresses keys may be fetched: whoever can
-// change what travels in between can issue tokens.
+// change what travels in between can issue tokens, and an address that somebody else
+// has chosen must not lead to services of this machine or of its network.
 //
-// The functions do not block, and are safe for concurrent use.
+// The functions do not block, but for [Guard.RoundTrip], and are safe for concurrent
+// use.
 package safehttp
 
 import (
