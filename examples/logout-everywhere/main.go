@@ -91,7 +91,7 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 func (a *app) login(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
 	attempt := login.Attempt{User: in.Username, Socket: c.Socket}
 	granted, err := login.Do(ctx, a.gate, attempt, func(ctx context.Context) (claims, error) {
-		nagranted, err := a.users.Check(ctx, in)
+		name, err := a.users.Check(ctx, in)
 		return claims{name, rand.Text()}, err
 	})
 	if err != nil {

@@ -65,11 +65,11 @@ func newServer(key string, byHand bool, users *accounts.Accounts) (*socketcluste
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
 		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
-		name, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (string, error) { return users.Check(ctx, in) })
+		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (string, error) { return users.Check(ctx, in) })
 		if err != nil {
 			return socketcluster.None{}, err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, map[string]string{"username": name})
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, map[string]string{"username": user.Result}, auth.AuthTime(user.LoginTime))
 	}))
 	srv.Handle("logout", socketcluster.Func(logout))
 	return srv, nil
