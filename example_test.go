@@ -13,6 +13,7 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -123,7 +124,7 @@ func ExampleServer_UseInbound() {
 	srv := exampleServer(socketcluster.Config{})
 	srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
 		var message map[string]any
-		if err := json.Unmarshal(a.Data, &message); err != nil {
+		if err := json.Unmarshal(a.Data, &message); err != nil || message == nil { // null is no object
 			return &wire.Error{Name: "PublishError", Message: "A message must be an object"}
 		}
 		message["year"] = 2026
@@ -138,9 +139,12 @@ func ExampleServer_UseInbound() {
 	fmt.Println(client.next())
 	client.send(`{"event":"#publish","data":{"channel":"chat","data":{"text":"hi","year":1}}}`)
 	fmt.Println(client.next())
+	client.send(`{"event":"#publish","data":{"channel":"chat","data":null},"cid":3}`)
+	fmt.Println(client.next())
 	// Output:
 	// {"rid":2}
 	// {"event":"#publish","data":{"channel":"chat","data":{"text":"hi","year":2026}}}
+	// {"rid":3,"error":{"message":"A message must be an object","name":"PublishError"}}
 }
 
 // ErrBlocked blocks without a reason. Silent blocks with a reason that only
@@ -287,7 +291,7 @@ func ExampleSocket_SetAuthToken() {
 	}
 	srv := exampleServer(socketcluster.Config{})
 	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		if in.Username != "alice" || in.Password != "secret" { // an application asks its database
+		if in.Username != "alice" || in.Password != "secret" { // an application asks its database, behind a login.Gate
 			return socketcluster.None{}, &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 		}
 		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{Username: in.Username})
@@ -502,9 +506,10 @@ func ExampleInvokeAs() {
 }
 
 // A change of rights reaches every device of a user, as the new token does, and
-// ends the subscriptions that it does not allow any more.
+// ends the subscriptions that it does not allow any more. Without Revocations, the old
+// token would bring back a right that was taken away.
 func ExampleUpdateClaims() {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: strings.Repeat("k", 32)})
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: strings.Repeat("k", 32), Revocations: &revoke.Memory{}})
 	if err != nil {
 		panic(err)
 	}
