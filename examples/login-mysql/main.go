@@ -2,7 +2,7 @@
 // and over HTTP.
 //
 //	export MYSQL_DSN='app:secret@tcp(127.0.0.1:3306)/app' AUTH_KEY=$(openssl rand -hex 32)
-//	echo 'a password' | go run ./login-mysql -add alice
+//	go run ./login-mysql -add alice # and type the password, which no history of the shell keeps then
 //	go run ./login-mysql
 //
 // Clients call the procedure login over ws://localhost:8000/socketcluster/, or
@@ -11,7 +11,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"flag"
@@ -20,6 +19,7 @@ import (
 
 	_ "github.com/go-sql-driver/mysql"
 
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 )
@@ -43,9 +43,11 @@ func run(ctx context.Context, add string) error {
 		return err
 	}
 	if add != "" {
-		password := bufio.NewScanner(os.Stdin)
-		password.Scan()
-		return users.add(ctx, add, password.Text(), []string{"user/" + login.NormalName(add)})
+		password, err := accounts.ReadPassword(os.Stdin)
+		if err != nil {
+			return err
+		}
+		return users.add(ctx, add, password, []string{"user/" + login.NormalName(add)})
 	}
 	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
 	if err != nil {

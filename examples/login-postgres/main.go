@@ -2,7 +2,7 @@
 // without database/sql in between.
 //
 //	export POSTGRES_URL=postgres://app:secret@localhost:5432/app AUTH_KEY=$(openssl rand -hex 32)
-//	echo 'a password' | go run ./login-postgres -add alice
+//	go run ./login-postgres -add alice # and type the password, which no history of the shell keeps then
 //	go run ./login-postgres
 //
 // Clients call the procedure login over ws://localhost:8000/socketcluster/.
@@ -10,7 +10,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"log"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -46,9 +46,11 @@ func run(ctx context.Context, add string) error {
 		return err
 	}
 	if add != "" {
-		line := bufio.NewScanner(os.Stdin)
-		line.Scan()
-		return u.add(ctx, user{Username: add, Channels: []string{"user/" + login.NormalName(add)}}, line.Text())
+		password, err := accounts.ReadPassword(os.Stdin)
+		if err != nil {
+			return err
+		}
+		return u.add(ctx, user{Username: add, Channels: []string{"user/" + login.NormalName(add)}}, password)
 	}
 	handler, err := newHandler(os.Getenv("AUTH_KEY"), u)
 	if err != nil {

@@ -2,7 +2,7 @@
 // database of SQLite, so that nothing else has to be installed or started.
 //
 //	export AUTH_KEY=$(openssl rand -hex 32)
-//	echo 'a password' | go run ./login-sqlite -add alice
+//	go run ./login-sqlite -add alice # and type the password, which no history of the shell keeps then
 //	go run ./login-sqlite
 //
 // Clients call the procedure login over ws://localhost:8000/socketcluster/.
@@ -10,7 +10,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"log"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
 	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/rules"
@@ -41,9 +41,11 @@ func run(ctx context.Context, file, add string) error {
 	}
 	defer u.close()
 	if add != "" {
-		line := bufio.NewScanner(os.Stdin)
-		line.Scan()
-		return u.add(ctx, add, line.Text(), []string{"news", "user/" + login.NormalName(add)})
+		password, err := accounts.ReadPassword(os.Stdin)
+		if err != nil {
+			return err
+		}
+		return u.add(ctx, add, password, []string{"news", "user/" + login.NormalName(add)})
 	}
 	handler, err := newHandler(os.Getenv("AUTH_KEY"), u)
 	if err != nil {

@@ -4,6 +4,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 
 	"github.com/socketcluster-go/socketcluster/auth/password"
 	"github.com/socketcluster-go/socketcluster/login"
@@ -22,8 +23,12 @@ type Accounts struct {
 	hashes    map[string]string // by the normal form of the name
 }
 
-// New makes the accounts of these names, which all have the same password.
+// New makes the accounts of these names, which all have the same password. It must
+// not be empty: everybody would know it.
 func New(ctx context.Context, password string, names ...string) (*Accounts, error) {
+	if password == "" {
+		return nil, errors.New("the password of the accounts is empty; set PASSWORD")
+	}
 	a := &Accounts{hashes: make(map[string]string)}
 	for _, name := range names {
 		hash, err := a.passwords.Hash(ctx, password)
