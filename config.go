@@ -6,12 +6,14 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/internal/millis"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -40,7 +42,8 @@ const DefaultDrainRate = 1000
 // protocol 2 at /socketcluster/ and signs tokens with a key made for this
 // process, so that logins end when it does.
 //
-// A duration of zero means its default. Nothing in it may change once it has
+// A duration of zero means its default, and one below a millisecond is refused:
+// it was meant to be in another unit than nanoseconds. Nothing in it may change once it has
 // been given to [New].
 type Config struct {
 	// AuthKey is the secret that signs and verifies tokens with HS256: its
@@ -178,7 +181,8 @@ type Config struct {
 	// context has no deadline.
 	AckTimeout time.Duration
 
-	// PingInterval is the time between two pings to a client.
+	// PingInterval is the time between two pings to a client. It must be below
+	// PingTimeout.
 	PingInterval time.Duration
 
 	// PingTimeout is how long a client may be silent. Clients are told it in
@@ -285,7 +289,7 @@ type TokenRenewal struct {
 	// Jitter spreads renewals: each comes earlier by a random time below it,
 	// and below half of the wait. Without it, clients that have connected in
 	// the same moment, as after a restart, would all be renewed in the same
-	// moment. Default: a tenth of Every.
+	// moment. Default: a tenth of Every; 1 is as good as none.
 	Jitter time.Duration
 }
 
@@ -349,14 +353,18 @@ func (c Config) withDefaults() (Config, error) {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
+		// A jitter may be as short as can be, as 0 means the default.
+		if reason := millis.Reason(*d.value); reason != "" && d.value != &c.TokenRenewal.Jitter {
+			return c, &ConfigError{d.field, reason}
+		}
+	}
+	if !c.PingTimeoutDisabled && c.PingInterval >= c.PingTimeout {
+		return c, &ConfigError{"PingInterval", fmt.Sprintf("is %v; it must be below PingTimeout, which is %v: clients hear nothing but the pings, and give up after that time", c.PingInterval, c.PingTimeout)}
 	}
 	// Clients keep the timeout in a 32-bit number of milliseconds and refuse
 	// to start their timer beyond it.
 	if c.PingTimeout > math.MaxInt32*time.Millisecond {
 		return c, &ConfigError{"PingTimeout", fmt.Sprintf("is %v; clients accept at most %v", c.PingTimeout, math.MaxInt32*time.Millisecond)}
-	}
-	if c.PingTimeout < time.Millisecond {
-		return c, &ConfigError{"PingTimeout", fmt.Sprintf("is %v; it is told to clients in whole milliseconds", c.PingTimeout)}
 	}
 	if c.DrainRate < 0 {
 		return c, &ConfigError{"DrainRate", fmt.Sprintf("is %d; it must not be negative", c.DrainRate)}
@@ -373,6 +381,16 @@ func (c Config) withDefaults() (Config, error) {
 	if r := c.TokenRenewal; r.Every > 0 && r.ExpiresIn > 0 && r.ExpiresIn < 2*time.Second {
 		return c, &ConfigError{"TokenRenewal.ExpiresIn", fmt.Sprintf("is %v; tokens live for whole seconds, and must be renewed before their last one", r.ExpiresIn)}
 	}
+	for _, f := range []struct {
+		field string
+		value any
+	}{
+		{"AuthKeys", c.AuthKeys}, {"AuthEngine", c.AuthEngine}, {"Revocations", c.Revocations}, {"Codec", c.Codec}, {"Broker", c.Broker},
+	} {
+		if v := reflect.ValueOf(f.value); v.Kind() == reflect.Pointer && v.IsNil() {
+			return c, &ConfigError{f.field, fmt.Sprintf("is a nil %T; was the error checked when it was made?", f.value)}
+		}
+	}
 	for i, source := range c.TokenSources {
 		if err := source.Err(); err != nil {
 			return c, &ConfigError{"TokenSources", fmt.Sprintf("has an entry %d that cannot be used: %v", i, err)}
@@ -381,8 +399,17 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.Compression.setDefaults(); err != nil {
 		return c, err
 	}
+	given := c.Limits.TokenSize
 	if err := c.Limits.setDefaults(); err != nil {
 		return c, err
+	}
+	// A client brings its token in the handshake, and would try for ever with one
+	// that does not fit.
+	if l := &c.Limits; l.TokenSize > l.HandshakeMessageSize && len(c.TokenSources) == 0 {
+		if given != 0 {
+			return c, &ConfigError{"Limits.TokenSize", fmt.Sprintf("is %d; it must not be larger than Limits.HandshakeMessageSize, which is %d, as clients bring their tokens in the handshake", given, l.HandshakeMessageSize)}
+		}
+		l.TokenSize = l.HandshakeMessageSize
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -14,9 +14,11 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/wire"
+	"github.com/socketcluster-go/socketcluster/wire/minbin"
 )
 
 // Each field that cannot be used is refused, and named.
@@ -46,11 +48,11 @@ func TestConfigErrors(t *testing.T) {
 		{"BatchOnHandshakeDuration", config{BatchOnHandshakeDuration: -1}},
 		{"BatchInterval", config{BatchInterval: -1}},
 		{"TokenRenewal.Every", config{TokenRenewal: renewal(-1, 0)}},
-		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(1, -1)}},
+		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, -1)}},
 		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, time.Millisecond)}},
 		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, 1999*time.Millisecond)}},
-		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Every: 1, Margin: -1}}},
-		{"TokenRenewal.Jitter", config{TokenRenewal: socketcluster.TokenRenewal{Every: 1, Jitter: -1}}},
+		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Margin: -1}}},
+		{"TokenRenewal.Jitter", config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Jitter: -1}}},
 		{"AuthEngine", config{AuthEngine: engine, AuthKey: testKey}},
 		{"AuthEngine", config{AuthEngine: engine, AuthPrivateKey: "x"}},
 		{"AuthEngine", config{AuthEngine: engine, AuthPublicKey: "x"}},
@@ -83,6 +85,31 @@ func TestConfigErrors(t *testing.T) {
 		{"Origins", config{Origins: []string{"a.com:65536"}}},
 		{"Origins", config{Origins: []string{"user@a.com:443"}}},
 		{"Limits.MessageSize", config{Limits: limits{MessageSize: -1}}},
+		{"Limits.MessageSize", config{Limits: limits{MessageSize: 1001, Budget: 1000}}},
+		{"Limits.TokenSize", config{Limits: limits{TokenSize: 64<<10 + 1}}},
+		{"Limits.TokenSize", config{Limits: limits{TokenSize: 1001, HandshakeMessageSize: 1000}}},
+		// Without pings in time, clients come and go for ever.
+		{"PingInterval", config{PingInterval: 30 * time.Second}},
+		{"PingInterval", config{PingInterval: time.Minute}},
+		{"PingInterval", config{PingTimeout: 8 * time.Second}},
+		// Numbers without a unit.
+		{"HandshakeTimeout", config{HandshakeTimeout: 10_000}},
+		{"AckTimeout", config{AckTimeout: 10_000}},
+		{"PingInterval", config{PingInterval: 8000}},
+		{"PingTimeout", config{PingTimeout: 30_000}},
+		{"CloseTimeout", config{CloseTimeout: 3000}},
+		{"BatchOnHandshakeDuration", config{BatchOnHandshakeDuration: 400}},
+		{"BatchInterval", config{BatchInterval: 50}},
+		{"TokenRenewal.Every", config{TokenRenewal: renewal(300, 0)}},
+		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, 3600)}},
+		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Margin: 60}}},
+		{"Limits.OutboxStall", config{Limits: limits{OutboxStall: 10_000}}},
+		// What a function has returned beside an error that nobody has looked at.
+		{"AuthKeys", config{AuthKeys: (*auth.KeyRing)(nil)}},
+		{"AuthEngine", config{AuthEngine: (*auth.JWT)(nil)}},
+		{"Revocations", config{Revocations: (*revoke.Memory)(nil)}},
+		{"Broker", config{Broker: (*mem.Broker)(nil)}},
+		{"Codec", config{Codec: (*minbin.Codec)(nil)}},
 		{"Limits.HandshakeMessageSize", config{Limits: limits{HandshakeMessageSize: -1}}},
 		{"Limits.Fragments", config{Limits: limits{Fragments: -1}}},
 		{"Limits.BatchSize", config{Limits: limits{BatchSize: -1}}},
@@ -136,6 +163,47 @@ func TestLimitsAreChecked(t *testing.T) {
 		var wrong *socketcluster.ConfigError
 		if _, err := socketcluster.New(socketcluster.Config{Limits: l}); !errors.As(err, &wrong) || wrong.Field != "Limits."+typ.Field(i).Name {
 			t.Errorf("%s: got %v", typ.Field(i).Name, err)
+		}
+	}
+}
+
+// What goes together is let pass.
+func TestConfigThatWorks(t *testing.T) {
+	for name, cfg := range map[string]socketcluster.Config{
+		"no pings":                         {PingTimeoutDisabled: true, PingInterval: time.Minute, PingTimeout: time.Second},
+		"pings in the last moment":         {PingInterval: 29999 * time.Millisecond},
+		"the shortest times":               {PingInterval: time.Millisecond, PingTimeout: 2 * time.Millisecond},
+		"a renewal without a jitter":       {TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Jitter: 1}},
+		"small messages":                   {Limits: socketcluster.Limits{MessageSize: 1000}},
+		"a small budget":                   {Limits: socketcluster.Limits{Budget: 1000}},
+		"tokens as large as the message":   {Limits: socketcluster.Limits{TokenSize: 64 << 10}},
+		"large tokens in upgrade requests": {TokenSources: []httpauth.Source{httpauth.Bearer()}, Limits: socketcluster.Limits{TokenSize: 100_000}},
+	} {
+		cfg.AuthKey = testKey
+		srv, err := socketcluster.New(cfg)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		srv.Close()
+	}
+}
+
+// A token that would not fit into a handshake is not made: its client could not
+// come back with it.
+func TestTokensFitIntoTheHandshake(t *testing.T) {
+	cfg := socketcluster.Config{AuthKey: testKey, Limits: socketcluster.Limits{HandshakeMessageSize: 1000}}
+	for _, fits := range []bool{false, true} {
+		if fits {
+			cfg.TokenSources = []httpauth.Source{httpauth.Bearer()}
+		}
+		srv, err := socketcluster.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close()
+		if _, err := srv.Auth().Sign(t.Context(), map[string]any{"a": strings.Repeat("a", 1000)}); (err == nil) != fits {
+			t.Errorf("with token sources %t: %v", fits, err)
 		}
 	}
 }

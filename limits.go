@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/millis"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -79,7 +80,9 @@ type Limits struct {
 	SubscriptionData int
 
 	// TokenSize is the largest token that is verified, in bytes; it is
-	// checked before anything else. Default 16 KiB.
+	// checked before anything else. It must not be larger than
+	// HandshakeMessageSize, unless there are Config.TokenSources, by which
+	// larger ones come. Default 16 KiB, or HandshakeMessageSize if that is less.
 	TokenSize int
 
 	// Inbox is how many messages of a socket may wait for their turn. Beyond
@@ -134,6 +137,7 @@ type Limits struct {
 }
 
 func (l *Limits) setDefaults() error {
+	given := l.MessageSize
 	for _, f := range []struct {
 		field    string
 		value    *int
@@ -178,6 +182,9 @@ func (l *Limits) setDefaults() error {
 	if l.Outbox == 0 {
 		l.Outbox = max(2<<20, 2*l.MessageSize)
 	}
+	if given > l.Budget {
+		return &ConfigError{"Limits.MessageSize", fmt.Sprintf("is %d; it must not be larger than Limits.Budget, which is %d", given, l.Budget)}
+	}
 	if l.HandshakeMessageSize > l.MessageSize {
 		return &ConfigError{"Limits.HandshakeMessageSize", fmt.Sprintf("is %d; it must not be larger than Limits.MessageSize, which is %d", l.HandshakeMessageSize, l.MessageSize)}
 	}
@@ -189,6 +196,9 @@ func (l *Limits) setDefaults() error {
 	}
 	if l.OutboxStall == 0 {
 		l.OutboxStall = 10 * time.Second
+	}
+	if reason := millis.Reason(l.OutboxStall); reason != "" {
+		return &ConfigError{"Limits.OutboxStall", reason}
 	}
 	return nil
 }

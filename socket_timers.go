@@ -137,12 +137,9 @@ func (s *Socket) silentAt() moment {
 	cfg := &s.srv.cfg
 	seen := s.lastSeenAt()
 	at := seen.add(cfg.PingTimeout)
-	if toAnswer := cfg.PingTimeout - cfg.PingInterval; toAnswer > 0 {
-		asked := s.asked
-		if asked <= seen {
-			asked = s.nextPing
-		}
-		at = max(at, asked.add(toAnswer))
+	asked := s.asked
+	if asked <= seen {
+		asked = s.nextPing
 	}
-	return at
+	return max(at, asked.add(cfg.PingTimeout-cfg.PingInterval))
 }
