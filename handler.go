@@ -24,13 +24,14 @@ type Call struct {
 	packet
 	began    time.Time // when it came; see Call.Context
 	of       *Call     // what this is a copy of, for one of several loops; nil otherwise
+	oneWay   bool      // a transmission of a client of version 1, see handledAsCall
 	answered atomic.Bool
 	holders  atomic.Int32 // loops that have it or are to get it, see Socket.Procedure
 }
 
 // clone is a copy for one of several loops. The original is answered for all.
 func (c *Call) clone() *Call {
-	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, packet: c.packet, began: c.began, of: c}
+	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, packet: c.packet, began: c.began, of: c, oneWay: c.oneWay}
 }
 
 // Context is the context of the socket, and says besides which call it is about:
@@ -86,12 +87,22 @@ func (c *Call) Error(err error) error {
 	if err == nil {
 		err = errors.New("a handler answered with a nil error")
 	}
-	return c.answer(nil, c.Socket.srv.publicError(err, "procedure", c.Procedure))
+	failure := c.Socket.srv.publicError(err, "procedure", c.Procedure)
+	if err := c.answer(nil, failure); err != nil {
+		return err
+	}
+	if c.oneWay {
+		c.Socket.emitError(failure)
+	}
+	return nil
 }
 
 func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
 	if !c.original().answered.CompareAndSwap(false, true) {
 		return invalidAction("Response to request %s has already been sent", wire.AppendNumber(nil, c.ID))
+	}
+	if c.oneWay {
+		return nil
 	}
 	if c.Socket.State() == Closed {
 		c.Socket.emitError(errNotWritable)
@@ -126,6 +137,10 @@ func (t *Transmission) original() *Transmission {
 // Handler handles the calls of a procedure. ServeCall may return before the
 // call is answered. ctx ends with the socket. A panic is logged and answered
 // as an InternalError; the connection stays.
+//
+// To clients of version 1, calls and transmissions of a name are one event. On
+// their sockets a name without a [Receiver] has its transmissions handled here:
+// the answer goes nowhere, and an error is emitted on the socket.
 //
 // The calls of one socket to one procedure are handled one after the other,
 // in the order in which they came; different procedures and different sockets
@@ -179,7 +194,8 @@ func decodeData[T any](raw json.RawMessage, v *T) error {
 }
 
 // Receiver handles the transmissions of one name. The ordering is that of
-// [Handler].
+// [Handler]. On sockets of version 1 it also gets the calls of a name without a
+// Handler, which are answered with no data as soon as it has been given them.
 type Receiver interface {
 	ServeTransmission(ctx context.Context, t *Transmission)
 }
@@ -275,12 +291,18 @@ func register[H any](mu *sync.Mutex, p *atomic.Pointer[map[string]registered[H]]
 	p.Store(&next)
 }
 
+// named finds the handler for a name.
+func named[H any](p *atomic.Pointer[map[string]registered[H]], name string) (r registered[H], ok bool) {
+	if m := p.Load(); m != nil {
+		r, ok = (*m)[name]
+	}
+	return r, ok
+}
+
 // lookup finds the handler for a name, or the one for the rest.
 func lookup[H any](p *atomic.Pointer[map[string]registered[H]], rest *atomic.Pointer[registered[H]], name string) (r registered[H], ok bool) {
-	if m := p.Load(); m != nil {
-		if r, ok := (*m)[name]; ok {
-			return r, true
-		}
+	if r, ok := named(p, name); ok {
+		return r, true
 	}
 	if all := rest.Load(); all != nil {
 		return *all, true

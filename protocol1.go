@@ -8,9 +8,10 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// What is different for clients of version 1 besides pings and pongs: they
-// read the details of a refused handshake or token from the data beside the
-// error, and tell in a packet of its own why they leave.
+// What is different for clients of version 1. They read the details of a refused
+// handshake or token from the data beside the error, and tell in a packet of
+// its own why they leave. A call and a transmission of one name are one event
+// to them. With a codec, their pings and pongs have two forms.
 
 // versionAt returns the version that is spoken at a path. ok is false if none
 // is.
@@ -52,7 +53,8 @@ func authStatus(err *wire.Error) []byte {
 // frame, which has only the code.
 const eventDisconnect = "#disconnect"
 
-// leaves closes the socket if that is what a message tells. It looks at
+// leaves closes the socket if that is what a message tells, as a transmission or
+// as a call: clients up to v5.0 make calls of all that they send. It looks at
 // messages as they are read: in the inbox, the close frame would overtake them.
 // What came before is handled first, see handleRest.
 func (s *Socket) leaves(msg ws.Message) bool {
@@ -70,7 +72,7 @@ func (s *Socket) leaves(msg ws.Message) bool {
 	}
 	var p wire.Packet
 	for d.Next(&p) {
-		if p.Kind == wire.KindTransmit && string(p.Event) == eventDisconnect {
+		if (p.Kind == wire.KindTransmit || p.Kind == wire.KindInvoke) && string(p.Event) == eventDisconnect {
 			s.stats.processed.Add(1)
 			s.disconnectAs(p.Data)
 			return true
@@ -96,4 +98,47 @@ func (s *Socket) disconnectAs(data []byte) {
 	}
 	s.handleRest()
 	s.disconnect(why.Code, "", wire.TruncateReason(reason))
+}
+
+// handledAsCall tells whether a packet is for a procedure, and not for a
+// receiver. In version 2 the packet says so itself. In version 1 it only says
+// whether an answer is wanted; there it goes to whoever has its name, and to
+// those of its own kind if both have (QK-55). The middleware gets the action of
+// the kind that is chosen here, and later no other kind is looked for, so that
+// no packet reaches a handler past the guard of its name.
+func (s *Socket) handledAsCall(p *wire.Packet, isCall bool) bool {
+	if s.version != wire.Version1 {
+		return isCall
+	}
+	name, h := string(p.Event), &s.srv.handlers
+	_, procedure := named(&h.procedures, name)
+	_, receiver := named(&h.receivers, name)
+	procedure = procedure || len(consumersOf(s, name, procedures)) > 0
+	receiver = receiver || len(consumersOf(s, name, receivers)) > 0
+	if !procedure && !receiver {
+		procedure, receiver = h.allCalls.Load() != nil, h.allEvents.Load() != nil
+	}
+	if procedure == receiver { // both have it, or nobody
+		return isCall
+	}
+	return procedure
+}
+
+// respondTo answers a packet if it has a cid: with an error, or with nothing,
+// which tells that a receiver has it.
+func (s *Socket) respondTo(p *wire.Packet, failure *wire.Error) {
+	if p.Kind == wire.KindInvoke {
+		s.respond(p.ID, nil, failure)
+	}
+}
+
+// parseSubscribe reads the data of #subscribe, which clients up to v3 send as
+// the name of the channel alone (QK-57).
+func (s *Socket) parseSubscribe(data []byte) (wire.Subscribe, bool) {
+	req, ok := wire.ParseSubscribe(data)
+	if ok || s.version != wire.Version1 {
+		return req, ok
+	}
+	channel, ok := wire.ParseString(data)
+	return wire.Subscribe{Channel: channel, Options: []byte("{}")}, ok
 }

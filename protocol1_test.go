@@ -3,6 +3,7 @@ package socketcluster_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,5 +181,273 @@ func TestRefusalsInVersion1(t *testing.T) {
 			c.peer.send(`{"event":"#authenticate","data":"x","cid":2}`)
 			c.peer.want(c.want, `{"event":"#removeAuthToken"}`)
 		}
+	})
+}
+
+// QK-55: in version 1 a call and a transmission of a name are one event. It goes
+// to whoever has the name, as an action of the kind of whoever handles it. In
+// version 2 they are two.
+func TestOneEventInVersion1(t *testing.T) {
+	const call, transmission = `{"event":"x","data":1,"cid":2}`, `{"event":"x","data":1}`
+	const unknown = `{"rid":2,"error":{"message":"The server has no such procedure","name":"UnknownProcedureError"}}`
+	handler := socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.End("called") })
+	handle := func(w *world, _ *socketcluster.Socket, handled func(string)) {
+		w.srv.Handle("x", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+			handled("Handle " + string(c.Data))
+			c.End("called")
+		}))
+	}
+	receiver := func(handled func(string), as string) socketcluster.Receiver {
+		return socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) { handled(as + " " + string(t.Data)) })
+	}
+	receive := func(w *world, _ *socketcluster.Socket, handled func(string)) {
+		w.srv.Receive("x", receiver(handled, "Receive"))
+	}
+	handleRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
+		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+			handled("HandleRest " + c.Procedure)
+			c.End("called")
+		}))
+	}
+	receiveRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
+		w.srv.ReceiveRest(receiver(handled, "ReceiveRest"))
+	}
+	other := func(w *world, _ *socketcluster.Socket, _ func(string)) {
+		w.srv.Handle("y", handler)
+		w.srv.Receive("X", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) {}))
+	}
+	procedure := func(_ *world, s *socketcluster.Socket, handled func(string)) {
+		calls := s.Procedure("x")
+		go func() {
+			for c := range calls {
+				handled("Procedure " + string(c.Data))
+				c.End("called")
+			}
+		}()
+	}
+	receiverLoop := func(_ *world, s *socketcluster.Socket, handled func(string)) {
+		transmissions := s.Receiver("x")
+		go func() {
+			for t := range transmissions {
+				handled("Receiver " + string(t.Data))
+			}
+		}()
+	}
+	type register = func(*world, *socketcluster.Socket, func(string))
+	for _, test := range []struct {
+		name     string
+		register []register
+		packet   string
+		action   string // that the middleware sees
+		handled  string
+		answer   string
+	}{
+		{"a call of a receiver", []register{receive}, call, "transmit", "Receive 1", `{"rid":2}`},
+		{"a transmission to a procedure", []register{handle}, transmission, "invoke", "Handle 1", ""},
+		{"a call, of both", []register{handle, receive}, call, "invoke", "Handle 1", `{"rid":2,"data":"called"}`},
+		{"a transmission, to both", []register{handle, receive}, transmission, "transmit", "Receive 1", ""},
+		{"a call of a receiver, beside a handler of the rest", []register{handleRest, receive}, call, "transmit", "Receive 1", `{"rid":2}`},
+		{"a transmission to a procedure, beside a receiver of the rest", []register{receiveRest, handle}, transmission, "invoke", "Handle 1", ""},
+		{"a transmission to both, beside a handler of the rest", []register{handle, receive, handleRest}, transmission, "transmit", "Receive 1", ""},
+		{"a call of the rest", []register{handleRest, receiveRest}, call, "invoke", "HandleRest x", `{"rid":2,"data":"called"}`},
+		{"a transmission to the rest", []register{handleRest, receiveRest}, transmission, "transmit", "ReceiveRest 1", ""},
+		{"a call of the receiver of the rest", []register{receiveRest, other}, call, "transmit", "ReceiveRest 1", `{"rid":2}`},
+		{"a transmission to the handler of the rest", []register{handleRest, other}, transmission, "invoke", "HandleRest x", ""},
+		{"a call of a loop over a receiver", []register{receiverLoop, handleRest}, call, "transmit", "Receiver 1", `{"rid":2}`},
+		{"a transmission to a loop over a procedure", []register{procedure, receiveRest}, transmission, "invoke", "Procedure 1", ""},
+		{"a call of nobody", []register{other}, call, "invoke", "", unknown},
+		{"a transmission to nobody", []register{other}, transmission, "transmit", "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, twoPaths, func(w *world) {
+				var handled, actions []string
+				w.srv.UseInbound(func(_ context.Context, a socketcluster.Action) error {
+					actions = append(actions, a.Type())
+					return nil
+				})
+				p := w.client1()
+				for _, r := range test.register {
+					r(w, w.only(), func(by string) { handled = append(handled, by) })
+				}
+				p.send(test.packet)
+				if test.answer != "" {
+					p.want(test.answer)
+				}
+				p.quiet(time.Second)
+				synctest.Wait()
+				if got, want := strings.Join(handled, ", "), test.handled; got != want {
+					t.Errorf("handled by %q, want %q", got, want)
+				}
+				if got := strings.Join(actions, ", "); got != test.action {
+					t.Errorf("the middleware saw %q, want %q", got, test.action)
+				}
+			})
+		})
+	}
+
+	t.Run("version 2", func(t *testing.T) {
+		inBubble(t, twoPaths, func(w *world) {
+			var handled []string
+			note := func(by string) { handled = append(handled, by) }
+			receive(w, nil, note)
+			p := w.client()
+			p.send(call)
+			p.want(unknown)
+			handle(w, nil, note)
+			w.srv.Receive("y", receiver(note, "y"))
+			p.send(`{"event":"y","cid":3}`)
+			p.next()
+			w.srv.Handle("z", handler)
+			p.send(`{"event":"z"}`)
+			p.quiet(time.Second)
+			synctest.Wait()
+			if len(handled) > 0 {
+				t.Errorf("handled by %q", handled)
+			}
+		})
+	})
+}
+
+// QK-55: a guard of the kind of a handler stops both kinds of packets on their
+// way to it, and a call learns of it.
+func TestGuardsInVersion1(t *testing.T) {
+	inBubble(t, twoPaths, func(w *world) {
+		var handled []string
+		w.srv.Handle("procedure", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { handled = append(handled, c.Procedure) }))
+		w.srv.Receive("receiver", socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) { handled = append(handled, t.Receiver) }))
+		no := &wire.Error{Name: "E", Message: "no"}
+		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Invoke) error { return no }))
+		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Transmit) error { return no }))
+		p := w.client1()
+		for _, name := range []string{"procedure", "receiver"} {
+			p.send(`{"event":"` + name + `"}`)
+			p.send(`{"event":"` + name + `","cid":7}`)
+			p.want(`{"rid":7,"error":{"message":"no","name":"E"}}`)
+		}
+		p.quiet(time.Second)
+		synctest.Wait()
+		if len(handled) > 0 {
+			t.Errorf("%q got what was blocked", handled)
+		}
+	})
+}
+
+// QK-55: what a handler answers to a transmission goes nowhere; an error is
+// emitted, as that of a receiver is.
+func TestAnswerToTransmission(t *testing.T) {
+	inBubble(t, twoPaths, func(w *world) {
+		var failures, results []string
+		w.srv.Handle("half", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+			results = append(results, errorText(c.End(1)), errorText(c.End(2)))
+		}))
+		w.srv.Handle("fails", socketcluster.Func(func(context.Context, *socketcluster.Call, int) (int, error) {
+			return 0, &wire.Error{Name: "E", Message: "no"}
+		}))
+		p := w.client1()
+		socketcluster.On(w.only(), func(e socketcluster.ErrorEvent) { failures = append(failures, e.Err.Error()) })
+		p.send(`{"event":"half"}`)
+		p.send(`{"event":"fails"}`)
+		p.send(`{"event":"fails","data":"text"}`)
+		p.quiet(time.Second)
+		synctest.Wait()
+		if len(results) != 2 || results[0] != "" || !strings.Contains(results[1], "already been sent") {
+			t.Errorf("End returned %q", results)
+		}
+		if got := strings.Join(failures, ", "); got != "E: no, InvalidArgumentsError: The data does not have the form that is expected here" {
+			t.Errorf("emitted %q", got)
+		}
+	})
+}
+
+// What waits in a loop that is ended goes to the server's handler of the kind
+// that it was taken for.
+func TestLeftLoopsInVersion1(t *testing.T) {
+	inBubble(t, twoPaths, func(w *world) {
+		p := w.client1()
+		s := w.only()
+		s.Procedure("nobody's")
+		p.send(`{"event":"nobody's"}`)
+		p.quiet(time.Second)
+		s.KillProcedure("nobody's")
+		p.quiet(time.Second) // the answer that nobody has it would go nowhere
+
+		s.Procedure("call")
+		s.Receiver("note")
+		p.send(`{"event":"call"}`)
+		p.send(`{"event":"note","cid":2}`)
+		p.want(`{"rid":2}`)
+		got := make(chan string, 4)
+		for _, name := range []string{"call", "note"} {
+			w.srv.Handle(name, socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+				got <- c.Procedure + " called"
+				c.End(1)
+			}))
+			w.srv.Receive(name, socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) { got <- t.Receiver + " received" }))
+		}
+		s.KillProcedure("call")
+		if first := <-got; first != "call called" {
+			t.Error(first)
+		}
+		s.KillReceiver("note")
+		if second := <-got; second != "note received" {
+			t.Error(second)
+		}
+		p.quiet(time.Second)
+	})
+}
+
+// HS-6: clients up to v5.0 give a cid to all that they send. Neither their reason
+// to leave nor their logout is a mistake.
+func TestCallsThatWantNoAnswer(t *testing.T) {
+	inBubble(t, twoPaths, func(w *world) {
+		log := w.record()
+		var told []string
+		socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { told = append(told, e.Reason) })
+		p := w.dial1()
+		token, err := w.srv.Auth().Sign(context.Background(), map[string]string{"sub": "alice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.send(`{"event":"#handshake","data":{"authToken":` + quote(token.Signed()) + `},"cid":1}`)
+		p.next()
+		p.send(`{"event":"#removeAuthToken","cid":2}`)
+		p.quiet(time.Second)
+		p.send(`{"event":"#disconnect","data":{"code":4321,"data":"bye"},"cid":3}`)
+		p.wantClose(4321, "")
+		synctest.Wait()
+		log.want("connect authStateChange authenticate authStateChange deauthenticate disconnect close error end")
+		if len(told) != 1 || told[0] != "bye" {
+			t.Errorf("told %q", told)
+		}
+	})
+}
+
+// QK-57: in version 1 a channel may be named by a text alone.
+func TestSubscribeByTextInVersion1(t *testing.T) {
+	inBubble(t, twoPaths, func(w *world) {
+		var actions []string
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			actions = append(actions, a.Channel+" "+string(a.Data))
+			return nil
+		}))
+		var options []string
+		socketcluster.On(w.srv, func(e socketcluster.SubscribeEvent) { options = append(options, string(e.Options)) })
+		p, p1 := w.client(), w.client1()
+		p1.send(`{"event":"#subscribe","data":"news","cid":2}`)
+		p1.want(`{"rid":2}`)
+		p.send(`{"event":"#publish","data":{"channel":"news","data":1}}`)
+		p1.want(`{"event":"#publish","data":{"channel":"news","data":1}}`)
+		p1.send(`{"event":"#unsubscribe","data":"news","cid":3}`)
+		p1.want(`{"rid":3}`)
+		if strings.Join(actions, ",") != "news " || strings.Join(options, ",") != "{}" {
+			t.Errorf("the middleware saw %q, the event told %q", actions, options)
+		}
+		const malformatted = `"error":{"message":"Subscribe channel name was malformatted","name":"InvalidActionError"}}`
+		for _, data := range []string{`""`, `"\ud800"`, `7`, `["news"]`} {
+			p1.send(`{"event":"#subscribe","data":` + data + `,"cid":4}`)
+			p1.want(`{"rid":4,` + malformatted)
+		}
+		p.send(`{"event":"#subscribe","data":"news","cid":5}`)
+		p.want(`{"rid":5,` + malformatted)
 	})
 }

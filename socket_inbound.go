@@ -143,7 +143,7 @@ func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
 		s.handleAuthenticate(p, isCall)
 		return
 	case eventRemoveAuthToken:
-		if isCall {
+		if isCall && s.version != wire.Version1 { // clients up to v5.0 give a cid to all that they send
 			s.emitError(invalidAction("A call of #removeAuthToken is not answered; it is to be transmitted"))
 		}
 		s.DeauthenticateSelf()
@@ -158,7 +158,7 @@ func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
 	case eventUnsubscribe:
 		s.handleUnsubscribe(p, isCall)
 	default:
-		if isCall {
+		if s.handledAsCall(p, isCall) {
 			s.handleInvoke(p, expired)
 		} else {
 			s.handleTransmit(p, expired)
@@ -176,15 +176,17 @@ func (s *Socket) refuse(p *wire.Packet, isCall bool, err *wire.Error) {
 
 func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 	t := &Transmission{Socket: s, Receiver: string(p.Event), packet: packet{given: cloneRaw(p.Data)}}
-	if t.letIn(expired) == nil {
+	blocked := t.letIn(expired)
+	if blocked == nil {
 		s.dispatchTransmission(t)
 	}
+	s.respondTo(p, blocked)
 }
 
 func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
-	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event), packet: packet{given: cloneRaw(p.Data)}, began: time.Now()}
+	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event), packet: packet{given: cloneRaw(p.Data)}, began: time.Now(), oneWay: p.Kind == wire.KindTransmit}
 	if blocked := c.letIn(expired); blocked != nil {
-		s.respond(p.ID, nil, blocked)
+		s.respondTo(p, blocked)
 		return
 	}
 	s.dispatchCall(c)

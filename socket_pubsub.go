@@ -62,7 +62,7 @@ func (s *Socket) checkChannelName(name, what string) *wire.Error {
 }
 
 func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
-	req, ok := wire.ParseSubscribe(p.Data)
+	req, ok := s.parseSubscribe(p.Data)
 	if !ok {
 		s.refuse(p, isCall, invalidAction("Subscribe channel name was malformatted"))
 		return
