@@ -11,20 +11,28 @@ import (
 // seal makes the frame of a packet or a batch, which is JSON behind header
 // space. It returns nil if Config.Codec cannot encode it.
 func (srv *Server) seal(buf []byte) []byte {
-	codec := srv.cfg.Codec
-	if codec == nil {
+	if srv.cfg.Codec == nil {
 		return ws.Seal(buf, ws.OpText)
 	}
-	out, err := srv.encode(ws.NewBuffer(len(buf)), buf[ws.HeaderSpace:])
+	frame, err := srv.sealCoded(buf[ws.HeaderSpace:])
 	if err != nil {
 		srv.log.Error("Config.Codec cannot encode a packet, which is dropped", slog.Any("error", err))
 		return nil
 	}
+	return frame
+}
+
+// sealCoded has the codec encode a message, and makes a frame of it.
+func (srv *Server) sealCoded(message []byte) ([]byte, error) {
+	out, err := srv.encode(ws.NewBuffer(len(message)), message)
+	if err != nil {
+		return nil, err
+	}
 	op := ws.OpText
-	if codec.Binary() {
+	if srv.cfg.Codec.Binary() {
 		op = ws.OpBinary
 	}
-	return ws.Seal(out, op)
+	return ws.Seal(out, op), nil
 }
 
 // encode has the codec append a message. A panic in it is an error like

@@ -142,3 +142,75 @@ func (s *Socket) parseSubscribe(data []byte) (wire.Subscribe, bool) {
 	channel, ok := wire.ParseString(data)
 	return wire.Subscribe{Channel: channel, Options: []byte("{}")}, ok
 }
+
+// With a codec, clients of v5.1 to v14 read pings as messages of the codec, as
+// socketcluster-server 14 sends them, and one as plain text ends them with an
+// error. Those before, and later ones that are set to version 1, read plain
+// pings only, and take a coded one for a raw message, which hurts nobody (QK-56).
+// No client tells of itself which kind it is, so the first ping is a coded one.
+// Its pong settles the form. If it is not answered before the next is due, that
+// one is plain.
+type pingForm uint8
+
+const (
+	pingsUntold  pingForm = iota // none has been sent
+	pingsOffered                 // a coded one has been sent, and no pong has come
+	pingsCoded
+	pingsPlain
+)
+
+// codedPing is a ping of version 1 as a frame, and its pong, in the form of the
+// codec. Both are nil if there is no codec, or it has no form for them.
+type codedPing struct{ ping, pong []byte }
+
+func (srv *Server) newCodedPing() codedPing {
+	if srv.cfg.Codec == nil {
+		return codedPing{}
+	}
+	ping, err := srv.sealCoded(wire.AppendString(nil, wire.Version1.Ping()))
+	if err != nil {
+		return codedPing{}
+	}
+	pong, err := srv.encode(nil, wire.AppendString(nil, wire.Version1.Pong()))
+	if err != nil {
+		return codedPing{}
+	}
+	return codedPing{ping, pong}
+}
+
+// nextPingFrame is the next ping for the client. mu must be held.
+func (s *Socket) nextPingFrame() []byte {
+	plain, coded := s.srv.pings[s.version], s.srv.coded.ping
+	if s.version != wire.Version1 || coded == nil {
+		return plain
+	}
+	switch {
+	case s.pingForm == pingsCoded:
+		return coded
+	case s.pingForm == pingsUntold:
+		s.pingForm = pingsOffered
+		return coded
+	case s.pingForm == pingsOffered && s.pushBack.Load() != 0:
+		return coded // the pong may wait behind what the server does not read
+	}
+	return plain
+}
+
+func (s *Socket) isCodedPong(data []byte) bool {
+	coded := s.srv.coded.pong
+	return s.version == wire.Version1 && coded != nil && bytes.Equal(data, coded)
+}
+
+// learnPingForm notes the form of a pong. Only the reading goroutine calls it.
+func (s *Socket) learnPingForm(pong ws.Message) {
+	if s.version != wire.Version1 || s.srv.coded.pong == nil {
+		return
+	}
+	form := pingsPlain
+	if s.isCodedPong(pong.Data) {
+		form = pingsCoded
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pingForm = form
+}

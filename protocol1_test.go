@@ -12,6 +12,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/wire"
+	"github.com/socketcluster-go/socketcluster/wire/minbin"
 )
 
 // path1 is where the servers of these tests speak version 1.
@@ -449,5 +450,129 @@ func TestSubscribeByTextInVersion1(t *testing.T) {
 		}
 		p.send(`{"event":"#subscribe","data":"news","cid":5}`)
 		p.want(`{"rid":5,` + malformatted)
+	})
+}
+
+// wantPing checks the next message.
+func (p *peer) wantPing(op ws.OpCode, payload string) {
+	p.t.Helper()
+	f, err := p.nextFrame()
+	if err != nil || f.Header.OpCode != op || string(f.Payload) != payload {
+		p.t.Fatalf("got opcode %d with %q, %v; want a ping %q", f.Header.OpCode, f.Payload, err, payload)
+	}
+}
+
+// What ping and pong of version 1 are with the codec of sc-codec-min-bin.
+const codedPing, codedPong = "\xa2#1", "\xa2#2"
+
+// QK-56, PP-1: with a codec, the first ping of version 1 is a coded one. What its
+// pong is like, all further ones are; a client that does not answer it gets
+// plain ones.
+func TestCodedPings(t *testing.T) {
+	cfg := socketcluster.Config{Codec: minbin.Codec{}, Protocol1Path: path1}
+	const enough = 12 // pings, longer than the pong timeout
+	connect := func(p *peer) {
+		p.t.Helper()
+		p.sendCoded(minbin.Codec{}, `{"event":"#handshake","data":{"authToken":null},"cid":1}`)
+		if _, err := p.nextFrame(); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	t.Run("a client that reads coded ones", func(t *testing.T) {
+		inBubble(t, cfg, func(w *world) {
+			p := w.dial1()
+			connect(p)
+			log := w.record()
+			for i := range 2 * enough {
+				p.wantPing(ws.OpBinary, codedPing)
+				p.sendBinary(codedPong)
+				if i == enough { // whoever listens to messages has pongs pass the inbox
+					socketcluster.On(w.only(), func(socketcluster.MessageEvent) {})
+				}
+			}
+			p.quiet(time.Second)
+			log.want("") // neither an error nor a raw message
+		})
+	})
+	t.Run("a client that reads plain ones", func(t *testing.T) {
+		inBubble(t, cfg, func(w *world) {
+			p := w.dial1()
+			connect(p)
+			p.wantPing(ws.OpBinary, codedPing)
+			log := w.record()
+			for range enough {
+				p.wantPing(ws.OpText, "#1")
+				p.send("#2")
+			}
+			p.quiet(time.Second)
+			log.want("")
+		})
+	})
+	t.Run("a client that is late with its first pong", func(t *testing.T) {
+		inBubble(t, cfg, func(w *world) {
+			p := w.dial1()
+			connect(p)
+			p.wantPing(ws.OpBinary, codedPing)
+			p.wantPing(ws.OpText, "#1")
+			p.sendBinary(codedPong)
+			p.wantPing(ws.OpBinary, codedPing)
+			p.wantPing(ws.OpBinary, codedPing) // also without an answer, once it is known
+		})
+	})
+	t.Run("a client that the server does not read from", func(t *testing.T) {
+		cfg := cfg
+		cfg.Limits.Inbox = 1
+		inBubble(t, cfg, func(w *world) {
+			w.srv.UseInbound(func(context.Context, socketcluster.Action) error {
+				time.Sleep(time.Minute)
+				return nil
+			})
+			p := w.dial1()
+			connect(p)
+			for range 3 { // one is handled, one waits, and one holds up the rest
+				p.sendCoded(minbin.Codec{}, `{"event":"slow"}`)
+			}
+			p.wantPing(ws.OpBinary, codedPing)
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				p.sendBinary(codedPong) // waits behind these
+			}()
+			for range 4 {
+				p.wantPing(ws.OpBinary, codedPing)
+			}
+			<-sent
+			time.Sleep(time.Hour) // for the middleware
+		})
+	})
+	t.Run("version 2", func(t *testing.T) {
+		inBubble(t, cfg, func(w *world) {
+			p := w.dial()
+			connect(p)
+			raw := make(chan socketcluster.RawEvent, 1)
+			socketcluster.On(w.only(), func(e socketcluster.RawEvent) { raw <- e })
+			for range enough {
+				p.wantPing(ws.OpText, "")
+				p.send("")
+			}
+			p.sendBinary(codedPong) // is no pong there
+			if e := <-raw; !e.Binary || string(e.Data) != codedPong {
+				t.Errorf("got %+v", e)
+			}
+		})
+	})
+	t.Run("before the handshake", func(t *testing.T) {
+		inBubble(t, cfg, func(w *world) {
+			p := w.dial1()
+			p.wantPing(ws.OpBinary, codedPing)
+			p.sendBinary(codedPong)
+			p.wantClose(4009, "") // HS-7
+		})
+	})
+	t.Run("a codec without a form for pings", func(t *testing.T) {
+		inBubble(t, socketcluster.Config{Codec: failingCodec{}, Protocol1Path: path1}, func(w *world) {
+			p := w.dial1()
+			p.wantPing(ws.OpText, "#1")
+		})
 	})
 }

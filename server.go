@@ -53,6 +53,7 @@ type Server struct {
 	middleware middlewares
 	handlers   handlers
 	pings      [wire.Version2 + 1][]byte // as frames, by version
+	coded      codedPing                 // those of version 1 in the form of the codec
 
 	mu      sync.Mutex
 	sockets map[string]*Socket   // whose state is not Closed
@@ -109,6 +110,7 @@ func New(cfg Config) (*Server, error) {
 	for _, v := range []wire.Version{wire.Version1, wire.Version2} {
 		srv.pings[v] = ws.Seal(append(ws.NewBuffer(2), v.Ping()...), ws.OpText)
 	}
+	srv.coded = srv.newCodedPing()
 	if srv.cfg.Broker == nil {
 		srv.cfg.Broker = &mem.Broker{}
 	}

@@ -91,7 +91,8 @@ type Socket struct {
 	subMu sync.Mutex
 
 	version   wire.Version
-	throttled bool // the log knows; the inbox worker's
+	pingForm  pingForm // guarded by mu
+	throttled bool     // the log knows; the inbox worker's
 
 	mu          sync.Mutex
 	state       State

@@ -56,7 +56,7 @@ func (s *Socket) process(data []byte, binary bool) {
 	if s.hears(kindMessage) {
 		s.emit(MessageEvent{s, binary, bytes.Clone(data)})
 	}
-	if !binary && string(data) == s.version.Pong() {
+	if s.isPong(data, binary) {
 		if s.State() == Connecting {
 			s.early()
 		}

@@ -307,12 +307,12 @@ func (s *Socket) pushTagged(frame outbox.Frame[cargo]) {
 	}
 }
 
-// pushPing queues a ping, and does not wait for the lock of the outbox. It may
-// be called with mu held.
+// pushPing queues a ping, and does not wait for the lock of the outbox. mu must
+// be held.
 func (s *Socket) pushPing() {
 	// A client that does not even take pings runs into its stall limit; one
 	// ping more or less does not matter.
-	ping := s.srv.pings[s.version]
+	ping := s.nextPingFrame()
 	if !s.out.TryPush(ping) {
 		go func() { _ = s.out.Push(ping) }()
 	}

@@ -229,7 +229,11 @@ func (s *Socket) alive(msg ws.Message) {
 		s.quick++
 	}
 	s.lastRead = at
-	if s.isPong(msg) || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
+	pong := s.isPong(msg.Data, msg.Binary)
+	if pong {
+		s.learnPingForm(msg)
+	}
+	if pong || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
 		s.seen(now)
 	}
 }
@@ -239,15 +243,15 @@ func (s *Socket) alive(msg ws.Message) {
 // not while calls wait for answers, see takeCall.
 // size is what the message counts as in held.
 func (s *Socket) admit(msg ws.Message, size int) {
-	if s.isPong(msg) && s.swallowPong() || s.hasCalls() && s.takeAnswers(msg) ||
+	if s.isPong(msg.Data, msg.Binary) && s.swallowPong() || s.hasCalls() && s.takeAnswers(msg) ||
 		!s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
 		s.giveHeld(size)
 	}
 }
 
-func (s *Socket) isPong(msg ws.Message) bool {
-	return !msg.Binary && string(msg.Data) == s.version.Pong()
+func (s *Socket) isPong(data []byte, binary bool) bool {
+	return !binary && string(data) == s.version.Pong() || s.isCodedPong(data)
 }
 
 // swallowPong tells whether a pong needs no more attention than its time.
