@@ -3,6 +3,8 @@ package socketcluster
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -147,14 +149,13 @@ func (s *Socket) parseSubscribe(data []byte) (wire.Subscribe, bool) {
 // socketcluster-server 14 sends them, and one as plain text ends them with an
 // error. Those before, and later ones that are set to version 1, read plain
 // pings only, and take a coded one for a raw message, which hurts nobody (QK-56).
-// No client tells of itself which kind it is, so the first ping is a coded one.
-// Its pong settles the form. If it is not answered before the next is due, that
-// one is plain.
+// No client tells of itself which kind it is. So the first pings are coded ones,
+// and the first pong settles the form. Without one for half of the time that
+// the client has to answer, the next pings are plain.
 type pingForm uint8
 
 const (
-	pingsUntold  pingForm = iota // none has been sent
-	pingsOffered                 // a coded one has been sent, and no pong has come
+	pingsUntold pingForm = iota // no pong has come
 	pingsCoded
 	pingsPlain
 )
@@ -181,19 +182,25 @@ func (srv *Server) newCodedPing() codedPing {
 // nextPingFrame is the next ping for the client. mu must be held.
 func (s *Socket) nextPingFrame() []byte {
 	plain, coded := s.srv.pings[s.version], s.srv.coded.ping
-	if s.version != wire.Version1 || coded == nil {
+	switch {
+	case s.version != wire.Version1 || coded == nil || s.pingForm == pingsPlain:
+		return plain
+	case s.pingForm == pingsUntold && s.codedUnanswered():
 		return plain
 	}
-	switch {
-	case s.pingForm == pingsCoded:
-		return coded
-	case s.pingForm == pingsUntold:
-		s.pingForm = pingsOffered
-		return coded
-	case s.pingForm == pingsOffered && s.pushBack.Load() != 0:
-		return coded // the pong may wait behind what the server does not read
+	if s.codedPings < math.MaxUint8 {
+		s.codedPings++
 	}
-	return plain
+	return coded
+}
+
+// codedUnanswered tells whether the client has had its time to answer coded
+// pings. While the server does not read, the pong may wait behind other messages.
+// mu must be held.
+func (s *Socket) codedUnanswered() bool {
+	cfg := &s.srv.cfg
+	waited := time.Duration(s.codedPings) * cfg.PingInterval
+	return s.codedPings == math.MaxUint8 || waited >= (cfg.PingTimeout-cfg.PingInterval)/2 && s.pushBack.Load() == 0
 }
 
 func (s *Socket) isCodedPong(data []byte) bool {

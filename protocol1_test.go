@@ -465,9 +465,9 @@ func (p *peer) wantPing(op ws.OpCode, payload string) {
 // What ping and pong of version 1 are with the codec of sc-codec-min-bin.
 const codedPing, codedPong = "\xa2#1", "\xa2#2"
 
-// QK-56, PP-1: with a codec, the first ping of version 1 is a coded one. What its
-// pong is like, all further ones are; a client that does not answer it gets
-// plain ones.
+// QK-56, PP-1: with a codec, the first pings of version 1 are coded ones. What the
+// first pong is like, all further ones are; a client that does not answer for half
+// of its time gets plain ones.
 func TestCodedPings(t *testing.T) {
 	cfg := socketcluster.Config{Codec: minbin.Codec{}, Protocol1Path: path1}
 	const enough = 12 // pings, longer than the pong timeout
@@ -499,8 +499,9 @@ func TestCodedPings(t *testing.T) {
 			log := w.record()
 			p := w.dial1()
 			connect(p)
-			p.wantPing(ws.OpBinary, codedPing)
-			for range enough {
+			p.wantPing(ws.OpBinary, codedPing) // after 8 s
+			p.wantPing(ws.OpBinary, codedPing) // after 16 s
+			for range enough {                 // after 24 s, of 30
 				p.wantPing(ws.OpText, "#1")
 				p.send("#2")
 			}
@@ -513,10 +514,48 @@ func TestCodedPings(t *testing.T) {
 			p := w.dial1()
 			connect(p)
 			p.wantPing(ws.OpBinary, codedPing)
+			p.wantPing(ws.OpBinary, codedPing)
+			p.wantPing(ws.OpText, "#1")
+			p.sendBinary(codedPong)
+			for range 3 { // also without an answer, once it is known
+				p.wantPing(ws.OpBinary, codedPing)
+			}
+		})
+	})
+	t.Run("a client that sends other things than pongs", func(t *testing.T) {
+		inBubble(t, cfg, func(w *world) {
+			p := w.dial1()
+			connect(p)
+			for range 2 {
+				p.wantPing(ws.OpBinary, codedPing)
+				p.sendCoded(minbin.Codec{}, `{"event":"x"}`)
+			}
+			p.wantPing(ws.OpText, "#1")
+		})
+	})
+	t.Run("pings at the end of the timeout", func(t *testing.T) {
+		cfg := cfg
+		cfg.PingInterval, cfg.PingTimeout = 8*time.Second, 9*time.Second
+		inBubble(t, cfg, func(w *world) {
+			p := w.dial1()
+			connect(p)
+			p.wantPing(ws.OpBinary, codedPing)
+			p.sendBinary(codedPong)
+			p.wantPing(ws.OpBinary, codedPing)
+		})
+	})
+	t.Run("many pings in the timeout", func(t *testing.T) {
+		cfg := cfg
+		cfg.PingInterval, cfg.PingTimeout = 50*time.Millisecond, 30*time.Minute
+		inBubble(t, cfg, func(w *world) {
+			p := w.dial1()
+			connect(p)
+			for range 255 {
+				p.wantPing(ws.OpBinary, codedPing)
+			}
 			p.wantPing(ws.OpText, "#1")
 			p.sendBinary(codedPong)
 			p.wantPing(ws.OpBinary, codedPing)
-			p.wantPing(ws.OpBinary, codedPing) // also without an answer, once it is known
 		})
 	})
 	t.Run("a client that the server does not read from", func(t *testing.T) {

@@ -90,9 +90,10 @@ type Socket struct {
 
 	subMu sync.Mutex
 
-	version   wire.Version
-	pingForm  pingForm // guarded by mu
-	throttled bool     // the log knows; the inbox worker's
+	version    wire.Version
+	pingForm   pingForm // guarded by mu, as is the next
+	codedPings uint8    // how many were sent, up to 255
+	throttled  bool     // the log knows; the inbox worker's
 
 	mu          sync.Mutex
 	state       State

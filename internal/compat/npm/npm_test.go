@@ -36,6 +36,9 @@ func TestLockFileNamesNoRegistry(t *testing.T) {
 		"socketcluster-server":    "20.0.1",
 		"socketcluster-client":    "20.0.2",
 		"socketcluster-client-14": "14.3.2",
+		"socketcluster-client-5":  "5.0.21",
+		"socketcluster-client-3":  "3.1.1",
+		"socketcluster-client-2":  "2.4.1",
 		"jsonwebtoken":            "9.0.3",
 	} {
 		if got := lock.Packages["node_modules/"+name].Version; got != version {
@@ -50,7 +53,7 @@ func TestLockFileNamesNoRegistry(t *testing.T) {
 func TestDirHoldsLoadablePackages(t *testing.T) {
 	dir := Dir(t)
 	cmd := exec.Command("node", "-e", `
-		for (const name of ['socketcluster-server', 'socketcluster-client', 'socketcluster-client-14', 'jsonwebtoken', 'ws']) require(name);
+		for (const name of ['socketcluster-server', 'socketcluster-client', 'socketcluster-client-14', 'socketcluster-client-5', 'socketcluster-client-3', 'socketcluster-client-2', 'jsonwebtoken', 'ws']) require(name);
 		console.log(require('socketcluster-server/package.json').version);`)
 	cmd.Env = append(cmd.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
 	out, err := cmd.CombinedOutput()

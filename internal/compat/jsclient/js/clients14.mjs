@@ -1,10 +1,12 @@
-// Steps on the last client of protocol version 1, which speaks by callbacks.
-// They have the names, arguments and results of those in clients.mjs.
+// Steps on clients of protocol version 1, which speak by callbacks: the last one,
+// or the one of the version that CLIENT in the environment names. They have the
+// names, arguments and results of those in clients.mjs.
 import {createRequire} from 'node:module';
 import {Diary} from './diary.mjs';
 
 const require = createRequire(import.meta.url); // unlike import, it looks at NODE_PATH
-const socketClusterClient = require('socketcluster-client-14');
+const {create, connect} = require(`socketcluster-client-${process.env.CLIENT ?? 14}`);
+const open = create ?? connect; // up to v5
 
 // What the events carry, as one object.
 const payloads = {
@@ -30,7 +32,7 @@ const clients = new Map();
 class Client extends Diary {
   constructor(options) {
     super();
-    this.socket = socketClusterClient.create({
+    this.socket = open({
       hostname: '127.0.0.1', autoConnect: false, autoReconnect: false, multiplex: false, ...options
     });
     for (const [event, payload] of Object.entries(payloads)) {
@@ -51,7 +53,8 @@ const on = fn => (id, ...args) => fn(mustFind(id), ...args);
 const called = fn => new Promise((resolve, reject) => fn((error, data) => error ? reject(error) : resolve(data)));
 
 export const steps = {
-  async create(id, options, stored) {
+  async create(id, {codec, ...options}, stored) {
+    if (codec) options.codecEngine = require(codec);
     const client = new Client(options);
     clients.set(id, client);
     const {auth, authTokenName} = client.socket;

@@ -4,7 +4,7 @@
 // answered by one line on standard output, {"id":…,"value":…} or
 // {"id":…,"error":{…}}. Steps start in the order of the lines and run side by
 // side. The process ends with its input. CLIENT=14 in the environment makes them
-// steps on a client of version 14.
+// steps on a client of version 14, and so on for 5, 3 and 2.
 import {createInterface} from 'node:readline';
 import * as clients from './clients.mjs';
 import * as clients14 from './clients14.mjs';
@@ -12,7 +12,7 @@ import * as codecs from './codecs.mjs';
 import * as guideServer from './guide_server.mjs';
 import * as tokens from './tokens.mjs';
 
-const steps = process.env.CLIENT === '14'
+const steps = process.env.CLIENT
   ? clients14.steps
   : {...clients.steps, ...codecs.steps, ...guideServer.steps, ...tokens.steps};
 
