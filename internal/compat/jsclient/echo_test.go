@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 )
@@ -52,8 +53,13 @@ func wantEcho(t *testing.T, c *client, text, want string) {
 func wantNotes(t *testing.T, notes <-chan string, want ...string) {
 	t.Helper()
 	for _, w := range want {
-		if got := <-notes; got != w {
-			t.Errorf("the receiver got %q, want %q", got, w)
+		select {
+		case got := <-notes:
+			if got != w {
+				t.Errorf("the receiver got %q, want %q", got, w)
+			}
+		case <-time.After(hangLimit):
+			t.Fatalf("the receiver got nothing, want %q", w)
 		}
 	}
 }
