@@ -208,7 +208,8 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json
 	}, nil
 }
 
-// Messages is [Exchange.Subscribe] with the data decoded into a T. Data that
+// Messages is [Exchange.Subscribe] with the data decoded into a T by
+// [wire.Unmarshal], so that a []byte comes as it was published. Data that
 // does not fit comes as an error; the loop may go on.
 func Messages[T any](ctx context.Context, x *Exchange, channel string) iter.Seq2[T, error] {
 	seq, err := x.Subscribe(ctx, channel)

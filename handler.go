@@ -156,8 +156,10 @@ type HandlerFunc func(ctx context.Context, c *Call)
 func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) { f(ctx, c) }
 
 // Func makes a [Handler] of a typed function: the data of the call is decoded
-// into an In as by encoding/json, and what the function returns is the answer.
-// A call without data leaves In at its zero value.
+// into an In by [wire.Unmarshal], as by encoding/json and with bytes as clients
+// send them, and what the function returns is the answer. A call without data
+// leaves In at its zero value. A lone surrogate in a string becomes U+FFFD: where
+// a string names something, such as a user, refuse those that contain it.
 // Data that does not fit is answered with an InvalidArgumentsError. A call
 // that the function has answered itself, through the Call, is left alone.
 func Func[In, Out any](fn func(ctx context.Context, c *Call, in In) (Out, error)) Handler {
@@ -206,7 +208,8 @@ type ReceiverFunc func(ctx context.Context, t *Transmission)
 // ServeTransmission implements [Receiver].
 func (f ReceiverFunc) ServeTransmission(ctx context.Context, t *Transmission) { f(ctx, t) }
 
-// Recv makes a [Receiver] of a typed function. Errors, those of decoding
+// Recv makes a [Receiver] of a typed function, which gets data as that of a [Func]
+// does. Errors, those of decoding
 // included, are emitted on the socket.
 func Recv[In any](fn func(ctx context.Context, t *Transmission, in In) error) Receiver {
 	return ReceiverFunc(func(ctx context.Context, t *Transmission) {

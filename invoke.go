@@ -110,7 +110,8 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 	}
 }
 
-// InvokeAs is [Socket.Invoke] with the answer decoded into an Out.
+// InvokeAs is [Socket.Invoke] with the answer decoded into an Out by
+// [wire.Unmarshal].
 func InvokeAs[Out any](ctx context.Context, s *Socket, event string, data any) (out Out, err error) {
 	raw, err := s.Invoke(ctx, event, data)
 	if err != nil {

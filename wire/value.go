@@ -6,6 +6,8 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"math"
+	"reflect"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -64,13 +66,91 @@ func Marshal(v any) ([]byte, error) {
 	return text, nil
 }
 
-// Unmarshal decodes raw JSON into v as encoding/json does. Data that is nil,
-// absent that is, leaves v untouched.
+// unmarshalOptions are the rules of encoding/json, and what [Marshal] makes of
+// bytes.
+var unmarshalOptions = json.JoinOptions(
+	jsonv1.DefaultOptionsV1(),
+	json.WithUnmarshalers(json.JoinUnmarshalers(
+		json.UnmarshalFromFunc(unmarshalBytes),
+		json.UnmarshalFromFunc(unmarshalNumber),
+	)),
+)
+
+// Unmarshal decodes raw JSON into v as encoding/json does, and takes
+// {"base64":true,"data":"…"} for a value of the type []byte wherever that stands,
+// as [Marshal] and JavaScript write it. Base64 text and arrays of numbers are
+// bytes too, as for encoding/json. Data that is nil, absent that is, leaves v
+// untouched.
+//
+// A lone surrogate in a string becomes U+FFFD, so that two strings may become
+// one. Where that matters, as in names, refuse strings that contain it, or use
+// [ParseString].
+//
+// Data that does not fit v is an [encoding/json.UnmarshalTypeError].
 func Unmarshal(data []byte, v any) error {
 	if data == nil {
 		return nil
 	}
-	return stdjson.Unmarshal(data, v)
+	err := json.Unmarshal(data, v, unmarshalOptions)
+	var odd *jsonv1.UnmarshalTypeError
+	if errors.As(err, &odd) {
+		return &stdjson.UnmarshalTypeError{Value: odd.Value, Type: odd.Type, Offset: odd.Offset, Struct: odd.Struct, Field: odd.Field}
+	}
+	return err
+}
+
+// unmarshalBytes takes over the object that stands for bytes. ErrUnsupported
+// passes on to the ordinary decoding.
+func unmarshalBytes(dec *jsontext.Decoder, b *[]byte) error {
+	if dec.PeekKind() != jsontext.KindBeginObject {
+		return errors.ErrUnsupported
+	}
+	object, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	decoded, ok := parseBytes(object)
+	if !ok {
+		path := strings.ReplaceAll(strings.TrimPrefix(string(dec.StackPointer()), "/"), "/", ".")
+		return &stdjson.UnmarshalTypeError{Value: "object", Type: reflect.TypeFor[[]byte](), Offset: dec.InputOffset(), Field: path}
+	}
+	*b = decoded
+	return nil
+}
+
+// parseBytes reads an object that stands for bytes, and nothing besides.
+func parseBytes(object []byte) (decoded []byte, ok bool) {
+	var mark, data []byte
+	others := 0
+	valid := eachMember(object, func(name, value []byte) {
+		switch string(memberName(name)) {
+		case "base64":
+			mark = value
+		case "data":
+			data = value
+		default:
+			others++
+		}
+	})
+	if !valid || others > 0 || string(mark) != "true" || !isString(data) {
+		return nil, false
+	}
+	decoded, err := base64.StdEncoding.AppendDecode([]byte{}, unquoteLenient(data))
+	return decoded, err == nil
+}
+
+// unmarshalNumber exists because the engine does not know the Number type of
+// encoding/json. ErrUnsupported passes on to the ordinary decoding.
+func unmarshalNumber(dec *jsontext.Decoder, n *stdjson.Number) error {
+	switch dec.PeekKind() {
+	case jsontext.KindBeginObject, jsontext.KindBeginArray, jsontext.KindTrue, jsontext.KindFalse:
+		return errors.ErrUnsupported
+	}
+	value, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	return stdjson.Unmarshal(value, n)
 }
 
 func marshalBytes(enc *jsontext.Encoder, b []byte) error {

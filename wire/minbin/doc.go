@@ -17,7 +17,8 @@
 // Integers of up to 32 bits stay integers, and others become doubles, as in
 // JavaScript; those that a double would change are 64-bit integers. The object
 // {"base64":true,"data":"…"}, which stands for bytes in JSON, becomes binary data
-// and comes from it.
+// and comes from it. In JavaScript that is an ArrayBuffer: the npm codec makes an
+// object with a number for each byte of a Buffer or Uint8Array.
 //
 // # What is refused
 //

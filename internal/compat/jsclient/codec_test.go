@@ -65,6 +65,37 @@ func TestCodecMinBin(t *testing.T) {
 	c.wait(t, "deauthenticate")
 }
 
+// TR-21: Go code reads the bytes that a stock client sends, with and without a
+// codec.
+func TestBytesFromJavaScript(t *testing.T) {
+	n := startNode(t)
+	for _, test := range []struct {
+		name  string
+		codec wire.Codec
+		forms []string
+	}{
+		{"", nil, []string{"Buffer", "ArrayBuffer"}},
+		{minBin, minbin.Codec{}, []string{"ArrayBuffer"}}, // a Buffer is no bytes for it
+	} {
+		srv := startServer(t, socketcluster.Config{AuthKey: key, Codec: test.codec}, func(srv *socketcluster.Server) {
+			srv.Handle("upload", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in struct {
+				Name string `json:"name"`
+				Blob []byte `json:"blob"`
+			}) (string, error) {
+				return in.Name + " " + hex.EncodeToString(in.Blob), nil
+			}))
+		})
+		c := n.connected(t, srv, nil, options{"codec": test.name})
+		for _, form := range test.forms {
+			for _, want := range []string{"", "00", "0102ff", "6772c3bcc39f65"} {
+				if got := decode[string](t, c.do(t, "invokeBytes", "upload", form, want)); got != form+" "+want {
+					t.Errorf("codec %q: got %q, want %q", test.name, got, form+" "+want)
+				}
+			}
+		}
+	}
+}
+
 // MB-2, MB-4: the two codecs make the same bytes of the same packets, and read
 // each other's.
 func TestCodecMinBinAgreesWithNpm(t *testing.T) {

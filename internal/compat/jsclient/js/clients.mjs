@@ -68,6 +68,13 @@ export const steps = {
 
   invoke: on(({socket}, procedure, data) => socket.invoke(procedure, data)),
   transmit: on(({socket}, event, data) => socket.transmit(event, data)),
+
+  // invokeBytes calls with bytes in a field, in one of the forms that JavaScript has.
+  invokeBytes: on(({socket}, procedure, form, hex) => {
+    const buffer = Buffer.from(hex, 'hex');
+    return socket.invoke(procedure, {name: form, blob: form === 'Buffer' ? buffer : Uint8Array.from(buffer).buffer});
+  }),
+
   authenticate: on(({socket}, token) => socket.authenticate(token)),
   deauthenticate: on(({socket}) => socket.deauthenticate()),
   publish: on(({socket}, channel, data) => socket.invokePublish(channel, data)),
