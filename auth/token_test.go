@@ -147,7 +147,7 @@ func TestNewToken(t *testing.T) {
 	if name, _ := tok.Claim("username"); name != "bob" || tok.Signed() != "opaque" || tok.Algorithm() != "" {
 		t.Errorf("got %v %s %s", name, tok.Signed(), tok.Algorithm())
 	}
-	for _, payload := range []string{"", "null", `"text"`, "[]", "{", `{"a":1,"a":2}`, `{"a":1,"A":2}`, "{}{}"} {
+	for _, payload := range []string{"", "null", `"text"`, "[]", "{", `{"a":1,"a":2}`, `{"a":1,"A":2}`, `{"sub":"\ud800"}`, "{}{}"} {
 		if _, err := auth.NewToken("opaque", []byte(payload)); err == nil {
 			t.Errorf("made of %q", payload)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/socketcluster-go/socketcluster"
 )
@@ -99,13 +100,17 @@ type Success[T any] struct {
 // they are, and a client sees only those that are made for clients.
 //
 // Every error counts as a failure, that of a context which has ended too. So
-// does a panic.
+// does a panic. A name that contains U+FFFD fails without a check: several names
+// that JavaScript tells apart may have become this one.
 func Do[T any](ctx context.Context, g *Gate, a Attempt, check func(context.Context) (T, error)) (Success[T], error) {
 	t := g.ticket(a)
 	if err := g.enter(&t); err != nil {
 		return Success[T]{}, err
 	}
 	defer g.exit(&t)
+	if strings.ContainsRune(a.User, utf8.RuneError) { // in place of any lone surrogate, and of bytes that are no text
+		return Success[T]{}, g.leave(&t, ErrInvalidCredentials)
+	}
 	at := time.Now()
 	result, err := check(ctx)
 	if err := g.leave(&t, err); err != nil {

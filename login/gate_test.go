@@ -3,6 +3,7 @@ package login
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -559,6 +560,31 @@ func TestForwardedAddress(t *testing.T) {
 		}
 		if err := try("10.0.0.1:1", "192.0.2.100, 203.0.113.1"); !errors.Is(err, ErrRate) {
 			t.Errorf("through the proxy, from where it was limited: %v", err)
+		}
+	})
+}
+
+// A name with a character that stands for others is nobody's, and counts as a
+// failure. It is what Go makes of any lone surrogate, so that two names of
+// JavaScript become one, and of bytes that are no text.
+func TestNameThatStandsForOthers(t *testing.T) {
+	inBubble(t, Options{PerUserAndAddress: Rate{3, time.Minute}}, func(w *world) {
+		for _, text := range []string{`"a\ud800"`, `"a\udfff"`, `"a\ufffd"`} {
+			var name string
+			if err := json.Unmarshal([]byte(text), &name); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.try(name, home, nil); !errors.Is(err, ErrLogin) {
+				t.Errorf("%s: %v", text, err)
+			}
+			w.wantAudited("loginFailed a\uFFFD 192.0.2.1: invalid credentials")
+		}
+		w.limited("a\uFFFD", home, 20)
+		if err := w.try("a\xff", away, nil); !errors.Is(err, ErrLogin) {
+			t.Error(err)
+		}
+		if w.checked > 0 {
+			t.Errorf("%d names got to the check", w.checked)
 		}
 	})
 }
