@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,11 +257,13 @@ func TestOneEventInVersion1(t *testing.T) {
 		{"a transmission to the handler of the rest", []register{handleRest, other}, transmission, "invoke", "HandleRest x", ""},
 		{"a call of a loop over a receiver", []register{receiverLoop, handleRest}, call, "transmit", "Receiver 1", `{"rid":2}`},
 		{"a transmission to a loop over a procedure", []register{procedure, receiveRest}, transmission, "invoke", "Procedure 1", ""},
+		{"a transmission to two loops over a procedure", []register{procedure, procedure}, transmission, "invoke", "Procedure 1, Procedure 1", ""},
 		{"a call of nobody", []register{other}, call, "invoke", "", unknown},
 		{"a transmission to nobody", []register{other}, transmission, "transmit", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, twoPaths, func(w *world) {
+				var mu sync.Mutex
 				var handled, actions []string
 				w.srv.UseInbound(func(_ context.Context, a socketcluster.Action) error {
 					actions = append(actions, a.Type())
@@ -268,7 +271,11 @@ func TestOneEventInVersion1(t *testing.T) {
 				})
 				p := w.client1()
 				for _, r := range test.register {
-					r(w, w.only(), func(by string) { handled = append(handled, by) })
+					r(w, w.only(), func(by string) {
+						mu.Lock()
+						defer mu.Unlock()
+						handled = append(handled, by)
+					})
 				}
 				p.send(test.packet)
 				if test.answer != "" {
