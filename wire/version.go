@@ -1,8 +1,9 @@
 package wire
 
 // Version is a version of the SocketCluster protocol. The versions differ in the
-// texts of pings and pongs, and in what is told of a client that leaves or is
-// refused. Both sides have to be configured alike.
+// texts of pings and pongs, in what is told of a client that leaves or is
+// refused, and in whether a call and a transmission of one name are two things.
+// Both sides have to be configured alike.
 type Version uint8
 
 const (
