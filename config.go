@@ -391,6 +391,16 @@ func (c Config) withDefaults() (Config, error) {
 			return c, &ConfigError{f.field, fmt.Sprintf("is a nil %T; was the error checked when it was made?", f.value)}
 		}
 	}
+	for _, f := range []struct {
+		field string
+		value any
+	}{
+		{"AuthKeys", c.AuthKeys}, {"AuthEngine", c.AuthEngine}, {"Revocations", c.Revocations}, {"Codec", c.Codec}, {"Broker", c.Broker},
+	} {
+		if v := reflect.ValueOf(f.value); v.Kind() == reflect.Pointer && v.IsNil() {
+			return c, &ConfigError{f.field, fmt.Sprintf("is a nil %T; was the error checked when it was made?", f.value)}
+		}
+	}
 	for i, source := range c.TokenSources {
 		if err := source.Err(); err != nil {
 			return c, &ConfigError{"TokenSources", fmt.Sprintf("has an entry %d that cannot be used: %v", i, err)}
