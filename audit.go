@@ -148,8 +148,12 @@ func (e *AuditEvent) setClaims(token *auth.Token) {
 
 // AuditLog returns a handler for [On] that writes each event as one record
 // with the message "audit". Failures, limits and rejected tokens are at level
-// Warn, all else at Info. What is empty is left out.
+// Warn, all else at Info. What is empty is left out. A nil log is
+// [slog.Default].
 func AuditLog(log *slog.Logger) func(AuditEvent) {
+	if log == nil {
+		log = slog.Default()
+	}
 	return func(e AuditEvent) {
 		level := slog.LevelInfo
 		switch e.Kind {

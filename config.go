@@ -395,7 +395,7 @@ func (c Config) withDefaults() (Config, error) {
 		field string
 		value any
 	}{
-		{"AuthKeys", c.AuthKeys}, {"AuthEngine", c.AuthEngine}, {"Revocations", c.Revocations}, {"Codec", c.Codec}, {"Broker", c.Broker},
+		{"AuthEngine", c.AuthEngine}, {"Revocations", c.Revocations}, {"Codec", c.Codec}, {"Broker", c.Broker},
 	} {
 		if v := reflect.ValueOf(f.value); v.Kind() == reflect.Pointer && v.IsNil() {
 			return c, &ConfigError{f.field, fmt.Sprintf("is a nil %T; was the error checked when it was made?", f.value)}

@@ -105,7 +105,6 @@ func TestConfigErrors(t *testing.T) {
 		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Margin: 60}}},
 		{"Limits.OutboxStall", config{Limits: limits{OutboxStall: 10_000}}},
 		// What a function has returned beside an error that nobody has looked at.
-		{"AuthKeys", config{AuthKeys: (*auth.KeyRing)(nil)}},
 		{"AuthEngine", config{AuthEngine: (*auth.JWT)(nil)}},
 		{"Revocations", config{Revocations: (*revoke.Memory)(nil)}},
 		{"Broker", config{Broker: (*mem.Broker)(nil)}},

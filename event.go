@@ -25,6 +25,7 @@ type Event interface {
 type Emitter interface {
 	addListener(k eventKind, fn func(Event)) (remove func())
 	emitterDone() <-chan struct{}
+	emits(k eventKind) bool
 }
 
 // On calls fn for every event of type E that the emitter emits from now on.
@@ -35,8 +36,13 @@ type Emitter interface {
 // the server. The state is that after the change already. A handler that
 // blocks holds up what its socket does next, but no other socket. An event
 // that a handler causes itself is handled after it has returned.
+//
+// It panics for a nil fn, and for an event that this emitter never emits: each
+// event says so where not both the socket and its server emit it.
 func On[E Event](from Emitter, fn func(E)) (off func()) {
 	var zero E
+	mustEmit(from, zero)
+	mustCall("the handler of "+fmt.Sprintf("%T", zero), fn)
 	return from.addListener(zero.kind(), func(e Event) { fn(e.(E)) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -163,6 +164,7 @@ func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) { f(ctx, c) }
 // Data that does not fit is answered with an InvalidArgumentsError. A call
 // that the function has answered itself, through the Call, is left alone.
 func Func[In, Out any](fn func(ctx context.Context, c *Call, in In) (Out, error)) Handler {
+	mustCall("the function of Func", fn)
 	return HandlerFunc(func(ctx context.Context, c *Call) {
 		var in In
 		if err := decodeData(c.Data, &in); err != nil {
@@ -212,6 +214,7 @@ func (f ReceiverFunc) ServeTransmission(ctx context.Context, t *Transmission) { 
 // does. Errors, those of decoding
 // included, are emitted on the socket.
 func Recv[In any](fn func(ctx context.Context, t *Transmission, in In) error) Receiver {
+	mustCall("the function of Recv", fn)
 	return ReceiverFunc(func(ctx context.Context, t *Transmission) {
 		var in In
 		err := decodeData(t.Data, &in)
@@ -230,8 +233,11 @@ type HandleOption func(*handlerOptions)
 type handlerOptions struct{ concurrent int }
 
 // Concurrent lets up to n calls of one socket be handled at the same time, in
-// any order.
+// any order. n must be 1 or more.
 func Concurrent(n int) HandleOption {
+	if n < 1 {
+		panic(fmt.Sprintf("socketcluster: Concurrent(%d) lets nothing be handled", n))
+	}
 	return func(o *handlerOptions) { o.concurrent = n }
 }
 
@@ -253,12 +259,18 @@ type handlers struct {
 
 // Handle registers the handler of a procedure for all sockets, in place of an
 // earlier one. Names are compared as they are; they have no patterns.
+//
+// It panics for a nil handler, and for the names that the server handles itself,
+// such as #publish, as do all functions that register.
 func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
+	mustReach("Handle", procedure)
+	mustCall("the handler of the procedure "+procedure, h)
 	register(&srv.handlers.mu, &srv.handlers.procedures, procedure, h, opts)
 }
 
 // HandleRest registers the handler of all procedures that have none.
 func (srv *Server) HandleRest(h Handler, opts ...HandleOption) {
+	mustCall("the handler of HandleRest", h)
 	r := withOptions(h, opts)
 	srv.handlers.allCalls.Store(&r)
 }
@@ -266,11 +278,14 @@ func (srv *Server) HandleRest(h Handler, opts ...HandleOption) {
 // Receive registers the receiver of an event for all sockets, in place of an
 // earlier one.
 func (srv *Server) Receive(event string, r Receiver, opts ...HandleOption) {
+	mustReach("Receive", event)
+	mustCall("the receiver of the event "+event, r)
 	register(&srv.handlers.mu, &srv.handlers.receivers, event, r, opts)
 }
 
 // ReceiveRest registers the receiver of all events that have none.
 func (srv *Server) ReceiveRest(r Receiver, opts ...HandleOption) {
+	mustCall("the receiver of ReceiveRest", r)
 	e := withOptions(r, opts)
 	srv.handlers.allEvents.Store(&e)
 }

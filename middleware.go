@@ -33,6 +33,7 @@ type Middleware func(ctx context.Context, a Action) error
 //
 //	srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.PublishIn) error { … }))
 func Guard[A Action](fn func(ctx context.Context, a A) error) Middleware {
+	mustCall("the function of Guard", fn)
 	return func(ctx context.Context, a Action) error {
 		if a, ok := a.(A); ok {
 			return fn(ctx, a)
@@ -70,6 +71,7 @@ type middlewares struct {
 func (m *middlewares) use(l line, fns []Middleware) (remove func()) {
 	added := make([]*Middleware, len(fns))
 	for i := range fns {
+		mustCall("a middleware of the "+l.String()+" line", fns[i])
 		added[i] = &fns[i]
 	}
 	m.mu.Lock()
@@ -98,7 +100,7 @@ func (m *middlewares) has(l line) bool { return len(m.list(l)) > 0 }
 //
 // The middleware of a line runs in the order in which it was added, until one
 // blocks. It may be added and removed at any time; each action goes through
-// what there is at that moment.
+// what there is at that moment. A nil function is a panic.
 func (srv *Server) UseHandshake(fns ...Middleware) (remove func()) {
 	return srv.middleware.use(lineHandshake, fns)
 }

@@ -366,6 +366,9 @@ func (srv *Server) addListener(k eventKind, fn func(Event)) (remove func()) {
 // emitterDone implements [Emitter].
 func (srv *Server) emitterDone() <-chan struct{} { return srv.stopped }
 
+// emits implements [Emitter].
+func (srv *Server) emits(k eventKind) bool { return serverHears[k] }
+
 // emitError tells what went wrong with a socket, or without one.
 func (srv *Server) emitError(s *Socket, err error) {
 	if s != nil {

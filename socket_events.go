@@ -28,6 +28,11 @@ var serverHears = [numEventKinds]bool{
 	kindDeauthenticate: true, kindAuthStateChange: true, kindBadAuthToken: true, kindAudit: true,
 }
 
+// emits implements [Emitter]. What only the server emits is not heard here.
+func (s *Socket) emits(k eventKind) bool {
+	return k != kindHandshake && k != kindWarning && k != kindAudit
+}
+
 // heard tells whether anybody listens for an event. mu must be held.
 func (s *Socket) heard(k eventKind) bool {
 	return serverHears[k] && s.srv.listeners.has(k) || s.ext != nil && s.ext.listeners.has(k)

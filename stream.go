@@ -19,12 +19,16 @@ import (
 // The loop ends with the socket, after the calls that have come before, and
 // by [Socket.CloseProcedure] and [Socket.KillProcedure]. Calls that still wait
 // when the last loop is left go to the server's handler, in any order.
+//
+// It panics for the names that the server handles itself, see [Server.Handle].
 func (s *Socket) Procedure(name string) iter.Seq[*Call] {
+	mustReach("Procedure", name)
 	return stream(s, name, (*Call).stillIn, (*Call).abandoned, procedures)
 }
 
 // Receiver is [Socket.Procedure] for transmissions.
 func (s *Socket) Receiver(name string) iter.Seq[*Transmission] {
+	mustReach("Receiver", name)
 	return stream(s, name, (*Transmission).stillIn, (*Transmission).abandoned, receivers)
 }
 

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/millis"
 )
 
 // JWT is the default [Engine]: JSON Web Tokens in the compact form of RFC 7515,
@@ -64,7 +66,16 @@ func NewJWT(o Options) (*JWT, error) {
 	if d := j.clockTolerance; d < 0 || d > MaxClockTolerance {
 		return nil, &OptionError{Field: "AuthClockTolerance", Reason: fmt.Sprintf("is %v; it must be from 0 to %v", d, MaxClockTolerance)}
 	}
+	if reason := millis.Reason(j.clockTolerance); reason != "" {
+		return nil, &OptionError{Field: "AuthClockTolerance", Reason: reason}
+	}
+	if j.defaultExpiry > 0 && j.defaultExpiry < time.Second {
+		return nil, &OptionError{Field: "AuthDefaultExpiry", Reason: fmt.Sprintf("is %v; tokens live for whole seconds", j.defaultExpiry)}
+	}
 	if o.Keys != nil {
+		if isNil(o.Keys) {
+			return nil, &OptionError{Field: "AuthKeys", Reason: nilSource}
+		}
 		if field := o.besideKeys(); field != "" {
 			return nil, &OptionError{Field: "AuthKeys", Reason: "is set beside " + field + ", which it would ignore"}
 		}

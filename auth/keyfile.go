@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/filemode"
+	"github.com/socketcluster-go/socketcluster/internal/millis"
 )
 
 const (
@@ -82,6 +83,9 @@ func WatchKeyFiles(o FileOptions) (*KeyFiles, error) {
 		return nil, &OptionError{Field: "Interval", Reason: "must not be negative"}
 	case o.Interval == 0:
 		o.Interval = defaultFileInterval
+	}
+	if reason := millis.Reason(o.Interval); reason != "" {
+		return nil, &OptionError{Field: "Interval", Reason: reason}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

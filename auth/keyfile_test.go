@@ -234,15 +234,16 @@ func TestWatchKeyFilesRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key.pem")
 	write(t, path, privatePEM(smallRSA()))
 	for name, c := range map[string]struct {
-		o     auth.FileOptions
-		field string
+		o             auth.FileOptions
+		field, reason string
 	}{
-		"no paths":          {auth.FileOptions{}, "Paths"},
-		"negative interval": {auth.FileOptions{Paths: []string{path}, Interval: -1}, "Interval"},
+		"no paths":          {auth.FileOptions{}, "Paths", "must not be"},
+		"negative interval": {auth.FileOptions{Paths: []string{path}, Interval: -1}, "Interval", "must not be"},
+		"no unit":           {auth.FileOptions{Paths: []string{path}, Interval: 10}, "Interval", "nanoseconds"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := auth.WatchKeyFiles(c.o)
-			wantOption(t, err, c.field, "must not be")
+			wantOption(t, err, c.field, c.reason)
 		})
 	}
 	t.Run("QK-20 weak", func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/millis"
 )
 
 // A KeyRing is a [KeySource] whose keys the program itself puts in and takes out.
@@ -104,6 +106,8 @@ func (r *KeyRing) Rotate(next RingKey, keep time.Duration) error {
 		return keyError(next.ID, "has an end, so it cannot sign")
 	case keep < 0:
 		return keyError(next.ID, "cannot take over from a key that is kept for less than no time")
+	case millis.Reason(keep) != "":
+		return keyError(next.ID, "cannot take over: the time for which the other key is kept "+millis.Reason(keep))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,6 +142,8 @@ func (r *KeyRing) Retire(id string, keep time.Duration) error {
 		return keyError(id, "is not in the ring")
 	case keep < 0:
 		return keyError(id, "cannot be kept for less than no time")
+	case millis.Reason(keep) != "":
+		return keyError(id, "cannot be retired: the time for which it is kept "+millis.Reason(keep))
 	case signs && i == 0:
 		return keyError(id, "signs; rotate to another key first")
 	}

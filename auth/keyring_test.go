@@ -281,6 +281,8 @@ func TestRingChanges(t *testing.T) {
 		wantOption(t, ring.Rotate(auth.RingKey{ID: "public", Key: parsePEM(t, publicPEM(&ecKey(256).PublicKey))}, 0), `key "public"`, "cannot sign")
 		wantOption(t, ring.Rotate(auth.RingKey{ID: "3", Key: hmacKey("3").Key, Until: time.Now().Add(time.Hour)}, 0), `key "3"`, "has an end")
 		wantOption(t, ring.Rotate(hmacKey("3"), -1), `key "3"`, "less than no time")
+		wantOption(t, ring.Rotate(hmacKey("3"), 3600), `key "3"`, "nanoseconds")
+		wantOption(t, ring.Retire("2", 3600), `key "2"`, "nanoseconds")
 		wantOption(t, ring.Retire("1", time.Hour), `key "1"`, "signs")
 		wantOption(t, ring.Retire("3", time.Hour), `key "3"`, "is not in the ring")
 		wantOption(t, ring.Retire("2", -1), `key "2"`, "less than no time")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -197,4 +198,15 @@ func (s KeySources) Refresh(ctx context.Context, kid string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+const nilSource = "is or holds a nil pointer; was the error checked when it was made?"
+
+// isNil tells whether asking a source for keys would be a panic.
+func isNil(s KeySource) bool {
+	if all, ok := s.(KeySources); ok {
+		return slices.ContainsFunc(all, isNil)
+	}
+	v := reflect.ValueOf(s)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }

@@ -63,6 +63,12 @@ func TestOptionErrors(t *testing.T) {
 		{"keys beside leave for weak ones", auth.Options{Keys: ring, AllowWeakKey: true}, "AuthKeys", "beside AllowWeakAuthKey,"},
 		{"negative size with keys", auth.Options{Keys: ring, MaxTokenSize: -1}, "MaxTokenSize", "negative"},
 		{"negative size", auth.Options{MaxTokenSize: -1}, "MaxTokenSize", "negative"},
+		{"nanoseconds", auth.Options{Key: testKey, DefaultExpiry: 86_400}, "AuthDefaultExpiry", "whole seconds"},
+		{"nanoseconds of tolerance", auth.Options{Key: testKey, ClockTolerance: 2}, "AuthClockTolerance", "nanoseconds"},
+		{"nanoseconds with keys", auth.Options{Keys: ring, DefaultExpiry: 86_400}, "AuthDefaultExpiry", "whole seconds"},
+		{"a nil source", auth.Options{Keys: (*auth.KeyRing)(nil)}, "AuthKeys", "nil pointer"},
+		{"a nil source among several", auth.Options{Keys: auth.KeySources{ring, (*auth.KeyFiles)(nil)}}, "AuthKeys", "nil pointer"},
+		{"no source among several", auth.Options{Keys: auth.KeySources{auth.KeySources{nil}}}, "AuthKeys", "nil pointer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j, err := auth.NewJWT(c.o)

@@ -59,8 +59,11 @@ const reportEvery = time.Minute
 const maxEventName = 128
 
 // New makes a gate for a server. The error names the field of o that cannot be
-// used.
+// used, or says that srv is nil.
 func New(srv *socketcluster.Server, o Options) (*Gate, error) {
+	if srv == nil {
+		return nil, errors.New("login: New needs the server whose logins it is to limit, and has nil")
+	}
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}

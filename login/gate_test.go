@@ -599,6 +599,7 @@ func TestLongNameInEvent(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
+	srv := new(socketcluster.Server)
 	for name, o := range map[string]Options{
 		"PerSocket":         {PerSocket: Rate{-1, time.Minute}},
 		"PerAddress":        {PerAddress: Rate{5, 0}},
@@ -606,14 +607,17 @@ func TestOptions(t *testing.T) {
 		"PerUserAndAddress": {PerUserAndAddress: Rate{0, time.Minute}},
 		"PerUser":           {PerUser: Rate{5, -time.Minute}},
 	} {
-		if _, err := New(nil, o); err == nil || !strings.Contains(err.Error(), "Options."+name+" ") {
+		if _, err := New(srv, o); err == nil || !strings.Contains(err.Error(), "Options."+name+" ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, rate := range []Rate{{2, 1}, {1, 366 * 24 * time.Hour}} {
-		if _, err := New(nil, Options{PerUser: rate}); err == nil {
+	for _, rate := range []Rate{{1, 60}, {1, 366 * 24 * time.Hour}} {
+		if _, err := New(srv, Options{PerUser: rate}); err == nil {
 			t.Errorf("%v is accepted", rate)
 		}
+	}
+	if _, err := New(nil, Options{}); err == nil || !strings.Contains(err.Error(), "has nil") {
+		t.Errorf("without a server: %v", err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/millis"
 )
 
 // Rate is the size of a bucket and how fast it is refilled: Attempts at once,
@@ -37,9 +39,12 @@ func (o *Options) setDefaults() error {
 		{"PerUser", &o.PerUser, Rate{50, time.Hour}},
 	} {
 		*f.rate = cmp.Or(*f.rate, f.fallback)
-		if f.rate.Attempts <= 0 || f.rate.Per < time.Duration(f.rate.Attempts) || f.rate.Per > maxPer {
+		if f.rate.Attempts <= 0 || f.rate.Per <= 0 || f.rate.Per > maxPer {
 			return fmt.Errorf("login: Options.%s is %d in %v; both must be above 0, and the time at most %v",
 				f.field, f.rate.Attempts, f.rate.Per, maxPer)
+		}
+		if reason := millis.Reason(f.rate.Per); reason != "" {
+			return fmt.Errorf("login: Options.%s.Per %s", f.field, reason)
 		}
 	}
 	return nil

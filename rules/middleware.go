@@ -23,6 +23,9 @@ func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
 	if log == nil {
 		log = slog.Default()
 	}
+	if s == nil {
+		panic("rules: Middleware of a nil Set")
+	}
 	g := &guard{set: s, log: log}
 	return func(ctx context.Context, a socketcluster.Action) error {
 		switch a := a.(type) {

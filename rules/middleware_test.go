@@ -76,6 +76,16 @@ func TestDenialsAreLogged(t *testing.T) {
 	})
 }
 
+// A set that was not made is told of at once.
+func TestMiddlewareOfNil(t *testing.T) {
+	defer func() {
+		if recover() != "rules: Middleware of a nil Set" {
+			t.Error("a nil set makes middleware")
+		}
+	}()
+	(*rules.Set)(nil).Middleware(nil)
+}
+
 // AUTH-43: who is denied something because the token has just expired is told
 // so, and who needs no token is not bothered.
 func TestExpiredToken(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -25,7 +26,7 @@ import (
 // GET, HEAD and OPTIONS may come from any page, as it cannot read the answer:
 // routes for these must change nothing.
 type Authenticator struct {
-	Engine auth.Engine
+	Engine auth.Engine // must be set
 
 	// Sources are asked in order. The first one that has a token, or an error,
 	// decides. Default: Bearer alone.
@@ -49,7 +50,9 @@ type Authenticator struct {
 
 // Optional gives requests with a good token their principal and lets all others
 // pass without one, whatever the reason.
+// It panics as Require does.
 func (a *Authenticator) Optional(next http.Handler) http.Handler {
+	a.mustWork(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := a.authenticate(r)
 		if isCrossOrigin(err) {
@@ -67,7 +70,10 @@ func (a *Authenticator) Optional(next http.Handler) http.Handler {
 // Require lets requests with a good token pass, with their principal. Others
 // are answered with 401 and a WWW-Authenticate header (RFC 6750), or with 503
 // if the keys of the token are not to be had at the moment.
+//
+// It panics if next or Engine is nil, or one of Sources cannot be used.
 func (a *Authenticator) Require(next http.Handler) http.Handler {
+	a.mustWork(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := a.authenticate(r)
 		if err == nil && p.token == nil {
@@ -86,6 +92,9 @@ func (a *Authenticator) Require(next http.Handler) http.Handler {
 // they have a token or not. GET, HEAD and OPTIONS pass. It is for routes such as a
 // login, which a stranger's page must not send a visitor's browser to.
 func (a *Authenticator) Protect(next http.Handler) http.Handler {
+	if next == nil {
+		panic("httpauth: the handler of an Authenticator is nil")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isSafe(r) {
 			if err := a.Origins.checkPage(r, "The request"); err != nil {
@@ -95,6 +104,22 @@ func (a *Authenticator) Protect(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// mustWork panics for what no request could get an answer from. It is called
+// when a route is made, which shows where the mistake is.
+func (a *Authenticator) mustWork(next http.Handler) {
+	if next == nil {
+		panic("httpauth: the handler of an Authenticator is nil")
+	}
+	if a.Engine == nil {
+		panic("httpauth: Authenticator.Engine is not set")
+	}
+	for i, s := range a.Sources {
+		if err := s.Err(); err != nil {
+			panic(fmt.Sprintf("httpauth: Authenticator.Sources[%d] cannot be used: %v", i, err))
+		}
+	}
 }
 
 var (
@@ -180,9 +205,6 @@ func (a *Authenticator) find(r *http.Request) (signed string, ambience Ambience,
 }
 
 func (a *Authenticator) verify(ctx context.Context, signed string) (*auth.Token, error) {
-	if a.Engine == nil {
-		return nil, errors.New("httpauth: Authenticator.Engine is not set")
-	}
 	token, err := a.Engine.Verify(ctx, signed)
 	if err == nil && token == nil {
 		err = errors.New("httpauth: the engine gave neither a token nor an error")

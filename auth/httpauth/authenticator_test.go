@@ -269,8 +269,6 @@ func TestFailures(t *testing.T) {
 	}{
 		"the engine fails":          {httpauth.Authenticator{Engine: fails(secret)}, internal, "db.internal"},
 		"the engine says nothing":   {httpauth.Authenticator{Engine: fails(nil)}, internal, "neither a token nor an error"},
-		"no engine":                 {httpauth.Authenticator{}, internal, "Authenticator.Engine is not set"},
-		"a zero source":             {httpauth.Authenticator{Engine: newJWT(t), Sources: make([]httpauth.Source, 1)}, internal, "zero Source"},
 		"a source fails":            {httpauth.Authenticator{Engine: newJWT(t), Sources: []httpauth.Source{httpauth.Custom(func(*http.Request) (string, error) { return "", secret }, httpauth.NotAmbient)}}, internal, "db.internal"},
 		"the keys cannot be had":    {httpauth.Authenticator{Engine: fails(auth.ErrKeysUnavailable)}, answer{503, "AuthTokenError: The key of the token is not available", ""}, ""},
 		"a wrapped error":           {httpauth.Authenticator{Engine: fails(fmt.Errorf("verify: %w", auth.ErrKeysUnavailable))}, answer{503, "AuthTokenError: The key of the token is not available", ""}, ""},
@@ -298,6 +296,30 @@ func TestFailures(t *testing.T) {
 				t.Errorf("optional: logged %q, want %q", &log, row.logged)
 			}
 		})
+	}
+}
+
+// What could answer no request is told when the route is made.
+func TestMistakes(t *testing.T) {
+	for name, row := range map[string]struct {
+		a    httpauth.Authenticator
+		next http.Handler
+		want string
+	}{
+		"no handler":    {httpauth.Authenticator{Engine: newJWT(t)}, nil, "handler of an Authenticator is nil"},
+		"no engine":     {httpauth.Authenticator{}, greet, "Authenticator.Engine is not set"},
+		"a zero source": {httpauth.Authenticator{Engine: newJWT(t), Sources: []httpauth.Source{httpauth.Bearer(), {}}}, greet, "Sources[1] cannot be used: httpauth: a zero Source"},
+	} {
+		for call, make := range map[string]func(http.Handler) http.Handler{"Require": row.a.Require, "Optional": row.a.Optional} {
+			t.Run(name+" "+call, func(t *testing.T) {
+				defer func() {
+					if text, _ := recover().(string); !strings.Contains(text, row.want) {
+						t.Errorf("panic %q, want %q", text, row.want)
+					}
+				}()
+				make(row.next)
+			})
+		}
 	}
 }
 

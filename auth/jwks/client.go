@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/millis"
 )
 
 // The defaults of [Options]; the package documentation gives reasons.
@@ -103,6 +104,9 @@ func (o *Options) setDefaults() error {
 		}
 		if *d.value == 0 {
 			*d.value = d.fallback
+		}
+		if reason := millis.Reason(*d.value); reason != "" {
+			return &auth.OptionError{Field: d.field, Reason: reason}
 		}
 	}
 	if o.MaxAge-o.Interval < o.Timeout {

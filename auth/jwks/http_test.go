@@ -32,6 +32,8 @@ func TestOptions(t *testing.T) {
 		"no URL":           {jwks.Options{URLs: []string{"https://secret\x7f"}}, "URLs", "not a URL"},
 		"the second one":   {jwks.Options{URLs: []string{"https://example.com", "http://example.com?secret"}}, "URLs", "is not https"},
 		"interval":         {jwks.Options{URLs: []string{"https://example.com"}, Interval: -1}, "Interval", "negative"},
+		"no unit":          {jwks.Options{URLs: []string{"https://example.com"}, Interval: 900}, "Interval", "nanoseconds"},
+		"no unit, timeout": {jwks.Options{URLs: []string{"https://example.com"}, Timeout: 5}, "Timeout", "nanoseconds"},
 		"least interval":   {jwks.Options{URLs: []string{"https://example.com"}, MinInterval: -1}, "MinInterval", "negative"},
 		"timeout":          {jwks.Options{URLs: []string{"https://example.com"}, Timeout: -1}, "Timeout", "negative"},
 		"greatest age":     {jwks.Options{URLs: []string{"https://example.com"}, MaxAge: -1}, "MaxAge", "negative"},

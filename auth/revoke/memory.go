@@ -219,6 +219,9 @@ func (m *Memory) Len() int { return int(m.held.Load()) }
 
 // Watch implements [Store].
 func (m *Memory) Watch(fn func(Revocation)) (stop func()) {
+	if fn == nil {
+		panic("revoke: Watch with a nil function")
+	}
 	m.watchMu.Lock()
 	defer m.watchMu.Unlock()
 	m.watchers = append(slices.Clip(m.watchers), &fn)

@@ -155,6 +155,16 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// A watcher that cannot be called is told where it is added.
+func TestWatchNil(t *testing.T) {
+	defer func() {
+		if recover() != "revoke: Watch with a nil function" {
+			t.Error("a nil function may watch")
+		}
+	}()
+	new(revoke.Memory).Watch(nil)
+}
+
 // A watcher may use the store.
 func TestWatcherMayAdd(t *testing.T) {
 	var m revoke.Memory
