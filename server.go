@@ -47,6 +47,8 @@ type Server struct {
 
 	lastSigning atomic.Int64 // see signingTime
 
+	mounting mounting
+
 	leftBytes atomic.Int64 // of sockets that have gone, with handlers
 
 	listeners  listeners

@@ -20,6 +20,9 @@ import (
 // middleware, so that a refusal by them costs next to nothing. The origin of a
 // page whose request has a principal or an ambient token is the last, see
 // Config.TokenSources.
+//
+// w must let its connection be taken over, as that of net/http does: what wraps it
+// needs a method Unwrap ([http.ResponseController]). http.TimeoutHandler has none.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refusal := srv.checkRequest(r)
 	addr := srv.ClientAddr(r)
@@ -64,7 +67,11 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Poller:       func() *ws.Poller { return srv.poller.get(srv.log) },
 		Resume:       s.read,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, ws.ErrWriter):
+		srv.wrappedWriter(w, err)
+		return
+	case err != nil:
 		srv.log.Debug("upgrade failed", slog.Any("error", err))
 		return
 	}
@@ -74,11 +81,12 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // checkRequest tells why a request is none for this server, or nil.
 func (srv *Server) checkRequest(r *http.Request) *ws.Refusal {
 	if refusal := ws.CheckRequest(r); refusal != nil {
+		srv.lostHeaders(r)
 		srv.counters.badRequests.Add(1)
 		return refusal
 	}
 	if _, ok := srv.versionAt(r.URL.EscapedPath()); !ok {
-		srv.log.Debug("upgrade refused: the path is not Config.Path", slog.String("path", truncate(r.URL.Path, srv.cfg.Limits.ErrorText)))
+		srv.otherPath(r)
 		srv.counters.badRequests.Add(1)
 		return &ws.Refusal{Status: http.StatusBadRequest, Text: "Bad Request"}
 	}

@@ -62,7 +62,8 @@ var ownHeaders = map[string]bool{
 // goroutine, so that net/http's memory goes too.
 //
 // When Accept fails, the request has been answered or the connection is gone:
-// w is not to be used any more. A refused request gives a *Refusal.
+// w is not to be used any more. A refused request gives a *Refusal, and a w that
+// does not let go of its connection ErrWriter.
 func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	if refusal := CheckRequest(r); refusal != nil {
 		refusal.WriteTo(w)
@@ -79,10 +80,11 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		if !errors.Is(err, http.ErrHijacked) {
-			(&Refusal{Status: http.StatusInternalServerError, Text: "Internal Server Error"}).WriteTo(w)
+		if errors.Is(err, http.ErrHijacked) {
+			return nil, fmt.Errorf("ws: taking over the connection: %w", err)
 		}
-		return nil, fmt.Errorf("ws: taking over the connection: %w", err)
+		(&Refusal{Status: http.StatusInternalServerError, Text: "Internal Server Error"}).WriteTo(w)
+		return nil, fmt.Errorf("%w: %w", ErrWriter, err)
 	}
 	// Peek cannot fail for what is buffered.
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())

@@ -1,10 +1,15 @@
 package ws
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/socketcluster-go/socketcluster/wire"
 )
+
+// ErrWriter is the error of Accept for an http.ResponseWriter that does not let
+// go of its connection.
+var ErrWriter = errors.New("ws: the connection cannot be taken over")
 
 // CloseError is the close frame that the peer sent. An empty close frame has
 // code 1005.
