@@ -1,9 +1,11 @@
 package socketcluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -19,10 +21,31 @@ var errInternal = &wire.Error{Name: "InternalError", Message: "An internal error
 // errUnknownProcedure answers calls that nobody handles.
 var errUnknownProcedure = &wire.Error{Name: "UnknownProcedureError", Message: "The server has no such procedure"}
 
+// errMisfit answers calls with data that their handler cannot take.
+var errMisfit = &wire.Error{Name: wire.ErrInvalidArguments.Name, Message: "The data does not have the form that is expected here"}
+
+// misfit is the errMisfit of certain data. Where it does not fit is for who looks
+// for the mistake, and not for the client; the data itself is for nobody.
+type misfit struct {
+	path     string // see wire.Misfit
+	expected reflect.Type
+}
+
+func (e *misfit) Error() string {
+	return fmt.Sprintf("%v: at %q, %v is expected", errMisfit, e.path, e.expected)
+}
+
+func (e *misfit) Unwrap() error { return errMisfit }
+
 // publicError returns what a client may see of an error: a *wire.Error, even
 // a wrapped one, goes out as it is, with its text cut to the limit; anything
-// else is logged and masked. A panic has been logged before.
+// else is logged and masked. A panic has been logged before. attrs are pairs for
+// the log.
 func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
+	if bad, ok := errors.AsType[*misfit](err); ok {
+		srv.logFault("what a client has sent does not have the form that is expected", append(attrs, "path", bad.path, "expected", bad.expected.String()))
+		return srv.cutText(errMisfit)
+	}
 	var public *wire.Error
 	if errors.As(err, &public) && public != nil {
 		return srv.cutText(public)
@@ -30,12 +53,36 @@ func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 	if errors.As(err, new(*panicError)) {
 		return errInternal
 	}
-	log := []any{slog.Any("error", err)}
-	for i := 0; i+1 < len(attrs); i += 2 {
-		log = append(log, slog.String(attrs[i], attrs[i+1]))
-	}
-	srv.log.Error("error kept from the client", log...)
+	log := append([]slog.Attr{slog.Any("error", err)}, srv.logAttrs(attrs)...)
+	srv.log.LogAttrs(context.Background(), slog.LevelError, "error kept from the client", log...)
 	return errInternal
+}
+
+// logFailure logs what a receiver has returned. No client gets to see it, so that
+// an error that is made for clients is logged, too.
+func (srv *Server) logFailure(err error, receiver string) {
+	if e, ok := errors.AsType[*wire.Error](err); ok && e != errMisfit {
+		srv.logFault("a receiver has refused what a client has sent", []string{"receiver", receiver, "error", err.Error()})
+		return
+	}
+	srv.publicError(err, "receiver", receiver)
+}
+
+// logFault logs what a client has done wrong. Clients decide how often.
+func (srv *Server) logFault(message string, attrs []string) {
+	level := slog.LevelDebug
+	if srv.faults.allow(srv.clock()) {
+		level = slog.LevelInfo
+	}
+	srv.log.LogAttrs(context.Background(), level, message, srv.logAttrs(attrs)...)
+}
+
+// logAttrs makes attributes of pairs. Their texts may be the client's own.
+func (srv *Server) logAttrs(pairs []string) (attrs []slog.Attr) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		attrs = append(attrs, slog.String(pairs[i], truncate(pairs[i+1], srv.cfg.Limits.ErrorText)))
+	}
+	return attrs
 }
 
 // cutText returns the error with no more text than Limits.ErrorText.

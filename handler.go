@@ -161,7 +161,8 @@ func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) { f(ctx, c) }
 // send them, and what the function returns is the answer. A call without data
 // leaves In at its zero value. A lone surrogate in a string becomes U+FFFD: where
 // a string names something, such as a user, refuse those that contain it.
-// Data that does not fit is answered with an InvalidArgumentsError. A call
+// Data that does not fit is answered with an InvalidArgumentsError; the log
+// tells where it does not, and what is expected there. A call
 // that the function has answered itself, through the Call, is left alone.
 func Func[In, Out any](fn func(ctx context.Context, c *Call, in In) (Out, error)) Handler {
 	mustCall("the function of Func", fn)
@@ -192,7 +193,8 @@ func decodeData[T any](raw json.RawMessage, v *T) error {
 		return nil
 	}
 	if err := wire.Unmarshal(raw, v); err != nil {
-		return &wire.Error{Name: wire.ErrInvalidArguments.Name, Message: "The data does not have the form that is expected here"}
+		path, expected := wire.Misfit(raw, v)
+		return &misfit{path, expected}
 	}
 	return nil
 }
@@ -211,8 +213,8 @@ type ReceiverFunc func(ctx context.Context, t *Transmission)
 func (f ReceiverFunc) ServeTransmission(ctx context.Context, t *Transmission) { f(ctx, t) }
 
 // Recv makes a [Receiver] of a typed function, which gets data as that of a [Func]
-// does. Errors, those of decoding
-// included, are emitted on the socket.
+// does. Errors, those of decoding included, are emitted on the socket and logged;
+// no client gets to see them.
 func Recv[In any](fn func(ctx context.Context, t *Transmission, in In) error) Receiver {
 	mustCall("the function of Recv", fn)
 	return ReceiverFunc(func(ctx context.Context, t *Transmission) {
@@ -223,6 +225,7 @@ func Recv[In any](fn func(ctx context.Context, t *Transmission, in In) error) Re
 		}
 		if err != nil {
 			t.Socket.emitError(err)
+			t.Socket.srv.logFailure(err, t.Receiver)
 		}
 	})
 }

@@ -75,19 +75,28 @@ func (l limit) String() string {
 // limitHits counts how often each limit was reached.
 type limitHits struct {
 	count [numLimits]atomic.Uint64
-	told  [numLimits]atomic.Int64 // server clock: when the log was last told
+	told  [numLimits]seldom // whether the log is
+}
+
+// seldom lets something happen once a second: strangers must not fill the log.
+type seldom struct{ last atomic.Int64 } // server clock
+
+func (s *seldom) allow(now time.Duration) bool {
+	last := s.last.Load()
+	if last != 0 && int64(now)-last < int64(time.Second) {
+		return false
+	}
+	return s.last.CompareAndSwap(last, max(int64(now), 1))
 }
 
 // hit counts that a limit was reached.
 func (srv *Server) hit(l limit) { srv.hits.count[l].Add(1) }
 
 // hitLogged is hit with a line in the log, once a second for each limit at
-// most: strangers must not fill the log. The counter knows of the others.
+// most. The counter knows of the others.
 func (srv *Server) hitLogged(l limit, message string, attrs ...slog.Attr) {
 	srv.hit(l)
-	now := int64(srv.clock())
-	last := srv.hits.told[l].Load()
-	if last != 0 && now-last < int64(time.Second) || !srv.hits.told[l].CompareAndSwap(last, max(now, 1)) {
+	if !srv.hits.told[l].allow(srv.clock()) {
 		return
 	}
 	attrs = append(attrs, slog.String("limit", l.String()))

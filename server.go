@@ -48,6 +48,7 @@ type Server struct {
 	lastSigning atomic.Int64 // see signingTime
 
 	mounting mounting
+	faults   seldom // of clients that the log is told of
 
 	leftBytes atomic.Int64 // of sockets that have gone, with handlers
 

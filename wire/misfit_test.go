@@ -1,0 +1,54 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+type even int
+
+func (e *even) UnmarshalJSON(text []byte) error { return errors.New("odd: " + string(text)) }
+
+// The place and the expected type are told, whatever refuses the data, and
+// nothing of its values.
+func TestMisfit(t *testing.T) {
+	type order struct {
+		ID    int `json:"id"`
+		Items []struct {
+			Count uint8 `json:"count"`
+		} `json:"items"`
+		At    time.Time      `json:"at"`
+		Even  even           `json:"even"`
+		Names map[string]int `json:"names"`
+	}
+	for _, test := range []struct{ data, path, expected string }{
+		{`{"id":"secret"}`, "/id", "int"},
+		{`{"id":1.5}`, "/id", "int"},
+		{`{"ID":"secret"}`, "/ID", "int"},
+		{`{"items":[{"count":1},{"count":900}]}`, "/items/1/count", "uint8"},
+		{`{"items":{}}`, "/items", "[]struct { Count uint8 \"json:\\\"count\\\"\" }"},
+		{`{"at":"secret"}`, "/at", "time.Time"},
+		{`{"even":3}`, "/even", "wire_test.even"},
+		{`{"names":{"a/b":"secret"}}`, "/names/a~1b", "int"},
+		{`"secret"`, "", "wire_test.order"},
+		{`{"id":"secret","at":"secret"}`, "/id", "int"}, // the first one
+		{`{"id":1}`, "", "wire_test.order"},             // fits, says whoever has refused it
+	} {
+		var v order
+		if err := json.Unmarshal([]byte(test.data), &v); err == nil && test.data != `{"id":1}` {
+			t.Errorf("%s fits", test.data)
+		}
+		v = order{}
+		path, expected := wire.Misfit([]byte(test.data), &v)
+		if path != test.path || expected.String() != test.expected {
+			t.Errorf("%s: %q, %v; want %q, %s", test.data, path, expected, test.path, test.expected)
+		}
+		if v.ID != 0 || v.Items != nil {
+			t.Errorf("%s has changed the value: %v", test.data, v)
+		}
+	}
+}
