@@ -422,3 +422,71 @@ func TestErrorTextOfLongNames(t *testing.T) {
 		}
 	})
 }
+
+// Who finds out that messages are too large learns which limit it was: from the
+// events, and from one line in the log for a socket, once a second at most.
+func TestExceededLimitsAreNamed(t *testing.T) {
+	for _, test := range []struct {
+		limit, what string
+		is          int
+		code        int
+		exceed      func(w *world) *peer
+	}{
+		{"Limits.MessageSize", "Max payload size exceeded", 2000, 1009, func(w *world) *peer {
+			p := w.client()
+			p.send(sized("p", 2001))
+			return p
+		}},
+		{"Limits.HandshakeMessageSize", "Max payload size exceeded", 300, 1009, func(w *world) *peer {
+			p := w.dial()
+			p.send(sized("#handshake", 301))
+			return p
+		}},
+		{"Limits.Fragments", "too many fragments in one message", 4, 1009, func(w *world) *peer {
+			p := w.client()
+			p.sendFragments(`{"event":"p","cid":2}`, 5)
+			return p
+		}},
+		{"Limits.BatchSize", "wire: batch has too many packets", 3, 1008, func(w *world) *peer {
+			p := w.client()
+			p.send(`[1,2,3,4]`)
+			return p
+		}},
+		{"Limits.Depth", "wire: message is nested too deeply", 10, 1008, func(w *world) *peer {
+			p := w.client()
+			p.send(strings.Repeat("[", 11) + strings.Repeat("]", 11))
+			return p
+		}},
+	} {
+		t.Run(test.limit, func(t *testing.T) {
+			limits := socketcluster.Limits{MessageSize: 2000, HandshakeMessageSize: 300, Fragments: 4, BatchSize: 3, Depth: 10}
+			inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
+				var told, reasons []string
+				socketcluster.On(w.srv, func(e socketcluster.WarningEvent) { told = append(told, e.Err.Error()) })
+				socketcluster.On(w.srv, func(e socketcluster.CloseEvent) { reasons = append(reasons, e.Reason) })
+				want := fmt.Sprintf("%s: %s is %d", test.what, test.limit, test.is)
+				for range 2 {
+					p := test.exceed(w)
+					p.wantClose(test.code, "")
+				}
+				synctest.Wait()
+				if len(told) != 4 || strings.TrimPrefix(told[0], "Error: ") != want || len(reasons) != 2 || reasons[0] != want {
+					t.Errorf("told %q, closed for %q; want %q", told, reasons, want)
+				}
+				line := fmt.Sprintf(` is=%d limit=%s`, test.is, test.limit)
+				if n := strings.Count(w.logs.String(), `msg="a client is disconnected: its message is more than the limit allows" socket=`); n != 1 || !strings.Contains(w.logs.String(), line) {
+					t.Errorf("%d lines, want one with %s:\n%s", n, line, w.logs)
+				}
+				if n := w.srv.Stats().LimitHits[test.limit]; n != 2 {
+					t.Errorf("counted %d", n)
+				}
+				time.Sleep(time.Second)
+				p := test.exceed(w)
+				p.wantClose(test.code, "")
+				if n := strings.Count(w.logs.String(), line); n != 2 {
+					t.Errorf("%d lines a second later", n)
+				}
+			})
+		})
+	}
+}

@@ -63,6 +63,54 @@ func TestPongTimeout(t *testing.T) {
 	})
 }
 
+// A client that has never answered a ping may not know them for pings. The events
+// say so; the client is sent no text (TR-32).
+func TestSilenceIsExplained(t *testing.T) {
+	const silent = "Client pong timed out"
+	hint := func(v int) string {
+		return fmt.Sprintf("%s. It has never answered a ping: it may speak version %d of the protocol, see Config.ProtocolVersion and Config.Protocol1Path", silent, v)
+	}
+	for _, test := range []struct {
+		name   string
+		cfg    socketcluster.Config
+		answer string
+		want   string
+	}{
+		{"no answer", socketcluster.Config{}, "", hint(1)},
+		{"of version 1", socketcluster.Config{ProtocolVersion: wire.Version1}, "", hint(2)},
+		{"the answer of the other version", socketcluster.Config{ProtocolVersion: wire.Version1}, "{}", hint(2)},
+		{"an answer", socketcluster.Config{ProtocolVersion: wire.Version1}, "#2", silent},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, test.cfg, func(w *world) {
+				var closed, disconnected string
+				socketcluster.On(w.srv, func(e socketcluster.CloseEvent) { closed = e.Reason })
+				socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { disconnected = e.Reason })
+				p := w.client()
+				if test.answer != "" {
+					p.send(test.answer)
+				}
+				for { // the pings go unanswered
+					f, err := p.nextFrame()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if code, text := ws.ParseCloseFrameData(f.Payload); f.Header.OpCode == ws.OpClose {
+						if code != 4001 || text != "" {
+							t.Errorf("closed with %d %q", code, text)
+						}
+						break
+					}
+				}
+				synctest.Wait()
+				if closed != test.want || disconnected != test.want {
+					t.Errorf("closed %q, disconnected %q, want %q", closed, disconnected, test.want)
+				}
+			})
+		})
+	}
+}
+
 // PP-4, PP-5, CV-6: what restarts the pong timeout.
 func TestPongTimeoutRestart(t *testing.T) {
 	const timeout = 8 * time.Second

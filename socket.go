@@ -80,6 +80,7 @@ type Socket struct {
 	rawQueued atomic.Int32  // messages that are in ext.raw or on their way from there to inbox
 	outQueued atomic.Int32  // packets that are in ext.outbound or on their way from there to out
 
+	ponged         atomic.Bool  // the client has answered a ping
 	turnedAway     atomic.Bool  // the budget has no room for what it holds
 	overflowed     atomic.Bool  // the client did not read what it was sent
 	dropping       atomic.Bool  // it has gone, and the budget has no room for what waits

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -70,13 +71,14 @@ func (s *Socket) process(data []byte, binary bool) {
 	d := decoders.Get().(*wire.Decoder)
 	defer decoders.Put(d)
 	if err := d.Reset(packets, s.wireLimits()); err != nil {
+		l := &s.srv.cfg.Limits
+		exceeded, is := limitDepth, l.Depth
 		if errors.Is(err, wire.ErrBatchTooLarge) {
-			s.srv.hit(limitBatchSize)
-		} else {
-			s.srv.hit(limitDepth)
+			exceeded, is = limitBatchSize, l.BatchSize
 		}
+		err = fmt.Errorf("%w: %s", err, s.exceeded(exceeded, is))
 		s.emitError(err)
-		s.closeWith(wire.ClosePolicy)
+		s.disconnect(wire.ClosePolicy, "", err.Error())
 		return
 	}
 	var p wire.Packet

@@ -2,7 +2,9 @@ package socketcluster
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -118,9 +120,9 @@ func (s *Socket) lost(err error) {
 		s.out.Finish(ws.CloseFrame(echo, ""))
 		s.linger()
 	case errors.As(err, &broken):
-		s.countBroken(broken)
-		s.emitError(&wire.Error{Message: broken.Reason})
-		s.destroy(wire.CloseAbnormal, "")
+		reason := s.brokenBy(broken)
+		s.emitError(&wire.Error{Message: reason})
+		s.destroy(wire.CloseAbnormal, reason)
 		s.out.Finish(ws.CloseFrame(broken.Code, ""))
 		s.linger()
 	default:
@@ -160,18 +162,25 @@ func (s *Socket) handleRest() {
 	}
 }
 
-// countBroken counts the limit that a message was too large for.
-func (s *Socket) countBroken(err *ws.ProtocolError) {
-	switch err {
-	case ws.ErrTooBig:
-		if s.State() == Connecting {
-			s.srv.hit(limitHandshakeMessageSize)
-		} else {
-			s.srv.hit(limitMessageSize)
-		}
-	case ws.ErrFragments, ws.ErrStreams:
-		s.srv.hit(limitFragments)
+// brokenBy is what the events say of a message that cannot be read.
+func (s *Socket) brokenBy(err *ws.ProtocolError) string {
+	l := &s.srv.cfg.Limits
+	switch {
+	case err == ws.ErrTooBig && s.State() == Connecting:
+		return err.Reason + ": " + s.exceeded(limitHandshakeMessageSize, l.HandshakeMessageSize)
+	case err == ws.ErrTooBig:
+		return err.Reason + ": " + s.exceeded(limitMessageSize, l.MessageSize)
+	case err == ws.ErrFragments, err == ws.ErrStreams:
+		return err.Reason + ": " + s.exceeded(limitFragments, l.Fragments)
 	}
+	return err.Reason
+}
+
+// exceeded counts and logs that a message was too much for a limit, which ends the
+// socket, and names the limit for the events.
+func (s *Socket) exceeded(l limit, is int) string {
+	s.srv.hitLogged(l, "a client is disconnected: its message is more than the limit allows", slog.String("socket", s.id), slog.Int("is", is))
+	return fmt.Sprintf("%v is %d", l, is)
 }
 
 // lingerBytes is how much of what a peer still sends is read and dropped
@@ -232,6 +241,7 @@ func (s *Socket) alive(msg ws.Message) {
 	pong := s.isPong(msg.Data, msg.Binary)
 	if pong {
 		s.learnPingForm(msg)
+		s.ponged.Store(true)
 	}
 	if pong || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
 		s.seen(now)

@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -114,7 +115,7 @@ func (s *Socket) expireLocked(now time.Time) {
 			s.seen(now)                                // once is enough
 			if dead {
 				s.srv.hit(limitPingTimeout)
-				go s.closeWith(wire.ClosePongTimeout)
+				go s.disconnect(wire.ClosePongTimeout, "", s.silence())
 				return
 			}
 		}
@@ -128,6 +129,16 @@ func (s *Socket) expireLocked(now time.Time) {
 		s.renewAt = 0
 		go s.renew()
 	}
+}
+
+// silence is what the events say of a client that was silent for too long.
+func (s *Socket) silence() string {
+	text := wire.ClosePongTimeout.Text()
+	if s.ponged.Load() {
+		return text
+	}
+	other := wire.Version1 + wire.Version2 - s.version
+	return fmt.Sprintf("%s. It has never answered a ping: it may speak version %d of the protocol, see Config.ProtocolVersion and Config.Protocol1Path", text, other)
 }
 
 // silentAt is when the pong timeout runs out. A client that is to answer pings
