@@ -49,9 +49,9 @@ type Config struct {
 	// AuthKey is the secret that signs and verifies tokens with HS256: its
 	// bytes as they are, not decoded from hex or base64. Keys under 32 bytes
 	// are refused, as they can be guessed from one token, unless
-	// AllowWeakAuthKey is set. Without any key, a random one is made and a
-	// warning logged: such tokens die with the process, and other servers do
-	// not accept them.
+	// AllowWeakAuthKey is set. Without any key, a random one is made, and a
+	// warning logged when the first token is signed: such tokens die with the
+	// process, and other servers do not accept them.
 	AuthKey string
 
 	// AuthPrivateKey and AuthPublicKey are a key pair in PEM, used instead of
@@ -454,5 +454,6 @@ func (c *Config) engine() (auth.Engine, error) {
 		MaxTokenSize:     c.Limits.TokenSize,
 		AllowWeakKey:     c.AllowWeakAuthKey,
 		TokenIDs:         c.Revocations != nil,
+		Logger:           c.Logger,
 	})
 }

@@ -124,9 +124,6 @@ func New(cfg Config) (*Server, error) {
 	if store := srv.cfg.Revocations; store != nil {
 		srv.unwatch = store.Watch(srv.revoked)
 	}
-	if j, ok := engine.(*auth.JWT); ok && cfg.AuthEngine == nil && j.GeneratedKey() != "" {
-		srv.log.Warn("Config.AuthKey is not set: tokens are signed with a random key and die with this process")
-	}
 	return srv, nil
 }
 

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type JWT struct {
 	allowWeakKey  bool
 	tokenIDs      bool
 	generatedKey  string
+	warn          func()    // once: tokens are signed with a random key
 	source        KeySource // takes the place of keys
 
 	clockTolerance time.Duration
@@ -41,6 +43,7 @@ type keyState struct {
 	signWith     *algorithm
 	verification Key
 	accepted     []*algorithm // all of them fit the verification key
+	random       bool         // signature was made up by NewJWT
 }
 
 // NewJWT checks the options and makes the engine. The error is an
@@ -100,6 +103,13 @@ func NewJWT(o Options) (*JWT, error) {
 		return nil, err
 	}
 	j.generatedKey = generated
+	log := o.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	j.warn = sync.OnceFunc(func() {
+		log.Warn("AuthKey is not set: tokens are signed with a random key and die with this process")
+	})
 	var ks keyState
 	if !signature.IsZero() {
 		if err := j.useSignature(&ks, signature); err != nil {
@@ -109,13 +119,14 @@ func NewJWT(o Options) (*JWT, error) {
 	if err := j.useVerification(&ks, verification); err != nil {
 		return nil, err
 	}
+	ks.random = generated != ""
 	j.keys.Store(&ks)
 	return j, nil
 }
 
 // GeneratedKey answers the key that was made up because none was configured,
 // "" otherwise. Tokens under such a key do not survive a restart and are
-// foreign to every other process (QK-48), so a server warns about it.
+// foreign to every other process (QK-48), so the log is warned of the first one.
 func (j *JWT) GeneratedKey() string { return j.generatedKey }
 
 // SetSignatureKey signs later tokens with k (AUTH-9). The verification key
@@ -172,7 +183,7 @@ func (j *JWT) useSignature(ks *keyState, k namedKey) error {
 	if reason := a.mismatch(k.Key); reason != "" {
 		return &OptionError{Field: "AuthAlgorithm", Reason: reason}
 	}
-	ks.signature, ks.signWith = k.Key, a
+	ks.signature, ks.signWith, ks.random = k.Key, a, false
 	return nil
 }
 

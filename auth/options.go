@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"log/slog"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -74,6 +75,10 @@ type Options struct {
 	// be told from all others, and revoked, and each that has no sid a random one,
 	// which the tokens keep that it is renewed by.
 	TokenIDs bool
+
+	// Logger gets a warning when the first token is signed with a random key.
+	// Default: slog.Default().
+	Logger *slog.Logger
 }
 
 // besideKeys names an option that Keys would void.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -173,6 +174,47 @@ func TestAcceptedAlgorithms(t *testing.T) {
 				} else {
 					refuse(t, j, signed, invalid("invalid algorithm"))
 				}
+			}
+		})
+	}
+}
+
+// QK-48: that tokens are signed with a random key is told once, when it is so.
+func TestRandomKeyIsToldOf(t *testing.T) {
+	const warning = `level=WARN msg="AuthKey is not set: tokens are signed with a random key and die with this process"`
+	for name, c := range map[string]struct {
+		o    auth.Options
+		set  bool // a key later
+		want bool
+	}{
+		"no key":        {auth.Options{}, false, true},
+		"a key later":   {auth.Options{}, true, false},
+		"a key":         {auth.Options{Key: testKey}, false, false},
+		"keys":          {auth.Options{Keys: newRing(t, hmacKey("1"))}, false, false},
+		"a key to sign": {auth.Options{SignatureKey: auth.HMACKey([]byte(testKey))}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log logtest.Buffer
+			c.o.Logger = log.Logger()
+			j := newJWT(t, c.o)
+			if c.set {
+				if err := j.SetSignatureKey(auth.HMACKey([]byte(testKey))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := j.Sign(t.Context(), "no claims"); err == nil {
+				t.Error("a text was signed")
+			}
+			if text := log.Take(); text != "" {
+				t.Errorf("before a token was signed: %s", text)
+			}
+			sign(t, j, `{}`)
+			if text := log.Take(); strings.Contains(text, warning) != c.want || strings.Count(text, "\n") > 1 || strings.Contains(text, j.GeneratedKey()) && c.want {
+				t.Errorf("logged %q, want a warning: %t", text, c.want)
+			}
+			sign(t, j, `{}`)
+			if text := log.Take(); text != "" {
+				t.Errorf("for the second token: %s", text)
 			}
 		})
 	}

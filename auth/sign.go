@@ -66,6 +66,9 @@ func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, e
 		return nil, signError("the token exceeds the maximum size")
 	}
 
+	if j.keyState().random {
+		j.warn()
+	}
 	t := newToken(string(signed), body, payload, j.clockTolerance)
 	t.algorithm, t.keyID = alg.name, kid
 	return t, nil
