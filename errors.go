@@ -42,20 +42,28 @@ func (e *misfit) Unwrap() error { return errMisfit }
 // else is logged and masked. A panic has been logged before. attrs are pairs for
 // the log.
 func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
+	public, masked := srv.mask(err)
 	if bad, ok := errors.AsType[*misfit](err); ok {
 		srv.logFault("what a client has sent does not have the form that is expected", append(attrs, "path", bad.path, "expected", bad.expected.String()))
-		return srv.cutText(errMisfit)
 	}
-	var public *wire.Error
+	if masked {
+		srv.logMasked(err, attrs...)
+	}
+	return public
+}
+
+// mask is publicError without the log. masked is an error that nobody gets to see
+// unless it is logged.
+func (srv *Server) mask(err error) (public *wire.Error, masked bool) {
 	if errors.As(err, &public) && public != nil {
-		return srv.cutText(public)
+		return srv.cutText(public), false
 	}
-	if errors.As(err, new(*panicError)) {
-		return errInternal
-	}
+	return errInternal, !errors.As(err, new(*panicError))
+}
+
+func (srv *Server) logMasked(err error, attrs ...string) {
 	log := append([]slog.Attr{slog.Any("error", err)}, srv.logAttrs(attrs)...)
 	srv.log.LogAttrs(context.Background(), slog.LevelError, "error kept from the client", log...)
-	return errInternal
 }
 
 // logFailure logs what a receiver has returned. No client gets to see it, so that

@@ -148,6 +148,7 @@ func callMiddleware(ctx context.Context, fn Middleware, a Action, log *slog.Logg
 func (srv *Server) blocked(s *Socket, a Action, err error) *wire.Error {
 	var public *wire.Error
 	var silent *silentError
+	masked := false
 	if errors.As(err, &silent) {
 		public = &wire.Error{
 			Name:    wire.ErrSilentMiddlewareBlocked.Name,
@@ -161,10 +162,36 @@ func (srv *Server) blocked(s *Socket, a Action, err error) *wire.Error {
 			err = public
 		}
 	} else {
-		public = srv.publicError(err, "middleware", a.Type())
+		public, masked = srv.mask(err)
+	}
+	if sub, ok := a.(*Subscribe); ok && sub.Again {
+		s.logLost(sub.Channel, err, masked)
+	} else if masked {
+		srv.logMasked(err, "middleware", a.Type())
 	}
 	if !srv.cfg.MuteMiddlewareFailures {
 		srv.emitError(s, err)
 	}
 	return public
+}
+
+// logLost logs that a subscription ends with the right to it: the first one after
+// each change of the token, as the others end for the same reason. A logout is no
+// news; an error that is not meant for clients is, if the client is still logged in.
+func (s *Socket) logLost(channel string, err error, masked bool) {
+	epoch := s.epoch.Load()
+	s.mu.Lock()
+	x := s.extend()
+	logged := x.lostIn == epoch
+	x.lostIn = epoch
+	s.mu.Unlock()
+	if logged {
+		return
+	}
+	level := slog.LevelDebug
+	if masked && s.token.Load() != nil {
+		level = slog.LevelError
+	}
+	attrs := s.srv.logAttrs([]string{"socket", s.id, "first", channel})
+	s.srv.log.LogAttrs(context.Background(), level, "subscriptions end with the right to them", append(attrs, slog.Any("error", err))...)
 }

@@ -138,6 +138,7 @@ type extension struct {
 	requests      map[string]request // of subscriptions, see reauthorize
 	suspended     int                // how many of them are
 	round         *round             // nil: nothing is being authorized again
+	lostIn        uint32             // the last epoch in which the log was told of lost subscriptions
 	withheld      []withheld         // in order
 	withheldBytes int
 	values        map[any]any

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -19,6 +20,7 @@ import (
 //
 // The server asks again about the subscriptions of a socket whose token changes,
 // and so they end with the right to them, unless Config.KeepSubscriptions is set.
+// These denials are the server's to log: one for all that a change has ended.
 func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
 	if log == nil {
 		log = slog.Default()
@@ -30,16 +32,25 @@ func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
 	return func(ctx context.Context, a socketcluster.Action) error {
 		switch a := a.(type) {
 		case *socketcluster.Subscribe:
-			text := "denied to subscribe"
 			if a.Again {
-				text = "denied to stay subscribed"
+				return s.again(a)
 			}
-			return g.check(ctx, text, a.Socket, Subscribe, a.Channel, a.AuthTokenExpired)
+			return g.check(ctx, "denied to subscribe", a.Socket, Subscribe, a.Channel, a.AuthTokenExpired)
 		case *socketcluster.PublishIn:
 			return g.check(ctx, "denied to publish", a.Socket, Publish, a.Channel, a.AuthTokenExpired)
 		}
 		return nil
 	}
+}
+
+// again decides whether a subscription may go on. The reason is for the server,
+// which logs one of all that end at a time; the client gets what is wrapped.
+func (s *Set) again(a *socketcluster.Subscribe) error {
+	d := s.Decide(Subscribe, a.Channel, a.Socket.AuthToken())
+	if d.Allowed {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", denial(Subscribe, a.Channel), d.Reason)
 }
 
 // guard is a set with the log of one middleware.
