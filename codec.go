@@ -2,6 +2,7 @@ package socketcluster
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -58,16 +59,13 @@ func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error)
 	if codec.Binary() && !binary {
 		return nil, errWrongFrame
 	}
-	limit := s.srv.cfg.Limits.MessageSize
-	if s.State() == Connecting {
-		limit = s.srv.cfg.Limits.HandshakeMessageSize
-	}
+	_, most := s.messageSize()
 	defer func() {
 		if v := recover(); v != nil {
 			err = recovered(s.srv.log, "Codec.Decode", v, slog.String("socket", s.id))
 		}
 	}()
-	decoded, err = codec.Decode(nil, message, limit)
+	decoded, err = codec.Decode(nil, message, most)
 	if err != nil && !errors.Is(err, wire.ErrMessageTooLarge) {
 		err = &wire.Error{Name: wire.NameInvalidMessage, Message: err.Error()}
 	}
@@ -76,10 +74,14 @@ func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error)
 
 // undecodable deals with a message that the codec could not decode (TR-28).
 func (s *Socket) undecodable(err error) {
+	tooLarge := errors.Is(err, wire.ErrMessageTooLarge)
+	if tooLarge {
+		err = fmt.Errorf("%w: %s", err, s.exceeded(s.messageSize()))
+	}
 	s.emitError(err)
 	switch {
-	case errors.Is(err, wire.ErrMessageTooLarge):
-		s.closeWith(wire.CloseTooBig)
+	case tooLarge:
+		s.disconnect(wire.CloseTooBig, "", err.Error())
 	case errors.As(err, new(*panicError)):
 		s.closeWith(wire.CloseInternal)
 	case s.State() == Connecting:

@@ -140,6 +140,13 @@ func TestCodecRefusesOtherMessages(t *testing.T) {
 		// 1,500 nulls in few bytes are more than the limit as JSON.
 		p.sendBinary("\xdc\x05\xdc" + strings.Repeat("\xc0", 1500))
 		p.wantClose(1009, "")
+		synctest.Wait()
+		if len(failures) != 4 || !errors.Is(failures[2], wire.ErrMessageTooLarge) || !strings.HasSuffix(failures[2].Error(), ": Limits.MessageSize is 4096") {
+			t.Errorf("emitted %v", failures[2:])
+		}
+		if n := w.srv.Stats().LimitHits["Limits.MessageSize"]; n != 1 {
+			t.Errorf("counted %d", n)
+		}
 	})
 }
 

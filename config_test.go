@@ -92,18 +92,6 @@ func TestConfigErrors(t *testing.T) {
 		{"PingInterval", config{PingInterval: 30 * time.Second}},
 		{"PingInterval", config{PingInterval: time.Minute}},
 		{"PingInterval", config{PingTimeout: 8 * time.Second}},
-		// Numbers without a unit.
-		{"HandshakeTimeout", config{HandshakeTimeout: 10_000}},
-		{"AckTimeout", config{AckTimeout: 10_000}},
-		{"PingInterval", config{PingInterval: 8000}},
-		{"PingTimeout", config{PingTimeout: 30_000}},
-		{"CloseTimeout", config{CloseTimeout: 3000}},
-		{"BatchOnHandshakeDuration", config{BatchOnHandshakeDuration: 400}},
-		{"BatchInterval", config{BatchInterval: 50}},
-		{"TokenRenewal.Every", config{TokenRenewal: renewal(300, 0)}},
-		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, 3600)}},
-		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Margin: 60}}},
-		{"Limits.OutboxStall", config{Limits: limits{OutboxStall: 10_000}}},
 		// What a function has returned beside an error that nobody has looked at.
 		{"AuthEngine", config{AuthEngine: (*auth.JWT)(nil)}},
 		{"Revocations", config{Revocations: (*revoke.Memory)(nil)}},
@@ -163,6 +151,46 @@ func TestLimitsAreChecked(t *testing.T) {
 		if _, err := socketcluster.New(socketcluster.Config{Limits: l}); !errors.As(err, &wrong) || wrong.Field != "Limits."+typ.Field(i).Name {
 			t.Errorf("%s: got %v", typ.Field(i).Name, err)
 		}
+	}
+}
+
+// A number without a unit, which counts nanoseconds, is refused in every field that
+// is a time. A new one is in this by itself.
+func TestDurationsHaveAUnit(t *testing.T) {
+	type config = socketcluster.Config
+	check := func(name string, field func(*config) reflect.Value) {
+		cfg := config{AuthKey: testKey}
+		cfg.TokenRenewal.Every = time.Hour
+		field(&cfg).SetInt(8000)
+		_, err := socketcluster.New(cfg)
+		bad, _ := errors.AsType[*socketcluster.ConfigError](err)
+		option, _ := errors.AsType[*auth.OptionError](err)
+		if (bad == nil || bad.Field != name) && (option == nil || option.Field != name) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	times := 0
+	for prefix, typ := range map[string]reflect.Type{
+		"": reflect.TypeFor[config](), "TokenRenewal": reflect.TypeFor[socketcluster.TokenRenewal](),
+		"Limits": reflect.TypeFor[socketcluster.Limits](), "Compression": reflect.TypeFor[socketcluster.Compression](),
+	} {
+		for _, f := range reflect.VisibleFields(typ) {
+			name := strings.TrimPrefix(prefix+"."+f.Name, ".")
+			if f.Type != reflect.TypeFor[time.Duration]() || name == "TokenRenewal.Jitter" { // 1 is none
+				continue
+			}
+			times++
+			check(name, func(cfg *config) reflect.Value {
+				v := reflect.ValueOf(cfg).Elem()
+				if prefix != "" {
+					v = v.FieldByName(prefix)
+				}
+				return v.FieldByIndex(f.Index)
+			})
+		}
+	}
+	if times < 12 {
+		t.Errorf("%d fields are times", times)
 	}
 }
 

@@ -164,16 +164,21 @@ func (s *Socket) handleRest() {
 
 // brokenBy is what the events say of a message that cannot be read.
 func (s *Socket) brokenBy(err *ws.ProtocolError) string {
-	l := &s.srv.cfg.Limits
-	switch {
-	case err == ws.ErrTooBig && s.State() == Connecting:
-		return err.Reason + ": " + s.exceeded(limitHandshakeMessageSize, l.HandshakeMessageSize)
-	case err == ws.ErrTooBig:
-		return err.Reason + ": " + s.exceeded(limitMessageSize, l.MessageSize)
-	case err == ws.ErrFragments, err == ws.ErrStreams:
-		return err.Reason + ": " + s.exceeded(limitFragments, l.Fragments)
+	switch err {
+	case ws.ErrTooBig:
+		return err.Reason + ": " + s.exceeded(s.messageSize())
+	case ws.ErrFragments, ws.ErrStreams:
+		return err.Reason + ": " + s.exceeded(limitFragments, s.srv.cfg.Limits.Fragments)
 	}
 	return err.Reason
+}
+
+// messageSize is the limit of a message at present, and how much it is.
+func (s *Socket) messageSize() (limit, int) {
+	if s.State() == Connecting {
+		return limitHandshakeMessageSize, s.srv.cfg.Limits.HandshakeMessageSize
+	}
+	return limitMessageSize, s.srv.cfg.Limits.MessageSize
 }
 
 // exceeded counts and logs that a message was too much for a limit, which ends the
