@@ -639,6 +639,9 @@ class Socket {
   #channels = new Map();
   // Storage operations run one after another, so that a logout cannot be overtaken by the save before it.
   #storage = Promise.resolve();
+  // What a #removeAuthToken is about: the token that was in force last, and the last one that the server has refused.
+  #heldToken = null;
+  #refusedToken = null;
   // Counts local logouts: an answer to what was sent before one must not log the user in again.
   #logouts = 0;
   #listeners = new StreamGroup((name) => this.#reportOverflow(`listener ${name}`));
@@ -724,6 +727,7 @@ class Socket {
     this.id = status.id;
     this.connectAttempts = 0;
     const isAuthenticated = Boolean(status.isAuthenticated) && !loggedOut;
+    if (!status.isAuthenticated) this.#refusedToken = token;
     if (isAuthenticated) this.#becomeAuthenticated(token);
     else this.#becomeUnauthenticated();
     this.#requestPendingSubscriptions();
@@ -835,7 +839,7 @@ class Socket {
         if (data) this.#acceptToken(data.token, (error) => this.#emitError(error));
         break;
       case '#removeAuthToken':
-        this.#dropToken();
+        this.#loseToken();
         break;
       default:
         this.#receivers.write(event, data);
@@ -847,7 +851,7 @@ class Socket {
       this.#acceptToken(request.data?.token, (error) => request.error(error));
       if (!request.sent) request.end();
     } else if (request.procedure === '#removeAuthToken') {
-      this.#dropToken();
+      this.#loseToken();
       request.end();
     } else {
       this.#procedures.write(request.procedure, request);
@@ -871,7 +875,10 @@ class Socket {
       this.#enqueue('#authenticate', signedToken, {}, (error, status) => {
         if (error) {
           // A lost connection says nothing about the token.
-          if (error.name !== 'BadConnectionError' && error.name !== 'TimeoutError') this.#becomeUnauthenticated();
+          if (error.name !== 'BadConnectionError' && error.name !== 'TimeoutError') {
+            this.#refusedToken = signedToken;
+            this.#becomeUnauthenticated();
+          }
           reject(error);
           return;
         }
@@ -884,6 +891,7 @@ class Socket {
           this.#becomeAuthenticated(signedToken);
           this.#saveToken(signedToken);
         } else {
+          if (status?.isAuthenticated !== true) this.#refusedToken = signedToken;
           this.#becomeUnauthenticated();
         }
         resolve({isAuthenticated, authError});
@@ -907,8 +915,17 @@ class Socket {
     this.#saveToken(token);
   }
 
-  #dropToken() {
-    const removed = this.#store(() => this.#auth.removeToken(this.authTokenName)).then(
+  /** The server takes the token away. What another tab has stored since is another login, which this is not about. */
+  #loseToken() {
+    const lost = [this.#heldToken, this.#refusedToken];
+    this.#dropToken(async () => {
+      const stored = await this.#auth.loadToken(this.authTokenName);
+      return lost.includes(stored) ? this.#auth.removeToken(this.authTokenName) : null;
+    });
+  }
+
+  #dropToken(remove = () => this.#auth.removeToken(this.authTokenName)) {
+    const removed = this.#store(remove).then(
       (oldAuthToken) => this.#emit('removeAuthToken', {oldAuthToken}),
       (error) => this.#emitError(error),
     );
@@ -930,6 +947,7 @@ class Socket {
     const oldAuthState = this.authState;
     const authToken = readClaims(signedAuthToken);
     Object.assign(this, {authState: AUTHENTICATED, signedAuthToken, authToken});
+    this.#heldToken = signedAuthToken;
     if (oldAuthState !== AUTHENTICATED) {
       this.#requestPendingSubscriptions();
       this.#emit('authStateChange', {oldAuthState, newAuthState: AUTHENTICATED, signedAuthToken, authToken});

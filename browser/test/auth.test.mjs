@@ -129,6 +129,78 @@ test('AUTH-55: #removeAuthToken logs out, and as a call is answered', async () =
   assert.equal(socket.signedAuthToken, null);
 });
 
+test('AUTH-55, AUTH-61: a token that ends in one tab leaves the newer login of another one in the storage', async () => {
+  const authEngine = memoryEngine(bob);
+  const stale = await openSocket({authEngine}, {isAuthenticated: true});
+  const newer = await openSocket({authEngine}, {isAuthenticated: true});
+  setToken(newer.server, ann);
+  await idle();
+  for (const removal of ['{"event":"#removeAuthToken"}', '{"event":"#removeAuthToken","cid":10}']) {
+    const removals = collect(stale.socket.listener('removeAuthToken'));
+    stale.server.deliver(removal);
+    await idle();
+    assert.equal(stale.socket.authState, 'unauthenticated');
+    assert.deepEqual(removals, [{oldAuthToken: null}]);
+    assert.equal(authEngine.stored, ann);
+  }
+  // It is the newer one's to remove, when its time has come, and anybody's who logs out.
+  const removals = collect(newer.socket.listener('removeAuthToken'));
+  newer.server.deliver('{"event":"#removeAuthToken"}');
+  await idle();
+  assert.deepEqual(removals, [{oldAuthToken: ann}]);
+  assert.equal(authEngine.stored, null);
+  setToken(newer.server, ann);
+  await stale.socket.deauthenticate();
+  assert.equal(authEngine.stored, null);
+});
+
+test('AUTH-36, AUTH-56, AUTH-61: a token that was refused is removed, and not the one that another tab stores meanwhile', async () => {
+  const refusals = {
+    handshake: async (authEngine) => openSocket({authEngine}),
+    authenticate: async (authEngine) => {
+      authEngine.stored = null;
+      const opened = await openSocket({authEngine});
+      authEngine.stored = bob; // Another tab has stored it, and this one follows.
+      const result = opened.socket.authenticate(bob).catch(() => {});
+      opened.server.deliver('{"rid":2,"error":{"name":"AuthTokenInvalidError","message":"no","isBadToken":true}}');
+      await result;
+      return opened;
+    },
+    'authenticate, resolved': async (authEngine) => {
+      authEngine.stored = null;
+      const opened = await openSocket({authEngine});
+      authEngine.stored = bob;
+      const result = opened.socket.authenticate(bob);
+      opened.server.deliver('{"rid":2,"data":{"isAuthenticated":false,"authError":null}}');
+      await result;
+      return opened;
+    },
+  };
+  for (const [name, refuse] of Object.entries(refusals)) {
+    for (const meanwhile of [false, true]) {
+      const authEngine = memoryEngine(bob);
+      const {server} = await refuse(authEngine);
+      if (meanwhile) authEngine.stored = ann;
+      server.deliver('{"event":"#removeAuthToken"}');
+      await idle();
+      assert.equal(authEngine.stored, meanwhile ? ann : null, `${name}, another one stored: ${meanwhile}`);
+    }
+  }
+});
+
+test('AUTH-55, AUTH-61: a token under way to the server is not the one that ends', async () => {
+  const authEngine = memoryEngine(bob);
+  const {socket, server} = await openSocket({authEngine}, {isAuthenticated: true});
+  authEngine.stored = ann; // Another tab has logged in, and this one follows.
+  const result = socket.authenticate(ann);
+  server.deliver('{"event":"#removeAuthToken"}'); // of the old token, sent before the server saw the new one
+  await idle();
+  assert.equal(authEngine.stored, ann);
+  server.deliver('{"rid":2,"data":{"isAuthenticated":true,"authError":null}}');
+  assert.equal((await result).isAuthenticated, true);
+  assert.equal(socket.signedAuthToken, ann);
+});
+
 test('AUTH-56, AUTH-60, GT-3: an expired token opens unauthenticated, with the error on the connect event', async () => {
   const authEngine = memoryEngine(bob);
   const socket = newSocket({autoConnect: false, authEngine});
