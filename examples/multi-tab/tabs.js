@@ -22,11 +22,19 @@ export function followTabs(socket) {
     if (socket.state === 'open') await socket.authenticate(token);
   }
 
+  const followOrWarn = () => follow().catch((error) => console.warn('The token of another tab was not accepted:', error.message));
+
   // The browser tells the other tabs, and not the one that makes the change.
   addEventListener('storage', ({storageArea, key}) => {
-    if (storageArea !== localStorage || (key !== name && key !== null)) return; // null: all was cleared
-    follow().catch((error) => console.warn('The token of another tab was not accepted:', error.message));
+    if (storageArea === localStorage && (key === name || key === null)) followOrWarn(); // null: all was cleared
   });
+
+  // A token that ends may be older than the one that another tab has stored.
+  // The browser client leaves that one alone, and this tab takes it over;
+  // socketcluster-client removes it, which logs the other tabs out.
+  (async () => {
+    for await (const _ of socket.listener('removeAuthToken')) followOrWarn();
+  })();
 }
 
 /** The user that a token names; "" without a token. The server is the one who verifies it. */

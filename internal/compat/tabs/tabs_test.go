@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
@@ -190,6 +191,67 @@ func TestTabsKeepTheirOwnRenewedTokens(t *testing.T) {
 			if len(sent) != 1 || !strings.Contains(sent[0], last) {
 				t.Errorf("the second tab has sent %q, want the token of bob alone", sent)
 			}
+		})
+	}
+}
+
+// The token of one tab ends while another tab has a newer one of the same user. Our
+// client leaves the newer one alone, and the first tab takes it over. The stock
+// client removes it, as PORTING says, and logs the other tab out.
+func TestOldTokenEndsInOneTab(t *testing.T) {
+	example := startExample(t)
+	engine, err := auth.NewJWT(auth.Options{Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(life time.Duration) string {
+		t.Helper()
+		token, err := engine.Sign(t.Context(), map[string]any{"username": "alice"}, auth.ExpiresIn(life))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token.Signed()
+	}
+	for name, scripts := range clients(t) {
+		t.Run(name, func(t *testing.T) {
+			b := &browser{browsertest.Start(t), t, site(t, example, scripts)}
+			first, second := b.open(), b.open()
+			newer := sign(time.Hour)
+			first.SetLocalStorage(b.tokenName(), sign(10*time.Second))
+			b.reload(first)
+			first.WaitText("#user", "logged in as alice")
+			first.SetLocalStorage(b.tokenName(), newer)
+			b.reload(second)
+			second.WaitText("#user", "logged in as alice")
+			first.Eval(`(() => {
+				const show = document.querySelector('#user');
+				window.shown = [show.textContent];
+				new MutationObserver(() => window.shown.push(show.textContent)).observe(show, {childList: true});
+			})()`, nil)
+			if scripts != nil {
+				second.WaitText("#user", "logged out")
+				if token, ok := first.LocalStorage(b.tokenName()); ok {
+					t.Errorf("the stock client has left %s", token)
+				}
+				return
+			}
+			first.Eval(`new Promise((done) => {
+				const look = () => (window.shown.length >= 3 ? done() : setTimeout(look, 20));
+				look();
+			})`, nil)
+			var shown []string
+			first.Eval("window.shown", &shown)
+			if want := []string{"logged in as alice", "logged out", "logged in as alice"}; !slices.Equal(shown, want) {
+				t.Errorf("the first tab has shown %q, want %q", shown, want)
+			}
+			if token, _ := first.LocalStorage(b.tokenName()); token != newer {
+				t.Errorf("stored is %s, want the newer token", token)
+			}
+			if state := second.Text("#user"); state != "logged in as alice" {
+				t.Errorf("the second tab is %s", state)
+			}
+			b.reload(second)
+			second.WaitText("#user", "logged in as alice")
 		})
 	}
 }
