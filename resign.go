@@ -26,7 +26,11 @@ var errSessionOver = errors.New("socketcluster: the login is older than Config.A
 // accepted today, with [auth.ErrForeignToken] if others have signed it, and with
 // errSessionOver.
 func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edit func(payload json.RawMessage) (members, error), opts ...auth.SignOption) (*auth.Token, error) {
-	if err := srv.stillGood(ctx, old, from); err != nil {
+	var demands []auth.VerifyOption
+	if from == fromClient {
+		demands = append(demands, auth.OwnKeys())
+	}
+	if err := srv.stillGood(ctx, old, from, demands...); err != nil {
 		return nil, err
 	}
 	claims, err := edit(old.Payload())
@@ -47,7 +51,7 @@ func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edi
 	token, err := srv.askForToken(ctx, claims, opts)
 	if err == nil && limited {
 		if exp, ok := token.ExpiresAt(); !ok || exp.After(end) {
-			claims["exp"] = strconv.AppendInt(nil, end.Unix(), 10)
+			claims["exp"] = numericdate.Append(nil, end)
 			token, err = srv.askForToken(ctx, claims, opts)
 		}
 	}
@@ -76,13 +80,9 @@ func (srv *Server) maxAge(token *auth.Token) (end time.Time, limited bool) {
 
 // stillGood asks the engine about a token that was accepted before. Keys may have
 // changed, and it may have been revoked, since then.
-func (srv *Server) stillGood(ctx context.Context, old *auth.Token, from origin) error {
+func (srv *Server) stillGood(ctx context.Context, old *auth.Token, from origin, opts ...auth.VerifyOption) error {
 	if from == fromPrincipal {
 		return srv.checkPrincipal(old)
-	}
-	var opts []auth.VerifyOption
-	if from == fromClient {
-		opts = append(opts, auth.OwnKeys())
 	}
 	_, _, err := srv.verify(ctx, old.Signed(), opts...)
 	return err

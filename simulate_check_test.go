@@ -255,7 +255,7 @@ func (c *checker) checkArrived(log *connLog) {
 		got[g.n] = true
 	}
 	for _, sub := range l.subs {
-		if !c.keptRight(log, sub) {
+		if sub.waits || !c.keptRight(log, sub) {
 			continue
 		}
 		for _, pub := range c.pubs {
@@ -367,6 +367,10 @@ func (c *checker) checkSigned() {
 		}
 		if !good {
 			c.faultf("signed: claims of login %d were signed again at %v, although %s", r.login, r.begin, cmp.Or(why, "there is no token of it"))
+		}
+		exp, _ := r.token.ExpiresAt()
+		if login, ok := r.token.AuthTime(); c.maxAge > 0 && !r.handler && c.wasSomebodys(r.token) && (!ok || exp.Sub(login) > c.maxAge) {
+			c.faultf("signed: login %d of %v was given until %v at %v, longer than %v", r.login, login, exp, r.begin, c.maxAge)
 		}
 	}
 }

@@ -66,14 +66,16 @@ type linkNote struct {
 type simAsk struct {
 	what    string
 	channel string
+	wait    bool // until the client is logged in
 	token   string
 	begin   stamp
 }
 
 // simSub is a subscription: from when the client knows of it.
 type simSub struct {
-	channel   string
-	since, to stamp
+	channel string
+	since   stamp
+	waits   bool // it may be suspended without the client's knowledge
 }
 
 // gotPub is a publication that a client has got.
@@ -384,8 +386,9 @@ func (l *simLink) answered(p *simPacket, ask simAsk, now stamp) {
 		}
 		if l.subs[ask.channel] == nil {
 			l.log(now, "subscribed to "+ask.channel)
-			l.subs[ask.channel] = &simSub{ask.channel, now, never}
+			l.subs[ask.channel] = &simSub{channel: ask.channel, since: now}
 		}
+		l.subs[ask.channel].waits = l.subs[ask.channel].waits || ask.wait
 	}
 }
 
@@ -402,7 +405,8 @@ func (c *simClient) step() {
 	channel := c.w.channel(c.rng)
 	switch r := c.rng.IntN(100); {
 	case r < 18:
-		l.call("#subscribe", fmt.Sprintf(`{"channel":%q}`, channel), simAsk{what: "subscribe", channel: channel})
+		wait := c.rng.IntN(4) == 0
+		l.call("#subscribe", fmt.Sprintf(`{"channel":%q,"waitForAuth":%t}`, channel, wait), simAsk{what: "subscribe", channel: channel, wait: wait})
 	case r < 20:
 		l.mu.Lock()
 		delete(l.subs, channel)
@@ -425,7 +429,7 @@ func (c *simClient) step() {
 		if c.rng.IntN(3) == 0 {
 			count = 12
 		}
-		name := pick(c.rng, "fast", "slow", "slow", "wide", "loop", "loop")
+		name := pick(c.rng, "fast", "slow", "slow", "wide", "loop", "loop", "promote")
 		if c.rng.IntN(30) == 0 {
 			name = "never"
 		}

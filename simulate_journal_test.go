@@ -133,14 +133,19 @@ type simPub struct {
 
 // resigned is that claims of a token were signed once more.
 type resigned struct {
-	login int
-	begin stamp
+	login   int
+	token   *auth.Token
+	handler bool // by SetAuthTokenIf
+	begin   stamp
 }
 
 type revoked struct {
 	what       revoke.Revocation
 	begin, end stamp
 }
+
+// promoteKey is in the context of SetAuthTokenIf.
+type promoteKey struct{}
 
 // updateKey is that of the number of an UpdateClaims in its context.
 type updateKey struct{}
@@ -272,7 +277,7 @@ func (e simEngine) Sign(ctx context.Context, claims any, opts ...auth.SignOption
 		again := e.w.logins[c.Login]
 		e.w.logins[c.Login] = true
 		if again {
-			e.w.resigned = append(e.w.resigned, resigned{c.Login, begin})
+			e.w.resigned = append(e.w.resigned, resigned{c.Login, token, ctx.Value(promoteKey{}) != nil, begin})
 		} else {
 			e.w.first[c.Login] = token
 		}

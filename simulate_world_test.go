@@ -53,6 +53,7 @@ type simWorld struct {
 	ctx     context.Context
 
 	settings    string        // for the report of a fault
+	maxAge      time.Duration // Config.AuthMaxAge
 	slowAgain   time.Duration // how long middleware may take to authorize again
 	slowInbound time.Duration
 
@@ -174,6 +175,10 @@ func newSimWorld(t *testing.T, seed uint64) *simWorld {
 		Broker:           &simBroker{w: w},
 		Logger:           slog.New(slog.DiscardHandler),
 		BatchOnHandshake: rng.IntN(6) == 0,
+	}
+	if rng.IntN(5) == 0 {
+		w.maxAge = time.Duration(1+rng.IntN(3)) * time.Second
+		cfg.AuthMaxAge = w.maxAge
 	}
 	if rng.IntN(2) == 0 {
 		cfg.TokenRenewal = socketcluster.TokenRenewal{Every: time.Duration(200+rng.IntN(1000)) * time.Millisecond, ExpiresIn: 2 * time.Second, Margin: 500 * time.Millisecond}
@@ -392,7 +397,12 @@ func (w *simWorld) handlers() {
 		return nil
 	})
 	handle("login", func(ctx context.Context, c *socketcluster.Call, in payload) error {
+		w.doze(pick(rand.New(rand.NewPCG(w.seed, uint64(in.N))), 0, 0, 30*time.Millisecond)) // a password is checked
 		w.login(ctx, c.Socket, *in.Claims, in.Life)
+		return nil
+	})
+	handle("promote", func(ctx context.Context, c *socketcluster.Call, in payload) error {
+		w.promote(ctx, c.Socket, pick(rand.New(rand.NewPCG(w.seed, uint64(in.N))), "a", "b", "c"))
 		return nil
 	})
 	handle("logout", func(ctx context.Context, c *socketcluster.Call, _ payload) error {
@@ -432,6 +442,21 @@ func (w *simWorld) login(ctx context.Context, s *socketcluster.Socket, c simClai
 		w.note(func() {
 			w.facts = append(w.facts, fact{connOf(s), w.first[c.Login], begin, end, "SetAuthToken", false})
 		})
+	}
+}
+
+// promote gives the user of a socket the right to one more channel.
+func (w *simWorld) promote(ctx context.Context, s *socketcluster.Socket, channel string) {
+	old := w.look(s, "handler")
+	if old == nil || slices.Contains(claimsOf(old).Channels, channel) || old.KeyID() == foreignKey {
+		return
+	}
+	w.doze(5 * time.Millisecond)
+	c := claimsOf(old)
+	c.Channels = append(c.Channels, channel)
+	begin := w.now()
+	if s.SetAuthTokenIf(context.WithValue(ctx, promoteKey{}, true), old, c) == nil {
+		w.fact(s, old, begin, "SetAuthTokenIf")
 	}
 }
 

@@ -55,7 +55,9 @@ var ErrTokenChanged = errors.New("socketcluster: the token of the socket has cha
 // claims again.
 //
 // The new token belongs to the login of old: it has the same auth_time and sid,
-// unless the claims have others, and is not set if old has been revoked.
+// unless the claims have others. It is not signed if old would be refused today, as
+// it has been revoked or its key was taken out: the error is an AuthTokenError, or
+// one of that kind.
 func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any, opts ...auth.SignOption) error {
 	if s.token.Load() != old {
 		return ErrTokenChanged
@@ -63,10 +65,7 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 	kind := AuditLogin
 	if old != nil {
 		kind = AuditRenewal
-		all, err := membersOf(claims)
-		if err == nil {
-			err = s.srv.keepLogin(all, old)
-		}
+		all, err := s.fromOld(ctx, old, claims)
 		if err != nil {
 			return err
 		}
@@ -82,6 +81,22 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 		err = ErrTokenChanged
 	}
 	return err
+}
+
+// fromOld makes the claims that SetAuthTokenIf signs, unless old would not be
+// accepted today.
+func (s *Socket) fromOld(ctx context.Context, old *auth.Token, claims any) (members, error) {
+	s.mu.Lock()
+	from := s.origin
+	s.mu.Unlock()
+	if err := s.srv.stillGood(ctx, old, from); err != nil {
+		return nil, err
+	}
+	all, err := membersOf(claims)
+	if err != nil {
+		return nil, err
+	}
+	return all, s.srv.keepLogin(all, old)
 }
 
 // ConfirmAuthToken is [Socket.SetAuthToken] that waits for the client to
