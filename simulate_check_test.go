@@ -84,6 +84,7 @@ func (w *simWorld) check() []string {
 	c.checkHandled()
 	c.checkSigned()
 	c.checkBlocked()
+	c.checkOverruled()
 	c.checkDisconnected()
 	c.checkEnded()
 	return c.faults
@@ -132,7 +133,7 @@ func (c *checker) readWrites(log *connLog) {
 				if token == nil {
 					continue // the text that the client itself has sent
 				}
-				log.facts = append(log.facts, fact{log.number, token, c.tokens[token].born, begin, "#setAuthToken", false})
+				log.facts = append(log.facts, fact{conn: log.number, token: token, begin: c.tokens[token].born, end: begin, how: "#setAuthToken"})
 			case p.Event == "#removeAuthToken":
 				log.removed = append(log.removed, begin)
 			}
@@ -388,6 +389,26 @@ func (c *checker) checkBlocked() {
 			}
 		}
 	}
+}
+
+// checkOverruled: what the server decides while middleware looks at a token of the
+// client goes before that.
+func (c *checker) checkOverruled() {
+	for _, v := range c.verdicts {
+		if v.kind != "authenticate" || !v.allow || !c.conns[v.conn].opened.before(v.called) {
+			continue
+		}
+		for _, f := range c.conns[v.conn].facts {
+			if f.decision && v.called.before(f.begin) && f.end.before(v.end) && c.conns[v.conn].wasSeen(v.token) {
+				c.faultf("overruled: connection %d got the token that middleware has allowed from %v to %v, after %s from %v to %v", v.conn, v.called, v.end, f.how, f.begin, f.end)
+			}
+		}
+	}
+}
+
+// wasSeen tells whether somebody has seen a token on the socket.
+func (log *connLog) wasSeen(token *auth.Token) bool {
+	return slices.ContainsFunc(log.facts, func(f fact) bool { return f.looked && f.token == token })
 }
 
 // checkDisconnected: a socket that a revocation disconnects handles nothing

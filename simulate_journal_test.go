@@ -100,6 +100,7 @@ type fact struct {
 	begin, end stamp
 	how        string
 	looked     bool // somebody has seen it
+	decision   bool // it was decided in this time by the server
 }
 
 // verdict is what inbound middleware has decided, by the token that the socket
@@ -182,7 +183,7 @@ func (j *journal) look(s *socketcluster.Socket, how string) *auth.Token {
 }
 
 func (j *journal) fact(s *socketcluster.Socket, token *auth.Token, begin stamp, how string) {
-	f := fact{connOf(s), token, begin, j.now(), how, true}
+	f := fact{conn: connOf(s), token: token, begin: begin, end: j.now(), how: how, looked: true}
 	j.note(func() { j.facts = append(j.facts, f) })
 }
 

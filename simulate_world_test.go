@@ -440,7 +440,7 @@ func (w *simWorld) login(ctx context.Context, s *socketcluster.Socket, c simClai
 	w.changed(connOf(s), begin, end)
 	if err == nil {
 		w.note(func() {
-			w.facts = append(w.facts, fact{connOf(s), w.first[c.Login], begin, end, "SetAuthToken", false})
+			w.facts = append(w.facts, fact{conn: connOf(s), token: w.first[c.Login], begin: begin, end: end, how: "SetAuthToken", decision: true})
 		})
 	}
 }
@@ -467,7 +467,7 @@ func (w *simWorld) logout(ctx context.Context, s *socketcluster.Socket) {
 	}
 	end := w.now()
 	w.changed(connOf(s), begin, end)
-	w.note(func() { w.facts = append(w.facts, fact{connOf(s), nil, begin, end, "Deauthenticate", false}) })
+	w.note(func() { w.facts = append(w.facts, fact{conn: connOf(s), begin: begin, end: end, how: "Deauthenticate", decision: true}) })
 }
 
 // publisher publishes for the server.
