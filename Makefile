@@ -1,6 +1,6 @@
 # Four things to do with the project, and what CI adds to them.
 
-.PHONY: run test lint bench conformance js-suites fuzz
+.PHONY: run test lint bench conformance js-suites fuzz simulate
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
@@ -33,3 +33,8 @@ js-suites:
 FUZZTIME ?= 2000x
 fuzz:
 	scripts/fuzz.sh $(FUZZTIME)
+
+# Whole servers under SEEDS schedules of changes of rights; see CONTRIBUTING.
+SEEDS ?= 10000
+simulate:
+	go test -count=1 -timeout 0 -run 'TestSimulation$$' -simulate.seeds=$(SEEDS) .

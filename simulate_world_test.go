@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -39,7 +38,6 @@ var simChannels = []string{openChannel, "a", "b", "c", stuck}
 // simWorld is a server with its clients, and those who change their rights.
 type simWorld struct {
 	*journal
-	t    *testing.T
 	seed uint64
 	edge edge
 
@@ -149,10 +147,10 @@ func ringKey(n int) auth.RingKey {
 }
 
 // newSimWorld makes a world of a seed. It must be called in a bubble.
-func newSimWorld(t *testing.T, seed uint64) *simWorld {
+func newSimWorld(seed uint64) *simWorld {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	w := &simWorld{
-		journal: newJournal(), t: t, seed: seed, edge: edge{rng: rand.New(rand.NewPCG(seed, 1))},
+		journal: newJournal(), seed: seed, edge: edge{rng: rand.New(rand.NewPCG(seed, 1))},
 		conns: make(chan net.Conn), over: make(chan struct{}), release: make(chan struct{}), keys: 1,
 	}
 	foreign := auth.RingKey{ID: foreignKey, Key: simIssuer().public}
@@ -467,7 +465,9 @@ func (w *simWorld) logout(ctx context.Context, s *socketcluster.Socket) {
 	}
 	end := w.now()
 	w.changed(connOf(s), begin, end)
-	w.note(func() { w.facts = append(w.facts, fact{conn: connOf(s), begin: begin, end: end, how: "Deauthenticate", decision: true}) })
+	w.note(func() {
+		w.facts = append(w.facts, fact{conn: connOf(s), begin: begin, end: end, how: "Deauthenticate", decision: true})
+	})
 }
 
 // publisher publishes for the server.
