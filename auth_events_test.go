@@ -115,6 +115,20 @@ func TestTokenChangesDuringConnect(t *testing.T) {
 	}
 }
 
+// A logout goes before the token of a handshake that middleware is looking at.
+func TestLogoutDuringHandshake(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Authenticate) error {
+			a.Socket.DeauthenticateSelf()
+			return nil
+		}))
+		_, status := w.connect(quote(w.sign(map[string]any{})))
+		if status["isAuthenticated"] != false || w.only().AuthToken() != nil {
+			t.Errorf("%v, and the socket has %v", status, w.only().AuthToken())
+		}
+	})
+}
+
 // AUTH-28, AUTH-30: who changes the token in an event handler changes it after
 // the event; the handlers see each change once and in order.
 func TestTokenChangesInEventHandler(t *testing.T) {

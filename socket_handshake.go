@@ -2,6 +2,7 @@ package socketcluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -56,9 +57,13 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	}
 	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
 	err := s.open(p.ID, given)
-	if err == errRevoked {
+	switch err {
+	case errRevoked:
 		s.reject(err, given, true)
 		given.token, given.err = nil, err
+		err = s.open(p.ID, given)
+	case errOverruled:
+		given.token = nil
 		err = s.open(p.ID, given)
 	}
 	if err != nil {
@@ -91,7 +96,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 // open completes the handshake: it changes the state, sets the token, sends the
 // answer and queues the event in one step, so that nothing is sent before the
 // answer and nothing told before the event. It fails if the token has been
-// revoked, or the socket has closed.
+// revoked, the server has logged the socket out meanwhile, or it has closed.
 func (s *Socket) open(id float64, p presented) error {
 	status := handshakeStatus{
 		ID:              s.id,
@@ -116,6 +121,9 @@ func (s *Socket) open(id float64, p presented) error {
 	if s.state != Connecting {
 		return errNotWritable
 	}
+	if p.token != nil && s.overruled {
+		return errOverruled
+	}
 	s.state = Open
 	s.srv.opened()
 	s.deadline = 0
@@ -126,6 +134,10 @@ func (s *Socket) open(id float64, p presented) error {
 	s.queue(ConnectEvent{Socket: s, ID: s.id, PingTimeout: s.srv.cfg.PingTimeout, IsAuthenticated: p.token != nil, AuthError: p.err})
 	return nil
 }
+
+// errOverruled is the outcome of a token about which the server has decided
+// while middleware was at it.
+var errOverruled = errors.New("socketcluster: the socket was logged out meanwhile")
 
 // verifyHandshake has the engine verify the token of a handshake, or, if that
 // has none, of the upgrade request. The engine is asked without a token too, as
