@@ -458,9 +458,9 @@ func (c *simClient) step() {
 		l.write(1, []byte(`{"event":"#removeAuthToken"}`))
 	case r < 88:
 		l.call("logout", fmt.Sprintf(`{"n":%d}`, c.w.number()), simAsk{what: "call"})
-	case r < 93:
+	case r < 94:
 		l.sleep(time.Duration(c.rng.IntN(600)) * time.Millisecond)
-	case r < 94 && c.index == 0:
+	case r < 95 && c.index == 0:
 		c.deaf = true
 		l.mu.Lock()
 		l.deaf = true

@@ -335,12 +335,13 @@ type simBroker struct {
 
 // payload is the data of a publication, and of a call: n is its number.
 type payload struct {
-	N         int `json:"n"`
-	Publisher int `json:"p,omitempty"`
-	K         int `json:"k,omitempty"` // the publisher's count
+	N         int    `json:"n"`
+	Publisher int    `json:"p,omitempty"`
+	K         int    `json:"k,omitempty"` // the publisher's count
+	Pad       string `json:"pad,omitempty"`
 
 	Claims *simClaims `json:"claims,omitempty"` // of a login
-	Life   int        `json:"life,omitempty"`   // of its token, in seconds
+	Life   int        `json:"life,omitempty"`   // of its token, in milliseconds
 }
 
 // Publish implements broker.Broker.

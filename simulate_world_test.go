@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,7 +173,7 @@ func newSimWorld(seed uint64) *simWorld {
 		Revocations:      &revoke.Memory{},
 		Broker:           &simBroker{w: w},
 		Logger:           slog.New(slog.DiscardHandler),
-		BatchOnHandshake: rng.IntN(6) == 0,
+		BatchOnHandshake: rng.IntN(4) == 0,
 	}
 	if rng.IntN(5) == 0 {
 		w.maxAge = time.Duration(1+rng.IntN(3)) * time.Second
@@ -232,7 +233,7 @@ func (w *simWorld) Addr() net.Addr { return &net.TCPAddr{} }
 func (w *simWorld) Close() error { return nil }
 
 func (w *simWorld) dial(size int) (net.Conn, *tapConn) {
-	client, server := memnet.Pipe([]int{0, 4096, 1024, 300}[size])
+	client, server := memnet.Pipe([]int{0, 1024, 300, 100}[size])
 	tap := &tapConn{Conn: server, w: w}
 	w.note(func() {
 		w.taps = append(w.taps, tap)
@@ -262,13 +263,21 @@ func (w *simWorld) claims(rng *rand.Rand) (c simClaims, life int) {
 			c.Channels = append(c.Channels, channel)
 		}
 	}
-	return c, pick(rng, 1, 2, 3, 3600, 3600, 3600)
+	if life = 3600_000; rng.IntN(2) == 0 {
+		life = 50 + rng.IntN(1500)
+	}
+	return c, life
+}
+
+// inMillis is an exp that is so many milliseconds ahead.
+func inMillis(n int) float64 {
+	return float64(time.Now().Add(time.Duration(n)*time.Millisecond).UnixMilli()) / 1000
 }
 
 // presented is a token that a client sends of itself.
 func (w *simWorld) presented(rng *rand.Rand) string {
 	c, life := w.claims(rng)
-	c.Expires = float64(time.Now().Unix() + int64(life))
+	c.Expires = inMillis(life)
 	w.note(func() { w.logins[c.Login] = true })
 	w.state.Lock()
 	signer := w.minted
@@ -277,7 +286,7 @@ func (w *simWorld) presented(rng *rand.Rand) string {
 	case 0:
 		return "no.token.atall"
 	case 1:
-		c.Expires = float64(time.Now().Unix() - 1)
+		c.Expires = inMillis(-1)
 	case 2, 3:
 		c.Blocked = true
 	case 4, 5:
@@ -432,8 +441,9 @@ func (w *simWorld) handlers() {
 
 // login sets the token of a socket.
 func (w *simWorld) login(ctx context.Context, s *socketcluster.Socket, c simClaims, life int) {
+	c.Expires = inMillis(life)
 	begin := w.now()
-	err := s.SetAuthToken(ctx, c, auth.ExpiresIn(time.Duration(life)*time.Second))
+	err := s.SetAuthToken(ctx, c)
 	end := w.now()
 	w.changed(connOf(s), begin, end)
 	if err == nil {
@@ -480,7 +490,7 @@ type publisher struct {
 
 func (p *publisher) publish(channel string) {
 	p.k++
-	_ = p.w.srv.Exchange().Publish(p.w.ctx, channel, payload{N: p.w.number(), Publisher: p.index, K: p.k})
+	_ = p.w.srv.Exchange().Publish(p.w.ctx, channel, payload{N: p.w.number(), Publisher: p.index, K: p.k, Pad: strings.Repeat(".", p.rng.IntN(100))})
 }
 
 func (p *publisher) run(steps int) {
@@ -570,13 +580,13 @@ func (p *publisher) change(s *socketcluster.Socket) {
 		if err == nil {
 			w.note(func() { w.updates = append(w.updates, updated{number, c.Subject, begin, end}) })
 		}
-	case r < 80:
+	case r < 79:
 		w.rotate()
 	case r < 84:
 		s.StartBatching()
-	case r < 87:
+	case r < 86:
 		s.StopBatching()
-	case r < 89:
+	case r < 88:
 		_ = s.KickOut(ctx, w.channel(p.rng), "out")
 	case token != nil:
 		// Publications in the moment of the end of a token, and just after it.
@@ -626,7 +636,7 @@ func (w *simWorld) run() {
 		steps := 5 + rng.IntN(20)
 		actors.Go(func() { p.run(steps) })
 	}
-	for i := range rng.IntN(3) {
+	for i := range 1 + rng.IntN(2) {
 		p := &publisher{w: w, index: i + 11, rng: rand.New(rand.NewPCG(w.seed, uint64(300+i)))}
 		steps := 5 + rng.IntN(20)
 		actors.Go(func() { p.administrate(steps) })
