@@ -280,7 +280,7 @@ func TestHostOfRequest(t *testing.T) {
 	const remedy = "who is known by address must come to a host that is listed there, to localhost or to an IP address"
 	token := token(t, "", `{"username":"alice"}`)
 	list := origins(t, "https://app.example", "intranet:8000", "http://*.lan", "*:9000", "*:*")
-	a := &httpauth.Authenticator{Origins: list}
+	a := &httpauth.Authenticator{Engine: newJWT(t), Origins: list}
 	for host, refused := range map[string]string{
 		"localhost":          "",
 		"localhost:8000":     "",
