@@ -179,13 +179,13 @@ func (c *consumer[T]) hand(v item[T], yield func(T) bool) bool {
 // deliver writes to several loops: a copy to each, as middleware may yet change
 // the data for one of them. handled is called when the last one is through with
 // it.
-func deliver[T interface{ clone() T }](to []*consumer[T], v T, handled func()) {
+func deliver[T any](to []*consumer[T], v T, clone func(T) T, handled func()) {
 	var left atomic.Int32
 	left.Store(int32(len(to)))
 	for _, c := range to {
 		own := v
 		if len(to) > 1 {
-			own = v.clone()
+			own = clone(v)
 		}
 		c.writeItem(item[T]{own, sync.OnceFunc(func() {
 			if left.Add(-1) == 0 {

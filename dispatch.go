@@ -124,7 +124,7 @@ func (s *Socket) dispatchCall(c *Call) {
 	} else {
 		t.deliver = func(handled func()) {
 			c.holders.Store(int32(len(consumers)))
-			deliver(consumers, c, handled)
+			deliver(consumers, c, (*Call).clone, handled)
 		}
 	}
 	s.dispatch(queueName{true, c.Procedure}, t, h.concurrent)
@@ -157,7 +157,7 @@ func (s *Socket) dispatchTransmission(t *Transmission) {
 	} else {
 		todo.deliver = func(handled func()) {
 			t.holders.Store(int32(len(consumers)))
-			deliver(consumers, t, handled)
+			deliver(consumers, t, (*Transmission).clone, handled)
 		}
 	}
 	s.dispatch(queueName{false, t.Receiver}, todo, r.concurrent)

@@ -19,13 +19,12 @@ import (
 // simClient follows the rules of the stock client for its identity, and does
 // what its own random numbers say.
 type simClient struct {
-	w      *simWorld
-	index  int
-	rng    *rand.Rand
-	stored string // the token that it keeps for its next connections
-	link   *simLink
-	deaf   bool // does not read any more
-	k      int  // publications
+	w     *simWorld
+	index int
+	rng   *rand.Rand
+	link  *simLink
+	deaf  bool // does not read any more
+	k     int  // publications
 }
 
 // simLink is one connection of a client, as the client sees it.
