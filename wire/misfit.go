@@ -17,10 +17,14 @@ import (
 func Misfit(data []byte, v any) (path string, expected reflect.Type) {
 	typ := reflect.TypeOf(v).Elem()
 	err := json.Unmarshal(data, reflect.New(typ).Interface(),
-		jsonv1.DefaultOptionsV1(), jsonv1.ReportErrorsWithLegacySemantics(false))
+		unmarshalOptions, jsonv1.ReportErrorsWithLegacySemantics(false))
 	bad, ok := errors.AsType[*json.SemanticError](err)
 	if !ok || bad.GoType == nil {
 		return "", typ
 	}
-	return string(bad.JSONPointer), bad.GoType
+	expected = bad.GoType
+	if expected.Kind() == reflect.Pointer { // what unmarshalBytes and unmarshalNumber are given
+		expected = expected.Elem()
+	}
+	return string(bad.JSONPointer), expected
 }

@@ -24,6 +24,8 @@ func TestMisfit(t *testing.T) {
 		At    time.Time      `json:"at"`
 		Even  even           `json:"even"`
 		Names map[string]int `json:"names"`
+		Blobs [][]byte       `json:"blobs"`
+		N     json.Number    `json:"n"`
 	}
 	for _, test := range []struct{ data, path, expected string }{
 		{`{"id":"secret"}`, "/id", "int"},
@@ -34,6 +36,11 @@ func TestMisfit(t *testing.T) {
 		{`{"at":"secret"}`, "/at", "time.Time"},
 		{`{"even":3}`, "/even", "wire_test.even"},
 		{`{"names":{"a/b":"secret"}}`, "/names/a~1b", "int"},
+		{`{"blobs":[{"base64":true,"data":"AQL/"},{"base64":true,"data":"secret!"}]}`, "/blobs/1", "[]uint8"},
+		{`{"blobs":["AQ==",{"base64":false}]}`, "/blobs/1", "[]uint8"},
+		{`{"blobs":[{"base64":true,"data":"AQL/"}],"n":1,"id":"secret"}`, "/id", "int"}, // what comes before does fit
+		{`{"n":{}}`, "/n", "json.Number"},
+		{`{"n":"secret"}`, "/n", "json.Number"},
 		{`"secret"`, "", "wire_test.order"},
 		{`{"id":"secret","at":"secret"}`, "/id", "int"}, // the first one
 		{`{"id":1}`, "", "wire_test.order"},             // fits, says whoever has refused it
