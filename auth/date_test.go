@@ -21,7 +21,7 @@ func tokenOf(t *testing.T, payload string) *auth.Token {
 	return tok
 }
 
-// RFC 7519 section 2, JWT-26: the fraction of a date is read digit by digit, as a
+// QK-58, RFC 7519 section 2, JWT-26: the fraction of a date is read digit by digit, as a
 // double has no room for it.
 func TestDatesAreExact(t *testing.T) {
 	for value, want := range map[string]time.Time{
@@ -52,7 +52,7 @@ func TestDatesAreExact(t *testing.T) {
 	}
 }
 
-// Dates compare as rational numbers do, in whatever way they are written.
+// QK-58: dates compare as rational numbers do, in whatever way they are written.
 func TestDatesCompareExactly(t *testing.T) {
 	j := plain(t)
 	r := rand.New(rand.NewPCG(1, 2))

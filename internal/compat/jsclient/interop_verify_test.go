@@ -130,7 +130,7 @@ var verifyCases = []verifyCase{
 	{name: "JWT-21 order: jwtid", there: without(allWrong, "audience", "issuer", "subject"), here: allWrongHere[:2], fails: invalid("jwt jwtid invalid. expected: x")},
 	{name: "JWT-21 order: maxAge", there: options{"maxAge": 1}, here: allWrongHere[:1], fails: tooOld(1001)},
 
-	// Dates with a fraction (RFC 7519 section 2).
+	// QK-58: dates with a fraction (RFC 7519 section 2).
 	{name: "JWT-21 a fraction in exp", claims: `{"exp":1150.5}`},
 	{name: "JWT-21 a fraction in exp, later in the second", claims: `{"exp":1150.5}`, there: options{"clockTimestamp": 1150.75}, here: atQuarter(3), fails: expired(1150.5)},
 	{name: "JWT-21 a fraction in exp, at it", claims: `{"exp":1150.5}`, there: options{"clockTimestamp": 1150.5}, here: atQuarter(2), fails: expired(1150.5)},
