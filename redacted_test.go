@@ -2,6 +2,7 @@ package socketcluster_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -137,8 +138,25 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var contexts []context.Context
+		w.srv.UseHandshake(func(_ context.Context, a socketcluster.Action) error {
+			if a, ok := a.(*socketcluster.HandshakeSC); ok {
+				contexts = append(contexts, a.Request.Context(), httpauth.NewContext(a.Request.Context(), a.AuthToken))
+			}
+			return nil
+		})
 		w.connectWith(with("Authorization", "Bearer "+signed.Signed()), "null")
 		synctest.Wait()
+		for _, ctx := range contexts {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+				if text := fmt.Sprintf(verb, ctx); strings.Contains(text, signed.Signed()) {
+					t.Errorf("the context of a request is printed as %s", text)
+				}
+			}
+		}
+		if len(contexts) != 2 {
+			t.Errorf("%d contexts", len(contexts))
+		}
 		for name, v := range secretHolders(t, w) {
 			secrets := []string{hidden, signed.Signed()}
 			if j, ok := v.(*auth.JWT); ok && j.GeneratedKey() != "" {

@@ -29,7 +29,8 @@ func (srv *Server) withToken(r *http.Request) (*http.Request, requestToken) {
 	if t == (requestToken{}) {
 		return r, t
 	}
-	return r.WithContext(context.WithValue(r.Context(), requestTokenKey{}, t)), t
+	kept := t // behind a pointer, so that a context does not show it when it is printed
+	return r.WithContext(context.WithValue(r.Context(), requestTokenKey{}, &kept)), t
 }
 
 func (srv *Server) findToken(r *http.Request) (t requestToken) {
@@ -76,7 +77,7 @@ func (s *Socket) verifyRequest() (p presented) {
 	if r == nil {
 		return p
 	}
-	t, found := r.Context().Value(requestTokenKey{}).(requestToken)
+	t, found := r.Context().Value(requestTokenKey{}).(*requestToken)
 	switch {
 	case !found:
 	case t.err != nil:
