@@ -42,7 +42,7 @@ func Parse(raw []byte) (Date, bool) {
 	n := decimal{}
 	if i := bytes.IndexAny(digits, "eE"); i >= 0 {
 		n.exponent, _ = strconv.Atoi(string(digits[i+1:])) // out of range it is the last int on its side
-		n.exponent = min(max(n.exponent, math.MinInt32), math.MaxInt32)
+		n.exponent = min(max(n.exponent, -1e6), 1e6)       // either way the number is 0, or none
 		digits = digits[:i]
 	}
 	n.whole, n.fraction, _ = bytes.Cut(digits, []byte("."))
