@@ -12,6 +12,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/wire"
 
+	"github.com/socketcluster-go/socketcluster/internal/millis"
 	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
@@ -178,6 +179,12 @@ func (j *JWT) addClaims(payload *members, o *SignOptions, now time.Time) error {
 	}
 	if o.NotBefore.empty() {
 		return signError(`"notBefore" should be a number of seconds or string representing a timespan`)
+	}
+	if reason := millis.Reason(expiresIn.duration); reason != "" {
+		return signError(`"expiresIn" ` + reason)
+	}
+	if reason := millis.Reason(o.NotBefore.duration); reason != "" {
+		return signError(`"notBefore" ` + reason)
 	}
 
 	issued, _ := number(payload.get("iat"))

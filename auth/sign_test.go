@@ -179,6 +179,8 @@ func TestSignRefusals(t *testing.T) {
 		{"nbf twice", raw(`{"nbf":1}`), []auth.SignOption{auth.NotBefore("1h")}, `Bad "options.notBefore" option the payload already has an "nbf" property.`},
 		{"empty expiresIn", raw(`{}`), []auth.SignOption{auth.ExpiresIn("")}, `"expiresIn" should be a number of seconds or string representing a timespan`},
 		{"empty notBefore", raw(`{}`), []auth.SignOption{auth.NotBefore("")}, `"notBefore" should be a number of seconds or string representing a timespan`},
+		{"expiresIn without a unit", raw(`{}`), []auth.SignOption{auth.ExpiresIn(time.Duration(3600))}, `"expiresIn" is 3.6µs, as a number without a unit counts nanoseconds; write 3600*time.Millisecond or 3600*time.Second`},
+		{"notBefore without a unit", raw(`{}`), []auth.SignOption{auth.NotBefore(time.Duration(60))}, `"notBefore" is 60ns, as a number without a unit counts nanoseconds; write 60*time.Millisecond or 60*time.Second`},
 		{"bad expiresIn", raw(`{}`), []auth.SignOption{auth.ExpiresIn("1 month")}, `"expiresIn" should be a number of seconds or string representing a timespan eg: "1d", "20h", 60`},
 		{"bad notBefore comes first", raw(`{}`), []auth.SignOption{auth.ExpiresIn("x"), auth.NotBefore("y")}, `"notBefore" should be a number of seconds or string representing a timespan eg: "1d", "20h", 60`},
 		{"aud twice", raw(`{"aud":"x"}`), []auth.SignOption{auth.Audience("y")}, `Bad "options.audience" option. The payload already has an "aud" property.`},
