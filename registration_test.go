@@ -35,6 +35,7 @@ func TestMistakesPanic(t *testing.T) {
 			{"receiver of ReceiveRest is nil", func() { srv.ReceiveRest(nil) }},
 			{"function of Func is nil", func() { socketcluster.Func[int, int](nil) }},
 			{"function of Recv is nil", func() { socketcluster.Recv[int](nil) }},
+			{"function of UpdateClaims is nil", func() { socketcluster.UpdateClaims[any](t.Context(), srv, "sub", "nobody", nil) }},
 			{"Concurrent(0)", func() { srv.Handle("x", handler, socketcluster.Concurrent(0)) }},
 			{"Concurrent(-1)", func() { srv.Receive("x", receiver, socketcluster.Concurrent(-1)) }},
 			{"Handle: the server handles #publish itself", func() { srv.Handle("#publish", handler) }},

@@ -37,6 +37,7 @@ import (
 // key has been taken out, is not signed again: the socket is logged out. Other
 // sockets keep the old token, those among them whose token has another issuer.
 func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, change func(claims *T)) (updated int, err error) {
+	mustCall("the function of UpdateClaims", change)
 	edit := func(payload json.RawMessage) (members, error) { return editClaims(payload, change) }
 	var failed []error
 	var replaced []*auth.Token
