@@ -291,6 +291,9 @@ func (s *Socket) writeWithheld(w withheld) {
 		return
 	}
 	s.stats.sent.Add(1)
+	if s.batching() {
+		s.flushLocked() // what is in the batch is older
+	}
 	s.pushTagged(w.frame)
 }
 
