@@ -32,6 +32,7 @@ type connLog struct {
 	possible map[*auth.Token]stamp // from when it may have been so
 	written  []writtenPub
 	removed  []stamp // #removeAuthToken
+	kicks    []kick  // as they were written
 }
 
 // writtenPub is a publication on its way to a client.
@@ -79,6 +80,7 @@ func (w *simWorld) check() []string {
 	for _, log := range c.all {
 		c.checkWritten(log)
 		c.checkArrived(log)
+		c.checkKicks(log)
 		c.checkClosed(log)
 	}
 	c.checkHandled()
@@ -134,6 +136,8 @@ func (c *checker) readWrites(log *connLog) {
 					continue // the text that the client itself has sent
 				}
 				log.facts = append(log.facts, fact{conn: log.number, token: token, begin: c.tokens[token].born, end: begin, how: "#setAuthToken"})
+			case p.Event == "#kickOut":
+				log.kicks = append(log.kicks, kick{log.number, channelOf(&p).Channel, begin})
 			case p.Event == "#removeAuthToken":
 				log.removed = append(log.removed, begin)
 			}
@@ -300,6 +304,21 @@ func (c *checker) keptRight(log *connLog, sub *simSub) bool {
 		}
 	}
 	return had
+}
+
+// checkKicks: nobody is kicked out of a channel but by a verdict of middleware
+// that was about the token of the socket, by a deadline, or by the server.
+func (c *checker) checkKicks(log *connLog) {
+	for _, k := range log.kicks {
+		reason := k.channel == stuck || slices.ContainsFunc(c.kicks, func(o kick) bool {
+			return o.conn == log.number && o.channel == k.channel && o.at.before(k.at)
+		}) || slices.ContainsFunc(log.verdicts, func(v verdict) bool {
+			return !v.allow && v.channel == k.channel && v.end.before(k.at) && (v.token == nil || !log.dead[v.token].wellBefore(v.end))
+		})
+		if !reason {
+			c.faultf("kicked: connection %d was kicked out of %s at %v, without a reason\n%s", log.number, k.channel, k.at, c.story(log, writtenPub{&simPub{channel: k.channel}, k.at}))
+		}
+	}
 }
 
 // checkClosed: no connection is closed without a reason.

@@ -40,6 +40,7 @@ type journal struct {
 	updates   []updated
 	rotations []rotated
 	changes   []change
+	kicks     []kick // by the server
 	taps      []*tapConn
 	rest      stamp // nothing was going on any more
 }
@@ -166,6 +167,13 @@ type rotated struct {
 type change struct {
 	conn       int
 	begin, end stamp
+}
+
+// kick is that a socket is kicked out of a channel.
+type kick struct {
+	conn    int
+	channel string
+	at      stamp
 }
 
 func (j *journal) note(f func()) {

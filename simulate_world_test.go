@@ -587,7 +587,9 @@ func (p *publisher) change(s *socketcluster.Socket) {
 	case r < 86:
 		s.StopBatching()
 	case r < 88:
-		_ = s.KickOut(ctx, w.channel(p.rng), "out")
+		k := kick{connOf(s), w.channel(p.rng), w.now()}
+		w.note(func() { w.kicks = append(w.kicks, k) })
+		_ = s.KickOut(ctx, k.channel, "out")
 	case token != nil:
 		// Publications in the moment of the end of a token, and just after it.
 		if exp, ok := token.ExpiresAt(); ok {
