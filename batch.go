@@ -148,7 +148,7 @@ func (s *Socket) addToBatch(p part) {
 	b.bytes += p.size()
 	s.countBatch()
 	if b.bytes > s.srv.cfg.Limits.Outbox {
-		s.overflow()
+		s.flushLocked()
 	}
 }
 

@@ -2,6 +2,7 @@ package socketcluster_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -141,18 +142,35 @@ func TestBatchOnHandshake(t *testing.T) {
 	})
 }
 
-// What a handler sends in a batch is bounded as all that waits is.
-func TestBatchOverflow(t *testing.T) {
+// What a handler sends in a batch is bounded as all that waits is: a larger batch
+// leaves in parts.
+func TestLargeBatch(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000}}, func(w *world) {
-		w.client()
+		p := w.client()
 		s := w.only()
 		s.StartBatch()
-		for i := 0; i < 100 && s.State() == socketcluster.Open; i++ {
-			s.Transmit(context.Background(), "x", strings.Repeat("x", 200))
+		const count = 100
+		for i := range count {
+			s.Transmit(context.Background(), "x", fmt.Sprint(i, strings.Repeat("x", 200)))
 			synctest.Wait()
 		}
-		if s.State() != socketcluster.Closed {
-			t.Error("20 KB were collected under a limit of 10")
+		s.FlushBatch()
+		got := 0
+		for parts := 0; got < count; parts++ {
+			var part []struct{ Data string }
+			text := p.next()
+			if err := json.Unmarshal([]byte(text), &part); err != nil || len(text) > 10_000+300 {
+				t.Fatalf("part %d: %d bytes, %v", parts, len(text), err)
+			}
+			for _, packet := range part {
+				if !strings.HasPrefix(packet.Data, fmt.Sprint(got, "x")) {
+					t.Fatalf("packet %d: %s", got, packet.Data)
+				}
+				got++
+			}
+		}
+		if s.State() != socketcluster.Open {
+			t.Error("the socket has closed")
 		}
 	})
 }

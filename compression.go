@@ -3,7 +3,6 @@ package socketcluster
 import (
 	"compress/flate"
 	"fmt"
-	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -69,7 +68,7 @@ func (srv *Server) deflateShared(frame []byte) []byte {
 // outboxConn is what the outbox of a socket writes to.
 func (s *Socket) outboxConn() outbox.Conn {
 	if s.conn.Compressed() {
-		return (*deflatingConn)(s)
+		return deflatingConn{s.conn, s.srv}
 	}
 	return s.conn
 }
@@ -77,12 +76,10 @@ func (s *Socket) outboxConn() outbox.Conn {
 // deflatingConn compresses what a socket writes, on the goroutine that writes
 // it: without a lock, at most a write's worth at a time, and not at all for a
 // client that is gone.
-type deflatingConn Socket
-
-// WriteFrames implements outbox.Conn.
-func (c *deflatingConn) WriteFrames(frames [][]byte, stall time.Duration) error {
-	for i, frame := range frames {
-		frames[i] = c.srv.deflate(frame)
-	}
-	return c.conn.WriteFrames(frames, stall)
+type deflatingConn struct {
+	*ws.Conn
+	srv *Server
 }
+
+// Prepare implements outbox.Preparer.
+func (c deflatingConn) Prepare(frame []byte) []byte { return c.srv.deflate(frame) }

@@ -51,7 +51,11 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte) err
 	if x.srv.down.Load() {
 		return ErrServerClosed
 	}
-	return x.srv.cfg.Broker.Publish(ctx, channel, data)
+	if err := x.srv.cfg.Broker.Publish(ctx, channel, data); err != nil {
+		return err
+	}
+	x.awaitReaders(ctx, channel)
+	return nil
 }
 
 // Deliver implements broker.Sink: it hands a publication to the subscribers

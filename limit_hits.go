@@ -28,6 +28,7 @@ const (
 	limitInboxBytes
 	limitCalls
 	limitOutbox
+	limitOutboxDrain
 	limitOutboxStall
 	limitCallRate
 	limitPublishRate
@@ -60,6 +61,7 @@ func (l limit) String() string {
 		"Limits.InboxBytes",
 		"Limits.Calls",
 		"Limits.Outbox",
+		"Limits.OutboxDrain",
 		"Limits.OutboxStall",
 		"Limits.CallRate",
 		"Limits.PublishRate",

@@ -102,10 +102,17 @@ type Limits struct {
 	// Default 256.
 	Calls int
 
-	// Outbox is how many bytes may wait for a client that does not read fast
-	// enough. Beyond it the socket is disconnected. Default 2 MiB, or twice
-	// MessageSize if that is more.
+	// Outbox is beyond how many bytes that wait for a client those who send to it
+	// wait, see [Exchange.Publish] and [Socket.Transmit]; answers wait at half of
+	// it. What is sent nevertheless waits too, for a client that reads at the pace
+	// of OutboxDrain. Default 2 MiB, or twice MessageSize if that is more.
 	Outbox int
+
+	// OutboxDrain is how long a client may take, while more than Outbox bytes wait
+	// for it, to bring that down by Outbox bytes, or to Outbox. A client that
+	// does not, because it reads too little or because it gets more than it can
+	// read for so long, is disconnected. Default 30 s.
+	OutboxDrain time.Duration
 
 	// OutboxStall is how long a client may take no byte while some wait. It may
 	// take twice as long to be noticed, as a client that takes some gets it anew.
@@ -191,11 +198,18 @@ func (l *Limits) setDefaults() error {
 	if l.Depth > wire.MaxDepth {
 		return &ConfigError{"Limits.Depth", fmt.Sprintf("is %d; the parser goes no deeper than %d", l.Depth, wire.MaxDepth)}
 	}
-	if l.OutboxStall < 0 {
-		return &ConfigError{"Limits.OutboxStall", fmt.Sprintf("is %v; it must not be negative", l.OutboxStall)}
-	}
-	if l.OutboxStall == 0 {
-		l.OutboxStall = 10 * time.Second
+	for _, f := range []struct {
+		field    string
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{"OutboxDrain", &l.OutboxDrain, 30 * time.Second},
+		{"OutboxStall", &l.OutboxStall, 10 * time.Second},
+	} {
+		if *f.value < 0 {
+			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %v; it must not be negative", *f.value)}
+		}
+		*f.value = cmp.Or(*f.value, f.fallback)
 	}
 	if reason := millis.Reason(l.OutboxStall); reason != "" {
 		return &ConfigError{"Limits.OutboxStall", reason}

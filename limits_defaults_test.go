@@ -27,6 +27,7 @@ func TestDefaultLimits(t *testing.T) {
 		InboxBytes:           4 << 20,
 		Calls:                256,
 		Outbox:               2 << 20,
+		OutboxDrain:          30 * time.Second,
 		OutboxStall:          10 * time.Second,
 		CallRate:             10_000,
 		PublishRate:          10_000,

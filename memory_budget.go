@@ -75,11 +75,15 @@ func (s *Socket) assemble(n int) error {
 	return nil
 }
 
-// addQueuedOut counts what waits for the outbound middleware, n bytes that cost
-// the budget so many, and returns how much that is.
-func (s *Socket) addQueuedOut(n, cost int64) int64 {
-	s.account().Add(int(cost))
-	return s.outQueuedBytes.Add(n)
+// addQueuedOut counts n bytes more, or fewer, that wait for the outbound
+// middleware, and cost the budget so many. It counts nothing if the socket is
+// ending, or must.
+func (s *Socket) addQueuedOut(n, cost int) error {
+	err := s.out.Reserve(n)
+	if err == nil {
+		s.account().Add(cost)
+	}
+	return err
 }
 
 // countBatch brings the count of the batch up to date. mu must be held.
@@ -110,7 +114,7 @@ func (s *Socket) keep(n int) {
 // it has not read.
 func (s *Socket) holds() (in, out int64) {
 	in = s.held.total()
-	out = int64(s.out.Holds()) + s.outQueuedBytes.Load()
+	out = int64(s.out.Holds())
 	s.mu.Lock()
 	in += int64(s.kept)
 	if s.ext != nil {

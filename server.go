@@ -18,6 +18,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/internal/budget"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -38,6 +39,8 @@ type Server struct {
 	exchange    *Exchange
 	epoch       time.Time // what server-clock times count from
 	rates       [numRates]rate
+	outbox      outbox.Limits
+	crowd       crowd
 	places      places
 	hits        limitHits
 	counters    counters
@@ -104,6 +107,7 @@ func New(cfg Config) (*Server, error) {
 		wheel:   wheel.New(),
 		epoch:   time.Now().Add(-1), // so that no moment is zero
 		rates:   newRates(&cfg.Limits),
+		outbox:  outbox.Limits{Bytes: cfg.Limits.Outbox, Stall: cfg.Limits.OutboxStall, Drain: cfg.Limits.OutboxDrain},
 		sockets: make(map[string]*Socket),
 		closing: make(map[*Socket]struct{}),
 		leavers: make(map[*Socket]struct{}),

@@ -104,7 +104,19 @@ func TestLimitHits(t *testing.T) {
 			w.client()
 			s := w.only()
 			for range 3 {
-				s.Transmit(context.Background(), "x", strings.Repeat("x", 900))
+				s.Transmit(socketcluster.NoWait(context.Background()), "x", strings.Repeat("x", 900))
+			}
+		}},
+		"Limits.OutboxDrain": {limits{Outbox: 1000, OutboxDrain: 5 * time.Second}, func(w *world) {
+			w.listen.BufferSize = 100
+			p := w.client()
+			s := w.only()
+			for range 3 {
+				s.Transmit(socketcluster.NoWait(context.Background()), "x", strings.Repeat("x", 900))
+			}
+			for range 6 {
+				time.Sleep(time.Second)
+				p.conn.Read(make([]byte, 1))
 			}
 		}},
 		"Limits.OutboxStall": {limits{}, func(w *world) {

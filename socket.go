@@ -80,14 +80,13 @@ type Socket struct {
 	rawQueued atomic.Int32  // messages that are in ext.raw or on their way from there to inbox
 	outQueued atomic.Int32  // packets that are in ext.outbound or on their way from there to out
 
-	ponged         atomic.Bool  // the client has answered a ping
-	turnedAway     atomic.Bool  // the budget has no room for what it holds
-	overflowed     atomic.Bool  // the client did not read what it was sent
-	dropping       atomic.Bool  // it has gone, and the budget has no room for what waits
-	leaving        atomic.Bool  // the client has closed the connection, see handleRest
-	lastSeen       atomic.Int64 // a moment: when the pong timeout was last restarted
-	assembling     atomic.Int64 // bytes of a message of which a part is still to come
-	outQueuedBytes atomic.Int64 // the sizes of the packets of outQueued
+	ponged     atomic.Bool  // the client has answered a ping
+	turnedAway atomic.Bool  // the budget has no room for what it holds
+	overflowed atomic.Bool  // the client did not read what it was sent
+	dropping   atomic.Bool  // it has gone, and the budget has no room for what waits
+	leaving    atomic.Bool  // the client has closed the connection, see handleRest
+	lastSeen   atomic.Int64 // a moment: when the pong timeout was last restarted
+	assembling atomic.Int64 // bytes of a message of which a part is still to come
 
 	subMu sync.Mutex
 

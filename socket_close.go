@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -57,11 +58,11 @@ func (s *Socket) Terminate() {
 	s.conn.Close()
 }
 
-// overflow ends a socket that does not read what it is sent. It may be called
+// overflow ends a socket whose client reads too little of what it is sent. It may be called
 // with mu held, or the locks of the hub.
 func (s *Socket) overflow() {
 	if !s.overflowed.Load() {
-		s.srv.hit(limitOutbox)
+		s.srv.hit(limitOutboxDrain)
 	}
 	s.dropUnread()
 }
@@ -183,14 +184,27 @@ type outboxOwner Socket
 // OutboxFailed ends the socket when the connection takes no more.
 func (o *outboxOwner) OutboxFailed(err error) {
 	s := (*Socket)(o)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	stalled := errors.Is(err, os.ErrDeadlineExceeded)
+	if stalled {
 		s.srv.hit(limitOutboxStall)
+	}
+	if errors.Is(err, outbox.ErrSlow) {
+		if !stalled {
+			s.overflow()
+		}
+		s.dropUnread()
 	}
 	s.conn.Close()
 	if s.leaving.Load() {
 		return // what it has sent still counts; see handleRest
 	}
 	s.destroy(wire.CloseAbnormal, err.Error())
+}
+
+// OutboxFull has publishers wait for the socket.
+func (o *outboxOwner) OutboxFull() {
+	o.srv.hit(limitOutbox)
+	o.srv.crowd.add((*Socket)(o))
 }
 
 // OutboxFlushed starts the time limit for the peer's close frame.

@@ -30,11 +30,17 @@ func encodeData(data any) (json.RawMessage, error) {
 
 // Transmit sends an event that wants no answer. Data nil sends none; for the
 // JSON null, give json.RawMessage("null"). Everything that a socket is sent
-// leaves in the order of the calls. It does not wait for the client: an
-// unread socket is disconnected when Limits.Outbox is reached.
+// leaves in the order of the calls.
+//
+// While half of Limits.Outbox or more waits for the client, Transmit waits for
+// it, up to the end of ctx. Its error is then that of ctx, and nothing was sent.
+// With a context of [NoWait] it never waits.
 func (s *Socket) Transmit(ctx context.Context, event string, data any) error {
 	raw, err := encodeData(data)
 	if err != nil {
+		return err
+	}
+	if err := s.awaitRoomFor(ctx, len(raw)); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -57,17 +63,21 @@ func (s *Socket) notOpen(what, event string) error {
 }
 
 // Send sends a message as it is: no packet of the protocol, and never in a
-// batch. A client gets it as a raw message.
+// batch. A client gets it as a raw message. It waits for the client as
+// [Socket.Transmit] does.
 func (s *Socket) Send(ctx context.Context, message string) error {
-	return s.sendRaw(append(ws.NewBuffer(len(message)), message...), ws.OpText)
+	return s.sendRaw(ctx, append(ws.NewBuffer(len(message)), message...), ws.OpText)
 }
 
 // SendBinary is [Socket.Send] for bytes.
 func (s *Socket) SendBinary(ctx context.Context, message []byte) error {
-	return s.sendRaw(append(ws.NewBuffer(len(message)), message...), ws.OpBinary)
+	return s.sendRaw(ctx, append(ws.NewBuffer(len(message)), message...), ws.OpBinary)
 }
 
-func (s *Socket) sendRaw(buf []byte, op ws.Opcode) error {
+func (s *Socket) sendRaw(ctx context.Context, buf []byte, op ws.Opcode) error {
+	if err := s.awaitRoomFor(ctx, len(buf)); err != nil {
+		return err
+	}
 	if s.State() == Closed {
 		err := errNotWritable
 		s.emitError(err)
@@ -125,18 +135,18 @@ func (s *Socket) sendLocked(buf []byte) {
 	s.write(part{packet: buf})
 }
 
-// throughMiddleware queues an item for the outbound middleware. Limits.Outbox
-// bounds what waits for it, as it bounds what has passed it.
+// throughMiddleware queues an item for the outbound middleware. What waits for it
+// is bounded together with what has passed it.
 func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
-	size := item.size()
 	s.outQueued.Add(1)
-	full := s.addQueuedOut(size, item.cost()) > int64(s.srv.cfg.Limits.Outbox)
-	if !full && x.outbound.Push(item, (*outboundWorker)(s)) {
+	if err := s.addQueuedOut(item.size(), item.cost()); err != nil {
+		s.outQueued.Add(-1)
+		item.release()
+		s.unpushed(err)
 		return
 	}
-	s.unqueue(&item)
-	if full {
-		s.overflow()
+	if !x.outbound.Push(item, (*outboundWorker)(s)) {
+		s.unqueue(&item)
 	}
 }
 
@@ -148,12 +158,12 @@ func (s *Socket) unqueue(item *outboundItem) {
 }
 
 // size is what an item counts for, with a lump sum for what is around it.
-func (i *outboundItem) size() int64 {
+func (i *outboundItem) size() int {
 	n := len(i.packet)
 	if i.publication != nil {
 		n = len(i.publication.Data) + len(i.publication.Channel)
 	}
-	return int64(n) + itemCost
+	return n + itemCost
 }
 
 // itemCost is what an item takes beside its packet or publication.
@@ -161,7 +171,7 @@ const itemCost = 256
 
 // cost is what an item counts for in the budget. A publication counts there by
 // itself.
-func (i *outboundItem) cost() int64 {
+func (i *outboundItem) cost() int {
 	if i.publication != nil {
 		return itemCost
 	}
@@ -258,7 +268,8 @@ func (s *Socket) sendOut(w withheld) {
 // the data.
 func (s *Socket) askOut(p *hub.Publication) (data json.RawMessage, blocked bool) {
 	a := &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}
-	blocked = s.srv.runMiddleware(s.Context(), s, a) != nil
+	// What this lane waits for must not wait for this lane.
+	blocked = s.srv.runMiddleware(NoWait(s.Context()), s, a) != nil
 	return a.Data, blocked
 }
 
@@ -292,9 +303,7 @@ func (s *Socket) write(p part) {
 // pushFrame queues a frame that is no publication; see pushTagged.
 func (s *Socket) pushFrame(frame []byte) { s.pushTagged(outbox.Frame[cargo]{Bytes: frame}) }
 
-// pushTagged queues a frame. When there is no room for it, the client has not
-// been reading, and the socket ends. A frame without bytes is one that could not
-// be made.
+// pushTagged queues a frame. A frame without bytes is one that could not be made.
 func (s *Socket) pushTagged(frame outbox.Frame[cargo]) {
 	if frame.Bytes == nil {
 		if frame.Shared != nil {
@@ -302,19 +311,24 @@ func (s *Socket) pushTagged(frame outbox.Frame[cargo]) {
 		}
 		return
 	}
-	if err := s.out.PushFrame(frame); errors.Is(err, outbox.ErrFull) {
+	s.unpushed(s.out.PushFrame(frame))
+}
+
+// unpushed ends a socket if the outbox has refused something because the client
+// has not read enough.
+func (s *Socket) unpushed(err error) {
+	if errors.Is(err, outbox.ErrSlow) {
 		s.overflow()
 	}
 }
 
-// pushPing queues a ping, and does not wait for the lock of the outbox. mu must
-// be held.
+// pushPing queues a ping in front of what waits, which would make a client that
+// is slow look dead, and the server to it. It does not wait for the lock of the
+// outbox. mu must be held.
 func (s *Socket) pushPing() {
-	// A client that does not even take pings runs into its stall limit; one
-	// ping more or less does not matter.
 	ping := s.nextPingFrame()
-	if !s.out.TryPush(ping) {
-		go func() { _ = s.out.Push(ping) }()
+	if !s.out.TryPushFirst(ping) {
+		go s.out.PushFirst(ping)
 	}
 }
 
@@ -335,7 +349,7 @@ func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
 // awaitRoom waits until there is room for an answer of n bytes.
 func (s *Socket) awaitRoom(n int) {
 	limit := s.srv.cfg.Limits.Outbox
-	s.out.Wait(min(limit/2, limit-n))
+	s.out.Wait(nil, min(limit/2, limit-n))
 }
 
 // subscriber is the socket as the hub sees it.

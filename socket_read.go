@@ -23,7 +23,7 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	srv := s.srv
 	s.conn = conn
 	s.request = r
-	s.out.Init(s.outboxConn(), (*outboxOwner)(s), srv.cfg.Limits.Outbox, srv.cfg.Limits.OutboxStall, s.account())
+	s.out.Init(s.outboxConn(), (*outboxOwner)(s), &srv.outbox, s.account())
 	now := time.Now()
 	s.seen(now)
 	s.mu.Lock()
@@ -136,6 +136,7 @@ func (s *Socket) lost(err error) {
 	s.upgradeSize = 0
 	s.srv.wheel.Stop(&s.timer)
 	s.mu.Unlock()
+	s.srv.crowd.remove(s)
 }
 
 // handleRest lets the inbox handle what the client has sent before it has closed

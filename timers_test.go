@@ -12,10 +12,16 @@ import (
 // writes is a connection that notes how many frames it was given.
 type writes chan int
 
-func (w writes) WriteFrames(frames [][]byte, _ time.Duration) error {
+func (w writes) WriteFrames(frames [][]byte, _ time.Duration) (n int, err error) {
 	w <- len(frames)
-	return nil
+	for _, f := range frames {
+		n += len(f)
+	}
+	return n, nil
 }
+
+func (w writes) AwaitWrite(time.Duration) error { return nil }
+func (w writes) Prompt() bool                   { return true }
 
 // lone is an open socket without a connection, at the beginning of the server's
 // clock.
@@ -28,7 +34,7 @@ func lone(t *testing.T, cfg Config) (*Socket, writes) {
 	}
 	s := &Socket{srv: srv, id: newID(), version: wire.Version2, state: Open}
 	w := make(writes, 100)
-	s.out.Init(w, (*outboxOwner)(s), 1<<20, time.Minute, s.account())
+	s.out.Init(w, (*outboxOwner)(s), &srv.outbox, s.account())
 	s.nextPing = srv.moment(srv.epoch).add(srv.cfg.PingInterval)
 	srv.mu.Lock()
 	srv.sockets[s.id] = s

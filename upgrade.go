@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -161,10 +160,8 @@ const pongRoom = 16 << 10
 // answerPing answers a ping of the WebSocket protocol. The pong waits for
 // room, so that a peer that pings without reading holds up only itself.
 func (s *Socket) answerPing(payload []byte) {
-	s.out.Wait(min(s.srv.cfg.Limits.Outbox/2, pongRoom))
-	if err := s.out.Push(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong)); errors.Is(err, outbox.ErrFull) {
-		s.overflow()
-	}
+	s.out.Wait(nil, min(s.srv.cfg.Limits.Outbox/2, pongRoom))
+	s.pushFrame(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong))
 }
 
 // keepUpgrade counts the URL and the request. mu must be held.

@@ -30,9 +30,18 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 func (c *conn) Write(p []byte) (int, error) {
-	n, err := c.w.write(p)
+	n, err := c.w.write(p, true)
 	return n, opError("write", err)
 }
+
+// TryWrite writes what the buffer has room for, which may be nothing.
+func (c *conn) TryWrite(p []byte) (int, error) {
+	n, err := c.w.write(p, false)
+	return n, opError("write", err)
+}
+
+// AwaitWrite waits until there is room in the buffer, or for the write deadline.
+func (c *conn) AwaitWrite() error { return opError("write", c.w.await()) }
 
 // CloseWrite ends the direction to the peer, as of *net.TCPConn.
 func (c *conn) CloseWrite() error { return opError("close", c.w.finish()) }
@@ -119,19 +128,36 @@ func (p *pipe) read(b []byte) (int, error) {
 	}
 }
 
-func (p *pipe) write(b []byte) (n int, err error) {
+// writeError tells why nothing can be written. mu must be held.
+func (p *pipe) writeError() error {
+	switch {
+	case p.writer.closed:
+		return net.ErrClosed
+	case p.reader.closed:
+		return syscall.EPIPE
+	case p.writer.expired:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+func (p *pipe) await() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.writeError()
+	for ; err == nil && len(p.data) == p.size; err = p.writeError() {
+		p.change.Wait()
+	}
+	return err
+}
+
+// write writes all of b, or what there is room for.
+func (p *pipe) write(b []byte, all bool) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		switch {
-		case p.writer.closed:
-			return n, net.ErrClosed
-		case p.reader.closed:
-			return n, syscall.EPIPE
-		case p.writer.expired:
-			return n, os.ErrDeadlineExceeded
-		case len(b) == 0:
-			return n, nil
+		if err := p.writeError(); err != nil || len(b) == 0 {
+			return n, err
 		}
 		if k := min(len(b), p.size-len(p.data)); k > 0 {
 			p.data = append(p.data, b[:k]...)
@@ -139,6 +165,9 @@ func (p *pipe) write(b []byte) (n int, err error) {
 			n += k
 			p.change.Broadcast()
 			continue
+		}
+		if !all {
+			return n, nil
 		}
 		p.change.Wait()
 	}

@@ -11,17 +11,17 @@ import (
 func TestDrain(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		end  func(o *Outbox[int], c *gatedConn)
+		end  func(o *Outbox[int], c *tubeConn)
 	}{
-		{"written", func(_ *Outbox[int], c *gatedConn) { c.result <- nil }},
-		{"write fails", func(_ *Outbox[int], c *gatedConn) { c.result <- errors.New("lost") }},
-		{"killed", func(o *Outbox[int], _ *gatedConn) { o.Kill() }},
+		{"written", func(_ *Outbox[int], c *tubeConn) { c.give(100) }},
+		{"write fails", func(_ *Outbox[int], c *tubeConn) { c.fail(errors.New("lost")) }},
+		{"killed", func(o *Outbox[int], _ *tubeConn) { o.Kill() }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var o Outbox[int]
-				c := &gatedConn{result: make(chan error)}
-				o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
+				c := newTube(0)
+				o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
 				o.Drain() // nothing to wait for
 				if err := o.Push([]byte("frame")); err != nil {
 					t.Fatal(err)
@@ -33,7 +33,7 @@ func TestDrain(t *testing.T) {
 					o.Drain()
 					close(drained)
 				}()
-				c.result <- nil
+				c.give(len("frame"))
 				synctest.Wait()
 				select {
 				case <-drained:
@@ -42,7 +42,7 @@ func TestDrain(t *testing.T) {
 				}
 				test.end(&o, c)
 				<-drained
-				close(c.result) // ends the write that is under way after Kill
+				c.fail(errWrite) // ends the write that is under way after Kill
 				synctest.Wait()
 			})
 		})

@@ -1,36 +1,63 @@
 package outbox
 
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
 // flush writes until nothing is left. It is the only place that writes, and
 // gives the queue back at the end.
 func (q *queue[Tag]) flush() {
 	o := q.owner
+	preparer, prepares := o.conn.(Preparer)
+	prompt := o.conn.Prompt()
 	var failure error
 	o.mu.Lock()
-	for !o.killed {
-		frames, size := q.next()
-		if frames == nil {
+	for q.yield(); !o.killed; q.yield() {
+		fresh, ok := q.fill()
+		if !ok {
 			break
 		}
+		blocked := !q.blocked.IsZero()
+		if fresh && prepares || blocked || !prompt {
+			o.mu.Unlock()
+			var err error
+			if fresh && prepares {
+				for i, frame := range q.wire {
+					q.wire[i] = preparer.Prepare(frame)
+				}
+			}
+			if blocked || !prompt {
+				err = o.conn.AwaitWrite(o.limits.Stall)
+			}
+			o.mu.Lock()
+			if q.len() == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+				continue // all was taken out: nobody has waited
+			}
+			if failure = err; o.ends(&failure) {
+				break
+			}
+			if q.compact(); len(q.batch) == 0 {
+				continue // was taken out
+			}
+		}
+		q.writing = true
 		o.mu.Unlock()
-		err := o.conn.WriteFrames(frames, o.stall)
+		n, err := o.conn.WriteFrames(q.wire, o.limits.Stall)
 		o.mu.Lock()
-		n, own := q.written()
-		if o.killed {
+		q.writing = false
+		failure = err
+		o.wrote(n)
+		if o.ends(&failure) {
 			break
 		}
-		if err != nil {
-			failure = err
-			o.kill()
-			break
-		}
-		o.frames += uint64(n)
-		o.written += uint64(size)
-		o.bytes -= size
-		o.count(-own)
-		q.wake()
 	}
+	q.yield()
 	flushed := o.finished && !o.killed
 	o.queue = nil
+	o.settle()
 	o.mu.Unlock()
 	q.release()
 
@@ -40,4 +67,50 @@ func (q *queue[Tag]) flush() {
 	case flushed:
 		o.owner.OutboxFlushed()
 	}
+}
+
+// yield lets calls of Take go first. It is called with the lock held.
+func (q *queue[Tag]) yield() {
+	for q.takers > 0 {
+		q.owner.await(nil, nil)
+	}
+}
+
+// wrote counts what the connection has taken. It is called with the lock held.
+func (o *Outbox[Tag]) wrote(n int) {
+	q := o.queue
+	if n == 0 {
+		if q.blocked.IsZero() {
+			q.blocked = time.Now()
+		}
+		o.wake()
+		return
+	}
+	q.blocked = time.Time{}
+	frames, size, own := q.written(n)
+	if !o.killed {
+		o.frames += uint64(frames)
+		o.written += uint64(size)
+		o.bytes -= size
+		o.count(-own)
+	}
+	o.shrunk(true)
+}
+
+// ends tells whether writing ends here, and kills the outbox of a connection that
+// has failed, or does not take enough. It is called with the lock held.
+func (o *Outbox[Tag]) ends(failure *error) bool {
+	switch {
+	case o.killed:
+		*failure = nil // nobody wants to know
+		return true
+	case *failure == nil && o.overdue():
+		*failure = ErrSlow
+	case *failure == nil:
+		return false
+	case o.crowded() && errors.Is(*failure, os.ErrDeadlineExceeded):
+		*failure = fmt.Errorf("%w: %w", ErrSlow, *failure)
+	}
+	o.kill()
+	return true
 }

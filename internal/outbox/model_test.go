@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,16 +17,81 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/budget"
 )
 
-const stall = 7 * time.Second
+const (
+	stall = 7 * time.Second
+	drain = 30 * time.Second
+)
 
-// gatedConn records each write and waits for its result.
-type gatedConn struct {
-	result  chan error
-	writing [][]byte // nil between writes
-	bad     string   // what was wrong with a call
+// tubeConn takes as many bytes as it is given room for. Its fields may be used
+// while the flusher is blocked.
+type tubeConn struct {
+	mu    sync.Mutex    // guards room, err and got
+	waits bool          // it is not Prompt
+	room  int           // how many bytes it still takes
+	more  chan struct{} // tells that room or err has changed
+	err   error
+
+	writing [][]byte // of a WriteFrames that waits
+	got     []byte
+	frames  int    // of the last call
+	bad     string // what was wrong with a call
 }
 
-func (c *gatedConn) WriteFrames(frames [][]byte, d time.Duration) error {
+func newTube(room int) *tubeConn { return &tubeConn{room: room, more: make(chan struct{}, 1)} }
+
+// give makes room for n bytes more.
+func (c *tubeConn) give(n int) {
+	c.mu.Lock()
+	c.room += n
+	c.mu.Unlock()
+	c.tell()
+}
+
+func (c *tubeConn) fail(err error) {
+	c.mu.Lock()
+	c.err = err
+	c.mu.Unlock()
+	c.tell()
+}
+
+func (c *tubeConn) tell() {
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+func (c *tubeConn) Prompt() bool { return !c.waits }
+
+func (c *tubeConn) AwaitWrite(d time.Duration) error {
+	if d != stall {
+		c.bad = "wrong stall limit"
+	}
+	if c.waits {
+		return nil
+	}
+	return c.await(d)
+}
+
+func (c *tubeConn) await(d time.Duration) error {
+	timeout := time.NewTimer(d)
+	defer timeout.Stop()
+	for {
+		c.mu.Lock()
+		room, err := c.room, c.err
+		c.mu.Unlock()
+		if room > 0 || err != nil {
+			return err
+		}
+		select {
+		case <-c.more:
+		case <-timeout.C:
+			return os.ErrDeadlineExceeded
+		}
+	}
+}
+
+func (c *tubeConn) WriteFrames(frames [][]byte, d time.Duration) (int, error) {
 	size := 0
 	for _, f := range frames {
 		size += len(f)
@@ -41,19 +108,35 @@ func (c *gatedConn) WriteFrames(frames [][]byte, d time.Duration) error {
 	case len(frames) > 1 && size > batchBytes:
 		c.bad = "too many bytes"
 	}
-	c.writing = slices.Clone(frames)
-	err := <-c.result
-	c.writing = nil
-	// What net.Buffers does with its slice must not harm the queue.
-	clear(frames)
-	_ = append(frames, []byte("garbage"))
-	return err
+	c.frames = len(frames)
+	if c.waits {
+		c.writing = slices.Clone(frames)
+		err := c.await(d)
+		c.writing = nil
+		if err != nil {
+			return 0, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return 0, c.err
+	}
+	n := 0
+	for _, f := range frames {
+		f = f[:min(len(f), c.room)]
+		c.room -= len(f)
+		c.got = append(c.got, f...)
+		n += len(f)
+	}
+	return n, nil
 }
 
 type ownerLog struct {
 	outbox  *Outbox[int]
 	failed  []error
 	flushed int
+	full    int
 }
 
 func (o *ownerLog) OutboxFailed(err error) {
@@ -66,15 +149,20 @@ func (o *ownerLog) OutboxFlushed() {
 	o.outbox.Len()
 }
 
+func (o *ownerLog) OutboxFull() {
+	o.full++
+	o.outbox.Len() // no lock is held
+}
+
 var errWrite = errors.New("write failed")
 
-// outboxModel is what an outbox with a gated connection should look like
-// whenever all goroutines are blocked.
+// outboxModel is what an outbox should look like whenever all goroutines are
+// blocked. Its connection never keeps it waiting for so long that it ends.
 type outboxModel struct {
 	outbox Outbox[int]
-	conn   gatedConn
+	conn   *tubeConn
 	owner  ownerLog
-	limit  int
+	limits Limits
 	next   uint32
 
 	budget *budget.Budget
@@ -83,7 +171,13 @@ type outboxModel struct {
 	taken  []Frame[int]    // shared ones that count until the caller lets go of them
 
 	queue    [][]byte // accepted and not yet written
-	bytes    int
+	out      int      // bytes of the first one that are
+	bytes    int      // of queue
+	reserved int
+	room     int
+	got      []byte // what the connection should have
+	full     int    // how often the outbox has become full
+	isFull   bool
 	finished bool
 	killed   bool
 	failed   bool
@@ -92,8 +186,9 @@ type outboxModel struct {
 }
 
 type waiter struct {
-	below int
-	done  chan struct{}
+	below    int
+	reserved bool
+	done     chan struct{}
 }
 
 func (m *outboxModel) frame(size int) []byte {
@@ -103,16 +198,29 @@ func (m *outboxModel) frame(size int) []byte {
 	return f
 }
 
+func number(frame []byte) uint32 { return binary.BigEndian.Uint32(frame) }
+
+func (m *outboxModel) waiting() int { return m.bytes - m.out + m.reserved }
+
+// level notes whether the outbox has become full, or is so no longer.
+func (m *outboxModel) level() {
+	switch n := m.waiting(); {
+	case m.limits.Bytes > 0 && n > m.limits.Bytes && !m.isFull:
+		m.isFull = true
+		m.full++
+	case n <= m.limits.Bytes/2:
+		m.isFull = false
+	}
+}
+
 // pushed is what a push of f should answer, and do.
 func (m *outboxModel) pushed(f []byte) error {
-	switch {
-	case m.finished || m.killed:
+	if m.finished || m.killed {
 		return ErrClosed
-	case m.limit > 0 && m.bytes > 0 && m.bytes+len(f) > m.limit:
-		return ErrFull
 	}
 	m.queue = append(m.queue, f)
 	m.bytes += len(f)
+	m.level()
 	return nil
 }
 
@@ -138,6 +246,26 @@ func (m *outboxModel) push(t *rapid.T, size int) {
 	if err != want {
 		t.Fatalf("Push of %d bytes = %v, want %v", len(f), err, want)
 	}
+	m.flow()
+}
+
+// flow moves what there is room for.
+func (m *outboxModel) flow() {
+	synctest.Wait()
+	if m.killed {
+		return
+	}
+	for m.room > 0 && len(m.queue) > 0 {
+		f := m.queue[0]
+		n := min(m.room, len(f)-m.out)
+		m.got = append(m.got, f[m.out:m.out+n]...)
+		m.room -= n
+		if m.out += n; m.out == len(f) {
+			m.queue, m.bytes, m.out = m.queue[1:], m.bytes-len(f), 0
+		}
+	}
+	m.level()
+	m.flushed = m.finished && len(m.queue) == 0
 }
 
 // counted is what the budget should know of: all that is queued, and after a
@@ -147,26 +275,22 @@ func (m *outboxModel) counted() (n int64) {
 		n += int64(len(f.Bytes))
 	}
 	if !m.killed {
-		return n + int64(m.bytes+frameCost*len(m.queue))
-	}
-	for _, f := range m.conn.writing {
-		if m.shared[number(f)] {
-			n += int64(len(f))
-		}
+		n += int64(m.bytes + frameCost*len(m.queue))
 	}
 	return n
 }
 
-func number(frame []byte) uint32 { return binary.BigEndian.Uint32(frame) }
-
-// Take takes out the frames of one tag that are not being written.
+// Take takes out the frames of one tag that the connection does not have.
 func (m *outboxModel) Take(t *rapid.T) {
 	tag := rapid.IntRange(0, 3).Draw(t, "tag")
 	var want [][]byte
 	if !m.killed {
-		writing := len(m.conn.writing)
-		rest := m.queue[:writing:writing]
-		for _, f := range m.queue[writing:] {
+		kept := len(m.conn.writing)
+		if m.out > 0 {
+			kept = max(kept, 1)
+		}
+		rest := m.queue[:kept:kept]
+		for _, f := range m.queue[kept:] {
 			if tag != 0 && m.tags[number(f)] == tag {
 				want = append(want, f)
 				m.bytes -= len(f)
@@ -175,6 +299,7 @@ func (m *outboxModel) Take(t *rapid.T) {
 			}
 		}
 		m.queue = rest
+		m.level()
 	}
 	got := m.outbox.Take(func(f *Frame[int]) bool {
 		if f.Tag == 0 {
@@ -202,6 +327,7 @@ func (m *outboxModel) PushBack(t *rapid.T) {
 		if err := m.outbox.PushFrame(f); err != want {
 			t.Fatalf("pushing a frame back = %v, want %v", err, want)
 		}
+		m.flow()
 	}
 	m.taken = nil
 }
@@ -218,31 +344,24 @@ func (m *outboxModel) PushLarge(t *rapid.T) {
 	}
 }
 
-func (m *outboxModel) Written(t *rapid.T) {
-	n := len(m.conn.writing)
-	if n == 0 {
-		return
+// Room lets the connection take some bytes, often up to the end of a frame.
+func (m *outboxModel) Room(t *rapid.T) {
+	n := rapid.SampledFrom([]int{1, 7, 100, 5000, 70_000, 1 << 20}).Draw(t, "room")
+	if len(m.queue) > 0 && rapid.Bool().Draw(t, "a frame") {
+		n = len(m.queue[0]) - m.out
 	}
-	m.conn.result <- nil
-	if !m.killed {
-		for _, f := range m.queue[:n] {
-			m.bytes -= len(f)
-		}
-		m.queue = m.queue[n:]
-		m.flushed = m.finished && len(m.queue) == 0
-	}
-	synctest.Wait()
+	m.room += n
+	m.conn.give(n)
+	m.flow()
 }
 
 func (m *outboxModel) WriteFails(t *rapid.T) {
-	if len(m.conn.writing) == 0 || rapid.IntRange(0, 9).Draw(t, "really") > 0 {
+	if len(m.queue) == 0 || m.killed || rapid.IntRange(0, 9).Draw(t, "really") > 0 {
 		return
 	}
-	m.conn.result <- errWrite
-	if !m.killed {
-		m.failed = true
-		m.kill()
-	}
+	m.conn.fail(errWrite)
+	m.failed = true
+	m.kill()
 	synctest.Wait()
 }
 
@@ -266,7 +385,7 @@ func (m *outboxModel) Finish(t *rapid.T) {
 		m.queue = append(m.queue, f)
 		m.bytes += len(f)
 	}
-	m.flushed = len(m.queue) == 0
+	m.flow()
 }
 
 func (m *outboxModel) Kill(t *rapid.T) {
@@ -275,21 +394,40 @@ func (m *outboxModel) Kill(t *rapid.T) {
 	}
 	m.outbox.Kill()
 	m.kill()
+	m.conn.fail(errWrite) // as whoever kills closes the connection
 }
 
 func (m *outboxModel) kill() {
-	m.killed, m.queue, m.bytes = true, nil, 0
+	m.killed, m.queue, m.bytes, m.out = true, nil, 0, 0
+}
+
+func (m *outboxModel) Reserve(t *rapid.T) {
+	n := rapid.IntRange(-m.reserved, 150_000).Draw(t, "bytes")
+	var want error
+	if n >= 0 && (m.finished || m.killed) {
+		want = ErrClosed
+	} else {
+		m.reserved += n
+		m.level()
+	}
+	if err := m.outbox.Reserve(n); err != want {
+		t.Fatalf("Reserve = %v, want %v", err, want)
+	}
 }
 
 func (m *outboxModel) Wait(t *rapid.T) {
 	below := rapid.IntRange(-1, 200_000).Draw(t, "below")
 	if rapid.Bool().Draw(t, "on the edge") {
-		below = m.bytes + rapid.IntRange(-1, 1).Draw(t, "offset")
+		below = m.bytes - m.out + rapid.IntRange(-1, 1).Draw(t, "offset")
 	}
-	w := waiter{below, make(chan struct{})}
+	w := waiter{below, rapid.Bool().Draw(t, "reserved"), make(chan struct{})}
 	m.waiters = append(m.waiters, w)
 	go func() {
-		m.outbox.Wait(w.below)
+		if w.reserved {
+			m.outbox.WaitReserved(nil, w.below)
+		} else {
+			m.outbox.Wait(nil, w.below)
+		}
 		close(w.done)
 	}()
 }
@@ -298,6 +436,9 @@ func (m *outboxModel) Check(t *rapid.T) {
 	synctest.Wait()
 	if m.conn.bad != "" {
 		t.Fatal(m.conn.bad)
+	}
+	if !bytes.Equal(m.conn.got, m.got) && !m.killed {
+		t.Fatalf("%d bytes were written, want %d, or others", len(m.conn.got), len(m.got))
 	}
 	if got := m.outbox.Bytes(); got != m.bytes {
 		t.Fatalf("Bytes = %d, want %d", got, m.bytes)
@@ -308,27 +449,29 @@ func (m *outboxModel) Check(t *rapid.T) {
 	if got := m.outbox.Len(); got != len(m.queue) {
 		t.Fatalf("Len = %d, want %d", got, len(m.queue))
 	}
-	if len(m.queue) > 0 && len(m.conn.writing) == 0 {
-		t.Fatal("frames are queued and nobody writes")
-	}
-	if !m.killed {
-		for i, f := range m.conn.writing {
-			if !bytes.Equal(f, m.queue[i]) {
-				t.Fatalf("frame %d of a write is not the next one in the queue", i)
-			}
-		}
-	}
-	if len(m.conn.writing) == 0 && m.outbox.queue != nil {
+	// One that was emptied by Take does until its connection takes more.
+	idle := m.outbox.queue == nil || m.outbox.queue.blocked.IsZero() && len(m.conn.writing) == 0
+	if idle && len(m.queue) == 0 && m.outbox.queue != nil {
 		t.Fatal("an idle outbox keeps a queue")
 	}
-	if (m.owner.flushed == 1) != m.flushed || m.owner.flushed > 1 {
+	if m.owner.full != m.full {
+		t.Fatalf("OutboxFull called %d times, want %d", m.owner.full, m.full)
+	}
+	if idle && len(m.queue) == 0 && m.reserved == 0 && m.outbox.pressure != nil && !m.killed {
+		t.Fatal("an idle outbox keeps its pressure")
+	}
+	if (m.owner.flushed == 1) != (m.flushed && idle) || m.owner.flushed > 1 {
 		t.Fatalf("OutboxFlushed called %d times, want %v", m.owner.flushed, m.flushed)
 	}
 	if m.failed != slices.Equal(m.owner.failed, []error{errWrite}) || !m.failed && m.owner.failed != nil {
 		t.Fatalf("OutboxFailed got %v, want %v", m.owner.failed, m.failed)
 	}
 	m.waiters = slices.DeleteFunc(m.waiters, func(w waiter) bool {
-		want := m.finished || m.killed || m.bytes < max(w.below, 1)
+		n := m.bytes - m.out
+		if w.reserved {
+			n += m.reserved
+		}
+		want := m.finished || m.killed || n < max(w.below, 1)
 		got := false
 		select {
 		case <-w.done:
@@ -336,7 +479,7 @@ func (m *outboxModel) Check(t *rapid.T) {
 		default:
 		}
 		if got != want {
-			t.Fatalf("Wait(%d) returned: %v, want %v at %d bytes", w.below, got, want, m.bytes)
+			t.Fatalf("Wait(%d) returned: %v, want %v at %d bytes", w.below, got, want, n)
 		}
 		return got
 	})
@@ -347,7 +490,7 @@ func (m *outboxModel) end() {
 	for i := range m.taken {
 		m.taken[i].release()
 	}
-	close(m.conn.result)
+	m.conn.fail(errWrite)
 	synctest.Wait()
 	if n := m.budget.Used(); n != 0 {
 		panic(fmt.Sprintf("the budget counts %d bytes at the end", n))
@@ -362,28 +505,33 @@ func TestModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(bubble{t}, func(t *rapid.T) {
 			m := &outboxModel{
-				conn:  gatedConn{result: make(chan error)},
-				limit: rapid.SampledFrom([]int{0, 1000, 100_000, 1 << 20}).Draw(t, "limit"),
-
+				conn: newTube(0),
+				limits: Limits{
+					Bytes: rapid.SampledFrom([]int{0, 1000, 100_000, 1 << 20}).Draw(t, "limit"),
+					Stall: stall,
+					Drain: drain,
+				},
 				budget: budget.New(1<<20, func() {}),
 				shared: make(map[uint32]bool),
 				tags:   make(map[uint32]int),
 			}
+			m.conn.waits = rapid.Bool().Draw(t, "the connection waits")
 			m.owner.outbox = &m.outbox
-			m.outbox.Init(&m.conn, &m.owner, m.limit, stall, m.budget.Shard(0))
+			m.outbox.Init(m.conn, &m.owner, &m.limits, m.budget.Shard(0))
 			defer m.end()
 			t.Repeat(map[string]func(*rapid.T){
-				"push small":   m.PushSmall,
-				"push large":   m.PushLarge,
-				"written":      m.Written,
-				"written more": m.Written,
-				"write fails":  m.WriteFails,
-				"finish":       m.Finish,
-				"kill":         m.Kill,
-				"wait":         m.Wait,
-				"take":         m.Take,
-				"push back":    m.PushBack,
-				"":             m.Check,
+				"push small":  m.PushSmall,
+				"push large":  m.PushLarge,
+				"room":        m.Room,
+				"more room":   m.Room,
+				"write fails": m.WriteFails,
+				"finish":      m.Finish,
+				"kill":        m.Kill,
+				"reserve":     m.Reserve,
+				"wait":        m.Wait,
+				"take":        m.Take,
+				"push back":   m.PushBack,
+				"":            m.Check,
 			})
 		})
 	})

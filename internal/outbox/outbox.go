@@ -9,56 +9,89 @@ import (
 )
 
 var (
-	// ErrFull is returned by Push when the frame does not fit under the limit.
-	ErrFull = errors.New("outbox: full")
+	// ErrSlow says that the connection has not taken enough for too long while
+	// much was waiting for it.
+	ErrSlow = errors.New("outbox: the connection is too slow")
 	// ErrClosed is returned by Push after Finish, Kill or a failed write.
 	ErrClosed = errors.New("outbox: closed")
 )
 
-// Conn writes complete frames. It fails when the peer takes no byte for stall.
-// An outbox never makes two calls at the same time.
+// Conn writes frames. An outbox never makes two calls at the same time, except
+// of Prompt.
 type Conn interface {
-	WriteFrames(frames [][]byte, stall time.Duration) error
+	// WriteFrames writes some of the frames, in order, and returns how many
+	// bytes; 0 if it would have to wait. It modifies
+	// neither the slice nor the bytes. A connection that is not Prompt may wait,
+	// and fails with os.ErrDeadlineExceeded after stall.
+	WriteFrames(frames [][]byte, stall time.Duration) (n int, err error)
+
+	// AwaitWrite waits until WriteFrames would write something. It fails with
+	// os.ErrDeadlineExceeded when that takes longer than stall.
+	AwaitWrite(stall time.Duration) error
+
+	// Prompt reports whether WriteFrames never waits.
+	Prompt() bool
 }
 
-// Owner learns how the outbox ended. See the package comment for when it is
-// called.
+// Preparer is a Conn that writes something else in place of a frame.
+type Preparer interface {
+	// Prepare returns what is to be written for a frame, which it does not
+	// change.
+	Prepare(frame []byte) []byte
+}
+
+// Limits bounds what waits in an outbox.
+type Limits struct {
+	// Bytes is beyond how many bytes an outbox is full, until half of them are
+	// left. 0 or less sets no limit.
+	Bytes int
+	// Stall is how long the connection may take nothing.
+	Stall time.Duration
+	// Drain is how long the connection may take to bring what waits, if that is
+	// more than Bytes, down by as much, or to Bytes.
+	Drain time.Duration
+}
+
+// Owner learns that the outbox is full, and how it ended. See the package comment
+// for when it is called.
 type Owner interface {
 	// OutboxFailed reports the write that failed; all queued frames are gone.
 	OutboxFailed(err error)
 	// OutboxFlushed reports that everything up to the frame of Finish is written.
 	OutboxFlushed()
+	// OutboxFull reports that WaitFor may wait from now on.
+	OutboxFull()
 }
 
-// Outbox is a bounded FIFO of frames with an on-demand flusher. Init makes it
-// ready; it must not be copied afterwards. Frames may have a Tag, by which Take
-// finds them.
+// Outbox is a FIFO of frames with an on-demand flusher. Init makes it ready; it
+// must not be copied afterwards. Frames may have a Tag, by which Take finds them.
 type Outbox[Tag comparable] struct {
 	mu       sync.Mutex
 	conn     Conn
 	owner    Owner
-	maxBytes int
-	stall    time.Duration
+	limits   *Limits
 	bytes    int // of frames queued or being written
+	reserved int // bytes that are on their way to Push
 	counted  int // in the shard: frames that are not shared, and frameCost for each
 	shard    *budget.Shard
 	frames   uint64      // that have been written
 	written  uint64      // their sizes
 	queue    *queue[Tag] // not nil exactly while a flusher exists
+	pressure *pressure   // nil while nobody waits and nothing has been full since it was empty
 	finished bool
 	killed   bool
 }
 
-// Init prepares the outbox. At most maxBytes bytes are queued; 0 or less sets
-// no limit. stall is passed on to every WriteFrames. shard, if not nil, counts
-// the frames that are not shared, and what the queue takes for each.
-func (o *Outbox[Tag]) Init(c Conn, owner Owner, maxBytes int, stall time.Duration, shard *budget.Shard) {
-	o.conn, o.owner, o.maxBytes, o.stall, o.shard = c, owner, maxBytes, stall, shard
+// Init prepares the outbox. The limits may be those of other outboxes too. shard,
+// if not nil, counts the frames that are not shared, and what the queue takes for
+// each.
+func (o *Outbox[Tag]) Init(c Conn, owner Owner, limits *Limits, shard *budget.Shard) {
+	o.conn, o.owner, o.limits, o.shard = c, owner, limits, shard
 }
 
-// Push queues a frame of this outbox alone and never blocks. It returns ErrFull
-// or ErrClosed when the frame was not queued. A frame larger than the limit fits
-// when nothing is queued.
+// Push queues a frame of this outbox alone and never blocks. It returns ErrClosed
+// or ErrSlow when the frame was not queued. A full outbox takes frames too, for as
+// long as its connection takes enough.
 func (o *Outbox[Tag]) Push(frame []byte) error { return o.PushFrame(Frame[Tag]{Bytes: frame}) }
 
 // PushFrame is Push for a frame that is shared or tagged. A reference to Shared
@@ -66,50 +99,110 @@ func (o *Outbox[Tag]) Push(frame []byte) error { return o.PushFrame(Frame[Tag]{B
 // the frame: at once if the frame was not queued.
 func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	err := o.pushLocked(f)
-	if err != nil {
-		f.release()
+	filled, err := o.push(f)
+	o.mu.Unlock()
+	if filled {
+		o.owner.OutboxFull()
 	}
 	return err
 }
 
-// TryPush is Push for a frame that does not matter much, unless somebody has the
-// lock at present: then it reports false, and the frame is not queued.
-func (o *Outbox[Tag]) TryPush(frame []byte) bool {
+// TryPushFirst queues a frame in front of all others, unless the lock is taken at
+// present: then it reports false. It does nothing in an outbox that has such a
+// frame already, or has ended.
+func (o *Outbox[Tag]) TryPushFirst(frame []byte) bool {
 	if !o.mu.TryLock() {
 		return false
 	}
 	defer o.mu.Unlock()
-	_ = o.pushLocked(Frame[Tag]{Bytes: frame})
+	o.pushFirst(frame)
 	return true
 }
 
-func (o *Outbox[Tag]) pushLocked(f Frame[Tag]) error {
-	if o.finished || o.killed {
-		return ErrClosed
-	}
-	if o.maxBytes > 0 && o.bytes > 0 && len(f.Bytes) > o.maxBytes-o.bytes {
-		return ErrFull
-	}
-	o.add(f)
-	return nil
+// PushFirst is TryPushFirst that waits for the lock.
+func (o *Outbox[Tag]) PushFirst(frame []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pushFirst(frame)
 }
 
-// add queues a frame, whatever the limit. It is called with the lock held.
+func (o *Outbox[Tag]) pushFirst(frame []byte) {
+	if o.finished || o.killed || o.queue != nil && o.queue.first != nil {
+		return
+	}
+	o.bytes += len(frame)
+	o.count(len(frame) + frameCost)
+	o.active().first = frame
+}
+
+// push is called with the lock held.
+func (o *Outbox[Tag]) push(f Frame[Tag]) (filled bool, err error) {
+	switch {
+	case o.finished || o.killed:
+		err = ErrClosed
+	case o.overdue():
+		err = ErrSlow
+	default:
+		o.add(f)
+		return o.grown(), nil
+	}
+	f.release()
+	return false, err
+}
+
+// add queues a frame. It is called with the lock held.
 func (o *Outbox[Tag]) add(f Frame[Tag]) {
 	o.bytes += len(f.Bytes)
 	o.count(f.own())
 	o.active().push(f)
 }
 
-// Take takes out, in order, the tagged frames that match and are not being
-// written yet. They are the caller's then, with their references to Shared, and
-// count no longer. match is called with the lock held. It may give a frame that
-// is not shared, and stays, other Bytes and another Tag.
+// Reserve counts n bytes that are on their way to Push, so that they fill the
+// outbox already. A negative n takes them off again. It returns ErrClosed and
+// ErrSlow as Push does, and has counted nothing then.
+func (o *Outbox[Tag]) Reserve(n int) error {
+	o.mu.Lock()
+	if n < 0 {
+		o.reserved += n
+		o.shrunk(false)
+		o.settle()
+		o.mu.Unlock()
+		return nil
+	}
+	var filled bool
+	var err error
+	switch {
+	case o.finished || o.killed:
+		err = ErrClosed
+	case o.overdue():
+		err = ErrSlow
+	default:
+		o.reserved += n
+		filled = o.grown()
+	}
+	o.mu.Unlock()
+	if filled {
+		o.owner.OutboxFull()
+	}
+	return err
+}
+
+// Take takes out, in order, the tagged frames that match and of which the
+// connection has nothing yet. They are the caller's then, with their references
+// to Shared, and count no longer. match is called with the lock held. It may give a
+// frame that is not shared, and stays, other Bytes and another Tag.
 func (o *Outbox[Tag]) Take(match func(*Frame[Tag]) bool) []Frame[Tag] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if q := o.queue; q != nil && o.conn.Prompt() {
+		q.takers++
+		for q.writing {
+			o.await(nil, nil) // for a moment
+		}
+		if q.takers--; q.takers == 0 {
+			o.wake()
+		}
+	}
 	if o.queue == nil || o.killed {
 		return nil
 	}
@@ -126,9 +219,7 @@ func (o *Outbox[Tag]) Take(match func(*Frame[Tag]) bool) []Frame[Tag] {
 	})
 	o.bytes += bytes
 	o.count(own)
-	if bytes < 0 {
-		o.queue.wake()
-	}
+	o.shrunk(false)
 	return taken
 }
 
@@ -151,7 +242,8 @@ func (o *Outbox[Tag]) Finish(frame []byte) bool {
 	if frame != nil {
 		o.add(Frame[Tag]{Bytes: frame})
 	}
-	o.active().wake()
+	o.active()
+	o.wake()
 	return true
 }
 
@@ -181,14 +273,14 @@ func (o *Outbox[Tag]) Len() int {
 }
 
 // Holds returns what the frames that are queued or being written take, shared
-// ones and their places in the queue included.
+// ones and their places in the queue included, and what is reserved.
 func (o *Outbox[Tag]) Holds() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.queue == nil || o.killed {
-		return 0
+		return o.reserved
 	}
-	return o.bytes + frameCost*o.queue.len()
+	return o.bytes + frameCost*o.queue.len() + o.reserved
 }
 
 // Written returns how many frames have been written, and their size.
@@ -198,17 +290,6 @@ func (o *Outbox[Tag]) Written() (frames, size uint64) {
 	return o.frames, o.written
 }
 
-// Wait blocks until fewer than below bytes are queued or being written, or
-// Push would answer ErrClosed. A below under 1 counts as 1.
-func (o *Outbox[Tag]) Wait(below int) {
-	below = max(below, 1)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for o.bytes >= below && !o.finished && !o.killed {
-		o.queue.wait(&o.mu)
-	}
-}
-
 // kill is called with the lock held.
 func (o *Outbox[Tag]) kill() {
 	o.killed = true
@@ -216,8 +297,8 @@ func (o *Outbox[Tag]) kill() {
 	o.count(-o.counted)
 	if o.queue != nil {
 		o.queue.drop()
-		o.queue.wake()
 	}
+	o.wake()
 }
 
 // active returns the queue, and starts a flusher with it if there is none. It

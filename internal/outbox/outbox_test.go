@@ -3,19 +3,23 @@ package outbox
 import (
 	"encoding/binary"
 	"runtime"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unsafe"
+
+	"github.com/socketcluster-go/socketcluster/internal/budget"
 )
 
 func TestSize(t *testing.T) {
 	if got := 2 * unsafe.Sizeof(Frame[[2]*int]{}); got != frameCost {
 		t.Errorf("a place in the queue takes %d bytes, counted are %d", got, frameCost)
 	}
-	if got := unsafe.Sizeof(Outbox[*int]{}); got > 112 {
-		t.Errorf("an idle outbox takes %d bytes, want at most 112", got)
+	if got := unsafe.Sizeof(Outbox[*int]{}); got > 120 {
+		t.Errorf("an idle outbox takes %d bytes, want at most 120", got)
 	}
 }
 
@@ -23,20 +27,25 @@ func TestSize(t *testing.T) {
 type orderConn struct {
 	t      *testing.T
 	last   map[uint32]uint32
+	gaps   bool // some may be missing
 	frames int
 }
 
-func (c *orderConn) WriteFrames(frames [][]byte, _ time.Duration) error {
+func (c *orderConn) Prompt() bool                   { return true }
+func (c *orderConn) AwaitWrite(time.Duration) error { return nil }
+
+func (c *orderConn) WriteFrames(frames [][]byte, _ time.Duration) (n int, err error) {
 	for _, f := range frames {
 		producer, seq := binary.BigEndian.Uint32(f), binary.BigEndian.Uint32(f[4:])
-		if c.last[producer] != seq-1 {
+		if c.last[producer] != seq-1 && (!c.gaps || c.last[producer] >= seq) {
 			c.t.Errorf("producer %d: frame %d after %d", producer, seq, c.last[producer])
 		}
 		c.last[producer] = seq
 		c.frames++
+		n += len(f)
 	}
 	runtime.Gosched()
-	return nil
+	return n, nil
 }
 
 func TestConcurrentProducers(t *testing.T) {
@@ -45,15 +54,16 @@ func TestConcurrentProducers(t *testing.T) {
 		var o Outbox[int]
 		c := &orderConn{t: t, last: map[uint32]uint32{}}
 		owner := &ownerLog{outbox: &o}
-		o.Init(c, owner, limit, 0, nil)
+		o.Init(c, owner, &Limits{Bytes: limit, Drain: drain}, nil)
 		for p := range uint32(producers) {
 			go func() {
 				for seq := uint32(1); seq <= each; seq++ {
 					f := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, p), seq)
-					for o.Push(f) == ErrFull {
-						o.Wait(limit - len(f) + 1)
+					o.Wait(nil, limit-len(f)+1)
+					if err := o.Push(f); err != nil {
+						t.Error(err)
 					}
-					if n := o.Bytes(); n > limit {
+					if n := o.Bytes(); n > limit+producers*len(f) {
 						t.Errorf("%d bytes are queued, limit %d", n, limit)
 					}
 				}
@@ -87,7 +97,7 @@ func TestConcurrentEnd(t *testing.T) {
 			var o Outbox[int]
 			c := &countConn{}
 			owner := &ownerLog{outbox: &o}
-			o.Init(c, owner, 0, 0, nil)
+			o.Init(c, owner, &Limits{}, nil)
 			var accepted atomic.Int64
 			for range 4 {
 				go func() {
@@ -125,8 +135,8 @@ func TestConcurrentEnd(t *testing.T) {
 func TestKillLetsGoOfFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
-		c := &gatedConn{result: make(chan error)}
-		o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
+		c := newTube(0)
+		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
 		for range 3 * batchFrames {
 			if err := o.Push(make([]byte, 8)); err != nil {
 				t.Fatal(err)
@@ -137,17 +147,17 @@ func TestKillLetsGoOfFrames(t *testing.T) {
 		q := o.queue
 		o.Kill()
 		kept := 0
-		for _, list := range [][]Frame[int]{q.pending[:cap(q.pending)], q.current[:cap(q.current)]} {
+		for _, list := range [][]Frame[int]{q.pending[:cap(q.pending)], q.current[:cap(q.current)], q.batch[:cap(q.batch)]} {
 			for _, e := range list {
 				if e.Bytes != nil {
 					kept++
 				}
 			}
 		}
-		if kept != len(c.writing) {
-			t.Errorf("%d frames are kept, %d are being written", kept, len(c.writing))
+		if kept != c.frames {
+			t.Errorf("%d frames are kept, %d are being written", kept, c.frames)
 		}
-		c.result <- nil
+		c.fail(errWrite)
 	})
 }
 
@@ -156,8 +166,8 @@ func TestKillLetsGoOfFrames(t *testing.T) {
 func TestBurstDoesNotStayAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
-		c := &gatedConn{result: make(chan error)}
-		o.Init(c, &ownerLog{outbox: &o}, 0, stall, nil)
+		c := newTube(0)
+		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
 		push := func() {
 			if err := o.Push([]byte("frame")); err != nil {
 				t.Fatal(err)
@@ -168,18 +178,20 @@ func TestBurstDoesNotStayAllocated(t *testing.T) {
 		}
 		synctest.Wait()
 		for range 10_000/batchFrames + 10 {
-			push()
-			c.result <- nil
+			for o.Len() < 100 {
+				push()
+			}
+			c.give(batchFrames * len("frame"))
 			synctest.Wait()
 		}
-		if c.writing == nil {
+		if o.Len() == 0 {
 			t.Fatal("the outbox was idle")
 		}
 		if got := cap(o.queue.pending) + cap(o.queue.current); got > 2*keepCapacity {
 			t.Errorf("room for %d frames is kept for %d", got, o.Len())
 		}
 		o.Kill()
-		c.result <- nil
+		c.fail(errWrite)
 	})
 }
 
@@ -188,7 +200,7 @@ func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
 	for _, burst := range []int{100, 10_000} {
 		synctest.Test(t, func(t *testing.T) {
 			var o Outbox[int]
-			o.Init(&countConn{}, &ownerLog{outbox: &o}, 0, 0, nil)
+			o.Init(&countConn{}, &ownerLog{outbox: &o}, &Limits{}, nil)
 			o.mu.Lock()
 			q := o.active()
 			for range burst {
@@ -200,17 +212,17 @@ func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
 			if cap(q.pending) > keepCapacity || cap(q.current) > keepCapacity {
 				t.Errorf("capacities %d and %d go back to the pool", cap(q.pending), cap(q.current))
 			}
-			for _, e := range append(q.pending[:cap(q.pending)], q.current[:cap(q.current)]...) {
+			for _, e := range slices.Concat(q.pending[:cap(q.pending)], q.current[:cap(q.current)], q.batch[:cap(q.batch)]) {
 				if e.Bytes != nil || e.Shared != nil {
 					t.Fatal("a written frame is kept")
 				}
 			}
-			for _, f := range q.frames[:cap(q.frames)] {
+			for _, f := range q.wire[:cap(q.wire)] {
 				if f != nil {
 					t.Fatal("a written frame is kept for the connection")
 				}
 			}
-			if q.owner != nil || q.space != nil || q.len() != 0 {
+			if q.owner != nil || q.len() != 0 {
 				t.Errorf("a used queue goes back to the pool: %+v", q)
 			}
 		})
@@ -219,16 +231,25 @@ func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
 
 type countConn struct{ frames atomic.Int64 }
 
-func (c *countConn) WriteFrames(frames [][]byte, _ time.Duration) error {
+func (c *countConn) Prompt() bool                   { return true }
+func (c *countConn) AwaitWrite(time.Duration) error { return nil }
+
+func (c *countConn) WriteFrames(frames [][]byte, _ time.Duration) (n int, err error) {
 	c.frames.Add(int64(len(frames)))
-	return nil
+	for _, f := range frames {
+		n += len(f)
+	}
+	return n, nil
 }
 
 type signalConn chan struct{}
 
-func (c signalConn) WriteFrames([][]byte, time.Duration) error {
+func (c signalConn) Prompt() bool                   { return true }
+func (c signalConn) AwaitWrite(time.Duration) error { return nil }
+
+func (c signalConn) WriteFrames(frames [][]byte, _ time.Duration) (int, error) {
 	c <- struct{}{}
-	return nil
+	return len(frames[0]), nil
 }
 
 // BenchmarkPushFlushIdle starts a flusher for each frame.
@@ -236,7 +257,7 @@ func BenchmarkPushFlushIdle(b *testing.B) {
 	b.ReportAllocs()
 	var o Outbox[int]
 	c := make(signalConn)
-	o.Init(c, &ownerLog{outbox: &o}, 1<<20, 0, nil)
+	o.Init(c, &ownerLog{outbox: &o}, &Limits{Bytes: 1 << 20}, nil)
 	frame := make([]byte, 64)
 	for b.Loop() {
 		if err := o.Push(frame); err != nil {
@@ -250,12 +271,61 @@ func BenchmarkPushFlushIdle(b *testing.B) {
 func BenchmarkPushFlushBusy(b *testing.B) {
 	b.ReportAllocs()
 	var o Outbox[int]
-	o.Init(&countConn{}, &ownerLog{outbox: &o}, 64<<10, 0, nil)
+	o.Init(&countConn{}, &ownerLog{outbox: &o}, &Limits{Bytes: 64 << 10, Drain: drain}, nil)
 	frame := make([]byte, 64)
 	for b.Loop() {
-		for o.Push(frame) != nil {
-			o.Wait(32 << 10)
+		if o.Wait(nil, 32<<10); o.Push(frame) != nil {
+			b.Fatal("not pushed")
 		}
 	}
-	o.Wait(1)
+	o.Wait(nil, 1)
+}
+
+// TestPushFirst pins that a frame overtakes what waits, once, and tears none of
+// the others.
+func TestPushFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o Outbox[int]
+		c := newTube(0)
+		b := budget.New(1<<20, func() {})
+		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, b.Shard(0))
+		o.PushFirst([]byte("first"))
+		c.give(5)
+		synctest.Wait()
+		if string(c.got) != "first" || o.queue != nil {
+			t.Fatalf("written by an idle outbox: %s", c.got)
+		}
+		for range 300 {
+			if err := o.Push([]byte("frame")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		o.PushFirst([]byte("FIRST"))
+		if !o.TryPushFirst([]byte("again")) || o.Len() != 301 || o.Bytes() != 301*5 {
+			t.Errorf("%d frames are queued, %d bytes", o.Len(), o.Bytes())
+		}
+		if got, want := b.Used(), int64(301*(5+frameCost)); got != want {
+			t.Errorf("the budget counts %d bytes, want %d", got, want)
+		}
+		o.mu.Lock()
+		if o.TryPushFirst([]byte("locked")) {
+			t.Error("TryPushFirst got a lock that is taken")
+		}
+		o.mu.Unlock()
+		c.give(3) // in the middle of a frame
+		synctest.Wait()
+		c.give(10_000)
+		synctest.Wait()
+		got := string(c.got[5:])
+		if at := strings.Index(got, "FIRST"); at < 0 || at > batchFrames*5 || strings.Replace(got, "FIRST", "", 1) != strings.Repeat("frame", 300) {
+			t.Errorf("FIRST was written at %d", at)
+		}
+		o.Finish(nil)
+		o.PushFirst([]byte("late"))
+		synctest.Wait()
+		if n := b.Used(); n != 0 || len(c.got) != 5+301*5 {
+			t.Errorf("the budget counts %d bytes, %d are written", n, len(c.got))
+		}
+	})
 }

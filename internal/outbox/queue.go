@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"sync"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/budget"
 )
@@ -19,6 +20,7 @@ const (
 )
 
 // Frame is a complete frame, and what is to be known of it while it is queued.
+// It is never empty.
 type Frame[Tag comparable] struct {
 	Bytes  []byte
 	Shared *budget.Shared // nil for a frame of this outbox alone
@@ -43,17 +45,22 @@ func (f *Frame[Tag]) release() {
 
 // queue holds what an outbox needs only while it has frames. Pushes append to
 // pending while the flusher works through current; when current is used up the
-// two swap. The owner's mutex guards all of it, except for the elements of the
-// batch that is being written.
+// two swap. The flusher moves frames from there to the batch, and what the
+// connection is given of them is in wire. The owner's mutex guards all of it,
+// except for wire, which is the flusher's.
 type queue[Tag comparable] struct {
 	owner   *Outbox[Tag]
 	run     func() // flush, bound once so that starting a flusher allocates nothing
+	first   []byte // goes in front of all others
 	pending []Frame[Tag]
 	current []Frame[Tag]
-	begin   int // current[begin:end] is being written, current[end:] is to come
-	end     int
-	frames  [][]byte   // of current[begin:end], for the connection to do with as it likes
-	space   *sync.Cond // exists once somebody has waited; never pooled, a waiter may still hold it
+	next    int          // current[next:] is to come
+	batch   []Frame[Tag] // a frame that was put back is empty
+	wire    [][]byte     // of the batch, prepared, without what is out already
+	out     int          // bytes of batch[0] that are out already
+	writing bool         // the connection has wire
+	takers  int          // calls of Take that wait for the end of that
+	blocked time.Time    // since when the connection takes nothing; zero while it does
 }
 
 // queues has those of all outboxes; a program has outboxes of one kind.
@@ -69,83 +76,159 @@ func takeQueue[Tag comparable](o *Outbox[Tag]) *queue[Tag] {
 	return q
 }
 
+// release gives the queue to the pool, without its frames.
 func (q *queue[Tag]) release() {
 	q.drop()
-	q.current, q.begin, q.end = q.current[:0], 0, 0
+	for i := range q.batch {
+		q.batch[i].release()
+	}
+	clear(q.wire)
+	q.batch, q.wire = q.batch[:0], q.wire[:0]
+	q.current, q.next = q.current[:0], 0
 	if cap(q.pending) > keepCapacity {
 		q.pending = nil
 	}
 	if cap(q.current) > keepCapacity {
 		q.current = nil
 	}
-	q.owner, q.space = nil, nil
+	q.owner, q.out, q.blocked = nil, 0, time.Time{}
 	queues.Put(q)
 }
 
 func (q *queue[Tag]) push(f Frame[Tag]) { q.pending = append(q.pending, f) }
 
-func (q *queue[Tag]) len() int { return len(q.pending) + len(q.current) - q.begin }
+// len is the number of frames. Those of the batch that were put back are counted
+// there.
+func (q *queue[Tag]) len() int {
+	n := len(q.pending) + len(q.current) - q.next
+	if q.first != nil {
+		n++
+	}
+	for i := range q.batch {
+		if q.batch[i].Bytes != nil {
+			n++
+		}
+	}
+	return n
+}
 
-// next picks the frames of one write and their size; nil when none are left.
-func (q *queue[Tag]) next() (frames [][]byte, size int) {
-	if q.end == len(q.current) {
+// fill makes a batch of the next frames if there is none under way. It reports
+// false when no frames are left.
+func (q *queue[Tag]) fill() (fresh, ok bool) {
+	q.compact()
+	if len(q.batch) > 0 {
+		return false, true
+	}
+	if q.next == len(q.current) {
 		spare := q.current[:0]
 		if cap(spare) > keepCapacity && cap(spare)/4 > len(q.pending) {
 			spare = nil
 		}
 		q.current, q.pending = q.pending, spare
-		q.begin, q.end = 0, 0
+		q.next = 0
 	}
-	q.begin = q.end
-	for q.end < len(q.current) && q.end-q.begin < batchFrames {
-		n := len(q.current[q.end].Bytes)
-		if q.end > q.begin && size+n > batchBytes {
+	size := len(q.first)
+	if q.first != nil {
+		q.batch = append(q.batch, Frame[Tag]{Bytes: q.first})
+		q.wire = append(q.wire, q.first)
+		q.first = nil
+	}
+	for q.next < len(q.current) && len(q.batch) < batchFrames {
+		f := q.current[q.next]
+		if len(q.batch) > 0 && size+len(f.Bytes) > batchBytes {
 			break
 		}
-		size += n
-		q.frames = append(q.frames, q.current[q.end].Bytes)
-		q.end++
+		size += len(f.Bytes)
+		q.batch = append(q.batch, f)
+		q.wire = append(q.wire, f.Bytes)
+		q.current[q.next] = Frame[Tag]{}
+		q.next++
 	}
-	if q.begin == q.end {
-		return nil, 0
-	}
-	return q.frames[:len(q.frames):len(q.frames)], size
+	return true, len(q.batch) > 0
 }
 
-// written lets go of the frames that next has picked. It returns their number,
-// and what they have counted for in the shard.
-func (q *queue[Tag]) written() (n, own int) {
-	n = len(q.frames)
-	for i := range q.current[q.begin:q.end] {
-		e := &q.current[q.begin+i]
-		own += e.own()
-		e.release()
+// compact forgets the frames of the batch that were put back.
+func (q *queue[Tag]) compact() {
+	n := 0
+	for i := range q.batch {
+		if q.batch[i].Bytes != nil {
+			q.batch[n], q.wire[n] = q.batch[i], q.wire[i]
+			n++
+		}
 	}
-	clear(q.frames)
-	q.frames = q.frames[:0]
-	return n, own
+	q.shorten(n)
 }
 
-// drop lets go of all frames but those being written, which the connection is
-// still reading.
+// shorten cuts the batch to n frames.
+func (q *queue[Tag]) shorten(n int) {
+	clear(q.batch[n:])
+	clear(q.wire[n:])
+	q.batch, q.wire = q.batch[:n], q.wire[:n]
+}
+
+// written lets go of the frames that are among the n bytes that the connection
+// has taken. It returns their number, their size, and what they have counted for
+// in the shard.
+func (q *queue[Tag]) written(n int) (frames, size, own int) {
+	for frames < len(q.wire) && n >= len(q.wire[frames]) {
+		f := &q.batch[frames]
+		n -= len(q.wire[frames])
+		size += len(f.Bytes)
+		own += f.own()
+		f.release()
+		frames++
+	}
+	if frames > 0 {
+		q.out = 0
+		copy(q.wire, q.wire[frames:])
+		q.shorten(copy(q.batch, q.batch[frames:]))
+	}
+	if n > 0 {
+		q.wire[0] = q.wire[0][n:]
+		// What is prepared may be larger than the frame.
+		q.out = min(q.out+n, len(q.batch[0].Bytes))
+	}
+	return frames, size, own
+}
+
+// drop lets go of all frames but those of the batch, which the connection may
+// still be reading.
 func (q *queue[Tag]) drop() {
+	q.first = nil
 	for i := range q.pending {
 		q.pending[i].release()
 	}
 	q.pending = q.pending[:0]
-	for i := range q.current[q.end:] {
-		q.current[q.end+i].release()
+	for i := range q.current[q.next:] {
+		q.current[q.next+i].release()
 	}
-	q.current = q.current[:q.end]
+	q.current = q.current[:q.next]
 }
 
-// take removes what Take is for, from all but the batch that is being written.
+// take removes what Take is for: all but what the connection has, or has a part
+// of.
 func (q *queue[Tag]) take(match func(*Frame[Tag]) bool) (taken []Frame[Tag]) {
+	q.unfill()
 	var rest []Frame[Tag]
-	rest, taken = takeFrom(q.current[q.end:], nil, match)
-	q.current = q.current[:q.end+len(rest)]
+	rest, taken = takeFrom(q.current[q.next:], nil, match)
+	q.current = q.current[:q.next+len(rest)]
 	q.pending, taken = takeFrom(q.pending, taken, match)
 	return taken
+}
+
+// unfill puts the frames of the batch that the connection does not have back to
+// where fill has found them; fill prepares them again. One of PushFirst came from
+// nowhere, and may stay.
+func (q *queue[Tag]) unfill() {
+	n := len(q.batch)
+	for n > 0 && q.next > 0 && !q.writing && (n > 1 || q.out == 0) {
+		n--
+		if q.batch[n].Bytes != nil {
+			q.next--
+			q.current[q.next] = q.batch[n]
+			q.batch[n] = Frame[Tag]{}
+		}
+	}
 }
 
 // takeFrom removes from a list, in order, the tagged frames that match, and appends
@@ -162,17 +245,4 @@ func takeFrom[Tag comparable](list, taken []Frame[Tag], match func(*Frame[Tag]) 
 	}
 	clear(list[len(rest):])
 	return rest, taken
-}
-
-func (q *queue[Tag]) wait(l sync.Locker) {
-	if q.space == nil {
-		q.space = sync.NewCond(l)
-	}
-	q.space.Wait()
-}
-
-func (q *queue[Tag]) wake() {
-	if q.space != nil {
-		q.space.Broadcast()
-	}
 }

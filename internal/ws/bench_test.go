@@ -124,7 +124,7 @@ func BenchmarkWriteFrames(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				copy(batch, frames)
-				if err := c.WriteFrames(batch, 10*time.Second); err != nil {
+				if err := writeFrames(c, batch, 10*time.Second); err != nil {
 					b.Fatal(err)
 				}
 			}

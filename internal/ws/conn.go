@@ -33,7 +33,6 @@ type Conn struct {
 	received     atomic.Int64
 	maxFragments int32
 	closed       atomic.Bool
-	armed        bool // a write deadline is set; belongs to WriteFrames
 
 	deflate bool  // permessage-deflate has been negotiated
 	carried uint8 // bytes of carry that the next read buffer starts with

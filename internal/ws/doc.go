@@ -24,9 +24,13 @@
 // Ownership. [Message].Data belongs to the caller until [Message.Release] and
 // must not be touched afterwards, nor any slice that aliases it. The payload
 // given to OnPing is a copy and belongs to the callee. Frames given to
-// [Conn.WriteFrames] are only read, but the outer slice is consumed.
+// [Conn.WriteFrames] are only read.
 //
-// Writing. WriteFrames has one caller at a time; it may run beside Read.
+// Writing. WriteFrames, WriteAll and AwaitWrite have one caller at a time; they
+// may run beside Read. WriteFrames gives the kernel what it takes at once, so that
+// whoever has the frames may still decide about the rest; AwaitWrite waits. A
+// connection of crypto/tls is awaited by what is below it, and is then given one
+// record at a time. Other wrappers cannot be awaited: writing 16 KiB to them may wait.
 // [NewBuffer] and [Seal] build a frame in one allocation: the payload is
 // appended behind reserved header bytes. Frames of a server are never masked
 // and never fragmented.
@@ -46,5 +50,5 @@
 // Constants. The read limit of 104857600 bytes for a zero Options.ReadLimit is
 // TR-8. Control frames carry at most 125 bytes (RFC 6455, section 5.5). 4096
 // fragments per message, 4 KiB read buffers, 16 KiB write chunks (the size of
-// a TLS record) and 10 s for writing the 101 response are this package's own.
+// a TLS record), 64 KiB blocks of frames copied together and 10 s for writing the 101 response are this package's own.
 package ws

@@ -155,7 +155,7 @@ func TestWriteAfterInterrupt(t *testing.T) {
 	r.awaitParked()
 	r.c.Interrupt()
 	<-r.ended
-	if err := r.c.WriteFrames([][]byte{CloseFrame(1013, "")}, time.Minute); err != nil {
+	if err := r.c.WriteAll(CloseFrame(1013, ""), time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadFull(client, make([]byte, 4)); err != nil {

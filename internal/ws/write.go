@@ -1,124 +1,162 @@
 package ws
 
 import (
+	"crypto/tls"
 	"errors"
-	"net"
 	"os"
 	"sync"
 	"time"
 )
 
-// chunkSize is the size of a TLS record, and up to where copying small frames
-// together is cheaper than a vector: the runtime keeps a connection's vector
-// for as long as the connection lives.
+// chunkSize is the size of a TLS record, and how much is written at a time to a
+// connection that may wait meanwhile.
 const chunkSize = 16 << 10
 
-type chunk [chunkSize]byte
+// blockSize is up to where frames are copied together, which is cheaper than a
+// vector: the runtime keeps a connection's vector for as long as the connection
+// lives.
+const blockSize = 64 << 10
 
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
+var (
+	chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+	blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
+)
 
-var vectors = sync.Pool{New: func() any { return new(net.Buffers) }}
+// promptWriter is a connection that can be written to without waiting: a
+// socket of the kernel, or one of memory.
+type promptWriter interface {
+	// TryWrite writes what is taken at once, which may be nothing.
+	TryWrite(p []byte) (n int, err error)
 
-// WriteFrames writes whole frames in order. It fails when the connection does
-// and with os.ErrDeadlineExceeded when the peer takes no byte for stall (over
-// TLS: not one record of 16 KiB); zero or less waits for ever. After an error
-// the stream is broken in the middle of a frame: close the connection. The
-// elements of frames are set to nil or shortened, their bytes stay untouched.
-func (c *Conn) WriteFrames(frames [][]byte, stall time.Duration) error {
-	total := 0
-	for _, f := range frames {
-		total += len(f)
+	// AwaitWrite waits until something would be taken, or for the write deadline.
+	AwaitWrite() error
+}
+
+func (c *Conn) promptWriter() promptWriter {
+	if w, ok := c.park.(promptWriter); ok {
+		return w
 	}
-	if total == 0 {
-		return nil
-	}
-	var err error
+	w, _ := c.nc.(promptWriter)
+	return w
+}
+
+// Prompt reports whether WriteFrames never waits.
+func (c *Conn) Prompt() bool { return c.promptWriter() != nil }
+
+// WriteFrames writes some of the frames, in order, and returns how many bytes
+// that are; the last ones may be the beginning of a frame. It returns 0 when
+// nothing is taken without waiting; see AwaitWrite. A connection that is not
+// Prompt waits, though, and is given 16 KiB at most: it fails with
+// os.ErrDeadlineExceeded when it takes nothing for stall (over TLS: not all of
+// it). Zero or less waits for ever. After an error the stream may be broken in
+// the middle of a frame: close the connection.
+func (c *Conn) WriteFrames(frames [][]byte, stall time.Duration) (n int, err error) {
+	w := c.promptWriter()
 	switch {
-	case c.vectored() && len(frames) == 1:
-		err = c.write(frames[0], stall)
-	case c.vectored() && total > chunkSize:
-		err = c.writeVector(frames, stall)
-	default:
-		err = c.writeChunks(frames, stall)
+	case w == nil:
+		return c.writeChunk(frames, stall)
+	case len(frames) == 1:
+		return w.TryWrite(frames[0])
 	}
-	if c.armed && err == nil {
-		// An idle connection has no timer running.
-		c.armed = false
-		err = c.nc.SetWriteDeadline(time.Time{})
+	block := blocks.Get().(*[blockSize]byte)
+	defer blocks.Put(block)
+	for len(frames) > 0 {
+		piece, count := together(frames, block[:])
+		written, err := w.TryWrite(piece)
+		n += written
+		if err != nil || written < len(piece) {
+			return n, err
+		}
+		frames = frames[count:]
+	}
+	return n, nil
+}
+
+// WriteAll writes all of p, such as a frame. It fails with
+// os.ErrDeadlineExceeded when the peer takes nothing for stall.
+func (c *Conn) WriteAll(p []byte, stall time.Duration) error {
+	for {
+		n, err := c.WriteFrames([][]byte{p}, stall)
+		if err != nil {
+			return err
+		}
+		if p = p[n:]; len(p) == 0 {
+			return nil
+		}
+		if err := c.AwaitWrite(stall); err != nil {
+			return err
+		}
+	}
+}
+
+// together returns the bytes of as many frames as fit into buf, and their number. A
+// large one, or a single one, is not copied.
+func together(frames [][]byte, buf []byte) (piece []byte, count int) {
+	if len(frames) == 1 || len(frames[0]) > len(buf)/2 {
+		return frames[0], 1
+	}
+	for _, f := range frames {
+		if len(f) > len(buf)-len(piece) {
+			break
+		}
+		piece = append(buf[:len(piece)], f...)
+		count++
+	}
+	return piece, count
+}
+
+// writeChunk writes a chunk, the last part of which may be the beginning of a
+// frame.
+func (c *Conn) writeChunk(frames [][]byte, stall time.Duration) (n int, err error) {
+	buf := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(buf)
+	size := 0
+	for _, f := range frames {
+		size += copy(buf[size:], f)
+	}
+	if err := c.arm(stall); err != nil {
+		return 0, err
+	}
+	n, err = c.nc.Write(buf[:size])
+	if _, records := c.nc.(*tls.Conn); n > 0 && !records && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil // slow, but not without progress
+	}
+	if err == nil {
+		err = c.disarm(stall)
+	}
+	return n, err
+}
+
+// AwaitWrite waits until WriteFrames would write something, but fails with
+// os.ErrDeadlineExceeded after stall. Zero or less waits for ever. Where that
+// cannot be told, it returns at once.
+func (c *Conn) AwaitWrite(stall time.Duration) error {
+	w := c.promptWriter()
+	if w == nil {
+		if w = c.below(); w == nil {
+			return nil
+		}
+	}
+	if err := c.arm(stall); err != nil {
+		return err
+	}
+	err := w.AwaitWrite()
+	if disarmed := c.disarm(stall); err == nil {
+		err = disarmed
 	}
 	return err
 }
 
-// vectored reports whether net.Buffers ends up in one system call.
-func (c *Conn) vectored() bool {
-	switch c.nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		return true
-	}
-	return false
-}
-
-// writeVector hands all frames to the kernel at once.
-func (c *Conn) writeVector(frames [][]byte, stall time.Duration) error {
-	v := vectors.Get().(*net.Buffers)
-	*v = frames
-	defer func() {
-		*v = nil
-		vectors.Put(v)
-	}()
-	for {
-		if err := c.arm(stall); err != nil {
-			return err
-		}
-		n, err := v.WriteTo(c.nc)
-		if !slow(n, err) {
-			return err
-		}
-	}
-}
-
-// writeChunks copies the frames together and writes them chunk by chunk, so
-// that a stalled TLS connection, which cannot resume a write, is told from a
-// slow one.
-func (c *Conn) writeChunks(frames [][]byte, stall time.Duration) error {
-	buf := chunks.Get().(*chunk)
-	defer chunks.Put(buf)
-	n := 0
-	for _, f := range frames {
-		for len(f) > 0 {
-			k := copy(buf[n:], f)
-			f = f[k:]
-			if n += k; n == chunkSize {
-				if err := c.write(buf[:], stall); err != nil {
-					return err
-				}
-				n = 0
-			}
-		}
-	}
-	if n == 0 {
+// below is what TLS writes to.
+func (c *Conn) below() promptWriter {
+	tc, ok := c.nc.(*tls.Conn)
+	if !ok {
 		return nil
 	}
-	return c.write(buf[:n], stall)
-}
-
-// write writes all of p. Most often the kernel takes it at once, and no
-// deadline is needed, which would cost almost as much as the write itself.
-func (c *Conn) write(p []byte, stall time.Duration) error {
-	p = p[c.writeNow(p):]
-	if len(p) == 0 {
-		return nil
+	if w, ok := tc.NetConn().(promptWriter); ok {
+		return w
 	}
-	for {
-		if err := c.arm(stall); err != nil {
-			return err
-		}
-		n, err := c.nc.Write(p)
-		if !slow(n, err) {
-			return err
-		}
-		p = p[n:]
-	}
+	return kernelWriter(tc.NetConn())
 }
 
 // arm starts the time within which some progress is due.
@@ -126,12 +164,13 @@ func (c *Conn) arm(stall time.Duration) error {
 	if stall <= 0 {
 		return nil
 	}
-	c.armed = true
 	return c.nc.SetWriteDeadline(time.Now().Add(stall))
 }
 
-// slow reports whether a write ran out of time but not without progress, so
-// that it is to be continued.
-func slow[N int | int64](n N, err error) bool {
-	return n > 0 && errors.Is(err, os.ErrDeadlineExceeded)
+// disarm ends it: an idle connection has no timer running.
+func (c *Conn) disarm(stall time.Duration) error {
+	if stall <= 0 {
+		return nil
+	}
+	return c.nc.SetWriteDeadline(time.Time{})
 }

@@ -3,14 +3,19 @@
 package ws
 
 import (
+	"net"
+	"os"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // attempt is one write that does not wait.
 type attempt struct {
 	data []byte
 	n    int
+	err  error
 	run  func(fd uintptr) bool // write, bound once
 }
 
@@ -20,21 +25,45 @@ var attempts = sync.Pool{New: func() any {
 	return a
 }}
 
-// writeNow writes as much of p as the kernel takes without waiting. That is
-// nothing on a connection that is no socket. Errors come again with the next
-// write.
-func (c *Conn) writeNow(p []byte) int {
-	park, ok := c.park.(*pollPark)
-	if !ok {
-		return 0
+// TryWrite implements promptWriter.
+func (p *pollPark) TryWrite(b []byte) (int, error) { return socket{p.raw}.TryWrite(b) }
+
+// AwaitWrite implements promptWriter.
+func (p *pollPark) AwaitWrite() error { return socket{p.raw}.AwaitWrite() }
+
+// socket is one of the kernel.
+type socket struct{ raw syscall.RawConn }
+
+// kernelWriter is nil for other connections than sockets of the kernel.
+func kernelWriter(nc net.Conn) promptWriter {
+	var sc syscall.Conn
+	switch nc := nc.(type) { // by concrete type, as in newPark
+	case *net.TCPConn:
+		sc = nc
+	case *net.UnixConn:
+		sc = nc
+	default:
+		return nil
 	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return socket{raw}
+}
+
+// TryWrite implements promptWriter.
+func (s socket) TryWrite(b []byte) (int, error) {
 	a := attempts.Get().(*attempt)
-	a.data, a.n = p, 0
-	_ = park.raw.Write(a.run)
+	a.data, a.n, a.err = b, 0, nil
+	err := s.raw.Write(a.run)
 	n := a.n
-	a.data = nil
+	if err == nil {
+		err = a.err
+	}
+	a.data, a.err = nil, nil
 	attempts.Put(a)
-	return n
+	return n, err
 }
 
 // write ends the wait for the socket to be writable in any case.
@@ -44,5 +73,22 @@ func (a *attempt) write(fd uintptr) bool {
 		n, err = syscall.Write(int(fd), a.data)
 	}
 	a.n = max(n, 0)
+	if err != nil && err != syscall.EAGAIN {
+		a.err = os.NewSyscallError("write", err)
+	}
 	return true
+}
+
+// AwaitWrite implements promptWriter.
+func (s socket) AwaitWrite() error { return s.raw.Write(writable) }
+
+// writable asks the kernel, as the runtime's poller tells of changes only: one
+// may have come before the wait has begun.
+func writable(fd uintptr) bool {
+	events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(events, 0)
+	for err == unix.EINTR {
+		n, err = unix.Poll(events, 0)
+	}
+	return n > 0 || err != nil // an error comes again with the next write
 }

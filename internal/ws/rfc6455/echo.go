@@ -25,7 +25,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 			frame = ws.Deflate(frame, 1, 0)
 		}
 		// A client that is gone shows when the next message is read.
-		_ = c.WriteFrames([][]byte{frame}, patience)
+		_ = c.WriteAll(frame, patience)
 	}
 	seal := func(op ws.Opcode, payload []byte) []byte {
 		return ws.Seal(append(ws.NewBuffer(len(payload)), payload...), op)

@@ -1,0 +1,92 @@
+package socketcluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+type noWaitKey struct{}
+
+// NoWait returns a context for those who send and must not wait for clients:
+// with it [Exchange.Publish], [Socket.Transmit], [Socket.Send] and
+// [Socket.SendBinary] return at once. What they send waits for the client, for as
+// long as that reads at the pace of Limits.OutboxDrain and Limits.Budget allows.
+// Outbound middleware gets such a context.
+func NoWait(ctx context.Context) context.Context {
+	return context.WithValue(ctx, noWaitKey{}, true)
+}
+
+func mayWait(ctx context.Context) bool { return ctx.Value(noWaitKey{}) == nil }
+
+// awaitRoomFor waits until there is room for n bytes, or the socket has closed,
+// or ctx ends, which is an error.
+func (s *Socket) awaitRoomFor(ctx context.Context, n int) error {
+	limit := s.srv.cfg.Limits.Outbox
+	if !mayWait(ctx) || s.out.WaitReserved(ctx.Done(), min(limit/2, limit-n)) {
+		return nil
+	}
+	return fmt.Errorf("socket %s: the client has not read what waits for it (see Limits.Outbox): %w", s.id, context.Cause(ctx))
+}
+
+// crowd are the sockets for which publishers wait: those whose outboxes have
+// become full. Who waits for them finds out when it is not worth while any more.
+type crowd struct {
+	size    atomic.Int32
+	mu      sync.Mutex // a leaf
+	sockets map[*Socket]struct{}
+}
+
+// add may be called with any lock held.
+func (c *crowd) add(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sockets == nil {
+		c.sockets = make(map[*Socket]struct{})
+	}
+	c.sockets[s] = struct{}{}
+	c.size.Store(int32(len(c.sockets)))
+}
+
+func (c *crowd) remove(s *Socket) {
+	if c.size.Load() == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.sockets, s)
+	c.size.Store(int32(len(c.sockets)))
+}
+
+func (c *crowd) all() []*Socket {
+	if c.size.Load() == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.sockets))
+}
+
+// awaitReaders waits for the subscribers of a channel that have much to read.
+// Each is waited for from when its outbox is full, so that all together are
+// waited for as long as one.
+func (x *Exchange) awaitReaders(ctx context.Context, channel string) {
+	if !mayWait(ctx) {
+		return
+	}
+	c := &x.srv.crowd
+	for _, s := range c.all() {
+		if s.out.Full() && s.IsSubscribed(channel) {
+			s.out.WaitFor(ctx.Done())
+		}
+		if !s.out.Full() {
+			c.remove(s)
+			if s.out.Full() { // again
+				c.add(s)
+			}
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package outbox
+
+import "time"
+
+const (
+	// patience is how long WaitFor waits in all, from when an outbox is full
+	// until it is empty again, or is half empty in time.
+	patience = 250 * time.Millisecond
+
+	// pace is how long WaitFor waits for a connection that takes nothing.
+	pace = 50 * time.Millisecond
+)
+
+// pressure is what is to be known of an outbox that is full, or for which
+// somebody waits.
+type pressure struct {
+	changed  chan struct{} // closed when somebody who waits should look again; nil if nobody does
+	full     bool
+	spent    bool      // it was full for longer than patience, and not empty since
+	since    time.Time // when it has become full
+	progress time.Time // when the connection has last taken something, as far as known
+	mark     time.Time // since when more than Limits.Bytes waits, without as many less than at the peak; or zero
+	peak     int       // the most that has waited since mark
+}
+
+// pressed returns the pressure, which may be new. It is called with the lock held.
+func (o *Outbox[Tag]) pressed() *pressure {
+	if o.pressure == nil {
+		o.pressure = new(pressure)
+	}
+	return o.pressure
+}
+
+// waiting is how many bytes are on their way to the connection. It is called
+// with the lock held.
+func (o *Outbox[Tag]) waiting() int { return o.queued() + o.reserved }
+
+// queued is how many bytes have been pushed that the connection has not taken.
+func (o *Outbox[Tag]) queued() int {
+	if o.queue == nil || o.killed {
+		return o.bytes
+	}
+	return o.bytes - o.queue.out
+}
+
+// full is called with the lock held.
+func (o *Outbox[Tag]) full() bool { return o.pressure != nil && o.pressure.full }
+
+// grown looks whether the outbox has become full, and reports true if that is to
+// be told. It is called with the lock held.
+func (o *Outbox[Tag]) grown() bool {
+	n := o.waiting()
+	if o.limits.Bytes <= 0 || n <= o.limits.Bytes {
+		return false
+	}
+	p := o.pressed()
+	p.peak = max(p.peak, n)
+	if p.full && !p.mark.IsZero() {
+		return false
+	}
+	now := time.Now()
+	p.mark, p.peak = now, n
+	if p.full {
+		return false
+	}
+	p.full, p.since, p.progress = true, now, now
+	if o.queue != nil && !o.queue.blocked.IsZero() {
+		p.progress = o.queue.blocked
+	}
+	return !p.spent
+}
+
+// shrunk looks whether the outbox is full no longer. It is called with the lock
+// held.
+func (o *Outbox[Tag]) shrunk(progress bool) {
+	if o.full() {
+		p, n, now := o.pressure, o.waiting(), time.Now()
+		if progress {
+			p.progress = now
+		}
+		switch {
+		case n <= o.limits.Bytes:
+			p.mark = time.Time{}
+		case n <= p.peak-o.limits.Bytes:
+			p.mark, p.peak = now, n
+		}
+		if n <= o.limits.Bytes/2 {
+			p.full = false
+			p.spent = p.spent || now.Sub(p.since) >= patience
+		}
+	}
+	o.wake()
+}
+
+// over tells whether more than Limits.Bytes waits. It is called with the lock
+// held.
+func (o *Outbox[Tag]) over() bool { return o.pressure != nil && !o.pressure.mark.IsZero() }
+
+// crowded tells whether so much waits that the outbox may be full, or those who
+// push may wait for room. It is called with the lock held.
+func (o *Outbox[Tag]) crowded() bool {
+	return o.limits.Bytes > 0 && o.waiting() >= o.limits.Bytes/2
+}
+
+// overdue tells whether the connection has taken too little for too long. It is
+// called with the lock held.
+func (o *Outbox[Tag]) overdue() bool {
+	return o.over() && time.Since(o.pressure.mark) > o.limits.Drain
+}
+
+// settle forgets the pressure when everything has gone. It is called with the
+// lock held.
+func (o *Outbox[Tag]) settle() {
+	if o.queue == nil && o.reserved <= 0 {
+		o.wake()
+		o.pressure = nil
+	}
+}
+
+// wake has those who wait look again. It is called with the lock held.
+func (o *Outbox[Tag]) wake() {
+	if p := o.pressure; p != nil && p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// await waits for wake without the lock, which is held before and afterwards. It
+// reports false when done or timeout come first.
+func (o *Outbox[Tag]) await(done <-chan struct{}, timeout <-chan time.Time) bool {
+	p := o.pressed()
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	changed := p.changed
+	o.mu.Unlock()
+	defer o.mu.Lock()
+	select {
+	case <-changed:
+		return true
+	case <-done:
+	case <-timeout:
+	}
+	return false
+}
+
+// Wait blocks until fewer than below bytes are queued or being written, or
+// Push would answer ErrClosed. It reports false when done is closed before. A
+// below under 1 counts as 1.
+func (o *Outbox[Tag]) Wait(done <-chan struct{}, below int) bool {
+	return o.waitUntil(done, func() bool { return o.queued() < max(below, 1) })
+}
+
+// WaitReserved is Wait for what is reserved, too.
+func (o *Outbox[Tag]) WaitReserved(done <-chan struct{}, below int) bool {
+	return o.waitUntil(done, func() bool { return o.waiting() < max(below, 1) })
+}
+
+func (o *Outbox[Tag]) waitUntil(done <-chan struct{}, enough func() bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for !enough() && !o.finished && !o.killed {
+		if !o.await(done, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// WaitFor blocks while the outbox is full, for as long as that is no burden to
+// others: until half of the limit is left, for 250 ms in all, and for a
+// connection that takes nothing no more than 50 ms. It returns when done is closed.
+func (o *Outbox[Tag]) WaitFor(done <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.worthWaiting() {
+		p, now := o.pressure, time.Now()
+		left := min(p.since.Add(patience).Sub(now), p.progress.Add(pace).Sub(now))
+		if left <= 0 {
+			return
+		}
+		timeout := time.NewTimer(left)
+		o.await(done, timeout.C)
+		timeout.Stop()
+		if isClosed(done) {
+			return
+		}
+	}
+}
+
+// Full reports whether WaitFor may wait, now or when the connection takes
+// something again.
+func (o *Outbox[Tag]) Full() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.worthWaiting()
+}
+
+// worthWaiting is called with the lock held.
+func (o *Outbox[Tag]) worthWaiting() bool {
+	return o.full() && !o.pressure.spent && time.Since(o.pressure.since) < patience && !o.finished && !o.killed
+}
+
+func isClosed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Drain blocks until everything queued has been written, the frame of Finish
+// included, or a write has failed, or Kill was called. No new frames should
+// be pushed meanwhile.
+func (o *Outbox[Tag]) Drain() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.bytes > 0 && !o.killed {
+		o.await(nil, nil)
+	}
+}

@@ -1,0 +1,304 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// world is an outbox with a limit of 1000 bytes.
+type world struct {
+	*testing.T
+	o    Outbox[int]
+	conn *tubeConn
+	log  ownerLog
+}
+
+func inWorld(t *testing.T, run func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, conn: newTube(0)}
+		w.log.outbox = &w.o
+		w.o.Init(w.conn, &w.log, &Limits{Bytes: 1000, Stall: stall, Drain: drain}, nil)
+		run(w)
+		w.o.Kill()
+		w.conn.fail(errWrite)
+	})
+}
+
+func (w *world) push(sizes ...int) {
+	w.Helper()
+	for _, n := range sizes {
+		if err := w.o.Push(make([]byte, n)); err != nil {
+			w.Fatalf("Push of %d bytes: %v", n, err)
+		}
+	}
+	synctest.Wait()
+}
+
+// waits is how long a call takes.
+func waits(call func()) time.Duration {
+	began := time.Now()
+	call()
+	return time.Since(began)
+}
+
+// reads has the connection take n bytes now and then.
+func (w *world) reads(n int, every time.Duration) (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				w.conn.give(n)
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(end)
+		<-ended
+		synctest.Wait()
+	}
+}
+
+// TestBurst pins that a connection that takes as much as the limit in each time
+// gets everything, however much was pushed at once.
+func TestBurst(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for range 100 {
+			w.push(200)
+		}
+		stop := w.reads(200, drain/5-time.Second)
+		defer stop()
+		w.o.Drain()
+		synctest.Wait()
+		if len(w.conn.got) != 20_000 || w.log.failed != nil {
+			t.Errorf("%d bytes were written, failed with %v", len(w.conn.got), w.log.failed)
+		}
+	})
+}
+
+// TestLargeFrame pins the same for one frame: its parts count.
+func TestLargeFrame(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.push(20_000, 10)
+		stop := w.reads(100, drain/10-time.Second)
+		defer stop()
+		w.o.Wait(nil, 10_000)
+		synctest.Wait()
+		if n := len(w.conn.got); n != 10_100 {
+			t.Errorf("half of it was waited for, and %d bytes were written", n)
+		}
+		w.o.Drain()
+		synctest.Wait()
+		if len(w.conn.got) != 20_010 || w.log.failed != nil {
+			t.Errorf("%d bytes were written, failed with %v", len(w.conn.got), w.log.failed)
+		}
+	})
+}
+
+// TestSlow pins that a connection that takes less than the limit in each time
+// ends the outbox, whether or not more is pushed, and also if it takes as much
+// as comes.
+func TestSlow(t *testing.T) {
+	for _, pushed := range []int{0, 100} {
+		t.Run(fmt.Sprint(pushed, " bytes are pushed in the time in which 100 are taken"), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.push(500, 500, 500, 500)
+				stop := w.reads(20, time.Second)
+				defer stop()
+				for range drain/(5*time.Second) - 1 {
+					time.Sleep(5 * time.Second)
+					if pushed > 0 {
+						w.push(pushed)
+					}
+				}
+				time.Sleep(5*time.Second + 2*time.Second)
+				synctest.Wait()
+				if len(w.log.failed) != 1 || !errors.Is(w.log.failed[0], ErrSlow) {
+					t.Fatalf("failed with %v", w.log.failed)
+				}
+				if err := w.o.Push([]byte("x")); err != ErrClosed {
+					t.Errorf("Push: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestBelowTheLimit pins that a connection that is not kept waiting with more
+// than the limit may be as slow as it likes, once more has waited, too.
+func TestBelowTheLimit(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.push(600, 600)
+		w.conn.give(300)
+		stop := w.reads(1, time.Second)
+		defer stop()
+		time.Sleep(10 * drain)
+		w.push(500)
+		if w.log.failed != nil {
+			t.Errorf("failed with %v", w.log.failed)
+		}
+	})
+}
+
+// TestStalled pins how a connection fails that takes nothing: it is too slow if
+// half of the limit waits, as those who push may wait for less.
+func TestStalled(t *testing.T) {
+	for _, slow := range []bool{false, true} {
+		inWorld(t, func(w *world) {
+			w.push(499)
+			if slow {
+				w.push(1)
+			}
+			if d := waits(w.o.Drain); d != stall {
+				t.Errorf("failed after %v", d)
+			}
+			synctest.Wait()
+			if len(w.log.failed) != 1 || !errors.Is(w.log.failed[0], os.ErrDeadlineExceeded) || errors.Is(w.log.failed[0], ErrSlow) != slow {
+				t.Errorf("slow: %v, failed with %v", slow, w.log.failed)
+			}
+		})
+	}
+}
+
+// TestReservedBytes pins that what is on its way fills the outbox, and that the
+// time runs for it although nothing is written.
+func TestReservedBytes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		reserve := func(n int) {
+			if err := w.o.Reserve(n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		reserve(900)
+		reserve(900)
+		if w.log.full != 1 {
+			t.Errorf("OutboxFull was called %d times", w.log.full)
+		}
+		time.Sleep(drain + time.Second)
+		if err := w.o.Reserve(1); err != ErrSlow {
+			t.Errorf("Reserve: %v", err)
+		}
+		if err := w.o.Push([]byte("x")); err != ErrSlow {
+			t.Errorf("Push: %v", err)
+		}
+		reserve(-1800)
+		reserve(1)
+	})
+}
+
+// waitFor calls WaitFor, which must take so long, and perhaps may wait again.
+func (w *world) waitFor(want time.Duration, again bool) {
+	w.Helper()
+	d := waits(func() { w.o.WaitFor(nil) })
+	if got := w.o.Full(); d != want || got != again {
+		w.Errorf("WaitFor returned after %v, want %v; it may wait again: %v", d, want, got)
+	}
+}
+
+// TestWaitFor pins for whom WaitFor waits, and for how long.
+func TestWaitFor(t *testing.T) {
+	for name, test := range map[string]func(w *world){
+		"not full": func(w *world) {
+			w.push(1000)
+			w.waitFor(0, false)
+		},
+		"half is taken in time, again and again": func(w *world) {
+			stop := w.reads(200, 40*time.Millisecond)
+			defer stop()
+			w.push(1100)
+			w.waitFor(120*time.Millisecond, false)
+			w.push(600)
+			w.waitFor(120*time.Millisecond, false)
+			if w.log.full != 2 {
+				w.Errorf("OutboxFull was called %d times", w.log.full)
+			}
+		},
+		"nothing has been taken for a while": func(w *world) {
+			w.push(500)
+			time.Sleep(pace)
+			w.push(600)
+			w.waitFor(0, true)
+		},
+		"nothing is taken any more": func(w *world) {
+			w.conn.give(500)
+			w.push(1700)
+			w.waitFor(pace, true)
+			w.waitFor(0, true)
+			w.conn.give(1)
+			synctest.Wait()
+			w.waitFor(pace, true)
+		},
+		"little is taken": func(w *world) {
+			stop := w.reads(1, 10*time.Millisecond)
+			w.push(1100)
+			w.waitFor(patience, false)
+			w.waitFor(0, false)
+			stop()
+			w.conn.give(800) // half of the limit is left, then more is there again
+			synctest.Wait()
+			w.push(1000)
+			w.waitFor(0, false)
+			if w.log.full != 1 {
+				w.Errorf("OutboxFull was called %d times", w.log.full)
+			}
+			w.conn.give(10_000)
+			synctest.Wait()
+			w.conn.room = 0
+			w.push(1100)
+			w.waitFor(pace, true)
+			if w.log.full != 2 {
+				w.Errorf("OutboxFull was called %d times after the outbox was empty", w.log.full)
+			}
+		},
+		"half is taken too late": func(w *world) {
+			w.push(1100)
+			time.Sleep(patience + time.Millisecond)
+			w.conn.give(700)
+			w.push(700)
+			w.waitFor(0, false)
+		},
+		"done": func(w *world) {
+			w.push(1100)
+			done := make(chan struct{})
+			time.AfterFunc(20*time.Millisecond, func() { close(done) })
+			if d := waits(func() { w.o.WaitFor(done) }); d != 20*time.Millisecond {
+				w.Errorf("waited for %v", d)
+			}
+		},
+		"finished": func(w *world) {
+			w.push(1100)
+			time.AfterFunc(20*time.Millisecond, func() { w.o.Finish(nil) })
+			w.waitFor(20*time.Millisecond, false)
+		},
+		"killed": func(w *world) {
+			w.push(1100)
+			time.AfterFunc(20*time.Millisecond, w.o.Kill)
+			w.waitFor(20*time.Millisecond, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) { inWorld(t, test) })
+	}
+}
+
+// TestWaitEnds pins that done ends a Wait.
+func TestWaitEnds(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.push(1100)
+		done := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(done) })
+		var room bool
+		if d := waits(func() { room = w.o.Wait(done, 1) }); d != time.Second || room {
+			t.Errorf("waited for %v, there is room: %v", d, room)
+		}
+	})
+}
