@@ -118,6 +118,7 @@ func TestLimitHits(t *testing.T) {
 				time.Sleep(time.Second)
 				p.conn.Read(make([]byte, 1))
 			}
+			synctest.Wait()
 		}},
 		"Limits.OutboxStall": {limits{}, func(w *world) {
 			w.listen.BufferSize = 100
