@@ -6,6 +6,7 @@
 // side. The process ends with its input. CLIENT=14 in the environment makes them
 // steps on a client of version 14, and so on for 5, 3 and 2.
 import {createInterface} from 'node:readline';
+import * as burst from './burst.mjs';
 import * as clients from './clients.mjs';
 import * as clients14 from './clients14.mjs';
 import * as codecs from './codecs.mjs';
@@ -14,7 +15,7 @@ import * as tokens from './tokens.mjs';
 
 const steps = process.env.CLIENT
   ? clients14.steps
-  : {...clients.steps, ...codecs.steps, ...guideServer.steps, ...tokens.steps};
+  : {...clients.steps, ...burst.steps, ...codecs.steps, ...guideServer.steps, ...tokens.steps};
 
 // What crosses the pipe of an error is its name, message and own properties.
 function plain(key, value) {
