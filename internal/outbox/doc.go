@@ -25,8 +25,8 @@
 // # Full
 //
 // Being full is no reason to refuse a frame. An outbox ends for one of two
-// reasons: its connection takes nothing for Limits.Stall, or more than Limits.Bytes
-// waits and does not get less by Limits.Bytes, or down to it, within Limits.Drain.
+// reasons: its connection takes nothing for Limits.Stall, half of which must do
+// while more than Limits.Bytes waits; or more than Limits.Bytes waits and does not get less by Limits.Bytes, or down to it, within Limits.Drain.
 // So a burst is delivered, however large, to whoever reads at that pace, and an
 // outbox that gets more than its connection takes, for as long as that, ends.
 //

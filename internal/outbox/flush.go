@@ -14,14 +14,19 @@ func (q *queue[Tag]) flush() {
 	preparer, prepares := o.conn.(Preparer)
 	prompt := o.conn.Prompt()
 	var failure error
+	blocked := false // the connection has taken nothing
 	o.mu.Lock()
 	for q.yield(); !o.killed; q.yield() {
 		fresh, ok := q.fill()
 		if !ok {
 			break
 		}
-		blocked := !q.blocked.IsZero()
-		if fresh && prepares || blocked || !prompt {
+		await := blocked || !prompt
+		if fresh && prepares || await {
+			if await && q.blocked.IsZero() {
+				q.blocked = time.Now()
+			}
+			stall := o.stall()
 			o.mu.Unlock()
 			var err error
 			if fresh && prepares {
@@ -29,8 +34,8 @@ func (q *queue[Tag]) flush() {
 					q.wire[i] = preparer.Prepare(frame)
 				}
 			}
-			if blocked || !prompt {
-				err = o.conn.AwaitWrite(o.limits.Stall)
+			if await {
+				err = o.conn.AwaitWrite(stall)
 			}
 			o.mu.Lock()
 			if q.len() == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -44,11 +49,12 @@ func (q *queue[Tag]) flush() {
 			}
 		}
 		q.writing = true
+		stall := o.stall()
 		o.mu.Unlock()
-		n, err := o.conn.WriteFrames(q.wire, o.limits.Stall)
+		n, err := o.conn.WriteFrames(q.wire, stall)
 		o.mu.Lock()
 		q.writing = false
-		failure = err
+		failure, blocked = err, n == 0
 		o.wrote(n)
 		if o.ends(&failure) {
 			break
@@ -80,9 +86,6 @@ func (q *queue[Tag]) yield() {
 func (o *Outbox[Tag]) wrote(n int) {
 	q := o.queue
 	if n == 0 {
-		if q.blocked.IsZero() {
-			q.blocked = time.Now()
-		}
 		o.wake()
 		return
 	}

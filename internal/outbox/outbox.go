@@ -45,7 +45,8 @@ type Limits struct {
 	// Bytes is beyond how many bytes an outbox is full, until half of them are
 	// left. 0 or less sets no limit.
 	Bytes int
-	// Stall is how long the connection may take nothing.
+	// Stall is how long the connection may take nothing; half of it while more
+	// than Bytes waits. 0 or less sets no limit.
 	Stall time.Duration
 	// Drain is how long the connection may take to bring what waits, if that is
 	// more than Bytes, down by as much, or to Bytes.

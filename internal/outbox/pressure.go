@@ -9,6 +9,10 @@ const (
 
 	// pace is how long WaitFor waits for a connection that takes nothing.
 	pace = 50 * time.Millisecond
+
+	// hurry is by how much Limits.Stall is shorter when more than Limits.Bytes
+	// waits.
+	hurry = 2
 )
 
 // pressure is what is to be known of an outbox that is full, or for which
@@ -102,10 +106,34 @@ func (o *Outbox[Tag]) crowded() bool {
 	return o.limits.Bytes > 0 && o.waiting() >= o.limits.Bytes/2
 }
 
+// stall is how long the connection may take nothing. It is called with the lock
+// held.
+func (o *Outbox[Tag]) stall() time.Duration {
+	if o.over() {
+		return o.limits.Stall / hurry
+	}
+	return o.limits.Stall
+}
+
 // overdue tells whether the connection has taken too little for too long. It is
 // called with the lock held.
 func (o *Outbox[Tag]) overdue() bool {
-	return o.over() && time.Since(o.pressure.mark) > o.limits.Drain
+	if !o.over() {
+		return false
+	}
+	mark, now := o.pressure.mark, time.Now()
+	if now.Sub(mark) > o.limits.Drain {
+		return true
+	}
+	// A wait that has begun earlier is for longer.
+	return o.limits.Stall > 0 && o.queue != nil && !o.queue.blocked.IsZero() && now.Sub(later(mark, o.queue.blocked)) > o.stall()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // settle forgets the pressure when everything has gone. It is called with the

@@ -76,7 +76,7 @@ func TestBurst(t *testing.T) {
 		for range 100 {
 			w.push(200)
 		}
-		stop := w.reads(200, drain/5-time.Second)
+		stop := w.reads(50, drain/20-time.Second/4)
 		defer stop()
 		w.o.Drain()
 		synctest.Wait()
@@ -90,11 +90,11 @@ func TestBurst(t *testing.T) {
 func TestLargeFrame(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.push(20_000, 10)
-		stop := w.reads(100, drain/10-time.Second)
+		stop := w.reads(50, drain/20-time.Second/4)
 		defer stop()
 		w.o.Wait(nil, 10_000)
 		synctest.Wait()
-		if n := len(w.conn.got); n != 10_100 {
+		if n := len(w.conn.got); n != 10_050 {
 			t.Errorf("half of it was waited for, and %d bytes were written", n)
 		}
 		w.o.Drain()
@@ -150,24 +150,45 @@ func TestBelowTheLimit(t *testing.T) {
 	})
 }
 
-// TestStalled pins how a connection fails that takes nothing: it is too slow if
-// half of the limit waits, as those who push may wait for less.
+// TestStalled pins when and how a connection fails that takes nothing: sooner if
+// more than the limit waits, and as too slow if half of it does, as those who push
+// may wait for less.
 func TestStalled(t *testing.T) {
-	for _, slow := range []bool{false, true} {
+	for _, test := range []struct {
+		waiting int
+		after   time.Duration
+		slow    bool
+	}{{499, stall, false}, {500, stall, true}, {1000, stall, true}, {1001, stall / 2, true}} {
 		inWorld(t, func(w *world) {
-			w.push(499)
-			if slow {
-				w.push(1)
+			if err := w.o.Push(make([]byte, test.waiting)); err != nil {
+				t.Fatal(err)
 			}
-			if d := waits(w.o.Drain); d != stall {
-				t.Errorf("failed after %v", d)
+			if d := waits(w.o.Drain); d != test.after {
+				t.Errorf("%d bytes wait: failed after %v, want %v", test.waiting, d, test.after)
 			}
 			synctest.Wait()
-			if len(w.log.failed) != 1 || !errors.Is(w.log.failed[0], os.ErrDeadlineExceeded) || errors.Is(w.log.failed[0], ErrSlow) != slow {
-				t.Errorf("slow: %v, failed with %v", slow, w.log.failed)
+			if len(w.log.failed) != 1 || !errors.Is(w.log.failed[0], os.ErrDeadlineExceeded) || errors.Is(w.log.failed[0], ErrSlow) != test.slow {
+				t.Errorf("%d bytes wait: failed with %v", test.waiting, w.log.failed)
 			}
 		})
 	}
+}
+
+// TestFloodOfAStalled pins that whoever pushes on and on notices a connection that
+// takes nothing although it has been waited for already.
+func TestFloodOfAStalled(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.push(100)
+		time.Sleep(stall / 4)
+		began := time.Now()
+		for w.o.Push(make([]byte, 100)) == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		// The limit is reached after 100 ms.
+		if d := time.Since(began); d < stall/2+100*time.Millisecond || d > stall/2+130*time.Millisecond {
+			t.Errorf("it was noticed after %v", d)
+		}
+	})
 }
 
 // TestReservedBytes pins that what is on its way fills the outbox, and that the

@@ -60,7 +60,7 @@ type queue[Tag comparable] struct {
 	out     int          // bytes of batch[0] that are out already
 	writing bool         // the connection has wire
 	takers  int          // calls of Take that wait for the end of that
-	blocked time.Time    // since when the connection takes nothing; zero while it does
+	blocked time.Time    // since when the connection has been waited for, or zero
 }
 
 // queues has those of all outboxes; a program has outboxes of one kind.

@@ -90,6 +90,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	c := newConn(nc, bytes.Clone(ahead), o)
 	c.deflate = extensions != ""
+	limitUnsent(nc)
 	if err := c.WriteAll(upgradeResponse(r, o, extensions), upgradeTimeout); err != nil {
 		_ = c.Close()
 		return nil, fmt.Errorf("ws: answering the upgrade: %w", err)

@@ -3,6 +3,7 @@
 package ws
 
 import (
+	"crypto/tls"
 	"net"
 	"os"
 	"sync"
@@ -10,6 +11,28 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// unsent is how many bytes the kernel takes of a connection beyond those that are
+// on their way to the peer. What is more stays with those who write, where pings
+// can overtake it and it can be taken back; and the peer's progress shows sooner.
+const unsent = 128 << 10
+
+// limitUnsent makes the kernel of a TCP connection, or of that below TLS, take no
+// more than unsent. Without it, writing works all the same.
+func limitUnsent(nc net.Conn) {
+	if tc, ok := nc.(*tls.Conn); ok {
+		nc = tc.NetConn()
+	}
+	tc, ok := nc.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tc.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
+		})
+	}
+}
 
 // attempt is one write that does not wait.
 type attempt struct {
