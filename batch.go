@@ -39,7 +39,8 @@ func (b *batch) stop() {
 	}
 }
 
-// StartBatch collects what is sent until FlushBatch or CancelBatch.
+// StartBatch collects what is sent until FlushBatch or CancelBatch. A batch of more
+// than Limits.Outbox bytes leaves in parts, as it is collected.
 func (s *Socket) StartBatch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,11 +29,12 @@
 //
 // Middleware and event handlers hold up what their own socket does next.
 // Handlers hold up only calls of their own name on their own socket. Nothing
-// holds up pings, other sockets, or the delivery of publications. What the
-// server sends by itself, publications above all, never waits for the client;
-// one that does not read is disconnected when Limits.Outbox is reached. Answers
-// of calls do wait for room there, so that a client that calls without reading
-// holds up only its own calls.
+// holds up pings, other sockets, or the delivery of publications. Answers of
+// calls wait for their client when half of Limits.Outbox waits for it, so that one
+// that calls without reading holds up only its own calls; [Socket.Transmit] and
+// [Socket.Send] wait too, up to the end of their context. [Exchange.Publish] waits
+// for subscribers that read well, for a moment. [NoWait] is for those who must not
+// wait. Tokens, events of the protocol and pings never do.
 //
 // # Units and constants
 //

@@ -39,6 +39,16 @@ func newExchange(srv *Server) *Exchange {
 // Publish sends data to all subscribers of a channel, on all nodes. When it
 // returns nil, the broker has accepted it; the subscribers on this node have
 // it in their outboxes. Publications of one caller stay in order.
+//
+// A publisher keeps to the pace of those subscribers on this node that read
+// well: when more than Limits.Outbox bytes wait for one of them, Publish waits,
+// after it has delivered, until half of that is left. It waits for each of them
+// for 250 ms at most from then on, and for one that takes nothing for 50 ms,
+// so that slow ones do not hold up the others; what they have not read stays
+// with the server. One that was too slow for that is not waited for until it has
+// read everything. All are waited for at the same time. The end of ctx ends the
+// wait, not the publication, and with a context of [NoWait] there is none. What
+// clients publish waits in the same way, and with it what they send next.
 func (x *Exchange) Publish(ctx context.Context, channel string, data any) error {
 	raw, err := encodeData(data)
 	if err != nil {
@@ -59,7 +69,8 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte) err
 }
 
 // Deliver implements broker.Sink: it hands a publication to the subscribers
-// on this node.
+// on this node. It waits for none of them, as a broker delivers for all nodes and
+// channels; publishers wait, on their own node.
 func (x *Exchange) Deliver(channel string, data []byte) {
 	count := x.srv.counters.publications.Add(1)
 	if !x.srv.hub.Has(channel) {

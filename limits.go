@@ -102,21 +102,23 @@ type Limits struct {
 	// Default 256.
 	Calls int
 
-	// Outbox is beyond how many bytes that wait for a client those who send to it
-	// wait, see [Exchange.Publish] and [Socket.Transmit]; answers wait at half of
-	// it. What is sent nevertheless waits too, for a client that reads at the pace
-	// of OutboxDrain. Default 2 MiB, or twice MessageSize if that is more.
+	// Outbox is how many bytes may wait for a client before those who send to it
+	// wait: publishers beyond it, see [Exchange.Publish]; answers, and
+	// [Socket.Transmit], at half of it. Who does not wait, or no longer, may send
+	// more. OutboxDrain and OutboxStall say for how long, and Budget how much.
+	// Default 2 MiB, or twice MessageSize if that is more.
 	Outbox int
 
 	// OutboxDrain is how long a client may take, while more than Outbox bytes wait
-	// for it, to bring that down by Outbox bytes, or to Outbox. A client that
-	// does not, because it reads too little or because it gets more than it can
-	// read for so long, is disconnected. Default 30 s.
+	// for it, to bring them down to Outbox, or by as many from the most that it
+	// was. The socket is disconnected if the client reads less, or if it is sent
+	// more than it reads all that time. With the defaults, a client that reads 70
+	// KB in a second gets everything of a burst. Default 30 s.
 	OutboxDrain time.Duration
 
-	// OutboxStall is how long a client may take no byte while some wait. It may
-	// take twice as long to be noticed, as a client that takes some gets it anew.
-	// Default 10 s.
+	// OutboxStall is how long a client may take no byte while some wait, and half
+	// of it while more than Outbox bytes do. Where the connection is neither TCP
+	// nor TLS over it, it may take twice as long to be noticed. Default 10 s.
 	OutboxStall time.Duration
 
 	// CallRate is how many calls, transmissions and other messages of one

@@ -32,9 +32,9 @@ func encodeData(data any) (json.RawMessage, error) {
 // JSON null, give json.RawMessage("null"). Everything that a socket is sent
 // leaves in the order of the calls.
 //
-// While half of Limits.Outbox or more waits for the client, Transmit waits for
-// it, up to the end of ctx. Its error is then that of ctx, and nothing was sent.
-// With a context of [NoWait] it never waits.
+// While half of Limits.Outbox or more waits for the client, Transmit waits until
+// less does, or the socket closes. If ctx ends before, its error wraps that of
+// ctx, and nothing was sent. With a context of [NoWait] it never waits.
 func (s *Socket) Transmit(ctx context.Context, event string, data any) error {
 	raw, err := encodeData(data)
 	if err != nil {

@@ -111,7 +111,7 @@ func TestExampleConfig(t *testing.T) {
 	want.server.Origins = []string{"*:*"}
 	want.server.DrainRate = socketcluster.DefaultDrainRate
 	want.server.Compression.Threshold = socketcluster.DefaultCompressionThreshold
-	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxStall: 10 * time.Second}
+	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxDrain: 30 * time.Second, OutboxStall: 10 * time.Second}
 	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}

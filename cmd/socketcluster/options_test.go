@@ -107,7 +107,7 @@ func TestPrecedence(t *testing.T) {
 		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s", "reauthorize-timeout": "19s", "auth-max-age": "20h0m0s",
 	}
 	for i, field := range limitFields {
-		if name := limitSetting(field.Name); field.Name == "OutboxStall" {
+		if name := limitSetting(field.Name); field.Type == reflect.TypeFor[time.Duration]() {
 			all[name], other[name] = "1m0s", "2m0s"
 		} else {
 			all[name], other[name] = fmt.Sprint(100+i), fmt.Sprint(200+i)
