@@ -25,8 +25,11 @@ func mayWait(ctx context.Context) bool { return ctx.Value(noWaitKey{}) == nil }
 // awaitRoomFor waits until there is room for n bytes, or the socket has closed,
 // or ctx ends, which is an error.
 func (s *Socket) awaitRoomFor(ctx context.Context, n int) error {
+	if !mayWait(ctx) {
+		return nil
+	}
 	limit := s.srv.cfg.Limits.Outbox
-	if !mayWait(ctx) || s.out.WaitReserved(ctx.Done(), min(limit/2, limit-n)) {
+	if s.out.WaitReserved(ctx, min(limit/2, limit-n)) == nil {
 		return nil
 	}
 	return fmt.Errorf("socket %s: the client has not read what waits for it (see Limits.Outbox): %w", s.id, context.Cause(ctx))
@@ -80,7 +83,7 @@ func (x *Exchange) awaitReaders(ctx context.Context, channel string) {
 	c := &x.srv.crowd
 	for _, s := range c.all() {
 		if s.out.Full() && s.IsSubscribed(channel) {
-			s.out.WaitFor(ctx.Done())
+			s.out.WaitFor(ctx)
 		}
 		if !s.out.Full() {
 			c.remove(s)

@@ -107,6 +107,7 @@ func TestConfigErrors(t *testing.T) {
 		{"Limits.Inbox", config{Limits: limits{Inbox: -1}}},
 		{"Limits.Calls", config{Limits: limits{Calls: -1}}},
 		{"Limits.Outbox", config{Limits: limits{Outbox: -1}}},
+		{"Limits.OutboxDrain", config{Limits: limits{OutboxDrain: -1}}},
 		{"Limits.OutboxStall", config{Limits: limits{OutboxStall: -1}}},
 		{"Limits.ErrorText", config{Limits: limits{ErrorText: -1}}},
 	} {

@@ -212,9 +212,9 @@ func (l *Limits) setDefaults() error {
 			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %v; it must not be negative", *f.value)}
 		}
 		*f.value = cmp.Or(*f.value, f.fallback)
-	}
-	if reason := millis.Reason(l.OutboxStall); reason != "" {
-		return &ConfigError{"Limits.OutboxStall", reason}
+		if reason := millis.Reason(*f.value); reason != "" {
+			return &ConfigError{"Limits." + f.field, reason}
+		}
 	}
 	return nil
 }

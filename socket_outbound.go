@@ -349,7 +349,7 @@ func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
 // awaitRoom waits until there is room for an answer of n bytes.
 func (s *Socket) awaitRoom(n int) {
 	limit := s.srv.cfg.Limits.Outbox
-	s.out.Wait(nil, min(limit/2, limit-n))
+	s.out.Wait(context.Background(), min(limit/2, limit-n))
 }
 
 // subscriber is the socket as the hub sees it.

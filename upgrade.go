@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -160,7 +161,7 @@ const pongRoom = 16 << 10
 // answerPing answers a ping of the WebSocket protocol. The pong waits for
 // room, so that a peer that pings without reading holds up only itself.
 func (s *Socket) answerPing(payload []byte) {
-	s.out.Wait(nil, min(s.srv.cfg.Limits.Outbox/2, pongRoom))
+	s.out.Wait(context.Background(), min(s.srv.cfg.Limits.Outbox/2, pongRoom))
 	s.pushFrame(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong))
 }
 

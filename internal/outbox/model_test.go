@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -424,9 +425,9 @@ func (m *outboxModel) Wait(t *rapid.T) {
 	m.waiters = append(m.waiters, w)
 	go func() {
 		if w.reserved {
-			m.outbox.WaitReserved(nil, w.below)
+			m.outbox.WaitReserved(context.Background(), w.below)
 		} else {
-			m.outbox.Wait(nil, w.below)
+			m.outbox.Wait(context.Background(), w.below)
 		}
 		close(w.done)
 	}()

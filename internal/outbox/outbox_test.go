@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"encoding/binary"
 	"runtime"
 	"slices"
@@ -59,7 +60,7 @@ func TestConcurrentProducers(t *testing.T) {
 			go func() {
 				for seq := uint32(1); seq <= each; seq++ {
 					f := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, p), seq)
-					o.Wait(nil, limit-len(f)+1)
+					o.Wait(context.Background(), limit-len(f)+1)
 					if err := o.Push(f); err != nil {
 						t.Error(err)
 					}
@@ -274,11 +275,11 @@ func BenchmarkPushFlushBusy(b *testing.B) {
 	o.Init(&countConn{}, &ownerLog{outbox: &o}, &Limits{Bytes: 64 << 10, Drain: drain}, nil)
 	frame := make([]byte, 64)
 	for b.Loop() {
-		if o.Wait(nil, 32<<10); o.Push(frame) != nil {
+		if o.Wait(context.Background(), 32<<10); o.Push(frame) != nil {
 			b.Fatal("not pushed")
 		}
 	}
-	o.Wait(nil, 1)
+	o.Wait(context.Background(), 1)
 }
 
 // TestPushFirst pins that a frame overtakes what waits, once, and tears none of

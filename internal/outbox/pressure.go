@@ -1,6 +1,9 @@
 package outbox
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 const (
 	// patience is how long WaitFor waits in all, from when an outbox is full
@@ -153,9 +156,9 @@ func (o *Outbox[Tag]) wake() {
 	}
 }
 
-// await waits for wake without the lock, which is held before and afterwards. It
-// reports false when done or timeout come first.
-func (o *Outbox[Tag]) await(done <-chan struct{}, timeout <-chan time.Time) bool {
+// await waits for wake without the lock, which is held before and afterwards, or
+// for ctx, if that is not nil, or for the timeout.
+func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) {
 	p := o.pressed()
 	if p.changed == nil {
 		p.changed = make(chan struct{})
@@ -163,56 +166,56 @@ func (o *Outbox[Tag]) await(done <-chan struct{}, timeout <-chan time.Time) bool
 	changed := p.changed
 	o.mu.Unlock()
 	defer o.mu.Lock()
+	var done <-chan struct{}
+	if ctx != nil {
+		done = ctx.Done()
+	}
 	select {
 	case <-changed:
-		return true
 	case <-done:
 	case <-timeout:
 	}
-	return false
 }
 
 // Wait blocks until fewer than below bytes are queued or being written, or
-// Push would answer ErrClosed. It reports false when done is closed before. A
+// Push would answer ErrClosed. Its error is that of ctx if that ends before. A
 // below under 1 counts as 1.
-func (o *Outbox[Tag]) Wait(done <-chan struct{}, below int) bool {
-	return o.waitUntil(done, func() bool { return o.queued() < max(below, 1) })
+func (o *Outbox[Tag]) Wait(ctx context.Context, below int) error {
+	return o.waitUntil(ctx, func() bool { return o.queued() < max(below, 1) })
 }
 
 // WaitReserved is Wait for what is reserved, too.
-func (o *Outbox[Tag]) WaitReserved(done <-chan struct{}, below int) bool {
-	return o.waitUntil(done, func() bool { return o.waiting() < max(below, 1) })
+func (o *Outbox[Tag]) WaitReserved(ctx context.Context, below int) error {
+	return o.waitUntil(ctx, func() bool { return o.waiting() < max(below, 1) })
 }
 
-func (o *Outbox[Tag]) waitUntil(done <-chan struct{}, enough func() bool) bool {
+func (o *Outbox[Tag]) waitUntil(ctx context.Context, enough func() bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for !enough() && !o.finished && !o.killed {
-		if !o.await(done, nil) {
-			return false
+		if err := ctx.Err(); err != nil {
+			return err
 		}
+		o.await(ctx, nil)
 	}
-	return true
+	return nil
 }
 
 // WaitFor blocks while the outbox is full, for as long as that is no burden to
 // others: until half of the limit is left, for 250 ms in all, and for a
-// connection that takes nothing no more than 50 ms. It returns when done is closed.
-func (o *Outbox[Tag]) WaitFor(done <-chan struct{}) {
+// connection that takes nothing no more than 50 ms. It returns when ctx ends.
+func (o *Outbox[Tag]) WaitFor(ctx context.Context) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.worthWaiting() {
+	for o.worthWaiting() && ctx.Err() == nil {
 		p, now := o.pressure, time.Now()
 		left := min(p.since.Add(patience).Sub(now), p.progress.Add(pace).Sub(now))
 		if left <= 0 {
 			return
 		}
 		timeout := time.NewTimer(left)
-		o.await(done, timeout.C)
+		o.await(ctx, timeout.C)
 		timeout.Stop()
-		if isClosed(done) {
-			return
-		}
 	}
 }
 
@@ -227,15 +230,6 @@ func (o *Outbox[Tag]) Full() bool {
 // worthWaiting is called with the lock held.
 func (o *Outbox[Tag]) worthWaiting() bool {
 	return o.full() && !o.pressure.spent && time.Since(o.pressure.since) < patience && !o.finished && !o.killed
-}
-
-func isClosed(done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	default:
-		return false
-	}
 }
 
 // Drain blocks until everything queued has been written, the frame of Finish

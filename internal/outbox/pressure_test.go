@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -92,7 +93,7 @@ func TestLargeFrame(t *testing.T) {
 		w.push(20_000, 10)
 		stop := w.reads(50, drain/20-time.Second/4)
 		defer stop()
-		w.o.Wait(nil, 10_000)
+		w.o.Wait(context.Background(), 10_000)
 		synctest.Wait()
 		if n := len(w.conn.got); n != 10_050 {
 			t.Errorf("half of it was waited for, and %d bytes were written", n)
@@ -220,7 +221,7 @@ func TestReservedBytes(t *testing.T) {
 // waitFor calls WaitFor, which must take so long, and perhaps may wait again.
 func (w *world) waitFor(want time.Duration, again bool) {
 	w.Helper()
-	d := waits(func() { w.o.WaitFor(nil) })
+	d := waits(func() { w.o.WaitFor(context.Background()) })
 	if got := w.o.Full(); d != want || got != again {
 		w.Errorf("WaitFor returned after %v, want %v; it may wait again: %v", d, want, got)
 	}
@@ -288,11 +289,11 @@ func TestWaitFor(t *testing.T) {
 			w.push(700)
 			w.waitFor(0, false)
 		},
-		"done": func(w *world) {
+		"the context ends": func(w *world) {
 			w.push(1100)
-			done := make(chan struct{})
-			time.AfterFunc(20*time.Millisecond, func() { close(done) })
-			if d := waits(func() { w.o.WaitFor(done) }); d != 20*time.Millisecond {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+			defer cancel()
+			if d := waits(func() { w.o.WaitFor(ctx) }); d != 20*time.Millisecond {
 				w.Errorf("waited for %v", d)
 			}
 		},
@@ -311,15 +312,15 @@ func TestWaitFor(t *testing.T) {
 	}
 }
 
-// TestWaitEnds pins that done ends a Wait.
+// TestWaitEnds pins that a context ends a Wait.
 func TestWaitEnds(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.push(1100)
-		done := make(chan struct{})
-		time.AfterFunc(time.Second, func() { close(done) })
-		var room bool
-		if d := waits(func() { room = w.o.Wait(done, 1) }); d != time.Second || room {
-			t.Errorf("waited for %v, there is room: %v", d, room)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		var err error
+		if d := waits(func() { err = w.o.Wait(ctx, 1) }); d != time.Second || err != context.DeadlineExceeded {
+			t.Errorf("waited for %v, %v", d, err)
 		}
 	})
 }

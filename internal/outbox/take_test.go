@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"runtime"
 	"slices"
@@ -29,7 +30,7 @@ func TestTakeMakesRoom(t *testing.T) {
 		}
 		room := make(chan struct{})
 		go func() {
-			o.Wait(nil, 50)
+			o.Wait(context.Background(), 50)
 			close(room)
 		}()
 		synctest.Wait()
