@@ -88,6 +88,8 @@ type pipe struct {
 	size   int
 	reader side
 	writer side
+
+	writing bool // somebody is, perhaps in several pieces
 }
 
 // side is the state of one of the two ends of a pipe.
@@ -155,6 +157,14 @@ func (p *pipe) await() error {
 func (p *pipe) write(b []byte, all bool) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for p.writing { // what two goroutines write does not mix, as on a TCP connection
+		p.change.Wait()
+	}
+	p.writing = true
+	defer func() {
+		p.writing = false
+		p.change.Broadcast()
+	}()
 	for {
 		if err := p.writeError(); err != nil || len(b) == 0 {
 			return n, err

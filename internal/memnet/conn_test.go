@@ -61,6 +61,24 @@ func TestWriteBlocksWhileTheBufferIsFull(t *testing.T) {
 	})
 }
 
+func TestWritesDoNotMix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := Pipe(4)
+		for range 50 {
+			go func() { _, _ = a.Write([]byte("xxxxxxxxxx")) }()
+			synctest.Wait()
+			got := make([]byte, 11)
+			if _, err := b.Read(got[:1]); err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = a.Write([]byte("y")) }() // there is room for it now
+			if _, err := io.ReadFull(b, got[1:]); err != nil || string(got) != "xxxxxxxxxxy" {
+				t.Fatalf("read %q, %v", got, err)
+			}
+		}
+	})
+}
+
 func TestDeadlines(t *testing.T) {
 	for _, tc := range []struct {
 		name string
