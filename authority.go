@@ -111,7 +111,7 @@ func (w *subscriber) Deliver(p *hub.Publication, sub *hub.Subscription) {
 // come. hold is a reference, which passes to deliver, or nil. mu must be held.
 func (s *Socket) deliver(sub *hub.Subscription, p *hub.Publication, hold *budget.Shared) {
 	switch {
-	case s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0:
+	case s.queuesOut():
 		s.throughMiddleware(s.extend(), outboundItem{sub: sub, publication: p, hold: hold})
 	case !s.approved(sub, moment(p.At)):
 		s.withhold(withheld{sub: sub, publication: p, hold: hold})
@@ -128,7 +128,7 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, hol
 		if hold != nil {
 			defer hold.Release()
 		}
-		s.write(part{wire.AppendPublish(packetBuffer(p.Channel, p.Data), p.Channel, p.Data), sub, p})
+		s.write(part{packet: wire.AppendPublish(packetBuffer(p.Channel, p.Data), p.Channel, p.Data), sub: sub, publication: p})
 		return
 	}
 	frame := p.Frame
@@ -263,7 +263,7 @@ func (s *Socket) approve(sub *hub.Subscription, epoch uint32) {
 	if !s.withholds(sub) {
 		return
 	}
-	if s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0 {
+	if s.queuesOut() {
 		// Behind what the outbound lane holds, which joins the withheld ones
 		// when its turn comes before this.
 		s.throughMiddleware(s.ext, outboundItem{follow: sub})

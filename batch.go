@@ -16,18 +16,27 @@ type batch struct {
 	counted    int // of bytes, in the budget
 	ticker     *time.Timer
 	until      time.Time // zero: until stopped
+	barrier    *barrier  // until it is over, nothing leaves
 }
 
 // part is a packet, behind header space. One that is a publication has the
-// subscription that it comes by.
+// subscription that it comes by. Behind a barrier, there may be raw messages and
+// further barriers too.
 type part struct {
 	packet      []byte
 	sub         *hub.Subscription
 	publication *hub.Publication
+	op          ws.Opcode // of a raw message; else 0
+	barrier     bool
 }
 
 // size is how long the part is in a message.
-func (p *part) size() int { return len(p.packet) - ws.HeaderSpace + 1 }
+func (p *part) size() int {
+	if p.barrier {
+		return 0
+	}
+	return len(p.packet) - ws.HeaderSpace + 1
+}
 
 // stop drops what has been collected and ends collecting.
 func (b *batch) stop() {
@@ -140,7 +149,9 @@ func (s *Socket) stopBatching() {
 }
 
 // batching tells whether packets are collected. mu must be held.
-func (s *Socket) batching() bool { return s.ext != nil && s.ext.batch.collecting }
+func (s *Socket) batching() bool {
+	return s.ext != nil && (s.ext.batch.collecting || s.ext.batch.barrier != nil)
+}
 
 // addToBatch collects a packet. mu must be held.
 func (s *Socket) addToBatch(p part) {
@@ -167,6 +178,9 @@ func (s *Socket) setBatch(parts []part) {
 // ended by the clock. mu must be held, so that nothing overtakes it; the outbox is
 // a leaf.
 func (s *Socket) flushLocked() {
+	if s.ext.batch.barrier != nil {
+		return
+	}
 	now := s.srv.moment(time.Now())
 	parts, late := splitBatch(s.ext.batch.parts, func(sub *hub.Subscription) bool { return s.approved(sub, now) }, nil)
 	s.setBatch(nil)

@@ -189,8 +189,8 @@ type Config struct {
 	// the handshake and use it for the server's pings.
 	PingTimeout time.Duration
 
-	// PingTimeoutDisabled stops pings and the timeout. The client must be
-	// told to ignore its own timeout too (pingTimeoutDisabled).
+	// PingTimeoutDisabled stops the pings of every PingInterval and the timeout. The
+	// client must be told to ignore its own timeout too (pingTimeoutDisabled).
 	PingTimeoutDisabled bool
 
 	// CloseTimeout is how long a client may take to answer a close frame, and
@@ -257,6 +257,10 @@ type Config struct {
 	// Limits bounds what clients can make the server hold.
 	Limits Limits
 
+	// Compat has the server do as socketcluster-server does in details that pages
+	// may rely on.
+	Compat Compat
+
 	// Broker carries publications; the default serves this process alone.
 	Broker broker.Broker
 
@@ -291,6 +295,28 @@ type TokenRenewal struct {
 	// the same moment, as after a restart, would all be renewed in the same
 	// moment. Default: a tenth of Every; 1 is as good as none.
 	Jitter time.Duration
+}
+
+// Compat has what socketcluster-server does and this package does not by default,
+// although nobody is harmed by it. The other switches back are fields of [Config]
+// itself, as what they allow has a price.
+type Compat struct {
+	// TokenAfterAnswer keeps what a handler has done to the token of its socket
+	// from the client until the call is answered. By default the client has its
+	// token when the call is answered, so that a page can go on. With this set a
+	// page can wait for the token after the answer:
+	//
+	//	await socket.invoke('login', credentials);
+	//	await socket.listener('authenticate').once();
+	//
+	// By default it would wait for ever, as the event has come before.
+	//
+	// It is for [Socket.SetAuthToken], [Socket.SetAuthTokenIf], [UpdateClaims] and
+	// [Socket.Deauthenticate], called with the context of the handler, one made from
+	// it, or, in a loop, that of [Call.Context]. The socket has its new token at once,
+	// and what else it is sent does not wait. A call that is not answered keeps
+	// the token from the client for AckTimeout, as stock clients wait no longer.
+	TokenAfterAnswer bool
 }
 
 // ConfigError tells which field of [Config] cannot be used, and why.

@@ -76,7 +76,8 @@ var (
 	anyID    = regexp.MustCompile(`"id":"[\w-]{20}"`)
 )
 
-// next returns the next message, without what differs from run to run.
+// next returns the next message that is no ping, which it answers, without what
+// differs from run to run.
 func (c *exampleClient) next() string {
 	text, err := wsutil.ReadServerText(c.conn)
 	var closed wsutil.ClosedError
@@ -87,6 +88,9 @@ func (c *exampleClient) next() string {
 		return fmt.Sprintf("closed with %d", closed.Code)
 	case err != nil:
 		panic(err)
+	case len(text) == 0:
+		c.send("")
+		return c.next()
 	}
 	text = anyToken.ReplaceAll(text, []byte("<token>"))
 	return string(anyID.ReplaceAll(text, []byte(`"id":"<id>"`)))

@@ -24,6 +24,7 @@ type Call struct {
 
 	packet
 	began    time.Time // when it came; see Call.Context
+	left     bool      // its answer has left; the socket's mu guards it, and only Compat.TokenAfterAnswer needs it
 	of       *Call     // what this is a copy of, for one of several loops; nil otherwise
 	oneWay   bool      // a transmission of a client of version 1, see handledAsCall
 	answered atomic.Bool
@@ -110,6 +111,7 @@ func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
 		return errNotWritable
 	}
 	c.Socket.respond(c.ID, data, failure)
+	c.Socket.hasLeft(c.original())
 	return nil
 }
 

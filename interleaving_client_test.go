@@ -95,7 +95,7 @@ func (c *actor) write(f ws.Frame) {
 	_ = ws.WriteFrame(c.conn, ws.MaskFrame(f))
 }
 
-// readAll keeps what comes until the connection ends, and answers calls.
+// readAll keeps what comes until the connection ends, and answers calls and pings.
 func (c *actor) readAll() {
 	defer c.conn.Close()
 	for {
@@ -106,6 +106,10 @@ func (c *actor) readAll() {
 		if f.Header.OpCode == ws.OpClose {
 			c.write(f)
 			return
+		}
+		if len(f.Payload) == 0 {
+			c.outgoing <- f
+			continue
 		}
 		for _, text := range packetsOf(string(f.Payload)) {
 			var call struct {

@@ -89,7 +89,12 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 		s.inbox.Lift(true)
 	}
 	s.calls.waiting[id] = call
-	s.sendLocked(wire.AppendInvoke(packetBuffer(event, raw), event, float64(id), raw))
+	packet := wire.AppendInvoke(packetBuffer(event, raw), event, float64(id), raw)
+	if change != nil {
+		s.sendToken(packet, nil)
+	} else {
+		s.sendLocked(packet)
+	}
 	s.mu.Unlock()
 	defer func() {
 		s.forget(id)

@@ -57,7 +57,7 @@ func (s *Socket) renew() {
 	}
 	token, err := s.srv.resign(s.Context(), old, fromClient, withNewLife, opts...)
 	if err == nil {
-		_, err = s.replaceToken(old, token)
+		_, err = s.replaceToken(s.Context(), old, token)
 	}
 	var failure signFailure
 	switch {

@@ -86,6 +86,6 @@ func (s *Socket) endLogin(token *auth.Token, kind AuditKind, reason string) bool
 		return false
 	}
 	s.dropToken(kind, reason)
-	s.sendRemoveAuthToken()
+	s.sendRemoveAuthToken(nil)
 	return true
 }

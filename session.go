@@ -53,7 +53,7 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 		if from == fromClient || old == nil || !hasClaim(old, claimSession, session) {
 			continue
 		}
-		given, err := s.replaceToken(old, token)
+		given, err := s.replaceToken(ctx, old, token)
 		if err != nil {
 			return renewed, fmt.Errorf("socket %s: %w", s.id, err)
 		}

@@ -102,6 +102,7 @@ type Socket struct {
 	authTold    bool          // events have told that the socket is authenticated
 	overruled   bool          // the server has decided about the token while middleware was at it
 	origin      origin        // of token
+	turns       turns         // of the client's loop
 	request     *http.Request // until the connect event has been handled; see Config.KeepRequest
 	subs        subscriptions
 	kept        int // bytes for them, the URL and request, as they count in the budget
@@ -130,6 +131,8 @@ type extension struct {
 	raw           lane.Lane[ws.Message] // in front of inbox, see rawWorker
 	outbound      lane.Lane[outboundItem]
 	batch         batch
+	verdict       *verdict // on a token that the client has sent, until it is answered
+	owed          *owed
 	procedures    consumers[*Call]
 	receivers     consumers[*Transmission]
 	queues        map[queueName]*nameQueue

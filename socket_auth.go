@@ -108,7 +108,7 @@ func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
 // server decides about the socket's token from then on goes before it.
 func (s *Socket) beginDecision() {
 	s.mu.Lock()
-	s.overruled = false
+	s.overruled, s.turns.told = false, false
 	s.mu.Unlock()
 }
 
@@ -116,22 +116,24 @@ func (s *Socket) beginDecision() {
 // Until then it is in the action and nowhere else, so that there is nothing to
 // take back. If the server has decided otherwise meanwhile, by SetAuthToken or
 // Deauthenticate, that stays.
-func (s *Socket) admitToken(p presented) error {
+func (s *Socket) admitToken(p presented, v *verdict) {
 	if s.State() == Closed {
-		return errNotWritable
+		return
 	}
 	if blocked := s.askAuthenticate(p); blocked != nil {
-		s.reject(blocked, p, false)
-		return blocked
+		s.reject(blocked, p, false, v)
+		return
 	}
 	err := s.recheckExpiry(p)
 	if err == nil {
 		err = s.lockUnlessRevoked(p.token)
 	}
 	if err != nil {
-		s.reject(err, p, true)
-		return err
+		s.reject(err, p, true, v)
+		return
 	}
+	v.token, v.told = p.token, s.turns.told
+	s.extend().verdict = v
 	if s.state == Open && !s.overruled {
 		s.setToken(p.token, p.origin)
 		s.queueAuthenticated(p.token, AuditTokenAccepted)
@@ -139,7 +141,6 @@ func (s *Socket) admitToken(p presented) error {
 	}
 	s.mu.Unlock()
 	s.drainEvents()
-	return nil
 }
 
 // askAuthenticate asks the middleware about a token that has been verified.
@@ -163,13 +164,19 @@ func (s *Socket) recheckExpiry(p presented) error {
 
 // reject tells why a token of the client was not accepted, and takes the one
 // away that the socket has, unless that is a later decision of the server's.
-// emit is set if err has not been emitted yet.
-func (s *Socket) reject(err error, p presented, emit bool) {
+// emit is set if err has not been emitted yet. v is nil for the token of a handshake.
+func (s *Socket) reject(err error, p presented, emit bool, v *verdict) {
+	if v != nil {
+		v.refuse(s, err)
+	}
 	s.mu.Lock()
 	old := s.token.Load()
 	if s.state == Closed {
 		s.mu.Unlock()
 		return
+	}
+	if v != nil {
+		s.extend().verdict = v
 	}
 	lost := !s.overruled
 	if lost {
@@ -214,27 +221,21 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	if ok {
 		given.token, given.revoked, given.err = s.verify(given.signed)
 	}
-	err := given.err
+	v := &verdict{id: p.ID}
 	switch {
 	case given.token != nil:
-		err = s.admitToken(given)
+		s.admitToken(given, v)
 	case supplied:
-		s.reject(err, given, true)
+		s.reject(given.err, given, true, v)
 	default:
-		s.DeauthenticateSelf()
+		v.refuse(s, given.err)
+		s.mu.Lock()
+		s.extend().verdict = v
+		s.logout()
+		s.mu.Unlock()
+		s.drainEvents()
 	}
-	switch {
-	case err == nil:
-		s.awaitRoom(0)
-		s.confirmAuthenticated(p.ID, given.token)
-	case isBadToken(err):
-		public := s.srv.publicError(err, "step", "authenticate")
-		s.respond(p.ID, s.unauthenticatedData(public), public)
-		s.correct(true)
-	default:
-		s.respond(p.ID, authStatus(s.srv.publicError(err, "step", "authenticate")), nil)
-		s.correct(false)
-	}
+	s.conclude(v)
 }
 
 // queueAuthenticated queues the events of a new token. mu must be held.
@@ -264,45 +265,5 @@ func (s *Socket) queueDeauthenticated(old *auth.Token, kind AuditKind, reason st
 	s.queue(DeauthenticateEvent{s, old})
 	if old != nil {
 		s.queueAudit(kind, old, reason)
-	}
-}
-
-// correct tells the client, which takes itself for logged out now, of the token
-// that the socket has all the same: one that the server has set meanwhile. forget
-// is set if the client is to forget the token that was not accepted, if there is
-// no other.
-func (s *Socket) correct(forget bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.token.Load() != nil:
-		s.sendToken()
-	case forget:
-		s.sendRemoveAuthToken()
-	}
-}
-
-// sendToken sends the socket's token once more, unless the client's scripts are
-// not to have it. mu must be held.
-func (s *Socket) sendToken() {
-	if s.origin != fromClient || s.state != Open {
-		return
-	}
-	if raw, err := encodeData(tokenData{s.token.Load().Signed()}); err == nil {
-		s.sendLocked(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw))
-	}
-}
-
-// confirmAuthenticated answers that a token was accepted, as far as the socket
-// still has it: a handler may have taken it away or set another one. The client
-// takes the answer for its own token, so that another one is sent once more.
-func (s *Socket) confirmAuthenticated(id float64, token *auth.Token) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.token.Load()
-	answer := fmt.Appendf(nil, `{"isAuthenticated":%t,"authError":null}`, now != nil)
-	s.sendLocked(wire.AppendResponse(packetBuffer("", answer), id, answer))
-	if now != nil && now != token {
-		s.sendToken()
 	}
 }

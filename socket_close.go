@@ -107,6 +107,12 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 		s.mu.Unlock()
 		return nil, false
 	}
+	if s.ext != nil && s.ext.owed != nil {
+		s.payOwed()
+	}
+	for s.ext != nil && s.ext.batch.barrier != nil {
+		s.pass() // what has been sent leaves before the close frame
+	}
 	s.state = Closed
 	s.srv.unregister(s, was)
 	calls := s.calls

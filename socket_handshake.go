@@ -45,21 +45,21 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	if given.token != nil {
 		err := s.askAuthenticate(given)
 		if err != nil {
-			s.reject(err, given, false)
+			s.reject(err, given, false, nil)
 		} else if err = s.recheckExpiry(given); err != nil {
-			s.reject(err, given, true)
+			s.reject(err, given, true, nil)
 		}
 		if err != nil {
 			given.token, given.err = nil, err
 		}
 	} else if given.err != nil {
-		s.reject(given.err, given, true)
+		s.reject(given.err, given, true, nil)
 	}
 	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
 	err := s.open(p.ID, given)
 	switch err {
 	case errRevoked:
-		s.reject(err, given, true)
+		s.reject(err, given, true, nil)
 		given.token, given.err = nil, err
 		err = s.open(p.ID, given)
 	case errOverruled:
@@ -71,7 +71,11 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	}
 	// A token of the request is none that the client could forget.
 	if isBadToken(given.err) && supplied && given.origin == fromClient {
-		s.correct(true)
+		s.mu.Lock()
+		if s.token.Load() == nil {
+			s.forgetRejected()
+		}
+		s.mu.Unlock()
 	}
 	if srv.cfg.BatchOnHandshake {
 		s.mu.Lock()
@@ -130,7 +134,8 @@ func (s *Socket) open(id float64, p presented) error {
 	s.setToken(p.token, p.origin)
 	s.stats.prepared.Add(1)
 	s.stats.sent.Add(1)
-	s.pushFrame(s.srv.seal(wire.AppendResponse(packetBuffer("", answer), id, answer)))
+	s.pushFrame(s.srv.seal(response(id, answer, nil)))
+	s.mustAct(true)
 	s.queue(ConnectEvent{Socket: s, ID: s.id, PingTimeout: s.srv.cfg.PingTimeout, IsAuthenticated: p.token != nil, AuthError: p.err})
 	return nil
 }

@@ -101,7 +101,10 @@ func (s *Socket) early() {
 // handle handles one packet. What aliases the message must be copied if it
 // outlives the call.
 func (s *Socket) handle(p *wire.Packet, message []byte, binary bool) {
-	state := s.State()
+	s.mu.Lock()
+	state := s.state
+	s.hearPacket()
+	s.mu.Unlock()
 	if state == Closed {
 		return
 	}

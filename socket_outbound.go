@@ -83,6 +83,12 @@ func (s *Socket) sendRaw(ctx context.Context, buf []byte, op ws.Opcode) error {
 		s.emitError(err)
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext != nil && s.ext.batch.barrier != nil {
+		s.addToBatch(part{packet: buf, op: op})
+		return nil
+	}
 	s.pushFrame(ws.Seal(buf, op))
 	return nil
 }
@@ -105,6 +111,7 @@ type outboundItem struct {
 	publication *hub.Publication
 	hold        *budget.Shared // a reference to that of the publication, or nil
 	follow      *hub.Subscription
+	barrier     bool // in place of all this: what follows waits for a pong
 }
 
 // release lets go of an item that is not sent.
@@ -126,13 +133,18 @@ func (s *Socket) sendPacket(buf []byte) {
 // the packet tells of in the same step.
 func (s *Socket) sendLocked(buf []byte) {
 	s.stats.prepared.Add(1)
-	// While packets are in the queue, none may overtake them.
-	if s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0 {
+	if s.queuesOut() {
 		s.throughMiddleware(s.extend(), outboundItem{packet: buf})
 		return
 	}
 	s.stats.sent.Add(1)
 	s.write(part{packet: buf})
+}
+
+// queuesOut tells whether what is sent goes through the outbound lane: while packets
+// are there, none may overtake them.
+func (s *Socket) queuesOut() bool {
+	return s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0
 }
 
 // throughMiddleware queues an item for the outbound middleware. What waits for it
@@ -186,6 +198,10 @@ func (w *outboundWorker) Handle(item outboundItem) {
 	s := (*Socket)(w)
 	defer s.unqueue(&item)
 	switch {
+	case item.barrier:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.raiseBarrier()
 	case item.follow != nil:
 		s.followUp(item.follow)
 	case item.publication != nil:
@@ -282,7 +298,7 @@ func (s *Socket) passOut(w withheld, data json.RawMessage, blocked bool) {
 	}
 	s.stats.sent.Add(1)
 	p := w.publication
-	s.write(part{wire.AppendPublish(packetBuffer(p.Channel, data), p.Channel, data), w.sub, p})
+	s.write(part{packet: wire.AppendPublish(packetBuffer(p.Channel, data), p.Channel, data), sub: w.sub, publication: p})
 	w.release()
 }
 
@@ -327,29 +343,52 @@ func (s *Socket) unpushed(err error) {
 // outbox. mu must be held.
 func (s *Socket) pushPing() {
 	ping := s.nextPingFrame()
-	if !s.out.TryPushFirst(ping) {
-		go s.out.PushFirst(ping)
+	if queued, overtakes, ok := s.out.TryPushFirst(ping); ok {
+		s.pinged(queued, overtakes)
+		return
 	}
+	go func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.pinged(s.out.PushFirst(ping))
+	}()
 }
 
 // respond answers a call. Answers wait for room, so that a client that calls
 // without reading the answers holds up only itself.
 func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
-	var buf []byte
-	if failure != nil {
-		raw := failure.AppendJSON(nil)
-		buf = wire.AppendErrorResponse(ws.NewBuffer(len(raw)+len(data)+64), id, raw, data)
-	} else {
-		buf = wire.AppendResponse(packetBuffer("", data), id, data)
-	}
+	buf := response(id, data, failure)
 	s.awaitRoom(len(buf))
 	s.sendPacket(buf)
+}
+
+// response is the packet that answers a call.
+func response(id float64, data []byte, failure *wire.Error) []byte {
+	if failure == nil {
+		return wire.AppendResponse(packetBuffer("", data), id, data)
+	}
+	raw := failure.AppendJSON(nil)
+	return wire.AppendErrorResponse(ws.NewBuffer(len(raw)+len(data)+64), id, raw, data)
 }
 
 // awaitRoom waits until there is room for an answer of n bytes.
 func (s *Socket) awaitRoom(n int) {
 	limit := s.srv.cfg.Limits.Outbox
-	s.out.Wait(context.Background(), min(limit/2, limit-n))
+	room := min(limit/2, limit-n)
+	if over := s.heldUp(room); over != nil {
+		<-over
+	}
+	s.out.Wait(context.Background(), room)
+}
+
+// heldUp returns the end of a barrier if more than so many bytes are held.
+func (s *Socket) heldUp(room int) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil || s.ext.batch.barrier == nil || s.ext.batch.bytes <= room {
+		return nil
+	}
+	return s.ext.batch.barrier.over
 }
 
 // subscriber is the socket as the hub sees it.

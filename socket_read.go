@@ -248,6 +248,7 @@ func (s *Socket) alive(msg ws.Message) {
 	if pong {
 		s.learnPingForm(msg)
 		s.ponged.Store(true)
+		s.hearPong()
 	}
 	if pong || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
 		s.seen(now)

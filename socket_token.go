@@ -20,7 +20,10 @@ import (
 // SetAuthToken logs the client in: it signs a token with the claims, which
 // must make a JSON object, gives it to the socket and sends it to the client,
 // which keeps it for its next connections. What is sent to the client
-// afterwards comes after the token.
+// afterwards comes after the token. It does not wait for the client; right behind
+// the answer to a handshake or to another token, the packet, and all that is sent after
+// it, leaves when the client has answered a ping. See Compat.TokenAfterAnswer for
+// those that come before the answer to a call.
 //
 // An exp among the claims wins over [auth.ExpiresIn], which wins over the
 // default expiry. The token is not encrypted: the client can read it.
@@ -41,7 +44,7 @@ func (s *Socket) SetAuthToken(ctx context.Context, claims any, opts ...auth.Sign
 	if err != nil {
 		return err
 	}
-	_, err = s.giveToken(token, token, AuditLogin, func() bool { return true })
+	_, err = s.giveToken(ctx, token, token, AuditLogin, func() bool { return true })
 	return err
 }
 
@@ -76,7 +79,7 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 		return err
 	}
 	from := cmp.Or(old, token)
-	given, err := s.giveToken(token, from, kind, func() bool { return s.token.Load() == old })
+	given, err := s.giveToken(ctx, token, from, kind, func() bool { return s.token.Load() == old })
 	if err == nil && !given {
 		err = ErrTokenChanged
 	}
@@ -124,7 +127,7 @@ func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.
 // to the client in the same step. from is the token that it was made from, whose
 // revocation is meant for it too, or the token itself. allowed is asked with mu
 // held. given is false if it says no.
-func (s *Socket) giveToken(token, from *auth.Token, kind AuditKind, allowed func() bool) (given bool, err error) {
+func (s *Socket) giveToken(ctx context.Context, token, from *auth.Token, kind AuditKind, allowed func() bool) (given bool, err error) {
 	raw, err := encodeData(tokenData{token.Signed()})
 	if err != nil {
 		return false, err
@@ -138,7 +141,7 @@ func (s *Socket) giveToken(token, from *auth.Token, kind AuditKind, allowed func
 	}
 	if given = allowed(); given {
 		s.adopt(token, kind)
-		s.sendLocked(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw))
+		s.sendToken(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw), s.owes(ctx))
 	}
 	s.mu.Unlock()
 	s.drainEvents()
@@ -227,7 +230,7 @@ func plainMessage(err error) string {
 func (s *Socket) Deauthenticate(ctx context.Context) error {
 	s.mu.Lock()
 	s.logout()
-	s.sendRemoveAuthToken()
+	s.sendRemoveAuthToken(s.owes(ctx))
 	s.mu.Unlock()
 	s.drainEvents()
 	return nil
@@ -266,11 +269,11 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 // the socket alone, if old has come with the upgrade request, or the socket has
 // closed.
 // It reports false if the socket has logged out or in meanwhile.
-func (s *Socket) replaceToken(old, token *auth.Token) (replaced bool, err error) {
+func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token) (replaced bool, err error) {
 	if s.State() == Closed {
 		return s.replaceLeft(old, token)
 	}
-	_, err = s.giveToken(token, old, AuditRenewal, func() bool {
+	_, err = s.giveToken(ctx, token, old, AuditRenewal, func() bool {
 		if replaced = s.token.Load() == old; replaced && s.origin != fromClient {
 			// The client does not have the old one, and does not get this.
 			s.setToken(token, s.origin)
@@ -312,12 +315,13 @@ func (s *Socket) dropToken(kind AuditKind, reason string) {
 	s.queueDeauthenticated(old, kind, reason)
 }
 
-// sendRemoveAuthToken tells the client to forget its token. mu must be held.
-func (s *Socket) sendRemoveAuthToken() {
+// sendRemoveAuthToken tells the client to forget its token; see sendToken for after.
+// mu must be held.
+func (s *Socket) sendRemoveAuthToken(after *Call) {
 	if s.state == Closed {
 		return
 	}
-	s.sendLocked(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
+	s.sendToken(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil), after)
 }
 
 // expireNow takes an expired token away as a packet comes, in case the timer

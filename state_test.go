@@ -130,7 +130,7 @@ func (m *stateModel) join(rt *rapid.T) {
 	m.clients = append(m.clients, c)
 }
 
-// readAll keeps what comes until the connection ends.
+// readAll keeps what comes until the connection ends, and answers pings.
 func (c *modelClient) readAll() {
 	for {
 		f, err := readFrame(c.in)
@@ -141,15 +141,20 @@ func (c *modelClient) readAll() {
 			_ = ws.WriteFrame(c.conn, ws.MaskFrame(f))
 			return
 		}
+		if len(f.Payload) == 0 {
+			c.write("")
+			continue
+		}
 		c.mu.Lock()
 		c.frames = append(c.frames, string(f.Payload))
 		c.mu.Unlock()
 	}
 }
 
-// write sends a message; the connection may be gone.
+// write sends a message in one piece, as several goroutines may; the connection may
+// be gone.
 func (c *modelClient) write(text string) {
-	_ = ws.WriteFrame(c.conn, ws.MaskFrame(ws.NewTextFrame([]byte(text))))
+	_, _ = c.conn.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text)))))
 }
 
 func (c *modelClient) call(event, data string, call modelCall) {

@@ -111,7 +111,7 @@ func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit fun
 			}
 			return nil, err
 		}
-		switch replaced, err := s.replaceToken(old, token); {
+		switch replaced, err := s.replaceToken(ctx, old, token); {
 		case err != nil:
 			return nil, err
 		case replaced:

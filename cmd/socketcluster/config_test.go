@@ -56,7 +56,7 @@ func TestConfigWithoutRules(t *testing.T) {
 func TestBadConfigs(t *testing.T) {
 	const (
 		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, clock-tolerance, token-renewal, shutdown-timeout, drain-rate, trusted-proxies, ` +
-			`origins, allow-missing-origin, protocol1-path, compression-level, compression-threshold, handshake-timeout, ping-interval, ping-timeout, close-timeout, reauthorize-timeout, auth-max-age, quiet, limits-* and rules`
+			`origins, allow-missing-origin, protocol1-path, compression-level, compression-threshold, handshake-timeout, ping-interval, ping-timeout, close-timeout, reauthorize-timeout, auth-max-age, token-after-answer, quiet, limits-* and rules`
 		members = ` is nothing that a rule has; that is channel, in, subscribe, publish, presence`
 		array   = `"rules" must be an array of tables: [[rules]]`
 	)

@@ -54,7 +54,7 @@ func TestEveryFieldHasASetting(t *testing.T) {
 	var fields []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[socketcluster.Config]()) {
 		switch f.Name {
-		case "TokenRenewal", "Compression", "Limits":
+		case "TokenRenewal", "Compression", "Limits", "Compat":
 			for _, part := range reflect.VisibleFields(f.Type) {
 				fields = append(fields, f.Name+"."+part.Name)
 			}

@@ -86,5 +86,6 @@ func (o *options) defineServer(f *flag.FlagSet) {
 	durationVar(f, &cfg.CloseTimeout, "close-timeout", socketcluster.DefaultCloseTimeout, time.Millisecond, "`time` that a client may take to close its connection")
 	durationVar(f, &cfg.ReauthorizeTimeout, "reauthorize-timeout", socketcluster.DefaultReauthorizeTimeout, time.Millisecond, "`time` that the rules may take to let a subscription go on after the token\nhas changed")
 	durationVar(f, &cfg.AuthMaxAge, "auth-max-age", 0, 0, "`time` after a login in which its token is renewed; 0 for any")
+	f.BoolVar(&cfg.Compat.TokenAfterAnswer, "token-after-answer", false, "send the token of a login after the answer to it, for pages that wait for the\ntoken after the call")
 	limitVars(f, &cfg.Limits)
 }

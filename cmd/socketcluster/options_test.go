@@ -99,12 +99,14 @@ func TestPrecedence(t *testing.T) {
 		"trusted-proxies": "10.0.0.0/8,::1/128", "shutdown-timeout": "25s", "drain-rate": "9", "origins": "a.com:443,*:80", "allow-missing-origin": "true", "protocol1-path": "/v1/",
 		"compression-level": "3", "compression-threshold": "4",
 		"handshake-timeout": "5s", "ping-interval": "6s", "ping-timeout": "7s", "close-timeout": "8s", "reauthorize-timeout": "9s", "auth-max-age": "10h0m0s",
+		"token-after-answer": "true",
 	}
 	other := map[string]string{
 		"addr": "a2", "db": "d2", "client-js": "c2", "auth-key-file": "k2", "token-expiry": "2h0m0s", "token-renewal": "2m0s", "clock-tolerance": "2s", "quiet": "false",
 		"trusted-proxies": "192.0.2.7/32", "shutdown-timeout": "50s", "drain-rate": "19", "origins": "b.com:443", "allow-missing-origin": "false", "protocol1-path": "/v2/",
 		"compression-level": "5", "compression-threshold": "6",
 		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s", "reauthorize-timeout": "19s", "auth-max-age": "20h0m0s",
+		"token-after-answer": "false",
 	}
 	for i, field := range limitFields {
 		if name := limitSetting(field.Name); field.Type == reflect.TypeFor[time.Duration]() {
@@ -124,7 +126,8 @@ func TestPrecedence(t *testing.T) {
 			"handshake-timeout": cfg.HandshakeTimeout.String(), "ping-interval": cfg.PingInterval.String(),
 			"ping-timeout": cfg.PingTimeout.String(), "close-timeout": cfg.CloseTimeout.String(),
 			"reauthorize-timeout": cfg.ReauthorizeTimeout.String(), "auth-max-age": cfg.AuthMaxAge.String(),
-			"shutdown-timeout": o.shutdownTimeout.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
+			"token-after-answer": strconv.FormatBool(cfg.Compat.TokenAfterAnswer),
+			"shutdown-timeout":   o.shutdownTimeout.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
 		}
 		for _, field := range limitFields {
 			got[limitSetting(field.Name)] = fmt.Sprint(reflect.ValueOf(cfg.Limits).FieldByIndex(field.Index))

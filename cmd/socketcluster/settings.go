@@ -57,6 +57,7 @@ var fileSettings = append([]fileSetting{
 	{name: "close-timeout", form: `a time of 1ms or more, such as "3s"`, field: "CloseTimeout"},
 	{name: "reauthorize-timeout", form: `a time of 1ms or more, such as "10s"`, field: "ReauthorizeTimeout"},
 	{name: "auth-max-age", form: `a time such as "24h", or "0" for any`, field: "AuthMaxAge"},
+	{name: "token-after-answer", form: "true or false", field: "Compat.TokenAfterAnswer"},
 	{name: "quiet", form: "true or false"},
 }, limitSettings()...)
 

@@ -108,32 +108,34 @@ func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error {
 	return err
 }
 
-// TryPushFirst queues a frame in front of all others, unless the lock is taken at
-// present: then it reports false. It does nothing in an outbox that has such a
-// frame already, or has ended.
-func (o *Outbox[Tag]) TryPushFirst(frame []byte) bool {
-	if !o.mu.TryLock() {
-		return false
-	}
-	defer o.mu.Unlock()
-	o.pushFirst(frame)
-	return true
-}
-
-// PushFirst is TryPushFirst that waits for the lock.
-func (o *Outbox[Tag]) PushFirst(frame []byte) {
+// PushFirst queues a frame in front of all others that are not being written yet.
+// overtakes tells whether there are any, or some that are being written. It queues
+// none in an outbox that has such a frame already, or has ended.
+func (o *Outbox[Tag]) PushFirst(frame []byte) (queued, overtakes bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.pushFirst(frame)
+	return o.pushFirst(frame)
 }
 
-func (o *Outbox[Tag]) pushFirst(frame []byte) {
-	if o.finished || o.killed || o.queue != nil && o.queue.first != nil {
-		return
+// TryPushFirst is PushFirst unless the lock is taken at present: then ok is false.
+func (o *Outbox[Tag]) TryPushFirst(frame []byte) (queued, overtakes, ok bool) {
+	if !o.mu.TryLock() {
+		return false, false, false
 	}
+	defer o.mu.Unlock()
+	queued, overtakes = o.pushFirst(frame)
+	return queued, overtakes, true
+}
+
+func (o *Outbox[Tag]) pushFirst(frame []byte) (queued, overtakes bool) {
+	if o.finished || o.killed || o.queue != nil && o.queue.first != nil {
+		return false, false
+	}
+	overtakes = o.queue != nil
 	o.bytes += len(frame)
 	o.count(len(frame) + frameCost)
 	o.active().first = frame
+	return true, overtakes
 }
 
 // push is called with the lock held.

@@ -290,7 +290,9 @@ func TestPushFirst(t *testing.T) {
 		c := newTube(0)
 		b := budget.New(1<<20, func() {})
 		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, b.Shard(0))
-		o.PushFirst([]byte("first"))
+		if queued, overtakes := o.PushFirst([]byte("first")); !queued || overtakes {
+			t.Errorf("queued %t, overtakes %t", queued, overtakes)
+		}
 		c.give(5)
 		synctest.Wait()
 		if string(c.got) != "first" || o.queue != nil {
@@ -302,15 +304,17 @@ func TestPushFirst(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		o.PushFirst([]byte("FIRST"))
-		if !o.TryPushFirst([]byte("again")) || o.Len() != 301 || o.Bytes() != 301*5 {
+		if queued, overtakes := o.PushFirst([]byte("FIRST")); !queued || !overtakes {
+			t.Errorf("queued %t, overtakes %t", queued, overtakes)
+		}
+		if queued, _, ok := o.TryPushFirst([]byte("again")); queued || !ok || o.Len() != 301 || o.Bytes() != 301*5 {
 			t.Errorf("%d frames are queued, %d bytes", o.Len(), o.Bytes())
 		}
 		if got, want := b.Used(), int64(301*(5+frameCost)); got != want {
 			t.Errorf("the budget counts %d bytes, want %d", got, want)
 		}
 		o.mu.Lock()
-		if o.TryPushFirst([]byte("locked")) {
+		if _, _, ok := o.TryPushFirst([]byte("locked")); ok {
 			t.Error("TryPushFirst got a lock that is taken")
 		}
 		o.mu.Unlock()

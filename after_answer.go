@@ -1,0 +1,75 @@
+package socketcluster
+
+import (
+	"context"
+	"time"
+)
+
+// With Compat.TokenAfterAnswer, what tells the client of its token leaves behind the
+// answer to the call whose handler has changed the token, and in a later turn of the
+// client, see barrier.go. Everything else leaves as ever, so that a handler may
+// wait for the client before it answers.
+
+// owed is a packet about the token that waits for the answer to a call. The socket's
+// mu guards it.
+type owed struct {
+	call   *Call
+	packet []byte
+	timer  *time.Timer
+}
+
+// owes returns the call whose answer comes before what is sent about the token under
+// ctx, or nil if nothing does. mu must be held.
+func (s *Socket) owes(ctx context.Context) *Call {
+	if !s.srv.cfg.Compat.TokenAfterAnswer {
+		return nil
+	}
+	c := callOf(ctx)
+	if c == nil || c.Socket != s || c.original().left {
+		return nil
+	}
+	return c.original()
+}
+
+// owe keeps a packet back until a call has been answered. A call that is not answered
+// keeps it for as long as the client waits for the answer. mu must be held.
+func (s *Socket) owe(packet []byte, call *Call) {
+	o := &owed{call: call, packet: packet}
+	o.timer = time.AfterFunc(s.srv.cfg.AckTimeout, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.ext.owed == o {
+			s.payOwed()
+		}
+	})
+	s.extend().owed = o
+}
+
+// payOwed sends what is kept back. mu must be held.
+func (s *Socket) payOwed() {
+	packet := s.ext.owed.packet
+	s.forgetOwed()
+	s.sendToken(packet, nil)
+}
+
+// forgetOwed drops what is kept back. mu must be held.
+func (s *Socket) forgetOwed() {
+	if s.ext != nil && s.ext.owed != nil {
+		s.ext.owed.timer.Stop()
+		s.ext.owed = nil
+	}
+}
+
+// hasLeft takes note that the answer to a call has left.
+func (s *Socket) hasLeft(call *Call) {
+	if !s.srv.cfg.Compat.TokenAfterAnswer {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	call.left = true
+	s.mustAct(false)
+	if s.ext != nil && s.ext.owed != nil && s.ext.owed.call == call {
+		s.payOwed()
+	}
+}

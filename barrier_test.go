@@ -1,0 +1,540 @@
+package socketcluster_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// frames checks the next frames of text, pings included, which it leaves unanswered:
+// a ping is "", and "T" stands for a packet that sets a token.
+func (p *peer) frames(want ...string) {
+	p.t.Helper()
+	for i, text := range want {
+		f, err := p.nextFrame()
+		if err != nil {
+			p.t.Fatalf("frame %d: %v", i, err)
+		}
+		got := string(f.Payload)
+		if text == "T" && strings.HasPrefix(got, `{"event":"#setAuthToken",`) {
+			continue
+		}
+		if got != text || f.Header.OpCode != ws.OpText {
+			p.t.Fatalf("frame %d\ngot  %s\nwant %s", i, got, text)
+		}
+	}
+}
+
+// silent checks that nothing at all comes for a while.
+func (p *peer) silent(d time.Duration) {
+	p.t.Helper()
+	p.conn.SetReadDeadline(time.Now().Add(d))
+	if f, err := p.readFrame(); err == nil {
+		p.t.Fatalf("got %q", f.Payload)
+	}
+}
+
+// become logs a socket in as somebody.
+func become(s *socketcluster.Socket) {
+	s.SetAuthToken(context.Background(), map[string]string{"username": "alice"})
+}
+
+const (
+	hello = `{"event":"hello"}`
+	bye   = `{"event":"bye"}`
+)
+
+func transmit(t *testing.T, s *socketcluster.Socket, event string) {
+	t.Helper()
+	if err := s.Transmit(context.Background(), event, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// QK-53: what gives a client another token than the one it has presented, or takes
+// that away, waits for the pong to a ping behind the answer, and so does all that is
+// sent after it.
+func TestTokenBehindHandshake(t *testing.T) {
+	for _, outbound := range []bool{false, true} {
+		for _, batch := range []bool{false, true} {
+			for name, change := range map[string]struct {
+				do   func(s *socketcluster.Socket)
+				wire string
+			}{
+				"login":  {become, "T"},
+				"logout": {func(s *socketcluster.Socket) { s.Deauthenticate(context.Background()) }, removeAuthToken},
+			} {
+				t.Run(fmt.Sprintf("%s, outbound middleware %t, batch %t", name, outbound, batch), func(t *testing.T) {
+					cfg := socketcluster.Config{BatchOnHandshake: batch}
+					inBubble(t, cfg, func(w *world) {
+						if outbound {
+							w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { return nil })
+						}
+						socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+							transmit(t, e.Socket, "hello")
+							change.do(e.Socket)
+							transmit(t, e.Socket, "bye")
+						})
+						p, _ := w.connect(quote(w.sign(map[string]any{})))
+						hello := hello
+						if batch {
+							hello = "[" + hello + "]"
+						}
+						p.frames(hello, "")
+						p.silent(time.Second)
+						p.send("")
+						p.frames(change.wire, bye)
+						p.silent(time.Second)
+					})
+				})
+			}
+		}
+	}
+}
+
+// QK-53: without a token behind the answer there is no barrier, and none for a client
+// that has sent something since, or answered a ping.
+func TestNoBarrierWithoutNeed(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("login", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+			become(c.Socket)
+			c.End(nil)
+		}))
+		p := w.client()
+		p.silent(time.Second)
+		p.send(`{"event":"login","cid":2}`)
+		p.frames("T", `{"rid":2}`)
+		p.conn.Close()
+	})
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		p.frames("") // after PingInterval
+		p.send("")
+		s := w.only()
+		become(s)
+		p.frames("T")
+		s.Deauthenticate(context.Background())
+		p.frames(removeAuthToken)
+		p.conn.Close()
+	})
+	// HS-14, AUTH-36: a token that was not accepted; the answer says the same.
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p, _ := w.connect(`"a.b.c"`)
+		p.frames(removeAuthToken)
+		p.send(`{"event":"#authenticate","data":"a.b.c","cid":2}`)
+		p.frames(`{"rid":2,"error":{"message":"invalid token","name":"AuthTokenInvalidError","isBadToken":true}}`, removeAuthToken)
+		p.silent(time.Second)
+	})
+}
+
+// QK-53: the pong to an earlier ping says nothing about the answer, nor does a packet
+// that the client may have sent before it has read the answer to #authenticate.
+func TestBarrierCountsPings(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		p.frames("")
+		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
+		p.frames(wasAdmitted)
+		p.send("")
+		p.send(`{"event":"nothing"}`)
+		synctest.Wait()
+		become(w.only())
+		p.frames("")
+		p.send("")
+		p.frames("T")
+		p.conn.Close()
+	})
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		p.frames("", "") // not answered
+		become(w.only())
+		p.frames("")
+		for range 2 {
+			p.send("")
+			p.silent(time.Second)
+		}
+		p.send("")
+		p.frames("T")
+		p.conn.Close()
+	})
+	// The pong to one that left behind the answer will do.
+	inBubble(t, socketcluster.Config{ProtocolVersion: 1}, func(w *world) {
+		p := w.client()
+		p.frames("#1", "#1")
+		p.send("#2")
+		become(w.only())
+		p.frames("T")
+		p.conn.Close()
+	})
+}
+
+// A client that answers no pings waits for its token half of AckTimeout, and a
+// call of the server that waits behind it can still be answered.
+func TestBarrierOfSilentClient(t *testing.T) {
+	inBubble(t, socketcluster.Config{AckTimeout: 4 * time.Second}, func(w *world) {
+		confirmed := make(chan error, 1)
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+			go func() { confirmed <- e.Socket.ConfirmAuthToken(context.Background(), map[string]any{}) }()
+		})
+		p := w.client()
+		p.frames("")
+		p.silent(2*time.Second - time.Millisecond)
+		p.frames("T")
+		p.send(`{"rid":1}`)
+		if err := <-confirmed; err != nil {
+			t.Error(err)
+		}
+		// The lost pong is forgotten: the next barrier ends with its own.
+		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
+		p.frames(wasAdmitted)
+		become(w.only())
+		p.frames("")
+		start := time.Now()
+		p.send("")
+		p.frames("T")
+		if d := time.Since(start); d > 0 {
+			t.Errorf("the token came %v after the pong", d)
+		}
+		p.conn.Close()
+	})
+}
+
+// QK-53, AUTH-35: a handler of an event of #authenticate that changes the token makes
+// the answer leave first. It can wait for the client.
+func TestTokenBehindAuthenticate(t *testing.T) {
+	ctx := context.Background()
+	isGuest := func(s *socketcluster.Socket) bool {
+		c, _ := socketcluster.Claims[struct{ Guest bool }](s)
+		return c.Guest
+	}
+	const refused = `{"rid":2,"data":{"isAuthenticated":false,"authError":null}}`
+	for name, test := range map[string]struct {
+		do     func(s *socketcluster.Socket) error
+		answer string
+		wire   []string
+		ack    string
+	}{
+		"another token": {func(s *socketcluster.Socket) error { become(s); return nil }, wasAdmitted, []string{"T"}, ""},
+		"logout":        {func(s *socketcluster.Socket) error { return s.Deauthenticate(ctx) }, refused, []string{removeAuthToken}, ""},
+		"confirmed": {func(s *socketcluster.Socket) error { return s.ConfirmAuthToken(ctx, map[string]any{}) },
+			wasAdmitted, []string{"T"}, `{"rid":1}`},
+		"logout confirmed": {func(s *socketcluster.Socket) error { return s.ConfirmDeauthenticate(ctx) },
+			refused, []string{`{"event":"#removeAuthToken","cid":1}`}, `{"rid":1}`},
+		"logout here alone": {func(s *socketcluster.Socket) error { s.DeauthenticateSelf(); return nil }, refused, nil, ""},
+		"several": {func(s *socketcluster.Socket) error { become(s); s.Deauthenticate(ctx); become(s); return nil },
+			wasAdmitted, []string{"T", removeAuthToken, "T"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{}, func(w *world) {
+				socketcluster.On(w.srv, func(e socketcluster.AuthenticateEvent) {
+					if isGuest(e.Socket) {
+						if err := test.do(e.Socket); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				p := w.client()
+				p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{"guest": true})) + `,"cid":2}`)
+				p.frames(test.answer)
+				if test.wire != nil {
+					p.frames("")
+					p.silent(time.Second)
+					p.send("")
+				}
+				p.frames(test.wire...)
+				if test.ack != "" {
+					p.send(test.ack)
+				}
+				p.silent(time.Second)
+			})
+		})
+	}
+}
+
+// All that is sent behind a barrier keeps its order: answers, publications, raw
+// messages, and what stands behind a further barrier.
+func TestBarrierKeepsOrder(t *testing.T) {
+	ctx := context.Background()
+	for _, outbound := range []bool{false, true} {
+		inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{TokenAfterAnswer: true}}, func(w *world) {
+			if outbound {
+				w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { return nil })
+			}
+			w.srv.Handle("login", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+				c.Socket.SetAuthToken(ctx, map[string]any{})
+				c.End(nil)
+			}))
+			p := w.client()
+			s := w.only()
+			p.send(`{"event":"#subscribe","data":{"channel":"c"},"cid":2}`)
+			p.frames(`{"rid":2}`)
+			p.send(`{"event":"login","cid":3}`)
+			p.frames(`{"rid":3}`, "")
+			transmit(t, s, "hello")
+			w.srv.Exchange().Publish(ctx, "c", 1)
+			synctest.Wait()
+			p.send(`{"event":"login","cid":4}`)
+			synctest.Wait()
+			if !outbound { // raw messages pass by the outbound middleware
+				s.Send(ctx, "raw")
+			}
+			transmit(t, s, "bye")
+			p.silent(time.Second)
+			p.send("")
+			p.frames("T", hello, `{"event":"#publish","data":{"channel":"c","data":1}}`, `{"rid":4}`, "")
+			p.silent(time.Second)
+			p.send("")
+			p.frames("T")
+			if !outbound {
+				p.frames("raw")
+			}
+			p.frames(bye)
+			p.conn.Close()
+		})
+	}
+}
+
+// What waits behind a barrier leaves before the close frame.
+func TestBarrierAndDisconnect(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+			e.Socket.Deauthenticate(context.Background())
+			transmit(t, e.Socket, "bye")
+			e.Socket.Disconnect(4500, "banned")
+		})
+		p, _ := w.connect(quote(w.sign(map[string]any{})))
+		p.frames("", removeAuthToken, bye)
+		p.wantClose(4500, "banned")
+	})
+}
+
+// A publication behind a barrier is compared with the right to it as it leaves.
+func TestBarrierAndAuthority(t *testing.T) {
+	ctx := context.Background()
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			if a.Socket.AuthToken() == nil {
+				return socketcluster.ErrBlocked
+			}
+			return nil
+		}))
+		p := w.login(map[string]any{})
+		s := w.only()
+		p.send(`{"event":"#subscribe","data":{"channel":"c"},"cid":2}`)
+		p.frames(`{"rid":2}`)
+		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
+		p.frames(wasAdmitted)
+		become(s)
+		p.frames("")
+		synctest.Wait()
+		w.srv.Exchange().Publish(ctx, "c", "secret")
+		synctest.Wait()
+		s.Deauthenticate(ctx)
+		synctest.Wait()
+		p.send("")
+		p.frames("T", removeAuthToken)
+		if got := p.next(); !strings.HasPrefix(got, `{"event":"#kickOut"`) {
+			t.Errorf("got %s", got)
+		}
+		p.silent(time.Second)
+	})
+}
+
+// Limits.Outbox bounds what waits behind a barrier. Answers wait for room.
+func TestBarrierIsBounded(t *testing.T) {
+	limits := socketcluster.Limits{Outbox: 64 << 10, MessageSize: 32 << 10}
+	text := strings.Repeat("x", 10<<10)
+	inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
+		gone := make(chan socketcluster.DisconnectEvent, 1)
+		socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { gone <- e })
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+			become(e.Socket)
+			for range 10 {
+				e.Socket.Transmit(context.Background(), "text", text)
+			}
+		})
+		w.dial().send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
+		if e := <-gone; e.Code != 1008 {
+			t.Errorf("closed with %d", e.Code)
+		}
+	})
+	inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
+		w.srv.Handle("text", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (string, error) { return text, nil }))
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) { become(e.Socket) })
+		p := w.client()
+		p.frames("")
+		for i := range 20 {
+			p.send(fmt.Sprintf(`{"event":"text","cid":%d}`, i+2))
+		}
+		synctest.Wait()
+		p.send("")
+		p.frames("T")
+		for i := range 20 {
+			p.frames(fmt.Sprintf(`{"rid":%d,"data":%s}`, i+2, quote(text)))
+		}
+		p.conn.Close()
+	})
+}
+
+// QK-54: with Compat.TokenAfterAnswer, what the handler of a call does to the token
+// reaches the client behind the answer and its pong. The socket has it at once, and
+// other packets do not wait.
+func TestTokenAfterAnswer(t *testing.T) {
+	compat := socketcluster.Compat{TokenAfterAnswer: true}
+	call := func(t *testing.T, cfg socketcluster.Config, handler func(ctx context.Context, c *socketcluster.Call), check func(w *world, p *peer)) {
+		t.Helper()
+		inBubble(t, cfg, func(w *world) {
+			w.srv.Handle("login", socketcluster.HandlerFunc(handler))
+			p := w.client()
+			p.send(`{"event":"login","cid":2}`)
+			check(w, p)
+			p.conn.Close()
+		})
+	}
+	set := func(ctx context.Context, c *socketcluster.Call) {
+		t.Helper()
+		if err := c.Socket.SetAuthToken(ctx, map[string]any{}); err != nil || c.Socket.AuthToken() == nil {
+			t.Errorf("no token: %v", err)
+		}
+	}
+	pong := func(p *peer) {
+		p.silent(time.Second)
+		p.send("")
+	}
+	t.Run("an answer at the end", func(t *testing.T) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+			ctx, cancel := context.WithTimeout(ctx, time.Minute)
+			defer cancel()
+			set(ctx, c)
+			transmit(t, c.Socket, "hello")
+			if raw, err := c.Socket.Invoke(ctx, "ask", nil); err != nil || string(raw) != "7" {
+				t.Errorf("ask: %s, %v", raw, err)
+			}
+			c.End(nil)
+			transmit(t, c.Socket, "bye")
+		}, func(w *world, p *peer) {
+			p.frames(hello, `{"event":"ask","cid":1}`)
+			p.send(`{"rid":1,"data":7}`)
+			p.frames(`{"rid":2}`, "")
+			pong(p)
+			p.frames("T", bye)
+		})
+	})
+	t.Run("an answer first", func(t *testing.T) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+			c.End(nil)
+			set(ctx, c)
+		}, func(w *world, p *peer) {
+			p.frames(`{"rid":2}`, "")
+			pong(p)
+			p.frames("T")
+		})
+	})
+	t.Run("no answer", func(t *testing.T) {
+		call(t, socketcluster.Config{Compat: compat, AckTimeout: 5 * time.Second}, set, func(w *world, p *peer) {
+			p.silent(5*time.Second - time.Millisecond)
+			p.frames("T")
+		})
+	})
+	t.Run("the end of the socket", func(t *testing.T) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+			set(ctx, c)
+			c.Socket.Disconnect(4500, "")
+		}, func(w *world, p *peer) {
+			p.frames("T")
+			p.wantClose(4500, "")
+		})
+	})
+	t.Run("only the last change is told", func(t *testing.T) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+			set(ctx, c)
+			c.Socket.Deauthenticate(ctx)
+			c.End(nil)
+		}, func(w *world, p *peer) {
+			p.frames(`{"rid":2}`, "")
+			pong(p)
+			p.frames(removeAuthToken)
+			p.silent(time.Second)
+		})
+	})
+	t.Run("a change by others is told at once, and nothing older", func(t *testing.T) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+			set(ctx, c)
+			c.Socket.Deauthenticate(context.Background())
+			c.End(nil)
+		}, func(w *world, p *peer) {
+			p.frames(removeAuthToken, `{"rid":2}`)
+			p.silent(time.Second)
+		})
+	})
+	t.Run("confirmed, the token cannot wait", func(t *testing.T) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+			if err := c.Socket.ConfirmAuthToken(ctx, map[string]any{}); err != nil {
+				t.Error(err)
+			}
+			c.End(nil)
+		}, func(w *world, p *peer) {
+			p.frames("T")
+			p.send(`{"rid":1}`)
+			p.frames(`{"rid":2}`)
+		})
+	})
+	t.Run("the token of another socket does not wait", func(t *testing.T) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+			for s := range c.Socket.Server().Clients() {
+				if s != c.Socket {
+					s.SetAuthToken(ctx, map[string]any{})
+				}
+			}
+		}, func(w *world, p *peer) {
+			other := w.client()
+			other.send(`{"event":"nothing"}`)
+			synctest.Wait()
+			p.send(`{"event":"login","cid":3}`)
+			other.frames("T")
+			other.conn.Close()
+		})
+	})
+	t.Run("without it, the token comes first", func(t *testing.T) {
+		call(t, socketcluster.Config{}, func(ctx context.Context, c *socketcluster.Call) {
+			set(ctx, c)
+			c.End(nil)
+		}, func(w *world, p *peer) { p.frames("T", `{"rid":2}`) })
+	})
+}
+
+// QK-53: a ping that overtakes what a slow client has not read says nothing of the
+// answer behind it.
+func TestPingThatOvertakesAnAnswer(t *testing.T) {
+	cfg := socketcluster.Config{PingInterval: time.Second, PingTimeout: time.Minute, AckTimeout: time.Hour, Limits: socketcluster.Limits{OutboxStall: time.Hour}}
+	inBubble(t, cfg, func(w *world) {
+		p := w.client()
+		s := w.only()
+		p.send("") // as if one had been asked for
+		big := strings.Repeat("x", 200_000)
+		if err := s.Send(context.Background(), big); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // it is being written, and fills what is between the two
+		socketcluster.On(s, func(socketcluster.AuthenticateEvent) {
+			if s.AuthToken() != nil && s.Value("done") == nil {
+				s.SetValue("done", true)
+				become(s)
+			}
+		})
+		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
+		time.Sleep(1500 * time.Millisecond) // a ping has come, and goes first
+		p.frames(big, "", wasAdmitted, "")
+		p.send("") // to the first one alone
+		p.silent(100 * time.Millisecond)
+		p.send("")
+		p.frames("T")
+	})
+}
