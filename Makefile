@@ -1,6 +1,6 @@
 # Four things to do with the project, and what CI adds to them.
 
-.PHONY: run test lint bench conformance js-suites fuzz simulate
+.PHONY: run test lint bench conformance js-suites logins fuzz simulate
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
@@ -26,6 +26,11 @@ conformance:
 # of the bridge that runs them.
 js-suites:
 	scripts/js-suites.sh "$(BRIDGE)"
+
+# Each way of a stock client to its identity, TRIES times in Node.js and in Chromium.
+TRIES ?= 1000
+logins:
+	cd internal/compat && IDENTITY_TRIES=$(TRIES) go test -v -timeout 60m -run 'TestSameIdentity|TestLoginPages' ./jsclient
 
 # Each fuzz target for FUZZTIME: a number of inputs, such as 2000x, or a time.
 # A time is at odds with go test on a busy machine, which may then fail with

@@ -10,4 +10,8 @@
 // The guide on authentication is covered row by row by TestRow01 to TestRow10.
 // Its samples are in js/guide.mjs and guide_test.go, and shown by the
 // project's documentation for those who port an application.
+//
+// TestSameIdentity and TestLoginPages run js/identity.mjs in Node.js and in a page in
+// Chromium, many times, as what they look for depends on which frames a client
+// reads in one turn of its loop. IDENTITY_TRIES in the environment says how often.
 package jsclient

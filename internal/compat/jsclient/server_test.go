@@ -54,6 +54,7 @@ func startOn(t *testing.T, addr string, secure *tls.Config, cfg socketcluster.Co
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
 	mux.Handle("POST /login", httpLogin(srv))
+	pages(t, mux)
 
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -2,6 +2,7 @@
 import {createRequire} from 'node:module';
 import {Diary} from './diary.mjs';
 import * as guide from './guide.mjs';
+import {attempts} from './identity.mjs';
 
 const require = createRequire(import.meta.url); // unlike import, it looks at NODE_PATH
 const socketClusterClient = require('socketcluster-client');
@@ -38,6 +39,8 @@ export const steps = {
     clients.set(id, client);
     if (stored !== null) await client.socket.auth.saveToken(client.socket.authTokenName, stored);
   },
+
+  attempts: (count, plan) => attempts(o => socketClusterClient.create({hostname: '127.0.0.1', ...o}), count, plan),
 
   connect: on(client => {
     client.socket.connect();

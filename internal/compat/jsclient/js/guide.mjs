@@ -25,6 +25,14 @@ export async function login(socket, credentials) {
 }
 // end
 
+// sample: late login
+export async function lateLogin(socket, credentials) {
+  await socket.invoke('login', credentials);
+  await socket.listener('authenticate').once(); // for ever, if the token was there first
+  return socket.authToken;
+}
+// end
+
 // sample: short login
 export async function shortLogin(socket, credentials) {
   await socket.invoke('login', credentials);
