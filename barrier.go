@@ -3,6 +3,7 @@ package socketcluster
 import (
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 )
 
@@ -154,15 +155,17 @@ func (s *Socket) raiseBarrier() {
 }
 
 // pass ends a barrier: what it has held is sent, up to the next one if there is
-// another. mu must be held.
+// another, less the publications to which the right has ended by the clock. mu must be
+// held.
 func (s *Socket) pass() {
 	b := &s.ext.batch
 	b.barrier.timer.Stop()
 	close(b.barrier.over)
 	b.barrier = nil
-	held := b.parts
-	s.setBatch(nil)
 	now := s.srv.moment(time.Now())
+	held, late := splitBatch(b.parts, func(sub *hub.Subscription) bool { return s.approved(sub, now) }, nil)
+	s.setBatch(nil)
+	s.keepBack(late)
 	for i, p := range held {
 		switch {
 		case p.barrier:
@@ -172,9 +175,6 @@ func (s *Socket) pass() {
 			}
 		case p.op != 0:
 			s.pushFrame(ws.Seal(p.packet, p.op))
-		case p.sub != nil && !s.approved(p.sub, now):
-			s.stats.sent.Add(^uint32(0))
-			s.withhold(withheld{sub: p.sub, publication: p.publication})
 		default:
 			s.write(p)
 		}

@@ -315,16 +315,18 @@ func TestBarrierAndDisconnect(t *testing.T) {
 	})
 }
 
-// A publication behind a barrier is compared with the right to it as it leaves.
+// A publication behind a barrier is compared with the right to it as it leaves: the
+// token may have changed, or have expired in the same moment.
 func TestBarrierAndAuthority(t *testing.T) {
 	ctx := context.Background()
+	guard := func(_ context.Context, a *socketcluster.Subscribe) error {
+		if a.Socket.AuthToken() == nil {
+			return socketcluster.ErrBlocked
+		}
+		return nil
+	}
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
-			if a.Socket.AuthToken() == nil {
-				return socketcluster.ErrBlocked
-			}
-			return nil
-		}))
+		w.srv.UseInbound(socketcluster.Guard(guard))
 		p := w.login(map[string]any{})
 		s := w.only()
 		p.send(`{"event":"#subscribe","data":{"channel":"c"},"cid":2}`)
@@ -338,6 +340,27 @@ func TestBarrierAndAuthority(t *testing.T) {
 		synctest.Wait()
 		s.Deauthenticate(ctx)
 		synctest.Wait()
+		p.send("")
+		p.frames("T", removeAuthToken)
+		if got := p.next(); !strings.HasPrefix(got, `{"event":"#kickOut"`) {
+			t.Errorf("got %s", got)
+		}
+		p.silent(time.Second)
+	})
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.UseInbound(socketcluster.Guard(guard))
+		p := w.login(map[string]any{})
+		s := w.only()
+		p.send(`{"event":"#subscribe","data":{"channel":"c"},"cid":2}`)
+		p.frames(`{"rid":2}`)
+		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
+		p.frames(wasAdmitted)
+		end := time.Now().Add(time.Second).Truncate(time.Second)
+		s.SetAuthToken(ctx, map[string]any{"exp": end.Unix()})
+		p.frames("")
+		synctest.Wait()
+		w.srv.Exchange().Publish(ctx, "c", "secret")
+		time.Sleep(time.Until(end.Add(time.Millisecond))) // the timer may come later
 		p.send("")
 		p.frames("T", removeAuthToken)
 		if got := p.next(); !strings.HasPrefix(got, `{"event":"#kickOut"`) {
