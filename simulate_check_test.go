@@ -87,6 +87,7 @@ func (w *simWorld) check() []string {
 	c.checkSigned()
 	c.checkBlocked()
 	c.checkOverruled()
+	c.checkRevived()
 	c.checkDisconnected()
 	c.checkEnded()
 	return c.faults
@@ -420,6 +421,25 @@ func (c *checker) checkOverruled() {
 		for _, f := range c.conns[v.conn].facts {
 			if f.decision && v.called.before(f.begin) && f.end.before(v.end) && c.conns[v.conn].wasSeen(v.token) {
 				c.faultf("overruled: connection %d got the token that middleware has allowed from %v to %v, after %s from %v to %v", v.conn, v.called, v.end, f.how, f.begin, f.end)
+			}
+		}
+	}
+}
+
+// checkRevived: a login or logout is not undone by claims that were signed again
+// before it.
+func (c *checker) checkRevived() {
+	for _, r := range c.resigned {
+		for _, log := range c.all {
+			for _, f := range log.facts {
+				if !f.looked || f.token != r.token {
+					continue
+				}
+				for _, d := range log.facts {
+					if d.decision && c.tokens[r.token].born.before(d.begin) && d.end.before(f.begin) {
+						c.faultf("revived: connection %d had %s at %v, after %s from %v to %v", log.number, c.name(f.token), f.begin, d.how, d.begin, d.end)
+					}
+				}
 			}
 		}
 	}

@@ -471,6 +471,17 @@ func (c *simClient) step() {
 		}
 		l.leave()
 		c.connect(token)
+	case r < 99: // to be handled when nobody is there any more
+		name := pick(c.rng, "slow", "loop", "told")
+		for range 1 + c.rng.IntN(25) {
+			l.call(name, fmt.Sprintf(`{"n":%d}`, c.w.number()), simAsk{what: "call"})
+		}
+		l.write(8, []byte{1000 >> 8, 1000 & 255})
+		l.mu.Lock()
+		l.left = true
+		l.mu.Unlock()
+		c.pause(time.Duration(c.rng.IntN(50)) * time.Millisecond)
+		c.connect(c.w.storedOf(c.index))
 	}
 }
 

@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	horizon     = 4 * time.Second  // when a schedule ends at the latest
-	quietTime   = 12 * time.Second // after which everything has found its end
+	horizon     = 4 * time.Second // when a schedule ends at the latest
+	quietTime   = 3 * time.Second // after which everything has found its end
 	foreignKey  = "idp"
 	stuck       = "stuck" // the channel about which middleware never decides a second time
 	openChannel = "open"  // the one for all
@@ -169,11 +169,13 @@ func newSimWorld(seed uint64) *simWorld {
 	w.slowAgain = pick(rng, 0, 0, time.Millisecond, 40*time.Millisecond, 300*time.Millisecond)
 	w.slowInbound = pick(rng, 0, 0, 0, time.Millisecond, 20*time.Millisecond)
 	cfg := socketcluster.Config{
-		AuthEngine:       simEngine{must(auth.NewJWT(auth.Options{Keys: keys, TokenIDs: true, DefaultExpiry: time.Hour})), w},
-		Revocations:      &revoke.Memory{},
-		Broker:           &simBroker{w: w},
-		Logger:           slog.New(slog.DiscardHandler),
-		BatchOnHandshake: rng.IntN(4) == 0,
+		AuthEngine:  simEngine{must(auth.NewJWT(auth.Options{Keys: keys, TokenIDs: true, DefaultExpiry: time.Hour})), w},
+		Revocations: &simStore{w: w},
+
+		ReauthorizeTimeout: 2 * time.Second,
+		Broker:             &simBroker{w: w},
+		Logger:             slog.New(slog.DiscardHandler),
+		BatchOnHandshake:   rng.IntN(4) == 0,
 	}
 	if rng.IntN(5) == 0 {
 		w.maxAge = time.Duration(1+rng.IntN(3)) * time.Second
