@@ -517,6 +517,7 @@ func TestTokenAfterAnswer(t *testing.T) {
 				}
 			}
 		}, func(w *world, p *peer) {
+			synctest.Wait() // the first call is over
 			other := w.client()
 			other.send(`{"event":"nothing"}`)
 			synctest.Wait()
