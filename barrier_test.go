@@ -164,6 +164,25 @@ func TestBarrierCountsPings(t *testing.T) {
 		p.frames("T")
 		p.conn.Close()
 	})
+	// An answer that is still in a batch is behind no ping at all.
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		s.StartBatch()
+		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
+		p.frames("")
+		p.send("")
+		synctest.Wait()
+		become(s)
+		p.frames("["+wasAdmitted+"]", "")
+		p.send("")
+		synctest.Wait()
+		s.FlushBatch()
+		if got := p.next(); !strings.HasPrefix(got, `[{"event":"#setAuthToken"`) {
+			t.Errorf("got %s", got)
+		}
+		p.conn.Close()
+	})
 	// The pong to one that left behind the answer will do.
 	inBubble(t, socketcluster.Config{ProtocolVersion: 1}, func(w *world) {
 		p := w.client()
