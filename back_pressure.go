@@ -29,7 +29,14 @@ func (s *Socket) awaitRoomFor(ctx context.Context, n int) error {
 		return nil
 	}
 	limit := s.srv.cfg.Limits.Outbox
-	if s.out.WaitReserved(ctx, min(limit/2, limit-n)) == nil {
+	room := min(limit/2, limit-n)
+	if over := s.heldUp(room); over != nil {
+		select {
+		case <-over:
+		case <-ctx.Done(): // which WaitReserved tells
+		}
+	}
+	if s.out.WaitReserved(ctx, room) == nil {
 		return nil
 	}
 	return fmt.Errorf("socket %s: the client has not read what waits for it (see Limits.Outbox): %w", s.id, context.Cause(ctx))

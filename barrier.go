@@ -127,9 +127,9 @@ func (s *Socket) sendToken(packet []byte, after *Call) {
 	s.sendLocked(packet)
 }
 
-// raiseBarrier sends a ping, and holds what is sent from then on. For clients that
-// do not answer pings there is an end to it, early enough for the answer to a call
-// of the server that waits behind it. mu must be held.
+// raiseBarrier sends a ping, and holds what is sent from then on, up to Limits.Outbox.
+// For clients that do not answer pings there is an end to it, early enough for the
+// answer to a call of the server that waits behind it. mu must be held.
 func (s *Socket) raiseBarrier() {
 	if s.state != Open {
 		return

@@ -389,24 +389,42 @@ func TestBarrierAndAuthority(t *testing.T) {
 	})
 }
 
-// Limits.Outbox bounds what waits behind a barrier. Answers wait for room.
+// Limits.Outbox bounds what a barrier holds: what is more ends it, and who can wait
+// waits for room.
 func TestBarrierIsBounded(t *testing.T) {
 	limits := socketcluster.Limits{Outbox: 64 << 10, MessageSize: 32 << 10}
 	text := strings.Repeat("x", 10<<10)
-	inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
-		gone := make(chan socketcluster.DisconnectEvent, 1)
-		socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { gone <- e })
-		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
-			become(e.Socket)
-			for range 10 {
-				e.Socket.Transmit(context.Background(), "text", text)
+	for _, wait := range []bool{false, true} {
+		inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
+			ctx := context.Background()
+			if !wait {
+				ctx = socketcluster.NoWait(ctx)
 			}
+			socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+				become(e.Socket)
+				for range 10 {
+					if err := e.Socket.Transmit(ctx, "text", text); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			p := w.client()
+			p.frames("")
+			if wait {
+				p.silent(time.Second)
+				p.send("")
+			}
+			start := time.Now()
+			p.frames("T")
+			for range 10 {
+				p.frames(`{"event":"text","data":` + quote(text) + `}`)
+			}
+			if d := time.Since(start); d > 0 {
+				t.Errorf("the barrier has ended after %v", d)
+			}
+			p.conn.Close()
 		})
-		w.dial().send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
-		if e := <-gone; e.Code != 1008 {
-			t.Errorf("closed with %d", e.Code)
-		}
-	})
+	}
 	inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
 		w.srv.Handle("text", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (string, error) { return text, nil }))
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) { become(e.Socket) })
@@ -474,7 +492,11 @@ func TestTokenAfterAnswer(t *testing.T) {
 			c.End(nil)
 			set(ctx, c)
 		}, func(w *world, p *peer) {
+			start := time.Now()
 			p.frames(`{"rid":2}`, "")
+			if d := time.Since(start); d > 0 {
+				t.Errorf("the ping came %v after the answer", d)
+			}
 			pong(p)
 			p.frames("T")
 		})

@@ -160,6 +160,9 @@ func (s *Socket) addToBatch(p part) {
 	b.bytes += p.size()
 	s.countBatch()
 	if b.bytes > s.srv.cfg.Limits.Outbox {
+		for b.barrier != nil {
+			s.pass()
+		}
 		s.flushLocked()
 	}
 }
