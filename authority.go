@@ -366,9 +366,13 @@ func (s *Socket) newEpoch() {
 		epoch = 0
 	}
 	s.epoch.Store(epoch)
-	if s.state != Open || !s.guarded() {
+	if s.state == Connecting || !s.guarded() {
 		return
 	}
 	s.takeBack(nil)
+	if s.state == Closed { // and nobody will be asked
+		s.discardWithheld(nil)
+		return
+	}
 	s.beginRound()
 }

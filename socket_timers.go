@@ -42,14 +42,14 @@ func (s *Socket) schedule(now time.Time) {
 			earlier(s.nextPing)
 			earlier(s.silentAt())
 		}
-		if t := s.token.Load(); t != nil {
-			if at, ok := t.ValidUntil(); ok {
-				// From now on, as the wall clock may have been set since the epoch.
-				s.expires = s.srv.moment(now).add(tokenDeath(at).Sub(now))
-				earlier(s.expires)
-			}
-		}
 		earlier(s.renewAt)
+	}
+	if t := s.token.Load(); t != nil {
+		if at, ok := t.ValidUntil(); ok {
+			// From now on, as the wall clock may have been set since the epoch.
+			s.expires = s.srv.moment(now).add(tokenDeath(at).Sub(now))
+			earlier(s.expires)
+		}
 	}
 	if next == 0 || s.gone {
 		s.srv.wheel.Stop(&s.timer)
@@ -99,7 +99,12 @@ func (s *Socket) expireLocked(now time.Time) {
 			return
 		}
 	}
+	token := s.token.Load()
+	expired := token != nil && token.Expired(now)
 	if s.state == Closed {
+		if expired { // publications may wait in the outbox still
+			s.setToken(nil, fromClient)
+		}
 		return
 	}
 	if !cfg.PingTimeoutDisabled {
@@ -120,7 +125,7 @@ func (s *Socket) expireLocked(now time.Time) {
 			}
 		}
 	}
-	if token := s.token.Load(); token != nil && token.Expired(now) {
+	if expired {
 		go s.expire(token)
 		s.renewAt = 0
 		return
