@@ -157,8 +157,8 @@ func (o *Outbox[Tag]) wake() {
 }
 
 // await waits for wake without the lock, which is held before and afterwards, or
-// for ctx, if that is not nil, or for the timeout.
-func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) {
+// for done, or for the timeout.
+func (o *Outbox[Tag]) await(done <-chan struct{}, timeout <-chan time.Time) {
 	p := o.pressed()
 	if p.changed == nil {
 		p.changed = make(chan struct{})
@@ -166,10 +166,6 @@ func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) {
 	changed := p.changed
 	o.mu.Unlock()
 	defer o.mu.Lock()
-	var done <-chan struct{}
-	if ctx != nil {
-		done = ctx.Done()
-	}
 	select {
 	case <-changed:
 	case <-done:
@@ -196,7 +192,7 @@ func (o *Outbox[Tag]) waitUntil(ctx context.Context, enough func() bool) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		o.await(ctx, nil)
+		o.await(ctx.Done(), nil)
 	}
 	return nil
 }
@@ -214,7 +210,7 @@ func (o *Outbox[Tag]) WaitFor(ctx context.Context) {
 			return
 		}
 		timeout := time.NewTimer(left)
-		o.await(ctx, timeout.C)
+		o.await(ctx.Done(), timeout.C)
 		timeout.Stop()
 	}
 }
