@@ -32,30 +32,19 @@ const withheldCost = 96
 // cargo says which publications a frame in the outbox carries. It is the frame's
 // tag, by which it can be taken out again. Other frames have none.
 type cargo struct {
-	sub  *hub.Subscription // nil: see made.batch
-	made *made             // nil: the frame is the one that all subscribers share
-}
-
-// made is what a frame was made of for one socket alone.
-type made struct {
+	sub         *hub.Subscription
 	publication *hub.Publication
-	batch       []part // in place of a publication
+	batch       *[]part // in place of both
 }
 
 // withheld is a publication that waits for its subscription to be approved.
 type withheld struct {
 	sub         *hub.Subscription
-	publication *hub.Publication // nil: the frame is ready
-	frame       outbox.Frame[cargo]
+	publication *hub.Publication
 	hold        *budget.Shared // a reference to that of the publication, or nil
 }
 
-func (w *withheld) size() int {
-	if w.publication != nil {
-		return len(w.publication.Frame)
-	}
-	return len(w.frame.Bytes)
-}
+func (w *withheld) size() int { return len(w.publication.Frame) }
 
 // discard lets go of a publication that is not sent.
 func (s *Socket) discard(w *withheld) {
@@ -66,9 +55,6 @@ func (s *Socket) discard(w *withheld) {
 func (w *withheld) release() {
 	if w.hold != nil {
 		w.hold.Release()
-	}
-	if w.frame.Shared != nil {
-		w.frame.Shared.Release()
 	}
 }
 
@@ -135,7 +121,7 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, hol
 	if p.Deflated != nil && s.conn.Compressed() {
 		frame = p.Deflated
 	}
-	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: hold, Tag: cargo{sub: sub}})
+	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: hold, Tag: cargo{sub: sub, publication: p}})
 }
 
 // withhold keeps a publication back until its subscription has been approved,
@@ -196,7 +182,7 @@ func (s *Socket) keepBack(older []withheld) {
 // countWithheld counts one more that is withheld, or one fewer. mu must be held.
 func (s *Socket) countWithheld(w *withheld, n int) {
 	cost := withheldCost
-	if w.hold == nil && w.frame.Shared == nil {
+	if w.hold == nil {
 		cost += w.size() // nobody else counts it
 	}
 	s.ext.withheldBytes += n * w.size()
@@ -280,21 +266,8 @@ func (s *Socket) sendWithheld(sub *hub.Subscription) {
 		return
 	}
 	for _, w := range s.takeWithheld(sub) {
-		s.writeWithheld(w)
-	}
-}
-
-// writeWithheld sends a publication that was withheld. mu must be held.
-func (s *Socket) writeWithheld(w withheld) {
-	if w.publication != nil {
 		s.writePublication(w.sub, w.publication, w.hold)
-		return
 	}
-	s.stats.sent.Add(1)
-	if s.batching() {
-		s.flushLocked() // what is in the batch is older
-	}
-	s.pushTagged(w.frame)
 }
 
 // lose ends the right of a subscription at once: nothing of it leaves any more,
@@ -318,22 +291,19 @@ func (s *Socket) takeBack(sub *hub.Subscription) {
 	var back []withheld
 	other := func(of *hub.Subscription) bool { return sub != nil && of != sub }
 	s.out.Take(func(f *outbox.Frame[cargo]) bool {
-		switch made := f.Tag.made; {
-		case made != nil && made.batch != nil:
+		if batch := f.Tag.batch; batch != nil {
 			var stays []part
-			stays, back = splitBatch(made.batch, other, back)
-			if len(stays) == len(made.batch) {
+			stays, back = splitBatch(*batch, other, back)
+			if len(stays) == len(*batch) {
 				return false
 			}
 			f.Bytes, f.Tag = s.sealBatch(stays)
 			return f.Bytes == nil
-		case other(f.Tag.sub):
-			return false
-		case made != nil:
-			back = append(back, withheld{sub: f.Tag.sub, publication: made.publication})
-		default:
-			back = append(back, withheld{sub: f.Tag.sub, frame: *f})
 		}
+		if other(f.Tag.sub) {
+			return false
+		}
+		back = append(back, withheld{f.Tag.sub, f.Tag.publication, f.Shared})
 		return true
 	})
 	if x := s.ext; x != nil && x.batch.parts != nil {

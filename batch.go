@@ -202,7 +202,7 @@ func (s *Socket) sealBatch(parts []part) (frame []byte, tag cargo) {
 	for _, p := range parts {
 		size += len(p.packet)
 		if p.sub != nil && s.guarded() {
-			tag.made = &made{batch: parts}
+			tag.batch = &parts
 		}
 	}
 	buf := ws.NewBuffer(size)

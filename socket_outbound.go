@@ -228,11 +228,6 @@ func (s *Socket) followUp(sub *hub.Subscription) {
 			return
 		}
 		p, epoch := w.publication, s.epoch.Load()
-		if p == nil {
-			s.writeWithheld(s.takeFirstWithheld(sub))
-			s.mu.Unlock()
-			continue
-		}
 		s.mu.Unlock()
 		data, blocked := s.askOut(p)
 		s.mu.Lock()
@@ -311,7 +306,7 @@ func (s *Socket) write(p part) {
 	}
 	frame := outbox.Frame[cargo]{Bytes: s.srv.seal(p.packet)}
 	if p.sub != nil && s.guarded() {
-		frame.Tag = cargo{p.sub, &made{publication: p.publication}}
+		frame.Tag = cargo{sub: p.sub, publication: p.publication}
 	}
 	s.pushTagged(frame)
 }

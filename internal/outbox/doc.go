@@ -35,7 +35,7 @@
 // All sizes are bytes of frames, header included. A frame counts from Push
 // until all of it has been written; for Wait and Limits, until each byte has. A
 // frame shared by many outboxes counts in each. In the budget it counts once, and
-// there each place in a queue counts for what it takes (96 bytes). One call of
+// there each place in a queue counts for what it takes (112 bytes). One call of
 // WriteFrames gets at most 64 frames and, unless a single frame is larger, 64 KiB.
 //
 // # Ownership

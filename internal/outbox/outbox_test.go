@@ -16,7 +16,7 @@ import (
 )
 
 func TestSize(t *testing.T) {
-	if got := 2 * unsafe.Sizeof(Frame[[2]*int]{}); got != frameCost {
+	if got := 2 * unsafe.Sizeof(Frame[[3]*int]{}); got != frameCost {
 		t.Errorf("a place in the queue takes %d bytes, counted are %d", got, frameCost)
 	}
 	if got := unsafe.Sizeof(Outbox[*int]{}); got > 120 {

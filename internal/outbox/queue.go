@@ -13,7 +13,7 @@ const (
 
 	// frameCost is what the queue takes for a frame beside its bytes: an entry,
 	// and as much again, as slices grow by doubling.
-	frameCost = 2 * 48
+	frameCost = 2 * 56
 
 	// keepCapacity bounds the slices that go back to the pool.
 	keepCapacity = 256
