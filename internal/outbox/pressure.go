@@ -157,8 +157,9 @@ func (o *Outbox[Tag]) wake() {
 }
 
 // await waits for wake without the lock, which is held before and afterwards, or
-// for done, or for the timeout.
-func (o *Outbox[Tag]) await(done <-chan struct{}, timeout <-chan time.Time) {
+// for the timeout, or for the end of ctx, if that is not nil, which it reports. A
+// context is not asked anything with the lock held: it may have locks of its own.
+func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) (ended bool) {
 	p := o.pressed()
 	if p.changed == nil {
 		p.changed = make(chan struct{})
@@ -166,11 +167,17 @@ func (o *Outbox[Tag]) await(done <-chan struct{}, timeout <-chan time.Time) {
 	changed := p.changed
 	o.mu.Unlock()
 	defer o.mu.Lock()
+	var done <-chan struct{}
+	if ctx != nil {
+		done = ctx.Done()
+	}
 	select {
 	case <-changed:
-	case <-done:
 	case <-timeout:
+	case <-done:
+		return true
 	}
+	return false
 }
 
 // Wait blocks until fewer than below bytes are queued or being written, or
@@ -187,12 +194,13 @@ func (o *Outbox[Tag]) WaitReserved(ctx context.Context, below int) error {
 
 func (o *Outbox[Tag]) waitUntil(ctx context.Context, enough func() bool) error {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for !enough() && !o.finished && !o.killed {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		o.await(ctx.Done(), nil)
+	ended := false
+	for !enough() && !o.finished && !o.killed && !ended {
+		ended = o.await(ctx, nil)
+	}
+	o.mu.Unlock()
+	if ended {
+		return ctx.Err()
 	}
 	return nil
 }
@@ -203,14 +211,14 @@ func (o *Outbox[Tag]) waitUntil(ctx context.Context, enough func() bool) error {
 func (o *Outbox[Tag]) WaitFor(ctx context.Context) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.worthWaiting() && ctx.Err() == nil {
+	for ended := false; o.worthWaiting() && !ended; {
 		p, now := o.pressure, time.Now()
 		left := min(p.since.Add(patience).Sub(now), p.progress.Add(pace).Sub(now))
 		if left <= 0 {
 			return
 		}
 		timeout := time.NewTimer(left)
-		o.await(ctx.Done(), timeout.C)
+		ended = o.await(ctx, timeout.C)
 		timeout.Stop()
 	}
 }

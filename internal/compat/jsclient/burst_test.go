@@ -32,15 +32,10 @@ func TestBurst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := startNode(t)
 			srv := startServer(t, socketcluster.Config{AuthKey: key}, nil)
-			n.do(t, "burstReaders", srv.port, 5, "a")
-			read := n.start(t, "burstRead", count)
+			n.do(t, "burstReaders", srv.port, 5, "a", count)
 			burst(t, n, srv)
-			raw, err := read()
-			if err != nil {
-				t.Fatal(err)
-			}
 			type reader struct{ Got, Code int }
-			for i, r := range decode[[]reader](t, raw) {
+			for i, r := range decode[[]reader](t, n.do(t, "burstResults")) {
 				if r != (reader{Got: count}) {
 					t.Errorf("client %d got %d publications of %d, and the close code %d", i, r.Got, count, r.Code)
 				}
