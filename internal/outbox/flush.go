@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -78,7 +79,7 @@ func (q *queue[Tag]) flush() {
 // yield lets calls of Take go first. It is called with the lock held.
 func (q *queue[Tag]) yield() {
 	for q.takers > 0 {
-		q.owner.await(nil, nil)
+		q.owner.await(context.Background(), nil)
 	}
 }
 

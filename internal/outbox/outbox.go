@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -200,7 +201,7 @@ func (o *Outbox[Tag]) Take(match func(*Frame[Tag]) bool) []Frame[Tag] {
 	if q := o.queue; q != nil && o.conn.Prompt() {
 		q.takers++
 		for q.writing {
-			o.await(nil, nil) // for a moment
+			o.await(context.Background(), nil) // for a moment
 		}
 		if q.takers--; q.takers == 0 {
 			o.wake()

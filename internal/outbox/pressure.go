@@ -157,7 +157,7 @@ func (o *Outbox[Tag]) wake() {
 }
 
 // await waits for wake without the lock, which is held before and afterwards, or
-// for the timeout, or for the end of ctx, if that is not nil, which it reports. A
+// for the timeout, or for the end of ctx, which it reports. A
 // context is not asked anything with the lock held: it may have locks of its own.
 func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) (ended bool) {
 	p := o.pressed()
@@ -167,10 +167,7 @@ func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) (ende
 	changed := p.changed
 	o.mu.Unlock()
 	defer o.mu.Lock()
-	var done <-chan struct{}
-	if ctx != nil {
-		done = ctx.Done()
-	}
+	done := ctx.Done()
 	select {
 	case <-changed:
 	case <-timeout:
@@ -243,6 +240,6 @@ func (o *Outbox[Tag]) Drain() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.bytes > 0 && !o.killed {
-		o.await(nil, nil)
+		o.await(context.Background(), nil)
 	}
 }
