@@ -157,8 +157,8 @@ func (o *Outbox[Tag]) wake() {
 }
 
 // await waits for wake without the lock, which is held before and afterwards, or
-// for the timeout, or for the end of ctx, which it reports. A
-// context is not asked anything with the lock held: it may have locks of its own.
+// for the timeout, or for the end of ctx, which it reports. A context is not asked
+// anything with the lock held: it may have locks of its own.
 func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) (ended bool) {
 	p := o.pressed()
 	if p.changed == nil {
@@ -167,11 +167,10 @@ func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) (ende
 	changed := p.changed
 	o.mu.Unlock()
 	defer o.mu.Lock()
-	done := ctx.Done()
 	select {
 	case <-changed:
 	case <-timeout:
-	case <-done:
+	case <-ctx.Done():
 		return true
 	}
 	return false

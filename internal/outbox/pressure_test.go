@@ -324,3 +324,33 @@ func TestWaitEnds(t *testing.T) {
 		}
 	})
 }
+
+// lockingContext is a context that locks the outbox, as that of a socket has a lock
+// under which frames are pushed.
+type lockingContext struct {
+	context.Context
+	w *world
+}
+
+func (c lockingContext) Done() <-chan struct{} {
+	c.w.o.Len()
+	return c.Context.Done()
+}
+
+func (c lockingContext) Err() error {
+	c.w.o.Len()
+	return c.Context.Err()
+}
+
+// TestContextsMayLock pins that a context is asked without the lock.
+func TestContextsMayLock(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.push(1100)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		w.o.WaitFor(lockingContext{ctx, w})
+		if err := w.o.Wait(lockingContext{ctx, w}, 1); err != context.DeadlineExceeded {
+			t.Error(err)
+		}
+	})
+}
