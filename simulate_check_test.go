@@ -364,6 +364,10 @@ func (c *checker) checkHandled() {
 	}
 }
 
+// verifySlack is more than what the store of revocations takes to answer, which
+// the server asks before it signs.
+const verifySlack = 10 * time.Millisecond
+
 // checkSigned: nothing was signed from a token that is good no more.
 func (c *checker) checkSigned() {
 	for _, r := range c.resigned {
@@ -376,11 +380,11 @@ func (c *checker) checkSigned() {
 			switch {
 			case !known.own:
 				why = "its token is of another issuer"
-			case slices.ContainsFunc(c.rotations, func(o rotated) bool { return o.key == token.KeyID() && o.end.wellBefore(r.begin) }):
+			case slices.ContainsFunc(c.rotations, func(o rotated) bool { return o.key == token.KeyID() && r.begin.at-o.end.at > verifySlack }):
 				why = "the key of its token was rotated away"
-			case slices.ContainsFunc(c.revokes, func(o revoked) bool { return o.end.wellBefore(r.begin) && o.what.Matches(token) }):
+			case slices.ContainsFunc(c.revokes, func(o revoked) bool { return r.begin.at-o.end.at > verifySlack && o.what.Matches(token) }):
 				why = "its token was revoked"
-			case c.expired(token, r.begin.at):
+			case c.expired(token, r.begin.at-verifySlack):
 				why = "its token has expired"
 			default:
 				good = true

@@ -186,10 +186,10 @@ func newSimWorld(seed uint64) *simWorld {
 	}
 	w.srv = must(socketcluster.New(cfg))
 	w.srv.UseInbound(w.inbound)
-	outbound := rng.IntN(4) == 0
+	outbound := rng.IntN(3) == 0
 	w.settings = fmt.Sprintf("renewal every %v, batches %t, outbound middleware %t, slow %v and %v", cfg.TokenRenewal.Every, cfg.BatchOnHandshake, outbound, w.slowAgain, w.slowInbound)
 	if outbound {
-		slow := pick(rng, 0, time.Millisecond, 10*time.Millisecond)
+		slow := pick(rng, 0, time.Millisecond, 10*time.Millisecond, 40*time.Millisecond)
 		w.srv.UseOutbound(func(ctx context.Context, a socketcluster.Action) error {
 			w.edge.pass()
 			w.doze(slow)
