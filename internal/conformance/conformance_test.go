@@ -26,13 +26,13 @@ func TestEveryRuleIsDecided(t *testing.T) {
 	}
 }
 
-// The README has the table that the command prints.
-func TestReadme(t *testing.T) {
+// The document has the table that the command prints.
+func TestTableIsCurrent(t *testing.T) {
 	r, err := inspect(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, readme))
+	text, err := os.ReadFile(filepath.Join(root, document))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestReadRulesErrors(t *testing.T) {
 }
 
 func TestWriteTable(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "README.md")
+	path := filepath.Join(t.TempDir(), "PROTOCOL.md")
 	if err := writeTable(path, "| x |\n"); err == nil {
 		t.Error("no error without a file")
 	}

@@ -20,7 +20,7 @@
 // rules, with the reason, and no others.
 //
 // It is run in the root of the repository. With -v it lists every rule with its
-// tests, with -w it also puts the table into README.md. The exit status is 1
+// tests, with -w it also puts the table into that document. The exit status is 1
 // when a rule is undecided, when the document does not say why a rule has no test,
 // or when a test or the document names one that is not there.
 package main

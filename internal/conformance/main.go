@@ -11,14 +11,13 @@ import (
 
 const (
 	document = "docs/PROTOCOL.md"
-	readme   = "README.md"
 	begin    = "<!-- make conformance -->\n"
 	end      = "<!-- end -->\n"
 )
 
 func main() {
 	verbose := flag.Bool("v", false, "list every rule with its tests")
-	write := flag.Bool("w", false, "put the table into "+readme)
+	write := flag.Bool("w", false, "put the table into "+document)
 	flag.Parse()
 	if err := run(".", *verbose, *write); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -36,7 +35,7 @@ func run(root string, verbose, write bool) error {
 	}
 	fmt.Print(r.summary())
 	if write {
-		if err := writeTable(filepath.Join(root, readme), r.summary()); err != nil {
+		if err := writeTable(filepath.Join(root, document), r.summary()); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,28 @@
+// Command readme is the server that the README shows, from the next line on.
+package main
+
+import (
+	"context"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/browser"
+)
+
+func main() {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: os.Getenv("AUTH_KEY")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv.Handle("greet", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, name string) (string, error) {
+		return "Hello, " + name, nil
+	}))
+	http.Handle(socketcluster.DefaultPath, srv) // /socketcluster/
+	http.Handle("GET /socketcluster.js", browser.Handler())
+	http.Handle("/", http.FileServer(http.Dir("public")))
+	server := &http.Server{Addr: ":8000", ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.ListenAndServe())
+}
