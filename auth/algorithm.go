@@ -2,6 +2,8 @@ package auth
 
 import (
 	"crypto/rsa"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -72,8 +74,12 @@ func strictPSS(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
 	}
 }
 
-func algorithmByName(name string) *algorithm {
-	for _, a := range algorithms {
+// ringAlgorithms are those that a key of a ring can be pinned to.
+var ringAlgorithms = append(slices.Clone(algorithms), edDSA)
+
+// algorithmIn returns the algorithm of that name, or nil.
+func algorithmIn(list []*algorithm, name string) *algorithm {
+	for _, a := range list {
 		if a.name == name {
 			return a
 		}
@@ -81,52 +87,40 @@ func algorithmByName(name string) *algorithm {
 	return nil
 }
 
-// ringAlgorithm finds what a key of a ring can be pinned to.
-func ringAlgorithm(name string) *algorithm {
-	if name == edDSA.name {
-		return edDSA
-	}
-	return algorithmByName(name)
+// unknownAlgorithm explains to a Go developer what is wrong with a name of an
+// algorithm where only those in the list can be used.
+func unknownAlgorithm(name string, known []*algorithm) string {
+	return fmt.Sprintf("%q is not an algorithm that can be used here; %s", name, useOneOf(known))
 }
 
-// algorithmNames lists a family for a message.
-func algorithmNames(f family) string {
-	if f == familyEd {
-		return edDSA.name
+func useOneOf(list []*algorithm) string {
+	if len(list) == 1 {
+		return "use " + list[0].name
 	}
 	var names []string
-	for _, a := range algorithms {
-		if a.family == f {
-			names = append(names, a.name)
-		}
+	for _, a := range list {
+		names = append(names, a.name)
 	}
-	return strings.Join(names, ", ")
+	return "use one of " + strings.Join(names, ", ")
 }
 
-// unknownAlgorithm is the message of JWT-1 for everything that is not listed.
-const unknownAlgorithm = `"algorithm" must be a valid string enum value`
+// fits reports whether k can be used with a.
+func (a *algorithm) fits(k Key) bool { return k.family() == a.family && k.curve() == a.curve }
 
-// mismatch says in the words of JWT-2 why k cannot be used with a; "" when it can.
-func (a *algorithm) mismatch(k Key) string {
-	switch kf := k.family(); {
-	case kf == a.family && a.curve != k.curve():
-		return `"alg" parameter "` + a.name + `" requires curve "` + a.curve + `".`
-	case kf == a.family:
+// mismatch explains to a Go developer why k, which comes from that field, cannot
+// be used with a. It returns "" when it can.
+func (a *algorithm) mismatch(k Key, field string) string {
+	if a.fits(k) {
 		return ""
-	case a.family == familyHMAC:
-		return "secretOrPrivateKey must be a symmetric key when using " + a.name
-	case kf == familyHMAC:
-		return "secretOrPrivateKey must be an asymmetric key when using " + a.name
-	default:
-		return `"alg" parameter for "` + kf.String() + `" key type must be one of: ` + algorithmNames(kf) + "."
 	}
+	return fmt.Sprintf("%q does not fit %s (%v); %s", a.name, field, k, useOneOf(fitting(ringAlgorithms, k)))
 }
 
 // fitting answers the algorithms of the list that k can be used with.
 func fitting(list []*algorithm, k Key) []*algorithm {
 	var fit []*algorithm
 	for _, a := range list {
-		if a.mismatch(k) == "" {
+		if a.fits(k) {
 			fit = append(fit, a)
 		}
 	}

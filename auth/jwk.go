@@ -43,7 +43,7 @@ func ParseJWK(jwk []byte) (RingKey, error) {
 		e.Err = errPurpose
 		return RingKey{}, e
 	}
-	if k.Algorithm != "" && ringAlgorithm(k.Algorithm) == nil {
+	if k.Algorithm != "" && algorithmIn(ringAlgorithms, k.Algorithm) == nil {
 		return RingKey{}, keyError(k.ID, fmt.Sprintf("has the algorithm %.32q, which cannot be used", k.Algorithm))
 	}
 	key, err := jwkKey(ms)

@@ -86,14 +86,14 @@ func NewJWT(o Options) (*JWT, error) {
 		return j, nil
 	}
 	if o.Algorithm != "" {
-		if j.algorithm = algorithmByName(o.Algorithm); j.algorithm == nil {
-			return nil, &OptionError{Field: "AuthAlgorithm", Reason: unknownAlgorithm}
+		if j.algorithm = algorithmIn(algorithms, o.Algorithm); j.algorithm == nil {
+			return nil, &OptionError{Field: "AuthAlgorithm", Reason: unknownAlgorithm(o.Algorithm, algorithms)}
 		}
 	}
 	for _, name := range o.VerifyAlgorithms {
-		a := algorithmByName(name)
+		a := algorithmIn(algorithms, name)
 		if a == nil {
-			return nil, &OptionError{Field: "AuthVerifyAlgorithms", Reason: unknownAlgorithm}
+			return nil, &OptionError{Field: "AuthVerifyAlgorithms", Reason: unknownAlgorithm(name, algorithms)}
 		}
 		j.accept = append(j.accept, a)
 	}
@@ -170,7 +170,7 @@ func (j *JWT) keyState() keyState {
 }
 
 func (j *JWT) useSignature(ks *keyState, k namedKey) error {
-	if err := j.checkKey(k, "secretOrPrivateKey must have a value"); err != nil {
+	if err := j.checkKey(k); err != nil {
 		return err
 	}
 	if k.signing() == nil {
@@ -180,7 +180,7 @@ func (j *JWT) useSignature(ks *keyState, k namedKey) error {
 	if a == nil {
 		a = defaultAlgorithm(k.Key)
 	}
-	if reason := a.mismatch(k.Key); reason != "" {
+	if reason := a.mismatch(k.Key, k.field); reason != "" {
 		return &OptionError{Field: "AuthAlgorithm", Reason: reason}
 	}
 	ks.signature, ks.signWith, ks.random = k.Key, a, false
@@ -188,7 +188,7 @@ func (j *JWT) useSignature(ks *keyState, k namedKey) error {
 }
 
 func (j *JWT) useVerification(ks *keyState, k namedKey) error {
-	if err := j.checkKey(k, "secret or public key must be provided"); err != nil {
+	if err := j.checkKey(k); err != nil {
 		return err
 	}
 	list, field := algorithms, "AuthVerifyAlgorithms"
@@ -200,19 +200,18 @@ func (j *JWT) useVerification(ks *keyState, k namedKey) error {
 	}
 	accepted := fitting(list, k.Key)
 	if len(accepted) == 0 {
-		return &OptionError{Field: field, Reason: list[0].mismatch(k.Key)}
+		return &OptionError{Field: field, Reason: list[0].mismatch(k.Key, k.field)}
 	}
 	ks.verification, ks.accepted = k.Key, accepted
 	return nil
 }
 
-func (j *JWT) checkKey(k namedKey, missing string) error {
+func (j *JWT) checkKey(k namedKey) error {
 	if k.IsZero() {
-		return &OptionError{Field: k.field, Reason: missing}
+		return &OptionError{Field: k.field, Reason: "is the zero Key; make one with HMACKey, ParsePEM or ParseJWK"}
 	}
 	if k.family() == familyEd {
-		// The text is that of jsonwebtoken (JWT-2).
-		return &OptionError{Field: k.field, Reason: `Unknown key type "ed25519". Such a key can be used in AuthKeys`}
+		return &OptionError{Field: k.field, Reason: "is an Ed25519 key, which can be used in AuthKeys only"}
 	}
 	if reason := k.weakness(j.allowWeakKey); reason != "" {
 		if k.weakness(true) == "" {

@@ -112,8 +112,7 @@ func newKey(key any) (Key, error) {
 	case ed25519.PublicKey:
 		return keyOf(&material{family: familyEd, public: k}), nil
 	}
-	//lint:ignore ST1005 the text is that of jsonwebtoken (JWT-2)
-	return Key{}, fmt.Errorf("auth: Unknown key type %q.", fmt.Sprintf("%T", key))
+	return Key{}, fmt.Errorf("auth: a key of the type %T cannot be used; it must be an RSA, ECDSA or Ed25519 key", key)
 }
 
 func newRSAKey(private *rsa.PrivateKey, public *rsa.PublicKey) (Key, error) {

@@ -74,7 +74,7 @@ func TestParsePEM(t *testing.T) {
 		{"only parameters", "no key found", []byte(parameters)},
 		{"broken", `"PUBLIC KEY"`, pemBlock("PUBLIC KEY", []byte("x"))},
 		{"encrypted", `"ENCRYPTED PRIVATE KEY"`, pemBlock("ENCRYPTED PRIVATE KEY", []byte("x"))},
-		{"X25519 (JWT-2)", `Unknown key type "*ecdh.PublicKey".`, publicPEM(x25519.PublicKey())},
+		{"X25519 (JWT-2)", "a key of the type *ecdh.PublicKey cannot be used", publicPEM(x25519.PublicKey())},
 		{"RSA of 1024 bits (QK-20)", "minimum key size of 2048 bits", privatePEM(smallRSA())},
 		{"public RSA of 1024 bits (QK-20)", "minimum key size of 2048 bits", publicPEM(&smallRSA().PublicKey)},
 		{"P-224", "no algorithm uses the curve P-224", publicPEM(&newEC(elliptic.P224()).PublicKey)},

@@ -108,11 +108,11 @@ func (k *RingKey) usable() (*algorithm, string) {
 	if k.Algorithm == "" {
 		return pinnedByDefault(k.Key), ""
 	}
-	a := ringAlgorithm(k.Algorithm)
+	a := algorithmIn(ringAlgorithms, k.Algorithm)
 	if a == nil {
-		return nil, unknownAlgorithm
+		return nil, unknownAlgorithm(k.Algorithm, ringAlgorithms)
 	}
-	return a, a.mismatch(k.Key)
+	return a, a.mismatch(k.Key, "the key")
 }
 
 func pinnedByDefault(k Key) *algorithm {

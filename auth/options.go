@@ -166,9 +166,9 @@ func (o *Options) keyPair() (private, public namedKey, err error) {
 	}
 	switch {
 	case len(o.PrivateKey) == 0:
-		return fail("AuthPrivateKey", "The authPrivateKey option must be specified if authPublicKey is specified", nil)
+		return fail("AuthPrivateKey", "must be set, because AuthPublicKey is set", nil)
 	case len(o.PublicKey) == 0:
-		return fail("AuthPublicKey", "The authPublicKey option must be specified if authPrivateKey is specified", nil)
+		return fail("AuthPublicKey", "must be set, because AuthPrivateKey is set", nil)
 	case o.Key != "":
 		return fail("AuthKey", "cannot be combined with AuthPrivateKey and AuthPublicKey", nil)
 	}

@@ -10,7 +10,7 @@ import (
 // has signed it.
 func (j *JWT) checkWithSource(ctx context.Context, p *parts, at time.Time) (RingKey, error) {
 	// Nobody is asked for the key of what no key could make good.
-	if ringAlgorithm(p.header.alg) == nil {
+	if algorithmIn(ringAlgorithms, p.header.alg) == nil {
 		return RingKey{}, invalidError("invalid algorithm")
 	}
 	if p.header.namesNoKey {
