@@ -43,22 +43,6 @@ func (s AuthState) String() string { return [...]string{"unauthenticated", "auth
 // Socket is one client's connection. A client that reconnects gets a new one.
 //
 // Its methods are safe for concurrent use and stay so after it has closed.
-//
-// # Locks
-//
-// In the order in which they may be taken:
-//
-//  1. subMu, which makes a change of subs and of the hub one step.
-//  2. the locks inside the hub, under which it delivers publications.
-//  3. mu, which guards everything below it that is not atomic, and the Epoch of
-//     each subscription. What a change of state has to tell is queued as events
-//     while mu is held, and told by drainEvents after it has been released. The
-//     hub must not be called. A publication is compared with the epoch and pushed
-//     into the outbox under it, in one step.
-//  4. Server.mu, and below it that of Server.places; the locks inside inbox, raw, outbound, queues, out and the
-//     wheel, which are leaves: nothing of this package is called while they are held.
-//
-// No lock is held while user code, the broker or the engine runs.
 type Socket struct {
 	srv  *Server
 	conn *ws.Conn
@@ -88,6 +72,20 @@ type Socket struct {
 	lastSeen   atomic.Int64 // a moment: when the pong timeout was last restarted
 	assembling atomic.Int64 // bytes of a message of which a part is still to come
 
+	// Locks, in the order in which they may be taken:
+	//
+	//  1. subMu, which makes a change of subs and of the hub one step.
+	//  2. The locks inside the hub, under which it delivers publications.
+	//  3. mu, which guards everything below it that is not atomic, and the Epoch of
+	//     each subscription. While mu is held, a change of state queues its events;
+	//     drainEvents emits them after mu has been released. The hub must not be
+	//     called. A publication is compared with the epoch and pushed into the
+	//     outbox under mu, in one step.
+	//  4. Server.mu, and below it that of Server.places; the locks inside inbox, raw,
+	//     outbound, queues, out and the wheel. They are leaves: nothing of this
+	//     package is called while they are held.
+	//
+	// No lock is held while user code, the broker or the engine runs.
 	subMu sync.Mutex
 
 	version    wire.Version

@@ -62,9 +62,9 @@
 //
 // Dates in claims count seconds since the epoch and may have a fraction (RFC 7519
 // section 2), which is compared digit by digit with the clock: nothing is rounded
-// towards a longer life. Dates too large for any calendar are valid and far away
-// (JWT-26), and those that no double can hold are refused. What is signed has whole
-// seconds, except [AuthTime] and what the claims bring along. Options take a
+// towards a longer life. Dates too large for any calendar are valid and far away,
+// and those that no double can hold are refused. Signed dates are whole seconds,
+// except [AuthTime] and those that the claims contain. Options take a
 // [time.Duration] or text for [ParseTimespan].
 //
 // Clocks may differ by [Options].ClockTolerance, which is none by default: nbf, exp

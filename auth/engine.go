@@ -2,7 +2,7 @@ package auth
 
 import "context"
 
-// An Engine signs and verifies the tokens of a server (AUTH-10).
+// An Engine signs and verifies the tokens of a server.
 //
 // The default is [*JWT]. Another engine may keep its own key store, ask a
 // remote service, or issue tokens that are not JWTs at all: the rest of the
@@ -15,8 +15,8 @@ type Engine interface {
 	// The claims are not modified. [ApplySign] turns the options into a struct.
 	Sign(ctx context.Context, claims any, opts ...SignOption) (*Token, error)
 
-	// Verify checks a signed token. To decide what the client is told, it
-	// answers a *wire.Error with one of the names of AUTH-20.
-	// [ApplyVerify] turns the options into a struct.
+	// Verify checks a signed token. To choose what the client reads, it returns
+	// a *wire.Error named wire.NameAuthToken, wire.NameAuthTokenExpired,
+	// wire.NameAuthTokenInvalid or wire.NameAuthTokenNotBefore. [ApplyVerify] turns the options into a struct.
 	Verify(ctx context.Context, signed string, opts ...VerifyOption) (*Token, error)
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // ErrTokenNotString is the answer to a token that is present in a message but
-// is not a JSON string (AUTH-11, row 8 of HS-11). An [Engine] never sees such a
-// token; whoever decodes the message refuses it with this error.
+// is not a JSON string. An [Engine] never sees such a token; whoever decodes the
+// message refuses it with this error.
 var ErrTokenNotString = &wire.Error{
 	Name:    wire.NameAuthToken,
 	Message: "Invalid token format - Token must be a string",

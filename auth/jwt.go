@@ -126,10 +126,10 @@ func NewJWT(o Options) (*JWT, error) {
 
 // GeneratedKey answers the key that was made up because none was configured,
 // "" otherwise. Tokens under such a key do not survive a restart and are
-// foreign to every other process (QK-48), so the log is warned of the first one.
+// foreign to every other process, so the log is warned of the first one.
 func (j *JWT) GeneratedKey() string { return j.generatedKey }
 
-// SetSignatureKey signs later tokens with k (AUTH-9). The verification key
+// SetSignatureKey signs later tokens with k. The verification key
 // stays as it is: to rotate, set both. Tokens under the former key are refused
 // from then on; a [KeyRing] rotates without that. It is an error when the keys
 // come from a [KeySource].
@@ -140,7 +140,7 @@ func (j *JWT) SetSignatureKey(k Key) error {
 }
 
 // SetVerificationKey verifies later tokens with k. Connections that are
-// authenticated already stay so (AUTH-9). It is an error when the keys come from
+// authenticated already stay so. It is an error when the keys come from
 // a [KeySource].
 func (j *JWT) SetVerificationKey(k Key) error {
 	return j.setKey("VerificationKey", func(ks *keyState) error {

@@ -43,7 +43,7 @@ type material struct {
 }
 
 // HMACKey makes a symmetric key of the bytes themselves: text is not decoded
-// from hex or base64 (AUTH-5). The bytes are copied.
+// from hex or base64. The bytes are copied.
 func HMACKey(secret []byte) Key {
 	return keyOf(&material{family: familyHMAC, secret: bytes.Clone(secret)})
 }

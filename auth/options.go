@@ -27,10 +27,10 @@ const MaxClockTolerance = time.Minute
 // Options configures a [JWT]. The zero value signs with a random key, so its
 // tokens are lost when the process ends.
 type Options struct {
-	// Key is the symmetric secret: the bytes of the text, not decoded (AUTH-5).
+	// Key is the symmetric secret: the bytes of the text, not decoded.
 	Key string
 
-	// PrivateKey and PublicKey are a key pair in PEM, instead of Key (AUTH-6).
+	// PrivateKey and PublicKey are a key pair in PEM, instead of Key.
 	PrivateKey, PublicKey []byte
 
 	// SignatureKey and VerificationKey take the place of the keys above. They
@@ -45,7 +45,7 @@ type Options struct {
 	Keys KeySource
 
 	// Algorithm signs and, unless VerifyAlgorithms is set, is the only one that
-	// is accepted (AUTH-7). Empty: HS256, RS256, or the ES algorithm of the
+	// is accepted. Empty: HS256, RS256, or the ES algorithm of the
 	// curve, by the signature key; accepted is all that fits the verification key.
 	Algorithm string
 
@@ -54,7 +54,7 @@ type Options struct {
 	VerifyAlgorithms []string
 
 	// DefaultExpiry limits tokens whose claims have no exp. 0 means 24 hours;
-	// negative means tokens that never expire (QK-21).
+	// negative means tokens that never expire.
 	DefaultExpiry time.Duration
 
 	// ClockTolerance is by how much the clocks of those who issue tokens may
@@ -117,7 +117,7 @@ func (e *OptionError) Error() string { return "auth: " + e.Field + ": " + e.Reas
 // Unwrap answers the cause.
 func (e *OptionError) Unwrap() error { return e.Err }
 
-// Is matches the InvalidOptionsError that JavaScript throws (AUTH-6).
+// Is matches the InvalidOptionsError that JavaScript throws.
 func (e *OptionError) Is(target error) bool {
 	w, ok := target.(*wire.Error)
 	return ok && w.Name == wire.NameInvalidOptions && w.Message == ""

@@ -20,10 +20,10 @@ var base64url = base64.RawURLEncoding.Strict()
 
 // Sign issues a token for claims: a struct, a map or raw JSON that encodes to
 // an object. The order of its names is kept and generated claims follow in the
-// order iat, nbf, exp, aud, iss, sub, jti (JWT-5), auth_time, sid.
+// order iat, nbf, exp, aud, iss, sub, jti, auth_time, sid.
 //
 // An exp claim wins over the default expiry of the engine. The error is a
-// *wire.Error without a name and with a text of JWT-2.
+// *wire.Error without a name, with the text that the npm package has for it.
 func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, error) {
 	o := ApplySign(opts...)
 	key, alg, err := j.signer()

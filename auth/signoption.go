@@ -39,7 +39,7 @@ func ApplySign(opts ...SignOption) SignOptions {
 // ExpiresIn sets exp relative to the time of issue, in place of the default
 // expiry. Text is read as by [ParseTimespan]; note that "60" is 60 ms.
 //
-// The time of issue is the iat of the claims when they have one (JWT-6), so
+// The time of issue is the iat of the claims when they have one, so
 // whoever renews a token removes iat, exp, nbf and jti from its claims first.
 func ExpiresIn[T ~string | time.Duration](v T) SignOption {
 	return func(o *SignOptions) { o.ExpiresIn = timespanOf(v) }
@@ -51,7 +51,7 @@ func NotBefore[T ~string | time.Duration](v T) SignOption {
 }
 
 // PreferExpClaim makes an exp claim win over [ExpiresIn]. Without it the two
-// together are an error. It is how a socket's setAuthToken signs (AUTH-24).
+// together are an error. It is how a socket's setAuthToken signs.
 func PreferExpClaim() SignOption {
 	return func(o *SignOptions) { o.PreferExpClaim = true }
 }

@@ -30,7 +30,7 @@ var timespanUnits = map[string]float64{
 var errTimespan = errors.New("not a timespan")
 
 // ParseTimespan reads a length of time in the form that JWT options take in
-// JavaScript (JWT-8): a decimal number, optional spaces, an optional unit, as in
+// JavaScript: a decimal number, optional spaces, an optional unit, as in
 // "30m", "1.5 hours", "7d" or "-10s". Case does not matter.
 //
 // A number without a unit counts milliseconds: "60" is 60 ms, not a minute.

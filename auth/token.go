@@ -115,6 +115,6 @@ func (t *Token) Algorithm() string { return t.algorithm }
 func (t *Token) KeyID() string { return t.keyID }
 
 // Expired tells whether a live connection must lose this token: now, in
-// milliseconds, is past [Token.ValidUntil] (AUTH-40). [Engine.Verify] is stricter
+// milliseconds, is past [Token.ValidUntil]. [Engine.Verify] is stricter
 // by that instant, so that a token which has just been accepted is not expired.
 func (t *Token) Expired(now time.Time) bool { return now.UnixMilli() > t.end }

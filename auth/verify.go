@@ -10,8 +10,8 @@ import (
 )
 
 // Verify checks a token; the package documentation lists what is checked in
-// which order. The error is a *wire.Error with a name and fields of AUTH-20 and
-// a message of JWT-21, fit to be sent to the client.
+// which order. The error is a *wire.Error that may be sent to the client, with the
+// name, fields and text that the JavaScript server has for it.
 //
 // With a [KeySource] it waits for [KeySource].Refresh, until ctx is done, when no
 // key has the kid of the token, and may then answer [ErrKeysUnavailable].

@@ -1,9 +1,8 @@
 package wire
 
 // A Codec is another form of messages than JSON text. Both sides must be set
-// to it, as it is not negotiated (TR-28). Pings of version 2 stay as they are.
-// Those of version 1 have a form of the codec too, which clients of v5.1 to v14
-// read (QK-56).
+// to it, as it is not negotiated. Pings of version 2 stay as they are. Those of
+// version 1 are also encoded, for clients of v5.1 to v14.
 //
 // It translates whole messages from and to JSON, so that nothing else has to
 // know of it. Its methods may be called from many goroutines at once. They

@@ -10,7 +10,7 @@
 //
 // A publication is the map {p: [channel, data, cid]}, another call or
 // transmission {e: [event, data, cid]}, and an answer {r: [rid, error, data]},
-// the last elements left out where an answer cannot have them (MB-2). A batch is
+// the last elements left out where an answer cannot have them. A batch is
 // an array of these. A value that is missing is nil, so that no data and the JSON
 // null become the same.
 //
