@@ -385,7 +385,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if !c.PingTimeoutDisabled && c.PingInterval >= c.PingTimeout {
-		return c, &ConfigError{"PingInterval", fmt.Sprintf("is %v; it must be below PingTimeout, which is %v: clients hear nothing but the pings, and give up after that time", c.PingInterval, c.PingTimeout)}
+		return c, &ConfigError{"PingInterval", fmt.Sprintf("is %v; it must be below PingTimeout, which is %v: a silent server sends nothing else, and clients give up after that time", c.PingInterval, c.PingTimeout)}
 	}
 	// Clients keep the timeout in a 32-bit number of milliseconds and refuse
 	// to start their timer beyond it.
@@ -464,7 +464,7 @@ func (c *Config) engine() (auth.Engine, error) {
 	if c.AuthEngine != nil {
 		if c.AuthKey != "" || c.AuthPrivateKey != "" || c.AuthPublicKey != "" || c.AuthAlgorithm != "" ||
 			len(c.AuthVerifyAlgorithms) > 0 || c.AuthDefaultExpiry != 0 || c.AuthClockTolerance != 0 || c.AllowWeakAuthKey || c.AuthKeys != nil {
-			return nil, &ConfigError{"AuthEngine", "is set beside other Auth settings, which it would ignore"}
+			return nil, &ConfigError{"AuthEngine", "is set together with other Auth settings, which it would ignore"}
 		}
 		return c.AuthEngine, nil
 	}

@@ -44,7 +44,7 @@ func (e *misfit) Unwrap() error { return errMisfit }
 func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 	public, masked := srv.mask(err)
 	if bad, ok := errors.AsType[*misfit](err); ok {
-		srv.logFault("what a client has sent does not have the form that is expected", append(attrs, "path", bad.path, "expected", bad.expected.String()))
+		srv.logFault("a client has sent data that does not have the form that a handler expects", append(attrs, "path", bad.path, "expected", bad.expected.String()))
 	}
 	if masked {
 		srv.logMasked(err, attrs...)
@@ -70,7 +70,7 @@ func (srv *Server) logMasked(err error, attrs ...string) {
 // an error that is made for clients is logged, too.
 func (srv *Server) logFailure(err error, receiver string) {
 	if e, ok := errors.AsType[*wire.Error](err); ok && e != errMisfit {
-		srv.logFault("a receiver has refused what a client has sent", []string{"receiver", receiver, "error", err.Error()})
+		srv.logFault("a receiver has refused data of a client", []string{"receiver", receiver, "error", err.Error()})
 		return
 	}
 	srv.publicError(err, "receiver", receiver)

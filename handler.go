@@ -241,7 +241,7 @@ type handlerOptions struct{ concurrent int }
 // any order. n must be 1 or more.
 func Concurrent(n int) HandleOption {
 	if n < 1 {
-		panic(fmt.Sprintf("socketcluster: Concurrent(%d) lets nothing be handled", n))
+		panic(fmt.Sprintf("socketcluster: Concurrent(%d): the number must be at least 1", n))
 	}
 	return func(o *handlerOptions) { o.concurrent = n }
 }

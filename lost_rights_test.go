@@ -47,7 +47,7 @@ func TestLostRightsAreLoggedOnce(t *testing.T) {
 					w.lines()
 					change()
 					lines := w.lines()
-					if len(lines) != 1 || !strings.HasPrefix(lines[0], `level=`+level+` msg="subscriptions end with the right to them" socket=`+s.ID()+` first=c`) {
+					if len(lines) != 1 || !strings.HasPrefix(lines[0], `level=`+level+` msg="subscriptions ended with the right to them" socket=`+s.ID()+` first=c`) {
 						t.Errorf("%d lines, the first is %s", len(lines), strings.Join(lines, "\n"))
 					}
 					if n := s.SubscriptionCount(); n != 0 {

@@ -193,5 +193,5 @@ func (s *Socket) logLost(channel string, err error, masked bool) {
 		level = slog.LevelError
 	}
 	attrs := s.srv.logAttrs([]string{"socket", s.id, "first", channel})
-	s.srv.log.LogAttrs(context.Background(), level, "subscriptions end with the right to them", append(attrs, slog.Any("error", err))...)
+	s.srv.log.LogAttrs(context.Background(), level, "subscriptions ended with the right to them", append(attrs, slog.Any("error", err))...)
 }

@@ -31,7 +31,7 @@ func (w *world) wantLines(want ...string) {
 	}
 }
 
-const misfitLine = ` msg="what a client has sent does not have the form that is expected" `
+const misfitLine = ` msg="a client has sent data that does not have the form that a handler expects" `
 
 // Who looks for the mistake finds in the log where data does not fit; the client is
 // told no more than that it does not, and no value is logged.
@@ -86,9 +86,9 @@ func TestReceiverErrorsAreLogged(t *testing.T) {
 		p.send(`{"event":"x","data":0}`)
 		w.wantLines(internal + `receiver=x`)
 		p.send(`{"event":"x","data":1}`)
-		w.wantLines(`level=INFO msg="a receiver has refused what a client has sent" receiver=x error="QuotaError: too many"`)
+		w.wantLines(`level=INFO msg="a receiver has refused data of a client" receiver=x error="QuotaError: too many"`)
 		p.send(`{"event":"x","data":1}`)
-		w.wantLines(`level=DEBUG msg="a receiver has refused what a client has sent" receiver=x error="QuotaError: too many"`)
+		w.wantLines(`level=DEBUG msg="a receiver has refused data of a client" receiver=x error="QuotaError: too many"`)
 		p.send(`{"event":"x","cid":2,"data":1}`)
 		p.want(`{"rid":2,"error":{"message":"too many","name":"QuotaError"}}`)
 		w.wantLines() // the client knows

@@ -33,7 +33,7 @@ func (srv *Server) otherPath(r *http.Request) {
 	if p := srv.cfg.Protocol1Path; p != "" {
 		attrs = append(attrs, slog.String("Config.Protocol1Path", p))
 	}
-	srv.tellMounting(&srv.mounting.path, "upgrade refused: the server is mounted, or asked for, at another path than its own", attrs...)
+	srv.tellMounting(&srv.mounting.path, "upgrade refused: the path of the request is not the server's; it may be mounted at another path", attrs...)
 }
 
 // lostHeaders tells of a request that was a WebSocket's when a client sent it, as
@@ -43,13 +43,13 @@ func (srv *Server) lostHeaders(r *http.Request) {
 	if r.Header.Get("Sec-WebSocket-Key") == "" || r.Header.Get("Upgrade") != "" {
 		return
 	}
-	srv.tellMounting(&srv.mounting.headers, "upgrade refused: the request has lost its header Upgrade on the way; a proxy must pass on Upgrade and Connection, over HTTP/1.1",
+	srv.tellMounting(&srv.mounting.headers, "upgrade refused: the request has lost its Upgrade header; a proxy must pass on Upgrade and Connection, over HTTP/1.1",
 		slog.String("protocol", r.Proto))
 }
 
 // wrappedWriter tells of a connection that cannot be taken over.
 func (srv *Server) wrappedWriter(w http.ResponseWriter, err error) {
-	srv.tellMounting(&srv.mounting.writer, "upgrade failed: a handler around the server has wrapped the http.ResponseWriter, without a method Unwrap or Hijack; http.TimeoutHandler is one of these",
+	srv.tellMounting(&srv.mounting.writer, "upgrade failed: a handler around the server, such as http.TimeoutHandler, wraps the http.ResponseWriter and has no method Unwrap or Hijack",
 		slog.String("wrapper", innermost(w)), slog.Any("error", err))
 }
 

@@ -65,7 +65,7 @@ func TestMountedWrongly(t *testing.T) {
 		}, {
 			name: "a proxy that drops headers", status: http.StatusBadRequest,
 			edit: func(r *http.Request) { r.Header.Del("Upgrade"); r.Header.Set("Connection", "close") },
-			want: []string{"has lost its header Upgrade", "a proxy must pass on Upgrade", "protocol=HTTP/1.1"},
+			want: []string{"has lost its Upgrade header", "a proxy must pass on Upgrade", "protocol=HTTP/1.1"},
 		}, {
 			name: "no WebSocket at all", status: http.StatusBadRequest,
 			edit: func(r *http.Request) {

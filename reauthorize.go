@@ -224,7 +224,7 @@ func (s *Socket) overdue(r *round) {
 	if len(lost) == 0 {
 		return
 	}
-	s.srv.log.Warn("subscriptions end: middleware has not said within Config.ReauthorizeTimeout whether they may go on",
+	s.srv.log.Warn("subscriptions ended: middleware did not decide about them within Config.ReauthorizeTimeout",
 		slog.String("socket", s.id), slog.Int("subscriptions", len(lost)), slog.Duration("timeout", s.srv.cfg.ReauthorizeTimeout))
 	var left []string
 	for _, sub := range lost {

@@ -78,7 +78,7 @@ func TestAmbientTokenOrigin(t *testing.T) {
 		{"a.com", false, nil, "chrome-extension://a.com", false, ""},
 		{"a.com", false, nil, "//a.com", false, malformed},
 		{"a.com", false, nil, "a.com", false, malformed},
-		{"a.com", false, nil, "null", false, "null, as of files and of frames in a sandbox"},
+		{"a.com", false, nil, "null", false, "the origin is null, as for files and sandboxed frames"},
 		{"a.com", false, nil, "file://", false, ""},
 		{"a.com", false, nil, "", false, malformed},
 		{"a.com", false, nil, "http://a.com, http://b.com", false, malformed},
@@ -97,7 +97,7 @@ func TestAmbientTokenOrigin(t *testing.T) {
 		{"a.com", true, []string{"*:*", "app.com:443"}, "https://app.com", true, ""},
 		{"a.com", true, []string{"*:*", "app.com:443"}, "https://other.com", false, ""},
 		{"a.com", true, []string{"*:*"}, "https://app.com", false, ""},
-		{"a.com", true, []string{"*:*"}, "null", false, "null, as of files and of frames in a sandbox"},
+		{"a.com", true, []string{"*:*"}, "null", false, "the origin is null, as for files and sandboxed frames"},
 		{"a.com", true, []string{"*:443"}, "https://app.com", false, ""},
 		{"a.com", true, []string{"*:443"}, "https://a.com", true, ""},
 		{"a.com", true, []string{"*:*"}, none, true, ""},
@@ -172,7 +172,7 @@ func TestOriginsComeFirst(t *testing.T) {
 			refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: "+origin+" is not in Origins")
 		}
 		_, resp := w.upgrade(with("Cookie", "token=x"))
-		refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: the request has none; AllowMissingOrigin admits such")
+		refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: the request has no Origin header; AllowMissingOrigin admits such requests")
 	})
 }
 

@@ -133,8 +133,8 @@ func TestSocketID(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	const (
 		none      = "-"
-		missing   = "the request has none; AllowMissingOrigin admits such"
-		null      = "null, as of files and of frames in a sandbox"
+		missing   = "the request has no Origin header; AllowMissingOrigin admits such requests"
+		null      = "the origin is null, as for files and sandboxed frames"
 		malformed = "the Origin header is malformed"
 	)
 	for _, test := range []struct {

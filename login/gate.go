@@ -62,7 +62,7 @@ const maxEventName = 128
 // used, or says that srv is nil.
 func New(srv *socketcluster.Server, o Options) (*Gate, error) {
 	if srv == nil {
-		return nil, errors.New("login: New needs the server whose logins it is to limit, and has nil")
+		return nil, errors.New("login: New needs a server, and got nil")
 	}
 	if err := o.setDefaults(); err != nil {
 		return nil, err

@@ -616,7 +616,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%v is accepted", rate)
 		}
 	}
-	if _, err := New(nil, Options{}); err == nil || !strings.Contains(err.Error(), "has nil") {
+	if _, err := New(nil, Options{}); err == nil || !strings.Contains(err.Error(), "got nil") {
 		t.Errorf("without a server: %v", err)
 	}
 }

@@ -97,7 +97,7 @@ func unseparated(parts []part) error {
 		if parts[i-2].kind == literal || parts[i].kind == literal || separators(between) != nil {
 			continue
 		}
-		return fmt.Errorf("has only %q between %s and %s, which may stand for text with that in it; separate them by another character, as in %q",
+		return fmt.Errorf("has only %q between %s and %s, whose values may contain it; separate them by another character, as in %q",
 			between[0].text, parts[i-2].source(), parts[i].source(), separated(parts))
 	}
 	return nil

@@ -79,7 +79,7 @@ const crossOrigin = "CrossOriginError: The cookie or session of the request is n
 
 const (
 	evilOrigin = crossOrigin + `. Add "https://evil.example" to Origins to trust it`
-	nameless   = crossOrigin + ": the request has Sec-Fetch-Site, and no Origin header"
+	nameless   = crossOrigin + ": the request has Sec-Fetch-Site, but no Origin header"
 )
 
 func TestAuthenticator(t *testing.T) {
@@ -161,7 +161,7 @@ func TestProtect(t *testing.T) {
 		{request("POST", "Origin", "http://server"), answer{200, "nobody", ""}},
 		{request("POST", "Origin", "https://app.example"), answer{200, "nobody", ""}},
 		{request("POST", "Origin", "https://evil.example"), answer{403, refused + `. Add "https://evil.example" to Origins to trust it`, ""}},
-		{request("DELETE", "Sec-Fetch-Site", "cross-site"), answer{403, refused + ": the request has Sec-Fetch-Site, and no Origin header", ""}},
+		{request("DELETE", "Sec-Fetch-Site", "cross-site"), answer{403, refused + ": the request has Sec-Fetch-Site, but no Origin header", ""}},
 		{request("GET", "Origin", "https://evil.example"), answer{200, "nobody", ""}},
 	} {
 		if got := ask(t, h, row.r); got != row.want {

@@ -31,7 +31,7 @@ func SetCookie(w http.ResponseWriter, name string, token *auth.Token) error {
 	}
 	signed := token.Signed()
 	if !isCookieValue(signed) {
-		return errors.New("httpauth: the text of the token cannot be in a cookie")
+		return errors.New("httpauth: the token has characters that a cookie cannot hold")
 	}
 	if size := len(name) + len(signed); size > maxCookieSize {
 		return fmt.Errorf("httpauth: a cookie with the token has %d bytes; browsers keep up to %d", size, maxCookieSize)

@@ -59,14 +59,14 @@ func parseEntry(text string) (e originEntry, err error) {
 	if !hasScheme {
 		rest = text
 	} else if e.scheme = scheme; !isScheme(scheme) {
-		return e, errors.New("what stands before :// is no scheme")
+		return e, errors.New("the part before :// is not a scheme")
 	} else if scheme == "ws" || scheme == "wss" {
-		return e, fmt.Errorf("the scheme is that of the page, %s, not of its sockets", strings.Replace(scheme, "ws", "http", 1))
+		return e, fmt.Errorf("the scheme must be that of the page, %s, not that of its sockets", strings.Replace(scheme, "ws", "http", 1))
 	} else if text == "file://" {
 		return e, nil
 	}
 	if strings.ContainsAny(rest, "/?#@") {
-		return e, errors.New("it must end behind host and port")
+		return e, errors.New("nothing may follow the host and the port")
 	}
 	e.host, e.port = splitPort(rest, !hasScheme)
 	switch {
@@ -227,7 +227,7 @@ func (l *Origins) Admit(r *http.Request, allowMissing bool) error {
 	case fetchSite(r) == otherSite:
 		return errNamelessPage
 	case !allowMissing:
-		return errors.New("the request has none; AllowMissingOrigin admits such")
+		return errors.New("the request has no Origin header; AllowMissingOrigin admits such requests")
 	}
 	return nil
 }
@@ -308,9 +308,9 @@ func (l *Origins) has(page originEntry, fits func(e, page originEntry) bool) boo
 
 var (
 	errSeveralOrigins = errors.New("the request has several Origin headers")
-	errNullOrigin     = errors.New("null, as of files and of frames in a sandbox")
+	errNullOrigin     = errors.New("the origin is null, as for files and sandboxed frames")
 	errBadOrigin      = errors.New("the Origin header is malformed")
-	errNamelessPage   = errors.New("the request has Sec-Fetch-Site, and no Origin header")
+	errNamelessPage   = errors.New("the request has Sec-Fetch-Site, but no Origin header")
 )
 
 // pageOf answers the origin of the page that a request comes from, or the zero

@@ -131,11 +131,11 @@ func TestOriginEntries(t *testing.T) {
 
 func TestParseOriginsRefuses(t *testing.T) {
 	const (
-		end    = "it must end behind host and port"
+		end    = "nothing may follow the host and the port"
 		host   = `it must have a host: a name in ASCII, as browsers send it, an address, "*.example.com" or "*"`
 		form   = `it must be "host:port" or begin with a scheme, and the host and the port may be "*"`
 		port   = `its port must be a number from 1 to 65535 or "*"`
-		scheme = "what stands before :// is no scheme"
+		scheme = "the part before :// is not a scheme"
 	)
 	for entry, want := range map[string]string{
 		"":                       host,
@@ -170,8 +170,8 @@ func TestParseOriginsRefuses(t *testing.T) {
 		"://a.com":               scheme,
 		"1a://a.com":             scheme,
 		"*://a.com":              scheme,
-		"wss://a.com":            "the scheme is that of the page, https, not of its sockets",
-		"ws://a.com":             "the scheme is that of the page, http, not of its sockets",
+		"wss://a.com":            "the scheme must be that of the page, https, not that of its sockets",
+		"ws://a.com":             "the scheme must be that of the page, http, not that of its sockets",
 	} {
 		list, err := httpauth.ParseOrigins("https://good.com", entry)
 		if want := `has the entry "` + entry + `": ` + want; list != nil || err == nil || err.Error() != want {
@@ -183,8 +183,8 @@ func TestParseOriginsRefuses(t *testing.T) {
 // Requests without an Origin header, and such as browsers do not send.
 func TestOriginIsMissing(t *testing.T) {
 	list := origins(t, "https://app.example")
-	const missing = "the request has none; AllowMissingOrigin admits such"
-	const hidden = "the request has Sec-Fetch-Site, and no Origin header"
+	const missing = "the request has no Origin header; AllowMissingOrigin admits such requests"
+	const hidden = "the request has Sec-Fetch-Site, but no Origin header"
 	for _, row := range []struct {
 		headers      []string
 		admit, allow string // the errors without and with allowMissing
@@ -223,7 +223,7 @@ func TestOriginIsMissing(t *testing.T) {
 }
 
 const (
-	nullOrigin = "null, as of files and of frames in a sandbox"
+	nullOrigin = "the origin is null, as for files and sandboxed frames"
 	malformed  = "the Origin header is malformed"
 	several    = "the request has several Origin headers"
 )

@@ -89,7 +89,7 @@ func Bearer() Source {
 // client must offer another one beside it. Several tokens make a bad token.
 func Subprotocol(prefix string) Source {
 	if !isToken(prefix) {
-		return Source{err: fmt.Errorf("httpauth: Subprotocol has the prefix %q; it must be made of characters of a subprotocol", prefix)}
+		return Source{err: fmt.Errorf("httpauth: Subprotocol has the prefix %q; it may have only characters that a subprotocol may have", prefix)}
 	}
 	return Source{prefix: prefix, token: func(r *http.Request) (string, error) {
 		token, found := "", false
@@ -124,7 +124,7 @@ func Custom(fn func(r *http.Request) (signed string, err error), a Ambience) Sou
 		return Source{err: errors.New("httpauth: Custom has no function")}
 	}
 	if a > AmbientByAddress {
-		return Source{err: fmt.Errorf("httpauth: Custom has the Ambience %d, which there is not", a)}
+		return Source{err: fmt.Errorf("httpauth: Custom has the Ambience %d, which does not exist", a)}
 	}
 	return Source{token: fn, ambience: a}
 }

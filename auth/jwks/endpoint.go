@@ -27,7 +27,7 @@ const (
 )
 
 var (
-	errRecent = errors.New("jwks: the keys have been fetched not long ago")
+	errRecent = errors.New("jwks: the keys were fetched a short time ago")
 	errClosed = errors.New("jwks: the client is closed")
 	errNoKeys = errors.New("the set has no usable key")
 )

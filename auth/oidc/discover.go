@@ -159,7 +159,7 @@ func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) e
 	}
 	if err := p.keys.Refresh(ctx, ""); err != nil {
 		p.keys.Close()
-		return fmt.Errorf("the keys at its jwks_uri cannot be had: %w", err)
+		return fmt.Errorf("the keys at its jwks_uri cannot be fetched: %w", err)
 	}
 	p.engine, err = auth.NewJWT(auth.Options{Keys: p.keys})
 	if err != nil {

@@ -102,7 +102,7 @@ func TestDiscoverFails(t *testing.T) {
 		"codes over http":                   {set("token_endpoint", "http://login.example/secret"), "its token_endpoint is not https"},
 		"only symmetric or none":            {set("id_token_signing_alg_values_supported", []string{"HS256", "none", "xx"}), "none of its id_token_signing_alg_values_supported"},
 		"no keys":                           {func(w *web) { w.keys = `{"keys":[]}` }, "no usable key"},
-		"keys not there":                    {set("jwks_uri", "https://keys.example/other"), "cannot be had: the answer has status 404"},
+		"keys not there":                    {set("jwks_uri", "https://keys.example/other"), "cannot be fetched: the answer has status 404"},
 		"keys hang":                         {func(w *web) { w.handlers["/jwks"] = hang }, "deadline exceeded"},
 		"not modified":                      {answer(304, ""), "status 304"},
 	} {

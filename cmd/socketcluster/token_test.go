@@ -178,7 +178,7 @@ func TestUnverifiedToken(t *testing.T) {
 		t.Errorf("got %+v", o)
 	}
 	for _, text := range []string{"a.b", "a.b.c.d", "e30.%%.", payload("[]"), payload(`{"a":1,"a":2}`), payload("{")} {
-		if o := runWith(t, text, "token", "verify", "-unverified"); o.status != 1 || o.out != "" || !strings.Contains(o.err, "this is no token") {
+		if o := runWith(t, text, "token", "verify", "-unverified"); o.status != 1 || o.out != "" || !strings.Contains(o.err, "this is not a token") {
 			t.Errorf("%q: %+v", text, o)
 		}
 	}

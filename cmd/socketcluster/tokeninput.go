@@ -109,15 +109,15 @@ func verify(ctx context.Context, engine auth.Engine, signed string) (*auth.Token
 func decode(signed string) (*auth.Token, error) {
 	parts := strings.Split(signed, ".")
 	if len(parts) != 3 {
-		return nil, refusedError{errors.New("this is no token: it has not three parts between dots")}
+		return nil, refusedError{errors.New("this is not a token: it does not have three parts separated by dots")}
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return nil, refusedError{fmt.Errorf("this is no token: its payload cannot be decoded: %w", err)}
+		return nil, refusedError{fmt.Errorf("this is not a token: its payload cannot be decoded: %w", err)}
 	}
 	token, err := auth.NewToken(signed, payload)
 	if err != nil {
-		return nil, refusedError{fmt.Errorf("this is no token: %w", err)}
+		return nil, refusedError{fmt.Errorf("this is not a token: %w", err)}
 	}
 	return token, nil
 }
