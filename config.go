@@ -38,6 +38,11 @@ const (
 // busy, of all those of the servers that take them.
 const DefaultDrainRate = 1000
 
+// DefaultShutdownTimeout is the default of Config.ShutdownTimeout. It is below the
+// 10 seconds after which Docker kills a process that it has told to stop.
+// Kubernetes waits for 30.
+const DefaultShutdownTimeout = 8 * time.Second
+
 // Config holds all settings of a [Server]. The zero value works: it serves
 // protocol 2 at /socketcluster/ and signs tokens with a key made for this
 // process, so that logins end when it does.
@@ -205,6 +210,12 @@ type Config struct {
 	// [DefaultDrainRate].
 	DrainRate int
 
+	// ShutdownTimeout is how long [Server.Serve] and [Server.ListenAndServe] give
+	// clients and requests to go, a few seconds less than until the process is
+	// killed. [Server.Shutdown] goes by its context instead.
+	// Default: [DefaultShutdownTimeout].
+	ShutdownTimeout time.Duration
+
 	// DisableClientPublish refuses every publication by clients.
 	DisableClientPublish bool
 
@@ -367,6 +378,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"BatchOnHandshakeDuration", &c.BatchOnHandshakeDuration, DefaultBatchOnHandshakeDuration},
 		{"BatchInterval", &c.BatchInterval, DefaultBatchInterval},
 		{"ReauthorizeTimeout", &c.ReauthorizeTimeout, DefaultReauthorizeTimeout},
+		{"ShutdownTimeout", &c.ShutdownTimeout, DefaultShutdownTimeout},
 		{"AuthMaxAge", &c.AuthMaxAge, 0},
 		{"TokenRenewal.Every", &c.TokenRenewal.Every, 0},
 		{"TokenRenewal.ExpiresIn", &c.TokenRenewal.ExpiresIn, 0},

@@ -58,8 +58,12 @@ func WriteError(w http.ResponseWriter, err error) {
 	case errors.Is(err, wire.ErrResourceLimit):
 		status = http.StatusServiceUnavailable
 	}
+	write(w, status, public)
+}
+
+func write(w http.ResponseWriter, status int, err *wire.Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]*wire.Error{"error": public}) // the client may be gone
+	_ = json.NewEncoder(w).Encode(map[string]*wire.Error{"error": err}) // the client may be gone
 }

@@ -3,7 +3,6 @@ package login_test
 import (
 	"context"
 	"encoding/json"
-	"mime"
 	"net/http"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -51,15 +50,9 @@ func ExampleDo() {
 		}
 		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 	}))
-	// The type keeps forms of other sites out, which would have visitors fail.
 	http.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-			http.Error(w, "The Content-Type must be application/json", http.StatusUnsupportedMediaType)
-			return
-		}
 		var in credentials
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
-			http.Error(w, "The body must be JSON", http.StatusBadRequest)
+		if !login.ReadJSON(w, r, &in) {
 			return
 		}
 		granted, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, check(in))

@@ -105,10 +105,11 @@ func TestExampleConfig(t *testing.T) {
 	want := options{
 		settings: settings{configFile: "socketcluster.example.toml", authKeyFile: "auth.key", configRules: o.configRules},
 		addr:     "127.0.0.1:8000", db: "users.db", tokenExpiry: defaultTokenExpiry, tokenRenewal: defaultTokenRenewal,
-		shutdownTimeout: 25 * time.Second, server: defaultServer(),
+		server: defaultServer(),
 	}
 	want.server.TrustedProxies = []string{"127.0.0.1", "::1"}
 	want.server.Origins = []string{"*:*"}
+	want.server.ShutdownTimeout = 25 * time.Second
 	want.server.DrainRate = socketcluster.DefaultDrainRate
 	want.server.Compression.Threshold = socketcluster.DefaultCompressionThreshold
 	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxDrain: 30 * time.Second, OutboxStall: 10 * time.Second}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -23,8 +22,6 @@ type demo struct {
 	handler  http.Handler
 	accounts []account // the demo users that were made at this start
 	stopKeys func()    // ends the watch over the file of the keys, if there is one
-
-	shutdownTimeout time.Duration // that clients have to go
 }
 
 // account is what somebody needs to log in as a demo user.
@@ -63,7 +60,7 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	if o.db != "" {
 		warnIfOpen(o.db, log)
 	}
-	d := &demo{users: store, stopKeys: func() {}, shutdownTimeout: o.shutdownTimeout}
+	d := &demo{users: store, stopKeys: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -15,10 +12,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
-
-// maxLoginBody is the largest body of a login, in bytes: room for a name and
-// a long passphrase with every character escaped.
-const maxLoginBody = 4 << 10
 
 // credentials are what a login sends, over HTTP or a socket.
 type credentials struct {
@@ -79,9 +72,8 @@ func (l *loginFlows) check(in credentials) func(context.Context) (claims, error)
 
 // ServeHTTP answers credentials with a token.
 func (l *loginFlows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	in, malformed := readCredentials(w, r)
-	if malformed != nil {
-		writeError(w, malformed.status, &wire.Error{Name: wire.ErrInvalidArguments.Name, Message: malformed.text})
+	var in credentials
+	if !login.ReadJSON(w, r, &in) {
 		return
 	}
 	granted, err := login.Do(r.Context(), l.gate, login.Attempt{User: in.Username, Request: r}, l.check(in))
@@ -97,31 +89,4 @@ func (l *loginFlows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
-}
-
-// requestError is what is wrong with a request.
-type requestError struct {
-	status int
-	text   string
-}
-
-// readCredentials reads the body of a login. That it must be of the type of
-// JSON keeps forms of other sites from logging in.
-func readCredentials(w http.ResponseWriter, r *http.Request) (credentials, *requestError) {
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return credentials{}, &requestError{http.StatusUnsupportedMediaType, "The Content-Type must be application/json"}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLoginBody))
-	if errors.As(err, new(*http.MaxBytesError)) {
-		return credentials{}, &requestError{http.StatusRequestEntityTooLarge, "The body is too large"}
-	}
-	var in credentials
-	if err != nil || json.Unmarshal(body, &in) != nil {
-		return credentials{}, &requestError{http.StatusBadRequest, "The body must be a JSON object with a username and a password"}
-	}
-	return in, nil
-}
-
-func writeError(w http.ResponseWriter, status int, err *wire.Error) {
-	writeJSON(w, status, map[string]*wire.Error{"error": err})
 }

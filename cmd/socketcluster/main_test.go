@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster"
 )
 
 // The command as a whole, on a port of the machine.
@@ -151,7 +153,7 @@ func TestShutdownDropsWhoStays(t *testing.T) {
 		args []string
 		want time.Duration
 	}{
-		{nil, defaultShutdownTimeout},
+		{nil, socketcluster.DefaultShutdownTimeout},
 		{[]string{"-shutdown-timeout", "2s"}, 2 * time.Second},
 	} {
 		inBubble(t, test.args, func(t *testing.T, w *world) {

@@ -13,14 +13,13 @@ import (
 // options are the settings of the demo.
 type options struct {
 	settings
-	addr            string
-	db              string
-	clientJS        string
-	tokenExpiry     time.Duration
-	tokenRenewal    time.Duration
-	shutdownTimeout time.Duration
-	quiet           bool
-	server          socketcluster.Config // what of it can be set beside the above
+	addr         string
+	db           string
+	clientJS     string
+	tokenExpiry  time.Duration
+	tokenRenewal time.Duration
+	quiet        bool
+	server       socketcluster.Config // what of it can be set beside the above
 }
 
 // Tokens are short-lived, as the demo renews them.
@@ -28,10 +27,6 @@ const (
 	defaultTokenExpiry  = 30 * time.Minute
 	defaultTokenRenewal = 5 * time.Minute
 )
-
-// defaultShutdownTimeout is below the 10 seconds after which Docker kills a
-// process that it has told to stop. Kubernetes waits for 30.
-const defaultShutdownTimeout = 8 * time.Second
 
 // parseOptions reads the arguments of serve. It writes what is wrong with them,
 // or the help that was asked for, to output.
@@ -51,7 +46,6 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	f.StringVar(&o.clientJS, "client-js", "", "`file` to serve as client.js in place of the module's own client:\nsocketcluster-client.min.js of the npm package socketcluster-client")
 	durationVar(f, &o.tokenExpiry, expirySetting, defaultTokenExpiry, time.Second, "life of a token, a `time` such as 5m")
 	durationVar(f, &o.tokenRenewal, renewalSetting, defaultTokenRenewal, 0, "`time` after which a connected client gets a new token; 0 for never")
-	durationVar(f, &o.shutdownTimeout, shutdownSetting, defaultShutdownTimeout, time.Second, "`time` that clients have to go when the server stops, such as 25s: less\nthan until it is killed. Many clients are told bit by bit")
 	o.defineServer(f)
 	f.BoolVar(&o.quiet, "quiet", false, "print only warnings and errors")
 	if err := o.settings.parse(f, args); err != nil {
@@ -82,6 +76,7 @@ func (o *options) defineServer(f *flag.FlagSet) {
 	durationVar(f, &cfg.HandshakeTimeout, "handshake-timeout", socketcluster.DefaultHandshakeTimeout, time.Millisecond, "`time` that a connection may take up to the end of its handshake")
 	durationVar(f, &cfg.PingInterval, "ping-interval", socketcluster.DefaultPingInterval, time.Millisecond, "`time` between two pings to a client")
 	durationVar(f, &cfg.PingTimeout, "ping-timeout", socketcluster.DefaultPingTimeout, time.Millisecond, "`time` that a client may be silent")
+	durationVar(f, &cfg.ShutdownTimeout, "shutdown-timeout", socketcluster.DefaultShutdownTimeout, time.Second, "`time` that clients have to go when the server stops, such as 25s: less\nthan until it is killed. Many clients are told bit by bit")
 	intVar(f, &cfg.DrainRate, "drain-rate", noMax, "`clients` that are told in a second when the server stops; 0 for 1000")
 	durationVar(f, &cfg.CloseTimeout, "close-timeout", socketcluster.DefaultCloseTimeout, time.Millisecond, "`time` that a client may take to close its connection")
 	durationVar(f, &cfg.ReauthorizeTimeout, "reauthorize-timeout", socketcluster.DefaultReauthorizeTimeout, time.Millisecond, "`time` that the rules may take to let a subscription go on after the token\nhas changed")

@@ -22,7 +22,7 @@ import (
 
 func TestOptions(t *testing.T) {
 	clearSettings(t)
-	defaults := options{addr: ":8000", tokenExpiry: 30 * time.Minute, tokenRenewal: 5 * time.Minute, shutdownTimeout: 8 * time.Second, server: defaultServer()}
+	defaults := options{addr: ":8000", tokenExpiry: 30 * time.Minute, tokenRenewal: 5 * time.Minute, server: defaultServer()}
 	with := func(change func(o *options)) options {
 		o := defaults
 		change(&o)
@@ -54,7 +54,7 @@ func TestOptions(t *testing.T) {
 		})},
 		{"-clock-tolerance 5s", with(func(o *options) { o.server.AuthClockTolerance = 5 * time.Second })},
 		{"-token-expiry 10s -token-renewal 0", with(func(o *options) { o.tokenExpiry, o.tokenRenewal = 10*time.Second, 0 })},
-		{"-shutdown-timeout 25s", with(func(o *options) { o.shutdownTimeout = 25 * time.Second })},
+		{"-shutdown-timeout 25s", with(func(o *options) { o.server.ShutdownTimeout = 25 * time.Second })},
 	} {
 		var output bytes.Buffer
 		got, err := parseOptions(strings.Fields(c.args), &output)
@@ -69,7 +69,7 @@ func TestOptions(t *testing.T) {
 
 // defaultServer is what is set of the server without any arguments.
 func defaultServer() socketcluster.Config {
-	return socketcluster.Config{HandshakeTimeout: 10 * time.Second, PingInterval: 8 * time.Second, PingTimeout: 30 * time.Second, CloseTimeout: 3 * time.Second, ReauthorizeTimeout: 10 * time.Second}
+	return socketcluster.Config{HandshakeTimeout: 10 * time.Second, PingInterval: 8 * time.Second, PingTimeout: 30 * time.Second, CloseTimeout: 3 * time.Second, ReauthorizeTimeout: 10 * time.Second, ShutdownTimeout: 8 * time.Second}
 }
 
 // clearSettings keeps what is set on this machine out of a test.
@@ -127,7 +127,7 @@ func TestPrecedence(t *testing.T) {
 			"ping-timeout": cfg.PingTimeout.String(), "close-timeout": cfg.CloseTimeout.String(),
 			"reauthorize-timeout": cfg.ReauthorizeTimeout.String(), "auth-max-age": cfg.AuthMaxAge.String(),
 			"token-after-answer": strconv.FormatBool(cfg.Compat.TokenAfterAnswer),
-			"shutdown-timeout":   o.shutdownTimeout.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
+			"shutdown-timeout":   cfg.ShutdownTimeout.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
 		}
 		for _, field := range limitFields {
 			got[limitSetting(field.Name)] = fmt.Sprint(reflect.ValueOf(cfg.Limits).FieldByIndex(field.Index))

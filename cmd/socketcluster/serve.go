@@ -41,7 +41,7 @@ func runServe(ctx context.Context, args []string, s streams) (err error) {
 	return d.serve(ctx, listener, log)
 }
 
-// serve listens until ctx ends, and then gives the clients time to go.
+// serve serves until ctx ends, and then gives the clients time to go.
 func (d *demo) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
 	// The timeouts are those of the site: an upgraded connection is freed of
 	// them.
@@ -54,25 +54,7 @@ func (d *demo) serve(ctx context.Context, listener net.Listener, log *slog.Logge
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return errors.Join(err, d.sockets.Close())
-	case <-ctx.Done():
-	}
-	log.Info("shutting down", slog.Int("clients", d.sockets.ClientsCount()))
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.shutdownTimeout)
-	defer cancel()
-	// Side by side: a slow request must not use up the time of the sockets.
-	ended := make(chan error, 1)
-	go func() { ended <- d.sockets.Shutdown(drain) }()
-	err := errors.Join(server.Shutdown(drain), <-ended)
-	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("some clients were dropped, as they did not go in time")
-		return nil
-	}
-	return err
+	return d.sockets.Serve(ctx, server, listener)
 }
 
 // siteURL is an address as a browser on this machine can open it.

@@ -22,7 +22,6 @@ const (
 	expirySetting      = "token-expiry"
 	renewalSetting     = "token-renewal"
 	proxiesSetting     = "trusted-proxies"
-	shutdownSetting    = "shutdown-timeout"
 )
 
 // fileSetting is a setting that the config file may have.
@@ -43,7 +42,7 @@ var fileSettings = append([]fileSetting{
 	{name: expirySetting, form: `a time of 1s or more, such as "5m"`, field: "AuthDefaultExpiry"},
 	{name: "clock-tolerance", form: `a time from 0 to 1m, such as "5s"`, field: "AuthClockTolerance"},
 	{name: renewalSetting, form: `a time such as "5m", or "0" for never`, field: "TokenRenewal.Every"},
-	{name: shutdownSetting, form: `a time of 1s or more, such as "25s"`},
+	{name: "shutdown-timeout", form: `a time of 1s or more, such as "25s"`, field: "ShutdownTimeout"},
 	{name: "drain-rate", form: "a whole number", field: "DrainRate", number: true},
 	{name: proxiesSetting, form: `addresses or networks, such as "10.0.0.0/8, ::1"`, field: "TrustedProxies"},
 	{name: "origins", form: `origins, such as "https://example.com, *:8000"`, field: "Origins"},

@@ -1,0 +1,80 @@
+package socketcluster
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// ListenAndServe runs web, the HTTP server that srv is mounted in, at web.Addr until
+// the process gets SIGINT or SIGTERM, and then shuts down both as [Server.Serve]
+// does. A second signal ends the process at once. If web.TLSConfig has certificates,
+// it serves HTTPS. An empty address stands for port 80 or, with HTTPS, 443.
+//
+// The error is that of [Server.Serve]: nil after a shutdown.
+func (srv *Server) ListenAndServe(web *http.Server) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal is not caught
+	if c := web.TLSConfig; c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil) {
+		return srv.serve(ctx, web, func() error { return web.ListenAndServeTLS("", "") })
+	}
+	return srv.serve(ctx, web, web.ListenAndServe)
+}
+
+// Serve runs web, the HTTP server that srv is mounted in, on a listener until ctx
+// ends. Then it shuts down web and srv side by side, see [Server.Shutdown], and
+// drops the clients and requests that are left after Config.ShutdownTimeout. It
+// returns when all connections have ended, and always closes the listener. It goes
+// by no signals; [signal.NotifyContext] makes a context that does.
+//
+// The error is nil after a shutdown, also after one that had to drop clients or that
+// began with web.Shutdown. If web fails, Serve closes srv and returns the error of
+// web. Neither srv nor web can be used again.
+func (srv *Server) Serve(ctx context.Context, web *http.Server, listener net.Listener) error {
+	return srv.serve(ctx, web, func() error { return web.Serve(listener) })
+}
+
+func (srv *Server) serve(ctx context.Context, web *http.Server, run func() error) error {
+	var failed error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failed = run()
+	}()
+	select {
+	case <-ended:
+		if !errors.Is(failed, http.ErrServerClosed) {
+			return errors.Join(failed, srv.Close())
+		}
+	case <-ctx.Done():
+	}
+	err := srv.shutdownWith(context.WithoutCancel(ctx), web)
+	<-ended
+	return err
+}
+
+// shutdownWith shuts down both side by side, so that a slow request does not use
+// up the time of the sockets.
+func (srv *Server) shutdownWith(ctx context.Context, web *http.Server) error {
+	srv.log.Info("shutting down", slog.Int("clients", srv.ClientsCount()))
+	ctx, cancel := context.WithTimeout(ctx, srv.cfg.ShutdownTimeout)
+	defer cancel()
+	sockets := make(chan error, 1)
+	go func() { sockets <- srv.Shutdown(ctx) }()
+	err := web.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.Join(err, web.Close())
+	}
+	err = errors.Join(err, <-sockets)
+	if errors.Is(err, context.DeadlineExceeded) {
+		srv.log.Warn("some clients were dropped, as they did not go within Config.ShutdownTimeout", slog.Any("error", err))
+		return nil
+	}
+	return err
+}
