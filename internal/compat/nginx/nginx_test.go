@@ -5,16 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	_ "embed"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,7 +20,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
-	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+	"github.com/socketcluster-go/socketcluster/internal/compat/nginx"
 )
 
 // sample is what the documentation shows.
@@ -47,86 +44,14 @@ func TestSampleIsDocumented(t *testing.T) {
 	}
 }
 
-// main is the rest of a configuration: a site with TLS at a port of its own.
-const main = `
-daemon off;
-%[4]s
-pid %[1]s/pid;
-error_log stderr;
-events {}
-http {
-	access_log off;
-	client_body_temp_path %[1]s/body;
-	proxy_temp_path %[1]s/proxy;
-	fastcgi_temp_path %[1]s/fastcgi;
-	uwsgi_temp_path %[1]s/uwsgi;
-	scgi_temp_path %[1]s/scgi;
-	server {
-		listen %[2]s ssl;
-		ssl_certificate %[1]s/cert.pem;
-		ssl_certificate_key %[1]s/key.pem;
-		%[3]s
-	}
-}
-`
-
 // serve runs nginx in front of the server at an address, and returns the URL of
 // the site and the certificate that it shows.
 func serve(t *testing.T, address string) (url string, roots *x509.CertPool) {
 	t.Helper()
-	dir := t.TempDir()
-	cert := certificate(t, dir)
-	roots = x509.NewCertPool()
-	roots.AddCert(cert)
-
-	// nginx takes the socket over, as it does from an old process of its own, so
-	// that nobody has to wait for it.
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	socket, err := listener.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	site := listener.Addr().String()
-	file := filepath.Join(dir, "nginx.conf")
-	locations := strings.ReplaceAll(sample, backend, address)
-	user := "" // that of the test
-	if os.Getuid() == 0 {
-		user = "user root;" // who would give its rights up otherwise
-	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, main, dir, site, locations, user), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("sh", "-c", `echo "listening on $0"; PATH=$PATH:/usr/sbin exec nginx -e stderr -p "$1" -c "$2"`, site, dir, file)
-	cmd.Env = append(cmd.Environ(), "NGINX=3;")
-	cmd.ExtraFiles = []*os.File{socket}
-	proc.Start(t, cmd)
-	return "https://" + site, roots
-}
-
-// certificate writes a certificate for 127.0.0.1, and its key, into a directory.
-func certificate(t *testing.T, dir string) *x509.Certificate {
-	t.Helper()
-	ready := httptest.NewTLSServer(nil)
-	defer ready.Close()
-	pair := ready.TLS.Certificates[0]
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
-		"key.pem":  {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return ready.Certificate()
+	site := nginx.NewSite(t)
+	site.Start(t, fmt.Sprintf("server {\nlisten %s ssl;\nssl_certificate %s;\nssl_certificate_key %s;\n%s\n}",
+		site.HTTPS, site.Cert, site.Key, strings.ReplaceAll(sample, backend, address)))
+	return "https://" + site.HTTPS, site.Roots
 }
 
 const cookie = "__Host-token"
