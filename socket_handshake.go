@@ -57,12 +57,11 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	}
 	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
 	err := s.open(p.ID, given)
-	switch err {
-	case errRevoked:
-		s.reject(err, given, true, nil)
-		given.token, given.err = nil, err
-		err = s.open(p.ID, given)
-	case errOverruled:
+	if given.token != nil && err != nil && err != errNotWritable {
+		if err != errOverruled { // it was revoked, or nobody knows
+			s.reject(err, given, true, nil)
+			given.err = err
+		}
 		given.token = nil
 		err = s.open(p.ID, given)
 	}

@@ -45,13 +45,21 @@ func TestSecondSignal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A client that does not answer the close frame holds up the shutdown.
+	// A client that does not answer the close frame holds up the shutdown, once the
+	// server knows it: an upgrade may be answered a moment before.
 	addr := strings.Trim(strings.TrimPrefix(banner, "SocketCluster for Go: http://"), "/\n")
 	conn, _, _, err := ws.Dial(t.Context(), "ws://"+addr+socketcluster.DefaultPath)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	handshake := ws.NewTextFrame([]byte(`{"event":"#handshake","data":{"authToken":null},"cid":1}`))
+	if err := ws.WriteFrame(conn, ws.MaskFrame(handshake)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ws.ReadFrame(conn); err != nil {
+		t.Fatal(err)
+	}
 	cmd.Process.Signal(syscall.SIGTERM)
 	for log := bufio.NewScanner(stderr); log.Scan() && !strings.Contains(log.Text(), "shutting down"); {
 	}
