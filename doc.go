@@ -7,34 +7,36 @@
 // A [Server] is an [net/http.Handler]. Each client's connection is a [Socket].
 // A client calls procedures ([Server.Handle], answered), transmits events
 // ([Server.Receive], not answered), and subscribes and publishes to channels,
-// which need no registration. [Middleware] decides on what clients do, one
-// [Action] at a time. An [Event] tells what has happened ([On], [Events]).
+// which need no registration. [Middleware] allows or blocks what clients do, one
+// [Action] at a time. An [Event] reports what has happened ([On], [Events]).
 // The [Exchange] publishes and subscribes on the server's behalf.
 //
-// A client is authenticated by a token, a signed JSON Web Token that it keeps
-// and presents with each new connection. It gets one over its socket
+// A token authenticates a client: a signed JSON Web Token that the client keeps
+// and presents with each new connection. The client gets it over its socket
 // ([Socket.SetAuthToken]) or over HTTP ([Server.Auth]).
 //
 // # Ordering
 //
-// What one socket sends is handled in the order in which it came: middleware,
-// publications, subscriptions and authentication one after the other, calls
-// and transmissions in order for each name, side by side for different names.
-// What a socket is sent leaves in the order in which it was given: a token
-// set in a login handler arrives before the answer of the login.
-// Publications of one publisher stay in order on each channel. Nothing is
-// promised across sockets.
+// The messages of one socket are handled in order. Middleware, publications,
+// subscriptions and authentication run one after the other. Calls and
+// transmissions run in order for each name, and side by side for different names.
+//
+// What the server sends to one socket leaves in the order in which it was sent: a
+// token set in a login handler arrives before the answer of the login, unless
+// [Compat] says otherwise. Publications of one publisher stay in order on each
+// channel. Nothing is promised across sockets.
 //
 // # Blocking
 //
-// Middleware and event handlers hold up what their own socket does next.
-// Handlers hold up only calls of their own name on their own socket. Nothing
-// holds up pings, other sockets, or the delivery of publications. Answers of
-// calls wait for their client when half of Limits.Outbox waits for it, so that one
-// that calls without reading holds up only its own calls; [Socket.Transmit] and
-// [Socket.Send] wait too, up to the end of their context. [Exchange.Publish] waits
-// for subscribers that read well, for a moment. [NoWait] is for those who must not
-// wait. Tokens, events of the protocol and pings never do.
+// Middleware and event handlers delay what their own socket does next. Handlers
+// delay only calls of their own name on their own socket. Nothing delays pings,
+// other sockets, or the delivery of publications.
+//
+// Answers of calls wait while half of Limits.Outbox waits for their client, so a
+// client that calls without reading delays only its own calls. [Socket.Transmit]
+// and [Socket.Send] wait too, until their context ends. [Exchange.Publish] waits a
+// moment for subscribers that read well. With a context of [NoWait] they do not
+// wait. Tokens, events of the protocol and pings never wait.
 //
 // # Units and constants
 //

@@ -28,10 +28,10 @@ type checkOptions struct {
 	ops        []rules.Op
 }
 
-// runCheck tells what the owner of a token may do by channel rules.
+// runCheck reports what the owner of a token may do by channel rules.
 func runCheck(ctx context.Context, args []string, s streams) error {
 	var o checkOptions
-	f := newFlags("check", " [channel...] <token.txt\nWithout channels it lists what the rules give. The exit status is 0 if all is allowed, 1 if\nsomething is denied or the token refused, and 2 if that could not be found out.", s.err)
+	f := newFlags("check", " [channel...] <token.txt\nWithout channels it lists everything that the rules allow. The exit status is 0 if all is\nallowed, 1 if something is denied or the token is refused, and 2 if there is no result.", s.err)
 	o.define(f)
 	if err := o.parse(f, args); err != nil {
 		return answer(err)

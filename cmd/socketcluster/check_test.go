@@ -217,7 +217,7 @@ func TestCommands(t *testing.T) {
 		"nonsense -help":    "  token   signs and verifies tokens",
 		"serve serve":       `unexpected argument: "serve"`,
 		"check -nonsense":   "Usage of socketcluster check:",
-		"serve -nonsense":   "  check   tells what the owner",
+		"serve -nonsense":   "  check   reports what the owner",
 		"-auth-key a extra": `unexpected argument: "extra"`,
 	} {
 		if o := runWith(t, "", strings.Fields(args)...); o.status != 2 || o.out != "" || !strings.Contains(o.err, want) {

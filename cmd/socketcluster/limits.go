@@ -49,7 +49,7 @@ func limitVars(f *flag.FlagSet, l *socketcluster.Limits) {
 	value := reflect.ValueOf(l).Elem()
 	for _, field := range limitFields {
 		name := limitSetting(field.Name)
-		usage := fmt.Sprintf("`%%s` for Limits.%s of the package; 0 for its default", field.Name)
+		usage := fmt.Sprintf("`%%s` for Limits.%s; 0 for its default", field.Name)
 		switch p := value.FieldByIndex(field.Index).Addr().Interface().(type) {
 		case *int:
 			intVar(f, p, name, noMax, fmt.Sprintf(usage, "number"))

@@ -43,8 +43,8 @@ type command struct {
 // commands lists them; the first one is meant if none is named.
 func commands() []command {
 	return []command{
-		{"serve", "serves the demo; meant if no command is named", runServe},
-		{"check", "tells what the owner of a token may do by channel rules", runCheck},
+		{"serve", "serves the demo; the default command", runServe},
+		{"check", "reports what the owner of a token may do by channel rules", runCheck},
 		{"token", "signs and verifies tokens", runToken},
 	}
 }

@@ -64,23 +64,23 @@ func (o *options) defineServer(f *flag.FlagSet) {
 		cfg.TrustedProxies = parseList(text)
 		return nil
 	})
-	f.Func("origins", "`origins` of pages that may connect, such as https://example.com, or hosts with\nports, in which either part may be *. All may if empty; with a list, clients that\nare no browsers need -allow-missing-origin", func(text string) error {
+	f.Func("origins", "`origins` of pages that may connect, such as https://example.com, or hosts with\nports, in which either part may be *. Without it, all may; with it, clients that\nare not browsers need -allow-missing-origin", func(text string) error {
 		cfg.Origins = parseList(text)
 		return nil
 	})
 	durationVar(f, &cfg.AuthClockTolerance, "clock-tolerance", 0, 0, "`time` by which the clocks of others that sign tokens may differ, at most 1m")
-	f.BoolVar(&cfg.AllowMissingOrigin, "allow-missing-origin", false, "let clients in that send no Origin, although -origins is set")
+	f.BoolVar(&cfg.AllowMissingOrigin, "allow-missing-origin", false, "admit clients that send no Origin header, although -origins is set")
 	f.StringVar(&cfg.Protocol1Path, "protocol1-path", "", "second `path`, for clients up to v14")
 	intVar(f, &cfg.Compression.Level, "compression-level", flate.BestCompression, "`level` of compression for clients that offer it, from 1, the fastest, to 9;\n0 for none")
-	intVar(f, &cfg.Compression.Threshold, "compression-threshold", noMax, "`bytes` that a message has at least that is compressed; 0 for 1024")
-	durationVar(f, &cfg.HandshakeTimeout, "handshake-timeout", socketcluster.DefaultHandshakeTimeout, time.Millisecond, "`time` that a connection may take up to the end of its handshake")
+	intVar(f, &cfg.Compression.Threshold, "compression-threshold", noMax, "`bytes` of the smallest message that is compressed; 0 for 1024")
+	durationVar(f, &cfg.HandshakeTimeout, "handshake-timeout", socketcluster.DefaultHandshakeTimeout, time.Millisecond, "`time` from the upgrade to the end of the handshake")
 	durationVar(f, &cfg.PingInterval, "ping-interval", socketcluster.DefaultPingInterval, time.Millisecond, "`time` between two pings to a client")
 	durationVar(f, &cfg.PingTimeout, "ping-timeout", socketcluster.DefaultPingTimeout, time.Millisecond, "`time` that a client may be silent")
-	durationVar(f, &cfg.ShutdownTimeout, "shutdown-timeout", socketcluster.DefaultShutdownTimeout, time.Second, "`time` that clients have to go when the server stops, such as 25s: less\nthan until it is killed. Many clients are told bit by bit")
-	intVar(f, &cfg.DrainRate, "drain-rate", noMax, "`clients` that are told in a second when the server stops; 0 for 1000")
+	durationVar(f, &cfg.ShutdownTimeout, "shutdown-timeout", socketcluster.DefaultShutdownTimeout, time.Second, "`time` that clients have to leave when the server stops, such as 25s; less\nthan the time after which it is killed. Many clients are closed in batches")
+	intVar(f, &cfg.DrainRate, "drain-rate", noMax, "`clients` that are closed in each second when the server stops; 0 for 1000")
 	durationVar(f, &cfg.CloseTimeout, "close-timeout", socketcluster.DefaultCloseTimeout, time.Millisecond, "`time` that a client may take to close its connection")
-	durationVar(f, &cfg.ReauthorizeTimeout, "reauthorize-timeout", socketcluster.DefaultReauthorizeTimeout, time.Millisecond, "`time` that the rules may take to let a subscription go on after the token\nhas changed")
-	durationVar(f, &cfg.AuthMaxAge, "auth-max-age", 0, 0, "`time` after a login in which its token is renewed; 0 for any")
+	durationVar(f, &cfg.ReauthorizeTimeout, "reauthorize-timeout", socketcluster.DefaultReauthorizeTimeout, time.Millisecond, "`time` in which the rules must approve subscriptions again after the token\nhas changed")
+	durationVar(f, &cfg.AuthMaxAge, "auth-max-age", 0, 0, "`time` after a login in which its token may be renewed; 0 for no limit")
 	f.BoolVar(&cfg.Compat.TokenAfterAnswer, "token-after-answer", false, "send the token of a login after the answer to it, for pages that wait for the\ntoken after the call")
 	limitVars(f, &cfg.Limits)
 }

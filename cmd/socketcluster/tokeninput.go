@@ -25,7 +25,7 @@ type tokenInput struct {
 func (in *tokenInput) define(f *flag.FlagSet) {
 	in.settings.define(f)
 	f.StringVar(&in.tokenFile, "token-file", "", "`file` with the token; the standard input if empty")
-	f.BoolVar(&in.unverified, "unverified", false, "take the token as it is, without a key")
+	f.BoolVar(&in.unverified, "unverified", false, "accept the token without checking its signature")
 }
 
 // read reads a token, and verifies it unless that is not wanted. standing says
