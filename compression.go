@@ -12,7 +12,7 @@ import (
 // fits a network packet in any case.
 const DefaultCompressionThreshold = 1024
 
-// Compression tells a server to accept permessage-deflate (RFC 7692) from
+// Compression makes a server accept permessage-deflate (RFC 7692) from
 // clients that offer it, as browsers and the stock client do. Each message is
 // compressed by itself: an idle connection costs no more memory than without,
 // and a publication is compressed once for all its subscribers.

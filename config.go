@@ -330,7 +330,7 @@ type Compat struct {
 	TokenAfterAnswer bool
 }
 
-// ConfigError tells which field of [Config] cannot be used, and why.
+// ConfigError names the field of [Config] that cannot be used, and the reason.
 type ConfigError struct {
 	Field  string // for example "PingInterval" or "Limits.MessageSize"
 	Reason string

@@ -189,7 +189,7 @@ func (x *Exchange) Subscriptions() iter.Seq[string] {
 	}
 }
 
-// IsSubscribed tells whether somebody on this node is subscribed to a channel.
+// IsSubscribed reports whether somebody on this node is subscribed to a channel.
 func (x *Exchange) IsSubscribed(channel string) bool { return x.srv.hub.Has(channel) }
 
 // SubscriberCount is how many subscribers a channel has on this node.

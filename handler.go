@@ -69,7 +69,7 @@ func (c *Call) original() *Call {
 	return c
 }
 
-// Sent tells whether the call has been answered.
+// Sent reports whether the call has been answered.
 func (c *Call) Sent() bool { return c.original().answered.Load() }
 
 // End answers with data; see [Socket.Transmit] for what data can be. It waits
@@ -84,7 +84,7 @@ func (c *Call) End(data any) error {
 }
 
 // Error answers with an error. A *[wire.Error] is what the client gets; any
-// other is logged, and the client is told of an InternalError.
+// other is logged, and the client receives an InternalError.
 func (c *Call) Error(err error) error {
 	if err == nil {
 		err = errors.New("a handler answered with a nil error")

@@ -22,7 +22,7 @@ type Limits struct {
 	Connections int
 
 	// ConnectionsPerAddress is how many of them may come from one client
-	// address, as [Server.ClientAddr] tells it; of IPv6, a /64 counts as one.
+	// address, as [Server.ClientAddr] returns it; of IPv6, a /64 counts as one.
 	// More are refused with 503. Loopback, link-local and private addresses
 	// are not counted, as they are mostly those of proxies: name your proxies
 	// in Config.TrustedProxies. Default: a quarter of Connections, and at most

@@ -29,7 +29,7 @@ const (
 // String returns the name that the state has in JavaScript.
 func (s State) String() string { return [...]string{"connecting", "open", "closed"}[s] }
 
-// AuthState tells whether a socket has a token.
+// AuthState reports whether a socket has a token.
 type AuthState uint8
 
 const (
@@ -214,7 +214,7 @@ func (s *Socket) SignedAuthToken() string {
 	return ""
 }
 
-// AuthState tells whether the socket has a token.
+// AuthState reports whether the socket has a token.
 func (s *Socket) AuthState() AuthState { return authStateOf(s.token.Load()) }
 
 func authStateOf(t *auth.Token) AuthState {
@@ -330,7 +330,7 @@ func (s *Socket) SubscriptionCount() int {
 	return s.subs.len()
 }
 
-// IsSubscribed tells whether the socket is subscribed to a channel.
+// IsSubscribed reports whether the socket is subscribed to a channel.
 func (s *Socket) IsSubscribed(channel string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

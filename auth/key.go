@@ -147,10 +147,10 @@ func newECKey(private *ecdsa.PrivateKey, public *ecdsa.PublicKey) (Key, error) {
 	return keyOf(m), nil
 }
 
-// IsZero tells that there is no key.
+// IsZero reports whether there is no key.
 func (k Key) IsZero() bool { return k.material == nil }
 
-// CanSign tells whether the key can sign: a private key, or a symmetric one.
+// CanSign reports whether the key can sign: a private key, or a symmetric one.
 func (k Key) CanSign() bool { return !k.IsZero() && k.signing() != nil }
 
 // String describes the key without its secret.
@@ -200,13 +200,13 @@ func (k Key) verifying() any {
 	return k.material().public
 }
 
-// samePublic tells whether two asymmetric keys belong to one pair.
+// samePublic reports whether two asymmetric keys belong to one pair.
 func (k Key) samePublic(other Key) bool {
 	p, ok := k.material().public.(interface{ Equal(x crypto.PublicKey) bool })
 	return ok && p.Equal(other.material().public)
 }
 
-// equal tells whether two keys verify the same signatures.
+// equal reports whether two keys verify the same signatures.
 func (k Key) equal(other Key) bool {
 	switch {
 	case k.family() != other.family():

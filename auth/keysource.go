@@ -122,7 +122,7 @@ func pinnedByDefault(k Key) *algorithm {
 	return defaultAlgorithm(k)
 }
 
-// live tells whether the key may be used at an instant.
+// live reports whether the key may be used at an instant.
 func (k *RingKey) live(at time.Time) bool { return k.Until.IsZero() || at.Before(k.Until) }
 
 // checkClaims applies what the key demands of tokens.
@@ -202,7 +202,7 @@ func (s KeySources) Refresh(ctx context.Context, kid string) error {
 
 const nilSource = "is or holds a nil pointer; was the error checked when it was made?"
 
-// isNil tells whether asking a source for keys would be a panic.
+// isNil reports whether asking a source for keys would be a panic.
 func isNil(s KeySource) bool {
 	if all, ok := s.(KeySources); ok {
 		return slices.ContainsFunc(all, isNil)

@@ -95,7 +95,7 @@ func (ms members) get(name string) []byte {
 	return nil
 }
 
-// misspell tells whether a member has one of these names in other letters, such
+// misspell reports whether a member has one of these names in other letters, such
 // as EXP. Names differ by case in JSON, but not for encoding/json, nor for whoever
 // reads a token with it: what looks like a limit must be one.
 func (ms members) misspell(names []string) bool {
@@ -113,7 +113,7 @@ func (ms members) misspell(names []string) bool {
 // needs no memory. More is no usual payload.
 const fewMembers = 16
 
-// ambiguous tells whether two names differ only in case. For encoding/json they
+// ambiguous reports whether two names differ only in case. For encoding/json they
 // are one, of which the last value counts, while a look-up by name finds either:
 // two readers of such a token would not agree on who it is for.
 func (ms members) ambiguous() bool {

@@ -21,7 +21,7 @@ var ErrForeignToken = &wire.Error{
 	Fields:  []wire.Field{{Key: "isBadToken", Value: false}},
 }
 
-// owns tells whether a key with which a token was verified is one of those of
+// owns reports whether a key with which a token was verified is one of those of
 // whoever signs.
 func (j *JWT) owns(k RingKey) bool {
 	if j.source == nil {

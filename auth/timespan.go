@@ -130,7 +130,7 @@ func timespanOf[T ~string | time.Duration](v T) Timespan {
 	return Timespan{text: reflect.ValueOf(v).String(), kind: timespanText}
 }
 
-// Given tells whether the option was given at all.
+// Given reports whether the option was given at all.
 func (t Timespan) Given() bool { return t.kind != timespanAbsent }
 
 // Duration answers the length of time, or an error when the text is not a

@@ -114,7 +114,7 @@ func (t *Token) Algorithm() string { return t.algorithm }
 // KeyID answers the kid of the header, "" when there is none.
 func (t *Token) KeyID() string { return t.keyID }
 
-// Expired tells whether a live connection must lose this token: now, in
+// Expired reports whether a live connection must lose this token: now, in
 // milliseconds, is past [Token.ValidUntil]. [Engine.Verify] is stricter
 // by that instant, so that a token which has just been accepted is not expired.
 func (t *Token) Expired(now time.Time) bool { return now.UnixMilli() > t.end }

@@ -69,7 +69,7 @@ func (r *rule) opsOf(token *auth.Token) []Op {
 	return ops
 }
 
-// channels lists the names that a rule is for, or tells why there are none. If
+// channels lists the names that a rule is for, or reports why there are none. If
 // a wildcard in the name stands for anything, it also returns where that is.
 func (r *rule) channels(c *claims) (names []string, wildcard int, why string) {
 	var before, after string

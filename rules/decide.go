@@ -32,7 +32,7 @@ const (
 	notListed  // In does not list it
 )
 
-// Decide tells whether the owner of a token may do op on a channel. The token
+// Decide reports whether the owner of a token may do op on a channel. The token
 // must have been verified; nil is a client without one.
 func (s *Set) Decide(op Op, channel string, token *auth.Token) Decision {
 	c := claims{names: s.claims, token: token}
@@ -47,7 +47,7 @@ func (s *Set) Decide(op Op, channel string, token *auth.Token) Decision {
 // maxReasons is how many rules one denial is explained with.
 const maxReasons = 5
 
-// explain tells why each of the rules that may be for a channel has not allowed
+// explain reports why each of the rules that may be for a channel has not allowed
 // an operation.
 func (s *Set) explain(op Op, channel string, c *claims) string {
 	text, told := "", 0
@@ -71,7 +71,7 @@ func (s *Set) explain(op Op, channel string, c *claims) string {
 	return text
 }
 
-// reason tells why a rule does not allow something.
+// reason reports why a rule does not allow something.
 func reason(result outcome, op Op, claim string) string {
 	switch result {
 	case otherOps:
@@ -182,7 +182,7 @@ func cut(text string, n int, fromStart bool) string {
 	return text[len(text)-n:]
 }
 
-// listed tells whether a claim is or lists a text.
+// listed reports whether a claim is or lists a text.
 func listed(raw []byte, text string) outcome {
 	if raw == nil {
 		return noClaim

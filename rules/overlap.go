@@ -52,7 +52,7 @@ func disputed(rules []rule) *Error {
 	return nil
 }
 
-// disputable tells whether claims stand for parts of the names that a rule gives.
+// disputable reports whether claims stand for parts of the names that a rule gives.
 func (r *rule) disputable() bool {
 	if len(r.parts) == 1 && r.star == 0 {
 		return false
@@ -60,7 +60,7 @@ func (r *rule) disputable() bool {
 	return slices.ContainsFunc(r.parts, func(p part) bool { return p.kind == placeholder || p.kind == anything && r.in >= 0 })
 }
 
-// sameEdges tells whether a name can begin and end as two patterns do. It settles
+// sameEdges reports whether a name can begin and end as two patterns do. It settles
 // most pairs at once.
 func sameEdges(a, b *rule) bool {
 	aStart, aEnd := a.edges()
@@ -126,7 +126,7 @@ func (p *pattern) moves(all []piece, at place, c rune) []move {
 	return list
 }
 
-// atEnd tells whether a name may end at a place.
+// atEnd reports whether a name may end at a place.
 func atEnd(all []piece, at place) bool {
 	return at.next == len(all) || at.inside && at.next == len(all)-1
 }

@@ -138,7 +138,7 @@ func separators(parts []part) []string {
 	return all
 }
 
-// fits tells whether a placeholder may stand for a text.
+// fits reports whether a placeholder may stand for a text.
 func (p *pattern) fits(text string) bool {
 	if text == "" {
 		return false

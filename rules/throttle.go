@@ -15,7 +15,7 @@ type throttle struct {
 	count  atomic.Int64
 }
 
-// allow tells whether the limit of this second has not been reached. It may
+// allow reports whether the limit of this second has not been reached. It may
 // err by a few when a second begins.
 func (t *throttle) allow() bool {
 	if now := time.Now().Unix(); t.second.Swap(now) != now {

@@ -18,7 +18,7 @@ type Codec interface {
 	// bytes of JSON. Any other error means that it is no message of the codec.
 	Decode(dst, message []byte, limit int) ([]byte, error)
 
-	// Binary tells whether encoded messages are binary; otherwise they are
+	// Binary reports whether encoded messages are binary; otherwise they are
 	// text in UTF-8.
 	Binary() bool
 }

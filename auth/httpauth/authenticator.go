@@ -171,7 +171,7 @@ func (a *Authenticator) identify(r *http.Request) (principal, error) {
 	return p, err
 }
 
-// checkOrigin tells why a request may not use what the browser has added to it.
+// checkOrigin reports why a request may not use what the browser has added to it.
 func (a *Authenticator) checkOrigin(r *http.Request, ambience Ambience) error {
 	if isSafe(r) {
 		return a.Origins.checkHost(r, ambience)
@@ -179,12 +179,12 @@ func (a *Authenticator) checkOrigin(r *http.Request, ambience Ambience) error {
 	return a.Origins.Trust(r, ambience)
 }
 
-// isSafe tells whether a request may change nothing (RFC 9110, section 9.2.1).
+// isSafe reports whether a request may change nothing (RFC 9110, section 9.2.1).
 func isSafe(r *http.Request) bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
-// isCrossOrigin tells whether an error is one of checkOrigin.
+// isCrossOrigin reports whether an error is one of checkOrigin.
 func isCrossOrigin(err error) bool {
 	public, ok := errors.AsType[*wire.Error](err)
 	return ok && public.Name == nameCrossOrigin

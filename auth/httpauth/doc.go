@@ -19,7 +19,7 @@
 // that its user wants it. So a request with an ambient token must come from a
 // page of the server's own origin, or of one that the server trusts: [Origins]
 // decides. The Origin header names the page; where a request has none, its
-// Sec-Fetch-Site tells whether a page of another origin has sent it. An
+// Sec-Fetch-Site reports whether a page of another origin has sent it. An
 // Authenticator lets GET, HEAD and OPTIONS pass: routes for these must change
 // nothing. [Authenticator.Protect] does the same for a login, which has no token
 // yet. A socket server holds upgrade requests to it too, as what follows on

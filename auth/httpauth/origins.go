@@ -182,7 +182,7 @@ func (o originEntry) String() string {
 
 func (o originEntry) isWeb() bool { return o.scheme == "http" || o.scheme == "https" }
 
-// matches tells whether the origin of a page is one of those that the entry
+// matches reports whether the origin of a page is one of those that the entry
 // stands for.
 func (e originEntry) matches(page originEntry) bool {
 	port := page.port
@@ -198,13 +198,13 @@ func (e originEntry) matches(page originEntry) bool {
 	return e.host == page.host
 }
 
-// names tells whether the entry stands for a page by its host, so that the page
+// names reports whether the entry stands for a page by its host, so that the page
 // may be trusted with more than to connect.
 func (e originEntry) names(page originEntry) bool {
 	return e.matches(page) && e.host != "*" && e.host != "" && (e.scheme != "" || page.isWeb())
 }
 
-// Admit tells why the page that a request comes from may not connect, or nil.
+// Admit reports why the page that a request comes from may not connect, or nil.
 // An empty list admits all. allowMissing admits requests without an Origin
 // header, unless their Sec-Fetch-Site says that they come from a page of
 // another origin.
@@ -232,7 +232,7 @@ func (l *Origins) Admit(r *http.Request, allowMissing bool) error {
 	return nil
 }
 
-// Trust tells why a request may not use what the browser has added to it by
+// Trust reports why a request may not use what the browser has added to it by
 // itself, or nil. It may if no page has sent it, or one of the server's own
 // origin, or one that the list names: an entry with "*" as its host does not
 // count, nor does one without a scheme for pages that are neither http nor
@@ -301,7 +301,7 @@ func (l *Origins) checkHost(r *http.Request, a Ambience) error {
 	return crossOrigin("The request has come to the host %s, which is not in Origins: %s", strings.TrimPrefix(http.String(), "http://"), remedy)
 }
 
-// has tells whether an entry fits a page.
+// has reports whether an entry fits a page.
 func (l *Origins) has(page originEntry, fits func(e, page originEntry) bool) bool {
 	return l != nil && slices.ContainsFunc(l.entries, func(e originEntry) bool { return fits(e, page) })
 }
@@ -355,7 +355,7 @@ func fetchSite(r *http.Request) site {
 	return otherSite
 }
 
-// isOwn tells whether a page is of the host that a request has come to. A proxy
+// isOwn reports whether a page is of the host that a request has come to. A proxy
 // that ends TLS leaves no trace that can be trusted, so that without TLS a page
 // of either scheme may be the server's own.
 func isOwn(page originEntry, r *http.Request) bool {

@@ -43,7 +43,7 @@ func FromContext(ctx context.Context) *auth.Token {
 	return p.token
 }
 
-// AmbienceOf tells whether the principal comes from something that browsers send
+// AmbienceOf reports whether the principal comes from something that browsers send
 // by themselves, as [Source.Ambience] does. Without a principal it is NotAmbient.
 func AmbienceOf(ctx context.Context) Ambience {
 	p, _ := ctx.Value(principalKey{}).(principal)

@@ -19,7 +19,7 @@ type Source struct {
 	err      error  // why the source cannot be used
 }
 
-// Ambience tells whether browsers add a token or principal to requests by
+// Ambience reports whether browsers add a token or principal to requests by
 // themselves, so that a request that carries it need not be what its user wants.
 type Ambience uint8
 
@@ -116,7 +116,7 @@ func Subprotocol(prefix string) Source {
 // request without one. It is called once for a request, from many goroutines,
 // and must not read the body.
 //
-// a tells whether browsers send the token by themselves: [AmbientByHost] for what
+// a reports whether browsers send the token by themselves: [AmbientByHost] for what
 // comes from cookies, client certificates or HTTP authentication,
 // [AmbientByAddress] for what goes by the address of the client.
 func Custom(fn func(r *http.Request) (signed string, err error), a Ambience) Source {
@@ -137,16 +137,16 @@ func (s Source) Token(r *http.Request) (signed string, err error) {
 	return s.token(r)
 }
 
-// Ambience tells whether browsers send the token by themselves.
+// Ambience reports whether browsers send the token by themselves.
 func (s Source) Ambience() Ambience { return s.ambience }
 
-// Owns tells whether a subprotocol that a client offers is meant for this
+// Owns reports whether a subprotocol that a client offers is meant for this
 // source. Such a one holds a token and must not be answered with.
 func (s Source) Owns(subprotocol string) bool {
 	return s.prefix != "" && strings.HasPrefix(subprotocol, s.prefix)
 }
 
-// Err tells why the source cannot be used: it is the zero value, or was made
+// Err reports why the source cannot be used: it is the zero value, or was made
 // with a name, prefix or function that cannot work. It is nil for all others.
 func (s Source) Err() error {
 	if s.err == nil && s.token == nil {

@@ -112,7 +112,7 @@ func (p *Provider) checkAudience(token *auth.Token) error {
 	return nil
 }
 
-// plainType tells that a header, which is known to be well formed, has no typ of
+// plainType reports that a header, which is known to be well formed, has no typ of
 // another kind of token (RFC 8725 section 3.11), such as at+jwt or logout+jwt.
 func plainType(signed string) bool {
 	head, _, _ := strings.Cut(signed, ".")

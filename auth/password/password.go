@@ -106,7 +106,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return d.String(), nil
 }
 
-// Verify tells whether a stored hash is that of a password. An empty hash is
+// Verify reports whether a stored hash is that of a password. An empty hash is
 // that of nobody: pass it on for a name that is unknown, or for a user without
 // a password, so that they cannot be told from a wrong password by the time.
 //
@@ -130,7 +130,7 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) (bool, error
 	return subtle.ConstantTimeCompare(key, d.key) == 1 && hash != "", nil
 }
 
-// NeedsRehash tells whether a stored hash has other parameters than new ones,
+// NeedsRehash reports whether a stored hash has other parameters than new ones,
 // or is none that can be read. Ask after a successful login, when the password
 // is at hand to be hashed anew.
 func (h *Hasher) NeedsRehash(hash string) bool {

@@ -131,7 +131,7 @@ func (r *Revocation) claim() (name, value string) {
 	return claimSubject, r.Subject
 }
 
-// Matches tells whether a token is revoked by r, which must have its normal
+// Matches reports whether a token is revoked by r, which must have its normal
 // form. It does not look at Until.
 func (r Revocation) Matches(token *auth.Token) bool {
 	if token == nil {
@@ -167,7 +167,7 @@ func (t *times) see(name, value []byte) {
 	}
 }
 
-// upTo tells whether the moment by which a revocation goes was not after before:
+// upTo reports whether the moment by which a revocation goes was not after before:
 // that of the signature if it goes by the session, else that of the login. A zero
 // before is no restriction. A token that does not tell its moments may be of any;
 // nobody can have logged in or signed in the future.

@@ -60,7 +60,7 @@ func main() {
 // errDenied is the result of a check that has told what is denied.
 var errDenied = errors.New("something is denied")
 
-// refusedError tells that a token is no good.
+// refusedError reports that a token is no good.
 type refusedError struct{ error }
 
 // troubleError tells what kept a question from being answered, so that a script

@@ -33,7 +33,7 @@ func (b *Budget) Limit() int64 { return b.limit }
 // will do. What is added in one shard may be taken off in another.
 func (b *Budget) Shard(n uint8) *Shard { return &b.shards[n%shardCount] }
 
-// Over tells whether more is held than the limit, as far as shards have
+// Over reports whether more is held than the limit, as far as shards have
 // reported.
 func (b *Budget) Over() bool { return b.total.Load() > b.limit }
 

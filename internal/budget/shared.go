@@ -26,7 +26,7 @@ func (s *Shared) Settle() {
 	}
 }
 
-// Release tells that one holder has let go of it.
+// Release reports that one holder has let go of it.
 func (s *Shared) Release() {
 	if s.refs.Add(-1) == 0 {
 		s.shard.Add(-s.size)

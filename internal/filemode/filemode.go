@@ -1,4 +1,4 @@
-// Package filemode tells whether a file with secrets is open to others.
+// Package filemode reports whether a file with secrets is open to others.
 //
 // Such a file is reported and not refused: Kubernetes mounts secrets readable for all
 // users of the container by default, and a key that worked must not keep a server
@@ -15,7 +15,7 @@ import (
 // in its place.
 const exposing = 0o026
 
-// Exposed tells whether others than the owner and the group can read a file, or
+// Exposed reports whether others than the owner and the group can read a file, or
 // others than the owner can change it. On Windows the mode does not tell that.
 func Exposed(mode fs.FileMode) bool {
 	return runtime.GOOS != "windows" && mode.Perm()&exposing != 0

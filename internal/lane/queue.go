@@ -50,7 +50,7 @@ func (q *queue[T]) wait(l sync.Locker) {
 	q.space.Wait()
 }
 
-// drained tells that the queue is of no more use.
+// drained reports that the queue is of no more use.
 func (q *queue[T]) drained() {
 	if q.idle != nil {
 		close(q.idle)

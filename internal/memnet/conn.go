@@ -130,7 +130,7 @@ func (p *pipe) read(b []byte) (int, error) {
 	}
 }
 
-// writeError tells why nothing can be written. mu must be held.
+// writeError reports why nothing can be written. mu must be held.
 func (p *pipe) writeError() error {
 	switch {
 	case p.writer.closed:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Reason tells why a setting cannot be so long, or answers "". Zero and what is
+// Reason reports why a setting cannot be so long, or answers "". Zero and what is
 // negative are for the caller to judge.
 func Reason(d time.Duration) string {
 	if d <= 0 || d >= time.Millisecond {

@@ -104,7 +104,7 @@ func (d Date) negated() Date {
 // Of is the date of a time.
 func Of(t time.Time) Date { return Date{sec: t.Unix(), nsec: int64(t.Nanosecond())} }
 
-// After tells whether d is later than other.
+// After reports whether d is later than other.
 func (d Date) After(other Date) bool {
 	if c := cmp.Or(cmp.Compare(d.sec, other.sec), cmp.Compare(d.nsec, other.nsec)); c != 0 {
 		return c > 0
@@ -137,7 +137,7 @@ func (d Date) AddSeconds(seconds float64) Date {
 // Floor is the second that d is in.
 func (d Date) Floor() Date { return Date{sec: d.sec} }
 
-// InCalendar tells whether a JavaScript date can hold d.
+// InCalendar reports whether a JavaScript date can hold d.
 func (d Date) InCalendar() bool {
 	const last = MaxMilli / 1000
 	return d.sec >= -last && !d.After(Date{sec: last})

@@ -101,7 +101,7 @@ func (o *Outbox[Tag]) wrote(n int) {
 	o.shrunk(true)
 }
 
-// ends tells whether writing ends here, and kills the outbox of a connection that
+// ends reports whether writing ends here, and kills the outbox of a connection that
 // has failed, or does not take enough. It is called with the lock held.
 func (o *Outbox[Tag]) ends(failure *error) bool {
 	switch {

@@ -110,7 +110,7 @@ func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error {
 }
 
 // PushFirst queues a frame in front of all others that are not being written yet.
-// overtakes tells whether there are any, or some that are being written. It queues
+// overtakes reports whether there are any, or some that are being written. It queues
 // none in an outbox that has such a frame already, or has ended.
 func (o *Outbox[Tag]) PushFirst(frame []byte) (queued, overtakes bool) {
 	o.mu.Lock()

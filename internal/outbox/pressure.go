@@ -99,11 +99,11 @@ func (o *Outbox[Tag]) shrunk(progress bool) {
 	o.wake()
 }
 
-// over tells whether more than Limits.Bytes waits. It is called with the lock
+// over reports whether more than Limits.Bytes waits. It is called with the lock
 // held.
 func (o *Outbox[Tag]) over() bool { return o.pressure != nil && !o.pressure.mark.IsZero() }
 
-// crowded tells whether so much waits that the outbox may be full, or those who
+// crowded reports whether so much waits that the outbox may be full, or those who
 // push may wait for room. It is called with the lock held.
 func (o *Outbox[Tag]) crowded() bool {
 	return o.limits.Bytes > 0 && o.waiting() >= o.limits.Bytes/2
@@ -118,7 +118,7 @@ func (o *Outbox[Tag]) stall() time.Duration {
 	return o.limits.Stall
 }
 
-// overdue tells whether the connection has taken too little for too long. It is
+// overdue reports whether the connection has taken too little for too long. It is
 // called with the lock held.
 func (o *Outbox[Tag]) overdue() bool {
 	if !o.over() {

@@ -47,7 +47,7 @@ func Text(v any, secret ...string) string {
 	return b.String()
 }
 
-// opaque tells whether fmt would look into what does not print itself, and which
+// opaque reports whether fmt would look into what does not print itself, and which
 // may be in use meanwhile.
 func opaque(v reflect.Value) bool {
 	switch v.Interface().(type) {

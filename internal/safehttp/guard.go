@@ -111,7 +111,7 @@ func (g *Guard) allow(r reach) error {
 	return nil
 }
 
-// CheckHost tells why nothing must be asked of a host, as far as its name says it.
+// CheckHost reports why nothing must be asked of a host, as far as its name says it.
 func (g *Guard) CheckHost(u *url.URL) error {
 	if strings.EqualFold(u.Hostname(), g.host) {
 		return nil

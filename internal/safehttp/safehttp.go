@@ -17,7 +17,7 @@ import (
 // maxRedirects is generous: addresses of keys are meant to be fetched directly.
 const maxRedirects = 3
 
-// CheckURL tells why nothing must be fetched from there, "" when it may: it must
+// CheckURL reports why nothing must be fetched from there, "" when it may: it must
 // be https, or http on a loopback address, or on any with allowInsecure.
 func CheckURL(u *url.URL, allowInsecure bool) string {
 	switch {

@@ -17,7 +17,7 @@ var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
 type park interface {
 	// wait blocks until there are bytes and sets c.in to c.carry[:c.carried]
 	// followed by at least one of them. c.buf is nil before the call. started
-	// tells that the peer is in the middle of a frame.
+	// reports that the peer is in the middle of a frame.
 	wait(c *Conn, started bool) error
 
 	// leave gives up the reader if there is nothing to read and a Poller can wait
@@ -27,7 +27,7 @@ type park interface {
 	// signal wakes the connection if its reader has left.
 	signal()
 
-	// closed tells that the connection has been closed.
+	// closed reports that the connection has been closed.
 	closed()
 }
 

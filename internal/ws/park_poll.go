@@ -116,7 +116,7 @@ func (p *pollPark) watch(fd uintptr) {
 	p.signal()
 }
 
-// closed tells that the descriptor has been closed.
+// closed reports that the descriptor has been closed.
 func (p *pollPark) closed() {
 	if fd := p.watched.Load(); fd > 0 {
 		p.poller.forget(int(fd-1), p)

@@ -34,7 +34,7 @@ func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	_, _ = w.Write([]byte(r.Text))
 }
 
-// CheckRequest tells whether the method and the headers make a WebSocket
+// CheckRequest reports whether the method and the headers make a WebSocket
 // upgrade request, in the order of TR-5; it returns nil for a good one.
 func CheckRequest(r *http.Request) *Refusal {
 	refuse := func(text string) *Refusal {

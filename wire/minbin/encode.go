@@ -35,13 +35,13 @@ func (Codec) Encode(dst, message []byte) ([]byte, error) {
 	return out, nil
 }
 
-// isKind tells whether JSON begins with a character.
+// isKind reports whether JSON begins with a character.
 func isKind(text []byte, begin byte) bool {
 	text = bytes.TrimLeft(text, " \t\r\n")
 	return len(text) > 0 && text[0] == begin
 }
 
-// isNull tells whether a member is missing or null.
+// isNull reports whether a member is missing or null.
 func isNull(text []byte) bool { return len(text) == 0 || isKind(text, 'n') }
 
 // appendPacket appends the short form of a packet, or any other value.
@@ -301,7 +301,7 @@ func appendNumber(dst []byte, digits string) []byte {
 	return msgp.AppendFloat64(dst, f)
 }
 
-// isExact tells whether a double is an integer of this size, but for its sign.
+// isExact reports whether a double is an integer of this size, but for its sign.
 func isExact(f float64, size uint64) bool {
 	f = math.Abs(f)
 	return f < math.MaxUint64 && uint64(f) == size

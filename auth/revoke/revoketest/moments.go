@@ -170,7 +170,7 @@ func (k *kit) normalForm() {
 	}
 }
 
-// normal tells whether a revocation is one of two normal forms, or one with a
+// normal reports whether a revocation is one of two normal forms, or one with a
 // moment of Add in between.
 func normal(r, earliest, latest revoke.Revocation) bool {
 	if again, err := r.Normalize(time.Time{}); err != nil || !same(again, r) {

@@ -125,7 +125,7 @@ func (l *log) all() []revoke.Revocation {
 	return append([]revoke.Revocation(nil), l.told...)
 }
 
-// has tells whether something that is about a session or a token was told.
+// has reports whether something that is about a session or a token was told.
 func (l *log) has(r revoke.Revocation) bool {
 	for _, told := range l.all() {
 		if told.JTI == r.JTI && told.Session == r.Session && told.Subject == r.Subject {

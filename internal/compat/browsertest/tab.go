@@ -95,7 +95,7 @@ func (tab *Tab) WaitText(selector, substring string) {
 	}
 }
 
-// leftPage tells that a step met the end of the page that it ran in.
+// leftPage reports that a step met the end of the page that it ran in.
 func leftPage(err error) bool {
 	e, ok := errors.AsType[*cdproto.Error](err)
 	return ok && (strings.Contains(e.Message, "context was destroyed") || strings.Contains(e.Message, "navigated or closed") || strings.Contains(e.Message, "Cannot find context"))
