@@ -339,7 +339,7 @@ func (c *actor) witness(channel string, strict bool) (w witness, ok bool) {
 	if _, ok := c.subs[channel]; !ok || c.left || c.leaving[channel] > 0 || c.kicked[channel] {
 		return w, false
 	}
-	w = witness{client: c, epoch: c.epoch[channel], token: c.socket.AuthToken(), steady: strict}
+	w = witness{client: c, epoch: c.epoch[channel], token: c.socket.AuthToken(), changes: ledgerOf(c.socket).changesSoFar(), steady: strict}
 	if mayJoin(channel, nil) {
 		return w, true
 	}
@@ -354,11 +354,12 @@ func (c *actor) witness(channel string, strict bool) (w witness, ok bool) {
 // witness is a client that a publication must reach, unless its subscription
 // ends before the publication is confirmed.
 type witness struct {
-	client *actor
-	epoch  int
-	until  time.Time   // zero: for ever
-	token  *auth.Token // of the socket at the time
-	steady bool        // nothing was changing its token
+	client  *actor
+	epoch   int
+	until   time.Time   // zero: for ever
+	token   *auth.Token // of the socket at the time
+	changes int         // of the token by then
+	steady  bool        // nothing was changing its token
 }
 
 func (w witness) holds(channel string) bool {

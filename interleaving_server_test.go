@@ -52,6 +52,7 @@ type ledger struct {
 	arrived []int            // what the inbound middleware was asked about, in order
 	begun   map[string][]int // by procedure and receiver
 	running map[string]int
+	changes int // of the token
 	faults  []string
 }
 
@@ -85,6 +86,20 @@ func (l *ledger) arrives(n int) bool {
 	}
 	l.arrived = append(l.arrived, n)
 	return true
+}
+
+// changed counts a change of the token.
+func (l *ledger) changed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes++
+}
+
+// changesSoFar returns how often the token has changed.
+func (l *ledger) changesSoFar() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changes
 }
 
 func (l *ledger) fault(format string, args ...any) {
@@ -144,6 +159,8 @@ func (st *staff) serve(outbound bool) {
 			e.Socket.KickOut(context.Background(), e.Channel, "at once")
 		}
 	})
+	socketcluster.On(st.srv, func(e socketcluster.AuthenticateEvent) { ledgerOf(e.Socket).changed() })
+	socketcluster.On(st.srv, func(e socketcluster.DeauthenticateEvent) { ledgerOf(e.Socket).changed() })
 	st.srv.UseInbound(st.inbound)
 	if outbound {
 		st.srv.UseOutbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishOut) error {
