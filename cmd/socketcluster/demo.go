@@ -42,7 +42,8 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	if err != nil {
 		return nil, err
 	}
-	if set == nil {
+	byDefault := set == nil
+	if byDefault {
 		set = demoRules
 	}
 	client, kind := browser.Handler(), "browser"
@@ -94,7 +95,7 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 		return nil, err
 	}
 
-	facts := pageConfig{Client: kind, TokenName: tokenName, Users: []account{}}
+	facts := pageConfig{Client: kind, TokenName: tokenName, Users: []account{}, DirectMessages: byDefault}
 	if o.db == "" {
 		// The page offers them to everybody. A file outlives the demo.
 		facts.Users = d.accounts

@@ -14,11 +14,14 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// demoRules are in force unless others are set: everybody may read the chat, and
-// private channels are for those in whose token they are.
+// demoRules are in force unless others are set: everybody may read the chat,
+// private channels are for those in whose token they are, and users may write to
+// each other. A user's channel is read by its owner alone, and its messages are
+// from whom they say.
 var demoRules = rules.MustNew(
 	rules.Rule{Channel: "chat", Subscribe: rules.Anyone, Publish: rules.Authenticated},
 	rules.Rule{In: "channels"},
+	rules.Rule{Channel: "user/*", Publish: rules.Authenticated},
 )
 
 // maxText is the longest text of a message, in characters.

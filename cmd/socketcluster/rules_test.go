@@ -19,12 +19,13 @@ import (
 // rights lists who may do what: g is a guest, a is alice, b is bob.
 var rights = []struct{ channel, read, write string }{
 	{"chat", "gab", "ab"},
-	{"user/alice", "a", "a"},
-	{"user/bob", "b", "b"},
+	{"user/alice", "a", "ab"},
+	{"user/bob", "b", "ab"},
 	{"room/staff", "a", "a"},
 	{"room/other", "", ""},
 	{"user/", "", ""},
-	{"user/Alice", "", ""},
+	{"user/Alice", "", "ab"},
+	{"user/alice/inbox", "", ""},
 	{"chat2", "", ""},
 	{"Chat", "", ""},
 	{"news", "", ""},

@@ -17,6 +17,8 @@ type pageConfig struct {
 	Client    string    `json:"client"` // "browser" or "stock"
 	TokenName string    `json:"tokenName"`
 	Users     []account `json:"users"`
+	// DirectMessages: each user may publish on the channel user/<name> of another.
+	DirectMessages bool `json:"directMessages"`
 }
 
 // siteHeaders keep the token in localStorage out of the reach of scripts of

@@ -99,8 +99,9 @@ func TestConfigJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[string]any{
-			"client":    "browser",
-			"tokenName": "socketcluster.authToken", // AUTH-53
+			"client":         "browser",
+			"tokenName":      "socketcluster.authToken", // AUTH-53
+			"directMessages": true,
 			"users": []any{
 				map[string]any{"username": "alice", "password": w.account("alice").Password},
 				map[string]any{"username": "bob", "password": w.account("bob").Password},

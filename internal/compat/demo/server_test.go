@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -57,12 +58,13 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// demo is a running demo server.
+// demo is a demo server.
 type demo struct {
 	t     *testing.T
+	flags []string
 	url   string
 	users map[string]string // passwords by name
-	cmd   *exec.Cmd
+	cmd   *exec.Cmd         // nil while it is stopped
 }
 
 // announced is the line that tells where the demo is.
@@ -72,7 +74,17 @@ var announced = regexp.MustCompile(`^SocketCluster for Go: (\S+)`)
 // with the test.
 func start(t *testing.T, flags ...string) *demo {
 	t.Helper()
-	cmd := exec.Command(build(t), append([]string{"-addr", "127.0.0.1:0", "-auth-key", authKey}, flags...)...)
+	d := &demo{t: t, flags: flags}
+	t.Cleanup(d.stop)
+	d.run("127.0.0.1:0")
+	return d
+}
+
+// run starts the process at an address.
+func (d *demo) run(addr string) {
+	t := d.t
+	t.Helper()
+	cmd := exec.Command(build(t), append([]string{"-addr", addr, "-auth-key", authKey}, d.flags...)...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -81,15 +93,7 @@ func start(t *testing.T, flags ...string) *demo {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	d := &demo{t: t, cmd: cmd}
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		killer := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
-		defer killer.Stop()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the demo did not end well: %v", err)
-		}
-	})
+	d.cmd, d.url = cmd, ""
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		if m := announced.FindStringSubmatch(lines.Text()); m != nil {
@@ -105,7 +109,26 @@ func start(t *testing.T, flags ...string) *demo {
 		}
 	}()
 	d.readUsers()
-	return d
+}
+
+// stop ends the process, as an operator does.
+func (d *demo) stop() {
+	if d.cmd == nil {
+		return
+	}
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	killer := time.AfterFunc(20*time.Second, func() { d.cmd.Process.Kill() })
+	defer killer.Stop()
+	if err := d.cmd.Wait(); err != nil {
+		d.t.Errorf("the demo did not end well: %v", err)
+	}
+	d.cmd = nil
+}
+
+// restart runs a stopped demo again, at the address where it was.
+func (d *demo) restart() {
+	d.t.Helper()
+	d.run(strings.TrimSuffix(strings.TrimPrefix(d.url, "http://"), "/"))
 }
 
 // readUsers asks the demo for what it offers to the page.
