@@ -113,6 +113,15 @@ func TestConfigJSON(t *testing.T) {
 	})
 }
 
+// Whether users may write to each other is known of the demo's own rules only.
+func TestConfigJSONWithRules(t *testing.T) {
+	inBubble(t, []string{"-rules=" + writeFile(t, "rules.json", "[]")}, func(t *testing.T, w *world) {
+		if _, body := w.get("/config.json"); !strings.Contains(body, `"directMessages":false`) {
+			t.Errorf("config.json is %s", body)
+		}
+	})
+}
+
 // The passwords of a database that outlives the demo are not for everybody.
 func TestConfigJSONWithFile(t *testing.T) {
 	args := []string{"-db=" + filepath.Join(t.TempDir(), "users.db")}

@@ -269,6 +269,7 @@ function renderClaims(claims) {
     row.append(element('dt', '', name), detail);
     return row;
   }));
+  $('claims').hidden = !claims;
 }
 
 function formatSeconds(total) {
@@ -435,6 +436,11 @@ function meet(name) {
   renderChannelChoice();
 }
 
+function describeAudience(channel) {
+  if (channel === `user/${session.username}`) return 'to you';
+  return channel.startsWith('user/') ? `to ${channel.slice('user/'.length)}` : channel;
+}
+
 function renderMessage(message, channel) {
   const from = asText(message?.from ?? 'unknown');
   meet(message?.from);
@@ -442,7 +448,7 @@ function renderMessage(message, channel) {
   const meta = element('p', 'meta');
   // The names of others may have marks of another direction of writing.
   meta.append(element('bdi', '', from));
-  if (channel !== CHAT) meta.append(' · ', element('bdi', '', channel));
+  if (channel !== CHAT) meta.append(' · ', element('bdi', '', describeAudience(channel)));
   const sent = new Date(['number', 'string'].includes(typeof message?.at) ? message.at : NaN);
   if (!Number.isNaN(sent.getTime())) meta.append(' · ', timeElement(sent));
   row.append(meta, element('p', 'text', asText(message?.text ?? '(no text)')));
@@ -523,7 +529,7 @@ function renderChannelChoice() {
   const own = `user/${session.username}`;
   const choice = new Map();
   if (isLoggedIn()) {
-    if (config.directMessages) for (const name of people) choice.set(`user/${name}`, `Only ${name}`);
+    if (config.directMessages) for (const name of people) choice.set(`user/${name}`, `Direct message to ${name}`);
     choice.delete(own);
     for (const [name, {granted}] of followed) if (granted) choice.set(name, name === own ? `${name} (you)` : name);
   }
@@ -578,7 +584,7 @@ async function send(name, channel, text, row = element('li')) {
     }
   } catch (error) {
     const note = !isConnectionError(error) ? `Not sent: ${errorText(error)}`
-      : wasOpen ? 'Not confirmed: the connection was lost.' : 'Not sent.';
+      : wasOpen ? 'Not confirmed by the server.' : 'Not sent.';
     const target = channel === CHAT ? '' : ` (${channel})`;
     show(note + target, button('Send again', () => send(name, channel, text, row)), button('Discard', remove));
   } finally {

@@ -29,7 +29,7 @@ func waitFor(tab *browsertest.Tab, expression string) {
 			else setTimeout(look, 25);
 		};
 		look();
-	})`, (browsertest.Timeout - 2*time.Second).Milliseconds(), expression), nil)
+	})`, (browsertest.Timeout-2*time.Second).Milliseconds(), expression), nil)
 }
 
 // focused returns the id of the element that has the focus.
@@ -56,14 +56,13 @@ func clickButton(tab *browsertest.Tab, selector, label string) {
 	tab.Eval(`(() => { const button = `+find+`; button.focus(); button.click(); })()`, nil)
 }
 
-// sign makes a token with the key of the demo.
-func sign(t *testing.T, claims map[string]any) string {
+// sign makes a token.
+func sign(t *testing.T, key string, claims map[string]any) string {
 	t.Helper()
-	engine, err := auth.NewJWT(auth.Options{Key: authKey})
+	engine, err := auth.NewJWT(auth.Options{Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims["exp"] = time.Now().Add(time.Hour).Unix()
 	token, err := engine.Sign(context.Background(), claims)
 	if err != nil {
 		t.Fatal(err)
@@ -86,11 +85,4 @@ func quote(text string) string {
 		panic(err) // a string always encodes
 	}
 	return string(b)
-}
-
-// shot REMOVE
-func shot(tab *browsertest.Tab, name string) {
-	if dir := os.Getenv("SHOTS"); dir != "" {
-		tab.Screenshot(filepath.Join(dir, name+".png"))
-	}
 }

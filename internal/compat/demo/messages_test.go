@@ -37,9 +37,9 @@ func TestDirectMessages(t *testing.T) {
 		bob.SetValue("#private-channel", "user/alice")
 		send(bob, "private", "for alice alone")
 		alice.WaitText("#private-log", "for alice alone")
-		alice.WaitText("#private-log", "bob")
+		alice.WaitText("#private-log", "bob · to you")
 		bob.WaitText("#private-log .mine", "for alice alone")
-		shot(alice, "direct")
+		bob.WaitText("#private-log .mine", "bob · to alice")
 		send(bob, "chat", "for everybody")
 		guest.WaitText("#chat-log", "for everybody")
 		if text := guest.Text("#private-log"); text != "" {
@@ -71,7 +71,6 @@ func TestTextThatIsTooLong(t *testing.T) {
 		long := strings.Repeat("🙂", 511)
 		paste(tab, "chat-input", long)
 		tab.WaitText("#chat-length", "511 of 500 characters")
-		shot(tab, "long")
 		tab.Click("#chat-send")
 		if value := eval[string](tab, `document.getElementById('chat-input').value`); value != long {
 			t.Errorf("the field has %d bytes, want %d", len(value), len(long))

@@ -3,14 +3,12 @@
 package demo_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
 	"github.com/socketcluster-go/socketcluster/internal/compat/npm"
 )
@@ -132,20 +130,13 @@ func TestPrivateChannels(t *testing.T) {
 func TestBadStoredToken(t *testing.T) {
 	withClients(t, nil, func(t *testing.T, d *demo, b *browsertest.Browser) {
 		for _, bad := range []struct{ key, want string }{{authKey, "jwt expired"}, {authKey + "x", "invalid signature"}} {
-			engine, err := auth.NewJWT(auth.Options{Key: bad.key})
-			if err != nil {
-				t.Fatal(err)
-			}
 			exp := time.Now().Add(time.Hour)
 			if bad.key == authKey {
 				exp = time.Now().Add(-time.Hour)
 			}
-			token, err := engine.Sign(context.Background(), map[string]any{"username": "alice", "exp": exp.Unix()})
-			if err != nil {
-				t.Fatal(err)
-			}
+			token := sign(t, bad.key, map[string]any{"username": "alice", "exp": exp.Unix()})
 			tab := open(t, d, b)
-			tab.SetLocalStorage(tokenName, token.Signed())
+			tab.SetLocalStorage(tokenName, token)
 			tab.Navigate(d.url)
 			tab.WaitText("#auth-error", bad.want)
 			tab.WaitText("#status", "logged out")
@@ -205,10 +196,25 @@ func TestScreenshots(t *testing.T) {
 		tab.WaitText("#connection", "open")
 		d.login(tab, "#login-ws", "alice")
 		tab.WaitText("#chat-state", "subscribed")
-		for _, text := range []string{"Hello! Is anybody here?", "This page is one ES module and a Go server."} {
-			tab.SetValue("#chat-input", text)
-			tab.Click("#chat-send")
-			tab.WaitText("#chat-log", text)
+		other := browsertest.Start(t).NewTab(t) // of a browser of its own, as it has another login
+		other.Navigate(d.url)
+		other.WaitText("#connection", "open")
+		d.login(other, "#login-ws", "bob")
+		other.WaitText("#chat-state", "subscribed")
+		tab.WaitText(`[data-channel="user/alice"]`, "subscribed")
+		for _, line := range []struct {
+			from       *browsertest.Tab
+			form, text string
+		}{
+			{tab, "chat", "Hello! Is anybody here?"},
+			{other, "chat", "Yes, hello!"},
+			{tab, "chat", "This page is one ES module and a Go server."},
+			{other, "private", "Only you can read this."},
+		} {
+			send(line.from, line.form, line.text)
+			for _, reader := range []*browsertest.Tab{tab, other} {
+				reader.WaitText("#"+line.form+"-log", line.text)
+			}
 		}
 		tab.Screenshot(filepath.Join(dir, size.file))
 		var overflow int

@@ -116,6 +116,7 @@ func (d *demo) stop() {
 	if d.cmd == nil {
 		return
 	}
+	d.cmd.Process.Signal(syscall.SIGCONT) // if a test has failed in between
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	killer := time.AfterFunc(20*time.Second, func() { d.cmd.Process.Kill() })
 	defer killer.Stop()
@@ -123,6 +124,17 @@ func (d *demo) stop() {
 		d.t.Errorf("the demo did not end well: %v", err)
 	}
 	d.cmd = nil
+}
+
+// pause and resume make a server that does not answer for a while.
+func (d *demo) pause()  { d.signal(syscall.SIGSTOP) }
+func (d *demo) resume() { d.signal(syscall.SIGCONT) }
+
+func (d *demo) signal(s syscall.Signal) {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(s); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // restart runs a stopped demo again, at the address where it was.
