@@ -188,7 +188,7 @@ func TestListenAndServe(t *testing.T) {
 		t.Run(c.scheme+" "+c.signal.String(), func(t *testing.T) {
 			p := startListenAndServe(t, c.scheme, c.dialer)
 			p.Process.Signal(c.signal)
-			frame, err := ws.ReadFrame(p.conn)
+			frame, err := readFrame(p.conn)
 			if code, _ := ws.ParseCloseFrameData(frame.Payload); err != nil || code != ws.StatusGoingAway {
 				t.Errorf("closed with %d, %v", code, err)
 			}
@@ -200,7 +200,7 @@ func TestListenAndServe(t *testing.T) {
 
 			p = startListenAndServe(t, c.scheme, c.dialer)
 			p.Process.Signal(c.signal)
-			if frame, err := ws.ReadFrame(p.conn); err != nil || frame.Header.OpCode != ws.OpClose {
+			if frame, err := readFrame(p.conn); err != nil || frame.Header.OpCode != ws.OpClose {
 				t.Errorf("%v, %v", frame, err)
 			}
 			// The close frame is not answered. A signal that comes at once may still
