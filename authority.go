@@ -102,6 +102,9 @@ func (s *Socket) deliver(sub *hub.Subscription, p *hub.Publication, hold *budget
 	case !s.approved(sub, moment(p.At)):
 		s.withhold(withheld{sub: sub, publication: p, hold: hold})
 	default:
+		if s.withholds(sub) { // since before the inbound middleware was removed
+			s.sendWithheld(sub)
+		}
 		s.writePublication(sub, p, hold)
 	}
 }
@@ -125,36 +128,20 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, hol
 }
 
 // withhold keeps a publication back until its subscription has been approved,
-// and sees to it that somebody is asked. What there is no room for costs the
-// socket the subscription: the client is told that it is out of the channel, as
-// it would otherwise miss something without notice. mu must be held.
+// and sees to it that somebody is asked. It waits no longer than
+// Config.ReauthorizeTimeout, and Limits.Budget bounds what waits: a client that
+// reads loses nothing by a change of its token. mu must be held.
 func (s *Socket) withhold(w withheld) {
 	if s.state == Closed || w.sub.Epoch == lostEpoch || s.subs.get(w.sub.Channel()) != w.sub {
 		s.discard(&w)
 		return
 	}
 	x := s.extend()
-	if n := x.withheldBytes + w.size(); n > s.srv.cfg.Limits.Outbox && len(x.withheld) > 0 {
-		s.discard(&w)
-		s.srv.hit(limitOutbox)
-		s.lose(w.sub)
-		go func() {
-			if s.expel(w.sub, errWithheldTooMuch, false) {
-				s.haveLeft([]string{w.sub.Channel()})
-			}
-		}()
-		return
-	}
 	x.withheld = append(x.withheld, w)
 	s.countWithheld(&w, 1)
 	if x.round == nil {
 		s.beginRound()
 	}
-}
-
-var errWithheldTooMuch = &wire.Error{
-	Name:    wire.ErrBroker.Name,
-	Message: "Too much was published before the subscription was authorized again",
 }
 
 // keepBack withholds what was about to be sent, in front of newer publications of

@@ -246,11 +246,11 @@ func TestWithheldFollows(t *testing.T) {
 	}
 }
 
-// What has no verdict in time is kicked out, and so is what too much is published
-// to meanwhile. A subscription whose verdict is there does not wait for another.
+// What has no verdict in time is kicked out. A subscription whose verdict is there
+// does not wait for another.
 func TestWithheldHasAnEnd(t *testing.T) {
 	const late = `{"event":"#kickOut","data":{"channel":"stuck","message":"The subscription was not authorized again in time"}}`
-	start := func(w *world, outbox int) (*peer, *socketcluster.Socket, chan struct{}) {
+	start := func(w *world) (*peer, *socketcluster.Socket, chan struct{}) {
 		stuck := make(chan struct{})
 		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Again && a.Channel == "stuck" {
@@ -271,7 +271,7 @@ func TestWithheldHasAnEnd(t *testing.T) {
 		return p, s, stuck
 	}
 	inBubble(t, socketcluster.Config{ReauthorizeTimeout: 3 * time.Second}, func(w *world) {
-		p, s, stuck := start(w, 0)
+		p, s, stuck := start(w)
 		begun := time.Now()
 		w.srv.Exchange().Publish(t.Context(), "stuck", 1)
 		w.srv.Exchange().Publish(t.Context(), "free", 2)
@@ -281,18 +281,6 @@ func TestWithheldHasAnEnd(t *testing.T) {
 		}
 		if !strings.Contains(w.logs.String(), "Config.ReauthorizeTimeout") {
 			t.Error("nothing in the log")
-		}
-		close(stuck)
-		p.quiet(time.Second)
-	})
-	inBubble(t, socketcluster.Config{ReauthorizeTimeout: time.Hour, Limits: socketcluster.Limits{Outbox: 10_000}}, func(w *world) {
-		p, s, stuck := start(w, 10_000)
-		for range 12 {
-			w.srv.Exchange().Publish(t.Context(), "stuck", strings.Repeat("x", 1000))
-		}
-		p.want(`{"event":"#kickOut","data":{"channel":"stuck","message":"Too much was published before the subscription was authorized again"}}`)
-		if s.State() != socketcluster.Open || s.IsSubscribed("stuck") {
-			t.Errorf("%v, subscribed %t", s.State(), s.IsSubscribed("stuck"))
 		}
 		close(stuck)
 		p.quiet(time.Second)
@@ -783,5 +771,172 @@ func TestTimeOfLogin(t *testing.T) {
 		p.send(`{"event":"login","data":"alice","cid":3}`)
 		p.nextToken()
 		p.want(`{"rid":3}`)
+	})
+}
+
+// A client that reads loses nothing by a change of its token, however much waits for
+// it by then: here more than Limits.Outbox.
+func TestBacklogOutlivesANewToken(t *testing.T) {
+	for _, change := range []bool{false, true} {
+		inBubble(t, socketcluster.Config{}, func(w *world) {
+			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+				if a.Again {
+					time.Sleep(time.Millisecond)
+				}
+				return nil // allows all
+			}))
+			p := w.subscribeTo("a", 1)[0]
+			s := w.only()
+			const count = 3000
+			for i := range count {
+				w.srv.Exchange().Publish(socketcluster.NoWait(context.Background()), "a", numbered(i))
+			}
+			if change {
+				become(s) // as TokenRenewal does
+			}
+			w.srv.Exchange().Publish(socketcluster.NoWait(context.Background()), "a", numbered(count))
+			time.Sleep(100 * time.Millisecond)
+			n := 0
+			for n <= count {
+				text := p.next()
+				switch {
+				case strings.Contains(text, "#publish"):
+					n++
+				case strings.Contains(text, "#kickOut"):
+					t.Errorf("token changed %t: kicked out after %d of %d publications: %s", change, n, count+1, text)
+					n = count + 1
+				}
+			}
+			p.conn.Close()
+			synctest.Wait()
+		})
+	}
+}
+
+// A publication whose token expires while outbound middleware looks at it does not
+// leave, also before the timer has noticed.
+func TestExpiryWhileOutboundMiddlewareDecides(t *testing.T) {
+	for _, after := range []time.Duration{2 * time.Millisecond, 5 * time.Millisecond, 9 * time.Millisecond, 50 * time.Millisecond, 99 * time.Millisecond, 500 * time.Millisecond} {
+		inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+			var exp time.Time
+			began := make(chan time.Time, 1)
+			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+				if a.Socket.AuthToken() == nil {
+					return context.Canceled
+				}
+				return nil
+			}))
+			w.srv.UseOutbound(socketcluster.Guard(func(context.Context, *socketcluster.PublishOut) error {
+				time.Sleep(time.Until(exp) + after)
+				began <- time.Now()
+				return nil
+			}))
+			exp = time.Now().Add(10*time.Second + 3*time.Millisecond)
+			text, _ := json.Marshal(float64(exp.UnixMilli()) / 1000)
+			p := w.login(map[string]json.RawMessage{"username": json.RawMessage(`"alice"`), "exp": text})
+			p.send(`{"event":"#subscribe","data":{"channel":"room"},"cid":2}`)
+			p.want(`{"rid":2}`)
+			w.srv.Exchange().Publish(context.Background(), "room", 1)
+			if text := p.next(); strings.Contains(text, "#publish") {
+				t.Errorf("sent %v after exp: %s", (<-began).Sub(exp), text)
+			}
+			synctest.Wait()
+			p.conn.Close()
+		})
+	}
+}
+
+// What was withheld comes first, also when the middleware has gone meanwhile.
+func TestInboundMiddlewareRemoved(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		remove := w.srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Subscribe) error {
+			if a.Again {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}))
+		p := w.subscribeTo("a", 1)[0]
+		become(w.only())
+		w.srv.Exchange().Publish(t.Context(), "a", 1)
+		remove()
+		w.srv.Exchange().Publish(t.Context(), "a", 2)
+		p.frames("T", `{"event":"#publish","data":{"channel":"a","data":1}}`, `{"event":"#publish","data":{"channel":"a","data":2}}`)
+	})
+}
+
+// Nobody signs claims again while UpdateClaims changes them: a socket that comes with
+// the old token meanwhile does not keep what is taken away.
+func TestUpdateClaimsIsNotOutrun(t *testing.T) {
+	for _, renewal := range []bool{false, true} {
+		cfg := socketcluster.Config{Revocations: new(revoke.Memory)}
+		if renewal {
+			cfg.TokenRenewal = socketcluster.TokenRenewal{Every: 50 * time.Millisecond, ExpiresIn: time.Hour}
+		}
+		inBubble(t, cfg, func(w *world) {
+			old := w.sign(map[string]any{"username": "alice", "admin": true})
+			w.connect(quote(old))
+			first := w.only()
+			var late *socketcluster.Socket
+			n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) {
+				delete(*c, "admin")
+				if late != nil {
+					return
+				}
+				w.connect(quote(old))
+				for s := range w.srv.Clients() {
+					if s != first {
+						late = s
+					}
+				}
+				if renewal {
+					time.Sleep(100 * time.Millisecond)
+				} else if err := late.SetAuthTokenIf(t.Context(), late.AuthToken(), map[string]any{"username": "alice", "admin": true}); !errors.Is(err, socketcluster.ErrTokenChanged) {
+					t.Errorf("signed again: %v", err)
+				}
+				if _, err := w.srv.SignAgain(t.Context(), late.AuthToken()); !errors.Is(err, socketcluster.ErrTokenChanged) {
+					t.Errorf("signed again: %v", err)
+				}
+			})
+			if n != 1 || err != nil {
+				t.Errorf("%d changed, %v", n, err)
+			}
+			if late.AuthToken() != nil || first.AuthToken() == nil {
+				t.Errorf("late %v, first %v", late.AuthToken(), first.AuthToken())
+			}
+			// Renewal goes on afterwards.
+			was := first.AuthToken()
+			time.Sleep(time.Minute)
+			if renewal == (first.AuthToken() == was) {
+				t.Errorf("renewed: %t", !renewal)
+			}
+		})
+	}
+}
+
+// A login that handlers sign again ends with Config.AuthMaxAge, too.
+func TestSetAuthTokenIfKeepsTheEnd(t *testing.T) {
+	inBubble(t, socketcluster.Config{AuthMaxAge: time.Hour, PingTimeoutDisabled: true}, func(w *world) {
+		w.login(map[string]any{"username": "alice"})
+		s := w.only()
+		begun := time.Now()
+		for {
+			time.Sleep(10 * time.Minute)
+			old := s.AuthToken()
+			if old == nil {
+				break
+			}
+			switch err := s.SetAuthTokenIf(t.Context(), old, map[string]any{"username": "alice"}); {
+			case errors.Is(err, wire.ErrAuthTokenExpired):
+				continue // in the moment of its end
+			case err != nil:
+				t.Fatal(err)
+			}
+			if exp, ok := s.AuthToken().ExpiresAt(); !ok || exp.After(begun.Add(time.Hour)) {
+				t.Fatalf("a token lives until %v after the login", exp.Sub(begun))
+			}
+		}
+		if d := time.Since(begun); d < 50*time.Minute || d > 70*time.Minute {
+			t.Errorf("logged out after %v", d)
+		}
 	})
 }

@@ -33,10 +33,10 @@ func (s *Socket) awaitRoomFor(ctx context.Context, n int) error {
 	if over := s.heldUp(room); over != nil {
 		select {
 		case <-over:
-		case <-ctx.Done(): // which WaitReserved tells
+		case <-ctx.Done():
 		}
 	}
-	if s.out.WaitReserved(ctx, room) == nil {
+	if ctx.Err() == nil && s.out.WaitReserved(ctx, room) == nil {
 		return nil
 	}
 	return fmt.Errorf("socket %s: the client has not read what waits for it (see Limits.Outbox): %w", s.id, context.Cause(ctx))

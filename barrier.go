@@ -173,10 +173,14 @@ func (s *Socket) pass() {
 				s.setBatch(held[i+1:])
 				return
 			}
+		case p.flush:
+			s.flushLocked()
 		case p.op != 0:
 			s.pushFrame(ws.Seal(p.packet, p.op))
+		case p.batched:
+			s.addToBatch(p)
 		default:
-			s.write(p)
+			s.writeAlone(p)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package socketcluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -90,7 +91,15 @@ func TestTokenBehindHandshake(t *testing.T) {
 						p.frames(hello, "")
 						p.silent(time.Second)
 						p.send("")
-						p.frames(change.wire, bye)
+						if batch {
+							text := p.next()
+							if want := strings.TrimSuffix(removeAuthToken, "}"); change.wire == removeAuthToken && !strings.HasPrefix(text, "["+want) ||
+								change.wire == "T" && !strings.HasPrefix(text, `[{"event":"#setAuthToken",`) || !strings.HasSuffix(text, ","+bye+"]") {
+								t.Errorf("got %s", text)
+							}
+						} else {
+							p.frames(change.wire, bye)
+						}
 						p.silent(time.Second)
 					})
 				})
@@ -601,5 +610,91 @@ func TestPingThatOvertakesAnAnswer(t *testing.T) {
 		p.silent(100 * time.Millisecond)
 		p.send("")
 		p.frames("T")
+	})
+}
+
+// A batch that is dropped behind a barrier takes along nothing that was never in it.
+func TestCancelBatchKeepsWhatABarrierHolds(t *testing.T) {
+	for name, cancel := range map[string]func(s *socketcluster.Socket){
+		"CancelBatch":    func(s *socketcluster.Socket) { s.StartBatch(); s.CancelBatch() },
+		"CancelBatching": func(s *socketcluster.Socket) { s.StartBatching(); s.CancelBatching() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{}, func(w *world) {
+				socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+					become(e.Socket)
+					e.Socket.Transmit(context.Background(), "hello", nil)
+					cancel(e.Socket)
+				})
+				p := w.client()
+				p.frames("") // ping
+				p.send("")
+				p.frames("T", hello)
+			})
+		})
+	}
+}
+
+// What was sent before a batch began does not become part of it behind a barrier.
+func TestBatchBehindBarrier(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		ctx := context.Background()
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+			become(e.Socket)
+			e.Socket.Transmit(ctx, "hello", nil)
+			e.Socket.Send(ctx, "raw")
+			e.Socket.StartBatch()
+			e.Socket.Transmit(ctx, "bye", nil)
+		})
+		p := w.client()
+		p.frames("")
+		p.send("")
+		p.frames("T", hello, "raw")
+		p.conn.Close()
+	})
+}
+
+// A batch behind a barrier is one message.
+func TestFlushBehindBarrier(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		ctx := context.Background()
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+			become(e.Socket)
+			e.Socket.StartBatch()
+			e.Socket.Transmit(ctx, "hello", nil)
+			e.Socket.Transmit(ctx, "bye", nil)
+			e.Socket.FlushBatch()
+		})
+		p := w.client()
+		p.frames("")
+		p.send("")
+		p.frames("T", "["+hello+","+bye+"]")
+		p.conn.Close()
+	})
+}
+
+// Transmit waits no longer than its context, behind a barrier too.
+func TestTransmitContextBehindBarrier(t *testing.T) {
+	limits := socketcluster.Limits{Outbox: 64 << 10, MessageSize: 32 << 10}
+	inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
+		text := strings.Repeat("x", 10<<10)
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) { become(e.Socket) })
+		p := w.client()
+		p.frames("")
+		s := w.only()
+		for range 4 {
+			if err := s.Transmit(socketcluster.NoWait(context.Background()), "text", text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		err := s.Transmit(ctx, "late", 1)
+		t.Logf("after %v: %v", time.Since(start), err)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want the error of ctx", err)
+		}
+		p.conn.Close()
 	})
 }

@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/hub"
@@ -20,19 +21,21 @@ type batch struct {
 }
 
 // part is a packet, behind header space. One that is a publication has the
-// subscription that it comes by. Behind a barrier, there may be raw messages and
-// further barriers too.
+// subscription that it comes by. Behind a barrier, there may be raw messages,
+// further barriers and ends of batches too.
 type part struct {
 	packet      []byte
 	sub         *hub.Subscription
 	publication *hub.Publication
 	op          ws.Opcode // of a raw message; else 0
 	barrier     bool
+	flush       bool // a batch ends here
+	batched     bool // it belongs to a batch
 }
 
 // size is how long the part is in a message.
 func (p *part) size() int {
-	if p.barrier {
+	if p.barrier || p.flush {
 		return 0
 	}
 	return len(p.packet) - ws.HeaderSpace + 1
@@ -42,6 +45,10 @@ func (p *part) size() int {
 func (b *batch) stop() {
 	b.collecting = false
 	b.parts, b.bytes = nil, 0
+	b.stopTicker()
+}
+
+func (b *batch) stopTicker() {
 	if b.ticker != nil {
 		b.ticker.Stop()
 		b.ticker = nil
@@ -75,7 +82,7 @@ func (s *Socket) CancelBatch() {
 	defer s.mu.Unlock()
 	if s.ext != nil {
 		s.ext.batch.collecting = s.ext.batch.ticker != nil
-		s.setBatch(nil)
+		s.dropBatch()
 	}
 }
 
@@ -99,8 +106,9 @@ func (s *Socket) CancelBatching() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext != nil {
-		s.ext.batch.stop()
-		s.countBatch()
+		s.ext.batch.stopTicker()
+		s.ext.batch.collecting = false
+		s.dropBatch()
 	}
 }
 
@@ -139,12 +147,8 @@ func (s *Socket) stopBatching() {
 	if s.ext == nil {
 		return
 	}
-	b := &s.ext.batch
-	if b.ticker != nil {
-		b.ticker.Stop()
-		b.ticker = nil
-	}
-	b.collecting = false
+	s.ext.batch.stopTicker()
+	s.ext.batch.collecting = false
 	s.flushLocked()
 }
 
@@ -167,6 +171,20 @@ func (s *Socket) addToBatch(p part) {
 	}
 }
 
+// dropBatch drops what has been collected, but nothing else that a barrier holds.
+// mu must be held.
+func (s *Socket) dropBatch() {
+	b := &s.ext.batch
+	ended := 0 // batches that have ended are not dropped
+	for i, p := range b.parts {
+		if p.flush {
+			ended = i + 1
+		}
+	}
+	open := slices.DeleteFunc(slices.Clone(b.parts[ended:]), func(p part) bool { return p.batched })
+	s.setBatch(slices.Concat(b.parts[:ended], open))
+}
+
 // setBatch replaces what is collected. mu must be held.
 func (s *Socket) setBatch(parts []part) {
 	b := &s.ext.batch
@@ -182,6 +200,7 @@ func (s *Socket) setBatch(parts []part) {
 // a leaf.
 func (s *Socket) flushLocked() {
 	if s.ext.batch.barrier != nil {
+		s.addToBatch(part{flush: true})
 		return
 	}
 	now := s.srv.moment(time.Now())

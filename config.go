@@ -96,7 +96,8 @@ type Config struct {
 	AuthKeys auth.KeySource
 
 	// AuthMaxAge is how long after a login its token is signed again, by
-	// TokenRenewal or [UpdateClaims], at most; no such token lives beyond it. The
+	// TokenRenewal, [UpdateClaims], [Socket.SetAuthTokenIf] or [Server.SignAgain], at
+	// most; no such token lives beyond it. The
 	// user has to log in again then. The time of the login is the claim auth_time
 	// of the token, or else iat. Default: 0, which is for ever.
 	AuthMaxAge time.Duration

@@ -68,7 +68,7 @@ type question struct {
 
 // roundWidth is how many questions of a socket middleware is asked at a time, so
 // that one that takes long does not keep the others from their verdict.
-const roundWidth = 8
+const roundWidth = 32
 
 // beginRound has middleware asked about all that is not approved in the present
 // epoch. mu must be held.

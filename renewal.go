@@ -37,6 +37,18 @@ func (r TokenRenewal) after(left time.Duration) time.Duration {
 	return d
 }
 
+// renewSoon tries again in a moment, if the socket still has a token whose renewal
+// was called off: its claims were being changed.
+func (s *Socket) renewSoon(token *auth.Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token.Load() == token && s.state == Open {
+		now := time.Now()
+		s.renewAt = s.srv.moment(now).add(time.Second)
+		s.schedule(now)
+	}
+}
+
 // withNewLife are the claims of a token without its exp.
 func withNewLife(payload json.RawMessage) (members, error) {
 	claims, err := membersOf(payload)
@@ -57,7 +69,10 @@ func (s *Socket) renew() {
 	}
 	token, err := s.srv.resign(s.Context(), old, fromClient, withNewLife, opts...)
 	if err == nil {
-		_, err = s.replaceToken(s.Context(), old, token)
+		var replaced bool
+		if replaced, err = s.replaceToken(s.Context(), old, token, false); err == nil && !replaced {
+			s.renewSoon(old)
+		}
 	}
 	var failure signFailure
 	switch {

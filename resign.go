@@ -43,7 +43,7 @@ func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edi
 	if err := srv.keepLogin(claims, old); err != nil {
 		return nil, err
 	}
-	opts = append(opts, auth.PreferExpClaim(), auth.JWTID(newID()))
+	opts = append([]auth.SignOption{auth.PreferExpClaim(), auth.JWTID(newID())}, opts...)
 	end, limited := srv.maxAge(old)
 	if limited && !time.Now().Before(end) {
 		return nil, errSessionOver

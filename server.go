@@ -48,6 +48,7 @@ type Server struct {
 	shedding    atomic.Bool   // a goroutine is in shed
 	revocations atomic.Uint64 // how many have been told, see revoked
 
+	edits       edits        // of claims
 	lastSigning atomic.Int64 // see signingTime
 
 	mounting mounting

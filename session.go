@@ -17,9 +17,14 @@ import (
 // (auth_time), gets another jti, and does not outlive Config.AuthMaxAge.
 //
 // old may come from [httpauth.FromContext], say. SignAgain fails, and signs
-// nothing, if old would not be accepted now, or was signed by others.
+// nothing, if old would not be accepted now, or was signed by others; and with
+// [ErrTokenChanged] while [UpdateClaims] changes the claims of that user.
 func (srv *Server) SignAgain(ctx context.Context, old *auth.Token, opts ...auth.SignOption) (*auth.Token, error) {
-	return srv.resign(ctx, old, fromClient, withNewLife, opts...)
+	token, err := srv.resign(ctx, old, fromClient, withNewLife, opts...)
+	if err == nil && srv.edits.concern(old) {
+		return nil, ErrTokenChanged
+	}
+	return token, err
 }
 
 // RenewSession gives a token to all sockets of this server whose upgrade request
@@ -53,7 +58,7 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 		if from == fromClient || old == nil || !hasClaim(old, claimSession, session) {
 			continue
 		}
-		given, err := s.replaceToken(ctx, old, token)
+		given, err := s.replaceToken(ctx, old, token, false)
 		if err != nil {
 			return renewed, fmt.Errorf("socket %s: %w", s.id, err)
 		}

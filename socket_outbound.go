@@ -231,7 +231,7 @@ func (s *Socket) followUp(sub *hub.Subscription) {
 		s.mu.Unlock()
 		data, blocked := s.askOut(p)
 		s.mu.Lock()
-		if w := s.firstWithheld(sub); w == nil || w.publication != p || s.epoch.Load() != epoch {
+		if w := s.firstWithheld(sub); w == nil || w.publication != p || !s.stillApproved(sub, epoch) {
 			s.mu.Unlock()
 			return
 		}
@@ -264,7 +264,7 @@ func (s *Socket) sendOut(w withheld) {
 		s.mu.Unlock()
 		data, blocked := s.askOut(w.publication)
 		s.mu.Lock()
-		if s.epoch.Load() == epoch {
+		if s.stillApproved(w.sub, epoch) {
 			s.passOut(w, data, blocked)
 			s.mu.Unlock()
 			return
@@ -273,6 +273,13 @@ func (s *Socket) sendOut(w withheld) {
 	}
 	s.discard(&w)
 	s.emitError(errTokenUnsteady)
+}
+
+// stillApproved reports whether the approval of a subscription has lasted while the
+// outbound middleware was asked: no other epoch has begun, and the token has not
+// expired by the clock. mu must be held.
+func (s *Socket) stillApproved(sub *hub.Subscription, epoch uint32) bool {
+	return s.epoch.Load() == epoch && s.approved(sub, s.srv.moment(time.Now()))
 }
 
 // askOut asks the outbound middleware about a publication, of which it may change
@@ -301,9 +308,15 @@ func (s *Socket) passOut(w withheld, data json.RawMessage, blocked bool) {
 // must be held.
 func (s *Socket) write(p part) {
 	if s.batching() {
+		p.batched = s.ext.batch.collecting
 		s.addToBatch(p)
 		return
 	}
+	s.writeAlone(p)
+}
+
+// writeAlone puts a packet into the outbox as a message of its own. mu must be held.
+func (s *Socket) writeAlone(p part) {
 	frame := outbox.Frame[cargo]{Bytes: s.srv.seal(p.packet)}
 	if p.sub != nil && s.guarded() {
 		frame.Tag = cargo{sub: p.sub, publication: p.publication}

@@ -1,8 +1,8 @@
 package socketcluster
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,48 +58,43 @@ var ErrTokenChanged = errors.New("socketcluster: the token of the socket has cha
 // claims again.
 //
 // The new token belongs to the login of old: it has the same auth_time and sid,
-// unless the claims have others. It is not signed if old would be refused today, as
-// it has been revoked or its key was taken out: the error is an AuthTokenError, or
-// one of that kind.
+// unless the claims have others, and does not outlive Config.AuthMaxAge. A client
+// whose token came with its upgrade request is not sent it. It is not signed if old
+// would be refused today, as it has been revoked or its key was taken out: the error
+// is an AuthTokenError, or one of that kind; nor if others have signed old: the error
+// is [auth.ErrForeignToken].
 func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any, opts ...auth.SignOption) error {
 	if s.token.Load() != old {
 		return ErrTokenChanged
 	}
-	kind := AuditLogin
-	if old != nil {
-		kind = AuditRenewal
-		all, err := s.fromOld(ctx, old, claims)
+	if old == nil {
+		token, err := s.sign(ctx, claims, opts)
 		if err != nil {
 			return err
 		}
-		claims = all
-	}
-	token, err := s.sign(ctx, claims, opts)
-	if err != nil {
+		given, err := s.giveToken(ctx, token, token, AuditLogin, func() bool { return s.token.Load() == nil })
+		if err == nil && !given {
+			err = ErrTokenChanged
+		}
 		return err
 	}
-	from := cmp.Or(old, token)
-	given, err := s.giveToken(ctx, token, from, kind, func() bool { return s.token.Load() == old })
-	if err == nil && !given {
-		err = ErrTokenChanged
-	}
-	return err
-}
-
-// fromOld makes the claims that SetAuthTokenIf signs, unless old would not be
-// accepted today.
-func (s *Socket) fromOld(ctx context.Context, old *auth.Token, claims any) (members, error) {
 	s.mu.Lock()
 	from := s.origin
 	s.mu.Unlock()
-	if err := s.srv.stillGood(ctx, old, from); err != nil {
-		return nil, err
+	edit := func(json.RawMessage) (members, error) { return membersOf(claims) }
+	token, err := s.srv.resign(ctx, old, from, edit, opts...)
+	if failure, ok := errors.AsType[signFailure](err); ok {
+		s.signFailed(failure.error)
+		return failure.error
 	}
-	all, err := membersOf(claims)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return all, s.srv.keepLogin(all, old)
+	replaced, err := s.replaceToken(ctx, old, token, false)
+	if err == nil && !replaced {
+		err = ErrTokenChanged
+	}
+	return err
 }
 
 // ConfirmAuthToken is [Socket.SetAuthToken] that waits for the client to
@@ -267,14 +262,15 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 
 // replaceToken gives the socket and its client another token in place of old;
 // the socket alone, if old has come with the upgrade request, or the socket has
-// closed.
-// It reports false if the socket has logged out or in meanwhile.
-func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token) (replaced bool, err error) {
+// closed. It reports false if the socket has logged out or in meanwhile, or if the
+// claims of old are being changed and this is not that change (edit).
+func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token, edit bool) (replaced bool, err error) {
 	if s.State() == Closed {
 		return s.replaceLeft(old, token)
 	}
 	_, err = s.giveToken(ctx, token, old, AuditRenewal, func() bool {
-		if replaced = s.token.Load() == old; replaced && s.origin != fromClient {
+		replaced = s.token.Load() == old && (edit || !s.srv.edits.concern(old))
+		if replaced && s.origin != fromClient {
 			// The client does not have the old one, and does not get this.
 			s.setToken(token, s.origin)
 			s.queueAuthenticated(token, AuditRenewal)

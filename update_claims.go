@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -41,6 +44,8 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 	edit := func(payload json.RawMessage) (members, error) { return editClaims(payload, change) }
 	var failed []error
 	var replaced []*auth.Token
+	// From here on nobody else signs the claims again that are about to change.
+	defer srv.edits.begin(claim, value)()
 	begun := srv.signingTime()
 	// Also those that have closed: what they have sent may wait for handlers.
 	for _, s := range srv.everyHolder() {
@@ -111,7 +116,7 @@ func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit fun
 			}
 			return nil, err
 		}
-		switch replaced, err := s.replaceToken(ctx, old, token); {
+		switch replaced, err := s.replaceToken(ctx, old, token, true); {
 		case err != nil:
 			return nil, err
 		case replaced:
@@ -179,4 +184,40 @@ func membersOf(v any) (members, error) {
 		return nil, fmt.Errorf("claims must make a JSON object: %w", err)
 	}
 	return m, nil
+}
+
+// edits are the changes of claims that are under way. Meanwhile nothing else signs
+// those claims again: a token that was made from the old ones could not be told from
+// those that the change makes, and would outlive it.
+type edits struct {
+	n    atomic.Int32
+	mu   sync.Mutex // a leaf
+	list []*edit
+}
+
+type edit struct{ claim, value string }
+
+// begin notes a change of the tokens that have a value in a claim.
+func (e *edits) begin(claim, value string) (end func()) {
+	one := &edit{claim, value}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.list = append(e.list, one)
+	e.n.Add(1)
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.list = slices.DeleteFunc(e.list, func(other *edit) bool { return other == one })
+		e.n.Add(-1)
+	}
+}
+
+// concern reports whether the claims of a token are being changed.
+func (e *edits) concern(token *auth.Token) bool {
+	if e.n.Load() == 0 {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.list, func(one *edit) bool { return hasClaim(token, one.claim, one.value) })
 }
