@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -434,6 +436,34 @@ func ExampleTokenRenewal() {
 	defer client.close()
 	fmt.Println(client.next())
 	// Output: {"event":"#setAuthToken","data":{"token":"<token>"}}
+}
+
+// Serve ends with its context. In an application that is one of
+// [signal.NotifyContext], or ListenAndServe takes the place of both.
+func ExampleServer_Serve() {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "at least 32 bytes that nobody else knows", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	socketcluster.On(srv, func(e socketcluster.ConnectEvent) { stop() })
+
+	ended := make(chan error)
+	go func() {
+		web := &http.Server{Handler: srv, ReadHeaderTimeout: 5 * time.Second}
+		ended <- srv.Serve(ctx, web, listener)
+	}()
+	client := dialExample("http://" + listener.Addr().String())
+	defer client.close()
+	client.send(`{"event":"#handshake","cid":1}`)
+	client.next() // its answer, and what comes is the close frame, with 1001
+	client.close()
+	fmt.Println(<-ended)
+	// Output: <nil>
 }
 
 // An application has the close codes from 4500 on to itself: stock clients do

@@ -9,10 +9,10 @@ import (
 	_ "embed"
 	"log"
 	"net/http"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/browser"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -26,17 +26,20 @@ type message struct {
 }
 
 func main() {
-	handler, err := newHandler()
+	srv, handler, err := newHandler()
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(web.ListenAndServe(":8000", handler))
+	web := &http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	if err := srv.ListenAndServe(web); err != nil {
+		log.Fatal(err)
+	}
 }
 
-func newHandler() (http.Handler, error) {
+func newHandler() (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	srv.UseInbound(
 		socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
@@ -50,7 +53,7 @@ func newHandler() (http.Handler, error) {
 	mux.Handle(socketcluster.DefaultPath, srv)
 	mux.Handle("GET /client.js", browser.Handler())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })
-	return mux, nil
+	return srv, mux, nil
 }
 
 // onlyRoom keeps clients from making channels of their own.

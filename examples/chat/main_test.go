@@ -12,7 +12,7 @@ import (
 )
 
 func serve(t *testing.T) *peer.Server {
-	handler, err := newHandler()
+	_, handler, err := newHandler()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,11 +15,14 @@ import (
 	_ "embed"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -27,7 +30,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/browser"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -54,7 +56,7 @@ func main() {
 	addr := flag.String("addr", "localhost:8000", "the address to listen at")
 	life := flag.Duration("token-life", 15*time.Minute, "how long a cookie lasts that is not renewed")
 	flag.Parse()
-	handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"), *life)
+	srv, handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"), *life)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -62,12 +64,15 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := web.Serve(listener, handler); err != nil {
+	fmt.Println("listening on", listener.Addr())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := srv.Serve(ctx, &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}, listener); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func newHandler(key, password string, life time.Duration) (http.Handler, error) {
+func newHandler(key, password string, life time.Duration) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{
 		AuthKey:           key,
 		AuthDefaultExpiry: life,
@@ -76,11 +81,11 @@ func newHandler(key, password string, life time.Duration) (http.Handler, error) 
 		Revocations:       &revoke.Memory{},
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gate, err := login.New(srv, login.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("whoami", socketcluster.Func(whoami))
@@ -97,7 +102,7 @@ func newHandler(key, password string, life time.Duration) (http.Handler, error) 
 	mux.Handle("POST /refresh", authenticator.Require(http.HandlerFunc(s.refresh)))
 	mux.Handle("POST /logout", authenticator.Require(http.HandlerFunc(s.logout)))
 	// Pages of other origins must not log anybody in or out.
-	return authenticator.Protect(mux), nil
+	return srv, authenticator.Protect(mux), nil
 }
 
 type site struct {
@@ -108,7 +113,7 @@ type site struct {
 
 func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Username, Password string }
-	if !web.ReadJSON(w, r, &in) {
+	if !login.ReadJSON(w, r, &in) {
 		return
 	}
 	user, err := login.Do(r.Context(), s.gate, login.Attempt{User: in.Username, Request: r}, func(context.Context) (claims, error) {

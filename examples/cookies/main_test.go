@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 )
 
@@ -25,7 +26,7 @@ type tester struct {
 
 func start(t *testing.T) *tester {
 	t.Helper()
-	handler, err := newHandler(key, password, time.Hour)
+	_, handler, err := newHandler(key, password, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestLoginRefuses(t *testing.T) {
 	}
 	s.want(http.StatusBadRequest, "POST", "/login", "no JSON", "")
 	s.want(http.StatusRequestEntityTooLarge, "POST", "/login", `{"username":"`+strings.Repeat("x", 5000)+`"}`, "")
-	if _, err := newHandler("short", password, time.Hour); err == nil {
+	if _, _, err := newHandler("short", password, time.Hour); err == nil {
 		t.Error("a short key was accepted")
 	}
 }
@@ -176,5 +177,5 @@ func TestOtherOrigins(t *testing.T) {
 }
 
 func TestLoginIsLimited(t *testing.T) {
-	logintest.LimitsRequests(t, func() (http.Handler, error) { return newHandler(key, password, time.Hour) })
+	logintest.LimitsRequests(t, func() (*socketcluster.Server, http.Handler, error) { return newHandler(key, password, time.Hour) })
 }

@@ -24,8 +24,6 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -35,26 +33,35 @@ type claims struct {
 	Username string `json:"username"`
 }
 
-func main() {
-	users, err := accounts.New(context.Background(), os.Getenv("PASSWORD"), "alice", "bob")
-	if err != nil {
-		log.Fatal(err)
-	}
-	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
-	if err != nil {
-		log.Fatal(err)
-	}
-	log.Fatal(web.ListenAndServe(":8000", handler))
+// credentials are what a login sends.
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
 }
 
-func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
+func main() {
+	users, err := newUsers(context.Background(), os.Getenv("PASSWORD"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv, handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
+	if err != nil {
+		log.Fatal(err)
+	}
+	web := &http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	if err := srv.ListenAndServe(web); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gate, err := login.New(srv, login.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("whoami", socketcluster.Func(whoami))
@@ -68,22 +75,22 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 		r.Use(middleware.Timeout(10*time.Second), middleware.Compress(5))
 		// Pages of other origins must not have a visitor's browser log in.
 		r.With(srv.Authenticator().Protect, middleware.AllowContentType("application/json"), middleware.RequestSize(4096)).
-			Post("/login", logIn(srv, gate, users))
+			Post("/login", logIn(srv, gate, u))
 		r.With(srv.Authenticator().Require).Get("/me", me)
 	})
-	return router, nil
+	return srv, router, nil
 }
 
 // logIn answers with a token for whoever knows a password.
-func logIn(srv *socketcluster.Server, gate *login.Gate, users *accounts.Accounts) http.HandlerFunc {
+func logIn(srv *socketcluster.Server, gate *login.Gate, u *users) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var in accounts.Credentials
+		var in credentials
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 			http.Error(w, "The body must be JSON with a username and a password", http.StatusBadRequest)
 			return
 		}
 		user, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, func(ctx context.Context) (claims, error) {
-			name, err := users.Check(ctx, in)
+			name, err := u.check(ctx, in.Username, in.Password)
 			return claims{name}, err
 		})
 		var token *auth.Token

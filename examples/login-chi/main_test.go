@@ -7,17 +7,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-const password = logintest.Password
+const secret = logintest.Password
 
-func newTestHandler(t *testing.T) (http.Handler, error) {
+func newTestHandler(t *testing.T) (*socketcluster.Server, http.Handler, error) {
 	t.Helper()
-	users, err := accounts.New(t.Context(), password, "alice")
+	users, err := newUsers(t.Context(), secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func newTestHandler(t *testing.T) (http.Handler, error) {
 
 func serve(t *testing.T) *peer.Server {
 	t.Helper()
-	handler, err := newTestHandler(t)
+	_, handler, err := newTestHandler(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func post(server *peer.Server, body string) (int, string) {
 // One token is good for routes and for sockets.
 func TestLogin(t *testing.T) {
 	server := serve(t)
-	status, body := post(server, `{"username":"alice","password":"`+password+`"}`)
+	status, body := post(server, `{"username":"alice","password":"`+secret+`"}`)
 	var answer struct{ Token string }
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
 		t.Fatalf("%d: %s", status, body)
@@ -65,7 +65,7 @@ func TestLogin(t *testing.T) {
 func TestLoginRefuses(t *testing.T) {
 	server := serve(t)
 	for _, body := range []string{
-		`{"username":"alice","password":"wrong"}`, `{"username":"alice"}`, `{"username":"bob","password":"` + password + `"}`, `{}`,
+		`{"username":"alice","password":"wrong"}`, `{"username":"alice"}`, `{"username":"carol","password":"` + secret + `"}`, `{}`,
 	} {
 		if status, answer := post(server, body); status != http.StatusUnauthorized || answer != `{"error":{"message":"Invalid user credentials","name":"LoginError"}}`+"\n" {
 			t.Errorf("%s: %d: %s", body, status, answer)
@@ -77,11 +77,17 @@ func TestLoginRefuses(t *testing.T) {
 		}
 	}
 	logintest.RefusesRequests(t, server)
-	if _, err := newHandler("short", nil); err == nil {
+	if _, _, err := newHandler("short", nil); err == nil {
 		t.Error("a short key was accepted")
 	}
 }
 
 func TestLoginIsLimited(t *testing.T) {
-	logintest.LimitsRequests(t, func() (http.Handler, error) { return newTestHandler(t) })
+	logintest.LimitsRequests(t, func() (*socketcluster.Server, http.Handler, error) { return newTestHandler(t) })
+}
+
+func TestNoPassword(t *testing.T) {
+	if _, err := newUsers(t.Context(), ""); err == nil {
+		t.Error("the users have an empty password")
+	}
 }

@@ -25,7 +25,6 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -38,22 +37,25 @@ type claims struct {
 }
 
 func main() {
-	handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"))
+	srv, handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(web.ListenAndServe(":8000", handler))
+	web := &http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	if err := srv.ListenAndServe(web); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // newHandler serves the login of one user, alice, and the sockets.
-func newHandler(key, password string) (http.Handler, error) {
+func newHandler(key, password string) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gate, err := login.New(srv, login.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("whoami", socketcluster.Func(whoami))
@@ -62,7 +64,7 @@ func newHandler(key, password string) (http.Handler, error) {
 	mux.Handle(socketcluster.DefaultPath, srv)
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		var in struct{ Username, Password string }
-		if !web.ReadJSON(w, r, &in) {
+		if !login.ReadJSON(w, r, &in) {
 			return
 		}
 		attempt := login.Attempt{User: in.Username, Request: r}
@@ -87,7 +89,7 @@ func newHandler(key, password string) (http.Handler, error) {
 	})
 	mux.Handle("GET /me", srv.Authenticator().Require(http.HandlerFunc(me)))
 	// Pages of other origins must not have a visitor's browser log in.
-	return srv.Authenticator().Protect(mux), nil
+	return srv, srv.Authenticator().Protect(mux), nil
 }
 
 // sign needs nothing of the socket server but its key.

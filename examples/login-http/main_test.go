@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -33,7 +34,7 @@ func askMe(server *peer.Server, token string) (int, string) {
 // AUTH-3: the socket server accepts what another library has signed with its
 // key.
 func TestLogin(t *testing.T) {
-	handler, err := newHandler(key, password)
+	_, handler, err := newHandler(key, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestLoginRefuses(t *testing.T) {
-	handler, err := newHandler(key, password)
+	_, handler, err := newHandler(key, password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +83,11 @@ func TestLoginRefuses(t *testing.T) {
 	if status, body := server.Do("POST", "/login", "no JSON", "Content-Type", "application/json"); status != http.StatusBadRequest {
 		t.Errorf("a body that is no JSON: %d: %s", status, body)
 	}
-	if _, err := newHandler("short", password); err == nil {
+	if _, _, err := newHandler("short", password); err == nil {
 		t.Error("a short key was accepted")
 	}
 }
 
 func TestLoginIsLimited(t *testing.T) {
-	logintest.LimitsRequests(t, func() (http.Handler, error) { return newHandler(key, password) })
+	logintest.LimitsRequests(t, func() (*socketcluster.Server, http.Handler, error) { return newHandler(key, password) })
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -21,14 +20,14 @@ type credentials struct {
 	Password string `json:"password"`
 }
 
-func newHandler(key string, u *users) (http.Handler, error) {
+func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gate, err := login.New(srv, login.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	check := func(in credentials) func(context.Context) (claims, error) {
@@ -48,7 +47,7 @@ func newHandler(key string, u *users) (http.Handler, error) {
 	mux.Handle(socketcluster.DefaultPath, srv)
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		var in credentials
-		if !web.ReadJSON(w, r, &in) {
+		if !login.ReadJSON(w, r, &in) {
 			return
 		}
 		user, err := login.Do(r.Context(), gate, login.Attempt{User: in.Username, Request: r}, check(in))
@@ -66,7 +65,7 @@ func newHandler(key string, u *users) (http.Handler, error) {
 		writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
 	})
 	// Pages of other origins must not have a visitor's browser log in.
-	return srv.Authenticator().Protect(mux), nil
+	return srv, srv.Authenticator().Protect(mux), nil
 }
 
 // whoami reads the token, wherever the client has got it.

@@ -11,16 +11,17 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"flag"
 	"log"
+	"net/http"
 	"os"
+	"time"
 
 	_ "github.com/go-sql-driver/mysql"
 
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
@@ -43,15 +44,13 @@ func run(ctx context.Context, add string) error {
 		return err
 	}
 	if add != "" {
-		password, err := accounts.ReadPassword(os.Stdin)
-		if err != nil {
-			return err
-		}
-		return users.add(ctx, add, password, []string{"user/" + login.NormalName(add)})
+		line := bufio.NewScanner(os.Stdin)
+		line.Scan() // without a line, the password is empty, and refused
+		return users.add(ctx, add, line.Text(), []string{"user/" + login.NormalName(add)})
 	}
-	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
+	srv, handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
 	if err != nil {
 		return err
 	}
-	return web.ListenAndServe(":8000", handler)
+	return srv.ListenAndServe(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
 }

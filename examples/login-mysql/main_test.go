@@ -47,7 +47,7 @@ func TestLogin(t *testing.T) {
 
 func serve(t *testing.T, users *users) *peer.Server {
 	t.Helper()
-	handler, err := newHandler("a key of the test, with 32 bytes or more", users)
+	_, handler, err := newHandler("a key of the test, with 32 bytes or more", users)
 	if err != nil {
 		t.Fatal(err)
 	}

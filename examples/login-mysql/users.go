@@ -57,6 +57,9 @@ func (u *users) check(ctx context.Context, username, password string) (claims, e
 }
 
 func (u *users) add(ctx context.Context, username, password string, channels []string) error {
+	if password == "" {
+		return errors.New("no password is on the standard input")
+	}
 	list, err := json.Marshal(channels)
 	if err != nil {
 		return err

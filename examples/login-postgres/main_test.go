@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -27,7 +28,7 @@ func TestLogin(t *testing.T) {
 	if _, err := openUsers(t.Context(), pool); err != nil {
 		t.Errorf("the second start: %v", err)
 	}
-	handler, err := newHandler(logintest.Key, u)
+	_, handler, err := newHandler(logintest.Key, u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestLogin(t *testing.T) {
 	if err := pool.QueryRow(t.Context(), `SELECT password FROM users`).Scan(&hash); err != nil || !strings.HasPrefix(hash, "$argon2id$") {
 		t.Errorf("a password is stored as %q, %v", hash, err)
 	}
-	logintest.LimitsCalls(t, func() (http.Handler, error) { return newHandler(logintest.Key, u) })
+	logintest.LimitsCalls(t, func() (*socketcluster.Server, http.Handler, error) { return newHandler(logintest.Key, u) })
 	pool.Close()
 	logintest.FailsWithoutDatabase(t, server)
 }

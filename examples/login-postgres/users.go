@@ -66,6 +66,9 @@ func (u *users) find(ctx context.Context, username string) (user, error) {
 }
 
 func (u *users) add(ctx context.Context, added user, password string) error {
+	if password == "" {
+		return errors.New("no password is on the standard input")
+	}
 	hash, err := u.passwords.Hash(ctx, password)
 	if err != nil {
 		return err

@@ -10,17 +10,17 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"flag"
 	"log"
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/rules"
 )
@@ -41,17 +41,15 @@ func run(ctx context.Context, file, add string) error {
 	}
 	defer u.close()
 	if add != "" {
-		password, err := accounts.ReadPassword(os.Stdin)
-		if err != nil {
-			return err
-		}
-		return u.add(ctx, add, password, []string{"news", "user/" + login.NormalName(add)})
+		line := bufio.NewScanner(os.Stdin)
+		line.Scan() // without a line, the password is empty, and refused
+		return u.add(ctx, add, line.Text(), []string{"news", "user/" + login.NormalName(add)})
 	}
-	handler, err := newHandler(os.Getenv("AUTH_KEY"), u)
+	srv, handler, err := newHandler(os.Getenv("AUTH_KEY"), u)
 	if err != nil {
 		return err
 	}
-	return web.ListenAndServe(":8000", handler)
+	return srv.ListenAndServe(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
 }
 
 // credentials are what a login sends.
@@ -66,14 +64,14 @@ type claims struct {
 	Channels []string `json:"channels"`
 }
 
-func newHandler(key string, u *users) (http.Handler, error) {
+func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gate, err := login.New(srv, login.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.UseInbound(rules.MustNew(rules.Rule{In: "channels"}).Middleware(nil))
@@ -89,5 +87,5 @@ func newHandler(key string, u *users) (http.Handler, error) {
 	}))
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
-	return mux, nil
+	return srv, mux, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -25,7 +26,7 @@ func open(t *testing.T, file string) *users {
 
 func serve(t *testing.T, u *users) *peer.Server {
 	t.Helper()
-	handler, err := newHandler(logintest.Key, u)
+	_, handler, err := newHandler(logintest.Key, u)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func TestLogin(t *testing.T) {
 	if err := first.db.QueryRowContext(t.Context(), `SELECT password FROM users`).Scan(&hash); err != nil || !strings.HasPrefix(hash, "$argon2id$") {
 		t.Errorf("a password is stored as %q, %v", hash, err)
 	}
-	logintest.LimitsCalls(t, func() (http.Handler, error) { return newHandler(logintest.Key, second) })
+	logintest.LimitsCalls(t, func() (*socketcluster.Server, http.Handler, error) { return newHandler(logintest.Key, second) })
 	second.close()
 	logintest.FailsWithoutDatabase(t, server)
 }
@@ -85,7 +86,7 @@ func TestOpenFails(t *testing.T) {
 		u.close()
 		t.Error("a folder was opened")
 	}
-	if _, err := newHandler("short", open(t, filepath.Join(t.TempDir(), "users.db"))); err == nil {
+	if _, _, err := newHandler("short", open(t, filepath.Join(t.TempDir(), "users.db"))); err == nil {
 		t.Error("a short key was accepted")
 	}
 }

@@ -26,8 +26,6 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -41,27 +39,36 @@ type claims struct {
 	Session string `json:"sid"`
 }
 
+// credentials are what a login sends.
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
 func main() {
-	users, err := accounts.New(context.Background(), os.Getenv("PASSWORD"), "alice", "bob")
+	users, err := newUsers(context.Background(), os.Getenv("PASSWORD"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
+	srv, handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(web.ListenAndServe(":8000", handler))
+	web := &http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	if err := srv.ListenAndServe(web); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // app is the server with what its procedures need.
 type app struct {
 	srv      *socketcluster.Server
 	gate     *login.Gate
-	users    *accounts.Accounts
+	users    *users
 	sessions *sessions
 }
 
-func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
+func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{
 		AuthKey:           key,
 		AuthDefaultExpiry: life,
@@ -71,27 +78,27 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 		Revocations: new(revoke.Memory),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gate, err := login.New(srv, login.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
-	a := &app{srv: srv, gate: gate, users: users, sessions: newSessions()}
+	a := &app{srv: srv, gate: gate, users: u, sessions: newSessions()}
 	srv.Handle("login", socketcluster.Func(a.login))
 	srv.Handle("devices", socketcluster.Func(a.devices))
 	srv.Handle("logout", socketcluster.Func(a.logout))
 	srv.Handle("logoutEverywhere", socketcluster.Func(a.logoutEverywhere))
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
-	return mux, nil
+	return srv, mux, nil
 }
 
-func (a *app) login(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
+func (a *app) login(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
 	attempt := login.Attempt{User: in.Username, Socket: c.Socket}
 	granted, err := login.Do(ctx, a.gate, attempt, func(ctx context.Context) (claims, error) {
-		name, err := a.users.Check(ctx, in)
+		name, err := a.users.check(ctx, in.Username, in.Password)
 		return claims{name, rand.Text()}, err
 	})
 	if err != nil {

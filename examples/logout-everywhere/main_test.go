@@ -7,17 +7,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-const password = logintest.Password
+const secret = logintest.Password
 
-func newTestHandler(t *testing.T) (http.Handler, error) {
+func newTestHandler(t *testing.T) (*socketcluster.Server, http.Handler, error) {
 	t.Helper()
-	users, err := accounts.New(t.Context(), password, "alice", "bob")
+	users, err := newUsers(t.Context(), secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func newTestHandler(t *testing.T) (http.Handler, error) {
 
 func serve(t *testing.T) *peer.Server {
 	t.Helper()
-	handler, err := newTestHandler(t)
+	_, handler, err := newTestHandler(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ type device struct {
 func logIn(t *testing.T, server *peer.Server, user string) device {
 	t.Helper()
 	first := server.Connect("")
-	if _, err := first.Call("login", accounts.Credentials{Username: user, Password: password}); err != nil {
+	if _, err := first.Call("login", credentials{Username: user, Password: secret}); err != nil {
 		t.Fatal(err)
 	}
 	var data struct{ Token string }
@@ -137,7 +137,7 @@ func TestLogout(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	client := serve(t).Connect("")
-	for _, c := range []accounts.Credentials{{Username: "alice", Password: "wrong"}, {Username: "carol", Password: password}, {}} {
+	for _, c := range []credentials{{Username: "alice", Password: "wrong"}, {Username: "carol", Password: secret}, {}} {
 		if _, err := client.Call("login", c); err == nil || err.Error() != "LoginError: Invalid user credentials" {
 			t.Errorf("%v: %v", c, err)
 		}
@@ -150,5 +150,5 @@ func TestRefuses(t *testing.T) {
 }
 
 func TestLoginIsLimited(t *testing.T) {
-	logintest.LimitsCalls(t, func() (http.Handler, error) { return newTestHandler(t) })
+	logintest.LimitsCalls(t, func() (*socketcluster.Server, http.Handler, error) { return newTestHandler(t) })
 }

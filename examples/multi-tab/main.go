@@ -10,17 +10,19 @@ import (
 	"context"
 	"embed"
 	"flag"
+	"fmt"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/browser"
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
@@ -32,6 +34,12 @@ type claims struct {
 	Username string `json:"username"`
 }
 
+// credentials are what a login sends.
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
 func main() {
 	addr := flag.String("addr", "localhost:8000", "listen on this `address`")
 	flag.Parse()
@@ -41,11 +49,11 @@ func main() {
 }
 
 func run(addr string) error {
-	users, err := accounts.New(context.Background(), os.Getenv("PASSWORD"), "alice", "bob")
+	users, err := newUsers(context.Background(), os.Getenv("PASSWORD"))
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
+	srv, handler, err := newHandler(os.Getenv("AUTH_KEY"), users)
 	if err != nil {
 		return err
 	}
@@ -53,23 +61,26 @@ func run(addr string) error {
 	if err != nil {
 		return err
 	}
-	return web.Serve(listener, handler)
+	fmt.Println("listening on", listener.Addr())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return srv.Serve(ctx, &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}, listener)
 }
 
-func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
+func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gate, err := login.New(srv, login.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
+	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
 		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
 		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (claims, error) {
-			name, err := users.Check(ctx, in)
+			name, err := u.check(ctx, in.Username, in.Password)
 			return claims{name}, err
 		})
 		if err != nil {
@@ -81,5 +92,5 @@ func newHandler(key string, users *accounts.Accounts) (http.Handler, error) {
 	mux.Handle(socketcluster.DefaultPath, srv)
 	mux.Handle("GET /client.js", browser.Handler())
 	mux.Handle("/", http.FileServerFS(page))
-	return mux, nil
+	return srv, mux, nil
 }

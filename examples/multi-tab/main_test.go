@@ -5,18 +5,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 )
 
 // What the tabs do is tested in a browser, in internal/compat/tabs.
 func TestServer(t *testing.T) {
-	users, err := accounts.New(t.Context(), logintest.Password, logintest.Username)
+	users, err := newUsers(t.Context(), logintest.Password)
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := newHandler(logintest.Key, users)
+	_, handler, err := newHandler(logintest.Key, users)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestServer(t *testing.T) {
 	if _, _, claims := logintest.Login(t, server); claims != `{"username":"alice"}` {
 		t.Errorf("claims %s", claims)
 	}
-	logintest.LimitsCalls(t, func() (http.Handler, error) { return newHandler(logintest.Key, users) })
+	logintest.LimitsCalls(t, func() (*socketcluster.Server, http.Handler, error) { return newHandler(logintest.Key, users) })
 	for path, want := range map[string]string{
 		"/": "import {followTabs} from './tabs.js'", "/tabs.js": "export function followTabs", "/client.js": "create",
 	} {

@@ -18,6 +18,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -28,7 +30,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/oidc"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/browser"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -61,7 +62,7 @@ func run(addr, url, issuer, clientID string) error {
 	if url == "" {
 		url = fmt.Sprintf("http://localhost:%d", listener.Addr().(*net.TCPAddr).Port)
 	}
-	handler, err := newHandler(provider, oauth2.Config{
+	srv, handler, err := newHandler(provider, oauth2.Config{
 		ClientID:     clientID,
 		ClientSecret: os.Getenv("OIDC_CLIENT_SECRET"),
 		Endpoint:     provider.Endpoint(),
@@ -71,13 +72,16 @@ func run(addr, url, issuer, clientID string) error {
 	if err != nil {
 		return err
 	}
-	return web.Serve(listener, handler)
+	fmt.Println("listening on", listener.Addr())
+	stopped, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return srv.Serve(stopped, &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}, listener)
 }
 
-func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (http.Handler, error) {
+func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (*socketcluster.Server, http.Handler, error) {
 	own, err := auth.NewKeyRing(auth.RingKey{ID: "own", Key: auth.HMACKey([]byte(key))})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	srv, err := socketcluster.New(socketcluster.Config{
 		// The own key signs. The provider's are for programs that have got an ID
@@ -89,7 +93,7 @@ func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (http.
 		Revocations:       &revoke.Memory{},
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	srv.Handle("whoami", socketcluster.Func(whoami))
 	s := &site{srv, provider, oauth}
@@ -101,7 +105,7 @@ func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (http.
 	mux.HandleFunc("GET /login", s.login)
 	mux.HandleFunc("GET /callback", s.callback)
 	mux.Handle("POST /logout", srv.Authenticator().Require(http.HandlerFunc(s.logout)))
-	return mux, nil
+	return srv, mux, nil
 }
 
 func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {

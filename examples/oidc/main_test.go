@@ -129,7 +129,7 @@ func start(t *testing.T) (*provider, *visitor) {
 		t.Fatal(err)
 	}
 	t.Cleanup(found.Close)
-	handler, err := newHandler(found, oauth2.Config{
+	_, handler, err := newHandler(found, oauth2.Config{
 		ClientID: "chat", ClientSecret: "secret", Endpoint: found.Endpoint(),
 		RedirectURL: "https://chat.example/callback", Scopes: []string{"openid"},
 	}, "a key of the test, with 32 bytes or more")
@@ -239,7 +239,7 @@ func TestCallbackRefuses(t *testing.T) {
 			t.Errorf("the second time: %s", resp.Status)
 		}
 	})
-	if _, err := newHandler(nil, oauth2.Config{}, "short"); err == nil {
+	if _, _, err := newHandler(nil, oauth2.Config{}, "short"); err == nil {
 		t.Error("a short key was accepted")
 	}
 }

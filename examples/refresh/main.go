@@ -6,7 +6,7 @@
 //	go run ./refresh -by-hand  # the application does it
 //
 // It serves sockets at ws://localhost:8000/socketcluster/ with the procedures
-// login, for alice, and logout.
+// login, for alice and bob, and logout.
 package main
 
 import (
@@ -16,13 +16,12 @@ import (
 	"flag"
 	"log"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
-	"github.com/socketcluster-go/socketcluster/examples/internal/web"
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
@@ -31,10 +30,16 @@ const (
 	tokenLife  = 30 * time.Minute
 )
 
+// credentials are what a login sends.
+type credentials struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
 func main() {
 	byHand := flag.Bool("by-hand", false, "renew tokens in the application's code")
 	flag.Parse()
-	users, err := accounts.New(context.Background(), os.Getenv("PASSWORD"), "alice")
+	users, err := newUsers(context.Background(), os.Getenv("PASSWORD"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -42,10 +47,13 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(web.ListenAndServe(":8000", srv))
+	web := &http.Server{Addr: ":8000", Handler: srv, ReadHeaderTimeout: 5 * time.Second}
+	if err := srv.ListenAndServe(web); err != nil {
+		log.Fatal(err)
+	}
 }
 
-func newServer(key string, byHand bool, users *accounts.Accounts) (*socketcluster.Server, error) {
+func newServer(key string, byHand bool, u *users) (*socketcluster.Server, error) {
 	cfg := socketcluster.Config{AuthKey: key, AuthDefaultExpiry: tokenLife}
 	if !byHand {
 		// This line is all that it takes.
@@ -63,9 +71,9 @@ func newServer(key string, byHand bool, users *accounts.Accounts) (*socketcluste
 		return nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in accounts.Credentials) (socketcluster.None, error) {
+	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
 		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
-		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (string, error) { return users.Check(ctx, in) })
+		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (string, error) { return u.check(ctx, in.Username, in.Password) })
 		if err != nil {
 			return socketcluster.None{}, err
 		}

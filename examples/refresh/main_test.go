@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
-	"github.com/socketcluster-go/socketcluster/examples/internal/accounts"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
@@ -20,7 +19,7 @@ func inBubble(t *testing.T, fn func(t *testing.T, srv *socketcluster.Server, con
 	for name, byHand := range map[string]bool{"by the server": false, "by hand": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				users, err := accounts.New(t.Context(), logintest.Password, "alice")
+				users, err := newUsers(t.Context(), logintest.Password)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -58,7 +57,7 @@ func next(t *testing.T, srv *socketcluster.Server, p *peer.Peer) (string, map[st
 func TestTokensAreRenewed(t *testing.T) {
 	inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
 		p := connect("")
-		if _, err := p.Call("login", accounts.Credentials{Username: "alice", Password: logintest.Password}); err != nil {
+		if _, err := p.Call("login", credentials{Username: "alice", Password: logintest.Password}); err != nil {
 			t.Fatal(err)
 		}
 		token, _ := next(t, srv, p)
@@ -101,7 +100,7 @@ func TestTokenIDsAreRandom(t *testing.T) {
 		inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
 			for range 2 {
 				p := connect("")
-				if _, err := p.Call("login", accounts.Credentials{Username: "alice", Password: logintest.Password}); err != nil {
+				if _, err := p.Call("login", credentials{Username: "alice", Password: logintest.Password}); err != nil {
 					t.Fatal(err)
 				}
 				next(t, srv, p)
@@ -126,11 +125,12 @@ func TestRenewalEnds(t *testing.T) {
 				var tokens atomic.Int64
 				socketcluster.On(srv, func(socketcluster.AuthenticateEvent) { tokens.Add(1) })
 				p := connect("")
-				if _, err := p.Call("login", accounts.Credentials{Username: "alice", Password: logintest.Password}); err != nil {
+				if _, err := p.Call("login", credentials{Username: "alice", Password: logintest.Password}); err != nil {
 					t.Fatal(err)
 				}
 				next(t, srv, p)
 				next(t, srv, p)
+				synctest.Wait() // for the events, which come after the tokens
 				if got := tokens.Load(); got != 2 {
 					t.Fatalf("%d tokens were given, want 2", got)
 				}
@@ -149,7 +149,7 @@ func TestRenewalEnds(t *testing.T) {
 func TestLoginRefuses(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *socketcluster.Server, connect func(string) *peer.Peer) {
 		p := connect("")
-		for _, in := range []any{accounts.Credentials{Username: "alice", Password: "wrong"}, accounts.Credentials{Username: "bob", Password: logintest.Password}, "alice"} {
+		for _, in := range []any{credentials{Username: "alice", Password: "wrong"}, credentials{Username: "carol", Password: logintest.Password}, "alice"} {
 			if _, err := p.Call("login", in); err == nil {
 				t.Errorf("%v: logged in", in)
 			}

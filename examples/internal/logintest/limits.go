@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/login"
 )
@@ -20,7 +21,7 @@ const attempts = 10
 
 // LimitsCalls checks that one wrong password too many is refused over a socket,
 // and that all of them are on record.
-func LimitsCalls(t *testing.T, newHandler func() (http.Handler, error)) {
+func LimitsCalls(t *testing.T, newHandler func() (*socketcluster.Server, http.Handler, error)) {
 	t.Helper()
 	server, logged := start(t, newHandler)
 	client := server.Connect("")
@@ -36,7 +37,7 @@ func LimitsCalls(t *testing.T, newHandler func() (http.Handler, error)) {
 }
 
 // LimitsRequests checks the same over HTTP.
-func LimitsRequests(t *testing.T, newHandler func() (http.Handler, error)) {
+func LimitsRequests(t *testing.T, newHandler func() (*socketcluster.Server, http.Handler, error)) {
 	t.Helper()
 	server, logged := start(t, newHandler)
 	post := func(password string) (int, string) {
@@ -67,7 +68,7 @@ func (l lines) Write(line []byte) (int, error) {
 }
 
 // start starts an example that logs to lines.
-func start(t *testing.T, newHandler func() (http.Handler, error)) (*peer.Server, lines) {
+func start(t *testing.T, newHandler func() (*socketcluster.Server, http.Handler, error)) (*peer.Server, lines) {
 	t.Helper()
 	old, flags, output := slog.Default(), log.Flags(), log.Writer()
 	logged := make(lines, 1000)
@@ -77,7 +78,7 @@ func start(t *testing.T, newHandler func() (http.Handler, error)) (*peer.Server,
 		log.SetFlags(flags)
 		log.SetOutput(output)
 	})
-	handler, err := newHandler()
+	_, handler, err := newHandler()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,2 @@
+// Package copies tests that the examples can be copied out of this repository.
+package copies
