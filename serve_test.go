@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -147,24 +147,32 @@ func TestServeFails(t *testing.T) {
 	}
 }
 
-// A context that has ended before leaves no listener open.
+// slowListener takes a second to close.
+type slowListener struct {
+	*memnet.Listener
+	closed atomic.Bool
+}
+
+func (l *slowListener) Close() error {
+	time.Sleep(time.Second)
+	l.closed.Store(true)
+	return l.Listener.Close()
+}
+
+// The listener is closed when Serve returns, also when its context has ended
+// before.
 func TestServeWithEndedContext(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	stop()
-	if err := srv.Serve(ctx, &http.Server{Handler: srv}, listener); err != nil {
-		t.Error(err)
-	}
-	if conn, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the listener: %v, %v", conn, err)
-	}
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		ctx, stop := context.WithCancel(context.Background())
+		stop()
+		listener := &slowListener{Listener: memnet.Listen()}
+		if err := w.srv.Serve(ctx, &http.Server{Handler: w.srv}, listener); err != nil {
+			t.Error(err)
+		}
+		if !listener.closed.Load() {
+			t.Error("the listener is not closed yet")
+		}
+	})
 }
 
 // The first signal begins the shutdown, the second one ends the process. With

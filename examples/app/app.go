@@ -66,7 +66,6 @@ func newApp(s settings, u *users, revocations revoke.Store, log *slog.Logger) (*
 		AllowMissingOrigin: true,
 		TrustedProxies:     s.proxies,
 		Limits:             limits,
-		ShutdownTimeout:    s.shutdown,
 		Logger:             log,
 	})
 	if err != nil {

@@ -81,7 +81,6 @@ type settings struct {
 	tokenLife time.Duration // renewed at half of it
 	origins   []string      // of the pages that may connect
 	proxies   []string      // whose X-Forwarded-For is believed
-	shutdown  time.Duration // that clients have to go
 }
 
 // serve serves until ctx ends.
@@ -91,7 +90,6 @@ func serve(ctx context.Context, args []string, stdout io.Writer) error {
 	addr := flags.String("addr", "localhost:8000", "listen on this `address`")
 	file := flags.String("db", "app.db", "`file` of the database")
 	flags.DurationVar(&s.tokenLife, "token-life", 30*time.Minute, "how long a client that is away stays logged in")
-	flags.DurationVar(&s.shutdown, "shutdown", 8*time.Second, "`time` that clients have to go, less than until the process is killed")
 	flags.Func("origins", "`origins` of the pages that may connect, such as https://app.example.com; all if empty", list(&s.origins))
 	flags.Func("proxies", "`addresses` of your proxies, such as 127.0.0.1,::1", list(&s.proxies))
 	if err := flags.Parse(args); err != nil {
@@ -131,7 +129,8 @@ func serve(ctx context.Context, args []string, stdout io.Writer) error {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	// When ctx ends, clients are told to connect again, which brings them to
-	// the next process at this address, and requests are finished.
+	// the next process at this address, and requests are finished. Who has not
+	// gone after Config.ShutdownTimeout, 8 seconds, is dropped.
 	return a.sockets.Serve(ctx, web, listener)
 }
 

@@ -84,17 +84,21 @@ func (a *app) restart() {
 	a.process = a.serve(a.process.Addr())
 }
 
-// client makes a stock client, as a page of an origin.
+// client makes a stock client, as a page of an origin, or as no page if it is empty.
 func (a *app) client(origin string, stored any) *client {
 	a.t.Helper()
 	a.node.mu.Lock()
 	a.node.clients++
 	c := &client{a.node, a.node.clients}
 	a.node.mu.Unlock()
-	a.node.do(a.t, "create", c.id, options{
-		"port": a.port, "secure": true, "wsOptions": map[string]string{"origin": origin},
+	o := options{
+		"port": a.port, "secure": true,
 		"autoReconnect": true, "autoReconnectOptions": map[string]int{"initialDelay": 100, "randomness": 100, "maxDelay": 500},
-	}, stored)
+	}
+	if origin != "" {
+		o["wsOptions"] = map[string]string{"origin": origin}
+	}
+	a.node.do(a.t, "create", c.id, o, stored)
 	return c
 }
 
@@ -119,7 +123,7 @@ func (a *app) browser() *http.Client {
 func TestAppRooms(t *testing.T) {
 	a := startApp(t)
 	alice, bob := a.login("alice"), a.login("bob")
-	guest := a.client("https://"+a.site.HTTPS, nil)
+	guest := a.client("", nil)
 	guest.connect(t)
 	for _, c := range []*client{alice, bob, guest} {
 		c.do(t, "subscribe", "lobby")
