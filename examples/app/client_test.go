@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -103,6 +104,16 @@ func (c *client) event(name string, v any) {
 		}
 		return
 	}
+}
+
+// closeCode waits for the server to close the socket, and answers.
+func (c *client) closeCode() ws.StatusCode {
+	c.t.Helper()
+	var closed wsutil.ClosedError
+	if text, err := wsutil.ReadServerText(c.conn); !errors.As(err, &closed) {
+		c.t.Fatalf("%s, %v", text, err)
+	}
+	return closed.Code
 }
 
 // login logs in and returns the token.
