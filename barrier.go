@@ -151,7 +151,7 @@ func (s *Socket) raiseBarrier() {
 	})
 	b.barrier = raised
 	s.turns.pings = min(s.turns.pings+1, maxPings)
-	s.pushFrame(s.nextPingFrame()) // behind the answer
+	s.pushFrame(s.nextPingFrame(s.srv.moment(time.Now()))) // behind the answer
 }
 
 // pass ends a barrier: what it has held is sent, up to the next one if there is

@@ -3,7 +3,6 @@ package socketcluster
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -150,8 +149,10 @@ func (s *Socket) parseSubscribe(data []byte) (wire.Subscribe, bool) {
 // error. Those before, and later ones that are set to version 1, read plain
 // pings only, and take a coded one for a raw message, which hurts nobody (QK-56).
 // No client tells of itself which kind it is. So the first pings are coded ones,
-// and the first pong settles the form. Without one for half of the time that
-// the client has to answer, the next pings are plain.
+// and the first pong settles the form. Without one for half of the time that a
+// client has to answer the first of them, which is PingTimeout less PingInterval,
+// there is a plain ping at once, as the next one may come too late, and those
+// after it are plain, until a coded pong comes after all.
 type pingForm uint8
 
 const (
@@ -179,28 +180,36 @@ func (srv *Server) newCodedPing() codedPing {
 	return codedPing{ping, pong}
 }
 
+// plainRetry is how much later it is tried to turn to plain pings again while the
+// server does not read.
+const plainRetry = time.Second
+
 // nextPingFrame is the next ping for the client. mu must be held.
-func (s *Socket) nextPingFrame() []byte {
+func (s *Socket) nextPingFrame(at moment) []byte {
 	plain, coded := s.srv.pings[s.version], s.srv.coded.ping
-	switch {
-	case s.version != wire.Version1 || coded == nil || s.pingForm == pingsPlain:
-		return plain
-	case s.pingForm == pingsUntold && s.codedUnanswered():
+	if s.version != wire.Version1 || coded == nil || s.pingForm == pingsPlain || s.turnToPlainPings(at) {
 		return plain
 	}
-	if s.codedPings < math.MaxUint8 {
-		s.codedPings++
+	if s.pingForm == pingsUntold && s.plainAt == 0 {
+		cfg := &s.srv.cfg
+		s.plainAt = at.add((cfg.PingTimeout - cfg.PingInterval) / 2)
 	}
 	return coded
 }
 
-// codedUnanswered tells whether the client has had its time to answer coded
-// pings. While the server does not read, the pong may wait behind other messages.
-// mu must be held.
-func (s *Socket) codedUnanswered() bool {
-	cfg := &s.srv.cfg
-	waited := time.Duration(s.codedPings) * cfg.PingInterval
-	return s.codedPings == math.MaxUint8 || waited >= (cfg.PingTimeout-cfg.PingInterval)/2 && s.pushBack.Load() == 0
+// turnToPlainPings ends the coded pings if the client has had its time to answer
+// them. It reports whether it has. While the server does not read, the pong may wait
+// behind other messages. mu must be held.
+func (s *Socket) turnToPlainPings(at moment) bool {
+	if s.plainAt == 0 || at < s.plainAt {
+		return false
+	}
+	if s.pushBack.Load() != 0 {
+		s.plainAt = at.add(plainRetry)
+		return false
+	}
+	s.pingForm, s.plainAt = pingsPlain, 0
+	return true
 }
 
 func (s *Socket) isCodedPong(data []byte) bool {
@@ -219,5 +228,5 @@ func (s *Socket) learnPingForm(pong ws.Message) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pingForm = form
+	s.pingForm, s.plainAt = form, 0
 }

@@ -474,7 +474,7 @@ const codedPing, codedPong = "\xa2#1", "\xa2#2"
 
 // QK-56, PP-1: with a codec, the first pings of version 1 are coded ones. What the
 // first pong is like, all further ones are; a client that does not answer for half
-// of its time gets plain ones.
+// of its time gets a plain one then, between the others, and plain ones from then on.
 func TestCodedPings(t *testing.T) {
 	cfg := socketcluster.Config{Codec: minbin.Codec{}, Protocol1Path: path1}
 	const enough = 12 // pings, longer than the pong timeout
@@ -508,7 +508,7 @@ func TestCodedPings(t *testing.T) {
 			connect(p)
 			p.wantPing(ws.OpBinary, codedPing) // after 8 s
 			p.wantPing(ws.OpBinary, codedPing) // after 16 s
-			for range enough {                 // after 24 s, of 30
+			for range enough {                 // after 19 s, of 30
 				p.wantPing(ws.OpText, "#1")
 				p.send("#2")
 			}
@@ -551,16 +551,49 @@ func TestCodedPings(t *testing.T) {
 			p.wantPing(ws.OpBinary, codedPing)
 		})
 	})
+	t.Run("pings at each part of the timeout", func(t *testing.T) {
+		for _, interval := range []time.Duration{time.Second, 8 * time.Second, 14 * time.Second, 16 * time.Second, 20 * time.Second, 29 * time.Second, 29900 * time.Millisecond} {
+			t.Run(interval.String(), func(t *testing.T) {
+				cfg := cfg
+				cfg.PingInterval = interval
+				inBubble(t, cfg, func(w *world) {
+					p := w.dial1()
+					connect(p)
+					began := time.Now()
+					var f ws.Frame
+					for f.Header.OpCode != ws.OpText { // the client takes no other for a ping
+						var err error
+						if f, err = p.nextFrame(); err != nil || f.Header.OpCode == ws.OpClose {
+							t.Fatalf("closed after %v, %v", time.Since(began), err)
+						}
+					}
+					const timeout = 30 * time.Second // of the client, too
+					if at, want := time.Since(began), interval+(timeout-interval)/2; at < want || at >= min(want+30*time.Millisecond, timeout) {
+						t.Errorf("the first plain ping comes after %v, want %v", at, want)
+					}
+					for range 3 {
+						p.send("#2")
+						p.wantPing(ws.OpText, "#1")
+						if at := time.Since(began); at%interval > 100*time.Millisecond {
+							t.Errorf("a ping after %v, want one for each %v", at, interval)
+						}
+					}
+				})
+			})
+		}
+	})
 	t.Run("many pings in the timeout", func(t *testing.T) {
 		cfg := cfg
-		cfg.PingInterval, cfg.PingTimeout = 50*time.Millisecond, 30*time.Minute
+		cfg.PingInterval, cfg.PingTimeout = 50*time.Millisecond, 30*time.Second
 		inBubble(t, cfg, func(w *world) {
 			p := w.dial1()
 			connect(p)
-			for range 255 {
+			for range 299 { // for 15 s
 				p.wantPing(ws.OpBinary, codedPing)
 			}
-			p.wantPing(ws.OpText, "#1")
+			for f := (ws.Frame{}); f.Header.OpCode != ws.OpText; {
+				f, _ = p.nextFrame()
+			}
 			p.sendBinary(codedPong)
 			p.wantPing(ws.OpBinary, codedPing)
 		})

@@ -88,10 +88,9 @@ type Socket struct {
 	// No lock is held while user code, the broker or the engine runs.
 	subMu sync.Mutex
 
-	version    wire.Version
-	pingForm   pingForm // guarded by mu, as is the next
-	codedPings uint8    // how many were sent, up to 255
-	throttled  bool     // the log knows; the inbox worker's
+	version   wire.Version
+	pingForm  pingForm // guarded by mu
+	throttled bool     // the log knows; the inbox worker's
 
 	mu          sync.Mutex
 	state       State
@@ -115,6 +114,7 @@ type Socket struct {
 	nextPing moment
 	asked    moment // when the first ping left since the client was last seen
 	renewAt  moment
+	plainAt  moment // when pings become plain unless a pong comes before; see pingForm
 
 	stats socketCounters
 }

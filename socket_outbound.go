@@ -349,8 +349,8 @@ func (s *Socket) unpushed(err error) {
 // pushPing queues a ping in front of what waits, which would make a client that
 // is slow look dead, and the server to it. It does not wait for the lock of the
 // outbox. mu must be held.
-func (s *Socket) pushPing() {
-	ping := s.nextPingFrame()
+func (s *Socket) pushPing(at moment) {
+	ping := s.nextPingFrame(at)
 	if queued, overtakes, ok := s.out.TryPushFirst(ping); ok {
 		s.pinged(queued, overtakes)
 		return

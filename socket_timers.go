@@ -40,6 +40,7 @@ func (s *Socket) schedule(now time.Time) {
 	if s.state != Closed {
 		if !s.srv.cfg.PingTimeoutDisabled {
 			earlier(s.nextPing)
+			earlier(s.plainAt)
 			earlier(s.silentAt())
 		}
 		earlier(s.renewAt)
@@ -108,12 +109,15 @@ func (s *Socket) expireLocked(now time.Time) {
 		return
 	}
 	if !cfg.PingTimeoutDisabled {
-		if at >= s.nextPing {
+		turned, regular := s.turnToPlainPings(at), at >= s.nextPing
+		if regular {
 			s.nextPing = at.add(cfg.PingInterval)
+		}
+		if turned || regular {
 			if s.asked <= s.lastSeenAt() {
 				s.asked = at
 			}
-			s.pushPing()
+			s.pushPing(at)
 		}
 		if at >= s.silentAt() {
 			dead := !s.holdsUp() && at >= s.silentAt() // it may just have been let go on
