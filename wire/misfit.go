@@ -1,17 +1,22 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"reflect"
+	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // Misfit tells where data that Unmarshal has refused does not fit v: at which
 // place in the data, as a JSON pointer (RFC 6901; "" is the data itself), and what
-// type is expected there. It holds nothing of the data but names of members, so
-// that it may be logged.
+// type is expected there. It may be logged: it holds nothing of the data. Fields of
+// structs have the names that their types give them, and "*" stands for each key of a
+// map, and for what a type with an unmarshaler of its own has read.
 //
 // It decodes the data once more, and leaves v alone. v is a pointer.
 func Misfit(data []byte, v any) (path string, expected reflect.Type) {
@@ -26,5 +31,54 @@ func Misfit(data []byte, v any) (path string, expected reflect.Type) {
 	if expected.Kind() == reflect.Pointer { // what unmarshalBytes and unmarshalNumber are given
 		expected = expected.Elem()
 	}
-	return string(bad.JSONPointer), expected
+	return placeIn(typ, bad.JSONPointer), expected
+}
+
+// placeIn is a pointer into data for the type with no more in it than the type and
+// the indexes of lists tell.
+func placeIn(typ reflect.Type, pointer jsontext.Pointer) string {
+	var place jsontext.Pointer
+	for token := range pointer.Tokens() {
+		for typ != nil && typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
+		}
+		name := "*"
+		switch {
+		case typ == nil:
+		case typ.Kind() == reflect.Struct:
+			typ, name = fieldFor(typ, token)
+		case typ.Kind() == reflect.Map:
+			typ = typ.Elem()
+		case typ.Kind() == reflect.Slice || typ.Kind() == reflect.Array:
+			if _, err := strconv.ParseUint(token, 10, 64); err == nil {
+				typ, name = typ.Elem(), token
+			} else {
+				typ = nil
+			}
+		default:
+			typ = nil
+		}
+		place = place.AppendToken(name)
+	}
+	return string(place)
+}
+
+// fieldFor is the field of a struct that takes the member of an object, and the name that
+// the struct gives it. Without one it is nil and "*".
+func fieldFor(typ reflect.Type, key string) (reflect.Type, string) {
+	var alike reflect.Type
+	name := "*"
+	for _, f := range reflect.VisibleFields(typ) {
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.IsExported() || f.Anonymous && tag == "" {
+			continue // its own fields are visible, too
+		}
+		switch is := cmp.Or(tag, f.Name); {
+		case is == key:
+			return f.Type, is
+		case alike == nil && strings.EqualFold(is, key):
+			alike, name = f.Type, is
+		}
+	}
+	return alike, name
 }

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	jsonx "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -13,8 +16,17 @@ type even int
 
 func (e *even) UnmarshalJSON(text []byte) error { return errors.New("odd: " + string(text)) }
 
+// own is read by its own means, as a map of maps.
+type own struct{}
+
+func (o *own) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return jsonx.UnmarshalDecode(dec, new(map[string]map[string]int))
+}
+
+type page struct{ Size int }
+
 // The place and the expected type are told, whatever refuses the data, and
-// nothing of its values.
+// nothing of its values and of the keys that the client has chosen.
 func TestMisfit(t *testing.T) {
 	type order struct {
 		ID    int `json:"id"`
@@ -26,16 +38,26 @@ func TestMisfit(t *testing.T) {
 		Names map[string]int `json:"names"`
 		Blobs [][]byte       `json:"blobs"`
 		N     json.Number    `json:"n"`
+		Deep  map[string]map[int][]*struct {
+			Count uint8
+		} `json:"deep"`
+		Own own `json:"own"`
+		page
 	}
 	for _, test := range []struct{ data, path, expected string }{
 		{`{"id":"secret"}`, "/id", "int"},
 		{`{"id":1.5}`, "/id", "int"},
-		{`{"ID":"secret"}`, "/ID", "int"},
+		{`{"ID":"secret"}`, "/id", "int"}, // the name of the field
 		{`{"items":[{"count":1},{"count":900}]}`, "/items/1/count", "uint8"},
 		{`{"items":{}}`, "/items", "[]struct { Count uint8 \"json:\\\"count\\\"\" }"},
 		{`{"at":"secret"}`, "/at", "time.Time"},
 		{`{"even":3}`, "/even", "wire_test.even"},
-		{`{"names":{"a/b":"secret"}}`, "/names/a~1b", "int"},
+		{`{"names":{"a/b":"secret"}}`, "/names/*", "int"},
+		{`{"names":{"\nid":"secret"}}`, "/names/*", "int"},
+		{`{"deep":{"secret":{"1":[null,{"count":900}]}}}`, "/deep/*/*/1/Count", "uint8"},
+		{`{"deep":{"secret":{"secret":[]}}}`, "/deep/*/*", "int"},
+		{`{"own":{"secret":{"1":"secret"}}}`, "/own/*/*", "int"},
+		{`{"size":"secret"}`, "/Size", "int"},
 		{`{"blobs":[{"base64":true,"data":"AQL/"},{"base64":true,"data":"secret!"}]}`, "/blobs/1", "[]uint8"},
 		{`{"blobs":["AQ==",{"base64":false}]}`, "/blobs/1", "[]uint8"},
 		{`{"blobs":[{"base64":true,"data":"AQL/"}],"n":1,"id":"secret"}`, "/id", "int"}, // what comes before does fit
@@ -46,7 +68,7 @@ func TestMisfit(t *testing.T) {
 		{`{"id":1}`, "", "wire_test.order"},             // fits, says whoever has refused it
 	} {
 		var v order
-		if err := json.Unmarshal([]byte(test.data), &v); err == nil && test.data != `{"id":1}` {
+		if err := wire.Unmarshal([]byte(test.data), &v); err == nil && test.data != `{"id":1}` {
 			t.Errorf("%s fits", test.data)
 		}
 		v = order{}
