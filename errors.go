@@ -79,7 +79,7 @@ func (srv *Server) logFailure(err error, receiver string) {
 // logFault logs what a client has done wrong. Clients decide how often.
 func (srv *Server) logFault(message string, attrs []string) {
 	level := slog.LevelDebug
-	if srv.faults.allow(srv.clock()) {
+	if srv.faults.allow(srv.clock(), 1) {
 		level = slog.LevelInfo
 	}
 	srv.log.LogAttrs(context.Background(), level, message, srv.logAttrs(attrs)...)

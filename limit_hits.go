@@ -80,15 +80,23 @@ type limitHits struct {
 	told  [numLimits]seldom // whether the log is
 }
 
-// seldom lets something happen once a second: strangers must not fill the log.
-type seldom struct{ last atomic.Int64 } // server clock
+// seldom lets something happen a number of times a second: strangers must not fill
+// the log.
+type seldom struct{ until atomic.Int64 } // server clock; what has happened counts until then
 
-func (s *seldom) allow(now time.Duration) bool {
-	last := s.last.Load()
-	if last != 0 && int64(now)-last < int64(time.Second) {
-		return false
+// allow tells whether something may happen once more, with at most n times at once,
+// and n a second from then on.
+func (s *seldom) allow(now time.Duration, n int) bool {
+	for {
+		until := s.until.Load()
+		next := max(until, int64(now)) + int64(time.Second)/int64(n)
+		if next-int64(now) > int64(time.Second) {
+			return false
+		}
+		if s.until.CompareAndSwap(until, next) {
+			return true
+		}
 	}
-	return s.last.CompareAndSwap(last, max(int64(now), 1))
 }
 
 // hit counts that a limit was reached.
@@ -98,11 +106,28 @@ func (srv *Server) hit(l limit) { srv.hits.count[l].Add(1) }
 // most. The counter knows of the others.
 func (srv *Server) hitLogged(l limit, message string, attrs ...slog.Attr) {
 	srv.hit(l)
-	if !srv.hits.told[l].allow(srv.clock()) {
-		return
+	if srv.hits.told[l].allow(srv.clock(), 1) {
+		srv.logLimit(slog.LevelWarn, l, message, attrs)
 	}
-	attrs = append(attrs, slog.String("limit", l.String()))
-	srv.log.LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
+}
+
+// socketsTold is how many sockets the log tells of as warnings in a second, for
+// each limit.
+const socketsTold = 5
+
+// hit is that of the server with a line in the log, for what happens once to a
+// socket. Each socket has its line, but those above socketsTold are for who debugs.
+func (s *Socket) hit(l limit, message string, attrs ...slog.Attr) {
+	s.srv.hit(l)
+	level := slog.LevelDebug
+	if s.srv.hits.told[l].allow(s.srv.clock(), socketsTold) {
+		level = slog.LevelWarn
+	}
+	s.srv.logLimit(level, l, message, append(attrs, slog.String("socket", s.id)))
+}
+
+func (srv *Server) logLimit(level slog.Level, l limit, message string, attrs []slog.Attr) {
+	srv.log.LogAttrs(context.Background(), level, message, append(attrs, slog.String("limit", l.String()))...)
 }
 
 // clock is the time since the server was made.

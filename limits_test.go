@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -431,7 +432,8 @@ func TestErrorTextOfLongNames(t *testing.T) {
 }
 
 // Who finds out that messages are too large learns which limit it was: from the
-// events, and from one line in the log for a socket, once a second at most.
+// events, and from one line in the log for each socket: a warning for five sockets
+// at once and five a second, and at level Debug beyond that.
 func TestExceededLimitsAreNamed(t *testing.T) {
 	for _, test := range []struct {
 		limit, what string
@@ -480,19 +482,39 @@ func TestExceededLimitsAreNamed(t *testing.T) {
 				if len(told) != 4 || strings.TrimPrefix(told[0], "Error: ") != want || len(reasons) != 2 || reasons[0] != want {
 					t.Errorf("told %q, closed for %q; want %q", told, reasons, want)
 				}
-				line := fmt.Sprintf(` is=%d limit=%s`, test.is, test.limit)
-				if n := strings.Count(w.logs.String(), `msg="a client is disconnected: its message is more than the limit allows" socket=`); n != 1 || !strings.Contains(w.logs.String(), line) {
-					t.Errorf("%d lines, want one with %s:\n%s", n, line, w.logs)
-				}
 				if n := w.srv.Stats().LimitHits[test.limit]; n != 2 {
 					t.Errorf("counted %d", n)
 				}
-				time.Sleep(time.Second)
-				p := test.exceed(w)
-				p.wantClose(test.code, "")
-				if n := strings.Count(w.logs.String(), line); n != 2 {
-					t.Errorf("%d lines a second later", n)
+				wantTold := func(warnings, others int) {
+					t.Helper()
+					of := map[string]int{} // how often the log tells of a socket
+					levels := map[string]int{}
+					for _, line := range w.lines() {
+						level, rest, _ := strings.Cut(line, ` msg="a client is disconnected: its message is more than the limit allows" is=`)
+						if is, socket, found := strings.Cut(rest, " socket="); found {
+							socket, limit, _ := strings.Cut(socket, " ")
+							of[socket]++
+							levels[level]++
+							if is != strconv.Itoa(test.is) || limit != "limit="+test.limit {
+								t.Errorf("logged %s", line)
+							}
+						}
+					}
+					if len(of) != warnings+others || levels["level=WARN"] != warnings || levels["level=DEBUG"] != others {
+						t.Errorf("the log tells of %d sockets, %v; want %d as warnings and %d others", len(of), levels, warnings, others)
+					}
 				}
+				wantTold(2, 0)
+				time.Sleep(time.Second)
+				for range 8 {
+					test.exceed(w).wantClose(test.code, "")
+				}
+				wantTold(5, 3)
+				time.Sleep(time.Second / 5)
+				for range 2 {
+					test.exceed(w).wantClose(test.code, "")
+				}
+				wantTold(1, 1)
 			})
 		})
 	}

@@ -1,7 +1,6 @@
 package socketcluster
 
 import (
-	"log/slog"
 	"time"
 )
 
@@ -92,5 +91,5 @@ func (s *Socket) tellThrottled(c rateClass) {
 		return
 	}
 	s.throttled = true
-	s.srv.hitLogged(c.limit(), "a client is slowed down: it sends more than the limit allows", slog.String("socket", s.id))
+	s.hit(c.limit(), "a client is slowed down: it sends more than the limit allows")
 }

@@ -185,7 +185,7 @@ func (s *Socket) messageSize() (limit, int) {
 // exceeded counts and logs that a message was too much for a limit, which ends the
 // socket, and names the limit for the events.
 func (s *Socket) exceeded(l limit, is int) string {
-	s.srv.hitLogged(l, "a client is disconnected: its message is more than the limit allows", slog.String("socket", s.id), slog.Int("is", is))
+	s.hit(l, "a client is disconnected: its message is more than the limit allows", slog.Int("is", is))
 	return fmt.Sprintf("%v is %d", l, is)
 }
 
