@@ -103,6 +103,40 @@ func TestRatesAreApart(t *testing.T) {
 	})
 }
 
+// Each socket that is slowed down has its line in the log, once.
+func TestSlowedDownSocketsAreLogged(t *testing.T) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{CallRate: 1}}, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		peers := []*peer{w.client(), w.client()}
+		for _, p := range peers {
+			go func() {
+				for i := range 5 { // of which two are free
+					p.send(fmt.Sprintf(`{"event":"echo","cid":%d}`, i+2))
+				}
+			}()
+		}
+		for _, p := range peers {
+			for range 5 {
+				p.next()
+			}
+		}
+		told := map[string]int{}
+		for _, line := range w.lines() {
+			if rest, ok := strings.CutPrefix(line, `level=WARN msg="a client is slowed down: it sends more than the limit allows" `); ok {
+				told[rest]++
+			}
+		}
+		if len(told) != 2 {
+			t.Errorf("logged %v, want a line for each socket", told)
+		}
+		for rest, n := range told {
+			if n != 1 || !strings.HasSuffix(rest, " limit=Limits.CallRate") {
+				t.Errorf("%d times %s", n, rest)
+			}
+		}
+	})
+}
+
 // Answers do not wait for a rate: a handler that asks its own client gets them.
 func TestAnswersAreNotThrottled(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{CallRate: 1}}, func(w *world) {
