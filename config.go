@@ -430,16 +430,6 @@ func (c Config) withDefaults() (Config, error) {
 			return c, &ConfigError{f.field, fmt.Sprintf("is a nil %T; was the error checked when it was made?", f.value)}
 		}
 	}
-	for _, f := range []struct {
-		field string
-		value any
-	}{
-		{"AuthEngine", c.AuthEngine}, {"Revocations", c.Revocations}, {"Codec", c.Codec}, {"Broker", c.Broker},
-	} {
-		if v := reflect.ValueOf(f.value); v.Kind() == reflect.Pointer && v.IsNil() {
-			return c, &ConfigError{f.field, fmt.Sprintf("is a nil %T; was the error checked when it was made?", f.value)}
-		}
-	}
 	for i, source := range c.TokenSources {
 		if err := source.Err(); err != nil {
 			return c, &ConfigError{"TokenSources", fmt.Sprintf("has an entry %d that cannot be used: %v", i, err)}
@@ -454,11 +444,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	// A client brings its token in the handshake, and would try for ever with one
 	// that does not fit.
-	if l := &c.Limits; l.TokenSize > l.HandshakeMessageSize && len(c.TokenSources) == 0 {
+	if l := &c.Limits; l.TokenSize > l.HandshakeMessageSize-aroundToken && len(c.TokenSources) == 0 {
 		if given != 0 {
-			return c, &ConfigError{"Limits.TokenSize", fmt.Sprintf("is %d; it must not be larger than Limits.HandshakeMessageSize, which is %d, as clients bring their tokens in the handshake", given, l.HandshakeMessageSize)}
+			return c, &ConfigError{"Limits.TokenSize", fmt.Sprintf("is %d; it must not be larger than %d, which is Limits.HandshakeMessageSize without the %d bytes around a token, as clients bring their tokens in the handshake", given, l.HandshakeMessageSize-aroundToken, aroundToken)}
 		}
-		l.TokenSize = l.HandshakeMessageSize
+		l.TokenSize = l.HandshakeMessageSize - aroundToken
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -86,8 +86,8 @@ func TestConfigErrors(t *testing.T) {
 		{"Origins", config{Origins: []string{"user@a.com:443"}}},
 		{"Limits.MessageSize", config{Limits: limits{MessageSize: -1}}},
 		{"Limits.MessageSize", config{Limits: limits{MessageSize: 1001, Budget: 1000}}},
-		{"Limits.TokenSize", config{Limits: limits{TokenSize: 64<<10 + 1}}},
-		{"Limits.TokenSize", config{Limits: limits{TokenSize: 1001, HandshakeMessageSize: 1000}}},
+		{"Limits.TokenSize", config{Limits: limits{TokenSize: 64<<10 - 127}}},
+		{"Limits.TokenSize", config{Limits: limits{TokenSize: 873, HandshakeMessageSize: 1000}}},
 		// Without pings in time, clients come and go for ever.
 		{"PingInterval", config{PingInterval: 30 * time.Second}},
 		{"PingInterval", config{PingInterval: time.Minute}},
@@ -204,7 +204,7 @@ func TestConfigThatWorks(t *testing.T) {
 		"a renewal without a jitter":       {TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Jitter: 1}},
 		"small messages":                   {Limits: socketcluster.Limits{MessageSize: 1000}},
 		"a small budget":                   {Limits: socketcluster.Limits{Budget: 1000}},
-		"tokens as large as the message":   {Limits: socketcluster.Limits{TokenSize: 64 << 10}},
+		"tokens as large as a handshake":   {Limits: socketcluster.Limits{TokenSize: 64<<10 - 128}},
 		"large tokens in upgrade requests": {TokenSources: []httpauth.Source{httpauth.Bearer()}, Limits: socketcluster.Limits{TokenSize: 100_000}},
 	} {
 		cfg.AuthKey = testKey
@@ -233,6 +233,31 @@ func TestTokensFitIntoTheHandshake(t *testing.T) {
 		if _, err := srv.Auth().Sign(t.Context(), map[string]any{"a": strings.Repeat("a", 1000)}); (err == nil) != fits {
 			t.Errorf("with token sources %t: %v", fits, err)
 		}
+	}
+}
+
+// Whoever is given the largest token that there is can connect with it, in either
+// version of the protocol.
+func TestLargestTokenComesBack(t *testing.T) {
+	for _, version := range []wire.Version{wire.Version1, wire.Version2} {
+		cfg := socketcluster.Config{ProtocolVersion: version, Limits: socketcluster.Limits{HandshakeMessageSize: 4096}}
+		inBubble(t, cfg, func(w *world) {
+			var largest string
+			for n := 1; ; n++ {
+				token, err := w.srv.Auth().Sign(t.Context(), map[string]any{"a": strings.Repeat("a", n)})
+				if err != nil {
+					break
+				}
+				largest = token.Signed()
+			}
+			if len(largest) < 4096-128-4 {
+				t.Errorf("version %d: the largest token has %d bytes", version, len(largest))
+			}
+			w.connect(quote(largest))
+			if w.only().SignedAuthToken() != largest {
+				t.Errorf("version %d: its owner is not logged in", version)
+			}
+		})
 	}
 }
 

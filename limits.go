@@ -80,9 +80,10 @@ type Limits struct {
 	SubscriptionData int
 
 	// TokenSize is the largest token that is verified, in bytes; it is
-	// checked before anything else. It must not be larger than
-	// HandshakeMessageSize, unless there are Config.TokenSources, by which
-	// larger ones come. Default 16 KiB, or HandshakeMessageSize if that is less.
+	// checked before anything else. It must be smaller than HandshakeMessageSize
+	// by 128 bytes at least, as a handshake is a token and what is around it,
+	// unless there are Config.TokenSources, by which larger ones come.
+	// Default 16 KiB, or as many as a handshake has room for if that is less.
 	TokenSize int
 
 	// Inbox is how many messages of a socket may wait for their turn. Beyond
@@ -144,6 +145,11 @@ type Limits struct {
 	// bytes. Default 256.
 	ErrorText int
 }
+
+// aroundToken is how many bytes of a handshake are not its token, at most: some 60
+// in either version of the protocol, and a little for a client with longer numbers,
+// or with blanks.
+const aroundToken = 128
 
 func (l *Limits) setDefaults() error {
 	given := l.MessageSize
