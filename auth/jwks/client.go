@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,9 +55,10 @@ type Options struct {
 
 // A Client holds the keys of some addresses. It is safe for concurrent use.
 type Client struct {
-	sources auth.KeySources // the endpoints
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	endpoints []*endpoint
+	sources   auth.KeySources // the same
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
 }
 
 var _ auth.KeySource = (*Client)(nil)
@@ -69,17 +71,16 @@ func New(o Options) (*Client, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{cancel: cancel}
-	var endpoints []*endpoint
 	for _, address := range o.URLs {
 		e, err := newEndpoint(ctx, address, &o)
 		if err != nil {
 			cancel()
 			return nil, err
 		}
-		endpoints = append(endpoints, e)
+		c.endpoints = append(c.endpoints, e)
 		c.sources = append(c.sources, e)
 	}
-	for _, e := range endpoints {
+	for _, e := range c.endpoints {
 		c.running.Go(e.run)
 	}
 	return c, nil
@@ -137,8 +138,24 @@ func (c *Client) Close() {
 // Signing implements [auth.KeySource]: nothing signs.
 func (c *Client) Signing() (auth.RingKey, bool) { return auth.RingKey{}, false }
 
-// Verification implements [auth.KeySource].
-func (c *Client) Verification(kid string) []auth.RingKey { return c.sources.Verification(kid) }
+// Verification implements [auth.KeySource]. A key whose private part is at any of
+// the addresses is not among the answers.
+func (c *Client) Verification(kid string) []auth.RingKey {
+	keys := c.sources.Verification(kid)
+	if !slices.ContainsFunc(keys, c.published) {
+		return keys // which may be shared, and is not to be written to
+	}
+	return slices.DeleteFunc(slices.Clone(keys), c.published)
+}
+
+func (c *Client) published(k auth.RingKey) bool {
+	for _, e := range c.endpoints {
+		if s := e.set.Load(); s != nil && len(s.published) > 0 && s.published[k.Key.Thumbprint()] {
+			return true
+		}
+	}
+	return false
+}
 
 // Refresh implements [auth.KeySource]. With an empty kid it waits for the first
 // answer, if there has been none: of an address that has one of its keys without a

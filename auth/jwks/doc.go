@@ -19,6 +19,13 @@
 // after a failure. A key whose private part is in the set, whatever for, has ended
 // too: everybody can sign with it. Tokens that were accepted before live on.
 //
+// Empty is {"keys":[]} alone. {"keys":null}, {}, [], and an answer without a body are
+// no sets: failures, after which the keys of before stay.
+//
+// A private part ends its key at all addresses of the client, and where the answer
+// is no set as well: one JWK, repeated names, too many keys, an end in the middle.
+// It does so until that address has answered with a set without it.
+//
 // # Trust
 //
 // Whoever answers at an address can issue tokens, so it must be https, save for a

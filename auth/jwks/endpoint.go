@@ -3,7 +3,6 @@ package jwks
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +52,10 @@ type keySet struct {
 	size    int // how many keys it has
 	sum     [sha256.Size]byte
 	fetched time.Time // when the answer was asked for
+
+	// published are the thumbprints of the keys whose private part an answer had:
+	// this one, or one after it that was no set.
+	published map[string]bool
 }
 
 // flight is one fetch and those who wait for it.
@@ -207,9 +209,13 @@ func (e *endpoint) fetch() error {
 	s := keySet{fetched: time.Now()}
 	body, err := e.get()
 	if err == nil {
+		e.setPublished(&s, body)
 		err = e.read(&s, body)
 	}
 	if err != nil {
+		if len(s.published) > 0 {
+			e.keepPublished(s.published)
+		}
 		if e.ctx.Err() == nil {
 			e.logFailure(err)
 		}
@@ -221,6 +227,25 @@ func (e *endpoint) fetch() error {
 		return errNoKeys
 	}
 	return nil
+}
+
+// setPublished notes, and logs if it is news, which private parts an answer has.
+func (e *endpoint) setPublished(s *keySet, body []byte) {
+	s.published = privateParts(body)
+	old := e.set.Load()
+	if len(s.published) > 0 && (old == nil || !maps.Equal(old.published, s.published)) {
+		e.log.Error("the private parts of keys have been published, the keys are accepted from no address", "keys", len(s.published))
+	}
+}
+
+// keepPublished ends keys of the set of before, as there is no other.
+func (e *endpoint) keepPublished(published map[string]bool) {
+	var s keySet // never in force, as it is too old
+	if old := e.set.Load(); old != nil {
+		s = *old
+	}
+	s.published = published
+	e.set.Store(&s)
 }
 
 func (e *endpoint) logFailure(err error) {
@@ -271,10 +296,9 @@ func (e *endpoint) read(s *keySet, body []byte) error {
 	if err != nil {
 		return err
 	}
-	published := privateParts(body)
 	var public []auth.RingKey
 	for _, k := range keys {
-		if k.Key.CanSign() || published[k.Key.Thumbprint()] {
+		if k.Key.CanSign() || s.published[k.Key.Thumbprint()] {
 			skipped = append(skipped, &auth.OptionError{Field: fmt.Sprintf("key %.64q", k.ID), Reason: "is not public, and has been published"})
 			continue
 		}
@@ -291,28 +315,4 @@ func (e *endpoint) read(s *keySet, body []byte) error {
 		e.log.Info("keys loaded", "keys", s.size)
 	}
 	return nil
-}
-
-// privateParts answers the thumbprints of the keys whose private part is in a set,
-// under whatever kid, and for whatever purpose.
-func privateParts(body []byte) map[string]bool {
-	published := map[string]bool{}
-	var set map[string]json.RawMessage
-	var keys []map[string]json.RawMessage
-	_ = json.Unmarshal(body, &set)         // it is known to be one
-	_ = json.Unmarshal(set["keys"], &keys) // what is no key is left out
-	for _, key := range keys {
-		private := func(name string) bool { return key[name] != nil }
-		if !slices.ContainsFunc([]string{"d", "p", "q", "dp", "dq", "qi", "oth"}, private) {
-			continue
-		}
-		maps.DeleteFunc(key, func(name string, _ json.RawMessage) bool {
-			return !slices.Contains([]string{"kty", "n", "e", "crv", "x", "y"}, name)
-		})
-		text, _ := json.Marshal(key) // of raw JSON
-		if public, err := auth.ParseJWK(text); err == nil {
-			published[public.Key.Thumbprint()] = true
-		}
-	}
-	return published
 }
