@@ -289,7 +289,8 @@ type Config struct {
 // its handshake, and stops with its authentication. A token that came with the
 // upgrade request (Config.TokenSources) is not replaced.
 type TokenRenewal struct {
-	// Every is the longest time that a token is kept. 0 turns renewal off.
+	// Every is the longest time that a token is kept. 0 turns renewal off; the
+	// other fields must be 0 then too.
 	Every time.Duration
 
 	// ExpiresIn is the life of the new tokens. Default: the engine's default
@@ -364,6 +365,18 @@ func (c Config) withDefaults() (Config, error) {
 			return c, &ConfigError{"Protocol1Path", fmt.Sprintf("is %q, as Path is; to speak version 1 alone, set ProtocolVersion", p)}
 		case c.ProtocolVersion == wire.Version1:
 			return c, &ConfigError{"Protocol1Path", "is set while ProtocolVersion is 1; it is the second path, beside one for version 2"}
+		}
+	}
+	if r := c.TokenRenewal; r.Every == 0 {
+		for _, d := range []struct {
+			field string
+			value time.Duration
+		}{
+			{"TokenRenewal.ExpiresIn", r.ExpiresIn}, {"TokenRenewal.Margin", r.Margin}, {"TokenRenewal.Jitter", r.Jitter},
+		} {
+			if d.value > 0 {
+				return c, &ConfigError{d.field, fmt.Sprintf("is %v while TokenRenewal.Every is 0, without which nothing is renewed; for the life of all tokens set AuthDefaultExpiry", d.value)}
+			}
 		}
 	}
 	for _, d := range []struct {
@@ -441,6 +454,9 @@ func (c Config) withDefaults() (Config, error) {
 	given := c.Limits.TokenSize
 	if err := c.Limits.setDefaults(); err != nil {
 		return c, err
+	}
+	if given != 0 && given < leastToken && c.AuthEngine == nil {
+		return c, &ConfigError{"Limits.TokenSize", fmt.Sprintf("is %d; it must be at least %d, as no token is shorter", given, leastToken)}
 	}
 	// A client brings its token in the handshake, and would try for ever with one
 	// that does not fit.

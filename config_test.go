@@ -85,9 +85,23 @@ func TestConfigErrors(t *testing.T) {
 		{"Origins", config{Origins: []string{"a.com:65536"}}},
 		{"Origins", config{Origins: []string{"user@a.com:443"}}},
 		{"Limits.MessageSize", config{Limits: limits{MessageSize: -1}}},
-		{"Limits.MessageSize", config{Limits: limits{MessageSize: 1001, Budget: 1000}}},
+		{"Limits.MessageSize", config{Limits: limits{MessageSize: 10_001, Budget: 10_000}}},
 		{"Limits.TokenSize", config{Limits: limits{TokenSize: 64<<10 - 127}}},
 		{"Limits.TokenSize", config{Limits: limits{TokenSize: 873, HandshakeMessageSize: 1000}}},
+		// Nobody could connect, or log in.
+		{"Limits.Budget", config{Limits: limits{Budget: 8<<10 - 1}}},
+		{"Limits.MessageSize", config{Limits: limits{MessageSize: 287}}},
+		{"Limits.HandshakeMessageSize", config{Limits: limits{HandshakeMessageSize: 287}}},
+		{"Limits.Depth", config{Limits: limits{Depth: 2}}},
+		{"Limits.TokenSize", config{Limits: limits{TokenSize: 159}}},
+		{"Limits.TokenSize", config{Limits: limits{TokenSize: 159}, TokenSources: []httpauth.Source{httpauth.Bearer()}}},
+		// What could never be reached.
+		{"Limits.ChannelName", config{Limits: limits{ChannelName: 1<<20 + 1}}},
+		{"Limits.SubscriptionData", config{Limits: limits{SubscriptionData: 2001, MessageSize: 2000}}},
+		{"Limits.ConnectionsPerAddress", config{Limits: limits{Connections: 1, ConnectionsPerAddress: 2}}},
+		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(0, time.Hour)}},
+		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Margin: time.Minute}}},
+		{"TokenRenewal.Jitter", config{TokenRenewal: socketcluster.TokenRenewal{Jitter: 1}}},
 		// Without pings in time, clients come and go for ever.
 		{"PingInterval", config{PingInterval: 30 * time.Second}},
 		{"PingInterval", config{PingInterval: time.Minute}},
@@ -202,12 +216,16 @@ func TestConfigThatWorks(t *testing.T) {
 		"pings in the last moment":         {PingInterval: 29999 * time.Millisecond},
 		"the shortest times":               {PingInterval: time.Millisecond, PingTimeout: 2 * time.Millisecond},
 		"a renewal without a jitter":       {TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Jitter: 1}},
-		"small messages":                   {Limits: socketcluster.Limits{MessageSize: 1000}},
-		"a small budget":                   {Limits: socketcluster.Limits{Budget: 1000}},
+		"small messages":                   {Limits: socketcluster.Limits{MessageSize: 288}},
+		"flat messages":                    {Limits: socketcluster.Limits{Depth: 3}},
+		"short tokens of another kind":     {AuthEngine: failingEngine{}, Limits: socketcluster.Limits{TokenSize: 10}},
+		"a small budget":                   {Limits: socketcluster.Limits{Budget: 8 << 10}},
 		"tokens as large as a handshake":   {Limits: socketcluster.Limits{TokenSize: 64<<10 - 128}},
 		"large tokens in upgrade requests": {TokenSources: []httpauth.Source{httpauth.Bearer()}, Limits: socketcluster.Limits{TokenSize: 100_000}},
 	} {
-		cfg.AuthKey = testKey
+		if cfg.AuthEngine == nil {
+			cfg.AuthKey = testKey
+		}
 		srv, err := socketcluster.New(cfg)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -215,6 +233,27 @@ func TestConfigThatWorks(t *testing.T) {
 		}
 		srv.Close()
 	}
+}
+
+// With the least limits that are let pass a client connects, logs in, and does what
+// clients do.
+func TestLeastLimits(t *testing.T) {
+	cfg := socketcluster.Config{Limits: socketcluster.Limits{Budget: 8 << 10, MessageSize: 288, Depth: 3}}
+	inBubble(t, cfg, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		token, err := w.srv.Auth().Sign(t.Context(), struct{}{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, status := w.connect(quote(token.Signed()))
+		if status["isAuthenticated"] != true {
+			t.Errorf("not authenticated: %v", status)
+		}
+		p.send(`[{"event":"#subscribe","data":{"channel":"a"},"cid":2}]`)
+		p.want(`{"rid":2}`)
+		p.send(`[{"event":"echo","data":{"a":1},"cid":3}]`)
+		p.want(`{"rid":3,"data":{"a":1}}`)
+	})
 }
 
 // A token that would not fit into a handshake is not made: its client could not

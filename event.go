@@ -56,6 +56,8 @@ func On[E Event](from Emitter, fn func(E)) (off func()) {
 // waits: a slow loop over the events of a socket holds up that, and one over
 // those of the server all sockets. So does one that never begins, until ctx ends.
 func Events[E Event](ctx context.Context, from Emitter) iter.Seq[E] {
+	var zero E
+	mustEmit(from, zero)
 	c := newConsumer[E](ctx, from.emitterDone())
 	off := On(from, func(e E) { c.write(e) })
 	end := func() {

@@ -46,17 +46,17 @@ type Limits struct {
 	// or an equal share of all of it for Connections if that is less.
 	//
 	// The process takes more: a few KiB for each connection, and as much again
-	// for the collector. Default: a quarter of the memory limit of the process
+	// for the collector. At least 8 KiB. Default: a quarter of the memory limit of the process
 	// (GOMEMLIMIT, [debug.SetMemoryLimit]), or 512 MiB if there is none.
 	Budget int
 
 	// MessageSize is the largest message that a client may send, in bytes,
 	// over all its fragments. A larger one closes the connection with 1009.
-	// Default 1 MiB.
+	// At least 288. Default 1 MiB.
 	MessageSize int
 
 	// HandshakeMessageSize is the same for messages before the handshake is
-	// complete. Default 64 KiB.
+	// complete. At least 288. Default 64 KiB, or MessageSize if that is less.
 	HandshakeMessageSize int
 
 	// Fragments is the largest number of fragments in a message.
@@ -66,23 +66,26 @@ type Limits struct {
 	// BatchSize is the largest number of packets in one message. Default 5000.
 	BatchSize int
 
-	// Depth is how deep the JSON of a message may be nested. Default 1000.
+	// Depth is how deep the JSON of a message may be nested, at least 3. Default 1000.
 	Depth int
 
 	// Channels is how many channels a socket may be subscribed to. Default 1000.
 	Channels int
 
-	// ChannelName is the longest name of a channel, in bytes. Default 1024.
+	// ChannelName is the longest name of a channel, in bytes. Default 1024,
+	// or MessageSize if that is less.
 	ChannelName int
 
 	// SubscriptionData is the largest data option of a subscription, in
-	// bytes. It is kept to authorize the subscription again. Default 16 KiB.
+	// bytes. It is kept to authorize the subscription again. Default 16 KiB, or
+	// MessageSize if that is less.
 	SubscriptionData int
 
 	// TokenSize is the largest token that is verified, in bytes; it is
 	// checked before anything else. It must be smaller than HandshakeMessageSize
 	// by 128 bytes at least, as a handshake is a token and what is around it,
 	// unless there are Config.TokenSources, by which larger ones come.
+	// At least 160, unless there is a Config.AuthEngine with shorter ones.
 	// Default 16 KiB, or as many as a handshake has room for if that is less.
 	TokenSize int
 
@@ -151,8 +154,16 @@ type Limits struct {
 // or with blanks.
 const aroundToken = 128
 
+// Less than this is refused, as nobody could connect, or log in.
+const (
+	leastToken   = 160 // one of HS256 with the two dates alone has 129 bytes
+	leastMessage = aroundToken + leastToken
+	leastDepth   = 3 // a batch, a packet, and its data
+)
+
 func (l *Limits) setDefaults() error {
-	given := l.MessageSize
+	given := *l
+	message := cmp.Or(l.MessageSize, 1<<20)
 	for _, f := range []struct {
 		field    string
 		value    *int
@@ -162,14 +173,14 @@ func (l *Limits) setDefaults() error {
 		{"Budget", &l.Budget, defaultBudget()},
 		{"Connections", &l.Connections, 0},
 		{"ConnectionsPerAddress", &l.ConnectionsPerAddress, 0},
-		{"MessageSize", &l.MessageSize, 1 << 20},
-		{"HandshakeMessageSize", &l.HandshakeMessageSize, min(64<<10, cmp.Or(l.MessageSize, 1<<20))},
+		{"MessageSize", &l.MessageSize, message},
+		{"HandshakeMessageSize", &l.HandshakeMessageSize, min(64<<10, message)},
 		{"Fragments", &l.Fragments, 4096},
 		{"BatchSize", &l.BatchSize, 5000},
 		{"Depth", &l.Depth, 1000},
 		{"Channels", &l.Channels, 1000},
-		{"ChannelName", &l.ChannelName, 1024},
-		{"SubscriptionData", &l.SubscriptionData, 16 << 10},
+		{"ChannelName", &l.ChannelName, min(1024, message)},
+		{"SubscriptionData", &l.SubscriptionData, min(16<<10, message)},
 		{"TokenSize", &l.TokenSize, 16 << 10},
 		{"Inbox", &l.Inbox, 256},
 		{"InboxBytes", &l.InboxBytes, 4 << 20},
@@ -197,11 +208,35 @@ func (l *Limits) setDefaults() error {
 	if l.Outbox == 0 {
 		l.Outbox = max(2<<20, 2*l.MessageSize)
 	}
-	if given > l.Budget {
-		return &ConfigError{"Limits.MessageSize", fmt.Sprintf("is %d; it must not be larger than Limits.Budget, which is %d", given, l.Budget)}
+	for _, f := range []struct {
+		field        string
+		given, least int
+		why          string
+	}{
+		{"Budget", given.Budget, leastShare, "as much as one connection needs"},
+		{"MessageSize", given.MessageSize, leastMessage, "room for a handshake"},
+		{"HandshakeMessageSize", given.HandshakeMessageSize, leastMessage, "room for a handshake with a token"},
+		{"Depth", given.Depth, leastDepth, "that of a batch of calls"},
+	} {
+		if f.given != 0 && f.given < f.least {
+			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %d; it must be at least %d, which is %s", f.given, f.least, f.why)}
+		}
 	}
-	if l.HandshakeMessageSize > l.MessageSize {
-		return &ConfigError{"Limits.HandshakeMessageSize", fmt.Sprintf("is %d; it must not be larger than Limits.MessageSize, which is %d", l.HandshakeMessageSize, l.MessageSize)}
+	for _, f := range []struct {
+		field string
+		value int // that is given, or that there is by default
+		above string
+		most  int
+	}{
+		{"MessageSize", given.MessageSize, "Budget", l.Budget},
+		{"HandshakeMessageSize", l.HandshakeMessageSize, "MessageSize", l.MessageSize},
+		{"ChannelName", l.ChannelName, "MessageSize", l.MessageSize},
+		{"SubscriptionData", l.SubscriptionData, "MessageSize", l.MessageSize},
+		{"ConnectionsPerAddress", l.ConnectionsPerAddress, "Connections", l.Connections},
+	} {
+		if f.value > f.most {
+			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %d; it must not be larger than Limits.%s, which is %d", f.value, f.above, f.most)}
+		}
 	}
 	if l.Depth > wire.MaxDepth {
 		return &ConfigError{"Limits.Depth", fmt.Sprintf("is %d; the parser goes no deeper than %d", l.Depth, wire.MaxDepth)}

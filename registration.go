@@ -30,6 +30,9 @@ func mustEmit(from Emitter, e Event) {
 	if e == nil {
 		panic("socketcluster: On: name the type of one event, not Event")
 	}
+	if v := reflect.ValueOf(from); !v.IsValid() || v.IsNil() {
+		panic(fmt.Sprintf("socketcluster: On: the emitter of %T is nil; was the error of New checked?", e))
+	}
 	if !from.emits(e.kind()) {
 		panic(fmt.Sprintf("socketcluster: On: a %T emits no %T", from, e))
 	}

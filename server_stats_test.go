@@ -75,15 +75,15 @@ func TestLimitHits(t *testing.T) {
 			w.only().Transmit(context.Background(), "x", strings.Repeat("x", 20_000))
 			time.Sleep(time.Second)
 		}},
-		"Limits.MessageSize":          {limits{MessageSize: 100}, after(strings.Repeat("x", 101))},
-		"Limits.HandshakeMessageSize": {limits{HandshakeMessageSize: 100}, func(w *world) { sends(w.dial(), strings.Repeat("x", 101)) }},
+		"Limits.MessageSize":          {limits{MessageSize: 300}, after(strings.Repeat("x", 301))},
+		"Limits.HandshakeMessageSize": {limits{HandshakeMessageSize: 300}, func(w *world) { sends(w.dial(), strings.Repeat("x", 301)) }},
 		"Limits.Fragments":            {limits{Fragments: 2}, func(w *world) { w.client().sendFragments("abc", 3); synctest.Wait() }},
 		"Limits.BatchSize":            {limits{BatchSize: 1}, after(`[1,2]`)},
-		"Limits.Depth":                {limits{Depth: 2}, after(`[[[]]]`)},
+		"Limits.Depth":                {limits{Depth: 3}, after(`[[[[]]]]`)},
 		"Limits.Channels":             {limits{Channels: 1}, after(`[{"event":"#subscribe","data":{"channel":"a"},"cid":2},{"event":"#subscribe","data":{"channel":"b"},"cid":3}]`)},
 		"Limits.ChannelName":          {limits{ChannelName: 1}, after(`{"event":"#subscribe","data":{"channel":"ab"},"cid":2}`)},
 		"Limits.SubscriptionData":     {limits{SubscriptionData: 1}, after(`{"event":"#subscribe","data":{"channel":"a","data":"ab"},"cid":2}`)},
-		"Limits.TokenSize":            {limits{TokenSize: 10}, after(`{"event":"#authenticate","data":"01234567890","cid":2}`)},
+		"Limits.TokenSize":            {limits{TokenSize: 200}, after(`{"event":"#authenticate","data":"` + strings.Repeat("x", 201) + `","cid":2}`)},
 		"Limits.Inbox": {limits{Inbox: 1, Calls: 1}, func(w *world) {
 			release := stuck(w)
 			sends(w.client(), calls(5)...)

@@ -104,8 +104,14 @@ type Success[T any] struct {
 //
 // Every error counts as a failure, that of a context which has ended too. So
 // does a panic. A name that contains U+FFFD fails without a check: several names
-// that JavaScript tells apart may have become this one.
+// that JavaScript tells apart may have become this one. A nil g or check is a panic.
 func Do[T any](ctx context.Context, g *Gate, a Attempt, check func(context.Context) (T, error)) (Success[T], error) {
+	if g == nil {
+		panic("login: Do needs a gate, and got nil; was the error of New checked?")
+	}
+	if check == nil {
+		panic("login: Do needs a check, and got nil")
+	}
 	t := g.ticket(a)
 	if err := g.enter(&t); err != nil {
 		return Success[T]{}, err

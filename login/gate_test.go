@@ -684,3 +684,25 @@ func BenchmarkDo(b *testing.B) {
 		}
 	})
 }
+
+// What can check nothing is refused before anything is counted.
+func TestDoNeedsAGateAndACheck(t *testing.T) {
+	nothing := func(context.Context) (int, error) { return 0, nil }
+	for _, c := range []struct {
+		want  string
+		gate  *Gate
+		check func(context.Context) (int, error)
+	}{
+		{"login: Do needs a gate, and got nil; was the error of New checked?", nil, nothing},
+		{"login: Do needs a check, and got nil", new(Gate), nil},
+	} {
+		func() {
+			defer func() {
+				if got := recover(); got != c.want {
+					t.Errorf("panic %v, want %s", got, c.want)
+				}
+			}()
+			Do(t.Context(), c.gate, Attempt{User: "alice"}, c.check)
+		}()
+	}
+}

@@ -73,7 +73,9 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	cfg := o.server
 	cfg.AuthKey = o.authKey
 	cfg.AuthDefaultExpiry = o.tokenExpiry
-	cfg.TokenRenewal = socketcluster.TokenRenewal{Every: o.tokenRenewal, ExpiresIn: o.tokenExpiry}
+	if o.tokenRenewal > 0 {
+		cfg.TokenRenewal = socketcluster.TokenRenewal{Every: o.tokenRenewal, ExpiresIn: o.tokenExpiry}
+	}
 	cfg.Logger = log
 	if o.authKeyFile != "" {
 		var engine *auth.JWT
