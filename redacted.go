@@ -46,6 +46,15 @@ func (s *Socket) Format(f fmt.State, _ rune) { redact.Format(f, s.text()) }
 // MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
 func (s *Socket) MarshalJSON() ([]byte, error) { return redact.JSON(s.text()) }
 
+func (a HandshakeWS) text() string { return redact.Text(a) }
+
+// Format implements [fmt.Formatter]. It shows nothing of the request, as its headers
+// hold cookies and tokens.
+func (a HandshakeWS) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows nothing of the request.
+func (a HandshakeWS) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+
 func (a HandshakeSC) text() string { return redact.Text(a, "SignedAuthToken") }
 
 // Format implements [fmt.Formatter]. It shows no token.

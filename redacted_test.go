@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -26,7 +27,9 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/auth/jwks"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/login"
 )
 
 // hidden is in each secret of these tests. It is a key and part of a token.
@@ -53,6 +56,9 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		t.Fatal(err)
 	}
 	key, _ := ring.Signing()
+	request := httptest.NewRequest(http.MethodGet, "/?q="+hidden, nil)
+	request.Header.Set("Cookie", "token="+hidden)
+	request.Header.Set("Authorization", "Bearer "+hidden)
 	s, raw := w.only(), json.RawMessage(`"`+hidden+`"`)
 	return map[string]any{
 		"auth.Token":     tok,
@@ -71,7 +77,11 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"socketcluster.Server": w.srv,
 		"socketcluster.Socket": s,
 
-		"socketcluster.HandshakeSC":          &socketcluster.HandshakeSC{Socket: s, SignedAuthToken: hidden, AuthToken: tok},
+		"jwks.Options":  jwks.Options{URLs: []string{"https://u:" + hidden + "@example.com/keys?q=" + hidden}},
+		"login.Attempt": login.Attempt{User: hidden, Socket: s, Request: request},
+
+		"socketcluster.HandshakeWS":          &socketcluster.HandshakeWS{Request: request},
+		"socketcluster.HandshakeSC":          &socketcluster.HandshakeSC{Request: request, Socket: s, SignedAuthToken: hidden, AuthToken: tok},
 		"socketcluster.Authenticate":         &socketcluster.Authenticate{Socket: s, SignedAuthToken: hidden, AuthToken: tok},
 		"socketcluster.Message":              &socketcluster.Message{Socket: s, Data: []byte(hidden)},
 		"socketcluster.Transmit":             &socketcluster.Transmit{Socket: s, Data: raw},
@@ -127,7 +137,7 @@ func shows(v any, secrets ...string) string {
 
 // copied are those of the types above which are used by their address, and may be
 // copied.
-var copied = []string{"Token", "HandshakeSC", "Authenticate", "Message", "Transmit", "Invoke", "Subscribe", "PublishIn", "PublishOut"}
+var copied = []string{"Token", "HandshakeWS", "HandshakeSC", "Authenticate", "Message", "Transmit", "Invoke", "Subscribe", "PublishIn", "PublishOut"}
 
 // Whatever prints a type that holds a token or a key does not show it: by itself, by
 // a pointer to it or without one, and in what holds it in turn.
@@ -205,6 +215,9 @@ func TestRedactedText(t *testing.T) {
 				AuthKey: "abc", AuthDefaultExpiry: 1e9, Origins: []string{"a:1"}, TokenRenewal: socketcluster.TokenRenewal{Every: 60e9}, Logger: slog.Default(),
 			},
 			"socketcluster.Authenticate{Socket:" + of + " SignedAuthToken:[3 bytes] AuthToken:auth.Token{3 bytes}}": &socketcluster.Authenticate{Socket: s, SignedAuthToken: "abc", AuthToken: tok},
+			"socketcluster.HandshakeWS{Request:*http.Request}":                                                      socketcluster.HandshakeWS{Request: new(http.Request)},
+			"login.Attempt{User:[3 bytes] Request:*http.Request}":                                                   login.Attempt{User: "abc", Request: new(http.Request)},
+			"jwks.Options{URLs:[https://a.com/b not a URL] Issuer:c}":                                               jwks.Options{URLs: []string{"https://u:p@a.com/b?c", "%"}, Issuer: "c"},
 			"socketcluster.HandshakeSC{Request:*http.Request AuthTokenError:EOF}":                                   &socketcluster.HandshakeSC{Request: new(http.Request), AuthTokenError: io.EOF},
 			"socketcluster.MessageEvent{Socket:" + of + " Binary:true Data:[2 bytes]}":                              socketcluster.MessageEvent{Socket: s, Binary: true, Data: []byte("ab")},
 		} {
@@ -220,8 +233,13 @@ func TestRedactedText(t *testing.T) {
 	})
 }
 
-// secretNames are names of fields that hold secrets, if they are of text or bytes.
-var secretNames = regexp.MustCompile(`(?i)token|secret|key$|signed|password|payload|^data$`)
+// secretNames are names of fields that hold secrets, if they are of text or bytes. An
+// address may have a password in it.
+var secretNames = regexp.MustCompile(`(?i)token|secret|key$|signed|password|payload|^data$|^urls?$`)
+
+// secretKinds are types of fields that hold secrets, whatever the name. fmt looks
+// behind a pointer for verbs that do not fit it, %s for one.
+var secretKinds = []string{"*http.Request", "http.Request", "http.Header", "*http.Response", "*http.Cookie", "http.Cookie", "*url.URL", "url.URL"}
 
 // publicFields are fields with such a name that hold no secret, and why.
 var publicFields = map[string]string{
@@ -241,7 +259,8 @@ func TestAllSecretHoldersAreKnown(t *testing.T) {
 		again = false
 		for name, fields := range structs {
 			for field, kind := range fields {
-				secret := secretNames.MatchString(field) && slices.Contains([]string{"string", "[]byte", "json.RawMessage"}, kind)
+				secret := slices.Contains(secretKinds, kind) ||
+					secretNames.MatchString(field) && slices.Contains([]string{"string", "[]string", "[]byte", "json.RawMessage"}, kind)
 				_, inner := holds[kind]
 				if at := name + "." + field; (secret || inner) && holds[name] == "" && publicFields[at] == "" {
 					holds[name], again = field, true
@@ -311,7 +330,11 @@ func fieldsOf(pkg string, s *ast.StructType) map[string]string {
 	fields := map[string]string{}
 	for _, f := range s.Fields.List {
 		var kind string
-		switch x := f.Type.(type) {
+		typ, pointer := f.Type, ""
+		if x, ok := typ.(*ast.StarExpr); ok {
+			typ, pointer = x.X, "*"
+		}
+		switch x := typ.(type) {
 		case *ast.Ident:
 			if kind = x.Name; kind != "string" {
 				kind = pkg + "." + kind
@@ -321,6 +344,7 @@ func fieldsOf(pkg string, s *ast.StructType) map[string]string {
 		case *ast.ArrayType:
 			kind = fmt.Sprint("[]", x.Elt)
 		}
+		kind = pointer + kind
 		for _, name := range f.Names {
 			fields[name.Name] = kind
 		}

@@ -70,7 +70,7 @@ func newEndpoint(ctx context.Context, address string, o *Options) (*endpoint, er
 		// The error repeats the address, which may hold a secret.
 		return nil, &auth.OptionError{Field: "URLs", Reason: "holds what is not a URL"}
 	}
-	name := u.Scheme + "://" + u.Host + u.Path
+	name := nameOf(u)
 	if reason := safehttp.CheckURL(u, o.AllowInsecure); reason != "" {
 		return nil, &auth.OptionError{Field: "URLs", Reason: fmt.Sprintf("%q %s", name, reason)}
 	}
