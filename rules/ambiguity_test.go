@@ -140,6 +140,7 @@ func TestDisputedNames(t *testing.T) {
 		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{username}", Publish: rules.Authenticated}, ""},
 		{rules.Rule{Channel: "team/{team}"}, rules.Rule{Channel: "team/{guest}"}, ""}, // one meaning, two claims
 		{rules.Rule{Channel: "team/{team}"}, rules.Rule{Channel: "team/*", In: "teams"}, ""},
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{id}"}, ""}, // see TestTwoClaimsAtOnePlace
 		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/*", Subscribe: rules.Anyone}, ""}, // * without an owner
 		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/*-news", Subscribe: rules.Anyone}, ""},
 		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/admin"}, ""},
@@ -164,6 +165,23 @@ func TestDisputedNames(t *testing.T) {
 			if !errors.As(err, &e) || err.Error() != want || e.Rule != 2 || e.Field != "channel" {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
+		}
+	}
+}
+
+// Two claims at one place of a name share it, as the package documentation says: what
+// they mean is for the author of the rules to know.
+func TestTwoClaimsAtOnePlace(t *testing.T) {
+	for _, c := range []struct {
+		id     string
+		shared bool
+	}{{"user/{id}", true}, {"user/id/{id}", false}} {
+		set := newSet(t, rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: c.id})
+		if !set.Decide(rules.Subscribe, strings.Replace(c.id, "{id}", "42", 1), tokenOf(t, `{"username":"bob","id":42}`)).Allowed {
+			t.Errorf("%s: the user with the id has no channel", c.id)
+		}
+		if got := set.Decide(rules.Subscribe, strings.Replace(c.id, "{id}", "42", 1), tokenOf(t, `{"username":"42","id":7}`)).Allowed; got != c.shared {
+			t.Errorf("%s: the user with the name shares it: %t", c.id, got)
 		}
 	}
 }

@@ -47,13 +47,18 @@
 // and {tenant}-{user}: by the first, team a would get team-a-b-secret, which is
 // of team a-b, and by the second, user eu-bob of acme and user bob of acme-eu
 // would share acme-eu-bob. Write team/{team}/* and {tenant}/{user}. So no name
-// fits a pattern with two different sets of values.
+// fits one pattern with two different sets of values.
 //
 // The same goes for two rules of a set. [New] refuses user/{username} beside
 // user/{username}-admin: user/bob-admin would belong to bob-admin and, as the
-// administrators' channel, to bob. Write user/{username}/admin. Rules may overlap in other
-// ways: their claims may stand for the same part of a name, as in team/{team} and
-// team/{guest}, or a claim may list whole names, as in {In: "channels"}.
+// administrators' channel, to bob. Write user/{username}/admin. A claim that lists whole
+// names, as in {In: "channels"}, is beside the others.
+//
+// Different claims may stand for the same part of a name. team/{team} and team/{guest}
+// together give team/red to who has red in either claim, as is meant there. New cannot
+// tell it from user/{username} beside user/{id}, by which the user with the id 42 and
+// whoever registers the name 42 share user/42. Take two claims at one place only if their
+// values name the same things; else write user/name/{username} and user/id/{id}.
 //
 // Text in a pattern is no secret and no reserved word: beside user/news, which is for
 // everybody, the owner of user/{username} with the name news has that channel
