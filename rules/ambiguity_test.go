@@ -140,7 +140,7 @@ func TestDisputedNames(t *testing.T) {
 		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{username}", Publish: rules.Authenticated}, ""},
 		{rules.Rule{Channel: "team/{team}"}, rules.Rule{Channel: "team/{guest}"}, ""}, // one meaning, two claims
 		{rules.Rule{Channel: "team/{team}"}, rules.Rule{Channel: "team/*", In: "teams"}, ""},
-		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{id}"}, ""}, // see TestTwoClaimsAtOnePlace
+		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/{id}"}, ""},                       // see TestTwoClaimsAtOnePlace
 		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/*", Subscribe: rules.Anyone}, ""}, // * without an owner
 		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/*-news", Subscribe: rules.Anyone}, ""},
 		{rules.Rule{Channel: "user/{username}"}, rules.Rule{Channel: "user/admin"}, ""},
