@@ -19,8 +19,15 @@ var ErrNoRevocations = errors.New("socketcluster: Config.Revocations is not set"
 // with 1000 if r.Disconnect is set, and the token is refused from then on.
 //
 // An Until that is not set means for good; give the end of the longest token,
-// so that the revocation can be forgotten. Revoke returns when the sockets of
-// this server have been dealt with, their event handlers excepted.
+// so that the revocation can be forgotten. If tokens are signed again
+// (Config.TokenRenewal, [Server.SignAgain], [Socket.SetAuthTokenIf]), the exp of the
+// token at hand is too early: another one may be signed beside the revocation, and
+// would be good again later. Give the present plus Config.AuthMaxAge. Without that, give
+// the present plus the longest life of a token and a minute: a revoked token is not
+// signed again.
+//
+// Revoke returns when the sockets of this server have been dealt with, their event
+// handlers excepted.
 func (srv *Server) Revoke(ctx context.Context, r revoke.Revocation) error {
 	if srv.cfg.Revocations == nil {
 		return ErrNoRevocations

@@ -93,6 +93,36 @@ func TestRenewSession(t *testing.T) {
 	})
 }
 
+// A cookie that is refreshed beside UpdateClaims, and that no socket has yet, does not
+// bring the old claims back after the exp of the one before.
+func TestUpdateClaimsBesideSignAgain(t *testing.T) {
+	cfg := socketcluster.Config{
+		TokenSources: []httpauth.Source{httpauth.Cookie("token")},
+		Revocations:  new(revoke.Memory), AuthMaxAge: time.Hour, PingTimeoutDisabled: true,
+	}
+	inBubble(t, cfg, func(w *world) {
+		ctx := t.Context()
+		cookie, err := w.srv.Auth().Sign(ctx, map[string]any{"sub": "alice", "admin": true}, auth.ExpiresIn(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.connectWith(with("Cookie", "token="+cookie.Signed()), "null")
+		fresh, err := w.srv.SignAgain(ctx, cookie, auth.ExpiresIn(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", "alice", func(c *roomClaims) { c.Admin = false }); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		for range 30 {
+			if _, err := w.srv.SignAgain(ctx, fresh); !errors.Is(err, wire.ErrAuthTokenInvalid) {
+				t.Fatalf("the old claims were signed again: %v", err)
+			}
+			time.Sleep(119 * time.Second)
+		}
+	})
+}
+
 func claimOf(token *auth.Token, name string) any {
 	v, _ := token.Claim(name)
 	return v

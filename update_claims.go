@@ -85,7 +85,12 @@ func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token, beg
 				if iat, has := t.IssuedAt(); has && iat.After(begun) {
 					r.Before = iat
 				}
-				if end := sessionEnd(t); end < endless {
+				end := sessionEnd(t)
+				if last, limited := srv.maxAge(t); limited {
+					// A token that was signed beside this one may live so long.
+					end = max(end, last.Unix()+1)
+				}
+				if end < endless {
 					r.Until = time.Unix(end, 0)
 				}
 			}

@@ -38,8 +38,10 @@ type Revocation struct {
 	Before time.Time `json:"before,omitzero"`
 
 	// Until is when the last of the tokens expires, and the revocation may be
-	// forgotten. The zero time is never; use it for tokens without expiry only,
-	// as it takes up a place in the store for good.
+	// forgotten. Where tokens are renewed, that is the end of the login, not the exp
+	// of the token at hand: a renewal at the same moment may have signed another one,
+	// which would be good again later. The zero time is never; use it for tokens
+	// without expiry only, as it takes up a place in the store for good.
 	Until time.Time `json:"until,omitzero"`
 
 	// Disconnect closes the connections of the tokens' owners. Otherwise they

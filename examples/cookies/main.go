@@ -89,7 +89,7 @@ func newHandler(key, password string, life time.Duration) (*socketcluster.Server
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.Handle("whoami", socketcluster.Func(whoami))
-	s := &site{srv, gate, password}
+	s := &site{srv, gate, password, max(life, loginLife)}
 
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
@@ -109,6 +109,7 @@ type site struct {
 	srv      *socketcluster.Server
 	gate     *login.Gate
 	password string
+	longest  time.Duration // how long any cookie of a login may be good
 }
 
 func (s *site) login(w http.ResponseWriter, r *http.Request) {
@@ -171,7 +172,9 @@ func (s *site) refresh(w http.ResponseWriter, r *http.Request) {
 // in it is good no longer, and the sockets that have it are logged out.
 func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
-	until, _ := httpauth.FromContext(r.Context()).ValidUntil()
+	// The exp of this cookie would be too early: a refresh beside the logout may
+	// have signed another one, which lives longer.
+	until := time.Now().Add(s.longest)
 	err := s.srv.Revoke(r.Context(), revoke.Revocation{Session: user.Session, Until: until})
 	if err == nil {
 		err = httpauth.ClearCookie(w, cookieName)

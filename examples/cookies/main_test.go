@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -145,6 +146,40 @@ func TestRefresh(t *testing.T) {
 		s.cookie = c
 		s.want(http.StatusUnauthorized, "POST", "/refresh", "{}", "")
 	}
+}
+
+// A refresh beside the logout, in another tab or by a thief of the cookie, may sign
+// a cookie that lives longer than the one that logs out. It is not good again later.
+func TestLogoutBesideRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, handler, err := newHandler(key, password, 15*time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		do := func(status int, method, path, body string, cookie *http.Cookie) []*http.Cookie {
+			t.Helper()
+			r := httptest.NewRequest(method, path, strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			if cookie != nil {
+				r.AddCookie(cookie)
+			}
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if w.Code != status {
+				t.Errorf("%s %s: %d %s, want %d", method, path, w.Code, w.Body, status)
+			}
+			return w.Result().Cookies()
+		}
+		cookie := do(http.StatusOK, "POST", "/login", credentials, nil)[0]
+		time.Sleep(10 * time.Minute)
+		fresh := do(http.StatusOK, "POST", "/refresh", "{}", cookie)[0]
+		do(http.StatusNoContent, "POST", "/logout", "", cookie)
+		for range 3 {
+			do(http.StatusUnauthorized, "GET", "/me", "", fresh)
+			do(http.StatusUnauthorized, "POST", "/refresh", "{}", fresh)
+			time.Sleep(4*time.Minute + 50*time.Second)
+		}
+	})
 }
 
 func TestLoginRefuses(t *testing.T) {

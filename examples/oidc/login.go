@@ -128,7 +128,9 @@ func (s *site) sign(ctx context.Context, idToken *auth.Token, loginTime time.Tim
 // user stays logged in, so that the next login may not ask for a password.
 func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
-	until, _ := httpauth.FromContext(r.Context()).ValidUntil()
+	// The exp of this cookie would be too early as soon as cookies are renewed: by
+	// then, the session may have another one.
+	until := time.Now().Add(loginLife)
 	err := s.srv.Revoke(r.Context(), revoke.Revocation{Session: user.Session, Until: until})
 	if err == nil {
 		err = httpauth.ClearCookie(w, cookieName)
