@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"flag"
 	"log"
 	"log/slog"
@@ -98,18 +99,24 @@ func renewByHand(srv *socketcluster.Server) {
 
 // renew gives a socket a new token with the claims of its old one. Its jti must be
 // random: a revocation by jti ends every token that has it, so that with numbers, which
-// begin anew with each process, it would end those of strangers. A logout
-// between the two lines that read and set the token would be undone;
-// Config.TokenRenewal has no such gap.
+// begin anew with each process, it would end those of strangers. A logout or another
+// login between the lines that read and set the token stays as it is: then
+// SetAuthTokenIf changes nothing.
 func renew(s *socketcluster.Socket) {
-	claims, ok := socketcluster.Claims[map[string]json.RawMessage](s)
-	if !ok {
+	old := s.AuthToken()
+	if old == nil {
 		return // logged out; the next login starts the timer again
+	}
+	var claims map[string]json.RawMessage
+	if err := old.Claims(&claims); err != nil {
+		log.Printf("read the token of socket %s: %v", s.ID(), err)
+		return
 	}
 	for _, name := range []string{"iat", "exp", "nbf", "jti"} {
 		delete(claims, name)
 	}
-	if err := s.SetAuthToken(s.Context(), claims, auth.ExpiresIn(tokenLife), auth.JWTID(rand.Text())); err != nil {
+	err := s.SetAuthTokenIf(s.Context(), old, claims, auth.ExpiresIn(tokenLife), auth.JWTID(rand.Text()))
+	if err != nil && !errors.Is(err, socketcluster.ErrTokenChanged) {
 		log.Printf("renew the token of socket %s: %v", s.ID(), err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
 	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
@@ -140,6 +142,73 @@ func TestRenewalEnds(t *testing.T) {
 				time.Sleep(3 * renewEvery)
 				if got := tokens.Load(); got != 2 {
 					t.Errorf("%d tokens were given after the %s", got-2, name)
+				}
+			})
+		})
+	}
+}
+
+// meddler is an engine that does something as soon as it has signed a token with a
+// jti: between the lines of renew that read the token and set the next one.
+type meddler struct {
+	auth.Engine
+	meddle func()
+}
+
+func (m meddler) Sign(ctx context.Context, claims any, opts ...auth.SignOption) (*auth.Token, error) {
+	token, err := m.Engine.Sign(ctx, claims, opts...)
+	if auth.ApplySign(opts...).JWTID != "" {
+		m.meddle()
+	}
+	return token, err
+}
+
+// A logout, or the login of somebody else, while a renewal is at it is not undone.
+func TestRenewalMeetsLogin(t *testing.T) {
+	for name, test := range map[string]struct {
+		meddle func(context.Context, *socketcluster.Socket) error
+		want   any
+	}{
+		"logout": {func(ctx context.Context, s *socketcluster.Socket) error { return s.Deauthenticate(ctx) }, nil},
+		"login": {func(ctx context.Context, s *socketcluster.Socket) error {
+			return s.SetAuthToken(ctx, map[string]string{"username": "bob"})
+		}, "bob"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				jwt, err := auth.NewJWT(auth.Options{Key: logintest.Key})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var socket *socketcluster.Socket
+				engine := meddler{jwt, func() {
+					if err := test.meddle(t.Context(), socket); err != nil {
+						t.Error(err)
+					}
+				}}
+				srv, err := socketcluster.New(socketcluster.Config{AuthEngine: engine})
+				if err != nil {
+					t.Fatal(err)
+				}
+				listen := memnet.Listen()
+				web := &http.Server{Handler: srv}
+				go web.Serve(listen)
+				defer web.Close()
+				defer srv.Close()
+				peer.Connect(t, listen.Dial, "")
+				for s := range srv.Clients() {
+					socket = s
+				}
+				if err := socket.SetAuthToken(t.Context(), map[string]string{"username": "alice"}); err != nil {
+					t.Fatal(err)
+				}
+				renew(socket)
+				var got any
+				if token := socket.AuthToken(); token != nil {
+					got, _ = token.Claim("username")
+				}
+				if got != test.want {
+					t.Errorf("the socket is that of %v, want %v", got, test.want)
 				}
 			})
 		})

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -215,14 +216,17 @@ func renewLoop(ctx context.Context, s *socketcluster.Socket, every, life time.Du
 			return
 		case <-ticker.C:
 		}
-		token, ok := socketcluster.Claims[map[string]json.RawMessage](s)
-		if !ok {
+		old := s.AuthToken()
+		var token map[string]json.RawMessage
+		if old == nil || old.Claims(&token) != nil {
 			return
 		}
 		for _, name := range []string{"iat", "exp", "nbf", "jti"} {
 			delete(token, name)
 		}
-		if err := s.SetAuthToken(ctx, token, auth.ExpiresIn(life), auth.JWTID(rand.Text())); err != nil {
+		// A logout or another login in between stays as it is.
+		err := s.SetAuthTokenIf(ctx, old, token, auth.ExpiresIn(life), auth.JWTID(rand.Text()))
+		if err != nil && !errors.Is(err, socketcluster.ErrTokenChanged) {
 			return
 		}
 	}

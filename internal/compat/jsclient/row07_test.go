@@ -2,10 +2,12 @@ package jsclient
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 const (
@@ -183,4 +185,74 @@ func testRenewal(t *testing.T, n *node, srv *server) {
 			t.Error("a token was signed for a closed socket")
 		}
 	})
+}
+
+// meddler is an engine that does something as soon as a token is signed that has a
+// jti, as renewed ones have: that is between the lines of a renewal that read the
+// token and set the next one.
+type meddler struct {
+	auth.Engine
+	meddle func(ctx context.Context)
+	once   sync.Once
+}
+
+func (m *meddler) Sign(ctx context.Context, claims any, opts ...auth.SignOption) (*auth.Token, error) {
+	token, err := m.Engine.Sign(ctx, claims, opts...)
+	if auth.ApplySign(opts...).JWTID != "" {
+		m.once.Do(func() { m.meddle(ctx) })
+	}
+	return token, err
+}
+
+// A logout, or the login of somebody else, while a renewal is at it is not undone.
+func TestRow07_RenewalMeetsLogin(t *testing.T) {
+	for name, end := range map[string]struct {
+		meddle func(context.Context, *socketcluster.Socket) error
+		want   any
+	}{
+		"logout": {func(ctx context.Context, s *socketcluster.Socket) error { return s.Deauthenticate(ctx) }, nil},
+		"login": {func(ctx context.Context, s *socketcluster.Socket) error {
+			return s.SetAuthToken(ctx, claims{"bob", []string{"news"}})
+		}, "bob"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			jwt, err := auth.NewJWT(auth.Options{Key: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			engine := &meddler{Engine: jwt}
+			n := startNode(t)
+			srv := startServer(t, socketcluster.Config{AuthEngine: engine}, func(srv *socketcluster.Server) {
+				serveGuide(srv)
+				renewTokens(srv, renewEvery, renewLife)
+			})
+			meddled := make(chan error, 1)
+			engine.meddle = func(ctx context.Context) { meddled <- end.meddle(ctx, srv.only(t)) }
+			c := n.connected(t, srv, nil)
+			c.login(t, alice)
+			if err := <-meddled; err != nil {
+				t.Fatal(err)
+			}
+			c.do(t, "forget", "authenticate")
+			// Another client is the clock: the renewal has ended by its third.
+			clock := n.connected(t, srv, nil)
+			clock.login(t, alice)
+			for range 3 {
+				clock.wait(t, "authenticate")
+			}
+			state := c.state(t)
+			if end.want == nil {
+				if state.SignedAuthToken != nil {
+					t.Error("the logout has been undone")
+				}
+				return
+			}
+			// And it goes on for the next user.
+			for range 3 {
+				if got := nextToken(t, c); got["username"] != end.want {
+					t.Errorf("the token is that of %v, want %v", got["username"], end.want)
+				}
+			}
+		})
+	}
 }
