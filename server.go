@@ -50,6 +50,7 @@ type Server struct {
 
 	edits       edits        // of claims
 	lastSigning atomic.Int64 // see signingTime
+	renewals    renewals
 
 	mounting mounting
 	faults   seldom // of clients that the log is told of

@@ -1,8 +1,11 @@
 package socketcluster_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,6 +94,114 @@ func TestRenewSession(t *testing.T) {
 			t.Errorf("a revoked token was signed again: %v", err)
 		}
 	})
+}
+
+// A socket that is in its handshake while its session is renewed, and one whose
+// upgrade request comes a little later with the old cookie, get the new token, and
+// not for longer than a handshake may take. A newer cookie stays.
+func TestRenewSessionMeetsHandshake(t *testing.T) {
+	cfg := socketcluster.Config{
+		TokenSources: []httpauth.Source{httpauth.Cookie("token")},
+		Revocations:  new(revoke.Memory), PingTimeoutDisabled: true,
+	}
+	inBubble(t, cfg, func(w *world) {
+		ctx := t.Context()
+		hold := make(chan struct{})
+		w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.HandshakeSC) error {
+			<-hold
+			return nil
+		}))
+		again := func(old *auth.Token, life time.Duration) *auth.Token {
+			token, err := w.srv.SignAgain(ctx, old, auth.ExpiresIn(life))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
+		}
+		old, err := w.srv.Auth().Sign(ctx, map[string]any{"sub": "alice"}, auth.ExpiresIn(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		connect := func(token *auth.Token) *peer {
+			p, _ := w.upgrade(with("Cookie", "token="+token.Signed()))
+			p.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
+			synctest.Wait()
+			return p
+		}
+		during := connect(old)
+		time.Sleep(time.Second)
+		fresh := again(old, 10*time.Minute)
+		if n, err := w.srv.RenewSession(ctx, fmt.Sprint(claimOf(old, "sid")), fresh); n != 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		close(hold)
+		after, newer := connect(old), connect(again(fresh, 20*time.Minute))
+		time.Sleep(socketcluster.DefaultHandshakeTimeout + time.Second)
+		late := connect(old)
+		all := []*peer{during, after, newer, late}
+		for _, p := range all {
+			if text := p.next(); !strings.Contains(text, `"isAuthenticated":true`) {
+				t.Error(text)
+			}
+		}
+		time.Sleep(time.Minute) // the exp of the old cookie
+		late.want(removeAuthToken)
+		for _, p := range []*peer{during, after} {
+			p.quiet(time.Second)
+		}
+		time.Sleep(10 * time.Minute) // that of the fresh one
+		during.want(removeAuthToken)
+		after.want(removeAuthToken)
+		newer.quiet(time.Second)
+		time.Sleep(10 * time.Minute)
+		newer.want(removeAuthToken)
+	})
+}
+
+// A socket that cannot be renewed does not keep the others of its session from it.
+func TestRenewSessionGoesOn(t *testing.T) {
+	store := &deniesOne{}
+	cfg := socketcluster.Config{
+		TokenSources: []httpauth.Source{httpauth.Cookie("token")},
+		Revocations:  store, PingTimeoutDisabled: true,
+	}
+	inBubble(t, cfg, func(w *world) {
+		ctx := t.Context()
+		first, err := w.srv.Auth().Sign(ctx, map[string]any{"sub": "alice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := w.srv.SignAgain(ctx, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			w.connectWith(with("Cookie", "token="+other.Signed()), "null")
+		}
+		w.connectWith(with("Cookie", "token="+first.Signed()), "null")
+		fresh, err := w.srv.SignAgain(ctx, other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.jti.Store(claimOf(first, "jti"))
+		n, err := w.srv.RenewSession(ctx, fmt.Sprint(claimOf(first, "sid")), fresh)
+		if n != 10 || !errors.Is(err, wire.ErrAuthTokenInvalid) {
+			t.Errorf("%d sockets, %v", n, err)
+		}
+	})
+}
+
+// deniesOne is a store that knows of one revocation without telling about it.
+type deniesOne struct {
+	revoke.Memory
+	jti atomic.Value
+}
+
+func (d *deniesOne) Check(token *auth.Token) (revoke.Revocation, bool) {
+	if jti := d.jti.Load(); jti != nil && jti == claimOf(token, "jti") {
+		return revoke.Revocation{}, true
+	}
+	return d.Memory.Check(token)
 }
 
 // A cookie that is refreshed beside UpdateClaims, and that no socket has yet, does not

@@ -94,6 +94,9 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	}
 	s.mu.Unlock()
 	s.drainEvents()
+	if given.token != nil && given.origin != fromClient {
+		s.catchUp(given.token)
+	}
 }
 
 // open completes the handshake: it changes the state, sets the token, sends the

@@ -133,15 +133,21 @@ func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit fun
 
 // hasClaim tells whether a claim has that text, or is that whole number.
 func hasClaim(token *auth.Token, claim, value string) bool {
-	var found bool
+	text, ok := textClaim(token, claim)
+	return ok && text == value
+}
+
+// textClaim is the text of a claim that is a text or a whole number.
+func textClaim(token *auth.Token, claim string) (text string, ok bool) {
 	scanner := claimscan.Scan(token.Payload())
 	for name, v := range scanner.Members() {
 		if string(name) == claim {
-			text, ok := claimscan.TextOf(v)
-			found = ok && string(text) == value
+			var found []byte
+			found, ok = claimscan.TextOf(v)
+			text = string(found)
 		}
 	}
-	return found
+	return text, ok
 }
 
 // editClaims has change edit those claims of a payload that a T has.
