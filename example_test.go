@@ -296,7 +296,7 @@ func ExampleSocket_SetAuthToken() {
 		if in.Username != "alice" || in.Password != "secret" { // an application asks its database, behind a login.Gate
 			return socketcluster.None{}, &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{Username: in.Username})
+		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{Username: "alice"}) // the name in the table
 	}))
 
 	client := connectExample(srv)

@@ -39,14 +39,15 @@ type credentials struct {
 
 // account is a row of the table of users.
 type account struct {
+	name         string
 	passwordHash [sha256.Size]byte
 	channels     []string
 }
 
 // users stands for a database. A real one has slow, salted hashes.
 var users = map[string]account{
-	"alice123": {sha256.Sum256([]byte("thisisapassword654")), []string{"news", "alice's"}},
-	"bob":      {sha256.Sum256([]byte("another secret")), []string{"news"}},
+	"alice123": {"alice123", sha256.Sum256([]byte("thisisapassword654")), []string{"news", "alice's"}},
+	"bob":      {"bob", sha256.Sum256([]byte("another secret")), []string{"news"}},
 }
 
 var (
@@ -54,9 +55,10 @@ var (
 	bob   = credentials{"bob", "another secret"}
 )
 
-// findUser takes as long for a user who does not exist.
+// findUser takes as long for a user who does not exist. Like the collation of many a
+// database, it finds a name in any case.
 func findUser(username, password string) (user account, ok bool) {
-	user, known := users[username]
+	user, known := users[strings.ToLower(username)]
 	hash := sha256.Sum256([]byte(password))
 	same := subtle.ConstantTimeCompare(hash[:], user.passwordHash[:]) == 1
 	return user, known && same
@@ -90,7 +92,7 @@ func login(ctx context.Context, c *socketcluster.Call, in credentials) (socketcl
 	if !ok {
 		return socketcluster.None{}, errLogin
 	}
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username, user.channels}, auth.AuthTime(loginTime))
+	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{user.name, user.channels}, auth.AuthTime(loginTime))
 }
 
 // end
@@ -119,7 +121,7 @@ func loginLoop(s *socketcluster.Socket) {
 				continue
 			}
 			request.End(nil)
-			s.SetAuthToken(s.Context(), claims{in.Username, user.channels}, auth.AuthTime(loginTime))
+			s.SetAuthToken(s.Context(), claims{user.name, user.channels}, auth.AuthTime(loginTime))
 		}
 	}()
 }
@@ -145,7 +147,7 @@ func httpLogin(srv *socketcluster.Server) http.HandlerFunc {
 			http.Error(w, "Invalid user credentials", http.StatusUnauthorized)
 			return
 		}
-		token, err := srv.Auth().Sign(r.Context(), claims{in.Username, user.channels}, auth.AuthTime(loginTime))
+		token, err := srv.Auth().Sign(r.Context(), claims{user.name, user.channels}, auth.AuthTime(loginTime))
 		if err != nil {
 			http.Error(w, "The login failed", http.StatusInternalServerError)
 			return

@@ -1,6 +1,8 @@
 package jsclient
 
 import (
+	"fmt"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -91,4 +93,33 @@ func TestRow04_Login(t *testing.T) {
 		// The client has never stopped being authenticated (AUTH-59).
 		c.wantDiary(t, "disconnect close connecting authenticate connect")
 	})
+}
+
+// Every login signs the name that the table has, however it was typed: no two names
+// stand for one user.
+func TestSamplesSignTheNameOfTheTable(t *testing.T) {
+	n := startNode(t)
+	typed := credentials{"ALICE123", alice.Password}
+	stock := decode[int](t, n.do(t, "serveGuide", key, 3600_000, "30m", false))
+	ours := startServer(t, socketcluster.Config{AuthKey: key}, serveGuide)
+	loop := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+		socketcluster.On(srv, func(e socketcluster.ConnectEvent) { loginLoop(e.Socket) })
+	})
+	for name, srv := range map[string]*server{"handler": ours, "loop": loop, "stock": {port: stock}} {
+		t.Run(name, func(t *testing.T) {
+			c := n.connected(t, srv, nil)
+			c.do(t, "guide", "login", typed)
+			c.wantUser(t, alice.Username)
+		})
+	}
+	route := httptest.NewServer(httpLogin(ours.Server))
+	t.Cleanup(route.Close)
+	for name, url := range map[string]string{"route": route.URL, "stock route": fmt.Sprintf("http://127.0.0.1:%d/", stock)} {
+		t.Run(name, func(t *testing.T) {
+			signed := decode[string](t, n.do(t, "fetchToken", url, typed))
+			if got := claimsOf(t, n, signed)["username"]; got != alice.Username {
+				t.Errorf("the token is that of %v", got)
+			}
+		})
+	}
 }

@@ -10,10 +10,12 @@ const socketClusterServer = require('socketcluster-server');
 const jwt = require('jsonwebtoken');
 
 const sha256 = text => createHash('sha256').update(text).digest('hex');
-const users = {alice123: {passwordHash: sha256('thisisapassword654'), channels: ['news', "alice's"]}};
+const users = {alice123: {username: 'alice123', passwordHash: sha256('thisisapassword654'), channels: ['news', "alice's"]}};
 
+// Like the collation of many a database, it finds a name in any case.
 function findUser({username, password} = {}) {
-  const user = typeof username === 'string' && Object.hasOwn(users, username) ? users[username] : null;
+  const name = typeof username === 'string' ? username.toLowerCase() : '';
+  const user = Object.hasOwn(users, name) ? users[name] : null;
   return user?.passwordHash === sha256(String(password)) ? user : null;
 }
 
@@ -27,7 +29,7 @@ function attach(httpServer, authKey) {
 async function httpLogin(agServer, {username, password}) {
   const user = findUser({username, password});
   if (!user) return null; // 401
-  const claims = {username, channels: user.channels};
+  const claims = {username: user.username, channels: user.channels}; // as the table has the name
   return agServer.auth.signToken(claims, agServer.signatureKey, {expiresIn: '24h'});
 }
 // end
@@ -52,7 +54,7 @@ async function serveLogin(socket) {
       continue; // a return would leave the next login without an answer
     }
     request.end();
-    socket.setAuthToken({username, channels: user.channels});
+    socket.setAuthToken({username: user.username, channels: user.channels});
   }
 }
 // end
