@@ -155,13 +155,14 @@ func answer(w http.ResponseWriter, token *auth.Token) error {
 func (s *site) refresh(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
 	token, err := s.srv.SignAgain(r.Context(), httpauth.FromContext(r.Context()))
-	if err == nil {
-		_, err = s.srv.RenewSession(r.Context(), user.Session, token)
-	}
 	if err != nil {
 		log.Print(err)
 		http.Error(w, "Log in again", http.StatusUnauthorized)
 		return
+	}
+	// A socket that fails must not keep the others from the new cookie.
+	if _, err := s.srv.RenewSession(r.Context(), user.Session, token); err != nil {
+		log.Print(err)
 	}
 	if err := answer(w, token); err != nil {
 		log.Print(err)
