@@ -218,6 +218,7 @@ func TestConfigThatWorks(t *testing.T) {
 		"a renewal without a jitter":       {TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Jitter: 1}},
 		"small messages":                   {Limits: socketcluster.Limits{MessageSize: 288}},
 		"flat messages":                    {Limits: socketcluster.Limits{Depth: 3}},
+		"a small machine":                  {Limits: socketcluster.Limits{Budget: 16 << 10, ConnectionsPerAddress: 10_000}},
 		"short tokens of another kind":     {AuthEngine: failingEngine{}, Limits: socketcluster.Limits{TokenSize: 10}},
 		"a small budget":                   {Limits: socketcluster.Limits{Budget: 8 << 10}},
 		"tokens as large as a handshake":   {Limits: socketcluster.Limits{TokenSize: 64<<10 - 128}},

@@ -232,7 +232,9 @@ func (l *Limits) setDefaults() error {
 		{"HandshakeMessageSize", l.HandshakeMessageSize, "MessageSize", l.MessageSize},
 		{"ChannelName", l.ChannelName, "MessageSize", l.MessageSize},
 		{"SubscriptionData", l.SubscriptionData, "MessageSize", l.MessageSize},
-		{"ConnectionsPerAddress", l.ConnectionsPerAddress, "Connections", l.Connections},
+		// By default Connections goes by the memory of the machine, and a setting
+		// that is good on a large one is no mistake on a small one.
+		{"ConnectionsPerAddress", given.ConnectionsPerAddress, "Connections", cmp.Or(given.Connections, given.ConnectionsPerAddress)},
 	} {
 		if f.value > f.most {
 			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %d; it must not be larger than Limits.%s, which is %d", f.value, f.above, f.most)}
