@@ -23,6 +23,8 @@ func main() {
 	http.Handle(socketcluster.DefaultPath, srv) // /socketcluster/
 	http.Handle("GET /socketcluster.js", browser.Handler())
 	http.Handle("/", http.FileServer(http.Dir("public")))
-	server := &http.Server{Addr: ":8000", ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	web := &http.Server{Addr: ":8000", ReadHeaderTimeout: 5 * time.Second}
+	if err := srv.ListenAndServe(web); err != nil { // until SIGINT or SIGTERM
+		log.Fatal(err)
+	}
 }
