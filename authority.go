@@ -198,22 +198,18 @@ func (s *Socket) takeWithheld(sub *hub.Subscription) []withheld {
 	return taken
 }
 
-// firstWithheld returns the oldest publication that is withheld of a subscription,
-// or nil. mu must be held.
-func (s *Socket) firstWithheld(sub *hub.Subscription) *withheld {
+// firstWithheld returns where the oldest publication is that is withheld of a
+// subscription, or -1. mu must be held.
+func (s *Socket) firstWithheld(sub *hub.Subscription) int {
 	if s.ext == nil {
-		return nil
+		return -1
 	}
-	if i := slices.IndexFunc(s.ext.withheld, func(w withheld) bool { return w.sub == sub }); i >= 0 {
-		return &s.ext.withheld[i]
-	}
-	return nil
+	return slices.IndexFunc(s.ext.withheld, func(w withheld) bool { return w.sub == sub })
 }
 
-// takeFirstWithheld removes what firstWithheld returns. mu must be held.
-func (s *Socket) takeFirstWithheld(sub *hub.Subscription) withheld {
+// takeWithheldAt removes what is withheld at a place. mu must be held.
+func (s *Socket) takeWithheldAt(i int) withheld {
 	x := s.ext
-	i := slices.IndexFunc(x.withheld, func(w withheld) bool { return w.sub == sub })
 	w := x.withheld[i]
 	s.countWithheld(&w, -1)
 	if x.withheld = slices.Delete(x.withheld, i, i+1); len(x.withheld) == 0 {
@@ -224,7 +220,7 @@ func (s *Socket) takeFirstWithheld(sub *hub.Subscription) withheld {
 
 // withholds tells whether anything is withheld of a subscription. mu must be
 // held.
-func (s *Socket) withholds(sub *hub.Subscription) bool { return s.firstWithheld(sub) != nil }
+func (s *Socket) withholds(sub *hub.Subscription) bool { return s.firstWithheld(sub) >= 0 }
 
 // approve lets a subscription have what was withheld of it, and what follows.
 // mu must be held.

@@ -3,7 +3,6 @@ package socketcluster
 import (
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 )
 
@@ -162,10 +161,7 @@ func (s *Socket) pass() {
 	b.barrier.timer.Stop()
 	close(b.barrier.over)
 	b.barrier = nil
-	now := s.srv.moment(time.Now())
-	held, late := splitBatch(b.parts, func(sub *hub.Subscription) bool { return s.approved(sub, now) }, nil)
-	s.setBatch(nil)
-	s.keepBack(late)
+	held := s.takeBatch()
 	for i, p := range held {
 		switch {
 		case p.barrier:

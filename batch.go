@@ -203,12 +203,18 @@ func (s *Socket) flushLocked() {
 		s.addToBatch(part{flush: true})
 		return
 	}
+	frame, tag := s.sealBatch(s.takeBatch())
+	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Tag: tag})
+}
+
+// takeBatch takes what is collected. Publications to which the right has ended by
+// the clock are not among it: they are withheld. mu must be held.
+func (s *Socket) takeBatch() []part {
 	now := s.srv.moment(time.Now())
 	parts, late := splitBatch(s.ext.batch.parts, func(sub *hub.Subscription) bool { return s.approved(sub, now) }, nil)
 	s.setBatch(nil)
 	s.keepBack(late)
-	frame, tag := s.sealBatch(parts)
-	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Tag: tag})
+	return parts
 }
 
 // sealBatch makes one frame of the parts of a batch, or none if there are none.
@@ -220,9 +226,9 @@ func (s *Socket) sealBatch(parts []part) (frame []byte, tag cargo) {
 	size := 2
 	for _, p := range parts {
 		size += len(p.packet)
-		if p.sub != nil && s.guarded() {
-			tag.batch = &parts
-		}
+	}
+	if slices.ContainsFunc(parts, func(p part) bool { return p.sub != nil }) && s.guarded() {
+		tag.batch = &parts
 	}
 	buf := ws.NewBuffer(size)
 	separator := byte('[')

@@ -222,20 +222,21 @@ func (w *outboundWorker) Handle(item outboundItem) {
 func (s *Socket) followUp(sub *hub.Subscription) {
 	for {
 		s.mu.Lock()
-		w := s.firstWithheld(sub)
-		if w == nil || !s.approved(sub, s.srv.moment(time.Now())) {
+		i := s.firstWithheld(sub)
+		if i < 0 || !s.approved(sub, s.srv.moment(time.Now())) {
 			s.mu.Unlock()
 			return
 		}
-		p, epoch := w.publication, s.epoch.Load()
+		p, epoch := s.ext.withheld[i].publication, s.epoch.Load()
 		s.mu.Unlock()
 		data, blocked := s.askOut(p)
 		s.mu.Lock()
-		if w := s.firstWithheld(sub); w == nil || w.publication != p || !s.stillApproved(sub, epoch) {
+		i = s.firstWithheld(sub)
+		if i < 0 || s.ext.withheld[i].publication != p || !s.stillApproved(sub, epoch) {
 			s.mu.Unlock()
 			return
 		}
-		s.passOut(s.takeFirstWithheld(sub), data, blocked)
+		s.passOut(s.takeWithheldAt(i), data, blocked)
 		s.mu.Unlock()
 	}
 }

@@ -139,15 +139,7 @@ func hasClaim(token *auth.Token, claim, value string) bool {
 
 // textClaim is the text of a claim that is a text or a whole number.
 func textClaim(token *auth.Token, claim string) (text string, ok bool) {
-	scanner := claimscan.Scan(token.Payload())
-	for name, v := range scanner.Members() {
-		if string(name) == claim {
-			var found []byte
-			found, ok = claimscan.TextOf(v)
-			text = string(found)
-		}
-	}
-	return text, ok
+	return claimscan.TextOfMember(token.Payload(), claim)
 }
 
 // editClaims has change edit those claims of a payload that a T has.

@@ -55,14 +55,7 @@ type Revocation struct {
 // ForToken makes the revocation of a single token, to be kept until that is
 // accepted no longer ([auth.Token.ValidUntil]). It reports false if the token has no jti.
 func ForToken(token *auth.Token) (Revocation, bool) {
-	var jti string
-	s := claimscan.Scan(token.Payload())
-	for name, value := range s.Members() {
-		if string(name) == claimID {
-			text, _ := claimscan.TextOf(value)
-			jti = string(text)
-		}
-	}
+	jti, _ := claimscan.TextOfMember(token.Payload(), claimID)
 	if jti == "" {
 		return Revocation{}, false
 	}

@@ -196,3 +196,18 @@ func TextOf(value []byte) ([]byte, bool) {
 	}
 	return value, len(digits) > 0
 }
+
+// TextOfMember returns the text of an object's member that is a string or a whole
+// number: of the last one with that name. It reports false if there is none, or
+// another value.
+func TextOfMember(object []byte, member string) (text string, ok bool) {
+	s := Scan(object)
+	for name, value := range s.Members() {
+		if string(name) == member {
+			var found []byte
+			found, ok = TextOf(value)
+			text = string(found)
+		}
+	}
+	return text, ok
+}

@@ -77,3 +77,17 @@ func TestTextOf(t *testing.T) {
 		}
 	}
 }
+
+func TestTextOfMember(t *testing.T) {
+	const object = `{"a":"x","a\u0062":7,"c":1.5,"d":1,"d":"last","e":{"a":2}}`
+	for _, test := range []struct {
+		member, text string
+		ok           bool
+	}{
+		{"a", "x", true}, {"ab", "7", true}, {"c", "", false}, {"d", "last", true}, {"e", "", false}, {"f", "", false},
+	} {
+		if text, ok := TextOfMember([]byte(object), test.member); text != test.text || ok != test.ok {
+			t.Errorf("the text of %q is %q, %v", test.member, text, ok)
+		}
+	}
+}

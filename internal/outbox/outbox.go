@@ -141,17 +141,24 @@ func (o *Outbox[Tag]) pushFirst(frame []byte) (queued, overtakes bool) {
 
 // push is called with the lock held.
 func (o *Outbox[Tag]) push(f Frame[Tag]) (filled bool, err error) {
+	if err := o.refusal(); err != nil {
+		f.release()
+		return false, err
+	}
+	o.add(f)
+	return o.grown(), nil
+}
+
+// refusal is why the outbox takes nothing more, or nil. It is called with the lock
+// held.
+func (o *Outbox[Tag]) refusal() error {
 	switch {
 	case o.finished || o.killed:
-		err = ErrClosed
+		return ErrClosed
 	case o.overdue():
-		err = ErrSlow
-	default:
-		o.add(f)
-		return o.grown(), nil
+		return ErrSlow
 	}
-	f.release()
-	return false, err
+	return nil
 }
 
 // add queues a frame. It is called with the lock held.
@@ -173,14 +180,8 @@ func (o *Outbox[Tag]) Reserve(n int) error {
 		o.mu.Unlock()
 		return nil
 	}
-	var filled bool
-	var err error
-	switch {
-	case o.finished || o.killed:
-		err = ErrClosed
-	case o.overdue():
-		err = ErrSlow
-	default:
+	filled, err := false, o.refusal()
+	if err == nil {
 		o.reserved += n
 		filled = o.grown()
 	}
