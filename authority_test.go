@@ -645,6 +645,27 @@ func TestUpdateClaimsEndsOldTokens(t *testing.T) {
 	})
 }
 
+// A sid that is a whole number is a session as one that is a text is.
+func TestUpdateClaimsEndsSessionOfAnySpelling(t *testing.T) {
+	for name, sid := range map[string]any{"text": "7", "number": 7} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
+				claims := map[string]any{"username": "alice", "sid": sid, "admin": true}
+				earlier, current := w.sign(claims), w.sign(claims)
+				w.connect(quote(current))
+				if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) { delete(*c, "admin") }); n != 1 || err != nil {
+					t.Fatalf("%d changed, %v", n, err)
+				}
+				for which, token := range map[string]string{"earlier": earlier, "current": current} {
+					if _, status := w.connect(quote(token)); status["isAuthenticated"] != false {
+						t.Errorf("the %s token of the session is good", which)
+					}
+				}
+			})
+		})
+	}
+}
+
 // From the moment in which Revoke returns, a socket that it disconnects handles
 // nothing any more, however long an event handler takes.
 func TestRevokeDisconnectsAtOnce(t *testing.T) {

@@ -79,20 +79,18 @@ func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token, beg
 	var failed []error
 	for _, t := range tokens {
 		r, ok := revoke.ForToken(t)
-		if sid, _ := t.Claim(claimSession); sid != nil {
-			if text, isText := sid.(string); isText && text != "" {
-				r, ok = revoke.Revocation{Session: text, Before: begun}, true
-				if iat, has := t.IssuedAt(); has && iat.After(begun) {
-					r.Before = iat
-				}
-				end := sessionEnd(t)
-				if last, limited := srv.maxAge(t); limited {
-					// A token that was signed beside this one may live so long.
-					end = max(end, last.Unix()+1)
-				}
-				if end < endless {
-					r.Until = time.Unix(end, 0)
-				}
+		if sid, _ := textClaim(t, claimSession); sid != "" {
+			r, ok = revoke.Revocation{Session: sid, Before: begun}, true
+			if iat, has := t.IssuedAt(); has && iat.After(begun) {
+				r.Before = iat
+			}
+			end := sessionEnd(t)
+			if last, limited := srv.maxAge(t); limited {
+				// A token that was signed beside this one may live so long.
+				end = max(end, last.Unix()+1)
+			}
+			if end < endless {
+				r.Until = time.Unix(end, 0)
 			}
 		}
 		if ok {
