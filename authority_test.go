@@ -666,6 +666,31 @@ func TestUpdateClaimsEndsSessionOfAnySpelling(t *testing.T) {
 	}
 }
 
+// While UpdateClaims changes claims, nothing else signs them again: not on a socket
+// that has closed either.
+func TestUpdateClaimsIsNotOutrunOnClosed(t *testing.T) {
+	inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
+		claims := map[string]any{"username": "alice", "admin": true}
+		w.login(claims)
+		gone := slices.Collect(w.srv.Clients())[0]
+		w.login(claims)
+		old := gone.AuthToken()
+		if err := gone.Disconnect(1000, ""); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		change := func(c *map[string]any) {
+			if err := gone.SetAuthTokenIf(t.Context(), old, claims); !errors.Is(err, socketcluster.ErrTokenChanged) {
+				t.Errorf("the old claims were signed again: %v", err)
+			}
+			delete(*c, "admin")
+		}
+		if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", change); n != 1 || err != nil {
+			t.Fatalf("%d changed, %v", n, err)
+		}
+	})
+}
+
 // From the moment in which Revoke returns, a socket that it disconnects handles
 // nothing any more, however long an event handler takes.
 func TestRevokeDisconnectsAtOnce(t *testing.T) {

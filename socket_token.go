@@ -265,12 +265,12 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 // closed. It reports false if the socket has logged out or in meanwhile, or if the
 // claims of old are being changed and this is not that change (edit).
 func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token, edit bool) (replaced bool, err error) {
+	stands := func() bool { return s.token.Load() == old && (edit || !s.srv.edits.concern(old)) }
 	if s.State() == Closed {
-		return s.replaceLeft(old, token)
+		return s.replaceLeft(old, token, stands)
 	}
 	_, err = s.giveToken(ctx, token, old, AuditRenewal, func() bool {
-		replaced = s.token.Load() == old && (edit || !s.srv.edits.concern(old))
-		if replaced && s.origin != fromClient {
+		if replaced = stands(); replaced && s.origin != fromClient {
 			// The client does not have the old one, and does not get this.
 			s.setToken(token, s.origin)
 			s.queueAuthenticated(token, AuditRenewal)
@@ -279,19 +279,19 @@ func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token, edit 
 		return replaced
 	})
 	if err != nil && s.State() == Closed {
-		return s.replaceLeft(old, token)
+		return s.replaceLeft(old, token, stands)
 	}
 	return replaced, err
 }
 
 // replaceLeft is replaceToken on a socket that has closed, for what it has sent
-// and still waits for handlers.
-func (s *Socket) replaceLeft(old, token *auth.Token) (replaced bool, err error) {
+// and still waits for handlers. stands is asked with mu held.
+func (s *Socket) replaceLeft(old, token *auth.Token, stands func() bool) (replaced bool, err error) {
 	if err := s.lockUnlessRevoked(token, old); err != nil {
 		return false, err
 	}
 	defer s.mu.Unlock()
-	if replaced = s.token.Load() == old; replaced {
+	if replaced = stands(); replaced {
 		s.setToken(token, s.origin)
 	}
 	return replaced, nil
