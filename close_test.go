@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -294,6 +297,202 @@ func TestCloseInHandlers(t *testing.T) {
 				log.want(test.events)
 				if n := w.srv.ClientsCount() + w.srv.PendingClientsCount(); n != 0 {
 					t.Errorf("%d sockets", n)
+				}
+			})
+		})
+	}
+}
+
+// ST-12, ST-13: what a client has sent before its close frame goes through the
+// inbox first, in order; then the socket ends, as the client has said.
+func TestSentThenClosed(t *testing.T) {
+	const sent = 200
+	normal := ws.NewCloseFrame(ws.NewCloseFrameBody(1000, ""))
+	for name, test := range map[string]struct {
+		cfg     socketcluster.Config
+		raw     bool
+		connect func(w *world) *peer
+		leave   func(p *peer)
+		all     bool
+	}{
+		"close frame":    {twoPaths, false, (*world).client, func(p *peer) { p.sendFrame(normal) }, true},
+		"raw middleware": {twoPaths, true, (*world).client, func(p *peer) { p.sendFrame(normal) }, true},
+		"version 1": {twoPaths, false, (*world).client1, func(p *peer) {
+			p.send(`{"event":"#disconnect","data":{"code":1000}}`)
+		}, true},
+		"no close frame": {twoPaths, false, (*world).client, func(p *peer) { p.conn.Close() }, false},
+		"DropWaiting":    {socketcluster.Config{DropWaiting: true}, false, (*world).client, func(p *peer) { p.sendFrame(normal) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, test.cfg, func(w *world) {
+				var mu sync.Mutex
+				var got []string
+				w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Transmit) error {
+					time.Sleep(10 * time.Millisecond)
+					return nil
+				}))
+				if test.raw {
+					w.srv.UseInboundRaw(socketcluster.Guard(func(context.Context, *socketcluster.Message) error {
+						time.Sleep(time.Millisecond)
+						return nil
+					}))
+				}
+				w.srv.Receive("x", socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+					mu.Lock()
+					defer mu.Unlock()
+					got = append(got, string(tr.Data))
+				}))
+				codes := make(chan string, 1)
+				socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) {
+					mu.Lock()
+					defer mu.Unlock()
+					codes <- fmt.Sprint(int(e.Code), " with ", len(got) >= sent-1)
+				})
+				p := test.connect(w)
+				p.transmitAll("x", numbers(sent))
+				test.leave(p)
+				if test.all {
+					p.wantClose(1000, "")
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				mu.Lock()
+				defer mu.Unlock()
+				if all := slices.Equal(got, numbers(sent)); all != test.all {
+					t.Errorf("%d of %d were handled", len(got), sent)
+				}
+				want := "1000 with true"
+				if !test.all {
+					want = "1000 with false"
+					if name == "no close frame" {
+						want = "1006 with false"
+					}
+				}
+				if code := <-codes; code != want {
+					t.Errorf("ended with %s, want %s", code, want)
+				}
+			})
+		})
+	}
+}
+
+// Nobody holds up the end of a client that has left for longer than
+// CloseTimeout; the server's own end is not held up at all.
+func TestLeaveTimeout(t *testing.T) {
+	for _, test := range []struct {
+		end  func(s *socketcluster.Socket)
+		want time.Duration
+		code wire.CloseCode
+	}{
+		{func(*socketcluster.Socket) {}, 2 * time.Second, 1000},
+		{func(s *socketcluster.Socket) { s.Disconnect(4500, "") }, 0, 4500},
+	} {
+		inBubble(t, socketcluster.Config{CloseTimeout: 2 * time.Second}, func(w *world) {
+			gate := make(chan struct{})
+			defer close(gate)
+			w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+			codes := make(chan wire.CloseCode, 1)
+			socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { codes <- e.Code })
+			p := w.client()
+			s := w.only()
+			p.transmitAll("x", numbers(5))
+			p.sendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
+			synctest.Wait()
+			began := time.Now()
+			test.end(s)
+			<-s.Done()
+			if d := time.Since(began).Round(100 * time.Millisecond); d != test.want {
+				t.Errorf("ended after %v, want %v", d, test.want)
+			}
+			if f, err := p.nextFrame(); err != nil || f.Header.OpCode != ws.OpClose {
+				t.Errorf("got %v %v", f, err)
+			}
+			if code := <-codes; code != test.code {
+				t.Errorf("ended with %d, want %d", code, test.code)
+			}
+		})
+	}
+}
+
+// saboteur is a field of an error that ends its socket while it is encoded.
+type saboteur struct{ end func() }
+
+func (s saboteur) MarshalJSON() ([]byte, error) {
+	s.end()
+	return []byte("true"), nil
+}
+
+// HS-19, QK-4: a socket that closes in its handshake never connects, however
+// late that is.
+func TestCloseLateInHandshake(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		events := w.record()
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+			return (&wire.Error{Name: "E", Message: "m"}).With("field", saboteur{a.Socket.Terminate})
+		}))
+		token, err := w.srv.Auth().Sign(context.Background(), map[string]any{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := w.dial()
+		p.send(`{"event":"#handshake","data":{"authToken":` + quote(token.Signed()) + `},"cid":1}`)
+		events.want("error connectAbort close error end")
+	})
+}
+
+// PS-17: the end event is the last one, also when the connection ends while
+// the connect event is being handled.
+func TestCloseInConnectHandler(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		events := w.record()
+		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) { e.Socket.Disconnect(4321, "") })
+		w.login(map[string]any{})
+		events.want("connect disconnect close error end")
+	})
+}
+
+// slowEngine takes its time to verify.
+type slowEngine struct{ *auth.JWT }
+
+func (e slowEngine) Verify(ctx context.Context, signed string, opts ...auth.VerifyOption) (*auth.Token, error) {
+	time.Sleep(3 * time.Second)
+	return e.JWT.Verify(ctx, signed, opts...)
+}
+
+// HS-19, QK-4: a socket that closes while its token is verified or while
+// middleware runs opens no more, and nothing is told after its end.
+func TestCloseDuringHandshake(t *testing.T) {
+	for _, line := range []string{"engine", "handshake", "inbound"} {
+		t.Run(line, func(t *testing.T) {
+			cfg := socketcluster.Config{}
+			if line == "engine" {
+				jwt, err := auth.NewJWT(auth.Options{Key: testKey})
+				if err != nil {
+					t.Fatal(err)
+				}
+				cfg.AuthEngine = slowEngine{jwt}
+			}
+			inBubble(t, cfg, func(w *world) {
+				log := w.record()
+				slow := func(context.Context, socketcluster.Action) error { time.Sleep(3 * time.Second); return nil }
+				switch line {
+				case "handshake":
+					w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.HandshakeSC) error { return slow(ctx, a) }))
+				case "inbound":
+					w.srv.UseInbound(slow)
+				}
+				p := w.dial()
+				p.send(`{"event":"#handshake","data":{"authToken":` + quote(w.sign(map[string]any{})) + `},"cid":1}`)
+				p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+				synctest.Wait()
+				if n := w.srv.PendingClientsCount(); n != 1 {
+					t.Errorf("%d pending", n)
+				}
+				p.conn.Close()
+				time.Sleep(10 * time.Second)
+				log.want("connectAbort close error end")
+				if n := w.srv.PendingClientsCount() + w.srv.ClientsCount(); n != 0 {
+					t.Errorf("HS-19: %d sockets", n)
 				}
 			})
 		})

@@ -15,7 +15,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
-	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/wire"
 	"github.com/socketcluster-go/socketcluster/wire/minbin"
@@ -357,83 +356,4 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, test[0], test[1])
 		}
 	}
-}
-
-// faultyBroker fails where it is told to.
-type faultyBroker struct {
-	mem.Broker
-	start, publish, subscribe error
-	panics                    bool
-	closed                    chan struct{}
-}
-
-func (b *faultyBroker) Start(ctx context.Context, sink broker.Sink) error {
-	if b.start != nil {
-		return b.start
-	}
-	return b.Broker.Start(ctx, sink)
-}
-
-func (b *faultyBroker) Publish(ctx context.Context, channel string, data []byte) error {
-	if b.panics {
-		panic("broker")
-	}
-	if b.publish != nil {
-		return b.publish
-	}
-	return b.Broker.Publish(ctx, channel, data)
-}
-
-func (b *faultyBroker) Subscribe(context.Context, string) error { return b.subscribe }
-
-func (b *faultyBroker) Close() error {
-	if b.closed != nil {
-		close(b.closed)
-	}
-	return nil
-}
-
-// A broker that does not start is no server.
-func TestBrokerDoesNotStart(t *testing.T) {
-	down := errors.New("down")
-	if _, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: &faultyBroker{start: down}}); !errors.Is(err, down) {
-		t.Errorf("got %v", err)
-	}
-}
-
-// QK-29, PS-10: what a broker says stays on the server.
-func TestBrokerFailures(t *testing.T) {
-	b := &faultyBroker{publish: errors.New("secret"), subscribe: errors.New("secret")}
-	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
-		log := w.record()
-		p := w.client()
-		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
-		p.want(`{"rid":2,"error":{"message":"Failed to subscribe socket to the a channel","name":"BrokerError"}}`)
-		p.send(`{"event":"#publish","data":{"channel":"a"},"cid":3}`)
-		p.want(`{"rid":3,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
-		log.want("connect error error")
-		if n := w.only().SubscriptionCount(); n != 0 {
-			t.Errorf("%d subscriptions", n)
-		}
-		if _, err := w.srv.Exchange().Subscribe(context.Background(), "a"); err == nil {
-			t.Error("subscribed")
-		}
-		b.subscribe = nil
-		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":4}`)
-		p.want(`{"rid":4}`)
-	})
-}
-
-// QK-52: a panic below a packet ends its own connection only.
-func TestBrokerPanics(t *testing.T) {
-	inBubble(t, socketcluster.Config{Broker: &faultyBroker{panics: true}}, func(w *world) {
-		p, other := w.client(), w.client()
-		p.send(`{"event":"#publish","data":{"channel":"a"},"cid":3}`)
-		p.wantClose(1011, "")
-		other.send(`{"event":"x","cid":2}`)
-		other.next()
-		if !strings.Contains(w.logs.String(), "faultyBroker") {
-			t.Error("no stack was logged")
-		}
-	})
 }

@@ -2,16 +2,12 @@ package socketcluster_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
-	"github.com/socketcluster-go/socketcluster/broker"
-	"github.com/socketcluster-go/socketcluster/broker/mem"
 )
 
 // PS-20, DOC-13: the server's own subscriptions pass no middleware, neither
@@ -135,44 +131,6 @@ func TestServerPublicationsPassOutboundMiddleware(t *testing.T) {
 		}
 		if first, second := <-asked, <-asked; first == second {
 			t.Error("asked twice for one subscriber")
-		}
-	})
-}
-
-// startBroker is a broker that takes its time to start.
-type startBroker struct {
-	*mem.Broker
-	started bool
-	err     error
-}
-
-func (b *startBroker) Start(ctx context.Context, sink broker.Sink) error {
-	if b.err != nil {
-		return b.err
-	}
-	time.Sleep(time.Second)
-	b.started = true
-	return b.Broker.Start(ctx, sink)
-}
-
-// PS-22: there is no server before its broker is ready.
-func TestReadiness(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := &startBroker{Broker: new(mem.Broker)}
-		srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: b})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer srv.Close()
-		if !b.started {
-			t.Error("the server is there before its broker")
-		}
-		if err := srv.Exchange().Publish(context.Background(), "a", json.RawMessage("1")); err != nil {
-			t.Error(err)
-		}
-		broken := errors.New("no network")
-		if _, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: &startBroker{err: broken}}); !errors.Is(err, broken) {
-			t.Errorf("got %v, want %v", err, broken)
 		}
 	})
 }

@@ -375,3 +375,26 @@ func TestMiddlewareReenters(t *testing.T) {
 		other.wantClose(4500, "out")
 	})
 }
+
+// Outbound middleware that is removed lets nothing overtake the publications
+// that it holds up (PS-26).
+func TestOutboundMiddlewareRemoved(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		p.want(`{"rid":2}`)
+		remove := w.srv.UseOutbound(func(context.Context, socketcluster.Action) error {
+			time.Sleep(time.Second)
+			return nil
+		})
+		ctx := context.Background()
+		w.srv.Exchange().Publish(ctx, "a", 1)
+		synctest.Wait()
+		remove()
+		s.Transmit(ctx, "b", 2)
+		w.srv.Exchange().Publish(ctx, "a", 3)
+		p.want(`{"event":"#publish","data":{"channel":"a","data":1}}`, `{"event":"b","data":2}`,
+			`{"event":"#publish","data":{"channel":"a","data":3}}`)
+	})
+}

@@ -1,0 +1,359 @@
+package socketcluster_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// Limits.InboxBytes: what a socket has sent and nobody has handled yet is
+// bounded in bytes, with handlers too. The rest waits on the client's side,
+// and nothing is lost.
+func TestInboxBytes(t *testing.T) {
+	const size, calls = 10_000, 40
+	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{InboxBytes: 50_000}}, func(w *world) {
+		release := make(chan struct{})
+		w.srv.Handle("slow", socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (int, error) {
+			<-release
+			return 1, nil
+		}), socketcluster.Concurrent(calls))
+		p := w.client()
+		s := w.only()
+		before := s.BytesReceived()
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for i := range calls {
+				p.send(fmt.Sprintf(`{"event":"slow","cid":%d,"data":%q}`, i+2, strings.Repeat("x", size)))
+			}
+		}()
+		synctest.Wait()
+		if got := s.BytesReceived() - before; got > 100_000 {
+			t.Errorf("%d bytes have been read, want about 50000", got)
+		}
+		close(release)
+		<-sent
+		for range calls {
+			p.next()
+		}
+	})
+}
+
+// A message larger than the limit is let in when nothing else is held.
+func TestInboxBytesAdmitsOneMessage(t *testing.T) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{InboxBytes: 10}}, func(w *world) {
+		w.srv.Handle("echo", socketcluster.Func(echo))
+		p := w.client()
+		for i := range 5 {
+			p.send(fmt.Sprintf(`{"event":"echo","cid":%d,"data":"more than ten bytes"}`, i+2))
+			p.want(fmt.Sprintf(`{"rid":%d,"data":"more than ten bytes"}`, i+2))
+		}
+	})
+}
+
+// A socket that waits for its quota can be closed.
+func TestCloseWhileWaitingForQuota(t *testing.T) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{InboxBytes: 10}}, func(w *world) {
+		w.srv.Handle("slow", socketcluster.Func(func(ctx context.Context, _ *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
+			<-ctx.Done()
+			return socketcluster.None{}, nil
+		}))
+		p := w.client()
+		for i := range 3 {
+			p.send(fmt.Sprintf(`{"event":"slow","cid":%d,"data":"more than ten bytes"}`, i+2))
+		}
+		synctest.Wait()
+		w.only().Disconnect(4500, "")
+		p.wantClose(4500, "")
+	})
+}
+
+// An answer larger than Limits.Outbox reaches a client that reads.
+func TestLargeAnswer(t *testing.T) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 1000}}, func(w *world) {
+		large := strings.Repeat("x", 100_000)
+		w.srv.Handle("large", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (string, error) { return large, nil }))
+		p := w.client()
+		for i := range 3 {
+			p.send(fmt.Sprintf(`{"event":"large","cid":%d}`, i+2))
+		}
+		for i := range 3 {
+			p.want(fmt.Sprintf(`{"rid":%d,"data":%q}`, i+2, large))
+		}
+		p.quiet(time.Second)
+	})
+}
+
+// A client that answers what handlers ask it gets all of its calls answered,
+// however many it makes at once: while a handler waits, Limits.Inbox does not
+// keep the server from reading.
+func TestAnswersBehindFullInbox(t *testing.T) {
+	for _, calls := range []int{700, 1500} {
+		for _, concurrent := range []int{1, 64} {
+			inBubble(t, socketcluster.Config{}, func(w *world) {
+				w.srv.Handle("ask", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (json.RawMessage, error) {
+					return c.Socket.Invoke(ctx, "q", 1)
+				}), socketcluster.Concurrent(concurrent))
+				p := w.client()
+				var mu sync.Mutex // of writing
+				send := func(text string) {
+					mu.Lock()
+					defer mu.Unlock()
+					p.send(text)
+				}
+				go func() {
+					for i := range calls {
+						send(fmt.Sprintf(`{"event":"ask","cid":%d}`, i+2))
+					}
+				}()
+				began := time.Now()
+				for answered := 0; answered < calls; {
+					var in struct {
+						Event    string
+						CID, RID int
+						Error    json.RawMessage
+					}
+					text := p.next()
+					if err := json.Unmarshal([]byte(text), &in); err != nil || in.Error != nil {
+						t.Fatalf("%d of %d are answered; got %s", answered, calls, text)
+					}
+					if in.Event == "q" {
+						send(fmt.Sprintf(`{"rid":%d,"data":2}`, in.CID))
+					} else {
+						answered++
+					}
+				}
+				if d := time.Since(began); d != 0 {
+					t.Errorf("%d calls, %d at a time, have taken %v", calls, concurrent, d)
+				}
+			})
+		}
+	}
+}
+
+// While a call waits for its answer, InboxBytes bounds what is read, of the
+// smallest messages too.
+func TestInboxBytesOfSmallMessages(t *testing.T) {
+	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Inbox: 5, InboxBytes: 15_000}}, func(w *world) {
+		gate := make(chan struct{})
+		w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+		w.listen.BufferSize = 256
+		p := w.client()
+		s := w.only()
+		ctx, cancel := context.WithCancel(context.Background())
+		sent, stopped := w.flood(p, func(int) string { return `{"event":"x"}` })
+		if n := s.InboundBackpressure(); n > 10 {
+			t.Errorf("%d messages wait, want about 5", n)
+		}
+		go s.Invoke(ctx, "q", 1) // nobody reads it
+		synctest.Wait()
+		if n := s.InboundBackpressure(); n < 80 || n > 120 {
+			t.Errorf("%d messages wait with a call, want about 100; %d are sent", n, sent.Load())
+		}
+		cancel()
+		close(gate)
+		go func() {
+			for { // what the server sends
+				if _, err := p.readFrame(); err != nil {
+					return
+				}
+			}
+		}()
+		<-stopped
+		synctest.Wait()
+		if n := s.InboundBackpressure(); n != 0 {
+			t.Errorf("%d messages are left", n)
+		}
+	})
+}
+
+// Once a call has been answered, or has been given up, the inbox is bounded as
+// before it.
+func TestInboxBoundedAfterCall(t *testing.T) {
+	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Inbox: 5}}, func(w *world) {
+		gate := make(chan struct{})
+		w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+		w.listen.BufferSize = 256
+		p := w.client()
+		s := w.only()
+		go s.Invoke(context.Background(), "q", 1)
+		p.want(`{"event":"q","cid":1,"data":1}`)
+		p.send(`{"rid":1}`)
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(context.Background())
+		go s.Invoke(ctx, "q", 2)
+		p.want(`{"event":"q","cid":2,"data":2}`)
+		cancel()
+		synctest.Wait()
+		_, stopped := w.flood(p, func(int) string { return `{"event":"x"}` })
+		if n := s.InboundBackpressure(); n != 6 {
+			t.Errorf("%d messages wait, want 5 and one with the reader", n)
+		}
+		close(gate)
+		<-stopped
+	})
+}
+
+// MW-11, ST-11, CF-12: messages pass the raw middleware as they arrive, not
+// when their turn comes.
+func TestRawMiddlewareAheadOfInbox(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		var mu sync.Mutex
+		var backpressure []int
+		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
+			mu.Lock()
+			defer mu.Unlock()
+			backpressure = append(backpressure, a.Socket.InboundBackpressure())
+			a.Data = bytes.ReplaceAll(a.Data, []byte("old"), []byte("new"))
+			if bytes.Contains(a.Data, []byte("drop")) {
+				return socketcluster.ErrBlocked
+			}
+			return nil
+		}))
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Transmit) error {
+			if string(a.Data) == `"slow"` {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}))
+		got := w.received()
+		p := w.client()
+		s := w.only()
+		for _, data := range []string{`"slow"`, `"old"`, `"drop"`, `1`} {
+			p.send(`{"event":"a","data":` + data + `}`)
+			synctest.Wait()
+		}
+		mu.Lock()
+		// The handshake; slow, which is being processed at once; then those
+		// that wait. The dropped one counts as processed.
+		if want := []int{1, 1, 1, 2, 2}; !slices.Equal(backpressure, want) {
+			t.Errorf("backpressure %v, want %v", backpressure, want)
+		}
+		mu.Unlock()
+		time.Sleep(2 * time.Second)
+		if want := []string{`"slow"`, `"new"`, `1`}; !slices.Equal(got(), want) {
+			t.Errorf("received %q, want %q", got(), want)
+		}
+		if n := s.InboundBackpressure(); n != 0 {
+			t.Errorf("%d messages are left", n)
+		}
+	})
+}
+
+// received collects the data of all transmissions from now on.
+func (w *world) received() func() []string {
+	var mu sync.Mutex
+	var got []string
+	w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, string(tr.Data))
+	}))
+	return func() []string {
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(got)
+	}
+}
+
+// Raw middleware that is removed lets no message overtake those that it holds
+// up (TR-23, PS-25).
+func TestRawMiddlewareRemoved(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		got := w.received()
+		p := w.client()
+		remove := w.srv.UseInboundRaw(func(context.Context, socketcluster.Action) error {
+			time.Sleep(time.Second)
+			return nil
+		})
+		p.send(`{"event":"a","data":1}`)
+		p.send(`{"event":"a","data":2}`)
+		synctest.Wait()
+		remove()
+		p.send(`{"event":"a","data":3}`)
+		time.Sleep(time.Minute)
+		if want := []string{`1`, `2`, `3`}; !slices.Equal(got(), want) {
+			t.Errorf("received %q, want %q", got(), want)
+		}
+	})
+}
+
+// A socket that closes while raw middleware is at work drops what waits for
+// it, and its reading goroutine is not held up.
+func TestRawMiddlewareCloses(t *testing.T) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Inbox: 1}}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		release := make(chan struct{})
+		calls := 0
+		w.srv.UseInboundRaw(func(context.Context, socketcluster.Action) error {
+			calls++
+			<-release
+			return nil
+		})
+		for range 5 {
+			p.send(`{"event":"a"}`)
+		}
+		synctest.Wait()
+		s.Terminate()
+		w.srv.Close() // waits for the reading goroutine
+		close(release)
+		synctest.Wait()
+		if calls != 1 {
+			t.Errorf("the middleware ran %d times, want 1", calls)
+		}
+	})
+}
+
+// A response that somebody listens to as a message counts once (ST-11).
+func TestInboundBackpressureOfResponse(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		socketcluster.On(s, func(socketcluster.MessageEvent) {})
+		go s.Invoke(context.Background(), "ask", nil)
+		p.want(`{"event":"ask","cid":1}`)
+		p.send(`{"rid":1,"data":1}`)
+		synctest.Wait()
+		if n := s.InboundBackpressure(); n != 0 {
+			t.Errorf("backpressure %d, want 0", n)
+		}
+	})
+}
+
+// Names with escapes stay what they are while the message waits for its turn.
+func TestEscapedNamesInInbox(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.UseInbound(func(context.Context, socketcluster.Action) error {
+			time.Sleep(time.Second)
+			return nil
+		})
+		var mu sync.Mutex
+		var got []string
+		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, tr.Receiver)
+		}))
+		p := w.client()
+		want := []string{"aaaa", "bbbb", "cccc", "dddd"}
+		for _, name := range want {
+			p.send(`{"event":"\u00` + string("0123456789abcdef"[name[0]>>4]) + string("0123456789abcdef"[name[0]&15]) + name[1:] + `"}`)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !slices.Equal(got, want) {
+			t.Errorf("received %q, want %q", got, want)
+		}
+	})
+}
