@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
-	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -213,37 +211,6 @@ func TestTokenRaces(t *testing.T) {
 				if s.AuthState() != state {
 					t.Fatalf("told %v, is %v", state, s.AuthState())
 				}
-			}
-		})
-	}
-}
-
-// A login that is under way while its token expires, and one right before,
-// end with the new token on both sides.
-func TestLoginDuringExpiry(t *testing.T) {
-	ctx := context.Background()
-	for offset := -2; offset <= 30; offset += 2 {
-		inBubble(t, socketcluster.Config{}, func(w *world) {
-			log := w.record()
-			p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
-			s := w.only()
-			exp, _ := s.AuthToken().ExpiresAt()
-			log.take()
-			time.Sleep(time.Until(exp.Add(time.Duration(offset) * time.Millisecond)))
-			s.SetAuthToken(ctx, map[string]any{})
-			synctest.Wait()
-			events := log.take()
-			first := p.next()
-			switch {
-			case strings.HasPrefix(first, `{"event":"#setAuthToken"`) && events == "authTokenSigned authenticate":
-			case first == removeAuthToken && events == "authStateChange deauthenticate authTokenSigned authStateChange authenticate":
-				p.nextToken()
-			default:
-				t.Errorf("%d ms after exp: %s, then %s", offset, events, first)
-			}
-			p.quiet(time.Second)
-			if s.AuthToken() == nil {
-				t.Errorf("%d ms after exp: the new token was taken away", offset)
 			}
 		})
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/authtest"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -97,36 +99,6 @@ func TestLogin(t *testing.T) {
 	})
 }
 
-// AUTH-24, CF-6: what decides when a token expires.
-func TestTokenExpiry(t *testing.T) {
-	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Unix() // of a bubble
-	for _, test := range []struct {
-		name   string
-		cfg    socketcluster.Config
-		claims map[string]any
-		opts   []auth.SignOption
-		exp    any
-	}{
-		{"AUTH-8: the server's default", socketcluster.Config{}, map[string]any{}, nil, float64(start + 86400)},
-		{"AUTH-8: the configured default", socketcluster.Config{AuthDefaultExpiry: time.Hour}, map[string]any{}, nil, float64(start + 3600)},
-		{"QK-21: none", socketcluster.Config{AuthDefaultExpiry: -1}, map[string]any{}, nil, nil},
-		{"AUTH-24: the option", socketcluster.Config{}, map[string]any{}, []auth.SignOption{auth.ExpiresIn(time.Minute)}, float64(start + 60)},
-		{"AUTH-24: the claim", socketcluster.Config{}, map[string]any{"exp": start + 7}, []auth.SignOption{auth.ExpiresIn(time.Minute)}, float64(start + 7)},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, test.cfg, func(w *world) {
-				w.handleLogin(test.opts...)
-				p := w.client()
-				data, _ := json.Marshal(test.claims)
-				p.send(`{"event":"login","data":` + string(data) + `,"cid":2}`)
-				if claims := p.nextToken(); claims["exp"] != test.exp {
-					t.Errorf("exp %v, want %v", claims["exp"], test.exp)
-				}
-			})
-		})
-	}
-}
-
 // AUTH-22, CF-20: there are no tokens before the handshake is complete.
 func TestSetAuthTokenTooEarly(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -145,59 +117,6 @@ func TestSetAuthTokenTooEarly(t *testing.T) {
 		}
 		log.want("error connect")
 	})
-}
-
-// failingEngine signs and verifies as it is told.
-type failingEngine struct {
-	sign   func() (*auth.Token, error)
-	verify func(signed string) (*auth.Token, error)
-}
-
-func (e failingEngine) Sign(context.Context, any, ...auth.SignOption) (*auth.Token, error) {
-	return e.sign()
-}
-
-func (e failingEngine) Verify(_ context.Context, signed string, _ ...auth.VerifyOption) (*auth.Token, error) {
-	return e.verify(signed)
-}
-
-// AUTH-26, QK-12, CF-6: a token that cannot be signed closes the socket, which
-// was at no time authenticated by it.
-func TestSigningFailure(t *testing.T) {
-	t.Run("AUTH-26: conflicting issuers", func(t *testing.T) {
-		inBubble(t, socketcluster.Config{}, func(w *world) {
-			w.handleLogin(auth.Issuer("one"))
-			log := w.record()
-			reason := make(chan string, 1)
-			socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { reason <- e.Reason })
-			p := w.client()
-			s := w.only()
-			p.send(`{"event":"login","data":{"iss":"two"},"cid":2}`)
-			p.wantClose(4002, "")
-			if got, want := <-reason, `Error: Bad "options.issuer" option. The payload already has an "iss" property.`; got != want {
-				t.Errorf("reason %q, want %q", got, want)
-			}
-			// The last one is the login's answer, which nobody gets (RPC-9).
-			log.want("connect error disconnect close error end error")
-			if s.AuthToken() != nil || s.AuthState() != socketcluster.Unauthenticated {
-				t.Error("QK-12: authenticated by a token that was not signed")
-			}
-		})
-	})
-	for name, sign := range map[string]func() (*auth.Token, error){
-		"an engine that panics":     func() (*auth.Token, error) { panic("engine") },
-		"QK-49: an engine's no one": func() (*auth.Token, error) { return nil, nil },
-	} {
-		t.Run(name, func(t *testing.T) {
-			engine := failingEngine{sign: sign, verify: func(string) (*auth.Token, error) { return nil, errors.New("none") }}
-			inBubble(t, socketcluster.Config{AuthEngine: engine}, func(w *world) {
-				w.handleLogin()
-				p := w.client()
-				p.send(`{"event":"login","data":{},"cid":2}`)
-				p.wantClose(4002, "")
-			})
-		})
-	}
 }
 
 // QK-49: an engine that fails in whatever way admits nobody, and the
@@ -283,36 +202,6 @@ func TestConfirmAuthToken(t *testing.T) {
 			t.Errorf("on a closed socket: %v", err)
 		}
 		log.want("error")
-	})
-}
-
-// AUTH-29: tokens are renewed without the client's doing, until it is logged
-// out; each has another jti and a new expiry, and the claims of the first.
-func TestTokenRenewal(t *testing.T) {
-	cfg := socketcluster.Config{TokenRenewal: socketcluster.TokenRenewal{Every: 30 * time.Minute, ExpiresIn: time.Hour, Jitter: 1}}
-	inBubble(t, cfg, func(w *world) {
-		log := w.record()
-		p, _ := w.connect(quote(w.sign(map[string]any{"u": 1, "jti": "x", "aud": "a"}, auth.ExpiresIn(40*time.Minute))))
-		s := w.only()
-		began := time.Now()
-		ids := map[any]bool{"x": true}
-		for i := 1; i <= 3; i++ {
-			p.quiet(29 * time.Minute)
-			claims := p.nextToken()
-			if d := time.Since(began).Round(time.Second); d != time.Duration(i)*30*time.Minute {
-				t.Errorf("renewal %d after %v", i, d)
-			}
-			if claims["u"] != 1.0 || claims["aud"] != "a" || claims["exp"] != float64(time.Now().Unix()+3600) || ids[claims["jti"]] {
-				t.Errorf("renewal %d: %v", i, claims)
-			}
-			ids[claims["jti"]] = true
-		}
-		log.want("connect authStateChange authenticate authTokenSigned authenticate authTokenSigned authenticate authTokenSigned authenticate")
-		if err := s.Deauthenticate(context.Background()); err != nil {
-			t.Error(err)
-		}
-		p.want(removeAuthToken)
-		p.quiet(2 * time.Hour)
 	})
 }
 
@@ -533,120 +422,63 @@ func TestAuthenticateAction(t *testing.T) {
 	})
 }
 
-// AUTH-40, AUTH-42, AUTH-44, QK-13: a token ends at its time, to the moment,
-// also when the socket is silent and without pings.
-func TestExpiry(t *testing.T) {
-	for _, cfg := range []socketcluster.Config{{}, {PingTimeoutDisabled: true}} {
-		inBubble(t, cfg, func(w *world) {
-			log := w.record()
-			p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(5*time.Second))))
-			exp, _ := w.only().AuthToken().ExpiresAt()
-			log.take()
-			time.Sleep(time.Until(exp))
-			synctest.Wait()
-			if w.only().AuthToken() == nil {
-				t.Error("AUTH-40: expired at its exp, not after it")
-			}
+// AUTH-10: the engine of the example keeps the promises of one.
+func TestLoginsEngine(t *testing.T) {
+	authtest.TestEngine(t, func(*testing.T) auth.Engine { return new(logins) })
+}
+
+// AUTH-10: with an engine whose tokens are no JWTs, everything goes as with
+// one: login, presenting a token, a bad one, expiry, logout, cookies.
+func TestEngineWithoutJWT(t *testing.T) {
+	engine := new(logins)
+	cfg := socketcluster.Config{AuthEngine: engine, TokenSources: []httpauth.Source{httpauth.Cookie("token")}, PingTimeoutDisabled: true}
+	inBubble(t, cfg, func(w *world) {
+		w.handleLogin(auth.ExpiresIn(time.Minute))
+		log := w.record()
+		p := w.client()
+		p.send(`{"event":"login","data":{"username":"alice"},"cid":2}`)
+		var set struct {
+			Event string
+			Data  struct{ Token string }
+		}
+		if err := json.Unmarshal([]byte(p.next()), &set); err != nil || set.Event != "#setAuthToken" || len(set.Data.Token) < 20 || strings.Contains(set.Data.Token, ".") {
+			t.Fatalf("got %+v, %v", set, err)
+		}
+		token := set.Data.Token
+		p.want(`{"rid":2}`)
+		log.want("connect authTokenSigned authStateChange authenticate")
+		if s := w.only(); user(s) != "alice" || s.SignedAuthToken() != token {
+			t.Errorf("%q with %q", user(s), s.SignedAuthToken())
+		}
+		p.send(removeAuthToken)
+		p.send(`{"event":"#authenticate","data":` + quote(token) + `,"cid":2}`)
+		p.want(wasAdmitted)
+		log.want("authStateChange deauthenticate authStateChange authenticate")
+		p.send(`{"event":"#authenticate","data":"nonsense","cid":3}`)
+		p.want(`{"rid":3,"error":{"message":"no such login","name":"AuthTokenInvalidError","isBadToken":true}}`, removeAuthToken)
+		p.conn.Close()
+
+		again, status := w.connect(quote(token))
+		if status["isAuthenticated"] != true {
+			t.Errorf("status %v", status)
+		}
+		byCookie, status := w.connectWith(with("Cookie", "token="+token), "null")
+		if status["isAuthenticated"] != true {
+			t.Errorf("status %v", status)
+		}
+		for _, p := range []*peer{again, byCookie} {
+			p.quiet(time.Until(time.Date(2000, 1, 1, 0, 1, 0, 0, time.UTC)))
 			p.want(removeAuthToken)
-			if late := time.Since(exp); late <= 0 || late > 100*time.Millisecond {
-				t.Errorf("taken away %v after exp", late)
-			}
-			log.want("authStateChange deauthenticate")
-			p.quiet(time.Minute)
-			log.want("")
-		})
-	}
-}
+		}
 
-// AUTH-41, AUTH-43, GT-8: the packet that finds the token expired is handled
-// without it, and middleware knows why.
-func TestExpiryInFlight(t *testing.T) {
-	inBubble(t, socketcluster.Config{}, func(w *world) {
-		var expired []error
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
-			expired = append(expired, a.AuthTokenExpired)
-			if string(a.Data) == `"slow"` {
-				time.Sleep(2 * time.Second) // past the expiry
-			}
-			return a.AuthTokenExpired
-		}))
-		w.srv.Handle("p", socketcluster.Func(echo))
-		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
-		p.send(`{"event":"p","data":"slow","cid":2}`)
-		p.send(`{"event":"p","cid":3}`)
-		p.want(removeAuthToken, `{"rid":2,"data":"slow"}`, `{"rid":3}`)
-		// The first is asked about twice, as the token has gone meanwhile.
-		if len(expired) != 3 || expired[0] != nil || expired[1] != nil || expired[2] != nil {
-			t.Errorf("%v: the timer had taken the token away before", expired)
+		// What the engine forgets is over.
+		engine.mu.Lock()
+		clear(engine.tokens)
+		engine.mu.Unlock()
+		late, status := w.connect(quote(token))
+		if e, _ := status["authError"].(map[string]any); e["message"] != "no such login" {
+			t.Errorf("status %v", status)
 		}
-	})
-	// Middleware that lets it pass has it handled without a token.
-	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
-			return c.Socket.AuthState().String(), nil
-		}))
-		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
-		exp, _ := w.only().AuthToken().ExpiresAt()
-		p.send(`{"event":"p","cid":4}`)
-		p.want(`{"rid":4,"data":"authenticated"}`)
-		time.Sleep(time.Until(exp.Add(2 * time.Millisecond)))
-		p.send(`{"event":"p","cid":5}`)
-		p.want(removeAuthToken, `{"rid":5,"data":"unauthenticated"}`)
-	})
-	// The timer waits for a tick; a packet in between does not.
-	inBubble(t, socketcluster.Config{}, func(w *world) {
-		var expired error
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
-			expired = a.AuthTokenExpired
-			return expired
-		}))
-		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
-		exp, _ := w.only().AuthToken().ExpiresAt()
-		time.Sleep(time.Until(exp.Add(2 * time.Millisecond)))
-		p.send(`{"event":"p","cid":2}`)
-		p.want(removeAuthToken)
-		p.want(`{"rid":2,"error":{"message":"The socket auth token has expired","name":"AuthTokenExpiredError","expiry":946684801}}`)
-		if !errors.Is(expired, wire.ErrAuthTokenExpired) {
-			t.Errorf("AuthTokenExpired: %v", expired)
-		}
-	})
-}
-
-// AUTH-4, AUTH-42: a login stands that comes in the very moment in which the
-// token before it expires.
-func TestLoginWhileTokenExpires(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
-		const sockets = 400
-		token := quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Minute)))
-		for range sockets {
-			w.connect(token)
-		}
-		time.Sleep(time.Minute)
-		for s := range w.srv.Clients() {
-			go func() {
-				time.Sleep(10 * time.Millisecond) // the tick of the wheel
-				s.SetAuthToken(context.Background(), map[string]any{}, auth.ExpiresIn(time.Hour))
-			}()
-		}
-		time.Sleep(time.Minute)
-		for s := range w.srv.Clients() {
-			if s.AuthToken() == nil {
-				t.Fatal("a login was lost to the expiry of the token before it")
-			}
-		}
-	})
-}
-
-// AUTH-4: a new token in time keeps the login; the old one's expiry means
-// nothing any more.
-func TestExpiryAfterNewToken(t *testing.T) {
-	inBubble(t, socketcluster.Config{}, func(w *world) {
-		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Minute))))
-		w.only().SetAuthToken(context.Background(), map[string]any{}, auth.ExpiresIn(time.Hour))
-		p.nextToken()
-		p.quiet(30 * time.Minute)
-		if w.only().AuthToken() == nil {
-			t.Error("logged out")
-		}
+		late.want(removeAuthToken)
 	})
 }

@@ -2,6 +2,8 @@ package socketcluster_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -280,5 +282,126 @@ func TestCloseWhileSubscribing(t *testing.T) {
 		if s.SubscriptionCount() != 0 || w.srv.Exchange().IsSubscribed("a") {
 			t.Error("subscribed")
 		}
+	})
+}
+
+// However many subscriptions end with a login, the log has one line about it, at
+// level Debug, and one more after the next.
+func TestLostRightsAreLoggedOnce(t *testing.T) {
+	const channels = 20
+	for _, test := range []struct {
+		name  string
+		err   error
+		level string // where the client stays logged in
+	}{
+		{"an error for clients", &wire.Error{Name: "SubscribeError", Message: "members only"}, "DEBUG"},
+		{"no reason", socketcluster.ErrBlocked, "DEBUG"},
+		{"a secret reason", socketcluster.Silent(errors.New("members only")), "DEBUG"},
+		{"an internal error", errors.New("the database is down"), "ERROR"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{}, func(w *world) {
+				w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+					if token := a.Socket.AuthToken(); token != nil {
+						if v, _ := token.Claim("member"); v == true {
+							return nil
+						}
+					}
+					return test.err
+				}))
+				member := map[string]any{"member": true}
+				p := w.login(member)
+				s := w.only()
+				end := func(level string, change func()) {
+					t.Helper()
+					for i := range channels {
+						p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"c%d"},"cid":%d}`, i, i+2))
+						p.next()
+					}
+					w.lines()
+					change()
+					lines := w.lines()
+					if len(lines) != 1 || !strings.HasPrefix(lines[0], `level=`+level+` msg="subscriptions ended with the right to them" socket=`+s.ID()+` first=c`) {
+						t.Errorf("%d lines, the first is %s", len(lines), strings.Join(lines, "\n"))
+					}
+					if n := s.SubscriptionCount(); n != 0 {
+						t.Errorf("%d subscriptions are left", n)
+					}
+					if err := s.SetAuthToken(context.Background(), member); err != nil {
+						t.Fatal(err)
+					}
+					for range channels + 2 { // the kick-outs, what has changed the token, and this
+						p.next()
+					}
+				}
+				end("DEBUG", func() { s.Deauthenticate(context.Background()) })
+				end("DEBUG", func() { s.Deauthenticate(context.Background()) })
+				end(test.level, func() { s.SetAuthToken(context.Background(), map[string]any{"member": false}) })
+
+				// Who is refused a new subscription for no reason of the client's is news.
+				if err := s.Deauthenticate(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				w.lines()
+				p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+				want := 0
+				if test.level == "ERROR" {
+					want = 1
+				}
+				if lines := w.lines(); len(lines) != want || want == 1 && !strings.Contains(lines[0], `level=ERROR msg="error kept from the client"`) {
+					t.Errorf("a new subscription: %s", lines)
+				}
+			})
+		})
+	}
+}
+
+// A call whose token is replaced while it waits is handled all the same if
+// middleware lets it in again: with the data that came, changed once.
+func TestAskedAgainWithTheSameData(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		asked := 0
+		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+			asked++
+			claims, _ := socketcluster.Claims[struct{ N int }](a.Socket)
+			a.Data = json.RawMessage(fmt.Sprintf(`"%s of %d"`, a.Data, claims.N))
+			return nil
+		}))
+		gate := make(chan struct{})
+		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in string) (string, error) {
+			<-gate
+			return in, nil
+		}))
+		p := w.client()
+		p.send(`{"event":"p","data":1,"cid":2}`)
+		p.send(`{"event":"p","data":2,"cid":3}`)
+		synctest.Wait()
+		if err := w.only().SetAuthToken(t.Context(), map[string]any{"n": 7}); err != nil {
+			t.Fatal(err)
+		}
+		p.nextToken()
+		close(gate)
+		p.want(`{"rid":2,"data":"1 of 0"}`, `{"rid":3,"data":"2 of 7"}`)
+		if asked != 3 {
+			t.Errorf("asked %d times", asked)
+		}
+	})
+}
+
+// What was withheld comes first, also when the middleware has gone meanwhile.
+func TestInboundMiddlewareRemoved(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		remove := w.srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Subscribe) error {
+			if a.Again {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}))
+		p := w.subscribeTo("a", 1)[0]
+		become(w.only())
+		w.srv.Exchange().Publish(t.Context(), "a", 1)
+		remove()
+		w.srv.Exchange().Publish(t.Context(), "a", 2)
+		p.frames("T", `{"event":"#publish","data":{"channel":"a","data":1}}`, `{"event":"#publish","data":{"channel":"a","data":2}}`)
 	})
 }

@@ -3,7 +3,9 @@ package socketcluster_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -182,6 +185,171 @@ func TestUpdateClaimsRevokesTheOldTokens(t *testing.T) {
 		}
 		if _, status := w.connect(quote(old)); status["isAuthenticated"] != false {
 			t.Errorf("a new socket with the old token: %v", status)
+		}
+	})
+}
+
+// A right that UpdateClaims takes away does not come back with any token that the
+// login had before, and other logins of the user stay.
+func TestUpdateClaimsEndsOldTokens(t *testing.T) {
+	cfg := socketcluster.Config{Revocations: new(revoke.Memory), TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute, ExpiresIn: time.Hour}}
+	inBubble(t, cfg, func(w *world) {
+		w.handleLogin()
+		p := w.client()
+		p.send(`{"event":"login","data":{"username":"alice"},"cid":2}`)
+		var old []string
+		old = append(old, p.nextSigned())
+		p.want(`{"rid":2}`)
+		for range 3 {
+			old = append(old, p.nextSigned())
+		}
+		elsewhere := w.sign(map[string]any{"username": "alice"}) // another login
+		for range 2 {
+			if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) { (*c)["less"] = true }); n != 1 || err != nil {
+				t.Fatalf("%d changed, %v", n, err)
+			}
+		}
+		old = append(old, p.nextSigned())
+		last := p.nextSigned()
+		for i, token := range old {
+			if _, status := w.connect(quote(token)); status["isAuthenticated"] != false {
+				t.Errorf("the old token %d is good", i)
+			}
+		}
+		for _, token := range []string{last, elsewhere} {
+			if _, status := w.connect(quote(token)); status["isAuthenticated"] != true {
+				t.Errorf("%v", status)
+			}
+		}
+		// What it is renewed by at once is good too.
+		renewed := p.nextSigned()
+		if _, status := w.connect(quote(renewed)); status["isAuthenticated"] != true {
+			t.Errorf("%v", status)
+		}
+	})
+}
+
+// A sid that is a whole number is a session as one that is a text is.
+func TestUpdateClaimsEndsSessionOfAnySpelling(t *testing.T) {
+	for name, sid := range map[string]any{"text": "7", "number": 7} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
+				claims := map[string]any{"username": "alice", "sid": sid, "admin": true}
+				earlier, current := w.sign(claims), w.sign(claims)
+				w.connect(quote(current))
+				if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) { delete(*c, "admin") }); n != 1 || err != nil {
+					t.Fatalf("%d changed, %v", n, err)
+				}
+				for which, token := range map[string]string{"earlier": earlier, "current": current} {
+					if _, status := w.connect(quote(token)); status["isAuthenticated"] != false {
+						t.Errorf("the %s token of the session is good", which)
+					}
+				}
+			})
+		})
+	}
+}
+
+// While UpdateClaims changes claims, nothing else signs them again: not on a socket
+// that has closed either.
+func TestUpdateClaimsIsNotOutrunOnClosed(t *testing.T) {
+	inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
+		claims := map[string]any{"username": "alice", "admin": true}
+		w.login(claims)
+		gone := slices.Collect(w.srv.Clients())[0]
+		w.login(claims)
+		old := gone.AuthToken()
+		if err := gone.Disconnect(1000, ""); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		change := func(c *map[string]any) {
+			if err := gone.SetAuthTokenIf(t.Context(), old, claims); !errors.Is(err, socketcluster.ErrTokenChanged) {
+				t.Errorf("the old claims were signed again: %v", err)
+			}
+			delete(*c, "admin")
+		}
+		if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", change); n != 1 || err != nil {
+			t.Fatalf("%d changed, %v", n, err)
+		}
+	})
+}
+
+// Nobody signs claims again while UpdateClaims changes them: a socket that comes with
+// the old token meanwhile does not keep what is taken away.
+func TestUpdateClaimsIsNotOutrun(t *testing.T) {
+	for _, renewal := range []bool{false, true} {
+		cfg := socketcluster.Config{Revocations: new(revoke.Memory)}
+		if renewal {
+			cfg.TokenRenewal = socketcluster.TokenRenewal{Every: 50 * time.Millisecond, ExpiresIn: time.Hour}
+		}
+		inBubble(t, cfg, func(w *world) {
+			old := w.sign(map[string]any{"username": "alice", "admin": true})
+			w.connect(quote(old))
+			first := w.only()
+			var late *socketcluster.Socket
+			n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) {
+				delete(*c, "admin")
+				if late != nil {
+					return
+				}
+				w.connect(quote(old))
+				for s := range w.srv.Clients() {
+					if s != first {
+						late = s
+					}
+				}
+				if renewal {
+					time.Sleep(100 * time.Millisecond)
+				} else if err := late.SetAuthTokenIf(t.Context(), late.AuthToken(), map[string]any{"username": "alice", "admin": true}); !errors.Is(err, socketcluster.ErrTokenChanged) {
+					t.Errorf("signed again: %v", err)
+				}
+				if _, err := w.srv.SignAgain(t.Context(), late.AuthToken()); !errors.Is(err, socketcluster.ErrTokenChanged) {
+					t.Errorf("signed again: %v", err)
+				}
+			})
+			if n != 1 || err != nil {
+				t.Errorf("%d changed, %v", n, err)
+			}
+			if late.AuthToken() != nil || first.AuthToken() == nil {
+				t.Errorf("late %v, first %v", late.AuthToken(), first.AuthToken())
+			}
+			// Renewal goes on afterwards.
+			was := first.AuthToken()
+			time.Sleep(time.Minute)
+			if renewal == (first.AuthToken() == was) {
+				t.Errorf("renewed: %t", !renewal)
+			}
+		})
+	}
+}
+
+// A cookie that is refreshed beside UpdateClaims, and that no socket has yet, does not
+// bring the old claims back after the exp of the one before.
+func TestUpdateClaimsBesideSignAgain(t *testing.T) {
+	cfg := socketcluster.Config{
+		TokenSources: []httpauth.Source{httpauth.Cookie("token")},
+		Revocations:  new(revoke.Memory), AuthMaxAge: time.Hour, PingTimeoutDisabled: true,
+	}
+	inBubble(t, cfg, func(w *world) {
+		ctx := t.Context()
+		cookie, err := w.srv.Auth().Sign(ctx, map[string]any{"sub": "alice", "admin": true}, auth.ExpiresIn(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.connectWith(with("Cookie", "token="+cookie.Signed()), "null")
+		fresh, err := w.srv.SignAgain(ctx, cookie, auth.ExpiresIn(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", "alice", func(c *roomClaims) { c.Admin = false }); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		for range 30 {
+			if _, err := w.srv.SignAgain(ctx, fresh); !errors.Is(err, wire.ErrAuthTokenInvalid) {
+				t.Fatalf("the old claims were signed again: %v", err)
+			}
+			time.Sleep(119 * time.Second)
 		}
 	})
 }
