@@ -10,6 +10,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -268,4 +274,209 @@ func BenchmarkHandshake(b *testing.B) {
 			}
 		})
 	}
+}
+
+const idleSockets = 2000
+
+// Environment of the process that plays the clients of BenchmarkIdleSocket.
+const (
+	idleServerEnv = "SOCKETCLUSTER_IDLE_SERVER"
+	idleTokenEnv  = "SOCKETCLUSTER_IDLE_TOKEN"
+)
+
+// BenchmarkIdleSocket reports what an idle socket costs that is authenticated
+// and subscribed to a channel of its own, over TCP: live heap and stacks after
+// a collection, and the growth of the resident memory after what is free has
+// been returned to the system. The clients are in a process of their own,
+// which runs this same benchmark.
+func BenchmarkIdleSocket(b *testing.B) {
+	if addr := os.Getenv(idleServerEnv); addr != "" {
+		if err := beIdleClients(addr, os.Getenv(idleTokenEnv)); err != nil {
+			b.Fatal(err)
+		}
+		return
+	}
+	for b.Loop() {
+		measureIdle(b)
+	}
+}
+
+func measureIdle(b *testing.B) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer srv.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	web := &http.Server{Handler: srv}
+	go web.Serve(listener)
+	defer web.Close()
+	token, err := srv.Auth().Sign(b.Context(), map[string]any{"username": "alice", "channels": []string{"news", "room/alice"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+
+	clients := exec.Command(os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkIdleSocket$", "-test.benchtime=1x")
+	clients.Env = append(os.Environ(), idleServerEnv+"="+listener.Addr().String(), idleTokenEnv+"="+token.Signed())
+	clients.Stderr = os.Stderr
+	hold, err := clients.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	// What a first client makes the process load is not counted.
+	warm, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := open(warm, handshakeFrame(token.Signed())); err != nil {
+		b.Fatal(err)
+	}
+	warm.Close()
+	before := memoryNow()
+	if err := clients.Start(); err != nil {
+		b.Fatal(err)
+	}
+	for subscribed(srv) < idleSockets {
+		time.Sleep(10 * time.Millisecond)
+	}
+	after := memoryNow()
+	hold.Close()
+	if err := clients.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric((after.heap-before.heap)/idleSockets, "heap-B/socket")
+	b.ReportMetric((after.stacks-before.stacks)/idleSockets, "stack-B/socket")
+	b.ReportMetric((after.resident-before.resident)/idleSockets, "rss-B/socket")
+}
+
+func subscribed(srv *socketcluster.Server) (n int) {
+	for range srv.Exchange().Subscriptions() {
+		n++
+	}
+	return n
+}
+
+type memory struct{ heap, stacks, resident float64 }
+
+// memoryNow settles goroutines and pools before it measures.
+func memoryNow() memory {
+	for range 3 {
+		time.Sleep(100 * time.Millisecond)
+		debug.FreeOSMemory()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return memory{float64(m.HeapInuse), float64(m.StackInuse), residentBytes()}
+}
+
+// residentBytes is VmRSS, or 0 where there is no /proc.
+func residentBytes() float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(status) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmRSS:")); ok {
+			kib, _ := strconv.ParseFloat(string(bytes.Fields(rest)[0]), 64)
+			return kib * 1024
+		}
+	}
+	return 0
+}
+
+// beIdleClients holds connections until standard input ends.
+func beIdleClients(addr, token string) error {
+	handshake := handshakeFrame(token)
+	for i := range idleSockets {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		d, err := open(conn, handshake)
+		if err != nil {
+			return err
+		}
+		if answer, err := d.call(subscribeFrame(i)); err != nil {
+			return fmt.Errorf("%s: %w", answer, err)
+		}
+	}
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// subscribeFrame subscribes to a channel that nobody else uses.
+func subscribeFrame(i int) []byte {
+	return textFrame(`{"event":"#subscribe","data":{"channel":"user/` + strconv.Itoa(i) + `"},"cid":2}`)
+}
+
+// BenchmarkFanoutCompressed is BenchmarkFanout with a publication of 4 KiB:
+// plain, compressed once for all sockets, and as it would be if each socket
+// compressed for itself, which is what outbound middleware makes of it.
+func BenchmarkFanoutCompressed(b *testing.B) {
+	data := json.RawMessage(`{"rows":[` + strings.Repeat(`{"id":12345,"user":"alice","price":99.5,"active":true},`, 80) + `0]}`)
+	for _, bench := range []struct {
+		name       string
+		level      int
+		middleware bool
+	}{{"off", 0, false}, {"shared", 1, false}, {"each", 1, true}} {
+		b.Run(bench.name, func(b *testing.B) {
+			const subscribers = 1000
+			out := &sink{full: make(chan struct{}, 1)}
+			cfg := socketcluster.Config{Compression: socketcluster.Compression{Level: bench.level}}
+			r := newRigWith(b, cfg, func(l net.Listener) net.Listener { out.Listener = l; return out })
+			if bench.middleware {
+				r.srv.UseOutbound(func(context.Context, socketcluster.Action) error { return nil })
+			}
+			offer := bytes.Replace(upgradeRequest, []byte("\r\n\r\n"), []byte("\r\nSec-WebSocket-Extensions: "+deflateOffer+"\r\n\r\n"), 1)
+			subscribe := textFrame(`{"event":"#subscribe","data":{"channel":"room"},"cid":2}`)
+			var readers []*driver
+			for range subscribers {
+				conn, err := r.listen.Dial(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				d, err := openWith(conn, offer, handshakeFrame(""))
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.must(d.call(subscribe))
+				readers = append(readers, d)
+			}
+			publish := func() {
+				if err := r.srv.Exchange().Publish(b.Context(), "room", data); err != nil {
+					b.Fatal(err)
+				}
+			}
+			publish()
+			var size int
+			for _, d := range readers {
+				var err error
+				if size, err = d.skip(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			out.on.Store(true)
+			b.ReportAllocs()
+			for b.Loop() {
+				out.want.Add(int64(size) * subscribers)
+				publish()
+				<-out.full
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/subscribers, "ns/delivery")
+			b.ReportMetric(float64(size), "bytes/frame")
+		})
+	}
+}
+
+// skip drops the next frame, of 126 to 65535 bytes of payload, and returns its size.
+func (d *driver) skip() (size int, err error) {
+	head, err := d.in.Peek(4)
+	if err != nil {
+		return 0, err
+	}
+	return d.in.Discard(4 + int(head[2])<<8 + int(head[3]))
 }

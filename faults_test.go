@@ -2,6 +2,12 @@ package socketcluster_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -187,4 +193,236 @@ func TestHalfOpenPeers(t *testing.T) {
 		})
 	}
 	tracked.check(t)
+}
+
+// 20,000 clients that come and go over TCP, in every way, leave no goroutine, no
+// descriptor, no memory and no subscription.
+func TestChurn(t *testing.T) {
+	tracked := trackLeaks(t)
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, CloseTimeout: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Handle("echo", socketcluster.Func(echo))
+	web := httptest.NewServer(srv)
+	const workers = 8
+	come := func(rounds int) {
+		t.Helper()
+		var all sync.WaitGroup
+		for worker := range workers {
+			all.Go(func() {
+				for round := range rounds / workers {
+					if err := churn(web.Listener.Addr().String(), (worker+round)%waysToLeave); err != nil {
+						t.Errorf("round %d: %v", round, err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		eventually(t, "the connections have ended", func() bool { return srv.Stats().Connections == 0 })
+	}
+	come(1000) // what is made once and kept
+	running, before := trackLeaks(t), heapInUse()
+	const rounds = 20_000
+	come(rounds)
+	running.check(t)
+	// Some maps and pools are larger than before.
+	if grown := heapInUse() - before; grown > 16*rounds {
+		t.Errorf("%d bytes of the heap are left of %d clients", grown, rounds)
+	}
+	for name := range srv.Exchange().Subscriptions() {
+		t.Errorf("channel %q is left", name)
+	}
+	web.Close()
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	tracked.check(t)
+}
+
+// waysToLeave is how many there are for churn.
+const waysToLeave = 6
+
+// churn connects once and leaves in one of several ways.
+func churn(addr string, how int) error {
+	c, err := dialTCP(addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.upgrade(); err != nil {
+		return err
+	}
+	if how == 0 {
+		return nil // before the handshake
+	}
+	if err := c.send(`[{"event":"#handshake","cid":1},{"event":"#subscribe","data":{"channel":"a"},"cid":2},{"event":"echo","cid":3}]`); err != nil {
+		return err
+	}
+	for range 3 {
+		if err := c.skip(ws.OpText); err != nil {
+			return err
+		}
+	}
+	switch how {
+	case 1:
+		return nil // drops the connection
+	case 2:
+		err = c.leave()
+	case 3:
+		err = c.send("\xff") // breaks the protocol
+	case 4:
+		err = c.send(`{"event":"#handshake","cid":4}`) // breaks ours
+	case 5:
+		return c.reset()
+	}
+	if err == nil {
+		err = c.skip(ws.OpClose)
+	}
+	if err != nil || how == 4 {
+		return err // without an answer to the close frame
+	}
+	if _, err := c.in.ReadByte(); err != io.EOF {
+		return fmt.Errorf("after close: %v", err)
+	}
+	return nil
+}
+
+// Clients over TCP that are silent and busy by turns, so that their sockets have
+// a goroutine and have none, get each answer and each publication once, in
+// order, whatever ends the others.
+func TestSilentAndBusyClients(t *testing.T) {
+	before := trackLeaks(t)
+	s := startSite(t, socketcluster.Config{PingInterval: 200 * time.Millisecond, PingTimeout: hangLimit})
+	s.Handle("echo", socketcluster.Func(echo))
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() {
+			for range 3 {
+				if err := s.liveSilentAndBusy(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	s.settled(t)
+	s.close(t)
+	before.check(t)
+}
+
+// liveSilentAndBusy is a client from its handshake to its end.
+func (s *site) liveSilentAndBusy() error {
+	c, err := dialTCP(s.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.upgrade(); err != nil {
+		return err
+	}
+	if err := c.send(`{"event":"#handshake","data":{},"cid":1}`); err != nil {
+		return err
+	}
+	text, err := c.nextText()
+	if err != nil {
+		return err
+	}
+	var status struct {
+		Data struct{ ID string }
+	}
+	if err := json.Unmarshal([]byte(text), &status); err != nil {
+		return err
+	}
+	cid := 2
+	channel := fmt.Sprintf("channel/%s", status.Data.ID)
+	if err := c.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q},"cid":%d}`, channel, cid)); err != nil {
+		return err
+	}
+	if answer, err := c.nextText(); err != nil || answer != fmt.Sprintf(`{"rid":%d}`, cid) {
+		return fmt.Errorf("subscribing: %s, %v", answer, err)
+	}
+	for range 8 {
+		if rand.N(2) == 0 {
+			time.Sleep(rand.N(150 * time.Millisecond))
+		}
+		var burst []byte
+		const calls, publications = 0, 1
+		var want [2][]string
+		for range 1 + rand.N(24) {
+			cid++
+			var message string
+			if rand.N(4) == 0 {
+				message = fmt.Sprintf(`{"event":"#publish","data":{"channel":%q,"data":%d},"cid":%d}`, channel, cid, cid)
+				want[publications] = append(want[publications], fmt.Sprintf(`{"event":"#publish","data":{"channel":%q,"data":%d}}`, channel, cid), fmt.Sprintf(`{"rid":%d}`, cid))
+			} else {
+				message = fmt.Sprintf(`{"event":"echo","data":%d,"cid":%d}`, cid, cid)
+				want[calls] = append(want[calls], fmt.Sprintf(`{"rid":%d,"data":%d}`, cid, cid))
+			}
+			burst = append(burst, ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(message))))...)
+		}
+		cut := rand.N(len(burst))
+		for _, part := range [][]byte{burst[:cut], burst[cut:]} {
+			if _, err := c.Write(part); err != nil {
+				return err
+			}
+			if rand.N(4) == 0 {
+				time.Sleep(rand.N(5 * time.Millisecond))
+			}
+		}
+		for len(want[calls])+len(want[publications]) > 0 {
+			got, err := c.nextText()
+			if err != nil {
+				return err
+			}
+			// Answers of handlers come in order, and so do publications with theirs.
+			switch {
+			case len(want[calls]) > 0 && want[calls][0] == got:
+				want[calls] = want[calls][1:]
+			case len(want[publications]) > 0 && want[publications][0] == got:
+				want[publications] = want[publications][1:]
+			default:
+				return fmt.Errorf("got %s, want one of the first of %q", got, want)
+			}
+		}
+	}
+	if rand.N(2) == 0 {
+		time.Sleep(rand.N(150 * time.Millisecond))
+	}
+	switch socket := s.Client(status.Data.ID); rand.N(5) {
+	case 0:
+		return c.reset()
+	case 1:
+		socket.Terminate()
+	case 2:
+		if err := socket.Disconnect(4321, ""); err != nil {
+			return err
+		}
+		if _, err := c.nextText(); err == nil {
+			return fmt.Errorf("a message after the end")
+		}
+	case 3:
+		return c.leave()
+	}
+	return nil
+}
+
+// nextText reads a message, and answers pings.
+func (c caller) nextText() (string, error) {
+	for {
+		f, err := readFrame(c.in)
+		if err != nil {
+			return "", err
+		}
+		switch {
+		case f.Header.OpCode != ws.OpText:
+			return "", fmt.Errorf("opcode %d with %q", f.Header.OpCode, f.Payload)
+		case len(f.Payload) > 0:
+			return string(f.Payload), nil
+		}
+		if err := c.send(""); err != nil {
+			return "", err
+		}
+	}
 }

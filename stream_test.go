@@ -1,14 +1,20 @@
 package socketcluster_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
+	"go.uber.org/goleak"
 
 	"github.com/socketcluster-go/socketcluster"
 )
@@ -170,4 +176,507 @@ func TestOutboundBackpressure(t *testing.T) {
 			t.Errorf("%d packets after", n)
 		}
 	})
+}
+
+// patient is for tests that take their time without answering pings.
+var patient = socketcluster.Config{PingTimeoutDisabled: true}
+
+// loop is a slow loop over a receiver.
+type loop struct {
+	taken []string
+	ended bool
+}
+
+// slowly takes a second for each item.
+func slowly(s *socketcluster.Socket, name string) *loop {
+	l := &loop{}
+	items := s.Receiver(name)
+	go func() {
+		defer func() { l.ended = true }()
+		for item := range items {
+			time.Sleep(time.Second)
+			l.taken = append(l.taken, string(item.Data))
+		}
+	}()
+	return l
+}
+
+func (l *loop) want(t *testing.T, ended bool, taken ...string) {
+	t.Helper()
+	synctest.Wait()
+	if !slices.Equal(l.taken, taken) || l.ended != ended {
+		t.Errorf("taken %q, ended %v; want %q, %v", l.taken, l.ended, taken, ended)
+	}
+}
+
+func numbers(n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprint(i))
+	}
+	return all
+}
+
+func (p *peer) transmitAll(name string, data []string) {
+	p.t.Helper()
+	for _, d := range data {
+		p.send(`{"event":"` + name + `","data":` + d + `}`)
+	}
+	synctest.Wait()
+}
+
+// ST-1, ST-5, ST-6: a stream that is closed ends its loops after all that has
+// come before; what comes later is for the server's receiver, and for loops
+// that begin later.
+func TestCloseReceiver(t *testing.T) {
+	inBubble(t, patient, func(w *world) {
+		rest := w.received()
+		p := w.client()
+		s := w.only()
+		first, second := slowly(s, "x"), slowly(s, "x")
+		synctest.Wait()
+		all := numbers(40) // more than wait in front of a loop
+		p.transmitAll("x", all)
+		s.CloseReceiver("x")
+		s.CloseReceiver("x") // is closed already
+		if n := s.ReceiverBackpressure("x"); n != 40 {
+			t.Errorf("backpressure %d, want 39 items and the end", n)
+		}
+		p.transmitAll("x", []string{`"later"`})
+		third := slowly(s, "x")
+		p.transmitAll("x", []string{`"third's"`})
+		time.Sleep(time.Minute)
+		first.want(t, true, all...)
+		second.want(t, true, all...)
+		third.want(t, false, `"third's"`)
+		if got := rest(); !slices.Equal(got, []string{`"later"`}) {
+			t.Errorf("the server's receiver has got %q", got)
+		}
+		s.CloseReceiver("x")
+		third.want(t, true, `"third's"`)
+		s.CloseReceiver("unknown")
+	})
+}
+
+// ST-5: a stream that is killed ends its loops behind what they are handling.
+// What no loop has taken is for the server's receiver.
+func TestKillReceiver(t *testing.T) {
+	inBubble(t, patient, func(w *world) {
+		rest := w.received()
+		p := w.client()
+		s := w.only()
+		s.KillReceiver("x") // there is none
+		first, second := slowly(s, "x"), slowly(s, "x")
+		synctest.Wait()
+		p.transmitAll("x", numbers(40))
+		s.KillReceiver("x")
+		synctest.Wait()
+		if n := s.ReceiverBackpressure("x"); n != 0 {
+			t.Errorf("backpressure %d after the kill", n)
+		}
+		time.Sleep(time.Minute)
+		first.want(t, true, "0")
+		second.want(t, true, "0")
+		got := rest()
+		slices.SortFunc(got, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+		if !slices.Equal(got, numbers(40)[1:]) {
+			t.Errorf("the server's receiver has got %q", got)
+		}
+	})
+}
+
+// ST-5, RPC-5: calls that a killed loop has not taken go to the server's
+// handler, so that each is answered.
+func TestKillProcedure(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		end  func(s *socketcluster.Socket)
+		want []string // answers to the calls
+	}{
+		{"kill", func(s *socketcluster.Socket) { s.KillProcedure("p") }, []string{"loop", "handler", "handler", "handler"}},
+		{"close", func(s *socketcluster.Socket) { s.CloseProcedure("p") }, []string{"loop", "loop", "loop", "handler"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, patient, func(w *world) {
+				w.srv.Handle("p", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (string, error) {
+					return "handler", nil
+				}))
+				p := w.client()
+				s := w.only()
+				calls := s.Procedure("p")
+				ended := false
+				go func() {
+					for call := range calls {
+						time.Sleep(time.Second)
+						call.End("loop")
+					}
+					ended = true
+				}()
+				synctest.Wait()
+				for cid := 2; cid <= 4; cid++ {
+					p.send(fmt.Sprintf(`{"event":"p","cid":%d}`, cid))
+				}
+				synctest.Wait()
+				test.end(s)
+				p.send(`{"event":"p","cid":5}`)
+				got := map[string]bool{}
+				for range 4 {
+					got[p.next()] = true
+				}
+				for i, who := range test.want {
+					if answer := fmt.Sprintf(`{"rid":%d,"data":"%s"}`, i+2, who); !got[answer] {
+						t.Errorf("no %s in %v", answer, got)
+					}
+				}
+				synctest.Wait()
+				if !ended {
+					t.Error("the loop has not ended")
+				}
+			})
+		})
+	}
+}
+
+// A call that one loop has answered is not for the server's handler when the
+// other loops over the procedure are killed before they have taken it.
+func TestAnsweredCallIsNotHandledAgain(t *testing.T) {
+	inBubble(t, patient, func(w *world) {
+		handled := 0
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) { handled++ }))
+		p := w.client()
+		s := w.only()
+		calls := s.Procedure("p")
+		s.Procedure("p") // nobody ever loops over it
+		go func() {
+			for call := range calls {
+				call.End("loop")
+			}
+		}()
+		synctest.Wait()
+		p.send(`{"event":"p","cid":2}`)
+		p.want(`{"rid":2,"data":"loop"}`)
+		s.KillProcedure("p")
+		synctest.Wait()
+		if handled != 0 {
+			t.Errorf("the handler has got %d answered calls", handled)
+		}
+	})
+}
+
+// A loop may end its own stream.
+func TestCloseInLoop(t *testing.T) {
+	for _, test := range []struct {
+		end   func(s *socketcluster.Socket)
+		taken []string
+	}{
+		{func(s *socketcluster.Socket) { s.CloseReceiver("x") }, numbers(40)},
+		{func(s *socketcluster.Socket) { s.KillReceiver("x") }, []string{"0"}},
+	} {
+		inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Calls: 19}}, func(w *world) {
+			p := w.client()
+			s := w.only()
+			items := s.Receiver("x")
+			var taken []string
+			ended := false
+			go func() {
+				for item := range items {
+					time.Sleep(time.Second)
+					taken = append(taken, string(item.Data))
+					if len(taken) == 1 {
+						time.Sleep(time.Minute)
+						test.end(s)
+					}
+				}
+				ended = true
+			}()
+			synctest.Wait()
+			// There is a slot for each of them: what waits in the inbox for
+			// one counts as coming later.
+			p.transmitAll("x", numbers(19))
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			want := test.taken[:min(len(test.taken), 19)]
+			if !ended || !slices.Equal(taken, want) {
+				t.Errorf("taken %q, ended %v; want %q", taken, ended, want)
+			}
+		})
+	}
+}
+
+// A loop that has not begun when its stream is closed takes what waits in
+// front of it, and nothing waits for it.
+func TestCloseBeforeLoop(t *testing.T) {
+	inBubble(t, patient, func(w *world) {
+		p := w.client()
+		s := w.only()
+		late := s.Receiver("x")
+		s.Receiver("x") // nobody ever loops over it
+		killed := s.Receiver("y")
+		p.transmitAll("x", numbers(40))
+		p.transmitAll("y", numbers(40))
+		s.CloseReceiver("x")
+		s.KillReceiver("y")
+		var taken []string
+		for item := range late {
+			taken = append(taken, string(item.Data))
+		}
+		if !slices.Equal(taken, numbers(16)) {
+			t.Errorf("taken %q", taken)
+		}
+		for item := range killed {
+			t.Errorf("%s from a stream that was killed", item.Data)
+		}
+		synctest.Wait()
+		if n := s.Backpressure(); n != 0 {
+			t.Errorf("backpressure %d", n)
+		}
+		s.Terminate()
+		for item := range s.Receiver("x") {
+			t.Errorf("%s on a closed socket", item.Data)
+		}
+	})
+}
+
+// ST-12, ST-13, CF-11: what has come before the end of a socket is handled,
+// however much it is, or dropped with DropWaiting. With 30 ms an item and a
+// disconnect after 110 ms, that is 15 of 15, or 4.
+func TestDropWaiting(t *testing.T) {
+	for _, test := range []struct {
+		drop  bool
+		sent  int
+		taken int
+	}{{false, 15, 15}, {true, 15, 4}, {false, 100, 100}, {true, 100, 4}} {
+		inBubble(t, socketcluster.Config{DropWaiting: test.drop, PingTimeoutDisabled: true}, func(w *world) {
+			var looped, handled []string
+			ended := false
+			socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
+				items := e.Socket.Receiver("x")
+				go func() {
+					for item := range items {
+						time.Sleep(30 * time.Millisecond)
+						looped = append(looped, string(item.Data))
+					}
+					ended = true
+				}()
+			})
+			w.srv.Receive("y", socketcluster.ReceiverFunc(func(_ context.Context, item *socketcluster.Transmission) {
+				time.Sleep(30 * time.Millisecond)
+				handled = append(handled, string(item.Data))
+			}))
+			p := w.client()
+			p.transmitAll("x", numbers(test.sent))
+			p.transmitAll("y", numbers(test.sent))
+			time.Sleep(110 * time.Millisecond)
+			p.sendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if want := numbers(test.taken); !slices.Equal(looped, want) || !slices.Equal(handled, want) || !ended {
+				t.Errorf("drop %v: the loop has taken %d, the receiver %d, want %d; ended: %v", test.drop, len(looped), len(handled), test.taken, ended)
+			}
+		})
+	}
+}
+
+// DropWaiting drops calls too: they do not go from a loop to the handler.
+func TestDropWaitingCalls(t *testing.T) {
+	inBubble(t, socketcluster.Config{DropWaiting: true, PingTimeoutDisabled: true}, func(w *world) {
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) {
+			t.Error("the handler has got a call")
+		}))
+		p := w.client()
+		s := w.only()
+		calls := s.Procedure("p")
+		n := 0
+		go func() {
+			for range calls {
+				n++
+				time.Sleep(time.Second)
+			}
+		}()
+		synctest.Wait()
+		for cid := range 40 {
+			p.send(fmt.Sprintf(`{"event":"p","cid":%d}`, cid+2))
+		}
+		synctest.Wait()
+		s.Terminate()
+		time.Sleep(time.Minute)
+		if n != 1 {
+			t.Errorf("the loop has taken %d calls", n)
+		}
+	})
+}
+
+// ST-4, ST-11: the backpressure of a stream is that of its slowest loop, and
+// that of a socket the greatest of all.
+func TestStreamBackpressure(t *testing.T) {
+	inBubble(t, patient, func(w *world) {
+		w.srv.Receive("handled", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) { time.Sleep(time.Second) }))
+		p := w.client()
+		s := w.only()
+		check := func(looped, handled, all int) {
+			t.Helper()
+			synctest.Wait()
+			if a, b, c := s.ReceiverBackpressure("looped"), s.ReceiverBackpressure("handled"), s.Backpressure(); a != looped || b != handled || c != all {
+				t.Errorf("backpressure of the loops %d, of the receiver %d, of the socket %d; want %d, %d, %d", a, b, c, looped, handled, all)
+			}
+		}
+		check(0, 0, 0)
+		quick, slow := s.Receiver("looped"), slowly(s, "looped")
+		go func() {
+			for range quick {
+			}
+		}()
+		synctest.Wait()
+		p.transmitAll("looped", numbers(20))
+		check(19, 0, 19)
+		p.transmitAll("handled", numbers(30))
+		check(19, 30, 30)
+		time.Sleep(10 * time.Second)
+		check(9, 20, 20)
+		time.Sleep(time.Minute)
+		check(0, 0, 0)
+		slow.want(t, false, numbers(20)...)
+
+		release := make(chan struct{})
+		socketcluster.On(s, func(socketcluster.RawEvent) { <-release })
+		calls := s.Procedure("called")
+		for range 3 {
+			p.send(`{"event":"called","cid":2}`)
+		}
+		check(0, 0, 3)
+		if n := s.ProcedureBackpressure("called"); n != 3 {
+			t.Errorf("backpressure of the procedure %d, want 3", n)
+		}
+		for call := range calls {
+			call.End(nil)
+			break // the others are refused
+		}
+		check(0, 0, 0)
+		close(release)
+
+		// What waits in the inbox, and for outbound middleware, counts too.
+		gate := make(chan struct{})
+		remove := w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+		p.transmitAll("nobody", numbers(5))
+		check(0, 0, 4) // and one that is being handled
+		remove()
+		close(gate)
+		check(0, 0, 0)
+		gate = make(chan struct{})
+		remove = w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		for range 4 {
+			w.srv.Exchange().Publish(context.Background(), "a", 1)
+		}
+		synctest.Wait()
+		for range 4 {
+			w.srv.Exchange().Publish(context.Background(), "a", 1)
+		}
+		if n := s.OutboundBackpressure(); n < 4 {
+			t.Errorf("outbound backpressure %d", n)
+		}
+		check(0, 0, s.OutboundBackpressure())
+		remove()
+		close(gate)
+		check(0, 0, 0)
+	})
+}
+
+// ST-8: loops that are left early, or never begun, leave nothing behind, while
+// the server and its sockets live on.
+func TestLoopsLeakNothing(t *testing.T) {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	connected := make(chan *socketcluster.Socket, 1)
+	off := socketcluster.On(srv, func(e socketcluster.ConnectEvent) { connected <- e.Socket })
+	conn, err := net.Dial("tcp", web.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", socketcluster.DefaultPath)
+	go io.Copy(io.Discard, conn)
+	send := func(text string) {
+		if err := ws.WriteFrame(conn, ws.MaskFrame(ws.NewTextFrame([]byte(text)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(`{"event":"#handshake","cid":1}`)
+	s := <-connected
+	off()
+
+	before := goleak.IgnoreCurrent()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	left := make(chan string)
+	calls, items := s.Procedure("p"), s.Receiver("x")
+	onSocket, onServer := socketcluster.Events[socketcluster.SubscribeEvent](ctx, s), socketcluster.Events[socketcluster.SubscribeEvent](ctx, srv)
+	publications, err := srv.Exchange().Subscribe(ctx, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody ever loops over these.
+	s.Procedure("p")
+	s.Receiver("x")
+	socketcluster.Events[socketcluster.SubscribeEvent](ctx, srv)
+	if _, err := srv.Exchange().Subscribe(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for call := range calls {
+			call.End(nil)
+			break
+		}
+		left <- "calls"
+	}()
+	go func() {
+		for range items {
+			break
+		}
+		left <- "items"
+	}()
+	go func() {
+		for range onSocket {
+			break
+		}
+		left <- "events of the socket"
+	}()
+	go func() {
+		for range onServer {
+			break
+		}
+		left <- "events of the server"
+	}()
+	go func() {
+		for range publications {
+			break
+		}
+		left <- "publications"
+	}()
+	for i := range 20 { // more than wait for a loop
+		send(fmt.Sprintf(`[{"event":"p","cid":%d},{"event":"x"},{"event":"#publish","data":{"channel":"a"}}]`, i+2))
+		send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"b%d"},"cid":%d}`, i, i+100))
+		if i == 0 {
+			for range 5 {
+				<-left
+			}
+			cancel()
+		}
+	}
+	s.KillProcedure("p")
+	s.KillReceiver("x")
+	// The socket is open, and may have another reader than before.
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/socketcluster-go/socketcluster.(*Socket).read"))
+	for name := range srv.Exchange().Subscriptions() {
+		if name == "a" {
+			t.Error("the channel is left")
+		}
+	}
+	if s.State() != socketcluster.Open {
+		t.Error("the socket is closed")
+	}
 }

@@ -1,280 +1,24 @@
 package socketcluster_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/ws/rfc6455"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
-
-// refused reads the answer to an upgrade that was refused and checks what all
-// of them have in common.
-func refused(t *testing.T, resp *http.Response, status int, body string) {
-	t.Helper()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != status || string(text) != body {
-		t.Errorf("got %d %q %v, want %d %q", resp.StatusCode, text, err, status, body)
-	}
-	if !resp.Close || resp.ContentLength != int64(len(body)) {
-		t.Errorf("close %t, length %d", resp.Close, resp.ContentLength)
-	}
-	if typ := resp.Header.Get("Content-Type"); !strings.HasPrefix(typ, "text/plain") {
-		t.Errorf("QK-9: type %q", typ)
-	}
-}
-
-// TR-1, TR-5: requests that are not upgraded.
-func TestUpgradeRefused(t *testing.T) {
-	header := func(name, value string) func(r *http.Request) {
-		return func(r *http.Request) {
-			if value == "" {
-				r.Header.Del(name)
-			} else {
-				r.Header.Set(name, value)
-			}
-		}
-	}
-	path := func(path string) func(r *http.Request) {
-		return func(r *http.Request) { r.URL.Opaque = "//server" + path }
-	}
-	for _, test := range []struct {
-		name   string
-		edit   func(r *http.Request)
-		status int
-		body   string
-	}{
-		{"TR-5: method", func(r *http.Request) { r.Method = "POST" }, 405, "Invalid HTTP method"},
-		{"TR-5: no upgrade", header("Upgrade", ""), 400, "Invalid Upgrade header"},
-		{"TR-5: other upgrade", header("Upgrade", "h2c"), 400, "Invalid Upgrade header"},
-		{"TR-5: no key", header("Sec-WebSocket-Key", ""), 400, "Missing or invalid Sec-WebSocket-Key header"},
-		{"TR-5: short key", header("Sec-WebSocket-Key", "abc"), 400, "Missing or invalid Sec-WebSocket-Key header"},
-		{"TR-5: no version", header("Sec-WebSocket-Version", ""), 400, "Missing or invalid Sec-WebSocket-Version header"},
-		{"TR-5: version 12", header("Sec-WebSocket-Version", "12"), 400, "Missing or invalid Sec-WebSocket-Version header"},
-		{"TR-5: subprotocol", header("Sec-WebSocket-Protocol", "a,,b"), 400, "Invalid Sec-WebSocket-Protocol header"},
-		{"TR-1: no slash", path("/socketcluster"), 400, "Bad Request"},
-		{"TR-1: more path", path("/socketcluster/x"), 400, "Bad Request"},
-		{"TR-1: case", path("/SocketCluster/"), 400, "Bad Request"},
-		{"TR-1: percent-encoded letter", path("/socketcluste%72/"), 400, "Bad Request"},
-		{"TR-1: percent-encoded slash", path("/socketcluster%2F"), 400, "Bad Request"},
-		{"TR-1: two slashes", path("//socketcluster/"), 400, "Bad Request"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, socketcluster.Config{}, func(w *world) {
-				_, resp := w.upgrade(test.edit)
-				refused(t, resp, test.status, test.body)
-				if strings.Contains(test.body, "Version") && resp.Header.Get("Sec-WebSocket-Version") != "13, 8" {
-					t.Errorf("version %q", resp.Header.Get("Sec-WebSocket-Version"))
-				}
-				synctest.Wait()
-				if n := w.srv.PendingClientsCount(); n != 0 {
-					t.Errorf("%d sockets", n)
-				}
-			})
-		})
-	}
-}
-
-// TR-1, TR-2: a query means nothing to the server and is kept; version 8 is
-// admitted too.
-func TestUpgradeAdmitted(t *testing.T) {
-	inBubble(t, socketcluster.Config{Path: "/some%20where", KeepRequest: true}, func(w *world) {
-		p, resp := w.upgrade(func(r *http.Request) {
-			r.URL.Opaque = "//server/some%20where?a=1&token=x"
-			r.Header.Set("Sec-WebSocket-Version", "8")
-			r.Header.Set("User-Agent", "test")
-		})
-		if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
-			t.Fatalf("got %s %v", resp.Status, resp.Header)
-		}
-		p.send(`{"event":"#handshake","cid":1}`)
-		p.next()
-		s := w.only()
-		if s.URL() != "/some%20where?a=1&token=x" || s.Request().Header.Get("User-Agent") != "test" {
-			t.Errorf("URL %q, request %v", s.URL(), s.Request())
-		}
-	})
-}
-
-// TR-11: ids are 20 characters of the URL-safe alphabet, and no two alike.
-func TestSocketID(t *testing.T) {
-	inBubble(t, socketcluster.Config{}, func(w *world) {
-		form := regexp.MustCompile(`^[A-Za-z0-9_-]{20}$`)
-		seen := map[string]bool{}
-		for range 20 {
-			w.dial()
-		}
-		synctest.Wait()
-		for s := range w.srv.PendingClients() {
-			if !form.MatchString(s.ID()) || seen[s.ID()] {
-				t.Errorf("id %q", s.ID())
-			}
-			if w.srv.Client(s.ID()) != nil {
-				t.Error("HS-18: a pending socket is found among the clients")
-			}
-			seen[s.ID()] = true
-		}
-		if len(seen) != 20 {
-			t.Errorf("%d ids", len(seen))
-		}
-	})
-}
-
-// TR-12, TR-13, TR-14, TR-15, TR-16, QK-8, QK-9: whose pages may connect.
-func TestOrigins(t *testing.T) {
-	const (
-		none      = "-"
-		missing   = "the request has no Origin header; AllowMissingOrigin admits such requests"
-		null      = "the origin is null, as for files and sandboxed frames"
-		malformed = "the Origin header is malformed"
-	)
-	for _, test := range []struct {
-		entries []string
-		origin  string
-		missing bool // AllowMissingOrigin
-		admits  bool
-		why     string // "" for an origin that is not in the list
-	}{
-		{[]string{"https://a.com"}, "https://a.com", false, true, ""},
-		{[]string{"https://a.com"}, "http://a.com:443", false, false, ""},
-		{[]string{"https://*.a.com"}, "https://x.a.com", false, true, ""},
-		{[]string{"https://*.a.com"}, "https://a.com", false, false, ""},
-		{[]string{"chrome-extension://abc"}, "chrome-extension://abc", false, true, ""},
-		{[]string{"localhost:80"}, "capacitor://localhost", false, true, ""},
-		{nil, "http://any.example", false, true, ""},
-		{nil, none, false, true, ""},
-		{[]string{"*:*"}, "null", false, true, ""},
-		{[]string{"a.com:80", "*:*"}, none, false, true, ""},
-		{[]string{"a.com:80"}, "http://a.com", false, true, ""},
-		{[]string{"a.com:80"}, "http://A.COM", false, true, ""},
-		{[]string{"A.com:80"}, "http://a.com:80", false, true, ""},
-		{[]string{"a.com:443"}, "https://a.com", false, true, ""},
-		{[]string{"a.com:80"}, "https://a.com", false, false, ""},
-		{[]string{"a.com:80"}, "http://a.com:8080", false, false, ""},
-		{[]string{"a.com:*"}, "https://a.com:8443", false, true, ""},
-		{[]string{"*:8080"}, "http://b.example:8080", false, true, ""},
-		{[]string{"*:8080"}, "http://b.example", false, false, ""},
-		{[]string{"::1:80"}, "http://[::1]", false, true, ""},
-		{[]string{"[::1]:80"}, "http://[::1]:80", false, true, ""},
-		{[]string{"a.com:80"}, "http://com", false, false, ""},
-		{[]string{"a.com:80"}, "http://com:8", false, false, ""},
-		{[]string{"example.com:*"}, "https://ple.com", false, false, ""},
-		{[]string{"example.com:*"}, "https://example.com.evil.org", false, false, ""},
-		{[]string{"example.com:*"}, "https://example.com@evil.org", false, false, malformed},
-		{[]string{"example.com:*"}, "https://example.com:443@evil.org", false, false, malformed},
-		{[]string{"example.com:*"}, "https://evil.org/#example.com:443", false, false, malformed},
-		{[]string{"*:80"}, "null", false, false, null},
-		{[]string{"*:80"}, none, false, false, missing},
-		{[]string{"*:80"}, "", false, false, malformed},
-		{[]string{"*:80"}, "://", false, false, malformed},
-		{[]string{"*:80"}, "http://a:b:c", false, false, malformed},
-		{[]string{"*:80"}, none, true, true, ""},
-		{[]string{"*:80"}, "null", true, false, null},
-	} {
-		t.Run(strings.Join(test.entries, " ")+" "+test.origin, func(t *testing.T) {
-			cfg := socketcluster.Config{Origins: test.entries, AllowMissingOrigin: test.missing}
-			inBubble(t, cfg, func(w *world) {
-				var warning error
-				socketcluster.On(w.srv, func(e socketcluster.WarningEvent) { warning = e.Err })
-				_, resp := w.upgrade(func(r *http.Request) {
-					if test.origin != none {
-						r.Header["Origin"] = []string{test.origin}
-					}
-				})
-				synctest.Wait()
-				if test.admits {
-					if resp.StatusCode != http.StatusSwitchingProtocols || warning != nil {
-						t.Errorf("refused: %s, %v", resp.Status, warning)
-					}
-					return
-				}
-				// QK-9: only what is well-formed is sent back.
-				reason := test.why
-				if reason == "" {
-					reason = test.origin + " is not in Origins"
-				}
-				text := "Failed to authorize socket handshake - Invalid origin: " + reason
-				refused(t, resp, 403, text)
-				if !errors.Is(warning, wire.ErrServerProtocol) || warning.Error() != "ServerProtocolError: "+text {
-					t.Errorf("TR-15: warning %v", warning)
-				}
-			})
-		})
-	}
-	t.Run("two headers", func(t *testing.T) {
-		inBubble(t, socketcluster.Config{Origins: []string{"a.com:80"}}, func(w *world) {
-			_, resp := w.upgrade(func(r *http.Request) { r.Header["Origin"] = []string{"http://a.com", "http://b.com"} })
-			refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: the request has several Origin headers")
-		})
-	})
-}
-
-// TR-4: what is looked at first.
-func TestUpgradeOrder(t *testing.T) {
-	inBubble(t, socketcluster.Config{Origins: []string{"a.com:80"}}, func(w *world) {
-		ran := 0
-		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeWS) error {
-			ran++
-			if a.Request.URL.RawQuery == "no" {
-				return &wire.Error{Name: "E", Message: "<b>go away</b>"}
-			}
-			return nil
-		}))
-		_, resp := w.upgrade(func(r *http.Request) { r.URL.Path = "/other/" })
-		refused(t, resp, 400, "Bad Request")
-		if ran != 0 {
-			t.Error("the middleware ran before the check of the path")
-		}
-		_, resp = w.upgrade(func(r *http.Request) { r.URL.RawQuery = "no" })
-		refused(t, resp, 401, "<b>go away</b>")
-		_, resp = w.upgrade(func(r *http.Request) { r.Header.Set("Origin", "http://b.com") })
-		refused(t, resp, 403, "Failed to authorize socket handshake - Invalid origin: http://b.com is not in Origins")
-		if ran != 2 {
-			t.Errorf("the middleware ran %d times, want 2: before the check of the origin", ran)
-		}
-	})
-}
-
-// TR-6: subprotocols.
-func TestSubprotocol(t *testing.T) {
-	pick := func(name string) func([]string, *http.Request) string {
-		return func(offered []string, r *http.Request) string {
-			if len(offered) == 0 || r == nil {
-				t.Error("asked without an offer")
-			}
-			return name
-		}
-	}
-	for _, test := range []struct {
-		offered []string
-		pick    func([]string, *http.Request) string
-		want    string
-	}{
-		{nil, nil, ""},
-		{nil, pick("x"), ""},
-		{[]string{"a, b"}, nil, "a"},
-		{[]string{"a", "b"}, pick("b"), "b"},
-		{[]string{"a,b"}, pick("c"), ""},
-		{[]string{"a,b"}, pick(""), ""},
-		{[]string{"a,b"}, pick("b\r\nX: 1"), ""},
-	} {
-		inBubble(t, socketcluster.Config{Subprotocol: test.pick}, func(w *world) {
-			_, resp := w.upgrade(func(r *http.Request) { r.Header["Sec-Websocket-Protocol"] = test.offered })
-			if got := resp.Header.Get("Sec-WebSocket-Protocol"); resp.StatusCode != 101 || got != test.want || resp.Header.Get("X") != "" {
-				t.Errorf("offered %q: %s, %q, want %q", test.offered, resp.Status, got, test.want)
-			}
-		})
-	}
-}
 
 // TR-7: compression is offered by some clients, and not taken up.
 func TestNoCompression(t *testing.T) {
@@ -423,3 +167,161 @@ func TestProtocolPing(t *testing.T) {
 		p.next()
 	})
 }
+
+// TR-1, TR-8, TR-33: what RFC 6455 and RFC 7692 ask of a server is kept by the
+// whole one, with its handshake, queues and limits, as it is by the framing
+// alone. Messages are not answered here, as they are no packets; pings are,
+// and the close codes are the same.
+func TestRFC6455(t *testing.T) {
+	cases := rfc6455.Cases()
+	for _, test := range []struct {
+		name       string
+		compressed bool
+	}{{"plain", false}, {"deflate", true}} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg := socketcluster.Config{Limits: socketcluster.Limits{MessageSize: rfc6455.Limit, Fragments: rfc6455.Fragments}}
+			if test.compressed {
+				cfg.Compression.Level = 1
+			}
+			inBubble(t, cfg, func(w *world) {
+				t := w.t
+				for _, c := range cases {
+					if c.Mode == rfc6455.Plain && test.compressed || c.Mode == rfc6455.Compressed && !test.compressed {
+						continue
+					}
+					conn, err := w.listen.Dial(context.Background())
+					if err != nil {
+						t.Fatal(err)
+					}
+					in, err := rfc6455.Upgrade(conn, socketcluster.DefaultPath, test.compressed)
+					if err != nil {
+						t.Fatal(err)
+					}
+					p := &deflatePeer{&peer{t, conn, in}}
+					p.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
+					p.data()
+					pongs := slices.DeleteFunc(slices.Clone(c.Replies), isMessage)
+					replies, code, err := c.Play(conn, in)
+					if err != nil || code != c.Code {
+						t.Errorf("%s %s (%s): closed with %d, %v; want %d", c.Number, c.Name, c.Rule, code, err, c.Code)
+					}
+					replies = slices.DeleteFunc(replies, func(r rfc6455.Reply) bool { return isMessage(r) && r.Payload == "" })
+					if diff := cmp.Diff(pongs, replies); diff != "" && len(pongs)+len(replies) > 0 {
+						t.Errorf("%s %s (%s): pongs (-want +got):\n%s", c.Number, c.Name, c.Rule, diff)
+					}
+				}
+				synctest.Wait()
+				if n := w.srv.ClientsCount(); n != 0 {
+					t.Errorf("%d clients are left", n)
+				}
+			})
+		})
+	}
+}
+
+// isMessage tells the echo of a message, or a ping of the protocol, from a pong.
+func isMessage(r rfc6455.Reply) bool { return r.Op == 1 || r.Op == 2 }
+
+// FuzzServer sends a server whatever messages, before and after a handshake:
+// nothing panics, nothing hangs, and another client is served all the while.
+//
+// The messages are separated by the byte 0x1e; those that begin with 0x01 are
+// binary. The bits of mode switch on what a server may have besides.
+func FuzzServer(f *testing.F) {
+	const (
+		handshake = 1 << iota
+		middleware
+		lenient
+		batching
+		version1
+		fragments
+	)
+	for _, messages := range []string{
+		"",
+		"\x1e",
+		`{"event":"#handshake","data":{"authToken":null},"cid":1}`,
+		`{"event":"#handshake","data":{"authToken":"a.b.c"},"cid":1}`,
+		`{"event":"#handshake","cid":"1"}`,
+		`{"event":"p","data":{"a":[1,2,null]},"cid":2}` + "\x1e" + `{"event":"t","data":"x"}`,
+		`[{"event":"#subscribe","data":{"channel":"a","data":1,"waitForAuth":true},"cid":2},{"event":"#publish","data":{"channel":"a","data":1},"cid":3}]`,
+		`{"event":"#subscribe","data":{"channel":"a"},"cid":2}` + "\x1e" + `{"event":"#unsubscribe","data":"a","cid":3}` + "\x1e" + `{"event":"#unsubscribe","data":"a"}`,
+		`{"event":"#publish","data":{"channel":"a"}}` + "\x1e" + `{"event":"#publish","data":null,"cid":1e400}`,
+		`{"event":"#authenticate","data":"x","cid":4}` + "\x1e" + `{"event":"#removeAuthToken"}` + "\x1e" + `{"event":"#authenticate"}`,
+		`{"rid":1,"data":5}` + "\x1e" + `{"rid":1,"error":{"message":"m"}}` + "\x1e" + `[{"rid":1},{"rid":-1},{"rid":1e300}]`,
+		`{"event":"__proto__","cid":-1.5}` + "\x1e" + `{"event":"\u0000\ud800","cid":0}` + "\x1e" + `{"event":5}`,
+		"\x01" + `{"event":"p","cid":2}` + "\x1e\x01\x00\xff\x1e\x01",
+		`[[[[[]]]]]` + "\x1e" + `[1,"x",null,{},[]]` + "\x1e" + `[`,
+		"#1\x1e#2\x1e\xff\xfe",
+		`{"event":"#disconnect","data":{"code":99999}}` + "\x1e" + `[{"event":"#disconnect","data":{"code":4321,"data":{"a":["\ud800"]}}},{"event":"p","cid":1}]`,
+		strings.Repeat(`{"event":"p","cid":1}`+"\x1e", 20),
+	} {
+		for _, mode := range []byte{0, handshake, handshake | middleware | fragments, lenient, handshake | batching | version1} {
+			f.Add(mode, []byte(messages))
+		}
+	}
+	f.Fuzz(func(t *testing.T, mode byte, messages []byte) {
+		cfg := socketcluster.Config{
+			LenientHandshake: mode&lenient != 0,
+			BatchOnHandshake: mode&batching != 0,
+			ProtocolVersion:  2,
+			Limits:           socketcluster.Limits{Depth: 20, BatchSize: 20, Channels: 5, ChannelName: 20, Inbox: 4, Calls: 4, Outbox: 20_000},
+		}
+		if mode&version1 != 0 {
+			cfg.ProtocolVersion = 1
+		}
+		inBubble(t, cfg, func(w *world) {
+			w.srv.HandleRest(socketcluster.Func(echo), socketcluster.Concurrent(2))
+			w.srv.Handle("p", socketcluster.Func(echo))
+			w.srv.ReceiveRest(socketcluster.Recv(func(context.Context, *socketcluster.Transmission, map[string]int) error { return nil }))
+			if mode&middleware != 0 {
+				useAll(w.srv, func(context.Context, socketcluster.Action) error { return nil })
+			}
+			w.record()
+			other := w.dial()
+			other.send(`{"event":"#handshake","cid":1}`)
+			other.next()
+			w.only().Transmit(context.Background(), "a", nil)
+			time.Sleep(time.Second) // past the batches of the handshake
+			other.next()
+
+			p := w.dial()
+			go io.Copy(io.Discard, p.in)
+			if mode&handshake != 0 {
+				p.write(ws.NewTextFrame([]byte(`{"event":"#handshake","cid":1}`)))
+				synctest.Wait()
+				for s := range w.srv.Clients() {
+					go s.Invoke(context.Background(), "p", 1)
+				}
+				other.next()
+			}
+			for message := range bytes.SplitSeq(messages, []byte{0x1e}) {
+				op := ws.OpText
+				if len(message) > 0 && message[0] == 1 {
+					op, message = ws.OpBinary, message[1:]
+				}
+				if mode&fragments != 0 {
+					p.write(ws.NewFrame(op, false, message[:len(message)/2]))
+					op, message = ws.OpContinuation, message[len(message)/2:]
+				}
+				p.write(ws.NewFrame(op, true, bytes.Clone(message)))
+			}
+			synctest.Wait()
+
+			for {
+				other.send(`{"event":"p","data":"still there","cid":7}`)
+				text := other.next()
+				if text == `{"rid":7,"data":"still there"}` {
+					break
+				}
+				t.Fatalf("the other client got %s", text)
+			}
+			if strings.Contains(w.logs.String(), "panic") {
+				t.Fatalf("logged %s", w.logs)
+			}
+			p.conn.Close()
+		})
+	})
+}
+
+// write sends a frame; the connection may be gone.
+func (p *peer) write(f ws.Frame) { _ = ws.WriteFrame(p.conn, ws.MaskFrame(f)) }

@@ -1,0 +1,166 @@
+package socketcluster_test
+
+import (
+	"fmt"
+	"log"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// Who logs in or out, or fails to, gets into a log, with events of the
+// application's own.
+func ExampleAuditLog() {
+	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "at least 32 bytes that nobody guesses"})
+	if err != nil {
+		panic(err)
+	}
+	defer srv.Close()
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTimes}))
+	socketcluster.On(srv, socketcluster.AuditLog(log))
+
+	srv.Audit(socketcluster.AuditEvent{Kind: "passwordChanged", User: "alice", Address: netip.MustParseAddr("192.0.2.1")})
+	// Output: level=INFO msg=audit kind=passwordChanged address=192.0.2.1 user=alice
+}
+
+func withoutTimes(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindTime {
+		return slog.Attr{}
+	}
+	return a
+}
+
+func ExampleServer_ClientAddr() {
+	srv, err := socketcluster.New(socketcluster.Config{
+		AuthKey:        "at least 32 bytes that nobody guesses",
+		TrustedProxies: []string{"10.0.0.0/8"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer srv.Close()
+	r := &http.Request{RemoteAddr: "10.0.0.1:51234", Header: http.Header{"X-Forwarded-For": {"127.0.0.1, 192.0.2.1"}}}
+	fmt.Println(srv.ClientAddr(r)) // what stands before the client's address is invented
+	// Output: 192.0.2.1
+}
+
+// A server that compresses messages of 2000 bytes and more for those who offer it.
+func ExampleCompression() {
+	srv, err := socketcluster.New(socketcluster.Config{
+		AuthKey:     strings.Repeat("k", 32),
+		Compression: socketcluster.Compression{Level: 1, Threshold: 2000},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	web := httptest.NewServer(srv)
+	defer web.Close()
+
+	r, _ := http.NewRequest("GET", web.URL+socketcluster.DefaultPath, nil)
+	for name, value := range map[string]string{
+		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+		"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits", // as browsers do
+	} {
+		r.Header.Set(name, value)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode, resp.Header.Get("Sec-WebSocket-Extensions"))
+	// Output: 101 permessage-deflate; server_no_context_takeover; client_no_context_takeover
+}
+
+// Each limit has a default and a counter. The counters tell which limit a
+// server runs into, for alerts and for whoever exports metrics.
+func ExampleServer_Stats() {
+	srv := exampleServer(socketcluster.Config{
+		Limits: socketcluster.Limits{
+			Budget:   256 << 20, // bytes of all sockets together
+			Channels: 1,
+		},
+	})
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+	client.next()
+	client.send(`{"event":"#subscribe","data":{"channel":"b"},"cid":3}`)
+	client.next()
+
+	stats := srv.Stats()
+	fmt.Println("clients:", stats.Clients)
+	for _, name := range slices.Sorted(maps.Keys(stats.LimitHits)) {
+		if n := stats.LimitHits[name]; n > 0 {
+			fmt.Println(name, n)
+		}
+	}
+	// Output:
+	// clients: 1
+	// Limits.Channels 1
+}
+
+// A stream that is closed ends its loops once they have taken what has come
+// before; what comes later is for the server's handler. Here, a socket has a
+// loop of its own until its game is over.
+func ExampleSocket_CloseProcedure() {
+	srv := exampleServer(socketcluster.Config{}) // no handler for "move"
+	over := make(chan struct{})
+	socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
+		moves := e.Socket.Procedure("move")
+		go func() {
+			for call := range moves {
+				call.End("moved " + string(call.Data))
+				if string(call.Data) == "64" {
+					e.Socket.CloseProcedure("move")
+				}
+			}
+			close(over)
+		}()
+	})
+
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"move","data":63,"cid":2}`)
+	client.send(`{"event":"move","data":64,"cid":3}`)
+	fmt.Println(client.next())
+	fmt.Println(client.next())
+	<-over
+	client.send(`{"event":"move","data":65,"cid":4}`)
+	fmt.Println(client.next())
+	// Output:
+	// {"rid":2,"data":"moved 63"}
+	// {"rid":3,"data":"moved 64"}
+	// {"rid":4,"error":{"message":"The server has no such procedure","name":"UnknownProcedureError"}}
+}
+
+// Clients of version 14 and before speak version 1. They are out there already
+// and stay at the default path; newer ones get another. All of them are sockets
+// of one server.
+func ExampleConfig_twoVersions() {
+	srv := exampleServer(socketcluster.Config{
+		Path:          "/socketcluster/v2/",
+		Protocol1Path: socketcluster.DefaultPath,
+	})
+	defer srv.Close()
+	socketcluster.On(srv, func(e socketcluster.HandshakeEvent) {
+		fmt.Println(e.Socket.URL(), "speaks version", e.Socket.ProtocolVersion())
+	})
+	site := httptest.NewServer(srv)
+	defer site.Close()
+
+	client := dialExample(site.URL)
+	defer client.close()
+	client.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
+	client.next()
+	// Output:
+	// /socketcluster/ speaks version 1
+}
