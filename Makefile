@@ -42,4 +42,4 @@ fuzz:
 # Whole servers under SEEDS schedules of changes of rights; see CONTRIBUTING.
 SEEDS ?= 10000
 simulate:
-	go test -count=1 -timeout 0 -run 'TestSimulation$$' -simulate.seeds=$(SEEDS) .
+	go test ./internal/simulation -count=1 -timeout 0 -run 'TestSimulation$$' -simulate.seeds=$(SEEDS)

@@ -1,4 +1,4 @@
-package socketcluster_test
+package simulation_test
 
 import (
 	"flag"
@@ -62,7 +62,7 @@ func simulate(t *testing.T, seed uint64) (ok bool) {
 		faults, settings = w.check(), w.settings
 	})
 	if len(faults) > 0 {
-		t.Errorf("seed %d (%s):\n%s\nTo run it again: go test -run 'TestSimulation$' -simulate.seed=%d -count=100 .",
+		t.Errorf("seed %d (%s):\n%s\nTo run it again: go test ./internal/simulation -run 'TestSimulation$' -simulate.seed=%d -count=100",
 			seed, settings, strings.Join(faults[:min(len(faults), 8)], "\n"), seed)
 	}
 	return len(faults) == 0

@@ -1,4 +1,4 @@
-package socketcluster_test
+package simulation_test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	crand "crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -135,6 +136,8 @@ var simIssuer = sync.OnceValue(func() (keys struct {
 	keys.public = must(auth.ParsePEM(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})))
 	return keys
 })
+
+func quote(s string) string { return string(must(json.Marshal(s))) }
 
 func must[T any](v T, err error) T {
 	if err != nil {
