@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/calls"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
@@ -81,9 +82,9 @@ type Socket struct {
 	//     drainEvents emits them after mu has been released. The hub must not be
 	//     called. A publication is compared with the epoch and pushed into the
 	//     outbox under mu, in one step.
-	//  4. Server.mu, and below it that of Server.places; the locks inside inbox, raw,
-	//     outbound, queues, out and the wheel. They are leaves: nothing of this
-	//     package is called while they are held.
+	//  4. Server.mu, and below it that of Server.places; that inside calls; below it
+	//     those inside inbox, raw, outbound, queues, out and the wheel. They are leaves:
+	//     nothing of this package is called while they are held.
 	//
 	// No lock is held while user code, the broker or the engine runs.
 	subMu sync.Mutex
@@ -104,13 +105,13 @@ type Socket struct {
 	subs        subscriptions
 	kept        int // bytes for them, the URL and request, as they count in the budget
 	upgradeSize int // the part of it for URL and request, which stays until the connection ends
-	calls       *pendingCalls
 	ext         *extension
 
-	token    atomic.Pointer[auth.Token] // written with mu held
-	epoch    atomic.Uint32              // of token; see authority.go
-	expires  moment                     // of token
-	deadline moment                     // of the handshake, later of the peer's close
+	calls    atomic.Pointer[calls.Table] // written with mu held; nil before the first call to the client
+	token    atomic.Pointer[auth.Token]  // written with mu held
+	epoch    atomic.Uint32               // of token; see authority.go
+	expires  moment                      // of token
+	deadline moment                      // of the handshake, later of the peer's close
 	nextPing moment
 	asked    moment // when the first ping left since the client was last seen
 	renewAt  moment

@@ -115,8 +115,6 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 	}
 	s.state = Closed
 	s.srv.unregister(s, was)
-	calls := s.calls
-	s.calls = nil
 	s.renewAt = 0
 	s.deadline = 0
 	s.schedule(time.Now())
@@ -145,7 +143,7 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 		s.giveHeld(in.size)
 		in.msg.Release()
 	})
-	calls.abort(code, reason)
+	s.abortCalls(code, reason)
 	return func() { s.tellEnd(was, code, reason) }, true
 }
 

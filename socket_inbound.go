@@ -120,7 +120,7 @@ func (s *Socket) handle(p *wire.Packet, message []byte, binary bool) {
 	}
 	switch {
 	case p.Kind == wire.KindResponse:
-		s.answered(p)
+		s.calls.Load().Answer(p)
 	case !s.throttle(rateOf(p)):
 	case isEvent:
 		s.handleEvent(p, isCall)

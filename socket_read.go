@@ -257,10 +257,10 @@ func (s *Socket) alive(msg ws.Message) {
 
 // admit takes a message that has passed the raw inbound middleware into the
 // inbox, unless it is dealt with at once. It waits while the inbox is full, but
-// not while calls wait for answers, see takeCall.
+// not while calls wait for answers, see callsLocked.
 // size is what the message counts as in held.
 func (s *Socket) admit(msg ws.Message, size int) {
-	if s.isPong(msg.Data, msg.Binary) && s.swallowPong() || s.hasCalls() && s.takeAnswers(msg) ||
+	if s.isPong(msg.Data, msg.Binary) && s.swallowPong() || s.calls.Load().Waiting() && s.takeAnswers(msg) ||
 		!s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
 		s.giveHeld(size)
@@ -297,7 +297,7 @@ func (s *Socket) takeAnswers(msg ws.Message) (done bool) {
 	}
 	var p wire.Packet
 	for d.Next(&p) {
-		done = p.Kind == wire.KindResponse && s.answered(&p)
+		done = p.Kind == wire.KindResponse && s.calls.Load().Answer(&p)
 	}
 	if !done || isBatch(packets) || s.hears(kindMessage) {
 		return false

@@ -1,0 +1,153 @@
+package calls
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/wheel"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Table holds the calls of one connection. Its methods are safe for concurrent
+// use.
+type Table struct {
+	wheel *wheel.Wheel
+	busy  func(bool)
+
+	mu      sync.Mutex
+	last    uint64 // the last id given
+	waiting map[uint64]*Call
+}
+
+// New returns a table without calls. busy is called with true when a first call
+// begins to wait, and with false when the last one has been answered or taken out,
+// under the lock of the table.
+func New(w *wheel.Wheel, busy func(bool)) *Table {
+	return &Table{wheel: w, busy: busy, waiting: make(map[uint64]*Call)}
+}
+
+// Call is a call that waits for its answer.
+type Call struct {
+	ID uint64
+
+	table  *Table
+	event  string
+	timer  wheel.Timer
+	answer chan answer // room for one
+}
+
+type answer struct {
+	data json.RawMessage
+	err  error
+}
+
+// Begin adds a call that waits until deadline. The caller sends it.
+func (t *Table) Begin(event string, deadline time.Time) *Call {
+	c := &Call{table: t, event: event, answer: make(chan answer, 1)}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last++
+	c.ID = t.last
+	if len(t.waiting) == 0 {
+		t.busy(true)
+	}
+	t.waiting[c.ID] = c
+	t.wheel.Set(&c.timer, deadline, c)
+	return c
+}
+
+// Wait returns the answer: the data or the error of the peer, the error of Abort, a
+// [wire.ErrTimeout] after the deadline, or the error of ctx.
+func (c *Call) Wait(ctx context.Context) (json.RawMessage, error) {
+	defer func() {
+		c.table.take(c.ID)
+		c.table.wheel.Stop(&c.timer)
+	}()
+	select {
+	case a := <-c.answer:
+		return a.data, a.err
+	case <-ctx.Done():
+		if ctx.Err() == context.DeadlineExceeded {
+			return nil, c.timeout()
+		}
+		return nil, ctx.Err()
+	}
+}
+
+// Expire implements [wheel.Task].
+func (c *Call) Expire(time.Time) { c.end(answer{err: c.timeout()}) }
+
+func (c *Call) timeout() error {
+	return &wire.Error{Name: wire.ErrTimeout.Name, Message: fmt.Sprintf("Event response for %s event timed out", c.event)}
+}
+
+// end gives the call its answer. Only the first one counts.
+func (c *Call) end(a answer) {
+	select {
+	case c.answer <- a:
+	default:
+	}
+}
+
+// Waiting reports whether any call waits.
+func (t *Table) Waiting() bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiting) > 0
+}
+
+// Answer gives an answer to its call. It reports false if no call waits for it, as
+// the call has ended already or never was.
+func (t *Table) Answer(p *wire.Packet) bool {
+	id := uint64(p.ID)
+	if t == nil || p.ID < 1 || float64(id) != p.ID {
+		return false
+	}
+	c := t.take(id)
+	if c == nil {
+		return false
+	}
+	a := answer{err: wire.ParseError(p.Error)}
+	if a.err == nil {
+		a.data = bytes.Clone(p.Data)
+	}
+	c.end(a)
+	return true
+}
+
+// take takes a call out of the table. It returns nil if that was done before.
+func (t *Table) take(id uint64) *Call {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.waiting[id]
+	if c == nil {
+		return nil
+	}
+	delete(t.waiting, id)
+	if len(t.waiting) == 0 {
+		t.busy(false)
+	}
+	return c
+}
+
+// Abort ends all calls that wait, each with the error that failure makes for its
+// event. The connection has ended: nothing may begin afterwards.
+func (t *Table) Abort(failure func(event string) error) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	aborted := t.waiting
+	t.waiting = nil
+	t.mu.Unlock()
+	for _, c := range aborted {
+		c.end(answer{err: failure(c.event)})
+	}
+}
