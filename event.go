@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/registry"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -241,46 +239,16 @@ func (BadAuthTokenEvent) kind() eventKind    { return kindBadAuthToken }
 func (AuthTokenSignedEvent) kind() eventKind { return kindAuthTokenSigned }
 func (AuditEvent) kind() eventKind           { return kindAudit }
 
-// listeners holds the handlers of an emitter by the kind of event. Reading is
-// one atomic load, as it happens for every message.
-type listeners struct {
-	mu     sync.Mutex
-	byKind [numEventKinds]atomic.Pointer[[]*func(Event)]
-}
+// listeners holds the handlers of an emitter by the kind of event.
+type listeners [numEventKinds]registry.List[func(Event)]
 
-func (l *listeners) add(k eventKind, fn func(Event)) (remove func()) {
-	entry := &fn
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var list []*func(Event)
-	if p := l.byKind[k].Load(); p != nil {
-		list = *p
-	}
-	list = append(slices.Clip(list), entry)
-	l.byKind[k].Store(&list)
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		list := slices.Clone(*l.byKind[k].Load())
-		if i := slices.Index(list, entry); i >= 0 {
-			list = slices.Delete(list, i, i+1)
-			l.byKind[k].Store(&list)
-		}
-	}
-}
-
-func (l *listeners) has(k eventKind) bool {
-	p := l.byKind[k].Load()
-	return p != nil && len(*p) > 0
-}
+func (l *listeners) has(k eventKind) bool { return !l[k].Empty() }
 
 // call calls the handlers of an event. A panic in one of them is logged, and
 // the others are called all the same.
 func (l *listeners) call(e Event, log *slog.Logger) {
-	if p := l.byKind[e.kind()].Load(); p != nil {
-		for _, fn := range *p {
-			callListener(*fn, e, log)
-		}
+	for _, fn := range l[e.kind()].All() {
+		callListener(*fn, e, log)
 	}
 }
 

@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/registry"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -252,12 +251,10 @@ type registered[H any] struct {
 	handlerOptions
 }
 
-// handlers are a server's handlers. They are read for every call, so that
-// reading is one atomic load.
+// handlers are a server's handlers.
 type handlers struct {
-	mu         sync.Mutex
-	procedures atomic.Pointer[map[string]registered[Handler]]
-	receivers  atomic.Pointer[map[string]registered[Receiver]]
+	procedures registry.Names[registered[Handler]]
+	receivers  registry.Names[registered[Receiver]]
 	allCalls   atomic.Pointer[registered[Handler]]
 	allEvents  atomic.Pointer[registered[Receiver]]
 }
@@ -270,7 +267,7 @@ type handlers struct {
 func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
 	mustReach("Handle", procedure)
 	mustCall("the handler of the procedure "+procedure, h)
-	register(&srv.handlers.mu, &srv.handlers.procedures, procedure, h, opts)
+	srv.handlers.procedures.Set(procedure, withOptions(h, opts))
 }
 
 // HandleRest registers the handler of all procedures that have none.
@@ -285,7 +282,7 @@ func (srv *Server) HandleRest(h Handler, opts ...HandleOption) {
 func (srv *Server) Receive(event string, r Receiver, opts ...HandleOption) {
 	mustReach("Receive", event)
 	mustCall("the receiver of the event "+event, r)
-	register(&srv.handlers.mu, &srv.handlers.receivers, event, r, opts)
+	srv.handlers.receivers.Set(event, withOptions(r, opts))
 }
 
 // ReceiveRest registers the receiver of all events that have none.
@@ -303,28 +300,9 @@ func withOptions[H any](h H, opts []HandleOption) registered[H] {
 	return r
 }
 
-func register[H any](mu *sync.Mutex, p *atomic.Pointer[map[string]registered[H]], name string, h H, opts []HandleOption) {
-	mu.Lock()
-	defer mu.Unlock()
-	next := make(map[string]registered[H])
-	if old := p.Load(); old != nil {
-		maps.Copy(next, *old)
-	}
-	next[name] = withOptions(h, opts)
-	p.Store(&next)
-}
-
-// named finds the handler for a name.
-func named[H any](p *atomic.Pointer[map[string]registered[H]], name string) (r registered[H], ok bool) {
-	if m := p.Load(); m != nil {
-		r, ok = (*m)[name]
-	}
-	return r, ok
-}
-
 // lookup finds the handler for a name, or the one for the rest.
-func lookup[H any](p *atomic.Pointer[map[string]registered[H]], rest *atomic.Pointer[registered[H]], name string) (r registered[H], ok bool) {
-	if r, ok := named(p, name); ok {
+func lookup[H any](names *registry.Names[registered[H]], rest *atomic.Pointer[registered[H]], name string) (r registered[H], ok bool) {
+	if r, ok := names.Get(name); ok {
 		return r, true
 	}
 	if all := rest.Load(); all != nil {

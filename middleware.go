@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
-	"sync/atomic"
 
+	"github.com/socketcluster-go/socketcluster/internal/registry"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -61,39 +59,17 @@ func (e *silentError) Error() string {
 
 func (e *silentError) Unwrap() error { return e.cause }
 
-// middlewares holds the functions of the four lines. They are read for every
-// action, so that reading is one atomic load.
-type middlewares struct {
-	mu    sync.Mutex
-	lines [numLines]atomic.Pointer[[]*Middleware]
-}
+// middlewares holds the functions of the four lines.
+type middlewares [numLines]registry.List[Middleware]
 
 func (m *middlewares) use(l line, fns []Middleware) (remove func()) {
-	added := make([]*Middleware, len(fns))
-	for i := range fns {
-		mustCall("a middleware of the "+l.String()+" line", fns[i])
-		added[i] = &fns[i]
+	for _, fn := range fns {
+		mustCall("a middleware of the "+l.String()+" line", fn)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	list := slices.Concat(m.list(l), added)
-	m.lines[l].Store(&list)
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		list := slices.DeleteFunc(slices.Clone(m.list(l)), func(f *Middleware) bool { return slices.Contains(added, f) })
-		m.lines[l].Store(&list)
-	}
+	return m[l].Add(fns...)
 }
 
-func (m *middlewares) list(l line) []*Middleware {
-	if p := m.lines[l].Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
-func (m *middlewares) has(l line) bool { return len(m.list(l)) > 0 }
+func (m *middlewares) has(l line) bool { return !m[l].Empty() }
 
 // UseHandshake adds middleware for [HandshakeWS] and [HandshakeSC]. The
 // returned function removes it again.
@@ -125,7 +101,7 @@ func (srv *Server) UseOutbound(fns ...Middleware) (remove func()) {
 // runMiddleware sends an action through its line. The error is what the
 // client may see; the real one has been emitted by then.
 func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire.Error {
-	for _, fn := range srv.middleware.list(a.line()) {
+	for _, fn := range srv.middleware[a.line()].All() {
 		if err := callMiddleware(ctx, *fn, a, srv.log); err != nil {
 			return srv.blocked(s, a, err)
 		}

@@ -112,8 +112,8 @@ func (s *Socket) handledAsCall(p *wire.Packet, isCall bool) bool {
 		return isCall
 	}
 	name, h := string(p.Event), &s.srv.handlers
-	_, procedure := named(&h.procedures, name)
-	_, receiver := named(&h.receivers, name)
+	_, procedure := h.procedures.Get(name)
+	_, receiver := h.receivers.Get(name)
 	procedure = procedure || len(consumersOf(s, name, procedures)) > 0
 	receiver = receiver || len(consumersOf(s, name, receivers)) > 0
 	if !procedure && !receiver {

@@ -366,7 +366,7 @@ func (srv *Server) isClosed() bool {
 
 // addListener implements [Emitter].
 func (srv *Server) addListener(k eventKind, fn func(Event)) (remove func()) {
-	return srv.listeners.add(k, fn)
+	return srv.listeners[k].Add(fn)
 }
 
 // emitterDone implements [Emitter].

@@ -4,7 +4,7 @@ import "time"
 
 // addListener implements [Emitter].
 func (s *Socket) addListener(k eventKind, fn func(Event)) (remove func()) {
-	return s.extended().listeners.add(k, fn)
+	return s.extended().listeners[k].Add(fn)
 }
 
 // emitterDone implements [Emitter].

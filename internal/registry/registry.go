@@ -1,0 +1,76 @@
+package registry
+
+import (
+	"maps"
+	"slices"
+	"sync/atomic"
+)
+
+// List is a list to which entries are added, and from which they are removed by
+// those who have added them. It must not be copied after first use.
+type List[T any] struct{ entries value[[]*T] }
+
+// Add appends entries. The returned function removes them again.
+func (l *List[T]) Add(entries ...T) (remove func()) {
+	added := make([]*T, len(entries))
+	for i, e := range entries {
+		added[i] = &e
+	}
+	l.entries.change(func(all []*T) []*T { return slices.Concat(all, added) })
+	return func() {
+		l.entries.change(func(all []*T) []*T {
+			return slices.DeleteFunc(slices.Clone(all), func(e *T) bool { return slices.Contains(added, e) })
+		})
+	}
+}
+
+// All returns the entries.
+func (l *List[T]) All() []*T { return l.entries.load() }
+
+// Empty reports whether there are no entries.
+func (l *List[T]) Empty() bool { return len(l.entries.load()) == 0 }
+
+// Names holds entries by name. It must not be copied after first use.
+type Names[T any] struct{ entries value[map[string]T] }
+
+// Set puts an entry in the place of an earlier one of that name.
+func (n *Names[T]) Set(name string, entry T) {
+	n.entries.change(func(all map[string]T) map[string]T {
+		next := make(map[string]T, len(all)+1)
+		maps.Copy(next, all)
+		next[name] = entry
+		return next
+	})
+}
+
+// Get returns the entry of a name.
+func (n *Names[T]) Get(name string) (entry T, ok bool) {
+	entry, ok = n.entries.load()[name]
+	return entry, ok
+}
+
+// value is what is replaced as a whole.
+type value[T any] struct{ now atomic.Pointer[T] }
+
+func (v *value[T]) load() (now T) {
+	if p := v.now.Load(); p != nil {
+		now = *p
+	}
+	return now
+}
+
+// change replaces the value by what next makes of it. It calls next again when
+// another change has come in between.
+func (v *value[T]) change(next func(T) T) {
+	for {
+		old := v.now.Load()
+		var current T
+		if old != nil {
+			current = *old
+		}
+		changed := next(current)
+		if v.now.CompareAndSwap(old, &changed) {
+			return
+		}
+	}
+}
