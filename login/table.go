@@ -1,6 +1,10 @@
 package login
 
-import "time"
+import (
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/bucket"
+)
 
 const (
 	// maxBuckets is how many buckets a table counts exactly.
@@ -16,101 +20,98 @@ const (
 
 // table holds the token buckets of one kind by keys that nobody can foresee.
 //
-// A bucket is a single moment: when it will be full again (the "theoretical
-// arrival time" of the generic cell rate algorithm). A bucket that is full is as
-// good as none. What has to leave the table goes into a count–min sketch of
-// such moments: a cell has the latest of all keys that share it, so that a
-// bucket is never fuller in the sketch than it was.
+// A bucket that is full is as good as none. What has to leave the table goes into
+// a count–min sketch of buckets, each of which is a moment: a cell has the latest
+// of all keys that share it, so that a bucket is never fuller in the sketch than
+// it was.
 type table struct {
-	step   time.Duration // in which one token comes back
-	span   time.Duration // in which all of them do
-	limit  int
-	fullAt map[uint64]time.Duration
-	sketch *[sketchRows][sketchCells]time.Duration // nil until it is needed
+	rate    bucket.Rate
+	limit   int
+	buckets map[uint64]bucket.Bucket
+	sketch  *[sketchRows][sketchCells]bucket.Bucket // nil until it is needed
 }
 
 func newTable(r Rate, limit int) *table {
-	step := r.Per / time.Duration(r.Attempts)
 	return &table{
-		step:   step,
-		span:   step * time.Duration(r.Attempts),
-		limit:  limit,
-		fullAt: make(map[uint64]time.Duration),
+		rate:    bucket.Rate{Interval: r.Per / time.Duration(r.Attempts), Burst: r.Attempts},
+		limit:   limit,
+		buckets: make(map[uint64]bucket.Bucket),
 	}
 }
 
-// at returns when a bucket will be full, or now.
-func (t *table) at(key uint64, now time.Duration) time.Duration {
-	at, ok := t.fullAt[key]
-	if !ok {
-		at = t.sketched(key)
+func (t *table) bucket(key uint64) bucket.Bucket {
+	if b, ok := t.buckets[key]; ok {
+		return b
 	}
-	return max(at, now)
+	return t.sketched(key)
 }
 
 // wait returns how long it takes until there is a token; 0 if there is one.
 func (t *table) wait(key uint64, now time.Duration) time.Duration {
-	return max(0, t.at(key, now)+t.step-t.span-now)
+	return t.rate.Wait(t.bucket(key), now)
 }
 
 // take takes a token, which must be there.
-func (t *table) take(key uint64, now time.Duration) { t.set(key, t.at(key, now)+t.step, now) }
+func (t *table) take(key uint64, now time.Duration) {
+	t.set(key, t.rate.Take(t.bucket(key), now), now)
+}
 
 // giveBack undoes take.
 func (t *table) giveBack(key uint64, now time.Duration) {
-	if at, ok := t.fullAt[key]; ok { // else it has become one of many in the sketch
-		t.set(key, at-t.step, now)
+	if b, ok := t.buckets[key]; ok { // else it has become one of many in the sketch
+		t.set(key, t.rate.GiveBack(b), now)
 	}
 }
 
-func (t *table) set(key uint64, at, now time.Duration) {
-	if at <= now && t.sketched(key) <= now {
-		delete(t.fullAt, key)
+func (t *table) set(key uint64, b bucket.Bucket, now time.Duration) {
+	full := bucket.Bucket(now) // and any before
+	if b <= full && t.sketched(key) <= full {
+		delete(t.buckets, key)
 		return
 	}
-	if _, ok := t.fullAt[key]; !ok && len(t.fullAt) >= t.limit {
-		t.evict(now)
+	if _, ok := t.buckets[key]; !ok && len(t.buckets) >= t.limit {
+		t.evict(full)
 	}
-	t.fullAt[key] = at
+	t.buckets[key] = b
 }
 
 // evict makes room for a bucket: of a few, the fullest moves to the sketch.
-func (t *table) evict(now time.Duration) {
+func (t *table) evict(full bucket.Bucket) {
 	var key uint64
-	var at time.Duration
+	var fullest bucket.Bucket
 	n := 0
-	for k, v := range t.fullAt { // begins anywhere
-		if n == 0 || v < at {
-			key, at = k, v
+	for k, b := range t.buckets { // begins anywhere
+		if n == 0 || b < fullest {
+			key, fullest = k, b
 		}
-		if n++; n == evictionSample || at <= now {
+		if n++; n == evictionSample || fullest <= full {
 			break
 		}
 	}
-	delete(t.fullAt, key)
-	if at <= now {
+	delete(t.buckets, key)
+	if fullest <= full {
 		return
 	}
 	if t.sketch == nil {
-		t.sketch = new([sketchRows][sketchCells]time.Duration)
+		t.sketch = new([sketchRows][sketchCells]bucket.Bucket)
 	}
 	for row := range t.sketch {
 		cell := &t.sketch[row][cellOf(key, row)]
-		*cell = max(*cell, at)
+		*cell = max(*cell, fullest)
 	}
 }
 
 // sketched returns what the sketch says of a key: no less than what was put
 // into it.
-func (t *table) sketched(key uint64) time.Duration {
+func (t *table) sketched(key uint64) bucket.Bucket {
 	if t.sketch == nil {
 		return 0
 	}
-	at := t.sketch[0][cellOf(key, 0)]
+	b := t.sketch[0][cellOf(key, 0)]
 	for row := 1; row < sketchRows; row++ {
-		at = min(at, t.sketch[row][cellOf(key, row)])
+		b = min(b, t.sketch[row][cellOf(key, row)])
 	}
-	return at
+	return b
 }
 
 func cellOf(key uint64, row int) uint64 { return key >> (sketchBits * row) % sketchCells }

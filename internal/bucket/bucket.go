@@ -1,0 +1,43 @@
+// Package bucket is the token bucket, as the generic cell rate algorithm has it:
+// a bucket is one moment, the time when it will be full again. So it needs 8
+// bytes and no timer, and what makes buckets comparable, such as the later of
+// two, is that of moments.
+//
+// Nothing here blocks, allocates or locks. The caller owns its buckets, and reads
+// the clock: all times of a bucket count from one start, which is not after the
+// first use.
+package bucket
+
+import "time"
+
+// Rate is how fast buckets refill, and what they hold.
+type Rate struct {
+	Interval time.Duration // between two tokens; not negative
+	Burst    int           // tokens of a full bucket; at least 1
+}
+
+// PerSecond is the rate of n tokens a second. Beyond one each nanosecond, which
+// is as fine as the clock is, a rate is that one.
+func PerSecond(n, burst int) Rate {
+	return Rate{time.Second / time.Duration(min(n, int(time.Second))), min(burst, int(time.Second))}
+}
+
+// Bucket is the moment when a bucket will be full. The zero Bucket is full.
+type Bucket time.Duration
+
+// Wait returns how long it takes until there is a token; 0 if there is one.
+func (r Rate) Wait(b Bucket, now time.Duration) time.Duration {
+	lacking := time.Duration(b) - now // to be full
+	return max(0, lacking-r.Tolerance())
+}
+
+// Tolerance is how far ahead of the clock a bucket may be that has a token.
+func (r Rate) Tolerance() time.Duration { return r.Interval * time.Duration(r.Burst-1) }
+
+// Take returns the bucket without one token. If there is none, it owes one.
+func (r Rate) Take(b Bucket, now time.Duration) Bucket {
+	return max(b, Bucket(now)) + Bucket(r.Interval)
+}
+
+// GiveBack undoes Take, as far as the bucket has not refilled meanwhile.
+func (r Rate) GiveBack(b Bucket) Bucket { return b - Bucket(r.Interval) }
