@@ -384,11 +384,11 @@ func (c Config) withDefaults() (Config, error) {
 		value    *time.Duration
 		fallback time.Duration
 	}{
-		{"HandshakeTimeout", &c.HandshakeTimeout, DefaultHandshakeTimeout},
+		{limitHandshakeTimeout.String(), &c.HandshakeTimeout, DefaultHandshakeTimeout},
 		{"AckTimeout", &c.AckTimeout, DefaultAckTimeout},
 		{"PingInterval", &c.PingInterval, DefaultPingInterval},
-		{"PingTimeout", &c.PingTimeout, DefaultPingTimeout},
-		{"CloseTimeout", &c.CloseTimeout, DefaultCloseTimeout},
+		{limitPingTimeout.String(), &c.PingTimeout, DefaultPingTimeout},
+		{limitCloseTimeout.String(), &c.CloseTimeout, DefaultCloseTimeout},
 		{"BatchOnHandshakeDuration", &c.BatchOnHandshakeDuration, DefaultBatchOnHandshakeDuration},
 		{"BatchInterval", &c.BatchInterval, DefaultBatchInterval},
 		{"ReauthorizeTimeout", &c.ReauthorizeTimeout, DefaultReauthorizeTimeout},
@@ -416,7 +416,7 @@ func (c Config) withDefaults() (Config, error) {
 	// Clients keep the timeout in a 32-bit number of milliseconds and refuse
 	// to start their timer beyond it.
 	if c.PingTimeout > math.MaxInt32*time.Millisecond {
-		return c, &ConfigError{"PingTimeout", fmt.Sprintf("is %v; clients accept at most %v", c.PingTimeout, math.MaxInt32*time.Millisecond)}
+		return c, &ConfigError{limitPingTimeout.String(), fmt.Sprintf("is %v; clients accept at most %v", c.PingTimeout, math.MaxInt32*time.Millisecond)}
 	}
 	if c.DrainRate < 0 {
 		return c, &ConfigError{"DrainRate", fmt.Sprintf("is %d; it must not be negative", c.DrainRate)}
@@ -456,13 +456,13 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	if given != 0 && given < leastToken && c.AuthEngine == nil {
-		return c, &ConfigError{"Limits.TokenSize", fmt.Sprintf("is %d; it must be at least %d, as no token is shorter", given, leastToken)}
+		return c, &ConfigError{limitTokenSize.String(), fmt.Sprintf("is %d; it must be at least %d, as no token is shorter", given, leastToken)}
 	}
 	// A client brings its token in the handshake, and would try for ever with one
 	// that does not fit.
 	if l := &c.Limits; l.TokenSize > l.HandshakeMessageSize-aroundToken && len(c.TokenSources) == 0 {
 		if given != 0 {
-			return c, &ConfigError{"Limits.TokenSize", fmt.Sprintf("is %d; it must not be larger than %d, which is Limits.HandshakeMessageSize without the %d bytes around a token, as clients bring their tokens in the handshake", given, l.HandshakeMessageSize-aroundToken, aroundToken)}
+			return c, &ConfigError{limitTokenSize.String(), fmt.Sprintf("is %d; it must not be larger than %d, which is Limits.HandshakeMessageSize without the %d bytes around a token, as clients bring their tokens in the handshake", given, l.HandshakeMessageSize-aroundToken, aroundToken)}
 		}
 		l.TokenSize = l.HandshakeMessageSize - aroundToken
 	}

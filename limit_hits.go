@@ -5,74 +5,9 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/bucket"
 )
-
-// limit is a setting that bounds clients and has a counter.
-type limit uint8
-
-const (
-	limitConnections limit = iota
-	limitConnectionsPerAddress
-	limitPendingHandshakes
-	limitBudget
-	limitMessageSize
-	limitHandshakeMessageSize
-	limitFragments
-	limitBatchSize
-	limitDepth
-	limitChannels
-	limitChannelName
-	limitSubscriptionData
-	limitTokenSize
-	limitInbox
-	limitInboxBytes
-	limitCalls
-	limitOutbox
-	limitOutboxDrain
-	limitOutboxStall
-	limitCallRate
-	limitPublishRate
-	limitSubscribeRate
-	limitAuthenticateRate
-	limitErrorText
-	limitHandshakeTimeout
-	limitPingTimeout
-	limitCloseTimeout
-	numLimits
-)
-
-// String is the name of the setting in [Config].
-func (l limit) String() string {
-	return [...]string{
-		"Limits.Connections",
-		"Limits.ConnectionsPerAddress",
-		"Limits.PendingHandshakes",
-		"Limits.Budget",
-		"Limits.MessageSize",
-		"Limits.HandshakeMessageSize",
-		"Limits.Fragments",
-		"Limits.BatchSize",
-		"Limits.Depth",
-		"Limits.Channels",
-		"Limits.ChannelName",
-		"Limits.SubscriptionData",
-		"Limits.TokenSize",
-		"Limits.Inbox",
-		"Limits.InboxBytes",
-		"Limits.Calls",
-		"Limits.Outbox",
-		"Limits.OutboxDrain",
-		"Limits.OutboxStall",
-		"Limits.CallRate",
-		"Limits.PublishRate",
-		"Limits.SubscribeRate",
-		"Limits.AuthenticateRate",
-		"Limits.ErrorText",
-		"HandshakeTimeout",
-		"PingTimeout",
-		"CloseTimeout",
-	}[l]
-}
 
 // limitHits counts how often each limit was reached.
 type limitHits struct {
@@ -82,18 +17,19 @@ type limitHits struct {
 
 // seldom lets something happen a number of times a second: strangers must not fill
 // the log.
-type seldom struct{ until atomic.Int64 } // server clock; what has happened counts until then
+type seldom struct{ bucket atomic.Int64 } // a bucket.Bucket, by the server clock
 
-// allow tells whether something may happen once more, with at most n times at once,
-// and n a second from then on.
+// allow reports whether something may happen once more, with at most n times at
+// once, and n a second from then on.
 func (s *seldom) allow(now time.Duration, n int) bool {
+	r := bucket.PerSecond(n, n)
 	for {
-		until := s.until.Load()
-		next := max(until, int64(now)) + int64(time.Second)/int64(n)
-		if next-int64(now) > int64(time.Second) {
+		at := s.bucket.Load()
+		b := bucket.Bucket(at)
+		if r.Wait(b, now) > 0 {
 			return false
 		}
-		if s.until.CompareAndSwap(until, next) {
+		if s.bucket.CompareAndSwap(at, int64(r.Take(b, now))) {
 			return true
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/millis"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -163,101 +162,34 @@ const (
 
 func (l *Limits) setDefaults() error {
 	given := *l
-	message := cmp.Or(l.MessageSize, 1<<20)
-	for _, f := range []struct {
-		field    string
-		value    *int
-		fallback int
-	}{
-		{"PendingHandshakes", &l.PendingHandshakes, 10_000},
-		{"Budget", &l.Budget, defaultBudget()},
-		{"Connections", &l.Connections, 0},
-		{"ConnectionsPerAddress", &l.ConnectionsPerAddress, 0},
-		{"MessageSize", &l.MessageSize, message},
-		{"HandshakeMessageSize", &l.HandshakeMessageSize, min(64<<10, message)},
-		{"Fragments", &l.Fragments, 4096},
-		{"BatchSize", &l.BatchSize, 5000},
-		{"Depth", &l.Depth, 1000},
-		{"Channels", &l.Channels, 1000},
-		{"ChannelName", &l.ChannelName, min(1024, message)},
-		{"SubscriptionData", &l.SubscriptionData, min(16<<10, message)},
-		{"TokenSize", &l.TokenSize, 16 << 10},
-		{"Inbox", &l.Inbox, 256},
-		{"InboxBytes", &l.InboxBytes, 4 << 20},
-		{"Calls", &l.Calls, 256},
-		{"Outbox", &l.Outbox, 0},
-		{"CallRate", &l.CallRate, 10_000},
-		{"PublishRate", &l.PublishRate, 10_000},
-		{"SubscribeRate", &l.SubscribeRate, 1000},
-		{"AuthenticateRate", &l.AuthenticateRate, 10},
-		{"ErrorText", &l.ErrorText, 256},
-	} {
-		if *f.value < 0 {
-			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %d; it must not be negative", *f.value)}
+	for _, row := range l.table() {
+		if row.check == nil {
+			continue
 		}
-		if *f.value == 0 {
-			*f.value = f.fallback
-		}
-	}
-	if l.Connections == 0 {
-		l.Connections = min(max(l.Budget/leastShare, 1), 250_000)
-	}
-	if l.ConnectionsPerAddress == 0 {
-		l.ConnectionsPerAddress = min(max(l.Connections/4, 1), 10_000)
-	}
-	if l.Outbox == 0 {
-		l.Outbox = max(2<<20, 2*l.MessageSize)
-	}
-	for _, f := range []struct {
-		field        string
-		given, least int
-		why          string
-	}{
-		{"Budget", given.Budget, leastShare, "as much as one connection needs"},
-		{"MessageSize", given.MessageSize, leastMessage, "room for a handshake"},
-		{"HandshakeMessageSize", given.HandshakeMessageSize, leastMessage, "room for a handshake with a token"},
-		{"Depth", given.Depth, leastDepth, "that of a batch of calls"},
-	} {
-		if f.given != 0 && f.given < f.least {
-			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %d; it must be at least %d, which is %s", f.given, f.least, f.why)}
+		if reason := row.check(); reason != "" {
+			return &ConfigError{row.name, reason}
 		}
 	}
 	for _, f := range []struct {
-		field string
+		limit limit
 		value int // that is given, or that there is by default
-		above string
+		above limit
 		most  int
 	}{
-		{"MessageSize", given.MessageSize, "Budget", l.Budget},
-		{"HandshakeMessageSize", l.HandshakeMessageSize, "MessageSize", l.MessageSize},
-		{"ChannelName", l.ChannelName, "MessageSize", l.MessageSize},
-		{"SubscriptionData", l.SubscriptionData, "MessageSize", l.MessageSize},
+		{limitMessageSize, given.MessageSize, limitBudget, l.Budget},
+		{limitHandshakeMessageSize, l.HandshakeMessageSize, limitMessageSize, l.MessageSize},
+		{limitChannelName, l.ChannelName, limitMessageSize, l.MessageSize},
+		{limitSubscriptionData, l.SubscriptionData, limitMessageSize, l.MessageSize},
 		// By default Connections goes by the memory of the machine, and a setting
 		// that is good on a large one is no mistake on a small one.
-		{"ConnectionsPerAddress", given.ConnectionsPerAddress, "Connections", cmp.Or(given.Connections, given.ConnectionsPerAddress)},
+		{limitConnectionsPerAddress, given.ConnectionsPerAddress, limitConnections, cmp.Or(given.Connections, given.ConnectionsPerAddress)},
 	} {
 		if f.value > f.most {
-			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %d; it must not be larger than Limits.%s, which is %d", f.value, f.above, f.most)}
+			return &ConfigError{f.limit.String(), fmt.Sprintf("is %d; it must not be larger than %v, which is %d", f.value, f.above, f.most)}
 		}
 	}
 	if l.Depth > wire.MaxDepth {
-		return &ConfigError{"Limits.Depth", fmt.Sprintf("is %d; the parser goes no deeper than %d", l.Depth, wire.MaxDepth)}
-	}
-	for _, f := range []struct {
-		field    string
-		value    *time.Duration
-		fallback time.Duration
-	}{
-		{"OutboxDrain", &l.OutboxDrain, 30 * time.Second},
-		{"OutboxStall", &l.OutboxStall, 10 * time.Second},
-	} {
-		if *f.value < 0 {
-			return &ConfigError{"Limits." + f.field, fmt.Sprintf("is %v; it must not be negative", *f.value)}
-		}
-		*f.value = cmp.Or(*f.value, f.fallback)
-		if reason := millis.Reason(*f.value); reason != "" {
-			return &ConfigError{"Limits." + f.field, reason}
-		}
+		return &ConfigError{limitDepth.String(), fmt.Sprintf("is %d; the parser goes no deeper than %d", l.Depth, wire.MaxDepth)}
 	}
 	return nil
 }

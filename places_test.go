@@ -3,7 +3,6 @@ package socketcluster
 import (
 	"net/netip"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -78,35 +77,5 @@ func TestPlacesAgreeWithTheModel(t *testing.T) {
 				}
 			},
 		})
-	})
-}
-
-// A rate lets no more through in any time than its burst and what the time
-// allows, and no less to whoever keeps asking.
-func TestRateAgreesWithTheModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		perSecond, atOnce := rapid.IntRange(1, 1000).Draw(t, "rate"), rapid.IntRange(1, 50).Draw(t, "at once")
-		r := newRate(perSecond, atOnce)
-		var fullAt, now time.Duration
-		tokens, last := float64(atOnce), time.Duration(0)
-		for range rapid.IntRange(1, 200).Draw(t, "steps") {
-			now += time.Duration(rapid.IntRange(0, int(3*time.Second)/perSecond).Draw(t, "time"))
-			tokens = min(float64(atOnce), tokens+float64(now-last)/float64(r.interval))
-			last = now
-			wait := r.take(&fullAt, now)
-			const rounding = 1e-6
-			switch {
-			case wait == 0 && tokens < 1-rounding:
-				t.Fatalf("let through with %f tokens", tokens)
-			case wait > 0 && tokens >= 1+rounding:
-				t.Fatalf("has to wait %v with %f tokens", wait, tokens)
-			case wait == 0:
-				tokens--
-			default:
-				if short := (1-tokens)*float64(r.interval) - float64(wait); short > 2 || short < -2 {
-					t.Fatalf("has to wait %v with %f tokens", wait, tokens)
-				}
-			}
-		}
 	})
 }

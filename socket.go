@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/bucket"
 	"github.com/socketcluster-go/socketcluster/internal/calls"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
@@ -56,7 +57,7 @@ type Socket struct {
 	out   outbox.Outbox[cargo]
 	timer wheel.Timer
 
-	buckets [numRates]time.Duration // server clock; the inbox worker's, see throttle
+	buckets [numRates]bucket.Bucket // server clock; the inbox worker's, see throttle
 
 	lastRead moment // of the reading goroutine: when the last message came
 	quick    uint8  // and how many have come soon after another one, see busyAfter
