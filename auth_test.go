@@ -20,8 +20,8 @@ import (
 // handleLogin makes a procedure "login" that gives its caller a token of the
 // claims that it is called with.
 func (w *world) handleLogin(opts ...auth.SignOption) {
-	w.srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, claims map[string]any) (socketcluster.None, error) {
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims, opts...)
+	w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, claims map[string]any) error {
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, claims, opts...)
 	}))
 }
 

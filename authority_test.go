@@ -69,9 +69,9 @@ func TestNothingIsDeliveredAfterTheEnd(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d calls wait", name, calls), func(t *testing.T) {
 				inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory), PingTimeoutDisabled: true}, func(w *world) {
 					w.private()
-					w.srv.Handle("slow", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (socketcluster.None, error) {
+					w.srv.Handle("slow", socketcluster.Do(func(context.Context, socketcluster.None) error {
 						time.Sleep(20 * time.Millisecond)
-						return socketcluster.None{}, nil
+						return nil
 					}))
 					p, s := w.member()
 					go func() {
@@ -339,7 +339,7 @@ func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 							for c := range callsOf {
 								calls.Add(1)
 								time.Sleep(20 * time.Millisecond)
-								c.End(nil)
+								c.Reply(nil)
 							}
 						}()
 						go func() {
@@ -349,12 +349,12 @@ func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 							}
 						}()
 					} else {
-						w.srv.Handle("work", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (socketcluster.None, error) {
+						w.srv.Handle("work", socketcluster.Do(func(context.Context, socketcluster.None) error {
 							calls.Add(1)
 							time.Sleep(20 * time.Millisecond)
-							return socketcluster.None{}, nil
+							return nil
 						}))
-						w.srv.Receive("note", socketcluster.Recv(func(context.Context, *socketcluster.Transmission, socketcluster.None) error {
+						w.srv.Receive("note", socketcluster.Recv(func(context.Context, socketcluster.None) error {
 							notes.Add(1)
 							time.Sleep(20 * time.Millisecond)
 							return nil
@@ -432,8 +432,8 @@ func TestPendingIdentity(t *testing.T) {
 				time.Sleep(100*time.Millisecond + time.Duration(round)*time.Microsecond)
 				return &wire.Error{Name: "Banned", Message: "no"}
 			}))
-			w.srv.Handle("who", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
-				return c.Socket.AuthState().String(), nil
+			w.srv.Handle("who", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (string, error) {
+				return socketcluster.FromContext(ctx).AuthState().String(), nil
 			}))
 			p := w.client()
 			s := w.only()

@@ -112,9 +112,9 @@ func TestTokenBehindHandshake(t *testing.T) {
 // that has sent something since, or answered a ping.
 func TestNoBarrierWithoutNeed(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("login", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+		w.srv.Handle("login", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			become(c.Socket)
-			c.End(nil)
+			return nil, nil
 		}))
 		p := w.client()
 		p.silent(time.Second)
@@ -295,9 +295,9 @@ func TestBarrierKeepsOrder(t *testing.T) {
 			if outbound {
 				w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { return nil })
 			}
-			w.srv.Handle("login", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+			w.srv.Handle("login", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 				c.Socket.SetAuthToken(ctx, map[string]any{})
-				c.End(nil)
+				return nil, nil
 			}))
 			p := w.client()
 			s := w.only()
@@ -435,7 +435,7 @@ func TestBarrierIsBounded(t *testing.T) {
 		})
 	}
 	inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
-		w.srv.Handle("text", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (string, error) { return text, nil }))
+		w.srv.Handle("text", socketcluster.Func(func(context.Context, socketcluster.None) (string, error) { return text, nil }))
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) { become(e.Socket) })
 		p := w.client()
 		p.frames("")
@@ -457,7 +457,7 @@ func TestBarrierIsBounded(t *testing.T) {
 // other packets do not wait.
 func TestTokenAfterAnswer(t *testing.T) {
 	compat := socketcluster.Compat{TokenAfterAnswer: true}
-	call := func(t *testing.T, cfg socketcluster.Config, handler func(ctx context.Context, c *socketcluster.Call), check func(w *world, p *peer)) {
+	call := func(t *testing.T, cfg socketcluster.Config, handler func(ctx context.Context, c *socketcluster.Call) (any, error), check func(w *world, p *peer)) {
 		t.Helper()
 		inBubble(t, cfg, func(w *world) {
 			w.srv.Handle("login", socketcluster.HandlerFunc(handler))
@@ -467,18 +467,19 @@ func TestTokenAfterAnswer(t *testing.T) {
 			p.conn.Close()
 		})
 	}
-	set := func(ctx context.Context, c *socketcluster.Call) {
+	set := func(ctx context.Context, c *socketcluster.Call) (any, error) {
 		t.Helper()
 		if err := c.Socket.SetAuthToken(ctx, map[string]any{}); err != nil || c.Socket.AuthToken() == nil {
 			t.Errorf("no token: %v", err)
 		}
+		return nil, nil
 	}
 	pong := func(p *peer) {
 		p.silent(time.Second)
 		p.send("")
 	}
 	t.Run("an answer at the end", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
 			set(ctx, c)
@@ -486,8 +487,9 @@ func TestTokenAfterAnswer(t *testing.T) {
 			if raw, err := c.Socket.Invoke(ctx, "ask", nil); err != nil || string(raw) != "7" {
 				t.Errorf("ask: %s, %v", raw, err)
 			}
-			c.End(nil)
+			c.Reply(nil)
 			transmit(t, c.Socket, "bye")
+			return nil, nil
 		}, func(w *world, p *peer) {
 			p.frames(hello, `{"event":"ask","cid":1}`)
 			p.send(`{"rid":1,"data":7}`)
@@ -497,9 +499,10 @@ func TestTokenAfterAnswer(t *testing.T) {
 		})
 	})
 	t.Run("an answer first", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
-			c.End(nil)
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
+			c.Reply(nil)
 			set(ctx, c)
+			return nil, nil
 		}, func(w *world, p *peer) {
 			start := time.Now()
 			p.frames(`{"rid":2}`, "")
@@ -511,25 +514,29 @@ func TestTokenAfterAnswer(t *testing.T) {
 		})
 	})
 	t.Run("no answer", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat, AckTimeout: 5 * time.Second}, set, func(w *world, p *peer) {
+		call(t, socketcluster.Config{Compat: compat, AckTimeout: 5 * time.Second}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
+			c.Detach()
+			return set(ctx, c)
+		}, func(w *world, p *peer) {
 			p.silent(5*time.Second - time.Millisecond)
 			p.frames("T")
 		})
 	})
 	t.Run("the end of the socket", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			set(ctx, c)
 			c.Socket.Disconnect(4500, "")
+			return nil, nil
 		}, func(w *world, p *peer) {
 			p.frames("T")
 			p.wantClose(4500, "")
 		})
 	})
 	t.Run("only the last change is told", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			set(ctx, c)
 			c.Socket.Deauthenticate(ctx)
-			c.End(nil)
+			return nil, nil
 		}, func(w *world, p *peer) {
 			p.frames(`{"rid":2}`, "")
 			pong(p)
@@ -538,21 +545,21 @@ func TestTokenAfterAnswer(t *testing.T) {
 		})
 	})
 	t.Run("a change by others is told at once, and nothing older", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			set(ctx, c)
 			c.Socket.Deauthenticate(context.Background())
-			c.End(nil)
+			return nil, nil
 		}, func(w *world, p *peer) {
 			p.frames(removeAuthToken, `{"rid":2}`)
 			p.silent(time.Second)
 		})
 	})
 	t.Run("confirmed, the token cannot wait", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			if err := c.Socket.ConfirmAuthToken(ctx, map[string]any{}); err != nil {
 				t.Error(err)
 			}
-			c.End(nil)
+			return nil, nil
 		}, func(w *world, p *peer) {
 			p.frames("T")
 			p.send(`{"rid":1}`)
@@ -560,12 +567,13 @@ func TestTokenAfterAnswer(t *testing.T) {
 		})
 	})
 	t.Run("the token of another socket does not wait", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) {
+		call(t, socketcluster.Config{Compat: compat}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			for s := range c.Socket.Server().Clients() {
 				if s != c.Socket {
 					s.SetAuthToken(ctx, map[string]any{})
 				}
 			}
+			return nil, nil
 		}, func(w *world, p *peer) {
 			synctest.Wait() // the first call is over
 			other := w.client()
@@ -577,9 +585,9 @@ func TestTokenAfterAnswer(t *testing.T) {
 		})
 	})
 	t.Run("without it, the token comes first", func(t *testing.T) {
-		call(t, socketcluster.Config{}, func(ctx context.Context, c *socketcluster.Call) {
+		call(t, socketcluster.Config{}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			set(ctx, c)
-			c.End(nil)
+			return nil, nil
 		}, func(w *world, p *peer) { p.frames("T", `{"rid":2}`) })
 	})
 }

@@ -234,7 +234,7 @@ func BenchmarkFanout(b *testing.B) {
 // BenchmarkEcho is a call of a procedure and its answer, one at a time.
 func BenchmarkEcho(b *testing.B) {
 	r := newRig(b)
-	r.srv.Handle("echo", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+	r.srv.Handle("echo", socketcluster.Func(func(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 		return in, nil
 	}))
 	d := r.client(handshakeFrame(""))

@@ -211,9 +211,9 @@ func TestBudgetOfUnfinishedMessages(t *testing.T) {
 func TestBudgetWithHandlers(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		release := make(chan struct{})
-		w.srv.Handle("slow", socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (socketcluster.None, error) {
+		w.srv.Handle("slow", socketcluster.Do(func(context.Context, json.RawMessage) error {
 			<-release // whatever happens
-			return socketcluster.None{}, nil
+			return nil
 		}), socketcluster.Concurrent(100))
 		w.srv.Handle("echo", socketcluster.Func(echo))
 		honest, _ := w.named("honest")
@@ -244,13 +244,13 @@ func TestBudgetWithHandlers(t *testing.T) {
 // no room.
 func TestBudgetLetsAnswersIn(t *testing.T) {
 	within(t, 100_000, func(w *world) {
-		w.srv.Handle("ask", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ json.RawMessage) (json.RawMessage, error) {
-			return c.Socket.Invoke(ctx, "question", nil)
+		w.srv.Handle("ask", socketcluster.Func(func(ctx context.Context, _ json.RawMessage) (json.RawMessage, error) {
+			return socketcluster.FromContext(ctx).Invoke(ctx, "question", nil)
 		}))
 		release := make(chan struct{})
-		w.srv.Handle("slow", socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (socketcluster.None, error) {
+		w.srv.Handle("slow", socketcluster.Do(func(context.Context, json.RawMessage) error {
 			<-release
-			return socketcluster.None{}, nil
+			return nil
 		}), socketcluster.Concurrent(100))
 		asker, _ := w.named("asker")
 		for range 20 { // what they leave with handlers is beyond the budget
@@ -491,7 +491,7 @@ func TestLoopsHoldCalls(t *testing.T) {
 		}
 		go func() {
 			for c := range calls {
-				c.End(nil)
+				c.Reply(nil)
 			}
 		}()
 		for i := range 6 {
@@ -505,9 +505,9 @@ func TestLoopsHoldCalls(t *testing.T) {
 func TestBudgetOfNames(t *testing.T) {
 	within(t, 10_000_000, func(w *world) {
 		release := make(chan struct{})
-		w.srv.HandleRest(socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (socketcluster.None, error) {
+		w.srv.HandleRest(socketcluster.Do(func(context.Context, json.RawMessage) error {
 			<-release
-			return socketcluster.None{}, nil
+			return nil
 		}))
 		p, _ := w.named("a")
 		before := w.used()
@@ -535,9 +535,10 @@ func TestBudgetDropsWhatGoneSocketsLeft(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		var handled atomic.Int32
 		release := make(chan struct{})
-		w.srv.Receive("slow", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) {
+		w.srv.Receive("slow", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error {
 			handled.Add(1)
 			<-release
+			return nil
 		}))
 		w.srv.Handle("echo", socketcluster.Func(echo))
 		ends := w.ends()

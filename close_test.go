@@ -162,7 +162,7 @@ func TestTerminate(t *testing.T) {
 func TestCloseTimeout(t *testing.T) {
 	inBubble(t, socketcluster.Config{CloseTimeout: 2 * time.Second}, func(w *world) {
 		called := false
-		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) { called = true }))
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) { called = true; return nil, nil }))
 		p := w.client()
 		began := time.Now()
 		w.only().Disconnect(4500, "")
@@ -187,7 +187,7 @@ func TestCloseTimeout(t *testing.T) {
 func TestNothingAfterClose(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		log := w.record()
-		w.srv.Receive("quit", socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {}))
+		w.srv.Receive("quit", socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error { return nil }))
 		p := w.client()
 		p.send(`[{"event":"#handshake","cid":2},{"event":"#subscribe","data":{"channel":"a"},"cid":3},{"event":"#handshake","data":{},"cid":4}]`)
 		p.wantClose(4008, "")
@@ -337,10 +337,11 @@ func TestSentThenClosed(t *testing.T) {
 						return nil
 					}))
 				}
-				w.srv.Receive("x", socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+				w.srv.Receive("x", socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
 					mu.Lock()
 					defer mu.Unlock()
 					got = append(got, string(tr.Data))
+					return nil
 				}))
 				codes := make(chan string, 1)
 				socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) {

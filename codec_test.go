@@ -54,7 +54,7 @@ func (p *peer) wantCoded(c wire.Codec, texts ...string) {
 func TestCodec(t *testing.T) {
 	inBubble(t, socketcluster.Config{Codec: minbin.Codec{}}, func(w *world) {
 		c := minbin.Codec{}
-		w.srv.Handle("echo", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in any) (any, error) { return in, nil }))
+		w.srv.Handle("echo", socketcluster.Func(func(_ context.Context, in any) (any, error) { return in, nil }))
 		p := w.dial()
 		p.sendCoded(c, `{"event":"#handshake","data":{"authToken":null},"cid":1}`)
 		s := func() *socketcluster.Socket { return w.only() }
@@ -209,11 +209,11 @@ func TestBytesIntoGo(t *testing.T) {
 		t.Run(fmt.Sprintf("%T", codec), func(t *testing.T) {
 			inBubble(t, socketcluster.Config{Codec: codec}, func(w *world) {
 				received := make(chan upload, 1)
-				w.srv.Handle("prepend", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in []byte) ([]byte, error) {
+				w.srv.Handle("prepend", socketcluster.Func(func(_ context.Context, in []byte) ([]byte, error) {
 					return append([]byte{0}, in...), nil
 				}))
-				w.srv.Handle("upload", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in upload) (upload, error) { return in, nil }))
-				w.srv.Receive("upload", socketcluster.Recv(func(_ context.Context, _ *socketcluster.Transmission, in upload) error {
+				w.srv.Handle("upload", socketcluster.Func(func(_ context.Context, in upload) (upload, error) { return in, nil }))
+				w.srv.Receive("upload", socketcluster.Recv(func(_ context.Context, in upload) error {
 					received <- in
 					return nil
 				}))

@@ -307,7 +307,7 @@ func TestCompressedInboxBytes(t *testing.T) {
 	inBubble(t, cfg, func(w *world) {
 		release := make(chan struct{})
 		var running atomic.Int32
-		w.srv.Handle("slow", socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (int, error) {
+		w.srv.Handle("slow", socketcluster.Func(func(context.Context, json.RawMessage) (int, error) {
 			running.Add(1)
 			<-release
 			return 1, nil

@@ -14,10 +14,6 @@ import (
 // [Server.Shutdown] or [Server.Close].
 var ErrServerClosed = errors.New("socketcluster: server closed")
 
-// errInternal is all that a client gets to know of an error that was not made
-// for it.
-var errInternal = &wire.Error{Name: "InternalError", Message: "An internal error occurred"}
-
 // errUnknownProcedure answers calls that nobody handles.
 var errUnknownProcedure = &wire.Error{Name: "UnknownProcedureError", Message: "The server has no such procedure"}
 
@@ -58,7 +54,7 @@ func (srv *Server) mask(err error) (public *wire.Error, masked bool) {
 	if errors.As(err, &public) && public != nil {
 		return srv.cutText(public), false
 	}
-	return errInternal, !errors.As(err, new(*panicError))
+	return wire.InternalError(), !errors.As(err, new(*panicError))
 }
 
 func (srv *Server) logMasked(err error, attrs ...string) {
@@ -116,12 +112,20 @@ func truncate(s string, n int) string {
 	return s[:n]
 }
 
+// Errorf makes an error that clients receive as it is, with a name by which they can
+// tell it from others, and a message as by [fmt.Sprintf]. What is not meant for clients is
+// any other error: they receive an InternalError in its place, and the log has the rest.
+// Further fields are added by [wire.Error.With].
+func Errorf(name, format string, args ...any) *wire.Error {
+	return &wire.Error{Name: name, Message: fmt.Sprintf(format, args...)}
+}
+
 func invalidAction(format string, args ...any) *wire.Error {
-	return &wire.Error{Name: wire.ErrInvalidAction.Name, Message: fmt.Sprintf(format, args...)}
+	return Errorf(wire.NameInvalidAction, format, args...)
 }
 
 func brokerError(format string, args ...any) *wire.Error {
-	return &wire.Error{Name: wire.ErrBroker.Name, Message: fmt.Sprintf(format, args...)}
+	return Errorf(wire.NameBroker, format, args...)
 }
 
 // badConnection is the error of calls that a lost connection has ended.

@@ -268,7 +268,7 @@ func TestAbandonedCalls(t *testing.T) {
 						go func() {
 							for c := range calls {
 								<-gate
-								c.End("loop")
+								c.Reply("loop")
 								break
 							}
 						}()

@@ -152,8 +152,8 @@ func Example_customEngine() {
 		panic(err)
 	}
 	defer srv.Close()
-	srv.Handle("whoami", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
-		me, _ := socketcluster.Claims[struct{ Username string }](c.Socket)
+	srv.Handle("whoami", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (string, error) {
+		me, _ := socketcluster.Claims[struct{ Username string }](socketcluster.FromContext(ctx))
 		return me.Username, nil
 	}))
 	token, err := srv.Auth().Sign(context.Background(), map[string]string{"username": "alice"}) // a login over HTTP, say

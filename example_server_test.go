@@ -118,7 +118,7 @@ func ExampleSocket_CloseProcedure() {
 		moves := e.Socket.Procedure("move")
 		go func() {
 			for call := range moves {
-				call.End("moved " + string(call.Data))
+				call.Reply("moved " + string(call.Data))
 				if string(call.Data) == "64" {
 					e.Socket.CloseProcedure("move")
 				}

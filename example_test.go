@@ -29,12 +29,12 @@ func Example() {
 		panic(err)
 	}
 	defer srv.Close()
-	srv.Handle("greet", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, name string) (string, error) {
+	srv.Handle("greet", socketcluster.Func(func(_ context.Context, name string) (string, error) {
 		return "Hello, " + name, nil
 	}))
 
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	site := httptest.NewServer(mux) // http.ListenAndServe(":8000", mux) in an application
 	defer site.Close()
 
@@ -61,7 +61,7 @@ func ExampleFunc() {
 		Total int `json:"total"`
 	}
 	srv := exampleServer(socketcluster.Config{})
-	srv.Handle("buy", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in order) (receipt, error) {
+	srv.Handle("buy", socketcluster.Func(func(ctx context.Context, in order) (receipt, error) {
 		if in.Count < 1 {
 			return receipt{}, &wire.Error{Name: "OrderError", Message: "Nothing was ordered"}
 		}
@@ -86,7 +86,7 @@ func ExampleFunc() {
 func ExampleServer_Receive() {
 	srv := exampleServer(socketcluster.Config{})
 	moves := make(chan string, 1)
-	srv.Receive("move", socketcluster.Recv(func(_ context.Context, t *socketcluster.Transmission, to [2]int) error {
+	srv.Receive("move", socketcluster.Recv(func(_ context.Context, to [2]int) error {
 		moves <- fmt.Sprintf("moved to %d, %d", to[0], to[1])
 		return nil
 	}))
@@ -220,7 +220,7 @@ func ExampleSocket_Procedure() {
 			n := 0
 			for call := range calls { // ends with the socket
 				n++
-				call.End(n)
+				call.Reply(n)
 			}
 		}()
 	})
@@ -292,11 +292,11 @@ func ExampleSocket_SetAuthToken() {
 		Username string `json:"username"`
 	}
 	srv := exampleServer(socketcluster.Config{})
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
 		if in.Username != "alice" || in.Password != "secret" { // an application asks its database, behind a login.Gate
-			return socketcluster.None{}, &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+			return &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{Username: "alice"}) // the name in the table
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, claims{Username: "alice"}) // the name in the table
 	}))
 
 	client := connectExample(srv)
@@ -351,7 +351,7 @@ func ExampleServer_Authenticator() {
 	}
 	srv := exampleServer(socketcluster.Config{TokenSources: []httpauth.Source{httpauth.Cookie(cookie)}})
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	guard := srv.Authenticator()
 	mux.Handle("POST /login", guard.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Check the credentials in the body of r, then:
@@ -470,8 +470,8 @@ func ExampleServer_Serve() {
 // not connect again after them.
 func ExampleSocket_Disconnect() {
 	srv := exampleServer(socketcluster.Config{})
-	srv.Handle("misbehave", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-		return socketcluster.None{}, c.Socket.Disconnect(4501, "Banned")
+	srv.Handle("misbehave", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+		return socketcluster.FromContext(ctx).Disconnect(4501, "Banned")
 	}))
 
 	client := connectExample(srv)

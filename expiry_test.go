@@ -95,8 +95,8 @@ func TestExpiryInFlight(t *testing.T) {
 	})
 	// Middleware that lets it pass has it handled without a token.
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
-			return c.Socket.AuthState().String(), nil
+		w.srv.Handle("p", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (string, error) {
+			return socketcluster.FromContext(ctx).AuthState().String(), nil
 		}))
 		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
 		exp, _ := w.only().AuthToken().ExpiresAt()

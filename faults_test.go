@@ -71,22 +71,28 @@ func writing(b []byte) step {
 // handleFaults registers what the tests of faults call.
 func (s *site) handleFaults(flood int) (canceled *atomic.Int64) {
 	canceled = new(atomic.Int64)
-	s.Handle("hang", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+	s.Handle("hang", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 		c.Socket.Send(ctx, "begun")
 		<-ctx.Done()
 		canceled.Add(1)
+		return nil, nil
 	}))
-	s.Handle("ask", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+	s.Handle("ask", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 		if _, err := c.Socket.Invoke(ctx, "q", nil); err != nil {
 			canceled.Add(1)
 		}
+		return nil, nil
 	}))
-	s.Handle("flood", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+	s.Handle("flood", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 		for range flood >> 17 {
 			c.Socket.Send(ctx, strings.Repeat("x", 1<<17))
 		}
+		return nil, nil
 	}))
-	s.Handle("leave", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.Socket.Disconnect(4500, "") }))
+	s.Handle("leave", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		c.Socket.Disconnect(4500, "")
+		return nil, nil
+	}))
 	return canceled
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Call is a client's call of a procedure. It is answered once, by End or
-// Error.
+// Call is a client's call of a procedure. It is answered once: by what its
+// [Handler] returns, or by Reply or Fail.
 type Call struct {
 	Socket    *Socket
 	ID        float64 // the client's id of the call
@@ -26,6 +26,7 @@ type Call struct {
 	left     bool      // its answer has left; the socket's mu guards it, and only Compat.TokenAfterAnswer needs it
 	of       *Call     // what this is a copy of, for one of several loops; nil otherwise
 	oneWay   bool      // a transmission of a client of version 1, see handledAsCall
+	detached bool      // see Detach; the handler's goroutine's
 	answered atomic.Bool
 	holders  atomic.Int32 // loops that have it or are to get it, see Socket.Procedure
 }
@@ -68,23 +69,28 @@ func (c *Call) original() *Call {
 	return c
 }
 
-// Sent reports whether the call has been answered.
-func (c *Call) Sent() bool { return c.original().answered.Load() }
+// Answered reports whether the call has been answered.
+func (c *Call) Answered() bool { return c.original().answered.Load() }
 
-// End answers with data; see [Socket.Transmit] for what data can be. It waits
+// Detach lets a [Handler] return before the call is answered, for those who pass
+// calls on and must not hold up the next one. Reply or Fail answers it then; what the
+// handler returns is ignored. Only the handler may call it.
+func (c *Call) Detach() { c.detached = true }
+
+// Reply answers with data; see [Socket.Transmit] for what data can be. It waits
 // while the client does not take what it was sent before. Data that cannot be
 // encoded is answered with an error, and returned as one.
-func (c *Call) End(data any) error {
+func (c *Call) Reply(data any) error {
 	raw, err := encodeData(data)
 	if err != nil {
-		return errors.Join(err, c.Error(err))
+		return errors.Join(err, c.Fail(err))
 	}
 	return c.answer(raw, nil)
 }
 
-// Error answers with an error. A *[wire.Error] is what the client gets; any
-// other is logged, and the client receives an InternalError.
-func (c *Call) Error(err error) error {
+// Fail answers with an error. A *[wire.Error], such as one of [Errorf], is what
+// the client gets; any other is logged, and the client receives an InternalError.
+func (c *Call) Fail(err error) error {
 	if err == nil {
 		err = errors.New("a handler answered with a nil error")
 	}
@@ -136,9 +142,12 @@ func (t *Transmission) original() *Transmission {
 	return t
 }
 
-// Handler handles the calls of a procedure. ServeCall may return before the
-// call is answered. ctx ends with the socket. A panic is logged and answered
-// as an InternalError; the connection stays.
+// Handler handles the calls of a procedure. The call is answered with what
+// ServeCall returns: data, see [Socket.Transmit] for what that can be, or an error,
+// see [Call.Fail]. What it returns is ignored if the call has been answered by
+// then, or detached ([Call.Detach]). ctx is that of [Call.Context]: it ends with the socket, and
+// [FromContext] returns the socket. A panic is logged and answered as an
+// InternalError; the connection stays.
 //
 // To clients of version 1, calls and transmissions of a name are one event. On
 // their sockets a name without a [Receiver] has its transmissions handled here:
@@ -148,14 +157,16 @@ func (t *Transmission) original() *Transmission {
 // in the order in which they came; different procedures and different sockets
 // are handled side by side.
 type Handler interface {
-	ServeCall(ctx context.Context, c *Call)
+	ServeCall(ctx context.Context, c *Call) (answer any, err error)
 }
 
 // HandlerFunc is a function as a [Handler].
-type HandlerFunc func(ctx context.Context, c *Call)
+type HandlerFunc func(ctx context.Context, c *Call) (answer any, err error)
 
 // ServeCall implements [Handler].
-func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) { f(ctx, c) }
+func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) (answer any, err error) {
+	return f(ctx, c)
+}
 
 // Func makes a [Handler] of a typed function: the data of the call is decoded
 // into an In by [wire.Unmarshal], as by encoding/json and with bytes as clients
@@ -163,24 +174,29 @@ func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) { f(ctx, c) }
 // leaves In at its zero value. A lone surrogate in a string becomes U+FFFD: where
 // a string names something, such as a user, refuse those that contain it.
 // Data that does not fit is answered with an InvalidArgumentsError; the log
-// tells where it does not, and what is expected there. A call
-// that the function has answered itself, through the Call, is left alone.
-func Func[In, Out any](fn func(ctx context.Context, c *Call, in In) (Out, error)) Handler {
+// tells where it does not, and what is expected there.
+//
+// [FromContext] returns the socket of the client.
+func Func[In, Out any](fn func(ctx context.Context, in In) (Out, error)) Handler {
 	mustCall("the function of Func", fn)
-	return HandlerFunc(func(ctx context.Context, c *Call) {
+	return HandlerFunc(func(ctx context.Context, c *Call) (any, error) {
 		var in In
 		if err := decodeData(c.Data, &in); err != nil {
-			c.Error(err)
-			return
+			return nil, err
 		}
-		out, err := fn(ctx, c, in)
-		switch {
-		case c.Sent():
-		case err != nil:
-			c.Error(err)
-		default:
-			c.End(out)
+		return fn(ctx, in)
+	})
+}
+
+// Do is [Func] for a function that answers with no data.
+func Do[In any](fn func(ctx context.Context, in In) error) Handler {
+	mustCall("the function of Do", fn)
+	return HandlerFunc(func(ctx context.Context, c *Call) (any, error) {
+		var in In
+		if err := decodeData(c.Data, &in); err != nil {
+			return nil, err
 		}
+		return nil, fn(ctx, in)
 	})
 }
 
@@ -201,33 +217,30 @@ func decodeData[T any](raw json.RawMessage, v *T) error {
 }
 
 // Receiver handles the transmissions of one name. The ordering is that of
-// [Handler]. On sockets of version 1 it also gets the calls of a name without a
-// Handler, which are answered with no data as soon as it has been given them.
+// [Handler], and ctx is that of the socket. The error, or a panic, is emitted on
+// the socket; no client gets to see it. On sockets of version 1 it also gets the
+// calls of a name without a Handler, which are answered with no data as soon as it
+// has been given them.
 type Receiver interface {
-	ServeTransmission(ctx context.Context, t *Transmission)
+	ServeTransmission(ctx context.Context, t *Transmission) error
 }
 
 // ReceiverFunc is a function as a [Receiver].
-type ReceiverFunc func(ctx context.Context, t *Transmission)
+type ReceiverFunc func(ctx context.Context, t *Transmission) error
 
 // ServeTransmission implements [Receiver].
-func (f ReceiverFunc) ServeTransmission(ctx context.Context, t *Transmission) { f(ctx, t) }
+func (f ReceiverFunc) ServeTransmission(ctx context.Context, t *Transmission) error { return f(ctx, t) }
 
 // Recv makes a [Receiver] of a typed function, which gets data as that of a [Func]
-// does. Errors, those of decoding included, are emitted on the socket and logged;
-// no client gets to see them.
-func Recv[In any](fn func(ctx context.Context, t *Transmission, in In) error) Receiver {
+// does.
+func Recv[In any](fn func(ctx context.Context, in In) error) Receiver {
 	mustCall("the function of Recv", fn)
-	return ReceiverFunc(func(ctx context.Context, t *Transmission) {
+	return ReceiverFunc(func(ctx context.Context, t *Transmission) error {
 		var in In
-		err := decodeData(t.Data, &in)
-		if err == nil {
-			err = fn(ctx, t, in)
+		if err := decodeData(t.Data, &in); err != nil {
+			return err
 		}
-		if err != nil {
-			t.Socket.emitError(err)
-			t.Socket.srv.logFailure(err, t.Receiver)
-		}
+		return fn(ctx, in)
 	})
 }
 
@@ -311,15 +324,24 @@ func lookup[H any](names *registry.Names[registered[H]], rest *atomic.Pointer[re
 	return r, false
 }
 
-// serveCall runs a handler. It answers for one that panics.
+// serveCall runs a handler and answers with what it returns. It answers for one
+// that panics.
 func serveCall(ctx context.Context, h Handler, c *Call) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.Error(recovered(c.Socket.srv.log, "a handler", v, slog.String("procedure", c.Procedure)))
+			c.Fail(recovered(c.Socket.srv.log, "a handler", v, slog.String("procedure", c.Procedure)))
 		}
 	}()
-	if c.stillIn() {
-		h.ServeCall(ctx, c)
+	if !c.stillIn() {
+		return
+	}
+	answer, err := h.ServeCall(ctx, c)
+	switch {
+	case c.detached || c.Answered():
+	case err != nil:
+		c.Fail(err)
+	default:
+		c.Reply(answer)
 	}
 }
 
@@ -330,7 +352,11 @@ func serveTransmission(ctx context.Context, r Receiver, t *Transmission) {
 			t.Socket.emitError(recovered(t.Socket.srv.log, "a receiver", v, slog.String("receiver", t.Receiver)))
 		}
 	}()
-	if t.stillIn() {
-		r.ServeTransmission(ctx, t)
+	if !t.stillIn() {
+		return
+	}
+	if err := r.ServeTransmission(ctx, t); err != nil {
+		t.Socket.emitError(err)
+		t.Socket.srv.logFailure(err, t.Receiver)
 	}
 }

@@ -23,8 +23,8 @@ func handshaken(w *world) *socketcluster.Socket {
 // What can never be called, or never is, is refused where it is registered, with
 // a panic that names it.
 func TestMistakesPanic(t *testing.T) {
-	handler := socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) {})
-	receiver := socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) {})
+	handler := socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) { return nil, nil })
+	receiver := socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { return nil })
 	allow := func(context.Context, socketcluster.Action) error { return nil }
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		srv, socket := w.srv, handshaken(w)
@@ -89,8 +89,8 @@ func TestNoMistakes(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		srv, socket := w.srv, handshaken(w)
 		for _, name := range []string{"", "#mine", "#setAuthToken", "#kickOut"} {
-			srv.Handle(name, socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) {}), socketcluster.Concurrent(1))
-			srv.Receive(name, socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) {}))
+			srv.Handle(name, socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) { return nil, nil }), socketcluster.Concurrent(1))
+			srv.Receive(name, socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { return nil }))
 		}
 		srv.UseInbound()
 		for _, from := range []socketcluster.Emitter{srv, socket} {
@@ -148,9 +148,9 @@ func TestMisfitsAreLogged(t *testing.T) {
 		Items []struct{ Count int } `json:"items"`
 	}
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("order", socketcluster.Func(func(context.Context, *socketcluster.Call, order) (any, error) { return nil, nil }))
-		w.srv.HandleRest(socketcluster.Func(func(context.Context, *socketcluster.Call, int) (any, error) { return nil, nil }))
-		w.srv.Receive("order", socketcluster.Recv(func(context.Context, *socketcluster.Transmission, order) error { return nil }))
+		w.srv.Handle("order", socketcluster.Func(func(context.Context, order) (any, error) { return nil, nil }))
+		w.srv.HandleRest(socketcluster.Func(func(context.Context, int) (any, error) { return nil, nil }))
+		w.srv.Receive("order", socketcluster.Recv(func(context.Context, order) error { return nil }))
 		var told []error
 		socketcluster.On(w.srv, func(e socketcluster.WarningEvent) { told = append(told, e.Err) })
 		p := w.client()
@@ -183,8 +183,8 @@ func TestMisfitsAreLogged(t *testing.T) {
 func TestReceiverErrorsAreLogged(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		errs := []error{errors.New("the database is down"), &wire.Error{Name: "QuotaError", Message: "too many"}}
-		w.srv.Receive("x", socketcluster.Recv(func(_ context.Context, _ *socketcluster.Transmission, i int) error { return errs[i] }))
-		w.srv.Handle("x", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, i int) (any, error) { return nil, errs[i] }))
+		w.srv.Receive("x", socketcluster.Recv(func(_ context.Context, i int) error { return errs[i] }))
+		w.srv.Handle("x", socketcluster.Func(func(_ context.Context, i int) (any, error) { return nil, errs[i] }))
 		p := w.client()
 		w.lines()
 		const internal = `level=ERROR msg="error kept from the client" error="the database is down" `

@@ -22,7 +22,7 @@ func TestInboxBytes(t *testing.T) {
 	const size, calls = 10_000, 40
 	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{InboxBytes: 50_000}}, func(w *world) {
 		release := make(chan struct{})
-		w.srv.Handle("slow", socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (int, error) {
+		w.srv.Handle("slow", socketcluster.Func(func(context.Context, json.RawMessage) (int, error) {
 			<-release
 			return 1, nil
 		}), socketcluster.Concurrent(calls))
@@ -63,9 +63,9 @@ func TestInboxBytesAdmitsOneMessage(t *testing.T) {
 // A socket that waits for its quota can be closed.
 func TestCloseWhileWaitingForQuota(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{InboxBytes: 10}}, func(w *world) {
-		w.srv.Handle("slow", socketcluster.Func(func(ctx context.Context, _ *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
+		w.srv.Handle("slow", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
 			<-ctx.Done()
-			return socketcluster.None{}, nil
+			return nil
 		}))
 		p := w.client()
 		for i := range 3 {
@@ -81,7 +81,7 @@ func TestCloseWhileWaitingForQuota(t *testing.T) {
 func TestLargeAnswer(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 1000}}, func(w *world) {
 		large := strings.Repeat("x", 100_000)
-		w.srv.Handle("large", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (string, error) { return large, nil }))
+		w.srv.Handle("large", socketcluster.Func(func(context.Context, socketcluster.None) (string, error) { return large, nil }))
 		p := w.client()
 		for i := range 3 {
 			p.send(fmt.Sprintf(`{"event":"large","cid":%d}`, i+2))
@@ -100,8 +100,8 @@ func TestAnswersBehindFullInbox(t *testing.T) {
 	for _, calls := range []int{700, 1500} {
 		for _, concurrent := range []int{1, 64} {
 			inBubble(t, socketcluster.Config{}, func(w *world) {
-				w.srv.Handle("ask", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (json.RawMessage, error) {
-					return c.Socket.Invoke(ctx, "q", 1)
+				w.srv.Handle("ask", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (json.RawMessage, error) {
+					return socketcluster.FromContext(ctx).Invoke(ctx, "q", 1)
 				}), socketcluster.Concurrent(concurrent))
 				p := w.client()
 				var mu sync.Mutex // of writing
@@ -253,10 +253,11 @@ func TestRawMiddlewareAheadOfInbox(t *testing.T) {
 func (w *world) received() func() []string {
 	var mu sync.Mutex
 	var got []string
-	w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+	w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, string(tr.Data))
+		return nil
 	}))
 	return func() []string {
 		synctest.Wait()
@@ -340,10 +341,11 @@ func TestEscapedNamesInInbox(t *testing.T) {
 		})
 		var mu sync.Mutex
 		var got []string
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, tr.Receiver)
+			return nil
 		}))
 		p := w.client()
 		want := []string{"aaaa", "bbbb", "cccc", "dddd"}

@@ -148,7 +148,7 @@ func (st *staff) serve(outbound bool) {
 			for c := range calls {
 				in := parseWork(c.Data)
 				st.handle(e.Socket, "looped", in)
-				c.End(in.N)
+				c.Reply(in.N)
 			}
 		}()
 	})
@@ -170,42 +170,48 @@ func (st *staff) serve(outbound bool) {
 		}))
 	}
 	for _, name := range []string{"note", "memo", "crowd"} {
-		st.srv.Receive(name, socketcluster.Recv(func(_ context.Context, t *socketcluster.Transmission, in work) error {
-			st.handle(t.Socket, name, in)
+		st.srv.Receive(name, socketcluster.Recv(func(ctx context.Context, in work) error {
+			st.handle(socketcluster.FromContext(ctx), name, in)
 			return nil
 		}), socketcluster.Concurrent(width(name)))
 	}
 	for _, name := range []string{"first", "second", "wide"} {
-		st.procedure(name, func(ctx context.Context, c *socketcluster.Call, in work) (int, error) {
+		st.procedure(name, func(ctx context.Context, in work) (int, error) {
 			// What the socket is told comes before the answer.
-			return in.N, c.Socket.Transmit(ctx, "told", in.N)
+			return in.N, socketcluster.FromContext(ctx).Transmit(ctx, "told", in.N)
 		})
 	}
-	st.procedure("asks", func(ctx context.Context, c *socketcluster.Call, in work) (int, error) {
-		return st.ask(ctx, c.Socket, in.N)
+	st.procedure("asks", func(ctx context.Context, in work) (int, error) {
+		return st.ask(ctx, socketcluster.FromContext(ctx), in.N)
 	})
-	st.procedure("twice", func(_ context.Context, c *socketcluster.Call, in work) (int, error) {
-		c.End(in.N)
-		if c.End(in.N) == nil || c.Error(errors.New("late")) == nil {
+	st.srv.Handle("twice", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		var in work
+		if err := json.Unmarshal(c.Data, &in); err != nil {
+			return nil, err
+		}
+		st.handle(c.Socket, "twice", in)
+		c.Reply(in.N)
+		if c.Reply(in.N) == nil || c.Fail(errors.New("late")) == nil {
 			ledgerOf(c.Socket).fault("%d was answered again", in.N)
 		}
-		return in.N, nil
-	})
-	st.procedure("fails", func(context.Context, *socketcluster.Call, work) (int, error) {
+		return nil, errors.New("later still")
+	}), socketcluster.Concurrent(width("twice")))
+	st.procedure("fails", func(context.Context, work) (int, error) {
 		return 0, &wire.Error{Name: "TestError", Message: "no"}
 	})
-	st.procedure("panics", func(context.Context, *socketcluster.Call, work) (int, error) { panic("of a handler") })
-	st.srv.Handle("typed", socketcluster.Func(func(context.Context, *socketcluster.Call, string) (int, error) { return 0, nil }))
-	st.srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in claims) (string, error) {
-		err := c.Socket.SetAuthToken(ctx, in, in.expiry())
-		return c.Socket.SignedAuthToken(), err
+	st.procedure("panics", func(context.Context, work) (int, error) { panic("of a handler") })
+	st.srv.Handle("typed", socketcluster.Func(func(context.Context, string) (int, error) { return 0, nil }))
+	st.srv.Handle("login", socketcluster.Func(func(ctx context.Context, in claims) (string, error) {
+		s := socketcluster.FromContext(ctx)
+		err := s.SetAuthToken(ctx, in, in.expiry())
+		return s.SignedAuthToken(), err
 	}))
 }
 
-func (st *staff) procedure(name string, fn func(context.Context, *socketcluster.Call, work) (int, error)) {
-	st.srv.Handle(name, socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in work) (int, error) {
-		st.handle(c.Socket, name, in)
-		return fn(ctx, c, in)
+func (st *staff) procedure(name string, fn func(context.Context, work) (int, error)) {
+	st.srv.Handle(name, socketcluster.Func(func(ctx context.Context, in work) (int, error) {
+		st.handle(socketcluster.FromContext(ctx), name, in)
+		return fn(ctx, in)
 	}), socketcluster.Concurrent(width(name)))
 }
 

@@ -126,9 +126,9 @@ func TestBatchSizeAndDepth(t *testing.T) {
 			inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{BatchSize: 3, Depth: 10}}, func(w *world) {
 				log := w.record()
 				var ran atomic.Int32
-				w.srv.Receive("x", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) { ran.Add(1) }))
-				w.srv.Handle("p", socketcluster.Func(func(context.Context, *socketcluster.Call, any) (socketcluster.None, error) {
-					return socketcluster.None{}, nil
+				w.srv.Receive("x", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { ran.Add(1); return nil }))
+				w.srv.Handle("p", socketcluster.Do(func(context.Context, any) error {
+					return nil
 				}))
 				p := w.client()
 				log.take()
@@ -203,7 +203,7 @@ func TestInboxPushBack(t *testing.T) {
 		gate := make(chan struct{})
 		w.srv.UseInbound(func(ctx context.Context, a socketcluster.Action) error { <-gate; return nil })
 		last := -1
-		w.srv.Receive("x", socketcluster.Recv(func(_ context.Context, _ *socketcluster.Transmission, i int) error {
+		w.srv.Receive("x", socketcluster.Recv(func(_ context.Context, i int) error {
 			if i != last+1 {
 				t.Errorf("%d after %d", i, last)
 			}
@@ -244,11 +244,11 @@ func TestCallsPushBack(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Calls: calls, Inbox: 1}}, func(w *world) {
 		gate := make(chan struct{})
 		var running, most atomic.Int32
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			most.Store(max(most.Load(), running.Add(1)))
 			<-gate
 			running.Add(-1)
-			c.End(nil)
+			return nil, nil
 		}), socketcluster.Concurrent(100))
 		w.srv.Handle("free", socketcluster.Func(echo))
 		p, other := w.client(), w.client()
@@ -276,7 +276,7 @@ func TestCallsPushBack(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Calls: calls, Inbox: 1}, PingTimeoutDisabled: true}, func(w *world) {
 		w.listen.BufferSize = 256
 		gate := make(chan struct{})
-		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { <-gate; c.End(nil) }))
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { <-gate; return nil, nil }))
 		p := w.client()
 		// The spaces make a frame of 71 bytes: the pipe is full with three of
 		// them, and as many again may have been read ahead of their turn.
@@ -362,7 +362,7 @@ func TestAnswersPushBack(t *testing.T) {
 	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000, OutboxStall: time.Hour}, PingTimeoutDisabled: true}
 	inBubble(t, cfg, func(w *world) {
 		w.listen.BufferSize = 1000
-		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, n int) (string, error) {
+		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, n int) (string, error) {
 			return strings.Repeat("x", n), nil
 		}))
 		p := w.client()
@@ -406,7 +406,7 @@ func TestPingFlood(t *testing.T) {
 func TestErrorTextLimit(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{ErrorText: 5}}, func(w *world) {
 		long := &wire.Error{Name: "E", Message: "abcdé"}
-		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.Error(long) }))
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { return nil, long }))
 		p := w.client()
 		p.send(`{"event":"p","cid":2}`)
 		p.want(`{"rid":2,"error":{"message":"abcd","name":"E"}}`)

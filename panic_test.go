@@ -114,7 +114,7 @@ func TestPanics(t *testing.T) {
 		w.srv.Handle("p", h, opts...)
 	}
 	handler := func(f *fuse) socketcluster.Handler {
-		return socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { f.burn() })
+		return socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { f.burn(); return nil, nil })
 	}
 	use := func(use func(*socketcluster.Server, ...socketcluster.Middleware) func(), w *world, f *fuse) {
 		use(w.srv, func(context.Context, socketcluster.Action) error { f.burn(); return nil })
@@ -136,31 +136,31 @@ func TestPanics(t *testing.T) {
 			p.want(`{"rid":2,"error":` + internal + `}`)
 		}},
 		{"a handler that has answered", "a handler", plain, func(w *world, f *fuse, p *peer) {
-			handle(w, socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.End(1); f.burn() }))
+			handle(w, socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { c.Reply(1); f.burn(); return nil, nil }))
 			p.send(call)
 			p.want(`{"rid":2,"data":1}`)
 		}},
 		{"a typed handler", "a handler", plain, func(w *world, f *fuse, p *peer) {
-			handle(w, socketcluster.Func(func(context.Context, *socketcluster.Call, string) (string, error) { f.burn(); return "", nil }))
+			handle(w, socketcluster.Func(func(context.Context, string) (string, error) { f.burn(); return "", nil }))
 			p.send(call)
 			p.want(`{"rid":2,"error":` + internal + `}`)
 		}},
 		{"decoding for a typed handler", "a handler", plain, func(w *world, _ *fuse, p *peer) {
-			handle(w, socketcluster.Func(func(context.Context, *socketcluster.Call, firework) (string, error) { return "", nil }))
+			handle(w, socketcluster.Func(func(context.Context, firework) (string, error) { return "", nil }))
 			p.send(call)
 			p.want(`{"rid":2,"error":` + internal + `}`)
 		}},
 		{"encoding the answer of a handler", "a handler", plain, func(w *world, _ *fuse, p *peer) {
-			handle(w, socketcluster.Func(func(context.Context, *socketcluster.Call, string) (firework, error) { return firework{}, nil }))
+			handle(w, socketcluster.Func(func(context.Context, string) (firework, error) { return firework{}, nil }))
 			p.send(call)
 			p.want(`{"rid":2,"error":` + internal + `}`)
 		}},
 		{"a receiver", "a receiver", plain, func(w *world, f *fuse, p *peer) {
-			w.srv.Receive("t", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) { f.burn() }))
+			w.srv.Receive("t", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { f.burn(); return nil }))
 			p.send(`{"event":"t","data":"s3cret"}`)
 		}},
 		{"a typed receiver", "a receiver", plain, func(w *world, f *fuse, p *peer) {
-			w.srv.Receive("t", socketcluster.Recv(func(context.Context, *socketcluster.Transmission, string) error { f.burn(); return nil }))
+			w.srv.Receive("t", socketcluster.Recv(func(context.Context, string) error { f.burn(); return nil }))
 			p.send(`{"event":"t","data":"s3cret"}`)
 		}},
 		{"middleware of upgrades", "middleware", plain, func(w *world, f *fuse, _ *peer) {

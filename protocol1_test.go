@@ -43,8 +43,8 @@ func (w *world) dial1() *peer {
 // channels and handlers are those of all.
 func TestTwoPaths(t *testing.T) {
 	inBubble(t, twoPaths, func(w *world) {
-		w.srv.Handle("version", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (wire.Version, error) {
-			return c.Socket.ProtocolVersion(), nil
+		w.srv.Handle("version", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (wire.Version, error) {
+			return socketcluster.FromContext(ctx).ProtocolVersion(), nil
 		}))
 		p, p1 := w.client(), w.client1()
 		for _, c := range []struct {
@@ -192,23 +192,26 @@ func TestRefusalsInVersion1(t *testing.T) {
 func TestOneEventInVersion1(t *testing.T) {
 	const call, transmission = `{"event":"x","data":1,"cid":2}`, `{"event":"x","data":1}`
 	const unknown = `{"rid":2,"error":{"message":"The server has no such procedure","name":"UnknownProcedureError"}}`
-	handler := socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.End("called") })
+	handler := socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { return "called", nil })
 	handle := func(w *world, _ *socketcluster.Socket, handled func(string)) {
-		w.srv.Handle("x", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+		w.srv.Handle("x", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			handled("Handle " + string(c.Data))
-			c.End("called")
+			return "called", nil
 		}))
 	}
 	receiver := func(handled func(string), as string) socketcluster.Receiver {
-		return socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) { handled(as + " " + string(t.Data)) })
+		return socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) error {
+			handled(as + " " + string(t.Data))
+			return nil
+		})
 	}
 	receive := func(w *world, _ *socketcluster.Socket, handled func(string)) {
 		w.srv.Receive("x", receiver(handled, "Receive"))
 	}
 	handleRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			handled("HandleRest " + c.Procedure)
-			c.End("called")
+			return "called", nil
 		}))
 	}
 	receiveRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
@@ -216,14 +219,14 @@ func TestOneEventInVersion1(t *testing.T) {
 	}
 	other := func(w *world, _ *socketcluster.Socket, _ func(string)) {
 		w.srv.Handle("y", handler)
-		w.srv.Receive("X", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) {}))
+		w.srv.Receive("X", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { return nil }))
 	}
 	procedure := func(_ *world, s *socketcluster.Socket, handled func(string)) {
 		calls := s.Procedure("x")
 		go func() {
 			for c := range calls {
 				handled("Procedure " + string(c.Data))
-				c.End("called")
+				c.Reply("called")
 			}
 		}()
 	}
@@ -321,8 +324,14 @@ func TestOneEventInVersion1(t *testing.T) {
 func TestGuardsInVersion1(t *testing.T) {
 	inBubble(t, twoPaths, func(w *world) {
 		var handled []string
-		w.srv.Handle("procedure", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { handled = append(handled, c.Procedure) }))
-		w.srv.Receive("receiver", socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) { handled = append(handled, t.Receiver) }))
+		w.srv.Handle("procedure", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+			handled = append(handled, c.Procedure)
+			return nil, nil
+		}))
+		w.srv.Receive("receiver", socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) error {
+			handled = append(handled, t.Receiver)
+			return nil
+		}))
 		no := &wire.Error{Name: "E", Message: "no"}
 		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Invoke) error { return no }))
 		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Transmit) error { return no }))
@@ -345,10 +354,11 @@ func TestGuardsInVersion1(t *testing.T) {
 func TestAnswerToTransmission(t *testing.T) {
 	inBubble(t, twoPaths, func(w *world) {
 		var failures, results []string
-		w.srv.Handle("half", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
-			results = append(results, errorText(c.End(1)), errorText(c.End(2)))
+		w.srv.Handle("half", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+			results = append(results, errorText(c.Reply(1)), errorText(c.Reply(2)))
+			return nil, nil
 		}))
-		w.srv.Handle("fails", socketcluster.Func(func(context.Context, *socketcluster.Call, int) (int, error) {
+		w.srv.Handle("fails", socketcluster.Func(func(context.Context, int) (int, error) {
 			return 0, &wire.Error{Name: "E", Message: "no"}
 		}))
 		p := w.client1()
@@ -386,11 +396,14 @@ func TestLeftLoopsInVersion1(t *testing.T) {
 		p.want(`{"rid":2}`)
 		got := make(chan string, 4)
 		for _, name := range []string{"call", "note"} {
-			w.srv.Handle(name, socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
+			w.srv.Handle(name, socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
 				got <- c.Procedure + " called"
-				c.End(1)
+				return 1, nil
 			}))
-			w.srv.Receive(name, socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) { got <- t.Receiver + " received" }))
+			w.srv.Receive(name, socketcluster.ReceiverFunc(func(_ context.Context, t *socketcluster.Transmission) error {
+				got <- t.Receiver + " received"
+				return nil
+			}))
 		}
 		s.KillProcedure("call")
 		if first := <-got; first != "call called" {

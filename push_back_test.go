@@ -425,7 +425,7 @@ func TestMessageAboveTheOutbox(t *testing.T) {
 func TestAnswersAndPublications(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000}, PingTimeoutDisabled: true}, func(w *world) {
 		w.listen.BufferSize = 1000
-		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, n int) (string, error) {
+		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, n int) (string, error) {
 			return strings.Repeat("x", n), nil
 		}))
 		p := w.subscribeTo("a", 1)[0]

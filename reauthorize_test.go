@@ -27,8 +27,8 @@ func claimsRule(w *world) {
 		}
 		return &wire.Error{Name: "SubscribeError", Message: "no access to " + a.Channel}
 	}))
-	w.srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, channels []string) (socketcluster.None, error) {
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, map[string]any{"channels": channels}, auth.NoTimestamp())
+	w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, channels []string) error {
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]any{"channels": channels}, auth.NoTimestamp())
 	}))
 }
 
@@ -368,7 +368,7 @@ func TestAskedAgainWithTheSameData(t *testing.T) {
 			return nil
 		}))
 		gate := make(chan struct{})
-		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in string) (string, error) {
+		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, in string) (string, error) {
 			<-gate
 			return in, nil
 		}))

@@ -209,14 +209,15 @@ func (w *world) serveLogin(a *account) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, text string) (socketcluster.None, error) {
-		granted, err := login.Do(ctx, gate, login.Attempt{User: "alice", Socket: c.Socket}, func(ctx context.Context) (map[string]string, error) {
+	w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, text string) error {
+		s := socketcluster.FromContext(ctx)
+		granted, err := login.Do(ctx, gate, login.Attempt{User: "alice", Socket: s}, func(ctx context.Context) (map[string]string, error) {
 			return map[string]string{"sub": "alice"}, a.check(ctx, text)
 		})
 		if err != nil {
-			return socketcluster.None{}, err
+			return err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
+		return s.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 	}))
 }
 
@@ -306,10 +307,10 @@ func TestRevokeDisconnectsAtOnce(t *testing.T) {
 				w.private()
 			}
 			var calls atomic.Int32
-			w.srv.Handle("work", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (socketcluster.None, error) {
+			w.srv.Handle("work", socketcluster.Do(func(context.Context, socketcluster.None) error {
 				calls.Add(1)
 				time.Sleep(20 * time.Millisecond)
-				return socketcluster.None{}, nil
+				return nil
 			}))
 			socketcluster.On(w.srv, func(socketcluster.DeauthenticateEvent) { time.Sleep(5 * time.Second) })
 			p := w.login(map[string]any{"sub": "alice"})

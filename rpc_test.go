@@ -16,7 +16,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-func echo(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+func echo(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 	return in, nil
 }
 
@@ -32,7 +32,7 @@ func TestCallWhileDisconnecting(t *testing.T) {
 			calls := e.Socket.Procedure("looped")
 			go func() {
 				for c := range calls {
-					c.End(nil)
+					c.Reply(nil)
 				}
 			}()
 		})
@@ -51,10 +51,10 @@ func TestCallWhileDisconnecting(t *testing.T) {
 func TestInvoke(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.srv.Handle("echo", socketcluster.Func(echo))
-		w.srv.Handle("none", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (socketcluster.None, error) {
-			return socketcluster.None{}, nil
+		w.srv.Handle("none", socketcluster.Do(func(context.Context, socketcluster.None) error {
+			return nil
 		}))
-		w.srv.Handle("null", socketcluster.Func(func(context.Context, *socketcluster.Call, any) (*int, error) { return nil, nil }))
+		w.srv.Handle("null", socketcluster.Func(func(context.Context, any) (*int, error) { return nil, nil }))
 		p := w.client()
 		for _, test := range [][2]string{
 			{`{"event":"echo","cid":2,"data":{"b":1,"a":[1.50,12345678901234567890]}}`, `{"rid":2,"data":{"b":1,"a":[1.50,12345678901234567890]}}`},
@@ -104,7 +104,7 @@ func TestUnhandledCall(t *testing.T) {
 // does not end anything: the next call works.
 func TestHandlerErrors(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("fail", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, how string) (string, error) {
+		w.srv.Handle("fail", socketcluster.Func(func(_ context.Context, how string) (string, error) {
 			switch how {
 			case "wire":
 				return "", &wire.Error{Name: "MyError", Message: "mine", Fields: []wire.Field{{Key: "code", Value: 7}}}
@@ -151,7 +151,7 @@ func (*orderError) Error() string { return "order 7 failed" }
 func TestErrorFields(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		shared := map[string]any{"id": 1}
-		w.srv.Handle("fail", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, how string) (string, error) {
+		w.srv.Handle("fail", socketcluster.Func(func(_ context.Context, how string) (string, error) {
 			private := &orderError{Query: "SELECT", Items: []int{1}}
 			if how == "private" {
 				return "", private
@@ -171,11 +171,12 @@ func TestErrorFields(t *testing.T) {
 // answer, whatever it is.
 func TestAnswerComesLast(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("p", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-			c.Socket.Transmit(ctx, "x", 1)
+		w.srv.Handle("p", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+			s := socketcluster.FromContext(ctx)
+			s.Transmit(ctx, "x", 1)
 			w.srv.Exchange().Publish(ctx, "a", 2)
-			c.Socket.Deauthenticate(ctx)
-			return socketcluster.None{}, c.Socket.KickOut(ctx, "a", nil)
+			s.Deauthenticate(ctx)
+			return s.KickOut(ctx, "a", nil)
 		}))
 		for _, outbound := range []bool{false, true} {
 			if outbound {
@@ -195,7 +196,7 @@ func TestAnswerComesLast(t *testing.T) {
 // other procedure; Concurrent lifts the order.
 func TestCallOrder(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		slow := socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, d int) (int, error) {
+		slow := socketcluster.Func(func(_ context.Context, d int) (int, error) {
 			time.Sleep(time.Duration(d) * time.Second)
 			return d, nil
 		})
@@ -218,9 +219,10 @@ func TestCallOrder(t *testing.T) {
 func TestCallAnsweredOnce(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		second := make(chan error, 1)
-		w.srv.Handle("twice", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) {
-			c.End(1)
-			second <- c.Error(errors.New("late"))
+		w.srv.Handle("twice", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+			c.Reply(1)
+			second <- c.Fail(errors.New("late"))
+			return nil, nil
 		}))
 		p := w.client()
 		p.send(`{"event":"twice","cid":2}`)
@@ -236,12 +238,13 @@ func TestCallAnsweredOnce(t *testing.T) {
 func TestAnswerAfterClose(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		log := w.record()
-		w.srv.Handle("slow", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+		w.srv.Handle("slow", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			<-ctx.Done()
 			time.Sleep(time.Second)
-			if err := c.End(1); err == nil || !strings.Contains(err.Error(), "WebSocket is not open") {
+			if err := c.Reply(1); err == nil || !strings.Contains(err.Error(), "WebSocket is not open") {
 				t.Errorf("End: %v", err)
 			}
+			return nil, nil
 		}))
 		p := w.client()
 		p.send(`{"event":"slow","cid":2}`)
@@ -255,17 +258,39 @@ func TestAnswerAfterClose(t *testing.T) {
 // QK-25: an answer that cannot be encoded is answered with an error.
 func TestAnswerThatCannotBeEncoded(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("bad", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.End(func() {}) }))
+		w.srv.Handle("bad", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { return func() {}, nil }))
 		p := w.client()
 		p.send(`{"event":"bad","cid":2}`)
 		p.want(`{"rid":2,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
 	})
 }
 
+// A handler that passes calls on answers them later, and gets the next one meanwhile.
+func TestDetach(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		var passed []*socketcluster.Call
+		w.srv.Handle("pass", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+			c.Detach()
+			passed = append(passed, c)
+			return "ignored", errors.New("ignored")
+		}))
+		p := w.client()
+		p.send(`{"event":"pass","cid":2}`)
+		p.send(`{"event":"pass","cid":3}`)
+		p.silent(time.Second)
+		if len(passed) != 2 || passed[0].Answered() {
+			t.Fatalf("the handler got %d calls", len(passed))
+		}
+		passed[1].Reply("second")
+		passed[0].Fail(socketcluster.Errorf("Late", "too %s", "late"))
+		p.want(`{"rid":3,"data":"second"}`, `{"rid":2,"error":{"message":"too late","name":"Late"}}`)
+	})
+}
+
 // QK-26: who answers with no error at all answers with one.
 func TestNilError(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.Error(nil) }))
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { return nil, c.Fail(nil) }))
 		p := w.client()
 		p.send(`{"event":"p","cid":2}`)
 		p.want(`{"rid":2,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
@@ -276,9 +301,10 @@ func TestNilError(t *testing.T) {
 // those that are the protocol's on the client.
 func TestProcedureNames(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.End("called " + c.Procedure) }))
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { return "called " + c.Procedure, nil }))
+		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
 			tr.Socket.Transmit(context.Background(), "got", tr.Receiver)
+			return nil
 		}))
 		p := w.client()
 		for _, name := range []string{"a", "", "#custom", "#setAuthToken", "#kickOut", "#disconnect", "__proto__", "constructor", "#Publish", "#publish "} {
@@ -304,10 +330,11 @@ func TestTransmit(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		type received struct{ name, data string }
 		got := make(chan received, 10)
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) {
+		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
 			got <- received{tr.Receiver, string(tr.Data)}
+			return nil
 		}))
-		w.srv.Receive("typed", socketcluster.Recv(func(_ context.Context, tr *socketcluster.Transmission, n int) error {
+		w.srv.Receive("typed", socketcluster.Recv(func(_ context.Context, n int) error {
 			got <- received{"typed", fmt.Sprint(n)}
 			return nil
 		}))
@@ -480,7 +507,7 @@ func TestProcedureLoop(t *testing.T) {
 				n := 0
 				for c := range calls {
 					n++
-					c.End(n)
+					c.Reply(n)
 				}
 			}()
 		})
@@ -497,9 +524,9 @@ func TestProcedureLoop(t *testing.T) {
 // on as that text.
 func TestErrorValue(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("relay", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) {
+		w.srv.Handle("relay", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			_, err := c.Socket.Invoke(ctx, "ask", nil)
-			c.Error(fmt.Errorf("relay: %w", err))
+			return nil, fmt.Errorf("relay: %w", err)
 		}))
 		p := w.client()
 		p.send(`{"event":"relay","cid":2}`)

@@ -23,7 +23,7 @@ func TestLimitHits(t *testing.T) {
 	type limits = socketcluster.Limits
 	stuck := func(w *world) (release func()) {
 		gate := make(chan struct{})
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { <-gate; c.End(nil) }))
+		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { <-gate; return nil, nil }))
 		return func() { close(gate); synctest.Wait() }
 	}
 	// sends writes without waiting for the server to read.
@@ -131,7 +131,7 @@ func TestLimitHits(t *testing.T) {
 		"Limits.SubscribeRate":    {limits{SubscribeRate: 1, Channels: 1}, after("[" + strings.Repeat(`{"event":"#unsubscribe","data":"a"},`, 2) + `{"event":"#unsubscribe","data":"a"}]`)},
 		"Limits.AuthenticateRate": {limits{AuthenticateRate: 1}, after("[" + strings.Repeat(`{"event":"#removeAuthToken"},`, 2) + `{"event":"#removeAuthToken"}]`)},
 		"Limits.ErrorText": {limits{ErrorText: 1}, func(w *world) {
-			w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { c.Error(&wire.Error{Message: "ab"}) }))
+			w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { return nil, &wire.Error{Message: "ab"} }))
 			sends(w.client(), `{"event":"p","cid":2}`)
 		}},
 		"HandshakeTimeout": {limits{}, func(w *world) { w.dial(); time.Sleep(11 * time.Second) }},
@@ -168,7 +168,7 @@ func TestLimitHits(t *testing.T) {
 // What has been counted stays counted when its socket has gone.
 func TestTrafficStats(t *testing.T) {
 	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
-		w.srv.Handle("echo", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+		w.srv.Handle("echo", socketcluster.Func(func(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 			return in, nil
 		}))
 		check := func(when string) {

@@ -216,7 +216,7 @@ func TestShutdownEndsLoops(t *testing.T) {
 // Calls under way end with their sockets.
 func TestCloseEndsCalls(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("hang", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) { <-ctx.Done() }))
+		w.srv.Handle("hang", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) { <-ctx.Done(); return nil, nil }))
 		var peers []*peer
 		for i := range 5 {
 			p := w.client()

@@ -248,9 +248,9 @@ func TestAuthMaxAge(t *testing.T) {
 // signature.
 func TestTimeOfLogin(t *testing.T) {
 	inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
-		w.srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, user string) (socketcluster.None, error) {
+		w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, user string) error {
 			time.Sleep(3 * time.Second) // the check of a password that is being changed
-			return socketcluster.None{}, c.Socket.SetAuthToken(ctx, map[string]any{"sub": user})
+			return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]any{"sub": user})
 		}))
 		p := w.client()
 		p.send(`{"event":"login","data":"alice","cid":2}`)

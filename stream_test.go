@@ -42,7 +42,7 @@ func TestStreamsApart(t *testing.T) {
 			go func() {
 				for call := range calls {
 					note("procedure "+who, string(call.Data))
-					call.End(nil)
+					call.Reply(nil)
 				}
 				ended <- struct{}{}
 			}()
@@ -130,8 +130,14 @@ func TestLoopsDrain(t *testing.T) {
 // answered by the server itself.
 func TestReservedNames(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) { t.Errorf("handled %s", tr.Receiver) }))
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) { t.Errorf("handled %s", c.Procedure) }))
+		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
+			t.Errorf("handled %s", tr.Receiver)
+			return nil
+		}))
+		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+			t.Errorf("handled %s", c.Procedure)
+			return nil, nil
+		}))
 		p := w.client()
 		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 		p.send(`{"event":"#publish","data":{"channel":"a","data":1},"cid":3}`)
@@ -297,7 +303,7 @@ func TestKillProcedure(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, patient, func(w *world) {
-				w.srv.Handle("p", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (string, error) {
+				w.srv.Handle("p", socketcluster.Func(func(context.Context, socketcluster.None) (string, error) {
 					return "handler", nil
 				}))
 				p := w.client()
@@ -307,7 +313,7 @@ func TestKillProcedure(t *testing.T) {
 				go func() {
 					for call := range calls {
 						time.Sleep(time.Second)
-						call.End("loop")
+						call.Reply("loop")
 					}
 					ended = true
 				}()
@@ -341,14 +347,14 @@ func TestKillProcedure(t *testing.T) {
 func TestAnsweredCallIsNotHandledAgain(t *testing.T) {
 	inBubble(t, patient, func(w *world) {
 		handled := 0
-		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) { handled++ }))
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) { handled++; return nil, nil }))
 		p := w.client()
 		s := w.only()
 		calls := s.Procedure("p")
 		s.Procedure("p") // nobody ever loops over it
 		go func() {
 			for call := range calls {
-				call.End("loop")
+				call.Reply("loop")
 			}
 		}()
 		synctest.Wait()
@@ -458,9 +464,10 @@ func TestDropWaiting(t *testing.T) {
 					ended = true
 				}()
 			})
-			w.srv.Receive("y", socketcluster.ReceiverFunc(func(_ context.Context, item *socketcluster.Transmission) {
+			w.srv.Receive("y", socketcluster.ReceiverFunc(func(_ context.Context, item *socketcluster.Transmission) error {
 				time.Sleep(30 * time.Millisecond)
 				handled = append(handled, string(item.Data))
+				return nil
 			}))
 			p := w.client()
 			p.transmitAll("x", numbers(test.sent))
@@ -479,8 +486,9 @@ func TestDropWaiting(t *testing.T) {
 // DropWaiting drops calls too: they do not go from a loop to the handler.
 func TestDropWaitingCalls(t *testing.T) {
 	inBubble(t, socketcluster.Config{DropWaiting: true, PingTimeoutDisabled: true}, func(w *world) {
-		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) {
+		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) {
 			t.Error("the handler has got a call")
+			return nil, nil
 		}))
 		p := w.client()
 		s := w.only()
@@ -509,7 +517,7 @@ func TestDropWaitingCalls(t *testing.T) {
 // that of a socket the greatest of all.
 func TestStreamBackpressure(t *testing.T) {
 	inBubble(t, patient, func(w *world) {
-		w.srv.Receive("handled", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) { time.Sleep(time.Second) }))
+		w.srv.Receive("handled", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { time.Sleep(time.Second); return nil }))
 		p := w.client()
 		s := w.only()
 		check := func(looped, handled, all int) {
@@ -547,7 +555,7 @@ func TestStreamBackpressure(t *testing.T) {
 			t.Errorf("backpressure of the procedure %d, want 3", n)
 		}
 		for call := range calls {
-			call.End(nil)
+			call.Reply(nil)
 			break // the others are refused
 		}
 		check(0, 0, 0)
@@ -628,7 +636,7 @@ func TestLoopsLeakNothing(t *testing.T) {
 	}
 	go func() {
 		for call := range calls {
-			call.End(nil)
+			call.Reply(nil)
 			break
 		}
 		left <- "calls"

@@ -272,7 +272,7 @@ func FuzzServer(f *testing.F) {
 		inBubble(t, cfg, func(w *world) {
 			w.srv.HandleRest(socketcluster.Func(echo), socketcluster.Concurrent(2))
 			w.srv.Handle("p", socketcluster.Func(echo))
-			w.srv.ReceiveRest(socketcluster.Recv(func(context.Context, *socketcluster.Transmission, map[string]int) error { return nil }))
+			w.srv.ReceiveRest(socketcluster.Recv(func(context.Context, map[string]int) error { return nil }))
 			if mode&middleware != 0 {
 				useAll(w.srv, func(context.Context, socketcluster.Action) error { return nil })
 			}

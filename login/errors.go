@@ -45,7 +45,7 @@ func WriteError(w http.ResponseWriter, err error) {
 	switch {
 	case !errors.As(err, &public):
 		status = http.StatusInternalServerError
-		public = &wire.Error{Name: "InternalError", Message: "An internal error occurred"}
+		public = wire.InternalError()
 	case errors.Is(err, ErrLogin):
 		status = http.StatusUnauthorized
 	case errors.Is(err, ErrRate):

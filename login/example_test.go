@@ -43,12 +43,13 @@ func ExampleDo() {
 		}
 	}
 
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		granted, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: c.Socket}, check(in))
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+		s := socketcluster.FromContext(ctx)
+		granted, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: s}, check(in))
 		if err != nil {
-			return socketcluster.None{}, err
+			return err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
+		return s.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 	}))
 	http.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		var in credentials

@@ -21,7 +21,13 @@ const (
 	NameTimeout                 = "TimeoutError"
 	NameBadConnection           = "BadConnectionError"
 	NameBroker                  = "BrokerError"
+	NameInternal                = "InternalError" // of this server: see InternalError
 )
+
+// InternalError is all that a client learns of an error that was not made for it.
+func InternalError() *Error {
+	return &Error{Name: NameInternal, Message: "An internal error occurred"}
+}
 
 // Targets for errors.Is. They have no message and thus match every error of
 // their name; they must not be changed.
@@ -45,4 +51,5 @@ var (
 	ErrTimeout                 = &Error{Name: NameTimeout}
 	ErrBadConnection           = &Error{Name: NameBadConnection}
 	ErrBroker                  = &Error{Name: NameBroker}
+	ErrInternal                = &Error{Name: NameInternal}
 )

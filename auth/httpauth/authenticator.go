@@ -122,11 +122,7 @@ func (a *Authenticator) mustWork(next http.Handler) {
 	}
 }
 
-var (
-	errNoToken = &wire.Error{Name: wire.NameAuth, Message: "The request has no token"}
-
-	errInternal = &wire.Error{Name: "InternalError", Message: "An internal error occurred"}
-)
+var errNoToken = &wire.Error{Name: wire.NameAuth, Message: "The request has no token"}
 
 // authenticate answers the principal of a request, without a token if there is
 // none.
@@ -231,7 +227,7 @@ func refuse(w http.ResponseWriter, err error) {
 	var public *wire.Error
 	switch {
 	case !errors.As(err, &public):
-		status, public = http.StatusInternalServerError, errInternal
+		status, public = http.StatusInternalServerError, wire.InternalError()
 	case isCrossOrigin(err):
 		status = http.StatusForbidden
 	case errors.Is(err, auth.ErrKeysUnavailable):

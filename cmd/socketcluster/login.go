@@ -47,15 +47,16 @@ func newLoginFlows(srv *socketcluster.Server, store *users.Store, log *slog.Logg
 
 // register adds the procedures of the socket flow.
 func (l *loginFlows) register(srv *socketcluster.Server) {
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		granted, err := login.Do(ctx, l.gate, login.Attempt{User: in.Username, Socket: c.Socket}, l.check(in))
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+		s := socketcluster.FromContext(ctx)
+		granted, err := login.Do(ctx, l.gate, login.Attempt{User: in.Username, Socket: s}, l.check(in))
 		if err != nil {
-			return socketcluster.None{}, err
+			return err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
+		return s.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 	}))
-	srv.Handle("logout", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-		return socketcluster.None{}, c.Socket.Deauthenticate(ctx)
+	srv.Handle("logout", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+		return socketcluster.FromContext(ctx).Deauthenticate(ctx)
 	}))
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -76,6 +75,6 @@ func signMessage(data json.RawMessage, from string, at time.Time) (json.RawMessa
 }
 
 var (
-	errMessage   = &wire.Error{Name: "PublishError", Message: fmt.Sprintf("A message must have a text of 1 to %d characters", maxText)}
-	errAnonymous = &wire.Error{Name: "PublishError", Message: "A message must be from a user: the token has no username"}
+	errMessage   = socketcluster.Errorf("PublishError", "A message must have a text of 1 to %d characters", maxText)
+	errAnonymous = socketcluster.Errorf("PublishError", "A message must be from a user: the token has no username")
 )

@@ -79,9 +79,9 @@ func newApp(s settings, u *users, revocations revoke.Store, log *slog.Logger) (*
 	a := &app{sockets, gate, u, log}
 	socketcluster.On(sockets, socketcluster.AuditLog(log)) // logins, failures, logouts
 	sockets.UseInbound(channelRules.Middleware(log), socketcluster.Guard(signMessage))
-	sockets.Handle("login", socketcluster.Func(a.login))
-	sockets.Handle("logout", socketcluster.Func(a.logout))
-	sockets.Handle("logoutEverywhere", socketcluster.Func(a.logoutEverywhere))
+	sockets.Handle("login", socketcluster.Do(a.login))
+	sockets.Handle("logout", socketcluster.Do(a.logout))
+	sockets.Handle("logoutEverywhere", socketcluster.Do(a.logoutEverywhere))
 	return a, nil
 }
 
@@ -100,7 +100,7 @@ func signMessage(_ context.Context, a *socketcluster.PublishIn) error {
 	}
 	var text string
 	if err := wire.Unmarshal(a.Data, &text); err != nil || text == "" || len(text) > 1000 {
-		return &wire.Error{Name: "MessageError", Message: "A message must be a text of 1 to 1000 bytes"}
+		return socketcluster.Errorf("MessageError", "A message must be a text of 1 to 1000 bytes")
 	}
 	a.Data, err = wire.Marshal(message{me.User, text})
 	return err
@@ -123,12 +123,13 @@ func (a *app) attempt(ctx context.Context, by login.Attempt, in credentials) (lo
 }
 
 // login logs a socket in. The client gets its token before the answer.
-func (a *app) login(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-	granted, err := a.attempt(ctx, login.Attempt{Socket: c.Socket}, in)
+func (a *app) login(ctx context.Context, in credentials) error {
+	s := socketcluster.FromContext(ctx)
+	granted, err := a.attempt(ctx, login.Attempt{Socket: s}, in)
 	if err != nil {
-		return socketcluster.None{}, err
+		return err
 	}
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
+	return s.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 }
 
 // serveLogin answers a login over HTTP with a token, which the client presents
@@ -156,24 +157,24 @@ func (a *app) serveLogin(w http.ResponseWriter, r *http.Request) {
 }
 
 // logout ends the login of this device, in all tabs of its browser.
-func (a *app) logout(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-	me, err := whoIs(c.Socket)
+func (a *app) logout(ctx context.Context, _ socketcluster.None) error {
+	me, err := whoIs(socketcluster.FromContext(ctx))
 	if err != nil {
-		return socketcluster.None{}, err
+		return err
 	}
-	return socketcluster.None{}, a.sockets.Revoke(ctx, revoke.Revocation{
+	return a.sockets.Revoke(ctx, revoke.Revocation{
 		Session: me.Session, Until: time.Now().Add(loginLife), Reason: "logout",
 	})
 }
 
 // logoutEverywhere ends all logins of the user up to now, on all devices. Do the
 // same when a password changes.
-func (a *app) logoutEverywhere(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-	me, err := whoIs(c.Socket)
+func (a *app) logoutEverywhere(ctx context.Context, _ socketcluster.None) error {
+	me, err := whoIs(socketcluster.FromContext(ctx))
 	if err != nil {
-		return socketcluster.None{}, err
+		return err
 	}
-	return socketcluster.None{}, a.sockets.Revoke(ctx, revoke.Revocation{
+	return a.sockets.Revoke(ctx, revoke.Revocation{
 		Subject: me.User, Until: time.Now().Add(loginLife), Reason: "logout everywhere",
 	})
 }
@@ -181,7 +182,7 @@ func (a *app) logoutEverywhere(ctx context.Context, c *socketcluster.Call, _ soc
 func whoIs(s *socketcluster.Socket) (claims, error) {
 	me, ok := socketcluster.Claims[claims](s)
 	if !ok {
-		return claims{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+		return claims{}, socketcluster.Errorf("AuthError", "You are not logged in")
 	}
 	return me, nil
 }
@@ -196,7 +197,7 @@ func (a *app) handler() http.Handler {
 		panic(err) // the folder is part of the program
 	}
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, a.sockets)
+	mux.Handle("GET "+socketcluster.DefaultPath, a.sockets)
 	mux.Handle("GET /socketcluster.js", browser.Handler())
 	mux.HandleFunc("POST /login", a.serveLogin)
 	mux.Handle("GET /{$}", http.FileServerFS(files))

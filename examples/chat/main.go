@@ -50,7 +50,7 @@ func newHandler() (*socketcluster.Server, http.Handler, error) {
 		}),
 	)
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	mux.Handle("GET /client.js", browser.Handler())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })
 	return srv, mux, nil
@@ -59,7 +59,7 @@ func newHandler() (*socketcluster.Server, http.Handler, error) {
 // onlyRoom keeps clients from making channels of their own.
 func onlyRoom(channel string) error {
 	if channel != "room" {
-		return &wire.Error{Name: "ChannelError", Message: "There is no such channel"}
+		return socketcluster.Errorf("ChannelError", "There is no such channel")
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func checkMessage(a *socketcluster.PublishIn) error {
 	}
 	var m message
 	if err := wire.Unmarshal(a.Data, &m); err != nil || m.From == "" || m.Text == "" || len(m.From) > 50 || len(m.Text) > 1000 {
-		return &wire.Error{Name: "MessageError", Message: "A message needs a short name and a text"}
+		return socketcluster.Errorf("MessageError", "A message needs a short name and a text")
 	}
 	var err error
 	a.Data, err = wire.Marshal(m) // without what else the client has put in

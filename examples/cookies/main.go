@@ -31,7 +31,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/browser"
 	"github.com/socketcluster-go/socketcluster/login"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 const (
@@ -92,7 +91,7 @@ func newHandler(key, password string, life time.Duration) (*socketcluster.Server
 	s := &site{srv, gate, password, max(life, loginLife)}
 
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	mux.Handle("GET /client.js", browser.Handler())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })
 	mux.HandleFunc("POST /login", s.login)
@@ -196,10 +195,10 @@ func me(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]string{"username": user.Username})
 }
 
-func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
-	user, ok := socketcluster.Claims[claims](c.Socket)
+func whoami(ctx context.Context, _ socketcluster.None) (string, error) {
+	user, ok := socketcluster.Claims[claims](socketcluster.FromContext(ctx))
 	if !ok {
-		return "", &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+		return "", socketcluster.Errorf("AuthError", "You are not logged in")
 	}
 	return user.Username, nil
 }

@@ -115,10 +115,10 @@ func me(w http.ResponseWriter, r *http.Request) {
 }
 
 // whoami is the same over a socket.
-func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (claims, error) {
-	user, ok := socketcluster.Claims[claims](c.Socket)
+func whoami(ctx context.Context, _ socketcluster.None) (claims, error) {
+	user, ok := socketcluster.Claims[claims](socketcluster.FromContext(ctx))
 	if !ok {
-		return claims{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+		return claims{}, socketcluster.Errorf("AuthError", "You are not logged in")
 	}
 	return user, nil
 }

@@ -26,7 +26,6 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/login"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // claims are what the token says. Everybody can read it: keep secrets out.
@@ -61,7 +60,7 @@ func newHandler(key, password string) (*socketcluster.Server, http.Handler, erro
 	srv.Handle("whoami", socketcluster.Func(whoami))
 
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		var in struct{ Username, Password string }
 		if !login.ReadJSON(w, r, &in) {
@@ -114,10 +113,10 @@ func me(w http.ResponseWriter, r *http.Request) {
 }
 
 // whoami is the same over a socket.
-func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
-	user, ok := socketcluster.Claims[claims](c.Socket)
+func whoami(ctx context.Context, _ socketcluster.None) (string, error) {
+	user, ok := socketcluster.Claims[claims](socketcluster.FromContext(ctx))
 	if !ok {
-		return "", &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+		return "", socketcluster.Errorf("AuthError", "You are not logged in")
 	}
 	return user.Username, nil
 }

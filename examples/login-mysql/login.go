@@ -34,17 +34,18 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 		return func(ctx context.Context) (claims, error) { return u.check(ctx, in.Username, in.Password) }
 	}
 
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		user, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: c.Socket}, check(in))
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+		s := socketcluster.FromContext(ctx)
+		user, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: s}, check(in))
 		if err != nil {
-			return socketcluster.None{}, err
+			return err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user.Result, auth.AuthTime(user.LoginTime))
+		return s.SetAuthToken(ctx, user.Result, auth.AuthTime(user.LoginTime))
 	}))
 	srv.Handle("whoami", socketcluster.Func(whoami))
 
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		var in credentials
 		if !login.ReadJSON(w, r, &in) {
@@ -69,10 +70,10 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 }
 
 // whoami reads the token, wherever the client has got it.
-func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (claims, error) {
-	user, ok := socketcluster.Claims[claims](c.Socket)
+func whoami(ctx context.Context, _ socketcluster.None) (claims, error) {
+	user, ok := socketcluster.Claims[claims](socketcluster.FromContext(ctx))
 	if !ok {
-		return claims{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+		return claims{}, socketcluster.Errorf("AuthError", "You are not logged in")
 	}
 	return user, nil
 }

@@ -24,7 +24,6 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/login"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 func main() {
@@ -68,24 +67,25 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	type credentials struct{ Username, Password string }
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+		s := socketcluster.FromContext(ctx)
+		attempt := login.Attempt{User: in.Username, Socket: s}
 		found, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (user, error) {
 			return u.check(ctx, in.Username, in.Password)
 		})
 		if err != nil {
-			return socketcluster.None{}, err
+			return err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, found.Result, auth.AuthTime(found.LoginTime))
+		return s.SetAuthToken(ctx, found.Result, auth.AuthTime(found.LoginTime))
 	}))
-	srv.Handle("whoami", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (user, error) {
-		found, ok := socketcluster.Claims[user](c.Socket)
+	srv.Handle("whoami", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (user, error) {
+		found, ok := socketcluster.Claims[user](socketcluster.FromContext(ctx))
 		if !ok {
-			return user{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+			return user{}, socketcluster.Errorf("AuthError", "You are not logged in")
 		}
 		return found, nil
 	}))
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	return srv, mux, nil
 }

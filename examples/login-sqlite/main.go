@@ -75,17 +75,18 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.UseInbound(rules.MustNew(rules.Rule{In: "channels"}).Middleware(nil))
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+		s := socketcluster.FromContext(ctx)
+		attempt := login.Attempt{User: in.Username, Socket: s}
 		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (claims, error) {
 			return u.check(ctx, in.Username, in.Password)
 		})
 		if err != nil {
-			return socketcluster.None{}, err
+			return err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, user.Result, auth.AuthTime(user.LoginTime))
+		return s.SetAuthToken(ctx, user.Result, auth.AuthTime(user.LoginTime))
 	}))
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	return srv, mux, nil
 }

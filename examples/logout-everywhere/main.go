@@ -27,7 +27,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/login"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // life is how long a token is good, and so how long a revocation must be kept.
@@ -86,43 +85,44 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	a := &app{srv: srv, gate: gate, users: u, sessions: newSessions()}
-	srv.Handle("login", socketcluster.Func(a.login))
+	srv.Handle("login", socketcluster.Do(a.login))
 	srv.Handle("devices", socketcluster.Func(a.devices))
-	srv.Handle("logout", socketcluster.Func(a.logout))
-	srv.Handle("logoutEverywhere", socketcluster.Func(a.logoutEverywhere))
+	srv.Handle("logout", socketcluster.Do(a.logout))
+	srv.Handle("logoutEverywhere", socketcluster.Do(a.logoutEverywhere))
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	return srv, mux, nil
 }
 
-func (a *app) login(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-	attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+func (a *app) login(ctx context.Context, in credentials) error {
+	s := socketcluster.FromContext(ctx)
+	attempt := login.Attempt{User: in.Username, Socket: s}
 	granted, err := login.Do(ctx, a.gate, attempt, func(ctx context.Context) (claims, error) {
 		name, err := a.users.check(ctx, in.Username, in.Password)
 		return claims{name, rand.Text()}, err
 	})
 	if err != nil {
-		return socketcluster.None{}, err
+		return err
 	}
 	me := granted.Result
 	a.sessions.add(me.User, me.Session)
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, me, auth.AuthTime(granted.LoginTime))
+	return s.SetAuthToken(ctx, me, auth.AuthTime(granted.LoginTime))
 }
 
-func (a *app) devices(_ context.Context, c *socketcluster.Call, _ socketcluster.None) ([]time.Time, error) {
-	me, err := whoIs(c.Socket)
+func (a *app) devices(ctx context.Context, _ socketcluster.None) ([]time.Time, error) {
+	me, err := whoIs(socketcluster.FromContext(ctx))
 	if err != nil {
 		return nil, err
 	}
 	return a.sessions.times(me.User), nil
 }
 
-func (a *app) logout(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-	me, err := whoIs(c.Socket)
+func (a *app) logout(ctx context.Context, _ socketcluster.None) error {
+	me, err := whoIs(socketcluster.FromContext(ctx))
 	if err != nil {
-		return socketcluster.None{}, err
+		return err
 	}
-	return socketcluster.None{}, a.end(ctx, me.User, me.Session, false)
+	return a.end(ctx, me.User, me.Session, false)
 }
 
 // everywhere says how to log out everywhere.
@@ -131,22 +131,22 @@ type everywhere struct {
 	Disconnect bool `json:"disconnect"` // the connections end too; that of the asker perhaps before its answer
 }
 
-func (a *app) logoutEverywhere(ctx context.Context, c *socketcluster.Call, in everywhere) (socketcluster.None, error) {
-	me, err := whoIs(c.Socket)
+func (a *app) logoutEverywhere(ctx context.Context, in everywhere) error {
+	me, err := whoIs(socketcluster.FromContext(ctx))
 	if err != nil {
-		return socketcluster.None{}, err
+		return err
 	}
 	if in.KeepThis {
 		for _, session := range a.sessions.others(me.User, me.Session) {
 			if err := a.end(ctx, me.User, session, in.Disconnect); err != nil {
-				return socketcluster.None{}, err
+				return err
 			}
 		}
-		return socketcluster.None{}, nil
+		return nil
 	}
 	// Whatever was issued until now: this needs no list of sessions.
 	a.sessions.removeAll(me.User)
-	return socketcluster.None{}, a.srv.Revoke(ctx, revoke.Revocation{
+	return a.srv.Revoke(ctx, revoke.Revocation{
 		Subject: me.User, Until: time.Now().Add(life), Disconnect: in.Disconnect, Reason: "logout everywhere",
 	})
 }
@@ -162,7 +162,7 @@ func (a *app) end(ctx context.Context, user, session string, disconnect bool) er
 func whoIs(s *socketcluster.Socket) (claims, error) {
 	me, ok := socketcluster.Claims[claims](s)
 	if !ok {
-		return claims{}, &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+		return claims{}, socketcluster.Errorf("AuthError", "You are not logged in")
 	}
 	return me, nil
 }

@@ -30,7 +30,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/oidc"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/browser"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 //go:embed index.html
@@ -99,7 +98,7 @@ func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (*sock
 	s := &site{srv, provider, oauth}
 
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	mux.Handle("GET /client.js", browser.Handler())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })
 	mux.HandleFunc("GET /login", s.login)
@@ -108,10 +107,10 @@ func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (*sock
 	return srv, mux, nil
 }
 
-func whoami(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
-	user, ok := socketcluster.Claims[claims](c.Socket)
+func whoami(ctx context.Context, _ socketcluster.None) (string, error) {
+	user, ok := socketcluster.Claims[claims](socketcluster.FromContext(ctx))
 	if !ok {
-		return "", &wire.Error{Name: "AuthError", Message: "You are not logged in"}
+		return "", socketcluster.Errorf("AuthError", "You are not logged in")
 	}
 	return user.Subject, nil
 }

@@ -72,15 +72,16 @@ func newServer(key string, byHand bool, u *users) (*socketcluster.Server, error)
 		return nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		attempt := login.Attempt{User: in.Username, Socket: c.Socket}
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+		s := socketcluster.FromContext(ctx)
+		attempt := login.Attempt{User: in.Username, Socket: s}
 		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (string, error) { return u.check(ctx, in.Username, in.Password) })
 		if err != nil {
-			return socketcluster.None{}, err
+			return err
 		}
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, map[string]string{"username": user.Result}, auth.AuthTime(user.LoginTime))
+		return s.SetAuthToken(ctx, map[string]string{"username": user.Result}, auth.AuthTime(user.LoginTime))
 	}))
-	srv.Handle("logout", socketcluster.Func(logout))
+	srv.Handle("logout", socketcluster.Do(logout))
 	return srv, nil
 }
 
@@ -121,6 +122,6 @@ func renew(s *socketcluster.Socket) {
 	}
 }
 
-func logout(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-	return socketcluster.None{}, c.Socket.Deauthenticate(ctx)
+func logout(ctx context.Context, _ socketcluster.None) error {
+	return socketcluster.FromContext(ctx).Deauthenticate(ctx)
 }

@@ -388,41 +388,41 @@ func (w *simWorld) started(s *socketcluster.Socket, n int, how string) {
 
 // handlers registers them.
 func (w *simWorld) handlers() {
-	handle := func(name string, fn func(ctx context.Context, c *socketcluster.Call, in payload) error, opts ...socketcluster.HandleOption) {
-		w.srv.Handle(name, socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in payload) (int, error) {
-			w.started(c.Socket, in.N, name)
+	handle := func(name string, fn func(ctx context.Context, in payload) error, opts ...socketcluster.HandleOption) {
+		w.srv.Handle(name, socketcluster.Func(func(ctx context.Context, in payload) (int, error) {
+			w.started(socketcluster.FromContext(ctx), in.N, name)
 			w.edge.pass()
-			return in.N, fn(ctx, c, in)
+			return in.N, fn(ctx, in)
 		}), opts...)
 	}
-	handle("fast", func(context.Context, *socketcluster.Call, payload) error { return nil })
-	handle("slow", func(context.Context, *socketcluster.Call, payload) error {
+	handle("fast", func(context.Context, payload) error { return nil })
+	handle("slow", func(context.Context, payload) error {
 		time.Sleep(20 * time.Millisecond)
 		return nil
 	})
-	handle("wide", func(context.Context, *socketcluster.Call, payload) error {
+	handle("wide", func(context.Context, payload) error {
 		w.doze(20 * time.Millisecond)
 		return nil
 	}, socketcluster.Concurrent(3))
-	handle("never", func(ctx context.Context, _ *socketcluster.Call, _ payload) error {
+	handle("never", func(ctx context.Context, _ payload) error {
 		w.hang(ctx)
 		return nil
 	})
-	handle("login", func(ctx context.Context, c *socketcluster.Call, in payload) error {
+	handle("login", func(ctx context.Context, in payload) error {
 		w.doze(pick(rand.New(rand.NewPCG(w.seed, uint64(in.N))), 0, 0, 30*time.Millisecond)) // a password is checked
-		w.login(ctx, c.Socket, *in.Claims, in.Life)
+		w.login(ctx, socketcluster.FromContext(ctx), *in.Claims, in.Life)
 		return nil
 	})
-	handle("promote", func(ctx context.Context, c *socketcluster.Call, in payload) error {
-		w.promote(ctx, c.Socket, pick(rand.New(rand.NewPCG(w.seed, uint64(in.N))), "a", "b", "c"))
+	handle("promote", func(ctx context.Context, in payload) error {
+		w.promote(ctx, socketcluster.FromContext(ctx), pick(rand.New(rand.NewPCG(w.seed, uint64(in.N))), "a", "b", "c"))
 		return nil
 	})
-	handle("logout", func(ctx context.Context, c *socketcluster.Call, _ payload) error {
-		w.logout(ctx, c.Socket)
+	handle("logout", func(ctx context.Context, _ payload) error {
+		w.logout(ctx, socketcluster.FromContext(ctx))
 		return nil
 	})
-	w.srv.Receive("note", socketcluster.Recv(func(_ context.Context, t *socketcluster.Transmission, in payload) error {
-		w.started(t.Socket, in.N, "note")
+	w.srv.Receive("note", socketcluster.Recv(func(ctx context.Context, in payload) error {
+		w.started(socketcluster.FromContext(ctx), in.N, "note")
 		w.doze(10 * time.Millisecond)
 		return nil
 	}))
@@ -432,7 +432,7 @@ func (w *simWorld) handlers() {
 			for c := range calls {
 				w.started(c.Socket, mustPayload(c.Data).N, "loop")
 				w.doze(15 * time.Millisecond)
-				c.End(nil)
+				c.Reply(nil)
 			}
 		}()
 		go func() {

@@ -18,7 +18,7 @@ func (h *host) called(c *socketcluster.Call) {
 	h.out.put(func() any {
 		return procedureLine{
 			T: "procedure", Socket: c.Socket.ID(), Request: number, ID: c.ID, Procedure: c.Procedure, Data: c.Data,
-			Sent: c.Sent(), snapshots: with(nil, known(c.Socket)),
+			Sent: c.Answered(), snapshots: with(nil, known(c.Socket)),
 		}
 	})
 }
@@ -44,9 +44,9 @@ func (h *host) respond(c *command) error {
 	}
 	var err error
 	if c.Error != nil {
-		err = call.Error(hydrate(c.Error))
+		err = call.Fail(hydrate(c.Error))
 	} else {
-		err = call.End(payload(c.Data))
+		err = call.Reply(payload(c.Data))
 	}
 	if errors.Is(err, wire.ErrInvalidAction) {
 		return err

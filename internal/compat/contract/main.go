@@ -50,7 +50,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	srv.Handle("echo", socketcluster.Func(echo))
-	srv.Handle("login", socketcluster.Func(login))
+	srv.Handle("login", socketcluster.Do(login))
 	srv.UseInbound(
 		socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
 			return guardPrivate(a.Socket, a.Channel, "SubscribeError")
@@ -81,20 +81,20 @@ func config() (socketcluster.Config, error) {
 	return cfg, nil
 }
 
-func echo(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+func echo(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 	return in, nil
 }
 
 // login takes anybody who gives a name.
-func login(ctx context.Context, c *socketcluster.Call, in json.RawMessage) (socketcluster.None, error) {
+func login(ctx context.Context, in json.RawMessage) error {
 	// A map, as the names in a struct are matched without case.
 	var credentials map[string]json.RawMessage
 	_ = json.Unmarshal(in, &credentials)
 	name, ok := wire.ParseString(credentials["username"])
 	if !ok {
-		return socketcluster.None{}, &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+		return &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 	}
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{
+	return socketcluster.FromContext(ctx).SetAuthToken(ctx, claims{
 		Username: name,
 		Channels: []string{"news", "room/" + name, "user/" + name},
 	})

@@ -164,13 +164,13 @@ func TestClient14Calls(t *testing.T) {
 	n := startNode14(t)
 	notes := make(chan string, 1)
 	srv := startBoth(t, socketcluster.Config{}, func(srv *socketcluster.Server) {
-		srv.Handle("half", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in int) (int, error) {
+		srv.Handle("half", socketcluster.Func(func(_ context.Context, in int) (int, error) {
 			if in%2 != 0 {
-				return 0, (&wire.Error{Name: "MathError", Message: "Odd"}).With("given", in)
+				return 0, (socketcluster.Errorf("MathError", "Odd")).With("given", in)
 			}
 			return in / 2, nil
 		}))
-		srv.Receive("note", socketcluster.Recv(func(_ context.Context, _ *socketcluster.Transmission, in string) error {
+		srv.Receive("note", socketcluster.Recv(func(_ context.Context, in string) error {
 			notes <- in
 			return nil
 		}))
@@ -213,7 +213,7 @@ func TestClient14Channels(t *testing.T) {
 	srv := startBoth(t, socketcluster.Config{}, func(srv *socketcluster.Server) {
 		srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Channel == "closed" {
-				return &wire.Error{Name: "SubscribeError", Message: "Members only"}
+				return socketcluster.Errorf("SubscribeError", "Members only")
 			}
 			return nil
 		}))
@@ -269,7 +269,7 @@ func TestClient14WaitForAuth(t *testing.T) {
 	srv := startBoth(t, socketcluster.Config{}, func(srv *socketcluster.Server) {
 		srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Socket.AuthToken() == nil {
-				return &wire.Error{Name: "SubscribeError", Message: "Members only"}
+				return socketcluster.Errorf("SubscribeError", "Members only")
 			}
 			return nil
 		}))
@@ -373,7 +373,7 @@ func TestClient14Close(t *testing.T) {
 	t.Run("a refused handshake", func(t *testing.T) {
 		for code, reconnect := range map[int]bool{4008: true, 4501: false} {
 			remove := srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.HandshakeSC) error {
-				return (&wire.Error{Name: "E", Message: "Not you"}).With("statusCode", code)
+				return (socketcluster.Errorf("E", "Not you")).With("statusCode", code)
 			}))
 			c := n.client(t, srv, nil, quick)
 			c.do(t, "dial")

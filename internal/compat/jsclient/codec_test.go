@@ -21,11 +21,11 @@ const minBin = "sc-codec-min-bin"
 func TestCodecMinBin(t *testing.T) {
 	n := startNode(t)
 	srv, notes := startEchoWith(t, socketcluster.Config{AuthKey: key, Codec: minbin.Codec{}}, func(srv *socketcluster.Server) {
-		srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in claims) (socketcluster.None, error) {
-			return socketcluster.None{}, c.Socket.SetAuthToken(ctx, in)
+		srv.Handle("login", socketcluster.Do(func(ctx context.Context, in claims) error {
+			return socketcluster.FromContext(ctx).SetAuthToken(ctx, in)
 		}))
-		srv.Handle("fail", socketcluster.Func(func(context.Context, *socketcluster.Call, socketcluster.None) (socketcluster.None, error) {
-			return socketcluster.None{}, &wire.Error{Name: "SomeError", Message: "some reason"}
+		srv.Handle("fail", socketcluster.Do(func(context.Context, socketcluster.None) error {
+			return socketcluster.Errorf("SomeError", "some reason")
 		}))
 	})
 	c := n.client(t, srv, nil, options{"codec": minBin})
@@ -78,7 +78,7 @@ func TestBytesFromJavaScript(t *testing.T) {
 		{minBin, minbin.Codec{}, []string{"ArrayBuffer"}}, // a Buffer is no bytes for it
 	} {
 		srv := startServer(t, socketcluster.Config{AuthKey: key, Codec: test.codec}, func(srv *socketcluster.Server) {
-			srv.Handle("upload", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in struct {
+			srv.Handle("upload", socketcluster.Func(func(_ context.Context, in struct {
 				Name string `json:"name"`
 				Blob []byte `json:"blob"`
 			}) (string, error) {

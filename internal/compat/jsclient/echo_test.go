@@ -21,10 +21,10 @@ func startEchoWith(t *testing.T, cfg socketcluster.Config, setup func(*socketclu
 	t.Helper()
 	notes := make(chan string, 16)
 	srv := startServer(t, cfg, func(srv *socketcluster.Server) {
-		srv.Handle("echo", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+		srv.Handle("echo", socketcluster.Func(func(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 			return in, nil
 		}))
-		srv.Receive("note", socketcluster.Recv(func(_ context.Context, _ *socketcluster.Transmission, in string) error {
+		srv.Receive("note", socketcluster.Recv(func(_ context.Context, in string) error {
 			notes <- in
 			return nil
 		}))

@@ -18,7 +18,6 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // The server's side of the guide on authentication. docs/PORTING.md shows what
@@ -84,22 +83,22 @@ func withTwoKeys(signatureKey, verificationKey string) (socketcluster.Config, er
 // end
 
 // sample: login
-var errLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+var errLogin = socketcluster.Errorf("LoginError", "Invalid user credentials")
 
-func login(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
+func login(ctx context.Context, in credentials) error {
 	loginTime := time.Now() // before the password is looked at
 	user, ok := findUser(in.Username, in.Password)
 	if !ok {
-		return socketcluster.None{}, errLogin
+		return errLogin
 	}
-	return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{user.name, user.channels}, auth.AuthTime(loginTime))
+	return socketcluster.FromContext(ctx).SetAuthToken(ctx, claims{user.name, user.channels}, auth.AuthTime(loginTime))
 }
 
 // end
 
 // sample: logout
-func logout(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-	return socketcluster.None{}, c.Socket.Deauthenticate(ctx)
+func logout(ctx context.Context, _ socketcluster.None) error {
+	return socketcluster.FromContext(ctx).Deauthenticate(ctx)
 }
 
 // end
@@ -111,16 +110,16 @@ func loginLoop(s *socketcluster.Socket) {
 		for request := range requests {
 			var in credentials
 			if err := json.Unmarshal(request.Data, &in); err != nil {
-				request.Error(errLogin)
+				request.Fail(errLogin)
 				continue
 			}
 			loginTime := time.Now()
 			user, ok := findUser(in.Username, in.Password)
 			if !ok {
-				request.Error(errLogin)
+				request.Fail(errLogin)
 				continue
 			}
-			request.End(nil)
+			request.Reply(nil)
 			s.SetAuthToken(s.Context(), claims{user.name, user.channels}, auth.AuthTime(loginTime))
 		}
 	}()
@@ -176,7 +175,7 @@ func signElsewhere(authKey, username string, channels []string) (string, error) 
 func publishRule(_ context.Context, a *socketcluster.PublishIn) error {
 	token, ok := socketcluster.Claims[claims](a.Socket)
 	if !ok || !slices.Contains(token.Channels, a.Channel) {
-		return &wire.Error{Name: "PublishError", Message: "You may not publish to " + a.Channel}
+		return socketcluster.Errorf("PublishError", "You may not publish to %s", a.Channel)
 	}
 	return nil
 }
@@ -259,7 +258,7 @@ func houseRules(_ context.Context, action socketcluster.Action) error {
 	switch a := action.(type) {
 	case *socketcluster.Authenticate: // inbound
 		if issuer, _ := a.AuthToken.Claim("iss"); issuer == "elsewhere" {
-			return &wire.Error{Name: "IssuerError", Message: "Tokens from elsewhere are not taken"}
+			return socketcluster.Errorf("IssuerError", "Tokens from elsewhere are not taken")
 		}
 	case *socketcluster.Subscribe: // inbound
 		if a.Channel == "staff" {
@@ -268,7 +267,7 @@ func houseRules(_ context.Context, action socketcluster.Action) error {
 	case *socketcluster.PublishIn: // inbound
 		var text string
 		if err := json.Unmarshal(a.Data, &text); err != nil {
-			return &wire.Error{Name: "PublishError", Message: "Only text can be published"}
+			return socketcluster.Errorf("PublishError", "Only text can be published")
 		}
 		a.Data, _ = json.Marshal(strings.ToUpper(text)) // which text never fails
 	}
@@ -287,8 +286,8 @@ func loginForAMoment(ctx context.Context, s *socketcluster.Socket, c claims) err
 // serveGuide registers the guide's login, logout and publish rule.
 func serveGuide(srv *socketcluster.Server) {
 	// sample: registration
-	srv.Handle("login", socketcluster.Func(login))
-	srv.Handle("logout", socketcluster.Func(logout))
+	srv.Handle("login", socketcluster.Do(login))
+	srv.Handle("logout", socketcluster.Do(logout))
 	srv.UseInbound(socketcluster.Guard(publishRule))
 	// end
 }

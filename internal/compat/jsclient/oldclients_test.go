@@ -91,7 +91,7 @@ func TestOldClients(t *testing.T) {
 			n := startNode(t, "CLIENT="+version)
 			notes, pongs := make(chan string, 4), make(chan string, 64)
 			srv := startBoth(t, socketcluster.Config{PingInterval: 100 * time.Millisecond, PingTimeout: time.Minute}, func(srv *socketcluster.Server) {
-				srv.Receive("note", socketcluster.Recv(func(_ context.Context, _ *socketcluster.Transmission, in string) error {
+				srv.Receive("note", socketcluster.Recv(func(_ context.Context, in string) error {
 					notes <- in
 					return nil
 				}))

@@ -11,7 +11,7 @@ func TestRow06_PublishRule(t *testing.T) {
 	n := startNode(t)
 	srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
 		serveGuide(srv)
-		srv.Handle("echo", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in string) (string, error) { return in, nil }))
+		srv.Handle("echo", socketcluster.Func(func(_ context.Context, in string) (string, error) { return in, nil }))
 	})
 	listener := n.connected(t, srv, nil)
 	for _, channel := range []string{"news", "alice's", "staff"} {

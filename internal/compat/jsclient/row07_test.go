@@ -73,8 +73,8 @@ func TestRow07_Renewal(t *testing.T) {
 			n := startNode(t)
 			srv := startServer(t, variant.cfg, func(srv *socketcluster.Server) {
 				serveGuide(srv)
-				srv.Handle("old login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-					return socketcluster.None{}, c.Socket.SetAuthToken(ctx, oldToken())
+				srv.Handle("old login", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+					return socketcluster.FromContext(ctx).SetAuthToken(ctx, oldToken())
 				}))
 				if variant.setup != nil {
 					variant.setup(srv)

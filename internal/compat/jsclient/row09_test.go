@@ -90,7 +90,7 @@ func TestRow09_Middleware(t *testing.T) {
 		srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
 			srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeWS) error {
 				if a.Request.URL.Query().Get("door") != "open" {
-					return &wire.Error{Name: "DoorError", Message: "the door is shut"}
+					return socketcluster.Errorf("DoorError", "the door is shut")
 				}
 				return nil
 			}))
@@ -162,7 +162,7 @@ func TestRow09_Middleware(t *testing.T) {
 			srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Transmit) error {
 				switch string(a.Data) {
 				case `"blocked"`:
-					return &wire.Error{Name: "PolicyError", Message: "not today"}
+					return socketcluster.Errorf("PolicyError", "not today")
 				case `"before"`:
 					a.Data = json.RawMessage(`"after"`)
 				}

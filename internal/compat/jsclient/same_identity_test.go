@@ -105,8 +105,8 @@ func serveIdentity(srv *socketcluster.Server) {
 		Username *string `json:"username"`
 		Signed   *string `json:"signed"`
 	}
-	srv.Handle("whoami", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (identity, error) {
-		token := c.Socket.AuthToken()
+	srv.Handle("whoami", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (identity, error) {
+		token := socketcluster.FromContext(ctx).AuthToken()
 		if token == nil {
 			return identity{}, nil
 		}
@@ -116,9 +116,9 @@ func serveIdentity(srv *socketcluster.Server) {
 		who.Signed = &signed
 		return who, err
 	}))
-	srv.Handle("batch", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (socketcluster.None, error) {
-		c.Socket.StartBatching()
-		return socketcluster.None{}, nil
+	srv.Handle("batch", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+		socketcluster.FromContext(ctx).StartBatching()
+		return nil
 	}))
 }
 
@@ -226,7 +226,7 @@ func TestSameIdentity(t *testing.T) {
 func TestLoginPages(t *testing.T) {
 	type none = socketcluster.None
 	set := func(ctx context.Context, s *socketcluster.Socket) { s.SetAuthToken(ctx, claims{Username: "alice"}) }
-	handler := func(fn func(ctx context.Context, c *socketcluster.Call)) func(*socketcluster.Server) {
+	handler := func(fn func(ctx context.Context, c *socketcluster.Call) (any, error)) func(*socketcluster.Server) {
 		return func(srv *socketcluster.Server) { srv.Handle("login", socketcluster.HandlerFunc(fn)) }
 	}
 	loop := func(fn func(c *socketcluster.Call)) func(*socketcluster.Server) {
@@ -241,9 +241,9 @@ func TestLoginPages(t *testing.T) {
 			})
 		}
 	}
-	setThenEnd := handler(func(ctx context.Context, c *socketcluster.Call) {
+	setThenEnd := handler(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 		set(ctx, c.Socket)
-		c.End(nil)
+		return nil, nil
 	})
 	alice := "alice"
 	all := environments(t)
@@ -258,20 +258,23 @@ func TestLoginPages(t *testing.T) {
 		{"a page that listens before the call", false, "loginWhileListening", setThenEnd, &alice},
 		{"a page that listens before the call, token after answer", true, "loginWhileListening", setThenEnd, &alice},
 		{"a page that listens after the call", true, "loginThenListen", setThenEnd, &alice},
-		{"a page that listens after the call, a handler that answers first", true, "loginThenListen", handler(func(ctx context.Context, c *socketcluster.Call) {
-			c.End(nil)
+		{"a page that listens after the call, a handler that answers first", true, "loginThenListen", handler(func(ctx context.Context, c *socketcluster.Call) (any, error) {
+			c.Reply(nil)
 			set(ctx, c.Socket)
+			return nil, nil
 		}), &alice},
-		{"a page that listens after the call, a handler that answers later", true, "loginThenListen", handler(func(ctx context.Context, c *socketcluster.Call) {
+		{"a page that listens after the call, a handler that answers later", true, "loginThenListen", handler(func(ctx context.Context, c *socketcluster.Call) (any, error) {
+			c.Detach()
 			set(ctx, c.Socket)
-			go c.End(nil)
+			go c.Reply(nil)
+			return nil, nil
 		}), &alice},
 		{"a page that listens after the call, a loop", true, "loginThenListen", loop(func(c *socketcluster.Call) {
 			set(c.Context(), c.Socket)
-			c.End(nil)
+			c.Reply(nil)
 		}), &alice},
 		{"a page that listens after the call, a loop that answers first", true, "loginThenListen", loop(func(c *socketcluster.Call) {
-			c.End(nil)
+			c.Reply(nil)
 			set(c.Socket.Context(), c.Socket)
 		}), &alice},
 		{"a page that listens after a logout", true, "logoutThenListen", setThenEnd, nil},
@@ -281,8 +284,8 @@ func TestLoginPages(t *testing.T) {
 			srv := startServer(t, cfg, func(srv *socketcluster.Server) {
 				serveIdentity(srv)
 				c.setup(srv)
-				srv.Handle("logout", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, _ none) (none, error) {
-					return none{}, c.Socket.Deauthenticate(ctx)
+				srv.Handle("logout", socketcluster.Do(func(ctx context.Context, _ none) error {
+					return socketcluster.FromContext(ctx).Deauthenticate(ctx)
 				}))
 			})
 			attemptAll(t, all, srv, plan{Way: c.way, Want: c.want})

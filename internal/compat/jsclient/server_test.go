@@ -44,8 +44,8 @@ func startOn(t *testing.T, addr string, secure *tls.Config, cfg socketcluster.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Handle("ping", socketcluster.Func(func(context.Context, *socketcluster.Call, json.RawMessage) (socketcluster.None, error) {
-		return socketcluster.None{}, nil
+	srv.Handle("ping", socketcluster.Do(func(context.Context, json.RawMessage) error {
+		return nil
 	}))
 	events := record(srv)
 	if setup != nil {

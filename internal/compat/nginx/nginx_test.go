@@ -68,9 +68,10 @@ func start(t *testing.T, listener net.Listener, proxy string) *socketcluster.Ser
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Handle("whoami", socketcluster.Func(func(_ context.Context, c *socketcluster.Call, _ socketcluster.None) (string, error) {
-		me, _ := socketcluster.Claims[struct{ Username string }](c.Socket)
-		return me.Username + " at " + c.Socket.ClientAddr().String(), nil
+	srv.Handle("whoami", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (string, error) {
+		s := socketcluster.FromContext(ctx)
+		me, _ := socketcluster.Claims[struct{ Username string }](s)
+		return me.Username + " at " + s.ClientAddr().String(), nil
 	}))
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)

@@ -37,11 +37,11 @@ func TestSamplesOfTheClient(t *testing.T) {
 	type claims struct {
 		Username string `json:"username"`
 	}
-	srv.Handle("login", socketcluster.Func(func(ctx context.Context, c *socketcluster.Call, in credentials) (socketcluster.None, error) {
-		return socketcluster.None{}, c.Socket.SetAuthToken(ctx, claims{in.Username})
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, claims{in.Username})
 	}))
 	mux := http.NewServeMux()
-	mux.Handle(socketcluster.DefaultPath, srv)
+	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	mux.Handle("GET /socketcluster.js", browser.Handler())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

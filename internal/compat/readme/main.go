@@ -17,10 +17,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	srv.Handle("greet", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, name string) (string, error) {
+	srv.Handle("greet", socketcluster.Func(func(ctx context.Context, name string) (string, error) {
 		return "Hello, " + name, nil
 	}))
-	http.Handle(socketcluster.DefaultPath, srv) // /socketcluster/
+	http.Handle("GET "+socketcluster.DefaultPath, srv) // GET /socketcluster/
 	http.Handle("GET /socketcluster.js", browser.Handler())
 	http.Handle("/", http.FileServer(http.Dir("public")))
 	web := &http.Server{Addr: ":8000", ReadHeaderTimeout: 5 * time.Second}

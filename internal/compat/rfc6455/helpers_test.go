@@ -37,7 +37,7 @@ func startServer(t *testing.T, c socketcluster.Compression) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Handle("echo", socketcluster.Func(func(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+	srv.Handle("echo", socketcluster.Func(func(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 		return in, nil
 	}))
 	mux := http.NewServeMux()

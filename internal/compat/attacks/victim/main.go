@@ -54,7 +54,7 @@ func run(ctx context.Context) error {
 			go func() {
 				for c := range calls {
 					time.Sleep(2 * time.Second)
-					_ = c.End(1)
+					_ = c.Reply(1)
 				}
 			}()
 		}
@@ -96,12 +96,12 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-func echo(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (json.RawMessage, error) {
+func echo(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 	return in, nil
 }
 
 // slow takes its time, unless the client has gone.
-func slow(ctx context.Context, _ *socketcluster.Call, in json.RawMessage) (int, error) {
+func slow(ctx context.Context, in json.RawMessage) (int, error) {
 	select {
 	case <-time.After(time.Second):
 	case <-ctx.Done():
@@ -110,7 +110,7 @@ func slow(ctx context.Context, _ *socketcluster.Call, in json.RawMessage) (int, 
 }
 
 // stubborn takes its time, whether the client is there or not.
-func stubborn(_ context.Context, _ *socketcluster.Call, in json.RawMessage) (int, error) {
+func stubborn(_ context.Context, in json.RawMessage) (int, error) {
 	time.Sleep(time.Second)
 	return len(in), nil
 }
