@@ -81,6 +81,7 @@ func TestConfigErrors(t *testing.T) {
 		{"Origins", config{Origins: []string{"a.com:http"}}},
 		{"Origins", config{Origins: []string{"a.com:0"}}},
 		{"Origins", config{Origins: []string{"a.com:080"}}},
+		{"TrustedProxies", config{TrustedProxies: []string{"proxy"}}},
 		{"Origins", config{Origins: []string{"a.com:65536"}}},
 		{"Origins", config{Origins: []string{"user@a.com:443"}}},
 		{"Limits.MessageSize", config{Limits: limits{MessageSize: -1}}},

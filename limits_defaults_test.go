@@ -2,6 +2,7 @@ package socketcluster
 
 import (
 	"math"
+	"net/netip"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -71,7 +72,10 @@ func TestSharesFitIntoTheBudget(t *testing.T) {
 		}
 		l = srv.cfg.Limits
 		for _, n := range []int{1, 2, l.Connections/2 + 1, l.Connections} {
-			srv.places.taken = n
+			for taken, _ := srv.places.Count(); taken < n; taken++ {
+				srv.places.Take(netip.Addr{})
+				srv.places.Settle()
+			}
 			for _, left := range []int{0, l.Budget / 2, l.Budget} {
 				srv.leftBytes.Store(int64(left))
 				if share := srv.share(); share < 1 || share*int64(n) > int64(l.Budget) {

@@ -133,7 +133,7 @@ const leastShare = 8 << 10
 // cannot crowd out the others: all shares together are half of the budget, less
 // what sockets that have gone have left with handlers.
 func (srv *Server) share() int64 {
-	sockets, _ := srv.places.count()
+	sockets, _ := srv.places.Count()
 	limit := srv.budget.Limit()
 	least := min(leastShare, limit/int64(srv.cfg.Limits.Connections))
 	return max((limit-srv.leftBytes.Load())/2/int64(max(sockets, 1)), least)

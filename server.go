@@ -16,6 +16,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
+	"github.com/socketcluster-go/socketcluster/internal/admission"
 	"github.com/socketcluster-go/socketcluster/internal/budget"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
@@ -29,7 +30,7 @@ import (
 type Server struct {
 	cfg     Config
 	origins *httpauth.Origins
-	proxies proxies
+	proxies *admission.Proxies
 	engine  auth.Engine
 	log     *slog.Logger
 
@@ -41,7 +42,7 @@ type Server struct {
 	rates       [numRates]rate
 	outbox      outbox.Limits
 	crowd       crowd
-	places      places
+	places      *admission.Places
 	hits        limitHits
 	counters    counters
 	budget      *budget.Budget
@@ -95,9 +96,9 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, &ConfigError{"Origins", err.Error()}
 	}
-	proxies, err := parseProxies(cfg.TrustedProxies)
+	proxies, err := admission.ParseProxies(cfg.TrustedProxies...)
 	if err != nil {
-		return nil, err
+		return nil, &ConfigError{"TrustedProxies", err.Error()}
 	}
 	srv := &Server{
 		cfg:     cfg,
@@ -110,6 +111,11 @@ func New(cfg Config) (*Server, error) {
 		epoch:   time.Now().Add(-1), // so that no moment is zero
 		rates:   newRates(&cfg.Limits),
 		outbox:  outbox.Limits{Bytes: cfg.Limits.Outbox, Stall: cfg.Limits.OutboxStall, Drain: cfg.Limits.OutboxDrain},
+		places: admission.NewPlaces(admission.Limits{
+			Connections: cfg.Limits.Connections,
+			Pending:     cfg.Limits.PendingHandshakes,
+			PerAddress:  cfg.Limits.ConnectionsPerAddress,
+		}),
 		sockets: make(map[string]*Socket),
 		closing: make(map[*Socket]struct{}),
 		leavers: make(map[*Socket]struct{}),
@@ -236,7 +242,7 @@ func (srv *Server) opened() {
 	srv.mu.Lock()
 	srv.open++
 	srv.mu.Unlock()
-	srv.places.settled()
+	srv.places.Settle()
 }
 
 // unregister counts a socket as closed; its connection lingers until
@@ -249,7 +255,7 @@ func (srv *Server) unregister(s *Socket, was State) {
 	if was == Open {
 		srv.open--
 	} else {
-		srv.places.settled()
+		srv.places.Settle()
 	}
 }
 
@@ -262,7 +268,7 @@ func (srv *Server) released(s *Socket) {
 	if s.conn.Compressed() {
 		srv.compressed.Add(-1)
 	}
-	srv.places.leave(s.ClientAddr())
+	srv.places.Leave(s.ClientAddr())
 	srv.reading.Done()
 }
 

@@ -79,7 +79,7 @@ func (srv *Server) Stats() ServerStats {
 		Deliveries:   c.deliveries.Load(),
 		LimitHits:    make(map[string]uint64, numLimits),
 	}
-	st.Connections, st.Pending = srv.places.count()
+	st.Connections, st.Pending = srv.places.Count()
 	srv.mu.Lock()
 	sum := srv.traffic
 	sockets := srv.allLocked()

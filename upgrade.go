@@ -39,8 +39,8 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := false
 	defer func() {
 		if !started {
-			srv.places.settled()
-			srv.places.leave(addr)
+			srv.places.Settle()
+			srv.places.Leave(addr)
 		}
 	}()
 	if refusal := srv.admit(r); refusal != nil {

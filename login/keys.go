@@ -4,7 +4,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 
-	"github.com/socketcluster-go/socketcluster/internal/subnet"
+	"github.com/socketcluster-go/socketcluster/internal/admission"
 )
 
 // keyer makes the keys of buckets. They are of a fixed size, whatever a name
@@ -14,7 +14,9 @@ type keyer struct{ seed maphash.Seed }
 
 func (k keyer) socket(id string) uint64 { return maphash.String(k.seed, id) }
 
-func (k keyer) address(addr netip.Addr) uint64 { return maphash.Comparable(k.seed, subnet.Of(addr)) }
+func (k keyer) address(addr netip.Addr) uint64 {
+	return maphash.Comparable(k.seed, admission.Subnet(addr))
+}
 
 // network reports false for what is no IPv6 address.
 func (k keyer) network(addr netip.Addr) (key uint64, ok bool) {
@@ -29,7 +31,7 @@ func (k keyer) network(addr netip.Addr) (key uint64, ok bool) {
 func (k keyer) user(name string, addr netip.Addr) uint64 {
 	var h maphash.Hash
 	h.SetSeed(k.seed)
-	b := subnet.Of(addr).As16()
+	b := admission.Subnet(addr).As16()
 	h.Write(b[:])
 	h.WriteString(NormalName(name))
 	return h.Sum64()

@@ -1,4 +1,4 @@
-package socketcluster
+package admission
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// proxies are Config.TrustedProxies.
-type proxies struct {
+// Proxies are those whose word is taken for where a request comes from.
+type Proxies struct {
 	networks []netip.Prefix
 	unix     bool // whoever connects over a Unix socket
 }
@@ -17,7 +17,10 @@ type proxies struct {
 // unixProxies is the entry for proxies that have no address.
 const unixProxies = "unix"
 
-func parseProxies(entries []string) (p proxies, err error) {
+// ParseProxies reads addresses, networks, and "unix" for all that connect over a
+// Unix socket.
+func ParseProxies(entries ...string) (*Proxies, error) {
+	p := new(Proxies)
 	for _, entry := range entries {
 		if entry == unixProxies {
 			p.unix = true
@@ -32,16 +35,16 @@ func parseProxies(entries []string) (p proxies, err error) {
 		}
 		switch {
 		case !network.IsValid():
-			return p, &ConfigError{"TrustedProxies", fmt.Sprintf(`has the entry %q; each must be an address such as "::1", a network such as "10.0.0.0/8", or "unix"`, entry)}
+			return nil, fmt.Errorf(`has the entry %q; each must be an address such as "::1", a network such as "10.0.0.0/8", or "unix"`, entry)
 		case network.Addr().Is4In6():
-			return p, &ConfigError{"TrustedProxies", fmt.Sprintf("has the entry %q; write it as an IPv4 address or network", entry)}
+			return nil, fmt.Errorf("has the entry %q; write it as an IPv4 address or network", entry)
 		}
 		p.networks = append(p.networks, network)
 	}
 	return p, nil
 }
 
-func (p proxies) has(addr netip.Addr) bool {
+func (p *Proxies) has(addr netip.Addr) bool {
 	for _, network := range p.networks {
 		if network.Contains(addr) {
 			return true
@@ -50,18 +53,14 @@ func (p proxies) has(addr netip.Addr) bool {
 	return false
 }
 
-// ClientAddr is the address that a request comes from. It is that of the other
-// end of the connection; if this is one of Config.TrustedProxies, it is the
-// right-most address in X-Forwarded-For that is none of them. What stands
-// further to the left may be invented by the client. The header Forwarded is
-// not looked at.
-//
-// IPv4 addresses have their short form, and no address has a zone or port. The
-// result is the zero Addr if the connection has no IP address, such as a Unix
-// socket, and no trusted proxy tells one.
-func (srv *Server) ClientAddr(r *http.Request) netip.Addr {
+// ClientAddr returns the address that a request comes from: that of the other end
+// of the connection, or, if this is one of the proxies, the right-most address in
+// X-Forwarded-For that is none of them. What stands further to the left may be
+// invented by the client. IPv4 addresses have their short form, and no address has
+// a zone or port. The result is the zero Addr if there is none.
+func (p *Proxies) ClientAddr(r *http.Request) netip.Addr {
 	addr := parseAddr(r.RemoteAddr)
-	if !srv.proxies.has(addr) && !(srv.proxies.unix && isUnix(r)) {
+	if !p.has(addr) && !(p.unix && isUnix(r)) {
 		return addr
 	}
 	lines := r.Header["X-Forwarded-For"]
@@ -76,7 +75,7 @@ func (srv *Server) ClientAddr(r *http.Request) netip.Addr {
 			if !next.IsValid() {
 				return addr // the proxy that wrote it is all that is known
 			}
-			if addr = next; !srv.proxies.has(addr) {
+			if addr = next; !p.has(addr) {
 				return addr
 			}
 		}
@@ -84,7 +83,7 @@ func (srv *Server) ClientAddr(r *http.Request) netip.Addr {
 	return addr
 }
 
-// isUnix tells whether a request has come over a Unix socket. The other end of
+// isUnix reports whether a request has come over a Unix socket. The other end of
 // one has no name as a rule.
 func isUnix(r *http.Request) bool {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
@@ -109,13 +108,4 @@ func parseAddr(text string) netip.Addr {
 		addr = withPort.Addr()
 	}
 	return addr.Unmap().WithZone("")
-}
-
-// ClientAddr is the address that the socket was opened from, found as by
-// [Server.ClientAddr]; the zero Addr if there is none.
-func (s *Socket) ClientAddr() netip.Addr {
-	if s.addr == ([16]byte{}) {
-		return netip.Addr{}
-	}
-	return netip.AddrFrom16(s.addr).Unmap()
 }

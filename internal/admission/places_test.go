@@ -1,4 +1,4 @@
-package socketcluster
+package admission
 
 import (
 	"net/netip"
@@ -19,12 +19,12 @@ func TestPlacesAgreeWithTheModel(t *testing.T) {
 		pending bool
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		l := &Limits{
-			Connections:           rapid.IntRange(1, 12).Draw(t, "connections"),
-			PendingHandshakes:     rapid.IntRange(1, 6).Draw(t, "pending"),
-			ConnectionsPerAddress: rapid.IntRange(1, 4).Draw(t, "per address"),
+		l := Limits{
+			Connections: rapid.IntRange(1, 12).Draw(t, "connections"),
+			Pending:     rapid.IntRange(1, 6).Draw(t, "pending"),
+			PerAddress:  rapid.IntRange(1, 4).Draw(t, "per address"),
 		}
-		var p places
+		p := NewPlaces(l)
 		var all []conn
 		t.Repeat(map[string]func(*rapid.T){
 			"take": func(t *rapid.T) {
@@ -39,11 +39,19 @@ func TestPlacesAgreeWithTheModel(t *testing.T) {
 						same++
 					}
 				}
-				want := len(all) < l.Connections && pending < l.PendingHandshakes && same < l.ConnectionsPerAddress
-				if _, ok := p.take(addr, l); ok != want {
-					t.Fatalf("taken %t, want %t with %d connections, %d pending, %d of the address", ok, want, len(all), pending, same)
+				want := None
+				switch {
+				case len(all) >= l.Connections:
+					want = Connections
+				case pending >= l.Pending:
+					want = Pending
+				case same >= l.PerAddress:
+					want = PerAddress
 				}
-				if want {
+				if got := p.Take(addr); got != want {
+					t.Fatalf("shortage %d, want %d with %d connections, %d pending, %d of the address", got, want, len(all), pending, same)
+				}
+				if want == None {
 					all = append(all, conn{addr, true})
 				}
 			},
@@ -51,7 +59,7 @@ func TestPlacesAgreeWithTheModel(t *testing.T) {
 				for i := range all {
 					if all[i].pending {
 						all[i].pending = false
-						p.settled()
+						p.Settle()
 						return
 					}
 				}
@@ -59,7 +67,7 @@ func TestPlacesAgreeWithTheModel(t *testing.T) {
 			"leave": func(t *rapid.T) {
 				for i, c := range all {
 					if !c.pending {
-						p.leave(c.addr)
+						p.Leave(c.addr)
 						all = append(all[:i], all[i+1:]...)
 						return
 					}
@@ -67,13 +75,17 @@ func TestPlacesAgreeWithTheModel(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				keys := make(map[netip.Addr]bool)
+				pending := 0
 				for _, c := range all {
+					if c.pending {
+						pending++
+					}
 					if key, ok := counted(c.addr); ok {
 						keys[key] = true
 					}
 				}
-				if taken, _ := p.count(); taken != len(all) || len(p.from) != len(keys) {
-					t.Fatalf("%d places taken, %d addresses; want %d and %d", taken, len(p.from), len(all), len(keys))
+				if taken, inHandshake := p.Count(); taken != len(all) || inHandshake != pending || len(p.from) != len(keys) {
+					t.Fatalf("%d places taken, %d pending, %d addresses; want %d, %d and %d", taken, inHandshake, len(p.from), len(all), pending, len(keys))
 				}
 			},
 		})

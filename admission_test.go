@@ -284,3 +284,22 @@ func TestLargeRequestsOverBudget(t *testing.T) {
 		}
 	})
 }
+
+// A socket keeps its address when its request has gone.
+func TestSocketClientAddr(t *testing.T) {
+	cfg := socketcluster.Config{TrustedProxies: []string{"10.0.0.0/8"}}
+	for peer, want := range map[string]string{"10.0.0.1:80": "198.51.100.1", "192.0.2.1:80": "192.0.2.1", "[2001:db8::1]:80": "2001:db8::1", "pipe": ""} {
+		inBubble(t, cfg, func(w *world) {
+			w.web.Handler = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+				r.RemoteAddr = peer
+				r.Header.Set("X-Forwarded-For", "198.51.100.1")
+				w.srv.ServeHTTP(out, r)
+			})
+			w.client()
+			s := w.only()
+			if got := s.ClientAddr(); s.Request() != nil || got.IsValid() != (want != "") || got.IsValid() && got.String() != want {
+				t.Errorf("from %s: got %v, want %s", peer, got, want)
+			}
+		})
+	}
+}

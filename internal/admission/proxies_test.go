@@ -1,4 +1,4 @@
-package socketcluster_test
+package admission_test
 
 import (
 	"context"
@@ -11,27 +11,26 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/admission"
 )
 
-var proxies = []string{"10.0.0.0/8", "2001:db8:ffff::/48"}
-
-func clientAddr(srv *socketcluster.Server, peer string, forwarded ...string) netip.Addr {
-	return srv.ClientAddr(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": forwarded}})
+func clientAddr(p *admission.Proxies, peer string, forwarded ...string) netip.Addr {
+	return p.ClientAddr(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": forwarded}})
 }
 
-func proxied(t testing.TB) *socketcluster.Server {
+func parse(t testing.TB, entries ...string) *admission.Proxies {
 	t.Helper()
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, TrustedProxies: proxies})
+	p, err := admission.ParseProxies(entries...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { srv.Close() })
-	return srv
+	return p
 }
 
+func proxied(t testing.TB) *admission.Proxies { return parse(t, "10.0.0.0/8", "2001:db8:ffff::/48") }
+
 func TestClientAddr(t *testing.T) {
-	srv := proxied(t)
+	p := proxied(t)
 	for _, test := range []struct {
 		name, peer string
 		forwarded  []string
@@ -64,28 +63,24 @@ func TestClientAddr(t *testing.T) {
 		{"nothing", "", []string{"198.51.100.1"}, ""},
 		{"a name", "example.com:80", nil, ""},
 	} {
-		got := clientAddr(srv, test.peer, test.forwarded...)
+		got := clientAddr(p, test.peer, test.forwarded...)
 		if text := got.String(); got.IsValid() && text != test.want || !got.IsValid() && test.want != "" {
 			t.Errorf("%s: got %v, want %s", test.name, got, test.want)
 		}
 	}
 }
 
-// Without TrustedProxies, nobody's header is believed.
+// Without proxies, nobody's header is believed.
 func TestClientAddrByDefault(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer srv.Close()
+	p := parse(t)
 	for _, peer := range []string{"127.0.0.1:80", "10.0.0.1:80", "[::1]:80"} {
-		if got, want := clientAddr(srv, peer, "198.51.100.1"), netip.MustParseAddrPort(peer).Addr(); got != want {
+		if got, want := clientAddr(p, peer, "198.51.100.1"), netip.MustParseAddrPort(peer).Addr(); got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
 }
 
-func TestTrustedProxiesRefused(t *testing.T) {
+func TestProxiesRefused(t *testing.T) {
 	for entry, want := range map[string]string{
 		"":                    form,
 		"proxy":               form,
@@ -96,8 +91,8 @@ func TestTrustedProxiesRefused(t *testing.T) {
 		"::ffff:10.0.0.0/104": "write it as an IPv4 address or network",
 		"::ffff:10.0.0.1":     "write it as an IPv4 address or network",
 	} {
-		_, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, TrustedProxies: []string{"10.0.0.0/8", "::1", "unix", entry}})
-		if want := fmt.Sprintf("socketcluster: Config.TrustedProxies has the entry %q; %s", entry, want); err == nil || err.Error() != want {
+		_, err := admission.ParseProxies("10.0.0.0/8", "::1", "unix", entry)
+		if want := fmt.Sprintf("has the entry %q; %s", entry, want); err == nil || err.Error() != want {
 			t.Errorf("got %v\nwant %s", err, want)
 		}
 	}
@@ -120,18 +115,14 @@ func TestClientAddrOverUnixSocket(t *testing.T) {
 		{[]string{"unix"}, "unknown", ""},
 		{[]string{"unix"}, "", ""},
 	} {
-		srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, TrustedProxies: test.trusted})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer srv.Close()
+		p := parse(t, test.trusted...)
 		found := make(chan netip.Addr, 1)
 		path := filepath.Join(t.TempDir(), "s")
 		listener, err := net.Listen("unix", path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		web := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { found <- srv.ClientAddr(r) })}
+		web := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { found <- p.ClientAddr(r) })}
 		go web.Serve(listener)
 		defer web.Close()
 		client := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -153,31 +144,12 @@ func TestClientAddrOverUnixSocket(t *testing.T) {
 			t.Errorf("%v, forwarded for %q: got %v, want %q", test.trusted, test.forwarded, got, test.want)
 		}
 		// A request that says nothing of its connection.
-		if bare := clientAddr(srv, "@", test.forwarded); bare != got {
+		if bare := clientAddr(p, "@", test.forwarded); bare != got {
 			t.Errorf("%v, forwarded for %q: got %v from @, want %v", test.trusted, test.forwarded, bare, got)
 		}
-		if other := clientAddr(srv, "192.0.2.1:80", test.forwarded); other != netip.MustParseAddr("192.0.2.1") {
+		if other := clientAddr(p, "192.0.2.1:80", test.forwarded); other != netip.MustParseAddr("192.0.2.1") {
 			t.Errorf("%v, forwarded for %q: %v over TCP", test.trusted, test.forwarded, other)
 		}
-	}
-}
-
-// A socket keeps its address when its request has gone.
-func TestSocketClientAddr(t *testing.T) {
-	cfg := socketcluster.Config{TrustedProxies: proxies}
-	for peer, want := range map[string]string{"10.0.0.1:80": "198.51.100.1", "192.0.2.1:80": "192.0.2.1", "[2001:db8::1]:80": "2001:db8::1", "pipe": ""} {
-		inBubble(t, cfg, func(w *world) {
-			w.web.Handler = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-				r.RemoteAddr = peer
-				r.Header.Set("X-Forwarded-For", "198.51.100.1")
-				w.srv.ServeHTTP(out, r)
-			})
-			w.client()
-			s := w.only()
-			if got := s.ClientAddr(); s.Request() != nil || got.IsValid() != (want != "") || got.IsValid() && got.String() != want {
-				t.Errorf("from %s: got %v, want %s", peer, got, want)
-			}
-		})
 	}
 }
 
@@ -186,29 +158,29 @@ func FuzzClientAddr(f *testing.F) {
 	f.Add("198.51.100.1, 10.0.0.2", "1.2.3.4")
 	f.Add("[2001:db8::1%eth0]:80,,", "::ffff:10.0.0.1")
 	f.Add(strings.Repeat(",", 1000), "unknown")
-	srv := proxied(f)
+	p := proxied(f)
 	f.Fuzz(func(t *testing.T, invented, peer string) {
 		// What a client sends, with the address that the proxy appends.
-		got := clientAddr(srv, "10.0.0.1:80", invented+", 203.0.113.5")
+		got := clientAddr(p, "10.0.0.1:80", invented+", 203.0.113.5")
 		if want := netip.MustParseAddr("203.0.113.5"); got != want {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = peer
 		r.Header.Set("X-Forwarded-For", invented)
-		if got := srv.ClientAddr(r); got.Zone() != "" || got.Is4In6() {
+		if got := p.ClientAddr(r); got.Zone() != "" || got.Is4In6() {
 			t.Fatalf("got %v of %q and %q", got, peer, invented)
 		}
 	})
 }
 
 func BenchmarkClientAddr(b *testing.B) {
-	srv := proxied(b)
+	p := proxied(b)
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.RemoteAddr = "10.0.0.1:80"
 	r.Header.Set("X-Forwarded-For", "203.0.113.9, 198.51.100.1, 10.0.0.2")
 	b.ReportAllocs()
 	for b.Loop() {
-		srv.ClientAddr(r)
+		p.ClientAddr(r)
 	}
 }

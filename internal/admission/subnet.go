@@ -1,12 +1,11 @@
-// Package subnet tells which addresses are counted as one.
-package subnet
+package admission
 
 import "net/netip"
 
-// Of returns the range of addresses that one customer of a provider has, by
+// Subnet returns the range of addresses that one customer of a provider has, by
 // its first address: an IPv4 address itself, or an IPv6 /64, in which a
 // customer is free to take any address. The zero Addr stays as it is.
-func Of(addr netip.Addr) netip.Addr {
+func Subnet(addr netip.Addr) netip.Addr {
 	if !addr.Is6() || addr.Is4In6() {
 		return addr.Unmap()
 	}
