@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -41,7 +41,7 @@ type cargo struct {
 type withheld struct {
 	sub         *hub.Subscription
 	publication *hub.Publication
-	hold        *budget.Shared // a reference to that of the publication, or nil
+	shared      *account.Shared // a reference to that of the publication, or nil
 }
 
 func (w *withheld) size() int { return len(w.publication.Frame) }
@@ -53,8 +53,8 @@ func (s *Socket) discard(w *withheld) {
 }
 
 func (w *withheld) release() {
-	if w.hold != nil {
-		w.hold.Release()
+	if w.shared != nil {
+		w.shared.Release()
 	}
 }
 
@@ -88,34 +88,34 @@ func (w *subscriber) Deliver(p *hub.Publication, sub *hub.Subscription) {
 		return
 	}
 	s.stats.prepared.Add(1)
-	p.Hold.Take()
-	s.deliver(sub, p, &p.Hold)
+	p.Shared.Take()
+	s.deliver(sub, p, &p.Shared)
 }
 
 // deliver sends a publication, or withholds it. While others wait for the
 // outbound middleware it waits behind them, and is compared when its turn has
-// come. hold is a reference, which passes to deliver, or nil. mu must be held.
-func (s *Socket) deliver(sub *hub.Subscription, p *hub.Publication, hold *budget.Shared) {
+// come. shared is a reference, which passes to deliver, or nil. mu must be held.
+func (s *Socket) deliver(sub *hub.Subscription, p *hub.Publication, shared *account.Shared) {
 	switch {
 	case s.queuesOut():
-		s.throughMiddleware(s.extend(), outboundItem{sub: sub, publication: p, hold: hold})
+		s.throughMiddleware(s.extend(), outboundItem{sub: sub, publication: p, shared: shared})
 	case !s.approved(sub, moment(p.At)):
-		s.withhold(withheld{sub: sub, publication: p, hold: hold})
+		s.withhold(withheld{sub: sub, publication: p, shared: shared})
 	default:
 		if s.withholds(sub) { // since before the inbound middleware was removed
 			s.sendWithheld(sub)
 		}
-		s.writePublication(sub, p, hold)
+		s.writePublication(sub, p, shared)
 	}
 }
 
 // writePublication puts a publication into the batch, if there is one, or into
 // the outbox. See deliver.
-func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, hold *budget.Shared) {
+func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, shared *account.Shared) {
 	s.stats.sent.Add(1)
-	if hold == nil || s.batching() {
-		if hold != nil {
-			defer hold.Release()
+	if shared == nil || s.batching() {
+		if shared != nil {
+			defer shared.Release()
 		}
 		s.write(part{packet: wire.AppendPublish(packetBuffer(p.Channel, p.Data), p.Channel, p.Data), sub: sub, publication: p})
 		return
@@ -124,7 +124,7 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, hol
 	if p.Deflated != nil && s.conn.Compressed() {
 		frame = p.Deflated
 	}
-	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: hold, Tag: cargo{sub: sub, publication: p}})
+	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: shared, Tag: cargo{sub: sub, publication: p}})
 }
 
 // withhold keeps a publication back until its subscription has been approved,
@@ -166,14 +166,14 @@ func (s *Socket) keepBack(older []withheld) {
 	}
 }
 
-// countWithheld counts one more that is withheld, or one fewer. mu must be held.
+// countWithheld counts one more that is withheld, or one fewer.
 func (s *Socket) countWithheld(w *withheld, n int) {
-	cost := withheldCost
-	if w.hold == nil {
-		cost += w.size() // nobody else counts it
+	kind := account.Publications
+	if w.shared == nil {
+		kind = account.Withheld // nobody else counts it
 	}
-	s.ext.withheldBytes += n * w.size()
-	s.account().Add(n * cost)
+	s.ledger.Add(kind, n*w.size())
+	s.ledger.Add(account.Withheld, n*withheldCost)
 }
 
 // takeWithheld removes what is withheld of a subscription, in order; nil stands
@@ -249,7 +249,7 @@ func (s *Socket) sendWithheld(sub *hub.Subscription) {
 		return
 	}
 	for _, w := range s.takeWithheld(sub) {
-		s.writePublication(w.sub, w.publication, w.hold)
+		s.writePublication(w.sub, w.publication, w.shared)
 	}
 }
 

@@ -30,7 +30,7 @@ func (s *Socket) awaitRoomFor(ctx context.Context, n int) error {
 	}
 	limit := s.srv.cfg.Limits.Outbox
 	room := min(limit/2, limit-n)
-	if over := s.heldUp(room); over != nil {
+	if over := s.batchFull(room); over != nil {
 		select {
 		case <-over:
 		case <-ctx.Done():

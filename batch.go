@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -14,7 +15,6 @@ type batch struct {
 	collecting bool
 	parts      []part
 	bytes      int // of the message that parts make
-	counted    int // of bytes, in the budget
 	ticker     *time.Timer
 	until      time.Time // zero: until stopped
 	barrier    *barrier  // until it is over, nothing leaves
@@ -162,7 +162,7 @@ func (s *Socket) addToBatch(p part) {
 	b := &s.ext.batch
 	b.parts = append(b.parts, p)
 	b.bytes += p.size()
-	s.countBatch()
+	s.ledger.Set(account.Batch, b.bytes)
 	if b.bytes > s.srv.cfg.Limits.Outbox {
 		for b.barrier != nil {
 			s.pass()
@@ -192,7 +192,7 @@ func (s *Socket) setBatch(parts []part) {
 	for i := range parts {
 		b.bytes += parts[i].size()
 	}
-	s.countBatch()
+	s.ledger.Set(account.Batch, b.bytes)
 }
 
 // flushLocked queues the batch, less the publications to which the right has

@@ -40,10 +40,10 @@ func queuedSize(p *hub.Publication) int { return max(p.Size(), len(p.Data)) }
 // Deliver implements hub.Subscriber.
 func (c *channelConsumer) Deliver(p *hub.Publication, _ *hub.Subscription) {
 	size := queuedSize(p)
-	p.Hold.Take()
+	p.Shared.Take()
 	c.mu.Lock()
 	for len(c.queue) > 0 && (len(c.queue) == channelQueue || c.bytes+size > channelQueueBytes) {
-		c.popLocked().Hold.Release()
+		c.popLocked().Shared.Release()
 	}
 	c.queue = append(c.queue, p)
 	c.bytes += size
@@ -80,7 +80,7 @@ func (c *channelConsumer) pop() *hub.Publication {
 func (c *channelConsumer) leave() {
 	close(c.gone)
 	for p := c.pop(); p != nil; p = c.pop() {
-		p.Hold.Release()
+		p.Shared.Release()
 	}
 }
 
@@ -106,6 +106,6 @@ func (c *channelConsumer) read(ctx context.Context, done <-chan struct{}, yield 
 
 // take gives a publication to a loop. It reports false when the loop is over.
 func take(ctx context.Context, p *hub.Publication, yield func(json.RawMessage) bool) bool {
-	defer p.Hold.Release()
+	defer p.Shared.Release()
 	return ctx.Err() == nil && yield(bytes.Clone(p.Data))
 }

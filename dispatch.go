@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
 )
 
@@ -25,7 +26,7 @@ type nameQueue struct {
 type task struct {
 	run     func()
 	deliver func(handled func()) // instead of run: loops have it, and handle it later
-	size    int                  // of its name and data, as it counts in Socket.held
+	size    int                  // of its name and data, as it counts in the ledger
 	running chan struct{}        // nil: in order, one at a time
 	marker  bool                 // it marks a place in the queue, and holds no slot
 }
@@ -38,10 +39,10 @@ func (q *nameQueue) Handle(t task) {
 		return
 	}
 	t.running <- struct{}{}
-	q.socket.hold(0, workerCost)
+	q.socket.count(account.Handlers, workerCost)
 	go func() {
 		defer func() {
-			q.socket.give(0, workerCost)
+			q.socket.count(account.Handlers, -workerCost)
 			<-t.running
 			q.done()
 		}()
@@ -82,7 +83,7 @@ func (q *nameQueue) done() {
 	defer s.mu.Unlock()
 	if q.users--; q.users == 0 {
 		delete(s.ext.queues, q.name)
-		s.give(0, workerCost)
+		s.count(account.Handlers, -workerCost)
 	}
 }
 
@@ -96,7 +97,8 @@ const (
 
 // handled tells that a task takes no memory any more, and no slot.
 func (s *Socket) handled(size int) {
-	s.give(size, taskCost)
+	s.count(account.Messages, -size)
+	s.count(account.Handlers, -taskCost)
 	s.mu.Lock()
 	slots := s.ext.slots
 	s.mu.Unlock()
@@ -177,7 +179,8 @@ func (s *Socket) dispatch(name queueName, t task, concurrent int) {
 	if !s.takeSlot() {
 		return
 	}
-	s.hold(t.size, taskCost)
+	s.count(account.Messages, t.size)
+	s.count(account.Handlers, taskCost)
 	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
@@ -187,7 +190,7 @@ func (s *Socket) dispatch(name queueName, t task, concurrent int) {
 			x.queues = make(map[queueName]*nameQueue)
 		}
 		x.queues[name] = q
-		s.hold(0, workerCost)
+		s.count(account.Handlers, workerCost)
 	}
 	q.users++
 	if concurrent > 1 {

@@ -88,9 +88,9 @@ func (x *Exchange) Deliver(channel string, data []byte) {
 	if x.srv.cfg.Codec != nil {
 		held += len(buf) // what the data is in is not the frame
 	}
-	p.Hold.Init(x.srv.budget.Shard(uint8(count)), held)
+	p.Shared.Init(x.srv.budget.Shard(uint8(count)), held)
 	n := x.srv.hub.Publish(p)
-	p.Hold.Settle()
+	p.Shared.Settle()
 	x.srv.counters.deliveries.Add(uint64(n))
 }
 

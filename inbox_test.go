@@ -60,8 +60,8 @@ func TestInboxBytesAdmitsOneMessage(t *testing.T) {
 	})
 }
 
-// A socket that waits for its quota can be closed.
-func TestCloseWhileWaitingForQuota(t *testing.T) {
+// A socket that waits for room can be closed.
+func TestCloseWhileWaitingForRoom(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{InboxBytes: 10}}, func(w *world) {
 		w.srv.Handle("slow", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
 			<-ctx.Done()

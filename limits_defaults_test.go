@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
 // The defaults are part of what operators rely on: docs/OPERATIONS.md lists them.
@@ -77,7 +79,11 @@ func TestSharesFitIntoTheBudget(t *testing.T) {
 				srv.places.Settle()
 			}
 			for _, left := range []int{0, l.Budget / 2, l.Budget} {
-				srv.leftBytes.Store(int64(left))
+				orphaned := int64(left) - srv.budget.Orphaned()
+				var ledger account.Ledger
+				ledger.Init(srv.budget.Shard(0))
+				ledger.Add(account.Handlers, int(orphaned))
+				ledger.Close()
 				if share := srv.share(); share < 1 || share*int64(n) > int64(l.Budget) {
 					t.Errorf("%d of %d connections, %d of %d bytes left behind: a share of %d", n, l.Connections, left, l.Budget, share)
 				}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -134,8 +135,8 @@ func (s *Socket) endRound() *round {
 
 // ask is a goroutine of a round.
 func (s *Socket) ask(r *round) {
-	s.hold(0, workerCost)
-	defer s.give(0, workerCost)
+	s.count(account.Handlers, workerCost)
+	defer s.count(account.Handlers, -workerCost)
 	var left []string
 	for {
 		q, ok := s.nextQuestion(r)
@@ -289,7 +290,7 @@ func (s *Socket) keepRequest(channel string, r request) {
 		x.requests = make(map[string]request)
 	}
 	x.requests[channel] = r
-	s.keep(r.size(channel))
+	s.count(account.Subscriptions, r.size(channel))
 }
 
 // forgetRequest reports whether the subscription was suspended. mu must be
@@ -305,7 +306,7 @@ func (s *Socket) forgetRequest(channel string) (suspended bool) {
 	if r.suspended {
 		s.ext.suspended--
 	}
-	s.keep(-r.size(channel))
+	s.count(account.Subscriptions, -r.size(channel))
 	delete(s.ext.requests, channel)
 	return r.suspended
 }

@@ -62,7 +62,7 @@ func (srv *Server) revoked(r revoke.Revocation) {
 	// not looked at this is through with it once mu can be had.
 	srv.revocations.Add(1)
 	srv.Audit(AuditEvent{Kind: AuditRevocation, User: r.Subject, JTI: r.JTI, SID: r.Session, Reason: r.Reason})
-	for _, s := range srv.everyHolder() {
+	for _, s := range srv.everyOrigin() {
 		s.mu.Lock()
 		token := s.token.Load()
 		s.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/admission"
-	"github.com/socketcluster-go/socketcluster/internal/budget"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
@@ -45,7 +45,7 @@ type Server struct {
 	places      *admission.Places
 	hits        limitHits
 	counters    counters
-	budget      *budget.Budget
+	budget      *account.Budget
 	shedding    atomic.Bool   // a goroutine is in shed
 	revocations atomic.Uint64 // how many have been told, see revoked
 
@@ -55,8 +55,6 @@ type Server struct {
 
 	mounting mounting
 	faults   seldom // of clients that the log is told of
-
-	leftBytes atomic.Int64 // of sockets that have gone, with handlers
 
 	listeners  listeners
 	middleware middlewares
@@ -70,7 +68,7 @@ type Server struct {
 	traffic traffic              // of sockets that have gone
 	closing map[*Socket]struct{} // closed: waiting for the peer's close frame
 	reading sync.WaitGroup       // one for each connection
-	leavers map[*Socket]struct{} // gone: some of what they have sent is with handlers
+	orphans map[*Socket]struct{} // closed: handlers still hold some of what they have sent
 	closed  bool
 
 	compressed atomic.Int64 // connections whose clients understand compressed messages
@@ -118,10 +116,10 @@ func New(cfg Config) (*Server, error) {
 		}),
 		sockets: make(map[string]*Socket),
 		closing: make(map[*Socket]struct{}),
-		leavers: make(map[*Socket]struct{}),
+		orphans: make(map[*Socket]struct{}),
 		stopped: make(chan struct{}),
 	}
-	srv.budget = budget.New(int64(cfg.Limits.Budget), srv.overBudget)
+	srv.budget = account.NewBudget(int64(cfg.Limits.Budget), srv.overBudget)
 	for _, v := range []wire.Version{wire.Version1, wire.Version2} {
 		srv.pings[v] = ws.Seal(append(ws.NewBuffer(2), v.Ping()...), ws.OpText)
 	}
@@ -176,13 +174,13 @@ func (srv *Server) everySocket() []*Socket {
 	return srv.allLocked()
 }
 
-// everyHolder is everySocket with those that have gone and have left something
-// with handlers.
-func (srv *Server) everyHolder() []*Socket {
+// everyOrigin is everySocket with those whose connections have ended while
+// handlers still hold some of what they have sent.
+func (srv *Server) everyOrigin() []*Socket {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	all := srv.allLocked()
-	for s := range srv.leavers {
+	for s := range srv.orphans {
 		if _, closing := srv.closing[s]; !closing {
 			all = append(all, s)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/bucket"
 	"github.com/socketcluster-go/socketcluster/internal/calls"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
@@ -53,16 +54,17 @@ type Socket struct {
 	addr [16]byte // see ClientAddr; a netip.Addr would be larger
 
 	inbox lane.Lane[inboxItem]
-	held  quota // what it has sent, see Limits.InboxBytes
 	out   outbox.Outbox[cargo]
 	timer wheel.Timer
+
+	ledger account.Ledger
 
 	buckets [numRates]bucket.Bucket // server clock; the inbox worker's, see throttle
 
 	lastRead moment // of the reading goroutine: when the last message came
 	quick    uint8  // and how many have come soon after another one, see busyAfter
 
-	pushBack  atomic.Uint32 // of the reading goroutine: see holdsUp
+	pushBack  atomic.Uint32 // of the reading goroutine: see pushesBack
 	rawQueued atomic.Int32  // messages that are in ext.raw or on their way from there to inbox
 	outQueued atomic.Int32  // packets that are in ext.outbound or on their way from there to out
 
@@ -72,7 +74,6 @@ type Socket struct {
 	dropping   atomic.Bool  // it has gone, and the budget has no room for what waits
 	leaving    atomic.Bool  // the client has closed the connection, see handleRest
 	lastSeen   atomic.Int64 // a moment: when the pong timeout was last restarted
-	assembling atomic.Int64 // bytes of a message of which a part is still to come
 
 	// Locks, in the order in which they may be taken:
 	//
@@ -84,8 +85,8 @@ type Socket struct {
 	//     called. A publication is compared with the epoch and pushed into the
 	//     outbox under mu, in one step.
 	//  4. Server.mu, and below it that of Server.places; that inside calls; below it
-	//     those inside inbox, raw, outbound, queues, out and the wheel. They are leaves:
-	//     nothing of this package is called while they are held.
+	//     those inside inbox, raw, outbound, queues, out, ledger and the wheel. They are
+	//     leaves: nothing of this package is called while they are held.
 	//
 	// No lock is held while user code, the broker or the engine runs.
 	subMu sync.Mutex
@@ -94,19 +95,17 @@ type Socket struct {
 	pingForm  pingForm // guarded by mu
 	throttled bool     // the log knows; the inbox worker's
 
-	mu          sync.Mutex
-	state       State
-	ended       bool          // the end event has been told
-	gone        bool          // the reading goroutine has ended
-	authTold    bool          // events have told that the socket is authenticated
-	overruled   bool          // the server has decided about the token while middleware was at it
-	origin      origin        // of token
-	turns       turns         // of the client's loop
-	request     *http.Request // until the connect event has been handled; see Config.KeepRequest
-	subs        subscriptions
-	kept        int // bytes for them, the URL and request, as they count in the budget
-	upgradeSize int // the part of it for URL and request, which stays until the connection ends
-	ext         *extension
+	mu        sync.Mutex
+	state     State
+	ended     bool          // the end event has been told
+	gone      bool          // the reading goroutine has ended
+	authTold  bool          // events have told that the socket is authenticated
+	overruled bool          // the server has decided about the token while middleware was at it
+	origin    origin        // of token
+	turns     turns         // of the client's loop
+	request   *http.Request // until the connect event has been handled; see Config.KeepRequest
+	subs      subscriptions
+	ext       *extension
 
 	calls    atomic.Pointer[calls.Table] // written with mu held; nil before the first call to the client
 	token    atomic.Pointer[auth.Token]  // written with mu held
@@ -123,27 +122,26 @@ type Socket struct {
 
 // extension is what only some sockets need; most are idle and have none.
 type extension struct {
-	listeners     listeners
-	events        []Event               // waiting to be told
-	telling       bool                  // a goroutine is in drainEvents
-	done          chan struct{}         // closed when the socket is
-	ended         chan struct{}         // closed after the end event
-	raw           lane.Lane[ws.Message] // in front of inbox, see rawWorker
-	outbound      lane.Lane[outboundItem]
-	batch         batch
-	verdict       *verdict // on a token that the client has sent, until it is answered
-	owed          *owed
-	procedures    consumers[*Call]
-	receivers     consumers[*Transmission]
-	queues        map[queueName]*nameQueue
-	slots         chan struct{}      // calls with handlers, see Limits.Calls
-	requests      map[string]request // of subscriptions, see reauthorize
-	suspended     int                // how many of them are
-	round         *round             // nil: nothing is being authorized again
-	lostIn        uint32             // the last epoch in which the log was told of lost subscriptions
-	withheld      []withheld         // in order
-	withheldBytes int
-	values        map[any]any
+	listeners  listeners
+	events     []Event               // waiting to be told
+	telling    bool                  // a goroutine is in drainEvents
+	done       chan struct{}         // closed when the socket is
+	ended      chan struct{}         // closed after the end event
+	raw        lane.Lane[ws.Message] // in front of inbox, see rawWorker
+	outbound   lane.Lane[outboundItem]
+	batch      batch
+	verdict    *verdict // on a token that the client has sent, until it is answered
+	owed       *owed
+	procedures consumers[*Call]
+	receivers  consumers[*Transmission]
+	queues     map[queueName]*nameQueue
+	slots      chan struct{}      // calls with handlers, see Limits.Calls
+	requests   map[string]request // of subscriptions, see reauthorize
+	suspended  int                // how many of them are
+	round      *round             // nil: nothing is being authorized again
+	lostIn     uint32             // the last epoch in which the log was told of lost subscriptions
+	withheld   []withheld         // in order
+	values     map[any]any
 }
 
 // extend returns the extension. mu must be held.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -120,7 +121,7 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 	s.schedule(time.Now())
 	if s.ext != nil {
 		s.ext.batch.stop()
-		s.countBatch()
+		s.ledger.Set(account.Batch, 0)
 		s.endRound()
 		s.discardWithheld(nil)
 		if s.ext.done != nil {
@@ -128,19 +129,19 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 		}
 	}
 	s.mu.Unlock()
-	s.held.leave(&s.srv.leftBytes)
-	s.srv.left(s)
+	s.ledger.Close()
+	s.srv.noteOrphan(s)
 	s.endStreams()
 
 	if x := s.extension(); x != nil {
 		x.raw.Close(func(msg ws.Message) {
 			s.rawQueued.Add(-1)
-			s.giveHeld(heldSize(msg))
+			s.count(account.Messages, -inboxSize(msg))
 			msg.Release()
 		})
 	}
 	s.inbox.Close(func(in inboxItem) {
-		s.giveHeld(in.size)
+		s.count(account.Messages, -in.size)
 		in.msg.Release()
 	})
 	s.abortCalls(code, reason)
@@ -167,7 +168,7 @@ func (s *Socket) tellEnd(was State, code wire.CloseCode, reason string) {
 
 	s.leaveAll()
 	s.mu.Lock()
-	s.keep(s.upgradeSize - s.kept) // of suspended subscriptions
+	s.ledger.Set(account.Subscriptions, 0) // of suspended ones
 	x := s.ext
 	if x == nil {
 		s.ended = true

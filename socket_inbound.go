@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -26,7 +27,7 @@ const (
 // inboxItem is a message.
 type inboxItem struct {
 	msg  ws.Message
-	size int // heldSize of the message as it came
+	size int // inboxSize of the message as it came
 }
 
 // inboxWorker handles what a socket has received, one message at a time.
@@ -35,7 +36,7 @@ type inboxWorker Socket
 // Handle implements lane.Handler.
 func (w *inboxWorker) Handle(in inboxItem) {
 	s := (*Socket)(w)
-	defer s.giveHeld(in.size)
+	defer s.count(account.Messages, -in.size)
 	defer in.msg.Release()
 	s.stats.processed.Add(1)
 	s.process(in.msg.Data, in.msg.Binary)

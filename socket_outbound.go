@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -109,15 +109,15 @@ type outboundItem struct {
 	packet      []byte
 	sub         *hub.Subscription // of the publication
 	publication *hub.Publication
-	hold        *budget.Shared // a reference to that of the publication, or nil
+	shared      *account.Shared // a reference to that of the publication, or nil
 	follow      *hub.Subscription
 	barrier     bool // in place of all this: what follows waits for a pong
 }
 
 // release lets go of an item that is not sent.
 func (i *outboundItem) release() {
-	if i.hold != nil {
-		i.hold.Release()
+	if i.shared != nil {
+		i.shared.Release()
 	}
 }
 
@@ -129,7 +129,7 @@ func (s *Socket) sendPacket(buf []byte) {
 	s.sendLocked(buf)
 }
 
-// sendLocked is sendPacket for those who hold mu, and change the state that
+// sendLocked is sendPacket for those who shared mu, and change the state that
 // the packet tells of in the same step.
 func (s *Socket) sendLocked(buf []byte) {
 	s.stats.prepared.Add(1)
@@ -151,7 +151,7 @@ func (s *Socket) queuesOut() bool {
 // is bounded together with what has passed it.
 func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
 	s.outQueued.Add(1)
-	if err := s.addQueuedOut(item.size(), item.cost()); err != nil {
+	if err := s.out.Reserve(item.size(), item.cost()); err != nil {
 		s.outQueued.Add(-1)
 		item.release()
 		s.unpushed(err)
@@ -164,7 +164,7 @@ func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
 
 // unqueue takes note that an item does not wait any more, and lets go of it.
 func (s *Socket) unqueue(item *outboundItem) {
-	s.addQueuedOut(-item.size(), -item.cost())
+	s.out.Reserve(-item.size(), -item.cost())
 	s.outQueued.Add(-1)
 	item.release()
 }
@@ -205,8 +205,8 @@ func (w *outboundWorker) Handle(item outboundItem) {
 	case item.follow != nil:
 		s.followUp(item.follow)
 	case item.publication != nil:
-		out := withheld{sub: item.sub, publication: item.publication, hold: item.hold}
-		item.hold = nil // passes on
+		out := withheld{sub: item.sub, publication: item.publication, shared: item.shared}
+		item.shared = nil // passes on
 		s.sendOut(out)
 	default:
 		s.mu.Lock()
@@ -384,14 +384,14 @@ func response(id float64, data []byte, failure *wire.Error) []byte {
 func (s *Socket) awaitRoom(n int) {
 	limit := s.srv.cfg.Limits.Outbox
 	room := min(limit/2, limit-n)
-	if over := s.heldUp(room); over != nil {
+	if over := s.batchFull(room); over != nil {
 		<-over
 	}
 	s.out.Wait(context.Background(), room)
 }
 
-// heldUp returns the end of a barrier if more than so many bytes are held.
-func (s *Socket) heldUp(room int) <-chan struct{} {
+// batchFull returns the end of the barrier if it holds back more than so many bytes.
+func (s *Socket) batchFull(room int) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil || s.ext.batch.barrier == nil || s.ext.batch.bytes <= room {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -204,7 +205,7 @@ func (s *Socket) enter(channel string, options []byte, kept request, epoch uint3
 	}
 	if entered = s.subs.get(channel) == nil; entered {
 		s.subs.add(sub)
-		s.keep(len(channel) + subscriptionCost)
+		s.count(account.Subscriptions, len(channel)+subscriptionCost)
 	}
 	s.keepRequest(channel, kept)
 	s.approve(sub, epoch)
@@ -261,7 +262,7 @@ func (s *Socket) exit(channel string, only *hub.Subscription, then func(request)
 		return false
 	}
 	s.subs.remove(channel)
-	s.keep(-len(channel) - subscriptionCost)
+	s.count(account.Subscriptions, -len(channel)-subscriptionCost)
 	var asked request
 	if s.ext != nil {
 		asked = s.ext.requests[channel]

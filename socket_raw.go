@@ -3,6 +3,7 @@ package socketcluster
 import (
 	"bytes"
 
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 )
 
@@ -21,7 +22,7 @@ func (s *Socket) throughRaw(msg ws.Message) bool {
 	s.rawQueued.Add(1)
 	if !s.extended().raw.PushWait(msg, (*rawWorker)(s), s.srv.cfg.Limits.Inbox) {
 		s.rawQueued.Add(-1)
-		s.giveHeld(heldSize(msg))
+		s.count(account.Messages, -inboxSize(msg))
 		msg.Release()
 	}
 	return true
@@ -34,9 +35,9 @@ func (w *rawWorker) Waiting() { w.srv.hit(limitInbox) }
 func (w *rawWorker) Handle(msg ws.Message) {
 	s := (*Socket)(w)
 	defer s.rawQueued.Add(-1)
-	size := heldSize(msg)
+	size := inboxSize(msg)
 	if s.State() == Closed {
-		s.giveHeld(size)
+		s.count(account.Messages, -size)
 		msg.Release()
 		return
 	}
@@ -44,7 +45,7 @@ func (w *rawWorker) Handle(msg ws.Message) {
 	msg.Release()
 	if s.srv.runMiddleware(s.Context(), s, a) != nil {
 		s.stats.processed.Add(1)
-		s.giveHeld(size)
+		s.count(account.Messages, -size)
 		return
 	}
 	s.admit(ws.Message{Binary: a.Binary, Data: a.Data}, size)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -23,7 +24,9 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	srv := s.srv
 	s.conn = conn
 	s.request = r
-	s.out.Init(s.outboxConn(), (*outboxOwner)(s), &srv.outbox, s.account())
+	shard := srv.budget.Shard(s.id[0])
+	s.ledger.Init(shard)
+	s.out.Init(s.outboxConn(), (*outboxOwner)(s), &srv.outbox, shard)
 	now := time.Now()
 	s.seen(now)
 	s.mu.Lock()
@@ -32,7 +35,7 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 		conn.Close()
 		return false
 	}
-	s.keepUpgrade()
+	s.countUpgrade()
 	s.deadline = srv.moment(now).add(srv.cfg.HandshakeTimeout)
 	s.nextPing = srv.moment(now).add(srv.cfg.PingInterval)
 	s.schedule(now)
@@ -66,7 +69,7 @@ func (s *Socket) read() {
 			continue
 		}
 		s.pushBack.Store(pushBackBegun)
-		if size := heldSize(msg); !s.takeHeld(size) {
+		if size := inboxSize(msg); !s.takeMessage(size) {
 			msg.Release()
 		} else if !s.throughRaw(msg) {
 			s.admit(msg, size)
@@ -82,9 +85,9 @@ func (s *Socket) read() {
 // and the rest of its buffer. So InboxBytes bounds the smallest ones too.
 const messageCost = 128
 
-// heldSize is what a message counts as in held, from its arrival until it has
-// been handled.
-func heldSize(msg ws.Message) int { return len(msg.Data) + messageCost }
+// inboxSize is what a message counts as, from its arrival until it has been
+// handled.
+func inboxSize(msg ws.Message) int { return len(msg.Data) + messageCost }
 
 // To block with a message is to stop reading. The client cannot be told from a
 // dead one then, through no fault of its own: its pongs may be waiting behind
@@ -95,8 +98,8 @@ const (
 	pushBackNoticed = 2 // and was so when the pong timeout was looked at
 )
 
-// holdsUp tells whether the server is not reading from the client at present.
-func (s *Socket) holdsUp() bool {
+// pushesBack tells whether the server is not reading from the client at present.
+func (s *Socket) pushesBack() bool {
 	return s.pushBack.CompareAndSwap(pushBackBegun, pushBackNoticed) || s.pushBack.Load() == pushBackNoticed
 }
 
@@ -132,8 +135,7 @@ func (s *Socket) lost(err error) {
 	s.conn.Close()
 	s.mu.Lock()
 	s.gone = true
-	s.keep(-s.upgradeSize)
-	s.upgradeSize = 0
+	s.ledger.Set(account.Upgrade, 0)
 	s.srv.wheel.Stop(&s.timer)
 	s.mu.Unlock()
 	s.srv.crowd.remove(s)
@@ -258,12 +260,12 @@ func (s *Socket) alive(msg ws.Message) {
 // admit takes a message that has passed the raw inbound middleware into the
 // inbox, unless it is dealt with at once. It waits while the inbox is full, but
 // not while calls wait for answers, see callsLocked.
-// size is what the message counts as in held.
+// size is what the message counts as.
 func (s *Socket) admit(msg ws.Message, size int) {
 	if s.isPong(msg.Data, msg.Binary) && s.swallowPong() || s.calls.Load().Waiting() && s.takeAnswers(msg) ||
 		!s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
-		s.giveHeld(size)
+		s.count(account.Messages, -size)
 	}
 }
 

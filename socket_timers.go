@@ -120,8 +120,8 @@ func (s *Socket) expireLocked(now time.Time) {
 			s.pushPing(at)
 		}
 		if at >= s.silentAt() {
-			dead := !s.holdsUp() && at >= s.silentAt() // it may just have been let go on
-			s.seen(now)                                // once is enough
+			dead := !s.pushesBack() && at >= s.silentAt() // it may just have been let go on
+			s.seen(now)                                   // once is enough
 			if dead {
 				s.srv.hit(limitPingTimeout)
 				go s.disconnect(wire.ClosePongTimeout, "", s.silence())

@@ -34,7 +34,7 @@ func lone(t *testing.T, cfg Config) (*Socket, writes) {
 	}
 	s := &Socket{srv: srv, id: newID(), version: wire.Version2, state: Open}
 	w := make(writes, 100)
-	s.out.Init(w, (*outboxOwner)(s), &srv.outbox, s.account())
+	s.out.Init(w, (*outboxOwner)(s), &srv.outbox, srv.budget.Shard(0))
 	s.nextPing = srv.moment(srv.epoch).add(srv.cfg.PingInterval)
 	srv.mu.Lock()
 	srv.sockets[s.id] = s

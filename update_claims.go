@@ -48,7 +48,7 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 	defer srv.edits.begin(claim, value)()
 	begun := srv.signingTime()
 	// Also those that have closed: what they have sent may wait for handlers.
-	for _, s := range srv.everyHolder() {
+	for _, s := range srv.everyOrigin() {
 		if err := ctx.Err(); err != nil {
 			failed = append(failed, err)
 			break

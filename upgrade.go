@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -63,7 +64,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Subprotocol:  srv.subprotocol(r),
 		Deflate:      srv.cfg.Compression.Level > 0,
 		OnPing:       s.answerPing,
-		OnHold:       s.assemble,
+		OnHold:       s.countUnfinished,
 		Poller:       func() *ws.Poller { return srv.poller.get(srv.log) },
 		Resume:       s.read,
 	})
@@ -165,10 +166,9 @@ func (s *Socket) answerPing(payload []byte) {
 	s.pushFrame(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong))
 }
 
-// keepUpgrade counts the URL and the request. mu must be held.
-func (s *Socket) keepUpgrade() {
-	s.upgradeSize = len(s.url) + requestSize(s.request)
-	s.keep(s.upgradeSize)
+// countUpgrade counts the URL and the request. mu must be held.
+func (s *Socket) countUpgrade() {
+	s.ledger.Set(account.Upgrade, len(s.url)+requestSize(s.request))
 }
 
 // requestSize is about how many bytes an upgrade request takes.
@@ -187,8 +187,8 @@ func requestSize(r *http.Request) int {
 func (s *Socket) forgetUpgrade() {
 	if s.request != nil {
 		s.request = nil
-		url := min(len(s.url), s.upgradeSize) // 0 if the connection has ended
-		s.keep(url - s.upgradeSize)
-		s.upgradeSize = url
+		if !s.gone {
+			s.ledger.Set(account.Upgrade, len(s.url))
+		}
 	}
 }

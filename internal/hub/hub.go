@@ -4,7 +4,7 @@ import (
 	"hash/maphash"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
 const shardCount = 64
@@ -23,9 +23,9 @@ type Publication struct {
 	// publishes and of subscribers.
 	At time.Duration
 
-	// Hold counts the frames for as long as a subscriber has one of them. It is
+	// Shared counts the frames for as long as a subscriber has one of them. It is
 	// the business of who publishes and of subscribers.
-	Hold budget.Shared
+	Shared account.Shared
 }
 
 // Size is how many bytes the frames have. A frame that is not worth compressing

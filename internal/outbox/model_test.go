@@ -15,7 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
 const (
@@ -166,7 +166,7 @@ type outboxModel struct {
 	limits Limits
 	next   uint32
 
-	budget *budget.Budget
+	budget *account.Budget
 	shared map[uint32]bool // frames that other outboxes could have too, by number
 	tags   map[uint32]int  // of those that have one
 	taken  []Frame[int]    // shared ones that count until the caller lets go of them
@@ -175,6 +175,7 @@ type outboxModel struct {
 	out      int      // bytes of the first one that are
 	bytes    int      // of queue
 	reserved int
+	cost     int // of what is reserved
 	room     int
 	got      []byte // what the connection should have
 	full     int    // how often the outbox has become full
@@ -233,7 +234,7 @@ func (m *outboxModel) push(t *rapid.T, size int) {
 	var err error
 	switch {
 	case rapid.IntRange(0, 2).Draw(t, "shared") == 0:
-		var s budget.Shared
+		var s account.Shared
 		s.Init(m.budget.Shard(0), len(f))
 		s.Take()
 		err = m.outbox.PushFrame(Frame[int]{f, &s, tag})
@@ -278,7 +279,7 @@ func (m *outboxModel) counted() (n int64) {
 	if !m.killed {
 		n += int64(m.bytes + frameCost*len(m.queue))
 	}
-	return n
+	return n + int64(m.cost)
 }
 
 // Take takes out the frames of one tag that the connection does not have.
@@ -404,14 +405,19 @@ func (m *outboxModel) kill() {
 
 func (m *outboxModel) Reserve(t *rapid.T) {
 	n := rapid.IntRange(-m.reserved, 150_000).Draw(t, "bytes")
+	cost := rapid.IntRange(0, max(n, 0)).Draw(t, "cost")
+	if n < 0 {
+		cost = n * m.cost / m.reserved
+	}
 	var want error
 	if n >= 0 && (m.finished || m.killed) {
 		want = ErrClosed
 	} else {
 		m.reserved += n
+		m.cost += cost
 		m.level()
 	}
-	if err := m.outbox.Reserve(n); err != want {
+	if err := m.outbox.Reserve(n, cost); err != want {
 		t.Fatalf("Reserve = %v, want %v", err, want)
 	}
 }
@@ -487,6 +493,7 @@ func (m *outboxModel) Check(t *rapid.T) {
 }
 
 func (m *outboxModel) end() {
+	m.outbox.Reserve(-m.reserved, -m.cost)
 	m.outbox.Kill()
 	for i := range m.taken {
 		m.taken[i].release()
@@ -512,7 +519,7 @@ func TestModel(t *testing.T) {
 					Stall: stall,
 					Drain: drain,
 				},
-				budget: budget.New(1<<20, func() {}),
+				budget: account.NewBudget(1<<20, func() {}),
 				shared: make(map[uint32]bool),
 				tags:   make(map[uint32]int),
 			}

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
 var (
@@ -75,7 +75,7 @@ type Outbox[Tag comparable] struct {
 	bytes    int // of frames queued or being written
 	reserved int // bytes that are on their way to Push
 	counted  int // in the shard: frames that are not shared, and frameCost for each
-	shard    *budget.Shard
+	shard    *account.Shard
 	frames   uint64      // that have been written
 	written  uint64      // their sizes
 	queue    *queue[Tag] // not nil exactly while a flusher exists
@@ -87,7 +87,7 @@ type Outbox[Tag comparable] struct {
 // Init prepares the outbox. The limits may be those of other outboxes too. shard,
 // if not nil, counts the frames that are not shared, and what the queue takes for
 // each.
-func (o *Outbox[Tag]) Init(c Conn, owner Owner, limits *Limits, shard *budget.Shard) {
+func (o *Outbox[Tag]) Init(c Conn, owner Owner, limits *Limits, shard *account.Shard) {
 	o.conn, o.owner, o.limits, o.shard = c, owner, limits, shard
 }
 
@@ -169,12 +169,14 @@ func (o *Outbox[Tag]) add(f Frame[Tag]) {
 }
 
 // Reserve counts n bytes that are on their way to Push, so that they fill the
-// outbox already. A negative n takes them off again. It returns ErrClosed and
-// ErrSlow as Push does, and has counted nothing then.
-func (o *Outbox[Tag]) Reserve(n int) error {
+// outbox already; cost is how many of them count in the shard. Negative numbers
+// take them off again. It returns ErrClosed and ErrSlow as Push does, and has
+// counted nothing then.
+func (o *Outbox[Tag]) Reserve(n, cost int) error {
 	o.mu.Lock()
 	if n < 0 {
 		o.reserved += n
+		o.shard.Add(cost)
 		o.shrunk(false)
 		o.settle()
 		o.mu.Unlock()
@@ -183,6 +185,7 @@ func (o *Outbox[Tag]) Reserve(n int) error {
 	filled, err := false, o.refusal()
 	if err == nil {
 		o.reserved += n
+		o.shard.Add(cost)
 		filled = o.grown()
 	}
 	o.mu.Unlock()
@@ -277,9 +280,9 @@ func (o *Outbox[Tag]) Len() int {
 	return o.queue.len()
 }
 
-// Holds returns what the frames that are queued or being written take, shared
+// Held returns what the frames that are queued or being written take, shared
 // ones and their places in the queue included, and what is reserved.
-func (o *Outbox[Tag]) Holds() int {
+func (o *Outbox[Tag]) Held() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.queue == nil || o.killed {

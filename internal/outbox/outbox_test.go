@@ -12,7 +12,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
 func TestSize(t *testing.T) {
@@ -288,7 +288,7 @@ func TestPushFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
-		b := budget.New(1<<20, func() {})
+		b := account.NewBudget(1<<20, func() {})
 		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, b.Shard(0))
 		if queued, overtakes := o.PushFirst([]byte("first")); !queued || overtakes {
 			t.Errorf("queued %t, overtakes %t", queued, overtakes)

@@ -197,7 +197,7 @@ func TestFloodOfAStalled(t *testing.T) {
 func TestReservedBytes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		reserve := func(n int) {
-			if err := w.o.Reserve(n); err != nil {
+			if err := w.o.Reserve(n, n); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -207,7 +207,7 @@ func TestReservedBytes(t *testing.T) {
 			t.Errorf("OutboxFull was called %d times", w.log.full)
 		}
 		time.Sleep(drain + time.Second)
-		if err := w.o.Reserve(1); err != ErrSlow {
+		if err := w.o.Reserve(1, 1); err != ErrSlow {
 			t.Errorf("Reserve: %v", err)
 		}
 		if err := w.o.Push([]byte("x")); err != ErrSlow {

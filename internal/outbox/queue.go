@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
 const (
@@ -23,8 +23,8 @@ const (
 // It is never empty.
 type Frame[Tag comparable] struct {
 	Bytes  []byte
-	Shared *budget.Shared // nil for a frame of this outbox alone
-	Tag    Tag            // what Take goes by; the zero value is no tag
+	Shared *account.Shared // nil for a frame of this outbox alone
+	Tag    Tag             // what Take goes by; the zero value is no tag
 }
 
 // own returns what the frame counts for in the shard.

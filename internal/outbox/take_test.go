@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/budget"
+	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
 // TestTakeMakesRoom pins that those who wait for room get that of frames that
@@ -231,7 +231,7 @@ func TestTakeChangesFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(4)
-		b := budget.New(1<<20, func() {})
+		b := account.NewBudget(1<<20, func() {})
 		o.Init(prepared{c}, &ownerLog{outbox: &o}, &Limits{Stall: stall}, b.Shard(0))
 		for i, text := range []string{"one", "two", "three"} {
 			if err := o.PushFrame(Frame[int]{Bytes: []byte(text), Tag: i + 1}); err != nil {

@@ -1,4 +1,4 @@
-package budget
+package account
 
 import (
 	"math/rand/v2"
@@ -15,7 +15,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.Int64Range(1, 1<<30).Draw(t, "limit")
 		told := 0
-		b := New(limit, func() { told++ })
+		b := NewBudget(limit, func() { told++ })
 		var want int64
 		for range rapid.IntRange(1, 100).Draw(t, "steps") {
 			n := rapid.Int64Range(-want, limit/2+1).Draw(t, "n")
@@ -41,7 +41,7 @@ func TestModel(t *testing.T) {
 
 // What is shared counts once, however its holders come and go.
 func TestShared(t *testing.T) {
-	b := New(1000, func() {})
+	b := NewBudget(1000, func() {})
 	for holders := range 5 {
 		for early := range holders + 1 {
 			var s Shared
@@ -68,7 +68,7 @@ func TestShared(t *testing.T) {
 
 func TestConcurrently(t *testing.T) {
 	var told atomic.Int64
-	b := New(1<<20, func() { told.Add(1) })
+	b := NewBudget(1<<20, func() { told.Add(1) })
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -109,7 +109,7 @@ func TestShardsAreApart(t *testing.T) {
 }
 
 func BenchmarkAdd(b *testing.B) {
-	budget := New(1<<30, func() {})
+	budget := NewBudget(1<<30, func() {})
 	b.RunParallel(func(pb *testing.PB) {
 		s := budget.Shard(uint8(rand.N(256)))
 		for pb.Next() {

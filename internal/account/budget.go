@@ -1,4 +1,4 @@
-package budget
+package account
 
 import "sync/atomic"
 
@@ -9,16 +9,17 @@ const (
 
 // Budget is a number of bytes that many may hold together.
 type Budget struct {
-	limit  int64
-	slack  int64
-	over   func()
-	total  atomic.Int64
-	shards [shardCount]Shard
+	limit    int64
+	slack    int64
+	over     func()
+	total    atomic.Int64
+	orphaned atomic.Int64
+	shards   [shardCount]Shard
 }
 
-// New makes a budget of so many bytes. over is called, again and again, when
+// NewBudget makes a budget of so many bytes. over is called, again and again, when
 // something is counted beyond the limit.
-func New(limit int64, over func()) *Budget {
+func NewBudget(limit int64, over func()) *Budget {
 	b := &Budget{limit: limit, slack: max(limit/parts, 1), over: over}
 	for i := range b.shards {
 		b.shards[i].budget = b
@@ -46,6 +47,9 @@ func (b *Budget) Used() int64 {
 	return n
 }
 
+// Orphaned is how much of it handlers of closed connections hold.
+func (b *Budget) Orphaned() int64 { return b.orphaned.Load() }
+
 // Shard is a part of a budget. A nil Shard counts nothing.
 type Shard struct {
 	budget *Budget
@@ -64,5 +68,12 @@ func (s *Shard) Add(n int) {
 	}
 	if b.total.Add(s.n.Swap(0)) > b.limit && n > 0 {
 		b.over()
+	}
+}
+
+// orphan counts n bytes more as orphaned, or fewer.
+func (s *Shard) orphan(n int) {
+	if s != nil {
+		s.budget.orphaned.Add(int64(n))
 	}
 }
