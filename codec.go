@@ -39,12 +39,11 @@ func (srv *Server) sealCoded(message []byte) ([]byte, error) {
 // encode has the codec append a message. A panic in it is an error like
 // another, as locks are held here.
 func (srv *Server) encode(dst, message []byte) (out []byte, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = recovered(srv.log, "Codec.Encode", v)
-		}
-	}()
-	return srv.cfg.Codec.Encode(dst, message)
+	err = protect(srv.log, "Codec.Encode", func() error {
+		out, err = srv.cfg.Codec.Encode(dst, message)
+		return err
+	})
+	return out, err
 }
 
 var errWrongFrame = &wire.Error{Name: wire.NameInvalidMessage, Message: "The codec of the server takes binary messages"}
@@ -60,15 +59,13 @@ func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error)
 		return nil, errWrongFrame
 	}
 	_, most := s.messageSize()
-	defer func() {
-		if v := recover(); v != nil {
-			err = recovered(s.srv.log, "Codec.Decode", v, slog.String("socket", s.id))
+	err = protect(s.srv.log, "Codec.Decode", func() error {
+		decoded, err = codec.Decode(nil, message, most)
+		if err != nil && !errors.Is(err, wire.ErrMessageTooLarge) {
+			err = &wire.Error{Name: wire.NameInvalidMessage, Message: err.Error()}
 		}
-	}()
-	decoded, err = codec.Decode(nil, message, most)
-	if err != nil && !errors.Is(err, wire.ErrMessageTooLarge) {
-		err = &wire.Error{Name: wire.NameInvalidMessage, Message: err.Error()}
-	}
+		return err
+	}, slog.String("socket", s.id))
 	return decoded, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -248,15 +249,9 @@ func (l *listeners) has(k eventKind) bool { return !l[k].Empty() }
 // the others are called all the same.
 func (l *listeners) call(e Event, log *slog.Logger) {
 	for _, fn := range l[e.kind()].All() {
-		callListener(*fn, e, log)
+		_ = protect(log, "an event handler", func() error {
+			(*fn)(e)
+			return nil
+		}, slog.String("event", reflect.TypeOf(e).String()))
 	}
-}
-
-func callListener(fn func(Event), e Event, log *slog.Logger) {
-	defer func() {
-		if v := recover(); v != nil {
-			recovered(log, "an event handler", v, slog.String("event", fmt.Sprintf("%T", e)))
-		}
-	}()
-	fn(e)
 }

@@ -167,13 +167,8 @@ func (x *Exchange) release(ctx context.Context, channel string, r *route) {
 
 // unsubscribe tells the broker. Sockets that end do it too, on goroutines on
 // which nobody else would recover.
-func (x *Exchange) unsubscribe(ctx context.Context, channel string) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = recovered(x.srv.log, "Broker.Unsubscribe", v)
-		}
-	}()
-	return x.srv.cfg.Broker.Unsubscribe(ctx, channel)
+func (x *Exchange) unsubscribe(ctx context.Context, channel string) error {
+	return protect(x.srv.log, "Broker.Unsubscribe", func() error { return x.srv.cfg.Broker.Unsubscribe(ctx, channel) })
 }
 
 // Subscriptions yields the channels that somebody on this node is subscribed

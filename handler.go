@@ -327,35 +327,34 @@ func lookup[H any](names *registry.Names[registered[H]], rest *atomic.Pointer[re
 // serveCall runs a handler and answers with what it returns. It answers for one
 // that panics.
 func serveCall(ctx context.Context, h Handler, c *Call) {
-	defer func() {
-		if v := recover(); v != nil {
-			c.Fail(recovered(c.Socket.srv.log, "a handler", v, slog.String("procedure", c.Procedure)))
+	err := protect(c.Socket.srv.log, "a handler", func() error {
+		if !c.stillIn() {
+			return nil
 		}
-	}()
-	if !c.stillIn() {
-		return
-	}
-	answer, err := h.ServeCall(ctx, c)
-	switch {
-	case c.detached || c.Answered():
-	case err != nil:
+		answer, err := h.ServeCall(ctx, c)
+		switch {
+		case c.detached || c.Answered():
+		case err != nil:
+			c.Fail(err)
+		default:
+			c.Reply(answer)
+		}
+		return nil
+	}, slog.String("procedure", c.Procedure))
+	if err != nil {
 		c.Fail(err)
-	default:
-		c.Reply(answer)
 	}
 }
 
 // serveTransmission runs a receiver.
 func serveTransmission(ctx context.Context, r Receiver, t *Transmission) {
-	defer func() {
-		if v := recover(); v != nil {
-			t.Socket.emitError(recovered(t.Socket.srv.log, "a receiver", v, slog.String("receiver", t.Receiver)))
+	err := protect(t.Socket.srv.log, "a receiver", func() error {
+		if !t.stillIn() {
+			return nil
 		}
-	}()
-	if !t.stillIn() {
-		return
-	}
-	if err := r.ServeTransmission(ctx, t); err != nil {
+		return r.ServeTransmission(ctx, t)
+	}, slog.String("receiver", t.Receiver))
+	if err != nil {
 		t.Socket.emitError(err)
 		t.Socket.srv.logFailure(err, t.Receiver)
 	}

@@ -102,22 +102,12 @@ func (srv *Server) UseOutbound(fns ...Middleware) (remove func()) {
 // client may see; the real one has been emitted by then.
 func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire.Error {
 	for _, fn := range srv.middleware[a.line()].All() {
-		if err := callMiddleware(ctx, *fn, a, srv.log); err != nil {
+		err := protect(srv.log, "middleware", func() error { return (*fn)(ctx, a) }, slog.String("action", a.Type()))
+		if err != nil {
 			return srv.blocked(s, a, err)
 		}
 	}
 	return nil
-}
-
-// callMiddleware turns a panic into an error, as one client's action must not
-// end the process.
-func callMiddleware(ctx context.Context, fn Middleware, a Action, log *slog.Logger) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = recovered(log, "middleware", v, slog.String("action", a.Type()))
-		}
-	}()
-	return fn(ctx, a)
 }
 
 // blocked emits why an action was blocked, and returns what the client sees.

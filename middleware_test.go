@@ -202,7 +202,7 @@ func TestBlocked(t *testing.T) {
 		{"private error", cause, false,
 			func(string, string) string { return `{"message":"An internal error occurred","name":"InternalError"}` }, "the cause"},
 		{"QK-16: panic", nil, true,
-			func(string, string) string { return `{"message":"An internal error occurred","name":"InternalError"}` }, "panic: the cause"},
+			func(string, string) string { return `{"message":"An internal error occurred","name":"InternalError"}` }, "panic in middleware: the cause"},
 	} {
 		for _, mute := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, muted %t", kind.name, mute), func(t *testing.T) {

@@ -289,7 +289,7 @@ func TestPanics(t *testing.T) {
 				other.send(`{"event":"echo","data":3,"cid":9}`)
 				other.want(`{"rid":9,"data":3}`)
 				log := w.logs.String()
-				if n := strings.Count(log, `"panic in `); n != 1 || strings.Contains(log, "error kept from the client") || !strings.Contains(log, fmt.Sprintf("level=ERROR msg=%q", "panic in "+test.logged)) {
+				if n := strings.Count(log, `msg="panic in `); n != 1 || strings.Contains(log, "error kept from the client") || !strings.Contains(log, fmt.Sprintf("level=ERROR msg=%q", "panic in "+test.logged)) {
 					t.Errorf("%d panics are logged, want that of %s:\n%s", n, test.logged, log)
 				}
 				if !strings.Contains(log, `panic="oh no"`) || !strings.Contains(log, "panic_test.go") {

@@ -49,12 +49,11 @@ func (srv *Server) findToken(r *http.Request) (t requestToken) {
 
 // askSource asks one source. A panic in it is an error like another.
 func (srv *Server) askSource(source httpauth.Source, r *http.Request) (signed string, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			signed, err = "", recovered(srv.log, "an entry of Config.TokenSources", v)
-		}
-	}()
-	return source.Token(r)
+	err = protect(srv.log, "an entry of Config.TokenSources", func() error {
+		signed, err = source.Token(r)
+		return err
+	})
+	return signed, err
 }
 
 // ownsSubprotocol tells whether a subprotocol holds a token.

@@ -37,19 +37,16 @@ func (srv *Server) Revoke(ctx context.Context, r revoke.Revocation) error {
 
 // revocation is the error of a token that has been revoked, or nil. If the store
 // panics, nobody knows: the token is not accepted, and not called bad.
-func (srv *Server) revocation(token *auth.Token) (err error) {
+func (srv *Server) revocation(token *auth.Token) error {
 	if srv.cfg.Revocations == nil {
 		return nil
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = recovered(srv.log, "Config.Revocations", v)
+	return protect(srv.log, "Config.Revocations", func() error {
+		if r, revoked := srv.cfg.Revocations.Check(token); revoked {
+			return r.Err()
 		}
-	}()
-	if r, revoked := srv.cfg.Revocations.Check(token); revoked {
-		return r.Err()
-	}
-	return nil
+		return nil
+	})
 }
 
 // errRevoked is the error of a token that has been revoked.

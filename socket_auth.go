@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -14,15 +13,16 @@ import (
 // verify asks the engine. A panic in it is an error like another. revoked is a
 // token that would be good had it not been revoked.
 func (srv *Server) verify(ctx context.Context, signed string, opts ...auth.VerifyOption) (token, revoked *auth.Token, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("the engine failed: %w", recovered(srv.log, "Engine.Verify", v))
-		}
-	}()
 	if len(signed) > srv.cfg.Limits.TokenSize {
 		srv.hit(limitTokenSize) // the engine refuses it
 	}
-	token, err = srv.engine.Verify(ctx, signed, opts...)
+	err = protect(srv.log, "Engine.Verify", func() error {
+		token, err = srv.engine.Verify(ctx, signed, opts...)
+		return err
+	})
+	if _, panicked := errors.AsType[*panicError](err); panicked {
+		return nil, nil, err // nobody knows whether the token is bad
+	}
 	if err == nil && token != nil {
 		if err := srv.revocation(token); err != nil {
 			return nil, token, err

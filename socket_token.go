@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -192,12 +191,10 @@ func hasAuthTime(claims any) bool {
 // askForToken has the engine sign. A panic in it is an error like another, as
 // renewal runs on no handler's goroutine.
 func (srv *Server) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			token, err = nil, fmt.Errorf("the engine failed: %w", recovered(srv.log, "Engine.Sign", v))
-		}
-	}()
-	token, err = srv.engine.Sign(ctx, claims, opts...)
+	err = protect(srv.log, "Engine.Sign", func() error {
+		token, err = srv.engine.Sign(ctx, claims, opts...)
+		return err
+	})
 	if err == nil && token == nil {
 		err = errors.New("the engine gave neither a token nor an error")
 	}

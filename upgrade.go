@@ -146,13 +146,12 @@ func (srv *Server) subprotocol(r *http.Request) string {
 }
 
 // chooseSubprotocol asks the application, which has chosen none if it panics.
-func (srv *Server) chooseSubprotocol(offered []string, r *http.Request) string {
-	defer func() {
-		if v := recover(); v != nil {
-			recovered(srv.log, "Config.Subprotocol", v)
-		}
-	}()
-	return srv.cfg.Subprotocol(offered, r)
+func (srv *Server) chooseSubprotocol(offered []string, r *http.Request) (chosen string) {
+	_ = protect(srv.log, "Config.Subprotocol", func() error {
+		chosen = srv.cfg.Subprotocol(offered, r)
+		return nil
+	})
+	return chosen
 }
 
 // pongRoom is beyond how many bytes that wait for a client its pings are not
