@@ -36,7 +36,7 @@ type Server struct {
 
 	hub         *hub.Hub
 	wheel       *wheel.Wheel
-	poller      sharedPoller
+	poller      *ws.Poller
 	exchange    *Exchange
 	epoch       time.Time // what server-clock times count from
 	rates       [numRates]rate
@@ -106,6 +106,7 @@ func New(cfg Config) (*Server, error) {
 		log:     cfg.Logger,
 		hub:     hub.New(),
 		wheel:   wheel.New(),
+		poller:  ws.NewPoller(cfg.Logger),
 		epoch:   time.Now().Add(-1), // so that no moment is zero
 		rates:   newRates(&cfg.Limits),
 		outbox:  outbox.Limits{Bytes: cfg.Limits.Outbox, Stall: cfg.Limits.OutboxStall, Drain: cfg.Limits.OutboxDrain},
@@ -354,7 +355,7 @@ func (srv *Server) release() error {
 	srv.endLoops()
 	srv.down.Store(true)
 	srv.wheel.Close()
-	srv.poller.close()
+	_ = srv.poller.Close()
 	if srv.unwatch != nil {
 		srv.unwatch()
 	}

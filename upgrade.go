@@ -65,7 +65,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Deflate:      srv.cfg.Compression.Level > 0,
 		OnPing:       s.answerPing,
 		OnHold:       s.countUnfinished,
-		Poller:       func() *ws.Poller { return srv.poller.get(srv.log) },
+		Poller:       srv.poller,
 		Resume:       s.read,
 	})
 	switch {

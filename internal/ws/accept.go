@@ -30,9 +30,9 @@ type Options struct {
 	// bytes more while it waits for the rest, or fewer if n is negative. An
 	// error ends the connection; nothing is held then.
 	OnHold func(n int) error
-	// Poller is asked for a Poller, or nil, if the connection can be polled. It
-	// does the waiting of Park, and Resume is called when that is over.
-	Poller func() *Poller
+	// Poller, if there is one, does the waiting of Park for connections that can be
+	// polled, and Resume is called when that is over.
+	Poller *Poller
 	Resume func()
 	// Header is added to the 101 response, except for the headers of the
 	// upgrade itself.

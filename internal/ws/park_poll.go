@@ -28,10 +28,8 @@ func newPark(nc net.Conn, o *Options) park {
 	}
 	p := &pollPark{raw: raw}
 	p.ready = p.read
-	if o.Poller != nil {
-		if p.poller = o.Poller(); p.poller != nil {
-			p.resume, p.arm = o.Resume, p.watch
-		}
+	if o.Poller != nil && o.Poller.ready() {
+		p.poller, p.resume, p.arm = o.Poller, o.Resume, p.watch
 	}
 	return p
 }

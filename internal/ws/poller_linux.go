@@ -11,21 +11,24 @@ import (
 const pollEvents = 128
 
 // Poller waits for bytes on many connections with one goroutine, so that none
-// of them needs one while it is silent.
+// of them needs one while it is silent. It starts with the first connection that
+// can be polled.
 //
 // It is an epoll instance that is itself polled by the runtime, so that no
 // thread waits in it. The connections stay with the runtime's poller too, for
 // writes, deadlines, and the rest of a message that has begun.
 type Poller struct {
-	fd   int
-	file *os.File // of fd
-	raw  syscall.RawConn
-	done chan struct{}
+	log *slog.Logger
 
-	mu     sync.Mutex
-	closed bool
-	conns  []polled // by descriptor
-	last   int32    // the number of the one that was added last
+	mu       sync.Mutex
+	fd       int
+	file     *os.File // of fd; nil before it has started
+	raw      syscall.RawConn
+	done     chan struct{}
+	reported bool // that it could not start
+	closed   bool
+	conns    []polled // by descriptor
+	last     int32    // the number of the one that was added last
 }
 
 // polled is a connection that has been watched. Its number tells it from others
@@ -35,30 +38,56 @@ type polled struct {
 	number int32
 }
 
-// NewPoller starts a Poller. It is nil where the system has none; connections
-// then wait with a goroutine each. The logger is told if it stops by itself.
-func NewPoller(log *slog.Logger) (*Poller, error) {
+// NewPoller returns a Poller. The logger gets what makes connections do without it.
+func NewPoller(log *slog.Logger) *Poller { return &Poller{log: log} }
+
+// ready starts the Poller, unless it runs. It reports false where connections have
+// to do without: when it has been closed, or could not start. That happens when
+// descriptors run out, and may be over with the next connection.
+func (p *Poller) ready() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.file != nil {
+		return !p.closed
+	}
+	if err := p.start(); err != nil {
+		if !p.reported {
+			p.log.Warn("connections cost more memory: each needs a goroutine", slog.Any("error", err))
+		}
+		p.reported = true
+		return false
+	}
+	return true
+}
+
+// start opens the epoll instance. mu must be held.
+func (p *Poller) start() error {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+		return os.NewSyscallError("epoll_create1", err)
 	}
 	if err := syscall.SetNonblock(fd, true); err != nil { // for os.NewFile to poll it
 		_ = syscall.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
+		return os.NewSyscallError("fcntl", err)
 	}
-	p := &Poller{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), done: make(chan struct{})}
-	if p.raw, err = p.file.SyscallConn(); err != nil {
-		_ = p.file.Close()
-		return nil, err
+	file := os.NewFile(uintptr(fd), "epoll")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		_ = file.Close()
+		return err
 	}
-	go p.run(log)
-	return p, nil
+	p.fd, p.file, p.raw, p.done = fd, file, raw, make(chan struct{})
+	go p.run()
+	return nil
 }
 
 // Close stops the Poller and returns when it has stopped. All its connections
 // wait with a goroutine each from then on.
 func (p *Poller) Close() error {
 	p.release() // before the descriptor can be another file's
+	if p.file == nil {
+		return nil
+	}
 	err := p.file.Close()
 	<-p.done
 	return err
@@ -106,7 +135,7 @@ func (p *Poller) forget(fd int, park *pollPark) {
 }
 
 // run signals connections until the Poller is closed.
-func (p *Poller) run(log *slog.Logger) {
+func (p *Poller) run() {
 	defer close(p.done)
 	defer p.release()
 	events := make([]syscall.EpollEvent, pollEvents)
@@ -117,7 +146,7 @@ func (p *Poller) run(log *slog.Logger) {
 				continue
 			}
 			if err != nil {
-				log.Error("connections have to be waited for with a goroutine each", slog.Any("error", os.NewSyscallError("epoll_wait", err)))
+				p.log.Error("connections have to be waited for with a goroutine each", slog.Any("error", os.NewSyscallError("epoll_wait", err)))
 				return true
 			}
 			p.signal(events[:n])

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -41,9 +43,9 @@ func (r *polledReader) run() {
 
 func newPoller(t testing.TB) *Poller {
 	t.Helper()
-	p, err := NewPoller(slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
+	p := NewPoller(slog.New(slog.DiscardHandler))
+	if !p.ready() {
+		t.Fatal("not started")
 	}
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
@@ -64,7 +66,7 @@ func newPoller(t testing.TB) *Poller {
 func connectPolled(t testing.TB, p *Poller, l net.Listener) (halfCloser, *polledReader) {
 	t.Helper()
 	r := &polledReader{messages: make(chan string, 100), ended: make(chan error, 2)}
-	client, c := connectThrough(t, l, Options{Poller: func() *Poller { return p }, Resume: r.run})
+	client, c := connectThrough(t, l, Options{Poller: p, Resume: r.run})
 	r.c = c
 	go r.run()
 	return client, r
@@ -257,10 +259,7 @@ func TestEventOfAnotherConn(t *testing.T) {
 // Without a poller that takes them, connections wait with their goroutines, also
 // those that were parked.
 func TestPollerThatIsClosed(t *testing.T) {
-	p, err := NewPoller(slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := NewPoller(slog.New(slog.DiscardHandler))
 	client, r := connectPolled(t, p, listenTCP(t))
 	r.awaitParked()
 	if err := p.Close(); err != nil {
@@ -288,7 +287,7 @@ func TestPollerThatIsClosed(t *testing.T) {
 // A caller that stays keeps its goroutine.
 func TestParkWithoutLeaving(t *testing.T) {
 	p := newPoller(t)
-	client, c := connectThrough(t, listenTCP(t), Options{Poller: func() *Poller { return p }, Resume: func() { t.Error("resumed") }})
+	client, c := connectThrough(t, listenTCP(t), Options{Poller: p, Resume: func() { t.Error("resumed") }})
 	go func() {
 		time.Sleep(time.Millisecond)
 		_, _ = client.Write(frame(fin|text, "x"))
@@ -305,7 +304,7 @@ func TestParkWithoutLeaving(t *testing.T) {
 // goes: what was signaled may be the end.
 func TestSignalWhileTrying(t *testing.T) {
 	p := newPoller(t)
-	_, c := connectThrough(t, listenTCP(t), Options{Poller: func() *Poller { return p }, Resume: func() {}})
+	_, c := connectThrough(t, listenTCP(t), Options{Poller: p, Resume: func() {}})
 	attempts := 0
 	watch(c, func(bool) {
 		if attempts++; attempts == 1 {
@@ -317,5 +316,43 @@ func TestSignalWhileTrying(t *testing.T) {
 	}
 	if attempts != 2 {
 		t.Errorf("%d attempts, want 2", attempts)
+	}
+}
+
+// When there is no descriptor for it, connections do without, which is logged
+// once. Later ones have it.
+func TestPollerThatCannotStart(t *testing.T) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	p := NewPoller(slog.New(slog.NewTextHandler(&log, nil)))
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	first, second := p.ready(), p.ready()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if first || second {
+		t.Error("started without a descriptor")
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings: %s", n, &log)
+	}
+	if !p.ready() {
+		t.Error("not started when there are descriptors again")
+	}
+	if err := p.Close(); err != nil || p.ready() {
+		t.Errorf("closed with %v, ready again: %t", err, p.ready())
+	}
+}
+
+// A Poller that no connection has needed ends too.
+func TestPollerThatHasNotStarted(t *testing.T) {
+	p := NewPoller(slog.New(slog.DiscardHandler))
+	if err := p.Close(); err != nil || p.ready() {
+		t.Errorf("closed with %v, ready: %t", err, p.ready())
 	}
 }
