@@ -132,7 +132,7 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, sha
 // Config.ReauthorizeTimeout, and Limits.Budget bounds what waits: a client that
 // reads loses nothing by a change of its token. mu must be held.
 func (s *Socket) withhold(w withheld) {
-	if s.state == Closed || w.sub.Epoch == lostEpoch || s.subs.get(w.sub.Channel()) != w.sub {
+	if s.state == Closed || w.sub.Epoch == lostEpoch || s.subs.Get(w.sub.Channel()) != w.sub {
 		s.discard(&w)
 		return
 	}
@@ -153,7 +153,7 @@ func (s *Socket) keepBack(older []withheld) {
 	s.stats.sent.Add(-uint32(len(older)))
 	// What the socket has left meanwhile is nobody's to approve.
 	older = slices.DeleteFunc(older, func(w withheld) bool {
-		left := s.subs.get(w.sub.Channel()) != w.sub
+		left := s.subs.Get(w.sub.Channel()) != w.sub
 		if left {
 			s.discard(&w)
 		}

@@ -55,13 +55,12 @@ func (s *Socket) countUnfinished(n int) error {
 	return nil
 }
 
-// subscriptionCost is about what a subscription takes beside its name and data
-// when nobody else has the channel, and requestCost what a request takes that
-// is kept, of a subscription or of the upgrade: estimates from the growth of a
-// process.
+// About what something takes beside its names and data: a subscription when nobody
+// else has the channel, its options, an upgrade request. These are estimates from
+// the growth of a process.
 const (
 	subscriptionCost = 400
-	requestCost      = 128
+	optionsCost      = 128
 	upgradeCost      = 2 << 10
 )
 

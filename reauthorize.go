@@ -18,18 +18,18 @@ import (
 // after a logout, so that they are suspended, and resumed by the next login
 // that middleware lets in.
 
-// request is what a client has asked for with a subscription, as far as it is
+// subscribeOptions is what a client has sent with a subscription, as far as it is
 // needed to authorize it again. Most subscriptions have none.
-type request struct {
+type subscribeOptions struct {
 	waitForAuth bool
 	suspended   bool // the socket is not in the channel at present
 	data        json.RawMessage
 }
 
 // size is how much of the budget it takes.
-func (r request) size(channel string) int {
-	n := len(r.data) + requestCost
-	if r.suspended {
+func (o subscribeOptions) size(channel string) int {
+	n := len(o.data) + optionsCost
+	if o.suspended {
 		n += len(channel) // which nobody else has
 	}
 	return n
@@ -80,7 +80,7 @@ func (s *Socket) beginRound() {
 	}
 	r := &round{epoch: s.epoch.Load(), began: time.Now()}
 	first := r.began
-	for sub := range s.subs.all() {
+	for sub := range s.subs.All() {
 		if sub.Epoch == r.epoch || sub.Epoch == lostEpoch {
 			continue
 		}
@@ -94,8 +94,8 @@ func (s *Socket) beginRound() {
 		}
 	}
 	if s.ext != nil && s.ext.suspended > 0 && s.token.Load() != nil {
-		for channel, asked := range s.ext.requests {
-			if asked.suspended {
+		for channel, o := range s.ext.options {
+			if o.suspended {
 				r.todo = append(r.todo, question{channel, nil})
 			}
 		}
@@ -171,14 +171,14 @@ func (s *Socket) nextQuestion(r *round) (q question, ok bool) {
 
 // authorizeAgain asks the inbound middleware about a subscription.
 func (s *Socket) authorizeAgain(ctx context.Context, channel string) *wire.Error {
-	return s.srv.runMiddleware(ctx, s, &Subscribe{Socket: s, Channel: channel, Data: s.requestOf(channel).data, Again: true})
+	return s.srv.runMiddleware(ctx, s, &Subscribe{Socket: s, Channel: channel, Data: s.optionsOf(channel).data, Again: true})
 }
 
 // verdict does what middleware says about a subscription. It reports true if
 // the socket has left the channel.
 func (s *Socket) verdict(r *round, sub *hub.Subscription, blocked *wire.Error) (left bool) {
 	s.mu.Lock()
-	if s.ext.round != r || s.subs.get(sub.Channel()) != sub {
+	if s.ext.round != r || s.subs.Get(sub.Channel()) != sub {
 		s.mu.Unlock()
 		return false
 	}
@@ -205,7 +205,7 @@ func (s *Socket) overdue(r *round) {
 	next := r.began.Add(timeout)
 	loggedOut := s.token.Load() == nil
 	var lost []*hub.Subscription
-	for sub := range s.subs.all() {
+	for sub := range s.subs.All() {
 		if sub.Epoch == r.epoch || sub.Epoch == lostEpoch {
 			continue
 		}
@@ -247,10 +247,10 @@ func (s *Socket) expel(sub *hub.Subscription, why *wire.Error, loggedOut bool) b
 	if err != nil {
 		message = nil
 	}
-	return s.exit(channel, sub, func(r request) {
-		if r.waitForAuth && loggedOut {
-			r.suspended = true
-			s.keepRequest(channel, r)
+	return s.exit(channel, sub, func(o subscribeOptions) {
+		if o.waitForAuth && loggedOut {
+			o.suspended = true
+			s.storeOptions(channel, o)
 			s.ext.suspended++
 			if s.token.Load() != nil { // a login since, whose round does not know of it
 				s.beginRound()
@@ -270,57 +270,57 @@ func (s *Socket) haveLeft(channels []string) {
 	s.drainEvents()
 }
 
-func (s *Socket) requestOf(channel string) request {
+func (s *Socket) optionsOf(channel string) subscribeOptions {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil {
-		return request{}
+		return subscribeOptions{}
 	}
-	return s.ext.requests[channel]
+	return s.ext.options[channel]
 }
 
-// keepRequest remembers a subscription's request. mu must be held.
-func (s *Socket) keepRequest(channel string, r request) {
-	s.forgetRequest(channel)
-	if !r.waitForAuth && r.data == nil || s.srv.cfg.KeepSubscriptions {
+// storeOptions remembers the options of a subscription. mu must be held.
+func (s *Socket) storeOptions(channel string, o subscribeOptions) {
+	s.forgetOptions(channel)
+	if !o.waitForAuth && o.data == nil || s.srv.cfg.KeepSubscriptions {
 		return
 	}
 	x := s.extend()
-	if x.requests == nil {
-		x.requests = make(map[string]request)
+	if x.options == nil {
+		x.options = make(map[string]subscribeOptions)
 	}
-	x.requests[channel] = r
-	s.count(account.Subscriptions, r.size(channel))
+	x.options[channel] = o
+	s.count(account.Subscriptions, o.size(channel))
 }
 
-// forgetRequest reports whether the subscription was suspended. mu must be
+// forgetOptions reports whether the subscription was suspended. mu must be
 // held.
-func (s *Socket) forgetRequest(channel string) (suspended bool) {
+func (s *Socket) forgetOptions(channel string) (suspended bool) {
 	if s.ext == nil {
 		return false
 	}
-	r, ok := s.ext.requests[channel]
+	o, ok := s.ext.options[channel]
 	if !ok {
 		return false
 	}
-	if r.suspended {
+	if o.suspended {
 		s.ext.suspended--
 	}
-	s.count(account.Subscriptions, -r.size(channel))
-	delete(s.ext.requests, channel)
-	return r.suspended
+	s.count(account.Subscriptions, -o.size(channel))
+	delete(s.ext.options, channel)
+	return o.suspended
 }
 
 // forgetSuspended drops a suspended subscription, if there is one.
 func (s *Socket) forgetSuspended(channel string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.forgetRequest(channel)
+	return s.forgetOptions(channel)
 }
 
 // isSuspended tells whether a subscription is suspended. mu must be held.
 func (s *Socket) isSuspended(channel string) bool {
-	return s.ext != nil && s.ext.requests[channel].suspended
+	return s.ext != nil && s.ext.options[channel].suspended
 }
 
 // suspendedLocked counts the suspended subscriptions to other channels. mu
@@ -330,7 +330,7 @@ func (s *Socket) suspendedLocked(channel string) int {
 		return 0
 	}
 	n := s.ext.suspended
-	if s.ext.requests[channel].suspended {
+	if s.ext.options[channel].suspended {
 		n--
 	}
 	return n
@@ -340,10 +340,10 @@ func (s *Socket) suspendedLocked(channel string) int {
 // out of it for good.
 func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 	if blocked == nil {
-		again := s.requestOf(channel)
-		again.suspended = false
-		options := withData(json.RawMessage(`{"waitForAuth":true}`), again.data)
-		if blocked = s.subscribe(channel, options, again, r.epoch, true); blocked == nil || blocked == errStale {
+		options := s.optionsOf(channel)
+		options.suspended = false
+		raw := withData(json.RawMessage(`{"waitForAuth":true}`), options.data)
+		if blocked = s.subscribe(channel, raw, options, r.epoch, true); blocked == nil || blocked == errStale {
 			return
 		}
 		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.id), slog.Any("error", blocked))
@@ -354,7 +354,7 @@ func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch.Load() == r.epoch && s.state == Open && s.forgetRequest(channel) {
+	if s.epoch.Load() == r.epoch && s.state == Open && s.forgetOptions(channel) {
 		s.sendLocked(wire.AppendKickOut(packetBuffer(channel, message), channel, message))
 	}
 }

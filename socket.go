@@ -13,6 +13,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/bucket"
 	"github.com/socketcluster-go/socketcluster/internal/calls"
+	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
@@ -104,7 +105,7 @@ type Socket struct {
 	origin    origin        // of token
 	turns     turns         // of the client's loop
 	request   *http.Request // until the connect event has been handled; see Config.KeepRequest
-	subs      subscriptions
+	subs      hub.Set
 	ext       *extension
 
 	calls    atomic.Pointer[calls.Table] // written with mu held; nil before the first call to the client
@@ -135,12 +136,12 @@ type extension struct {
 	procedures consumers[*Call]
 	receivers  consumers[*Transmission]
 	queues     map[queueName]*nameQueue
-	slots      chan struct{}      // calls with handlers, see Limits.Calls
-	requests   map[string]request // of subscriptions, see reauthorize
-	suspended  int                // how many of them are
-	round      *round             // nil: nothing is being authorized again
-	lostIn     uint32             // the last epoch in which the log was told of lost subscriptions
-	withheld   []withheld         // in order
+	slots      chan struct{} // calls with handlers, see Limits.Calls
+	options    map[string]subscribeOptions
+	suspended  int        // how many of them are
+	round      *round     // nil: nothing is being authorized again
+	lostIn     uint32     // the last epoch in which the log was told of lost subscriptions
+	withheld   []withheld // in order
 	values     map[any]any
 }
 
@@ -312,7 +313,7 @@ func (c socketContext) Value(key any) any {
 // subscribed to, in no order.
 func (s *Socket) Subscriptions() iter.Seq[string] {
 	s.mu.Lock()
-	names := s.subs.names()
+	names := s.subs.Names()
 	s.mu.Unlock()
 	return func(yield func(string) bool) {
 		for _, n := range names {
@@ -327,12 +328,12 @@ func (s *Socket) Subscriptions() iter.Seq[string] {
 func (s *Socket) SubscriptionCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.subs.len()
+	return s.subs.Len()
 }
 
 // IsSubscribed reports whether the socket is subscribed to a channel.
 func (s *Socket) IsSubscribed(channel string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.subs.get(channel) != nil
+	return s.subs.Get(channel) != nil
 }

@@ -77,14 +77,14 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		s.refuse(p, isCall, invalidAction("The data of a subscription may have at most %d bytes", limit))
 		return
 	}
-	kept := request{waitForAuth: req.WaitForAuth, data: cloneRaw(req.Data)}
+	stored := subscribeOptions{waitForAuth: req.WaitForAuth, data: cloneRaw(req.Data)}
 	for range maxAsks {
-		options := req.Options
+		raw := req.Options
 		epoch, blocked := s.approval(expired, func(expired error) *wire.Error {
 			a := &Subscribe{Socket: s, Channel: req.Channel, Data: cloneRaw(req.Data), AuthTokenExpired: expired}
 			blocked := s.srv.runMiddleware(s.Context(), s, a)
 			if string(a.Data) != string(req.Data) {
-				options = withData(req.Options, a.Data)
+				raw = withData(req.Options, a.Data)
 			}
 			return blocked
 		})
@@ -99,7 +99,7 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 			s.emitError(invalidAction("A #subscribe without a call id was ignored"))
 			return
 		}
-		switch err := s.subscribe(req.Channel, options, kept, epoch, false); err {
+		switch err := s.subscribe(req.Channel, raw, stored, epoch, false); err {
 		case nil:
 			s.awaitRoom(0)
 			if !s.confirmSubscribed(p.ID, req.Channel) {
@@ -123,7 +123,7 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 func (s *Socket) confirmSubscribed(id float64, channel string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.subs.get(channel) == nil && s.state == Open {
+	if s.subs.Get(channel) == nil && s.state == Open {
 		return false
 	}
 	s.sendLocked(wire.AppendResponse(packetBuffer("", nil), id, nil))
@@ -151,15 +151,15 @@ func withData(options, data json.RawMessage) json.RawMessage {
 // epoch that has ended.
 var errStale = &wire.Error{Message: "The token has changed meanwhile"}
 
-// subscribe adds the socket to a channel, as approved in an epoch. resume is for
-// a suspended subscription.
-func (s *Socket) subscribe(channel string, options []byte, kept request, epoch uint32, resume bool) *wire.Error {
+// subscribe adds the socket to a channel, as approved in an epoch. The event has
+// the raw options. resume is for a suspended subscription.
+func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) *wire.Error {
 	s.mu.Lock()
 	if s.state != Open {
 		s.mu.Unlock()
 		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	}
-	if limit := s.srv.cfg.Limits.Channels; s.subs.get(channel) == nil && s.subs.len()+s.suspendedLocked(channel) >= limit {
+	if limit := s.srv.cfg.Limits.Channels; s.subs.Get(channel) == nil && s.subs.Len()+s.suspendedLocked(channel) >= limit {
 		s.mu.Unlock()
 		s.srv.hit(limitChannels)
 		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.id, limit)
@@ -170,7 +170,7 @@ func (s *Socket) subscribe(channel string, options []byte, kept request, epoch u
 		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.id), slog.String("channel", channel), slog.Any("error", err))
 		return brokerError("Failed to subscribe socket to the %s channel", channel)
 	}
-	entered, err := s.enter(channel, options, kept, epoch, resume)
+	entered, err := s.enter(channel, raw, options, epoch, resume)
 	if !entered {
 		s.srv.exchange.leave(s.Context(), channel)
 	}
@@ -180,11 +180,11 @@ func (s *Socket) subscribe(channel string, options []byte, kept request, epoch u
 
 // enter adds the socket to a channel of the hub, as approved in an epoch. It
 // reports false if it has not, or was in the channel before.
-func (s *Socket) enter(channel string, options []byte, kept request, epoch uint32, resume bool) (entered bool, err *wire.Error) {
+func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) (entered bool, err *wire.Error) {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
 	s.mu.Lock()
-	sub := s.subs.get(channel)
+	sub := s.subs.Get(channel)
 	s.mu.Unlock()
 	if sub == nil {
 		// What is published before the socket knows of sub is none of its own.
@@ -203,13 +203,13 @@ func (s *Socket) enter(channel string, options []byte, kept request, epoch uint3
 	case s.guarded() && !s.inForce(epoch), resume && !s.isSuspended(channel):
 		return false, errStale
 	}
-	if entered = s.subs.get(channel) == nil; entered {
-		s.subs.add(sub)
+	if entered = s.subs.Get(channel) == nil; entered {
+		s.subs.Add(sub)
 		s.count(account.Subscriptions, len(channel)+subscriptionCost)
 	}
-	s.keepRequest(channel, kept)
+	s.storeOptions(channel, options)
 	s.approve(sub, epoch)
-	s.queue(SubscribeEvent{s, channel, options})
+	s.queue(SubscribeEvent{s, channel, raw})
 	return entered, nil
 }
 
@@ -237,7 +237,7 @@ func (s *Socket) notSubscribed(channel string) *wire.Error {
 // there is one. The socket gets nothing of the channel after that. It reports
 // false if the socket was not in.
 func (s *Socket) unsubscribe(channel string, packet []byte) bool {
-	left := s.exit(channel, nil, func(request) {
+	left := s.exit(channel, nil, func(subscribeOptions) {
 		if packet != nil {
 			s.sendLocked(packet)
 		}
@@ -252,29 +252,29 @@ func (s *Socket) unsubscribe(channel string, packet []byte) bool {
 // that subscription. then is called with mu held, and with what the client had
 // asked for, unless the socket has closed. The broker and the event handlers
 // have not been told; see haveLeft.
-func (s *Socket) exit(channel string, only *hub.Subscription, then func(request)) bool {
+func (s *Socket) exit(channel string, only *hub.Subscription, then func(subscribeOptions)) bool {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
 	s.mu.Lock()
-	sub := s.subs.get(channel)
+	sub := s.subs.Get(channel)
 	if sub == nil || only != nil && sub != only {
 		s.mu.Unlock()
 		return false
 	}
-	s.subs.remove(channel)
+	s.subs.Remove(channel)
 	s.count(account.Subscriptions, -len(channel)-subscriptionCost)
-	var asked request
+	var options subscribeOptions
 	if s.ext != nil {
-		asked = s.ext.requests[channel]
+		options = s.ext.options[channel]
 	}
-	s.forgetRequest(channel)
+	s.forgetOptions(channel)
 	s.discardWithheld(sub)
 	s.mu.Unlock()
 	s.srv.hub.Unsubscribe(sub)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == Open {
-		then(asked)
+		then(options)
 	}
 	s.queue(UnsubscribeEvent{s, channel})
 	return true
@@ -285,7 +285,7 @@ func (s *Socket) exit(channel string, only *hub.Subscription, then func(request)
 func (s *Socket) leaveAll() {
 	s.subMu.Lock()
 	s.mu.Lock()
-	names := s.subs.names()
+	names := s.subs.Names()
 	s.mu.Unlock()
 	s.subMu.Unlock()
 	for _, name := range names {

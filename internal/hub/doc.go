@@ -22,6 +22,11 @@
 // say) may overtake each other. They need an order of their own and can check
 // it against Has.
 //
+// # Sets
+//
+// A [Set] has the subscriptions of one subscriber. It has no lock, and the hub does
+// not know it: its owner guards it, and makes a change of both one step.
+//
 // # Names
 //
 // A channel name is any string; the hub gives none a meaning.
