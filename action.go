@@ -84,7 +84,7 @@ type Invoke struct {
 // Subscribe: the client wants to subscribe to a channel, or is subscribed and
 // its token has changed, by login, renewal, logout or expiry. Blocking kicks it
 // out in the second case, and so does taking longer than
-// Config.ReauthorizeTimeout; see Config.KeepSubscriptions. Several subscriptions
+// Config.Timeouts.Reauthorize; see Config.Compat.KeepSubscriptions. Several subscriptions
 // of a socket may be asked about at the same time then, beside its other actions.
 // Inbound line.
 type Subscribe struct {

@@ -124,7 +124,7 @@ func TestPendingHandshakeLimit(t *testing.T) {
 		one()
 		one()
 		full()
-		if st := w.srv.Stats(); st.Pending != 2 || st.LimitHits["Limits.PendingHandshakes"] != 5 || st.LimitHits["HandshakeTimeout"] != 2 {
+		if st := w.srv.Stats(); st.Pending != 2 || st.LimitHits["Limits.PendingHandshakes"] != 5 || st.LimitHits["Timeouts.Handshake"] != 2 {
 			t.Errorf("%+v", st)
 		}
 	})

@@ -35,7 +35,7 @@ func (s *Socket) owes(ctx context.Context) *Call {
 // keeps it for as long as the client waits for the answer. mu must be held.
 func (s *Socket) owe(packet []byte, call *Call) {
 	o := &owed{call: call, packet: packet}
-	o.timer = time.AfterFunc(s.srv.cfg.AckTimeout, func() {
+	o.timer = time.AfterFunc(s.srv.cfg.Timeouts.Ack, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.ext.owed == o {

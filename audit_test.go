@@ -71,9 +71,9 @@ func (tr *trail) want(events ...string) {
 func TestAuditOfALife(t *testing.T) {
 	ctx := context.Background()
 	cfg := socketcluster.Config{
-		Revocations:         new(revoke.Memory),
-		TokenRenewal:        socketcluster.TokenRenewal{Every: 10 * time.Minute, ExpiresIn: time.Hour, Jitter: 1},
-		PingTimeoutDisabled: true,
+		Revocations:  new(revoke.Memory),
+		TokenRenewal: socketcluster.TokenRenewal{Every: 10 * time.Minute, ExpiresIn: time.Hour, Jitter: 1},
+		Timeouts:     socketcluster.Timeouts{PingDisabled: true},
 	}
 	inBubble(t, cfg, func(w *world) {
 		record := w.audit()
@@ -308,7 +308,7 @@ func TestAuditMasksEngineErrors(t *testing.T) {
 func BenchmarkAudit(b *testing.B) {
 	for _, heard := range []bool{false, true} {
 		b.Run(fmt.Sprintf("heard=%t", heard), func(b *testing.B) {
-			srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
+			srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -431,7 +431,7 @@ func TestLoginsEngine(t *testing.T) {
 // one: login, presenting a token, a bad one, expiry, logout, cookies.
 func TestEngineWithoutJWT(t *testing.T) {
 	engine := new(logins)
-	cfg := socketcluster.Config{AuthEngine: engine, TokenSources: []httpauth.Source{httpauth.Cookie("token")}, PingTimeoutDisabled: true}
+	cfg := socketcluster.Config{AuthEngine: engine, TokenSources: []httpauth.Source{httpauth.Cookie("token")}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
 	inBubble(t, cfg, func(w *world) {
 		w.handleLogin(auth.ExpiresIn(time.Minute))
 		log := w.record()

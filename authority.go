@@ -60,7 +60,7 @@ func (w *withheld) release() {
 
 // guarded reports whether deliveries depend on what middleware has approved.
 func (s *Socket) guarded() bool {
-	return !s.srv.cfg.KeepSubscriptions && s.srv.middleware.has(lineInbound)
+	return !s.srv.cfg.Compat.KeepSubscriptions && s.srv.middleware.has(lineInbound)
 }
 
 // inForce reports whether what middleware has approved in an epoch still holds:
@@ -129,7 +129,7 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, sha
 
 // withhold keeps a publication back until its subscription has been approved,
 // and sees to it that somebody is asked. It waits no longer than
-// Config.ReauthorizeTimeout, and Limits.Budget bounds what waits: a client that
+// Config.Timeouts.Reauthorize, and Limits.Budget bounds what waits: a client that
 // reads loses nothing by a change of its token. mu must be held.
 func (s *Socket) withhold(w withheld) {
 	if s.state == Closed || w.sub.Epoch == lostEpoch || s.subs.Get(w.sub.Channel()) != w.sub {

@@ -67,7 +67,7 @@ func TestNothingIsDeliveredAfterTheEnd(t *testing.T) {
 	for name, end := range ends {
 		for _, calls := range []int{0, 2000} {
 			t.Run(fmt.Sprintf("%s, %d calls wait", name, calls), func(t *testing.T) {
-				inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory), PingTimeoutDisabled: true}, func(w *world) {
+				inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory), Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 					w.private()
 					w.srv.Handle("slow", socketcluster.Do(func(context.Context, socketcluster.None) error {
 						time.Sleep(20 * time.Millisecond)
@@ -136,7 +136,7 @@ func TestWhatWaitsIsTakenBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{OutboxStall: time.Hour}}
+			cfg := socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{OutboxStall: time.Hour}}
 			inBubble(t, cfg, func(w *world) {
 				w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
 					if a.Again {
@@ -202,7 +202,7 @@ func TestWithheldFollows(t *testing.T) {
 		"batches": func(_ *world, s *socketcluster.Socket) { s.StartBatching() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+			inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 				p, s := w.member()
 				w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Subscribe) error {
 					time.Sleep(70 * time.Millisecond)
@@ -266,7 +266,7 @@ func TestWithheldHasAnEnd(t *testing.T) {
 		p.nextToken()
 		return p, s, stuck
 	}
-	inBubble(t, socketcluster.Config{ReauthorizeTimeout: 3 * time.Second}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Reauthorize: 3 * time.Second}}, func(w *world) {
 		p, s, stuck := start(w)
 		begun := time.Now()
 		w.srv.Exchange().Publish(t.Context(), "stuck", 1)
@@ -275,7 +275,7 @@ func TestWithheldHasAnEnd(t *testing.T) {
 		if d := time.Since(begun); d != 3*time.Second || s.IsSubscribed("stuck") || !s.IsSubscribed("free") {
 			t.Errorf("after %v: stuck %t, free %t", d, s.IsSubscribed("stuck"), s.IsSubscribed("free"))
 		}
-		if !strings.Contains(w.logs.String(), "Config.ReauthorizeTimeout") {
+		if !strings.Contains(w.logs.String(), "Config.Timeouts.Reauthorize") {
 			t.Error("nothing in the log")
 		}
 		close(stuck)
@@ -283,10 +283,10 @@ func TestWithheldHasAnEnd(t *testing.T) {
 	})
 }
 
-// Without inbound middleware, and with KeepSubscriptions, nothing is withheld.
+// Without inbound middleware, and with Compat.KeepSubscriptions, nothing is withheld.
 func TestNothingIsWithheldWithoutNeed(t *testing.T) {
 	for _, keep := range []bool{false, true} {
-		inBubble(t, socketcluster.Config{KeepSubscriptions: keep}, func(w *world) {
+		inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{KeepSubscriptions: keep}}, func(w *world) {
 			p, s := w.member()
 			if keep {
 				w.srv.UseInbound(func(context.Context, socketcluster.Action) error { return socketcluster.ErrBlocked })

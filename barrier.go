@@ -140,7 +140,7 @@ func (s *Socket) raiseBarrier() {
 	}
 	s.flushLocked() // the answer may be there
 	raised := &barrier{left: s.turns.pings + 1, over: make(chan struct{})}
-	raised.timer = time.AfterFunc(s.srv.cfg.AckTimeout/2, func() {
+	raised.timer = time.AfterFunc(s.srv.cfg.Timeouts.Ack/2, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if b.barrier == raised {

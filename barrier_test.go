@@ -73,7 +73,10 @@ func TestTokenBehindHandshake(t *testing.T) {
 				"logout": {func(s *socketcluster.Socket) { s.Deauthenticate(context.Background()) }, removeAuthToken},
 			} {
 				t.Run(fmt.Sprintf("%s, outbound middleware %t, batch %t", name, outbound, batch), func(t *testing.T) {
-					cfg := socketcluster.Config{BatchOnHandshake: batch}
+					var cfg socketcluster.Config
+					if batch {
+						cfg.Batching.OnHandshake = 400 * time.Millisecond
+					}
 					inBubble(t, cfg, func(w *world) {
 						if outbound {
 							w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { return nil })
@@ -124,7 +127,7 @@ func TestNoBarrierWithoutNeed(t *testing.T) {
 	})
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.client()
-		p.frames("") // after PingInterval
+		p.frames("") // after Timeouts.PingInterval
 		p.send("")
 		s := w.only()
 		become(s)
@@ -203,10 +206,10 @@ func TestBarrierCountsPings(t *testing.T) {
 	})
 }
 
-// A client that answers no pings waits for its token half of AckTimeout, and a
+// A client that answers no pings waits for its token half of Timeouts.Ack, and a
 // call of the server that waits behind it can still be answered.
 func TestBarrierOfSilentClient(t *testing.T) {
-	inBubble(t, socketcluster.Config{AckTimeout: 4 * time.Second}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Ack: 4 * time.Second}}, func(w *world) {
 		confirmed := make(chan error, 1)
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
 			go func() { confirmed <- e.Socket.ConfirmAuthToken(context.Background(), map[string]any{}) }()
@@ -514,7 +517,7 @@ func TestTokenAfterAnswer(t *testing.T) {
 		})
 	})
 	t.Run("no answer", func(t *testing.T) {
-		call(t, socketcluster.Config{Compat: compat, AckTimeout: 5 * time.Second}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
+		call(t, socketcluster.Config{Compat: compat, Timeouts: socketcluster.Timeouts{Ack: 5 * time.Second}}, func(ctx context.Context, c *socketcluster.Call) (any, error) {
 			c.Detach()
 			return set(ctx, c)
 		}, func(w *world, p *peer) {
@@ -595,7 +598,7 @@ func TestTokenAfterAnswer(t *testing.T) {
 // QK-53: a ping that overtakes what a slow client has not read says nothing of the
 // answer behind it.
 func TestPingThatOvertakesAnAnswer(t *testing.T) {
-	cfg := socketcluster.Config{PingInterval: time.Second, PingTimeout: time.Minute, AckTimeout: time.Hour, Limits: socketcluster.Limits{OutboxStall: time.Hour}}
+	cfg := socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: time.Second, Ping: time.Minute, Ack: time.Hour}, Limits: socketcluster.Limits{OutboxStall: time.Hour}}
 	inBubble(t, cfg, func(w *world) {
 		p := w.client()
 		s := w.only()

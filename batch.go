@@ -87,7 +87,7 @@ func (s *Socket) CancelBatch() {
 }
 
 // StartBatching sends what is sent from now on as one message for each
-// Config.BatchInterval.
+// Config.Batching.Interval.
 func (s *Socket) StartBatching() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Socket) startBatching(until time.Time) {
 		return
 	}
 	b.collecting = true
-	b.ticker = time.AfterFunc(s.srv.cfg.BatchInterval, s.batchTick)
+	b.ticker = time.AfterFunc(s.srv.cfg.Batching.Interval, s.batchTick)
 }
 
 // batchTick sends a batch and starts the next one.
@@ -139,7 +139,7 @@ func (s *Socket) batchTick() {
 		return
 	}
 	s.flushLocked()
-	b.ticker.Reset(s.srv.cfg.BatchInterval)
+	b.ticker.Reset(s.srv.cfg.Batching.Interval)
 }
 
 // stopBatching must be called with mu held.

@@ -67,7 +67,7 @@ func TestBatch(t *testing.T) {
 // TR-29: a batch for each interval.
 func TestBatching(t *testing.T) {
 	ctx := context.Background()
-	inBubble(t, socketcluster.Config{BatchInterval: 100 * time.Millisecond}, func(w *world) {
+	inBubble(t, socketcluster.Config{Batching: socketcluster.Batching{Interval: 100 * time.Millisecond}}, func(w *world) {
 		p := w.client()
 		s := w.only()
 		began := time.Now()
@@ -108,7 +108,7 @@ func TestBatching(t *testing.T) {
 // TR-30, CF-18: batching begins after the answer of the handshake and ends
 // after a while.
 func TestBatchOnHandshake(t *testing.T) {
-	inBubble(t, socketcluster.Config{BatchOnHandshake: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Batching: socketcluster.Batching{OnHandshake: 400 * time.Millisecond}}, func(w *world) {
 		w.srv.Handle("echo", socketcluster.Func(echo))
 		var asked []string
 		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {

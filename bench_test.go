@@ -23,6 +23,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
 
@@ -41,7 +42,7 @@ func newRig(b *testing.B, wrap ...func(net.Listener) net.Listener) *rig {
 
 func newRigWith(b *testing.B, cfg socketcluster.Config, wrap ...func(net.Listener) net.Listener) *rig {
 	b.Helper()
-	cfg.AuthKey, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
+	cfg.Auth.Key, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
 	srv, err := socketcluster.New(cfg)
 	if err != nil {
 		b.Fatal(err)
@@ -302,7 +303,7 @@ func BenchmarkIdleSocket(b *testing.B) {
 }
 
 func measureIdle(b *testing.B) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Logger: slog.New(slog.DiscardHandler)})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

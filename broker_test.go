@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 )
@@ -149,7 +150,7 @@ func (b *faultyBroker) Close() error {
 // A broker that does not start is no server.
 func TestBrokerDoesNotStart(t *testing.T) {
 	down := errors.New("down")
-	if _, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: &faultyBroker{start: down}}); !errors.Is(err, down) {
+	if _, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Broker: &faultyBroker{start: down}}); !errors.Is(err, down) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -246,7 +247,7 @@ func TestDeliveryWhileJoiningAndLeaving(t *testing.T) {
 	for name, kickOut := range map[string]bool{"unsubscribe": false, "kick out": true} {
 		for _, outbound := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, outbound middleware %t", name, outbound), func(t *testing.T) {
-				inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+				inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 					if outbound {
 						w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { return nil })
 					}
@@ -318,7 +319,7 @@ func (b *startBroker) Start(ctx context.Context, sink broker.Sink) error {
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &startBroker{Broker: new(mem.Broker)}
-		srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: b})
+		srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Broker: b})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -330,7 +331,7 @@ func TestReadiness(t *testing.T) {
 			t.Error(err)
 		}
 		broken := errors.New("no network")
-		if _, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Broker: &startBroker{err: broken}}); !errors.Is(err, broken) {
+		if _, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Broker: &startBroker{err: broken}}); !errors.Is(err, broken) {
 			t.Errorf("got %v, want %v", err, broken)
 		}
 	})

@@ -23,7 +23,7 @@ import (
 // from the network unless they read.
 func within(t *testing.T, bytes int, fn func(w *world)) {
 	t.Helper()
-	cfg := socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Budget: bytes, OutboxStall: time.Hour}}
+	cfg := socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Budget: bytes, OutboxStall: time.Hour}}
 	inBubble(t, cfg, func(w *world) {
 		w.listen.BufferSize = 1000
 		fn(w)
@@ -478,7 +478,7 @@ func TestBudgetOfLoops(t *testing.T) {
 
 // A loop that is slow has no more calls than Limits.Calls.
 func TestLoopsHoldCalls(t *testing.T) {
-	cfg := socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Calls: 3}}
+	cfg := socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Calls: 3}}
 	inBubble(t, cfg, func(w *world) {
 		p := w.client()
 		calls := w.only().Procedure("x")
@@ -596,7 +596,7 @@ func TestBudgetDropsWhatGoneSocketsLeft(t *testing.T) {
 // it is let go of.
 func TestBudgetOfUpgrades(t *testing.T) {
 	for _, keep := range []bool{false, true} {
-		inBubble(t, socketcluster.Config{KeepRequest: keep}, func(w *world) {
+		inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{KeepRequest: keep}}, func(w *world) {
 			p, _ := w.upgrade(func(r *http.Request) { r.URL.RawQuery = strings.Repeat("q", 5000) })
 			if n := w.used(); n < 10_000 {
 				t.Errorf("%d bytes count before the handshake, want those of URL and request", n)

@@ -160,7 +160,7 @@ func TestTerminate(t *testing.T) {
 // A client that does not answer a close frame is cut off after a while; what
 // it sends meanwhile is dropped.
 func TestCloseTimeout(t *testing.T) {
-	inBubble(t, socketcluster.Config{CloseTimeout: 2 * time.Second}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Close: 2 * time.Second}}, func(w *world) {
 		called := false
 		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) { called = true; return nil, nil }))
 		p := w.client()
@@ -321,7 +321,7 @@ func TestSentThenClosed(t *testing.T) {
 			p.send(`{"event":"#disconnect","data":{"code":1000}}`)
 		}, true},
 		"no close frame": {twoPaths, false, (*world).client, func(p *peer) { p.conn.Close() }, false},
-		"DropWaiting":    {socketcluster.Config{DropWaiting: true}, false, (*world).client, func(p *peer) { p.sendFrame(normal) }, false},
+		"DropWaiting":    {socketcluster.Config{Compat: socketcluster.Compat{DropWaiting: true}}, false, (*world).client, func(p *peer) { p.sendFrame(normal) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, test.cfg, func(w *world) {
@@ -378,7 +378,7 @@ func TestSentThenClosed(t *testing.T) {
 }
 
 // Nobody holds up the end of a client that has left for longer than
-// CloseTimeout; the server's own end is not held up at all.
+// Timeouts.Close; the server's own end is not held up at all.
 func TestLeaveTimeout(t *testing.T) {
 	for _, test := range []struct {
 		end  func(s *socketcluster.Socket)
@@ -388,7 +388,7 @@ func TestLeaveTimeout(t *testing.T) {
 		{func(*socketcluster.Socket) {}, 2 * time.Second, 1000},
 		{func(s *socketcluster.Socket) { s.Disconnect(4500, "") }, 0, 4500},
 	} {
-		inBubble(t, socketcluster.Config{CloseTimeout: 2 * time.Second}, func(w *world) {
+		inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Close: 2 * time.Second}}, func(w *world) {
 			gate := make(chan struct{})
 			defer close(gate)
 			w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })

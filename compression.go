@@ -2,7 +2,6 @@ package socketcluster
 
 import (
 	"compress/flate"
-	"fmt"
 
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -39,10 +38,10 @@ type Compression struct {
 
 func (c *Compression) setDefaults() error {
 	if c.Level < 0 || c.Level > flate.BestCompression {
-		return &ConfigError{"Compression.Level", fmt.Sprintf("is %d; it must be from 1 to %d, or 0 for none", c.Level, flate.BestCompression)}
+		return configError("Compression.Level", "is %d; it must be from 1 to %d, or 0 for none", c.Level, flate.BestCompression)
 	}
 	if c.Threshold < 0 {
-		return &ConfigError{"Compression.Threshold", fmt.Sprintf("is %d; it must not be negative", c.Threshold)}
+		return configError("Compression.Threshold", "is %d; it must not be negative", c.Threshold)
 	}
 	if c.Threshold == 0 {
 		c.Threshold = DefaultCompressionThreshold

@@ -18,6 +18,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // deflateOffer is what browsers and the npm package ws send.
@@ -302,7 +303,7 @@ func TestCompressedLimits(t *testing.T) {
 func TestCompressedInboxBytes(t *testing.T) {
 	const size, calls = 10_000, 40
 	cfg := compressing(0)
-	cfg.PingTimeoutDisabled = true
+	cfg.Timeouts.PingDisabled = true
 	cfg.Limits.InboxBytes = 50_000
 	inBubble(t, cfg, func(w *world) {
 		release := make(chan struct{})
@@ -358,7 +359,7 @@ func TestCompressionErrors(t *testing.T) {
 		{"Compression.Level", socketcluster.Compression{Level: 10}},
 		{"Compression.Threshold", socketcluster.Compression{Level: 1, Threshold: -1}},
 	} {
-		_, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Compression: test.c})
+		_, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Compression: test.c})
 		var wrong *socketcluster.ConfigError
 		if !errors.As(err, &wrong) || wrong.Field != test.field {
 			t.Errorf("%+v: got %v", test.c, err)

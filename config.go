@@ -1,6 +1,8 @@
 package socketcluster
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -21,16 +23,15 @@ import (
 // the ping timeout, for example, is what a stock client is told to expect. The
 // margin of renewals, which it does not know, is this package's own.
 const (
-	DefaultPath                     = "/socketcluster/"
-	DefaultHandshakeTimeout         = 10 * time.Second
-	DefaultAckTimeout               = 10 * time.Second
-	DefaultPingInterval             = 8 * time.Second
-	DefaultPingTimeout              = 30 * time.Second
-	DefaultCloseTimeout             = 3 * time.Second
-	DefaultBatchOnHandshakeDuration = 400 * time.Millisecond
-	DefaultBatchInterval            = 50 * time.Millisecond
-	DefaultRenewalMargin            = time.Minute
-	DefaultReauthorizeTimeout       = 10 * time.Second
+	DefaultPath               = "/socketcluster/"
+	DefaultHandshakeTimeout   = 10 * time.Second
+	DefaultAckTimeout         = 10 * time.Second
+	DefaultPingInterval       = 8 * time.Second
+	DefaultPingTimeout        = 30 * time.Second
+	DefaultCloseTimeout       = 3 * time.Second
+	DefaultBatchInterval      = 50 * time.Millisecond
+	DefaultRenewalMargin      = time.Minute
+	DefaultReauthorizeTimeout = 10 * time.Second
 )
 
 // DefaultDrainRate is the default of Config.DrainRate. A thousand clients that
@@ -38,7 +39,7 @@ const (
 // busy, of all those of the servers that take them.
 const DefaultDrainRate = 1000
 
-// DefaultShutdownTimeout is the default of Config.ShutdownTimeout. It is below the
+// DefaultShutdownTimeout is the default of Config.Timeouts.Shutdown. It is below the
 // 10 seconds after which Docker kills a process that it has told to stop.
 // Kubernetes waits for 30.
 const DefaultShutdownTimeout = 8 * time.Second
@@ -48,52 +49,22 @@ const DefaultShutdownTimeout = 8 * time.Second
 // process, so that logins end when it does.
 //
 // A duration of zero means its default, and one below a millisecond is refused:
-// it was meant to be in another unit than nanoseconds. Nothing in it may change once it has
-// been given to [New].
+// it was meant to be in another unit than nanoseconds. Nothing in it may change
+// once it has been given to [New].
 type Config struct {
-	// AuthKey is the secret that signs and verifies tokens with HS256: its
-	// bytes as they are, not decoded from hex or base64. Keys under 32 bytes
-	// are refused, as they can be guessed from one token, unless
-	// AllowWeakAuthKey is set. Without any key, a random one is made, and a
-	// warning logged when the first token is signed: such tokens die with the
-	// process, and other servers do not accept them.
-	AuthKey string
+	// Auth has the keys that sign and verify tokens, and what holds for all tokens.
+	// Auth.Key is for HS256, Auth.PrivateKey and Auth.PublicKey are a pair, and
+	// Auth.Keys are several keys that may change while the server runs. Without any
+	// key a random one is made, and a warning logged when the first token is signed:
+	// such tokens die with the process, and other servers do not accept them.
+	//
+	// Defaults besides those of [auth.Options]: MaxTokenSize is Limits.TokenSize,
+	// TokenIDs is true with Revocations, and Logger is that of the server.
+	Auth auth.Options
 
-	// AuthPrivateKey and AuthPublicKey are a key pair in PEM, used instead of
-	// AuthKey: the private key signs, the public one verifies.
-	AuthPrivateKey string
-	AuthPublicKey  string
-
-	// AuthAlgorithm is the algorithm that signs. It is found from the key
-	// when empty: HS256, RS256, or the ES algorithm of the curve.
-	AuthAlgorithm string
-
-	// AuthVerifyAlgorithms are the algorithms that are accepted. When empty,
-	// it is AuthAlgorithm if that is set, else every algorithm that fits the
-	// kind of the verification key.
-	AuthVerifyAlgorithms []string
-
-	// AuthDefaultExpiry is the life of tokens that are given none of their
-	// own; 0 means 24 hours, and a negative value that they never expire.
-	AuthDefaultExpiry time.Duration
-
-	// AuthClockTolerance is by how much the clocks of other machines that issue
-	// tokens may differ from this one, at most a minute: a token is accepted that
-	// much before its nbf and after its exp, and a socket keeps its token as long.
-	// Without it, a client whose token begins two seconds from now is not
-	// logged in, though it keeps the token. Default: none, so that a token ends at
-	// its exp.
-	AuthClockTolerance time.Duration
-
-	// AllowWeakAuthKey admits an AuthKey under 32 bytes. Anyone who gets hold
-	// of one token can then try keys until the signature fits.
-	AllowWeakAuthKey bool
-
-	// AuthKeys are the keys in place of all settings above but
-	// AuthDefaultExpiry and AuthClockTolerance: several at once, each with its algorithm, that may
-	// change while the server runs. See [auth.NewKeyRing], [auth.WatchKeyFiles]
-	// and package auth/jwks.
-	AuthKeys auth.KeySource
+	// AuthEngine replaces the JWT engine that is made of Auth, which must then be
+	// empty.
+	AuthEngine auth.Engine
 
 	// AuthMaxAge is how long after a login its token is signed again, by
 	// TokenRenewal, [UpdateClaims], [Socket.SetAuthTokenIf] or [Server.SignAgain], at
@@ -101,10 +72,6 @@ type Config struct {
 	// user has to log in again then. The time of the login is the claim auth_time
 	// of the token, or else iat. Default: 0, which is for ever.
 	AuthMaxAge time.Duration
-
-	// AuthEngine replaces the JWT engine. The Auth settings above must then
-	// be empty.
-	AuthEngine auth.Engine
 
 	// TokenSources are the places of an upgrade request in which a token may
 	// be. They are asked in order when the client's handshake brings no token
@@ -174,35 +141,8 @@ type Config struct {
 	// the server must be set to the same. Default: JSON.
 	Codec wire.Codec
 
-	// LenientHandshake ignores messages that come before the handshake
-	// instead of closing the connection with 4009. None of them is acted on.
-	LenientHandshake bool
-
-	// HandshakeTimeout is how long a connection may take from the upgrade to
-	// the answer of its handshake, the verification of its token and all
-	// middleware included.
-	HandshakeTimeout time.Duration
-
-	// AckTimeout is how long Invoke waits for a client's answer when the
-	// context has no deadline.
-	AckTimeout time.Duration
-
-	// PingInterval is the time between two pings to a client. It must be below
-	// PingTimeout.
-	PingInterval time.Duration
-
-	// PingTimeout is how long a client may be silent. Clients are told it in
-	// the handshake and use it for the server's pings.
-	PingTimeout time.Duration
-
-	// PingTimeoutDisabled stops the pings of every PingInterval and the timeout. The
-	// client must be told to ignore its own timeout too (pingTimeoutDisabled).
-	PingTimeoutDisabled bool
-
-	// CloseTimeout is how long a client may take to answer a close frame, and
-	// how long the inbox may take to handle what a client has sent before it
-	// has closed the connection.
-	CloseTimeout time.Duration
+	// Timeouts are the times that clients, the server and its middleware have.
+	Timeouts Timeouts
 
 	// DrainRate is how many clients a second [Server.Shutdown] closes, after as
 	// many at once in the beginning: so the servers that they turn to are not
@@ -211,57 +151,15 @@ type Config struct {
 	// [DefaultDrainRate].
 	DrainRate int
 
-	// ShutdownTimeout is how long [Server.Serve] and [Server.ListenAndServe] give
-	// clients and requests to go, a few seconds less than until the process is
-	// killed. [Server.Shutdown] goes by its context instead.
-	// Default: [DefaultShutdownTimeout].
-	ShutdownTimeout time.Duration
-
 	// DisableClientPublish refuses every publication by clients.
 	DisableClientPublish bool
-
-	// ReauthorizeTimeout is how long inbound middleware may take to say whether
-	// subscriptions may go on after the token has changed, see
-	// [Config.KeepSubscriptions]. Until then what is published to them is
-	// withheld. Those without an answer at its end are kicked out. Default:
-	// [DefaultReauthorizeTimeout].
-	ReauthorizeTimeout time.Duration
-
-	// KeepSubscriptions lets subscriptions outlive the token that they were
-	// made with, as socketcluster-server does. By default the inbound
-	// middleware is asked about each of them again ([Subscribe] with Again set)
-	// whenever the socket's token changes, and what it blocks is kicked out.
-	// Those that the client made with waitForAuth are suspended instead when
-	// it logs out, and come back with the next login.
-	KeepSubscriptions bool
-
-	// SilentUnhandledCalls leaves a call of a procedure that nobody handles
-	// unanswered, as socketcluster-server does; the caller then waits for its
-	// timeout. By default it is answered with an UnknownProcedureError.
-	SilentUnhandledCalls bool
-
-	// DropWaiting drops the calls and transmissions of a client that still wait
-	// for their handlers and loops when it has gone, as socketcluster-server
-	// does, and what is in its inbox. By default they are all handled, and what
-	// a client has sent before its close frame passes the inbox first, within
-	// CloseTimeout. What is in the inbox when a connection is lost is dropped.
-	DropWaiting bool
 
 	// MuteMiddlewareFailures keeps actions that middleware has blocked from
 	// being emitted as errors of the socket.
 	MuteMiddlewareFailures bool
 
-	// BatchOnHandshake collects what is sent in the first
-	// BatchOnHandshakeDuration after the handshake, one message for each
-	// BatchInterval.
-	BatchOnHandshake         bool
-	BatchOnHandshakeDuration time.Duration
-	BatchInterval            time.Duration
-
-	// KeepRequest keeps the upgrade request for the life of a socket. By
-	// default [Socket.Request] is nil once the connect event has been
-	// handled, as headers are a large part of what an idle connection costs.
-	KeepRequest bool
+	// Batching is how packets are collected into messages.
+	Batching Batching
 
 	// Compression compresses messages for clients that offer it. Default: off.
 	Compression Compression
@@ -269,8 +167,8 @@ type Config struct {
 	// Limits bounds what clients can make the server hold.
 	Limits Limits
 
-	// Compat has the server do as socketcluster-server does in details that pages
-	// may rely on.
+	// Compat has the server do as socketcluster-server does where this package does
+	// something else by default.
 	Compat Compat
 
 	// Broker carries publications; the default serves this process alone.
@@ -310,10 +208,94 @@ type TokenRenewal struct {
 	Jitter time.Duration
 }
 
-// Compat has what socketcluster-server does and this package does not by default,
-// although nobody is harmed by it. The other switches back are fields of [Config]
-// itself, as what they allow has a price.
+// Timeouts of a [Config].
+type Timeouts struct {
+	// Handshake is how long a connection may take from the upgrade to
+	// the answer of its handshake, the verification of its token and all
+	// middleware included. Default: [DefaultHandshakeTimeout].
+	Handshake time.Duration
+
+	// Ack is how long Invoke waits for a client's answer when the
+	// context has no deadline. Default: [DefaultAckTimeout].
+	Ack time.Duration
+
+	// Timeouts.PingInterval is the time between two pings to a client. It must be below
+	// Ping. Default: [DefaultPingInterval].
+	PingInterval time.Duration
+
+	// Ping is how long a client may be silent. Clients are told it in
+	// the handshake and use it for the server's pings. Default: [DefaultPingTimeout].
+	Ping time.Duration
+
+	// PingDisabled stops the pings of every Timeouts.PingInterval and the timeout. The
+	// client must be told to ignore its own timeout too (pingTimeoutDisabled).
+	PingDisabled bool
+
+	// Close is how long a client may take to answer a close frame, and
+	// how long the inbox may take to handle what a client has sent before it
+	// has closed the connection. Default: [DefaultCloseTimeout].
+	Close time.Duration
+
+	// Reauthorize is how long inbound middleware may take to say whether
+	// subscriptions may go on after the token has changed, see
+	// Compat.KeepSubscriptions. Until then what is published to them is
+	// withheld. Those without an answer at its end are kicked out. Default:
+	// [DefaultReauthorizeTimeout].
+	Reauthorize time.Duration
+
+	// Shutdown is how long [Server.Serve] and [Server.ListenAndServe] give
+	// clients and requests to go, a few seconds less than until the process is
+	// killed. [Server.Shutdown] goes by its context instead.
+	// Default: [DefaultShutdownTimeout].
+	Shutdown time.Duration
+}
+
+// Batching of a [Config]: packets that are sent to a socket within a short time leave
+// as one message. See also [Socket.StartBatch].
+type Batching struct {
+	// OnHandshake collects what is sent to a socket for so long after its
+	// handshake. Default: 0, which is off; socketcluster-server has 400 ms when its
+	// batchOnHandshake is set.
+	OnHandshake time.Duration
+
+	// Interval is the time for which packets are collected into one message.
+	// Default: [DefaultBatchInterval].
+	Interval time.Duration
+}
+
+// Compat has switches back to what socketcluster-server does, where this package does
+// something else by default. What each allows has a price, but for TokenAfterAnswer.
+// [auth.Options].AllowWeakKey is another one.
 type Compat struct {
+	// Compat.KeepSubscriptions lets subscriptions outlive the token that they were
+	// made with, as socketcluster-server does. By default the inbound
+	// middleware is asked about each of them again ([Subscribe] with Again set)
+	// whenever the socket's token changes, and what it blocks is kicked out.
+	// Those that the client made with waitForAuth are suspended instead when
+	// it logs out, and come back with the next login.
+	KeepSubscriptions bool
+
+	// SilentUnhandledCalls leaves a call of a procedure that nobody handles
+	// unanswered, as socketcluster-server does; the caller then waits for its
+	// timeout. By default it is answered with an UnknownProcedureError.
+	SilentUnhandledCalls bool
+
+	// Compat.DropWaiting drops the calls and transmissions of a client that still wait
+	// for their handlers and loops when it has gone, as socketcluster-server
+	// does, and what is in its inbox. By default they are all handled, and what
+	// a client has sent before its close frame passes the inbox first, within
+	// Timeouts.Close. What is in the inbox when a connection is lost is dropped.
+	DropWaiting bool
+
+	// Compat.LenientHandshake ignores messages that come before the handshake
+	// instead of closing the connection with 4009. None of them is acted on.
+	LenientHandshake bool
+
+	// Compat.KeepRequest keeps the upgrade request for the life of a socket. By
+	// default [Socket.Request] is nil once the connect event has been
+	// handled, as headers are a large part of what an idle connection costs.
+	KeepRequest bool
+
 	// TokenAfterAnswer keeps what a handler has done to the token of its socket
 	// from the client until the call is answered. By default the client has its
 	// token when the call is answered, so that a page can go on. With this set a
@@ -328,19 +310,27 @@ type Compat struct {
 	// [Socket.Deauthenticate], called with the context of the handler, one made from
 	// it, or, in a loop, that of [Call.Context]. The socket has its new token at once,
 	// and what else it is sent does not wait. A call that is not answered keeps
-	// the token from the client for AckTimeout, as stock clients wait no longer.
+	// the token from the client for Timeouts.Ack, as stock clients wait no longer.
 	TokenAfterAnswer bool
 }
 
 // ConfigError names the field of [Config] that cannot be used, and the reason.
 type ConfigError struct {
-	Field  string // for example "PingInterval" or "Limits.MessageSize"
+	Field  string // for example "Auth.Key" or "Limits.MessageSize"
 	Reason string
+	Err    error // the cause, may be nil
 }
 
 // Error implements error.
 func (e *ConfigError) Error() string {
 	return fmt.Sprintf("socketcluster: Config.%s %s", e.Field, e.Reason)
+}
+
+// Unwrap returns the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+func configError(field, format string, args ...any) *ConfigError {
+	return &ConfigError{Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
 // withDefaults returns a checked copy of c in which nothing is unset.
@@ -349,22 +339,22 @@ func (c Config) withDefaults() (Config, error) {
 		c.Path = DefaultPath
 	}
 	if !isPath(c.Path) {
-		return c, &ConfigError{"Path", fmt.Sprintf("is %q; it must be the path of a URL as it stands in a request", c.Path)}
+		return c, configError("Path", "is %q; it must be the path of a URL as it stands in a request", c.Path)
 	}
 	if c.ProtocolVersion == 0 {
 		c.ProtocolVersion = wire.Version2
 	}
 	if !c.ProtocolVersion.Valid() {
-		return c, &ConfigError{"ProtocolVersion", fmt.Sprintf("is %d; it must be 1 or 2", c.ProtocolVersion)}
+		return c, configError("ProtocolVersion", "is %d; it must be 1 or 2", c.ProtocolVersion)
 	}
 	if p := c.Protocol1Path; p != "" {
 		switch {
 		case !isPath(p):
-			return c, &ConfigError{"Protocol1Path", fmt.Sprintf("is %q; it must be the path of a URL as it stands in a request", p)}
+			return c, configError("Protocol1Path", "is %q; it must be the path of a URL as it stands in a request", p)
 		case p == c.Path:
-			return c, &ConfigError{"Protocol1Path", fmt.Sprintf("is %q, as Path is; to speak version 1 alone, set ProtocolVersion", p)}
+			return c, configError("Protocol1Path", "is %q, as Path is; to speak version 1 alone, set ProtocolVersion", p)
 		case c.ProtocolVersion == wire.Version1:
-			return c, &ConfigError{"Protocol1Path", "is set while ProtocolVersion is 1; it is the second path, beside one for version 2"}
+			return c, configError("Protocol1Path", "is set while ProtocolVersion is 1; it is the second path, beside one for version 2")
 		}
 	}
 	if r := c.TokenRenewal; r.Every == 0 {
@@ -375,7 +365,7 @@ func (c Config) withDefaults() (Config, error) {
 			{"TokenRenewal.ExpiresIn", r.ExpiresIn}, {"TokenRenewal.Margin", r.Margin}, {"TokenRenewal.Jitter", r.Jitter},
 		} {
 			if d.value > 0 {
-				return c, &ConfigError{d.field, fmt.Sprintf("is %v while TokenRenewal.Every is 0, without which nothing is renewed; for the life of all tokens set AuthDefaultExpiry", d.value)}
+				return c, configError(d.field, "is %v while TokenRenewal.Every is 0, without which nothing is renewed; for the life of all tokens set Auth.DefaultExpiry", d.value)
 			}
 		}
 	}
@@ -384,15 +374,15 @@ func (c Config) withDefaults() (Config, error) {
 		value    *time.Duration
 		fallback time.Duration
 	}{
-		{limitHandshakeTimeout.String(), &c.HandshakeTimeout, DefaultHandshakeTimeout},
-		{"AckTimeout", &c.AckTimeout, DefaultAckTimeout},
-		{"PingInterval", &c.PingInterval, DefaultPingInterval},
-		{limitPingTimeout.String(), &c.PingTimeout, DefaultPingTimeout},
-		{limitCloseTimeout.String(), &c.CloseTimeout, DefaultCloseTimeout},
-		{"BatchOnHandshakeDuration", &c.BatchOnHandshakeDuration, DefaultBatchOnHandshakeDuration},
-		{"BatchInterval", &c.BatchInterval, DefaultBatchInterval},
-		{"ReauthorizeTimeout", &c.ReauthorizeTimeout, DefaultReauthorizeTimeout},
-		{"ShutdownTimeout", &c.ShutdownTimeout, DefaultShutdownTimeout},
+		{limitHandshakeTimeout.String(), &c.Timeouts.Handshake, DefaultHandshakeTimeout},
+		{"Timeouts.Ack", &c.Timeouts.Ack, DefaultAckTimeout},
+		{"Timeouts.PingInterval", &c.Timeouts.PingInterval, DefaultPingInterval},
+		{limitPingTimeout.String(), &c.Timeouts.Ping, DefaultPingTimeout},
+		{limitCloseTimeout.String(), &c.Timeouts.Close, DefaultCloseTimeout},
+		{"Batching.OnHandshake", &c.Batching.OnHandshake, 0},
+		{"Batching.Interval", &c.Batching.Interval, DefaultBatchInterval},
+		{"Timeouts.Reauthorize", &c.Timeouts.Reauthorize, DefaultReauthorizeTimeout},
+		{"Timeouts.Shutdown", &c.Timeouts.Shutdown, DefaultShutdownTimeout},
 		{"AuthMaxAge", &c.AuthMaxAge, 0},
 		{"TokenRenewal.Every", &c.TokenRenewal.Every, 0},
 		{"TokenRenewal.ExpiresIn", &c.TokenRenewal.ExpiresIn, 0},
@@ -400,52 +390,47 @@ func (c Config) withDefaults() (Config, error) {
 		{"TokenRenewal.Jitter", &c.TokenRenewal.Jitter, c.TokenRenewal.Every / 10},
 	} {
 		if *d.value < 0 {
-			return c, &ConfigError{d.field, fmt.Sprintf("is %v; it must not be negative", *d.value)}
+			return c, configError(d.field, "is %v; it must not be negative", *d.value)
 		}
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
 		// A jitter may be as short as can be, as 0 means the default.
 		if reason := millis.Reason(*d.value); reason != "" && d.value != &c.TokenRenewal.Jitter {
-			return c, &ConfigError{d.field, reason}
+			return c, &ConfigError{Field: d.field, Reason: reason}
 		}
 	}
-	if !c.PingTimeoutDisabled && c.PingInterval >= c.PingTimeout {
-		return c, &ConfigError{"PingInterval", fmt.Sprintf("is %v; it must be below PingTimeout, which is %v: a silent server sends nothing else, and clients give up after that time", c.PingInterval, c.PingTimeout)}
+	t := &c.Timeouts
+	if !t.PingDisabled && t.PingInterval >= t.Ping {
+		return c, configError("Timeouts.PingInterval", "is %v; it must be below Timeouts.Ping, which is %v: a silent server sends nothing else, and clients give up after that time", t.PingInterval, t.Ping)
 	}
 	// Clients keep the timeout in a 32-bit number of milliseconds and refuse
 	// to start their timer beyond it.
-	if c.PingTimeout > math.MaxInt32*time.Millisecond {
-		return c, &ConfigError{limitPingTimeout.String(), fmt.Sprintf("is %v; clients accept at most %v", c.PingTimeout, math.MaxInt32*time.Millisecond)}
+	if t.Ping > math.MaxInt32*time.Millisecond {
+		return c, configError("Timeouts.Ping", "is %v; clients accept at most %v", t.Ping, math.MaxInt32*time.Millisecond)
 	}
 	if c.DrainRate < 0 {
-		return c, &ConfigError{"DrainRate", fmt.Sprintf("is %d; it must not be negative", c.DrainRate)}
+		return c, configError("DrainRate", "is %d; it must not be negative", c.DrainRate)
 	}
 	if c.DrainRate == 0 {
 		c.DrainRate = DefaultDrainRate
 	}
-	if d := c.AuthDefaultExpiry; d > 0 && d < time.Second {
-		return c, &ConfigError{"AuthDefaultExpiry", fmt.Sprintf("is %v; tokens live for whole seconds", d)}
-	}
-	if d := c.AuthClockTolerance; d < 0 || d > auth.MaxClockTolerance {
-		return c, &ConfigError{"AuthClockTolerance", fmt.Sprintf("is %v; it must be from 0 to %v", d, auth.MaxClockTolerance)}
-	}
 	if r := c.TokenRenewal; r.Every > 0 && r.ExpiresIn > 0 && r.ExpiresIn < 2*time.Second {
-		return c, &ConfigError{"TokenRenewal.ExpiresIn", fmt.Sprintf("is %v; tokens live for whole seconds, and must be renewed before their last one", r.ExpiresIn)}
+		return c, configError("TokenRenewal.ExpiresIn", "is %v; tokens live for whole seconds, and must be renewed before their last one", r.ExpiresIn)
 	}
 	for _, f := range []struct {
 		field string
 		value any
 	}{
-		{"AuthKeys", c.AuthKeys}, {"AuthEngine", c.AuthEngine}, {"Revocations", c.Revocations}, {"Codec", c.Codec}, {"Broker", c.Broker},
+		{"AuthEngine", c.AuthEngine}, {"Revocations", c.Revocations}, {"Codec", c.Codec}, {"Broker", c.Broker},
 	} {
 		if v := reflect.ValueOf(f.value); v.Kind() == reflect.Pointer && v.IsNil() {
-			return c, &ConfigError{f.field, fmt.Sprintf("is a nil %T; was the error checked when it was made?", f.value)}
+			return c, configError(f.field, "is a nil %T; was the error checked when it was made?", f.value)
 		}
 	}
 	for i, source := range c.TokenSources {
 		if err := source.Err(); err != nil {
-			return c, &ConfigError{"TokenSources", fmt.Sprintf("has an entry %d that cannot be used: %v", i, err)}
+			return c, configError("TokenSources", "has an entry %d that cannot be used: %v", i, err)
 		}
 	}
 	if err := c.Compression.setDefaults(); err != nil {
@@ -456,13 +441,13 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	if given != 0 && given < leastToken && c.AuthEngine == nil {
-		return c, &ConfigError{limitTokenSize.String(), fmt.Sprintf("is %d; it must be at least %d, as no token is shorter", given, leastToken)}
+		return c, configError(limitTokenSize.String(), "is %d; it must be at least %d, as no token is shorter", given, leastToken)
 	}
 	// A client brings its token in the handshake, and would try for ever with one
 	// that does not fit.
 	if l := &c.Limits; l.TokenSize > l.HandshakeMessageSize-aroundToken && len(c.TokenSources) == 0 {
 		if given != 0 {
-			return c, &ConfigError{limitTokenSize.String(), fmt.Sprintf("is %d; it must not be larger than %d, which is Limits.HandshakeMessageSize without the %d bytes around a token, as clients bring their tokens in the handshake", given, l.HandshakeMessageSize-aroundToken, aroundToken)}
+			return c, configError(limitTokenSize.String(), "is %d; it must not be larger than %d, which is Limits.HandshakeMessageSize without the %d bytes around a token, as clients bring their tokens in the handshake", given, l.HandshakeMessageSize-aroundToken, aroundToken)
 		}
 		l.TokenSize = l.HandshakeMessageSize - aroundToken
 	}
@@ -481,24 +466,18 @@ func isPath(p string) bool {
 // engine makes the engine that signs and verifies.
 func (c *Config) engine() (auth.Engine, error) {
 	if c.AuthEngine != nil {
-		if c.AuthKey != "" || c.AuthPrivateKey != "" || c.AuthPublicKey != "" || c.AuthAlgorithm != "" ||
-			len(c.AuthVerifyAlgorithms) > 0 || c.AuthDefaultExpiry != 0 || c.AuthClockTolerance != 0 || c.AllowWeakAuthKey || c.AuthKeys != nil {
-			return nil, &ConfigError{"AuthEngine", "is set together with other Auth settings, which it would ignore"}
+		if !reflect.ValueOf(c.Auth).IsZero() {
+			return nil, configError("AuthEngine", "is set together with Auth, which it would ignore")
 		}
 		return c.AuthEngine, nil
 	}
-	return auth.NewJWT(auth.Options{
-		Key:              c.AuthKey,
-		Keys:             c.AuthKeys,
-		PrivateKey:       []byte(c.AuthPrivateKey),
-		PublicKey:        []byte(c.AuthPublicKey),
-		Algorithm:        c.AuthAlgorithm,
-		VerifyAlgorithms: c.AuthVerifyAlgorithms,
-		DefaultExpiry:    c.AuthDefaultExpiry,
-		ClockTolerance:   c.AuthClockTolerance,
-		MaxTokenSize:     c.Limits.TokenSize,
-		AllowWeakKey:     c.AllowWeakAuthKey,
-		TokenIDs:         c.Revocations != nil,
-		Logger:           c.Logger,
-	})
+	o := c.Auth
+	o.MaxTokenSize = cmp.Or(o.MaxTokenSize, c.Limits.TokenSize)
+	o.TokenIDs = o.TokenIDs || c.Revocations != nil
+	o.Logger = cmp.Or(o.Logger, c.Logger)
+	engine, err := auth.NewJWT(o)
+	if bad, ok := errors.AsType[*auth.OptionError](err); ok {
+		return nil, &ConfigError{Field: "Auth." + bad.Field, Reason: bad.Reason, Err: bad}
+	}
+	return engine, err
 }

@@ -37,38 +37,38 @@ func TestConfigErrors(t *testing.T) {
 		{"Protocol1Path", config{Protocol1Path: "v14/"}},
 		{"Protocol1Path", config{Protocol1Path: socketcluster.DefaultPath}},
 		{"Protocol1Path", config{Protocol1Path: "/v14/", ProtocolVersion: wire.Version1}},
-		{"HandshakeTimeout", config{HandshakeTimeout: -1}},
-		{"AckTimeout", config{AckTimeout: -1}},
-		{"PingInterval", config{PingInterval: -1}},
-		{"PingTimeout", config{PingTimeout: -1}},
-		{"PingTimeout", config{PingTimeout: time.Microsecond}},
-		{"PingTimeout", config{PingTimeout: (math.MaxInt32 + 1) * time.Millisecond}},
-		{"CloseTimeout", config{CloseTimeout: -1}},
-		{"BatchOnHandshakeDuration", config{BatchOnHandshakeDuration: -1}},
-		{"BatchInterval", config{BatchInterval: -1}},
+		{"Timeouts.Handshake", config{Timeouts: socketcluster.Timeouts{Handshake: -1}}},
+		{"Timeouts.Ack", config{Timeouts: socketcluster.Timeouts{Ack: -1}}},
+		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{PingInterval: -1}}},
+		{"Timeouts.Ping", config{Timeouts: socketcluster.Timeouts{Ping: -1}}},
+		{"Timeouts.Ping", config{Timeouts: socketcluster.Timeouts{Ping: time.Microsecond}}},
+		{"Timeouts.Ping", config{Timeouts: socketcluster.Timeouts{Ping: (math.MaxInt32 + 1) * time.Millisecond}}},
+		{"Timeouts.Close", config{Timeouts: socketcluster.Timeouts{Close: -1}}},
+		{"Batching.OnHandshake", config{Batching: socketcluster.Batching{OnHandshake: -1}}},
+		{"Batching.Interval", config{Batching: socketcluster.Batching{Interval: -1}}},
 		{"TokenRenewal.Every", config{TokenRenewal: renewal(-1, 0)}},
 		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, -1)}},
 		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, time.Millisecond)}},
 		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(time.Hour, 1999*time.Millisecond)}},
 		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Margin: -1}}},
 		{"TokenRenewal.Jitter", config{TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Jitter: -1}}},
-		{"AuthEngine", config{AuthEngine: engine, AuthKey: testKey}},
-		{"AuthEngine", config{AuthEngine: engine, AuthPrivateKey: "x"}},
-		{"AuthEngine", config{AuthEngine: engine, AuthPublicKey: "x"}},
-		{"AuthEngine", config{AuthEngine: engine, AuthAlgorithm: "HS256"}},
-		{"AuthEngine", config{AuthEngine: engine, AuthVerifyAlgorithms: []string{"HS256"}}},
-		{"AuthEngine", config{AuthEngine: engine, AuthDefaultExpiry: time.Hour}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{Key: testKey}}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{PrivateKey: []byte("x")}}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{PublicKey: []byte("x")}}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{Algorithm: "HS256"}}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{VerifyAlgorithms: []string{"HS256"}}}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{DefaultExpiry: time.Hour}}},
 		{"DrainRate", config{DrainRate: -1}},
-		{"AuthDefaultExpiry", config{AuthDefaultExpiry: time.Millisecond}},
-		{"AuthEngine", config{AuthEngine: engine, AuthClockTolerance: time.Second}},
-		{"AuthClockTolerance", config{AuthClockTolerance: -1}},
-		{"AuthClockTolerance", config{AuthClockTolerance: time.Minute + 1}},
+		{"Auth.DefaultExpiry", config{Auth: auth.Options{DefaultExpiry: time.Millisecond}}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{ClockTolerance: time.Second}}},
+		{"Auth.ClockTolerance", config{Auth: auth.Options{ClockTolerance: -1}}},
+		{"Auth.ClockTolerance", config{Auth: auth.Options{ClockTolerance: time.Minute + 1}}},
 		{"Path", config{Path: "/a b"}},
 		{"Path", config{Path: "/a?x"}},
 		{"Limits.Depth", config{Limits: socketcluster.Limits{Depth: 1_000_000}}},
 		{"Limits.HandshakeMessageSize", config{Limits: socketcluster.Limits{HandshakeMessageSize: 2 << 20}}},
-		{"AuthEngine", config{AuthEngine: engine, AllowWeakAuthKey: true}},
-		{"AuthEngine", config{AuthEngine: engine, AuthKeys: &auth.KeyRing{}}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{AllowWeakKey: true}}},
+		{"AuthEngine", config{AuthEngine: engine, Auth: auth.Options{Keys: &auth.KeyRing{}}}},
 		{"TokenSources", config{TokenSources: []httpauth.Source{httpauth.Bearer(), {}}}},
 		{"TokenSources", config{TokenSources: []httpauth.Source{httpauth.Cookie("a b")}}},
 		{"Origins", config{Origins: []string{"*:*", "a.com"}}},
@@ -103,9 +103,9 @@ func TestConfigErrors(t *testing.T) {
 		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Margin: time.Minute}}},
 		{"TokenRenewal.Jitter", config{TokenRenewal: socketcluster.TokenRenewal{Jitter: 1}}},
 		// Without pings in time, clients come and go for ever.
-		{"PingInterval", config{PingInterval: 30 * time.Second}},
-		{"PingInterval", config{PingInterval: time.Minute}},
-		{"PingInterval", config{PingTimeout: 8 * time.Second}},
+		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{PingInterval: 30 * time.Second}}},
+		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{PingInterval: time.Minute}}},
+		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{Ping: 8 * time.Second}}},
 		// What a function has returned beside an error that nobody has looked at.
 		{"AuthEngine", config{AuthEngine: (*auth.JWT)(nil)}},
 		{"Revocations", config{Revocations: (*revoke.Memory)(nil)}},
@@ -140,16 +140,16 @@ func TestConfigErrors(t *testing.T) {
 		field string
 		cfg   config
 	}{
-		{"AuthKey", config{AuthKey: "short"}},
-		{"AuthAlgorithm", config{AuthKey: testKey, AuthAlgorithm: "RS256"}},
-		{"AuthAlgorithm", config{AuthKey: testKey, AuthAlgorithm: "none"}},
-		{"AuthVerifyAlgorithms", config{AuthKey: testKey, AuthVerifyAlgorithms: []string{"none"}}},
-		{"AuthPrivateKey", config{AuthPublicKey: "x"}},
-		{"AuthPublicKey", config{AuthPrivateKey: "x"}},
-		{"AuthPrivateKey", config{AuthPrivateKey: "x", AuthPublicKey: "x"}},
+		{"Auth.Key", config{Auth: auth.Options{Key: "short"}}},
+		{"Auth.Algorithm", config{Auth: auth.Options{Key: testKey, Algorithm: "RS256"}}},
+		{"Auth.Algorithm", config{Auth: auth.Options{Key: testKey, Algorithm: "none"}}},
+		{"Auth.VerifyAlgorithms", config{Auth: auth.Options{Key: testKey, VerifyAlgorithms: []string{"none"}}}},
+		{"Auth.PrivateKey", config{Auth: auth.Options{PublicKey: []byte("x")}}},
+		{"Auth.PublicKey", config{Auth: auth.Options{PrivateKey: []byte("x")}}},
+		{"Auth.PrivateKey", config{Auth: auth.Options{PrivateKey: []byte("x"), PublicKey: []byte("x")}}},
 	} {
 		_, err := socketcluster.New(test.cfg)
-		var wrong *auth.OptionError
+		var wrong *socketcluster.ConfigError
 		if !errors.As(err, &wrong) || wrong.Field != test.field || !errors.Is(err, wire.ErrInvalidOptions) {
 			t.Errorf("%s: got %v", test.field, err)
 		}
@@ -174,20 +174,20 @@ func TestLimitsAreChecked(t *testing.T) {
 func TestDurationsHaveAUnit(t *testing.T) {
 	type config = socketcluster.Config
 	check := func(name string, field func(*config) reflect.Value) {
-		cfg := config{AuthKey: testKey}
+		cfg := config{Auth: auth.Options{Key: testKey}}
 		cfg.TokenRenewal.Every = time.Hour
 		field(&cfg).SetInt(8000)
 		_, err := socketcluster.New(cfg)
 		bad, _ := errors.AsType[*socketcluster.ConfigError](err)
-		option, _ := errors.AsType[*auth.OptionError](err)
-		if (bad == nil || bad.Field != name) && (option == nil || option.Field != name) {
+		if bad == nil || bad.Field != name {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
 	times := 0
 	for prefix, typ := range map[string]reflect.Type{
 		"": reflect.TypeFor[config](), "TokenRenewal": reflect.TypeFor[socketcluster.TokenRenewal](),
-		"Limits": reflect.TypeFor[socketcluster.Limits](), "Compression": reflect.TypeFor[socketcluster.Compression](),
+		"Limits": reflect.TypeFor[socketcluster.Limits](), "Timeouts": reflect.TypeFor[socketcluster.Timeouts](),
+		"Batching": reflect.TypeFor[socketcluster.Batching](), "Auth": reflect.TypeFor[auth.Options](),
 	} {
 		for _, f := range reflect.VisibleFields(typ) {
 			name := strings.TrimPrefix(prefix+"."+f.Name, ".")
@@ -212,9 +212,9 @@ func TestDurationsHaveAUnit(t *testing.T) {
 // What goes together is let pass.
 func TestConfigThatWorks(t *testing.T) {
 	for name, cfg := range map[string]socketcluster.Config{
-		"no pings":                         {PingTimeoutDisabled: true, PingInterval: time.Minute, PingTimeout: time.Second},
-		"pings in the last moment":         {PingInterval: 29999 * time.Millisecond},
-		"the shortest times":               {PingInterval: time.Millisecond, PingTimeout: 2 * time.Millisecond},
+		"no pings":                         {Timeouts: socketcluster.Timeouts{PingDisabled: true, PingInterval: time.Minute, Ping: time.Second}},
+		"pings in the last moment":         {Timeouts: socketcluster.Timeouts{PingInterval: 29999 * time.Millisecond}},
+		"the shortest times":               {Timeouts: socketcluster.Timeouts{PingInterval: time.Millisecond, Ping: 2 * time.Millisecond}},
 		"a renewal without a jitter":       {TokenRenewal: socketcluster.TokenRenewal{Every: time.Hour, Jitter: 1}},
 		"small messages":                   {Limits: socketcluster.Limits{MessageSize: 288}},
 		"flat messages":                    {Limits: socketcluster.Limits{Depth: 3}},
@@ -225,7 +225,7 @@ func TestConfigThatWorks(t *testing.T) {
 		"large tokens in upgrade requests": {TokenSources: []httpauth.Source{httpauth.Bearer()}, Limits: socketcluster.Limits{TokenSize: 100_000}},
 	} {
 		if cfg.AuthEngine == nil {
-			cfg.AuthKey = testKey
+			cfg.Auth.Key = testKey
 		}
 		srv, err := socketcluster.New(cfg)
 		if err != nil {
@@ -260,7 +260,7 @@ func TestLeastLimits(t *testing.T) {
 // A token that would not fit into a handshake is not made: its client could not
 // come back with it.
 func TestTokensFitIntoTheHandshake(t *testing.T) {
-	cfg := socketcluster.Config{AuthKey: testKey, Limits: socketcluster.Limits{HandshakeMessageSize: 1000}}
+	cfg := socketcluster.Config{Auth: auth.Options{Key: testKey}, Limits: socketcluster.Limits{HandshakeMessageSize: 1000}}
 	for _, fits := range []bool{false, true} {
 		if fits {
 			cfg.TokenSources = []httpauth.Source{httpauth.Bearer()}
@@ -303,7 +303,7 @@ func TestLargestTokenComesBack(t *testing.T) {
 
 // QK-20: weak keys may be asked for.
 func TestWeakKey(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "short", AllowWeakAuthKey: true})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "short", AllowWeakKey: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,7 +329,7 @@ func TestZeroConfig(t *testing.T) {
 	if _, err := srv.Auth().Verify(context.Background(), token.Signed()); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(logs.String(), "AuthKey is not set") || strings.Contains(logs.String(), srv.Auth().(*auth.JWT).GeneratedKey()) {
+	if !strings.Contains(logs.String(), "Options.Key is not set") || strings.Contains(logs.String(), srv.Auth().(*auth.JWT).GeneratedKey()) {
 		t.Errorf("logged %s", logs.String())
 	}
 	other, err := socketcluster.New(socketcluster.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -350,7 +350,6 @@ func TestDefaults(t *testing.T) {
 		"ack timeout":       {socketcluster.DefaultAckTimeout, 10 * time.Second},
 		"ping interval":     {socketcluster.DefaultPingInterval, 8 * time.Second},
 		"ping timeout":      {socketcluster.DefaultPingTimeout, 30 * time.Second},
-		"batch duration":    {socketcluster.DefaultBatchOnHandshakeDuration, 400 * time.Millisecond},
 		"batch interval":    {socketcluster.DefaultBatchInterval, 50 * time.Millisecond},
 	} {
 		if test[0] != test[1] {

@@ -114,7 +114,7 @@ func (s *Socket) dispatchCall(c *Call) {
 		var ok bool
 		if h, ok = lookup(&s.srv.handlers.procedures, &s.srv.handlers.allCalls, c.Procedure); !ok {
 			// On a socket that has closed, there may have been a loop.
-			if !c.oneWay && !s.srv.cfg.SilentUnhandledCalls && s.State() != Closed {
+			if !c.oneWay && !s.srv.cfg.Compat.SilentUnhandledCalls && s.State() != Closed {
 				s.respond(c.ID, nil, errUnknownProcedure)
 			}
 			return

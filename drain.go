@@ -37,7 +37,7 @@ func (srv *Server) drainTime(ctx context.Context) time.Duration {
 		return math.MaxInt64
 	}
 	left := time.Until(deadline)
-	return max(left-left/10-srv.cfg.CloseTimeout, left/2)
+	return max(left-left/10-srv.cfg.Timeouts.Close, left/2)
 }
 
 // drain tells all clients to connect elsewhere, in batches, and waits for the

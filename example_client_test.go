@@ -19,7 +19,7 @@ import (
 
 // exampleServer makes a server that logs nothing.
 func exampleServer(cfg socketcluster.Config) *socketcluster.Server {
-	cfg.AuthKey = "the key of the examples, 32 bytes"
+	cfg.Auth.Key = "the key of the examples, 32 bytes"
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	srv, err := socketcluster.New(cfg)
 	if err != nil {

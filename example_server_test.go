@@ -13,12 +13,13 @@ import (
 	"strings"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // Who logs in or out, or fails to, gets into a log, with events of the
 // application's own.
 func ExampleAuditLog() {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "at least 32 bytes that nobody guesses"})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "at least 32 bytes that nobody guesses"}})
 	if err != nil {
 		panic(err)
 	}
@@ -39,7 +40,7 @@ func withoutTimes(_ []string, a slog.Attr) slog.Attr {
 
 func ExampleServer_ClientAddr() {
 	srv, err := socketcluster.New(socketcluster.Config{
-		AuthKey:        "at least 32 bytes that nobody guesses",
+		Auth:           auth.Options{Key: "at least 32 bytes that nobody guesses"},
 		TrustedProxies: []string{"10.0.0.0/8"},
 	})
 	if err != nil {
@@ -54,7 +55,7 @@ func ExampleServer_ClientAddr() {
 // A server that compresses messages of 2000 bytes and more for those who offer it.
 func ExampleCompression() {
 	srv, err := socketcluster.New(socketcluster.Config{
-		AuthKey:     strings.Repeat("k", 32),
+		Auth:        auth.Options{Key: strings.Repeat("k", 32)},
 		Compression: socketcluster.Compression{Level: 1, Threshold: 2000},
 	})
 	if err != nil {

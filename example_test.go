@@ -23,7 +23,7 @@ import (
 // has. socketcluster-client connects to that path by default.
 func Example() {
 	srv, err := socketcluster.New(socketcluster.Config{
-		AuthKey: "at least 32 bytes that nobody else knows",
+		Auth: auth.Options{Key: "at least 32 bytes that nobody else knows"},
 	})
 	if err != nil {
 		panic(err)
@@ -441,7 +441,7 @@ func ExampleTokenRenewal() {
 // Serve ends with its context. In an application that is one of
 // [signal.NotifyContext], or ListenAndServe takes the place of both.
 func ExampleServer_Serve() {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "at least 32 bytes that nobody else knows", Logger: slog.New(slog.DiscardHandler)})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "at least 32 bytes that nobody else knows"}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		panic(err)
 	}
@@ -539,7 +539,7 @@ func ExampleInvokeAs() {
 // ends the subscriptions that it does not allow any more. Without Revocations, the old
 // token would bring back a right that was taken away.
 func ExampleUpdateClaims() {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: strings.Repeat("k", 32), Revocations: &revoke.Memory{}})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: strings.Repeat("k", 32)}, Revocations: &revoke.Memory{}})
 	if err != nil {
 		panic(err)
 	}

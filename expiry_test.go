@@ -27,8 +27,8 @@ func TestTokenExpiry(t *testing.T) {
 		exp    any
 	}{
 		{"AUTH-8: the server's default", socketcluster.Config{}, map[string]any{}, nil, float64(start + 86400)},
-		{"AUTH-8: the configured default", socketcluster.Config{AuthDefaultExpiry: time.Hour}, map[string]any{}, nil, float64(start + 3600)},
-		{"QK-21: none", socketcluster.Config{AuthDefaultExpiry: -1}, map[string]any{}, nil, nil},
+		{"AUTH-8: the configured default", socketcluster.Config{Auth: auth.Options{DefaultExpiry: time.Hour}}, map[string]any{}, nil, float64(start + 3600)},
+		{"QK-21: none", socketcluster.Config{Auth: auth.Options{DefaultExpiry: -1}}, map[string]any{}, nil, nil},
 		{"AUTH-24: the option", socketcluster.Config{}, map[string]any{}, []auth.SignOption{auth.ExpiresIn(time.Minute)}, float64(start + 60)},
 		{"AUTH-24: the claim", socketcluster.Config{}, map[string]any{"exp": start + 7}, []auth.SignOption{auth.ExpiresIn(time.Minute)}, float64(start + 7)},
 	} {
@@ -49,7 +49,7 @@ func TestTokenExpiry(t *testing.T) {
 // AUTH-40, AUTH-42, AUTH-44, QK-13: a token ends at its time, to the moment,
 // also when the socket is silent and without pings.
 func TestExpiry(t *testing.T) {
-	for _, cfg := range []socketcluster.Config{{}, {PingTimeoutDisabled: true}} {
+	for _, cfg := range []socketcluster.Config{{}, {Timeouts: socketcluster.Timeouts{PingDisabled: true}}} {
 		inBubble(t, cfg, func(w *world) {
 			log := w.record()
 			p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(5*time.Second))))
@@ -128,7 +128,7 @@ func TestExpiryInFlight(t *testing.T) {
 // AUTH-4, AUTH-42: a login stands that comes in the very moment in which the
 // token before it expires.
 func TestLoginWhileTokenExpires(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		const sockets = 400
 		token := quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Minute)))
 		for range sockets {
@@ -183,7 +183,7 @@ func (w *world) signedAt(claims map[string]any, dates map[string]int) string {
 func TestClockTolerance(t *testing.T) {
 	for _, tolerance := range []time.Duration{0, 1500 * time.Millisecond, time.Minute} {
 		t.Run(tolerance.String(), func(t *testing.T) {
-			inBubble(t, socketcluster.Config{AuthClockTolerance: tolerance, PingTimeoutDisabled: true}, func(w *world) {
+			inBubble(t, socketcluster.Config{Auth: auth.Options{ClockTolerance: tolerance}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 				ms := int(tolerance.Milliseconds())
 				_, status := w.connect(quote(w.signedAt(map[string]any{}, map[string]int{"nbf": ms + 1})))
 				if status["isAuthenticated"] == true {
@@ -232,7 +232,7 @@ func (w *world) authenticated() (n int) {
 
 // A principal that was verified with a tolerance is good as long.
 func TestClockToleranceOfPrincipals(t *testing.T) {
-	inBubble(t, socketcluster.Config{AuthClockTolerance: 2 * time.Second}, func(w *world) {
+	inBubble(t, socketcluster.Config{Auth: auth.Options{ClockTolerance: 2 * time.Second}}, func(w *world) {
 		token, err := w.srv.Auth().Verify(t.Context(), w.signedAt(map[string]any{}, map[string]int{"exp": 1000}))
 		if err != nil {
 			t.Fatal(err)
@@ -303,7 +303,7 @@ func TestOldTokenExpiresMeanwhile(t *testing.T) {
 // leave, also before the timer has noticed.
 func TestExpiryWhileOutboundMiddlewareDecides(t *testing.T) {
 	for _, after := range []time.Duration{2 * time.Millisecond, 5 * time.Millisecond, 9 * time.Millisecond, 50 * time.Millisecond, 99 * time.Millisecond, 500 * time.Millisecond} {
-		inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+		inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 			var exp time.Time
 			began := make(chan time.Time, 1)
 			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {

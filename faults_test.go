@@ -17,6 +17,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -100,7 +101,7 @@ func (s *site) handleFaults(flood int) (canceled *atomic.Int64) {
 // nobody.
 func TestResets(t *testing.T) {
 	tracked := trackLeaks(t)
-	s := startSite(t, socketcluster.Config{CloseTimeout: 50 * time.Millisecond})
+	s := startSite(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Close: 50 * time.Millisecond}})
 	canceled := s.handleFaults(1 << 20) // less than Limits.Outbox
 	const times = 10
 	for _, test := range []struct {
@@ -154,8 +155,8 @@ func TestHalfOpenPeers(t *testing.T) {
 	tracked := trackLeaks(t)
 	const short = 200 * time.Millisecond
 	var (
-		handshake = socketcluster.Config{HandshakeTimeout: short}
-		pings     = socketcluster.Config{PingInterval: short / 4, PingTimeout: short}
+		handshake = socketcluster.Config{Timeouts: socketcluster.Timeouts{Handshake: short}}
+		pings     = socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: short / 4, Ping: short}}
 		stall     = socketcluster.Config{Limits: socketcluster.Limits{Outbox: 64 << 20, OutboxStall: short}}
 	)
 	for _, test := range []struct {
@@ -175,7 +176,7 @@ func TestHalfOpenPeers(t *testing.T) {
 		{"half-closed", socketcluster.Config{}, steps(caller.handshake, func(c caller) error { return c.CloseWrite() }), wire.CloseAbnormal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			test.cfg.CloseTimeout = short / 4
+			test.cfg.Timeouts.Close = short / 4
 			s := startSite(t, test.cfg)
 			defer s.close(t)
 			s.handleFaults(32 << 20) // more than the buffers of the kernel hold
@@ -205,7 +206,7 @@ func TestHalfOpenPeers(t *testing.T) {
 // descriptor, no memory and no subscription.
 func TestChurn(t *testing.T) {
 	tracked := trackLeaks(t)
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, CloseTimeout: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Timeouts: socketcluster.Timeouts{Close: 50 * time.Millisecond}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +301,7 @@ func churn(addr string, how int) error {
 // order, whatever ends the others.
 func TestSilentAndBusyClients(t *testing.T) {
 	before := trackLeaks(t)
-	s := startSite(t, socketcluster.Config{PingInterval: 200 * time.Millisecond, PingTimeout: hangLimit})
+	s := startSite(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: 200 * time.Millisecond, Ping: hangLimit}})
 	s.Handle("echo", socketcluster.Func(echo))
 	var all sync.WaitGroup
 	for range 40 {

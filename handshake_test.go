@@ -293,10 +293,10 @@ func TestHandshakeBlocked(t *testing.T) {
 	}
 }
 
-// HS-8, QK-51, CF-9: with LenientHandshake, what comes before the handshake is
+// HS-8, QK-51, CF-9: with Compat.LenientHandshake, what comes before the handshake is
 // ignored, whatever it is, and the handshake is as ever.
 func TestLenientHandshake(t *testing.T) {
-	inBubble(t, socketcluster.Config{LenientHandshake: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{LenientHandshake: true}}, func(w *world) {
 		log := w.record()
 		w.srv.UseInbound(func(_ context.Context, a socketcluster.Action) error {
 			t.Errorf("asked about %s", a.Type())
@@ -372,7 +372,7 @@ func TestSocketStates(t *testing.T) {
 // CV-5: settings are durations; the wire has milliseconds for the timeout and
 // seconds for dates of tokens.
 func TestUnits(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeout: 90 * time.Second, AuthDefaultExpiry: time.Hour}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Ping: 90 * time.Second}, Auth: auth.Options{DefaultExpiry: time.Hour}}, func(w *world) {
 		w.handleLogin()
 		p, status := w.connect("null")
 		if status["pingTimeout"] != 90000.0 {

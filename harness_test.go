@@ -41,8 +41,8 @@ func inBubble(t *testing.T, cfg socketcluster.Config, fn func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, listen: memnet.Listen(), logs: new(bytes.Buffer)}
-		if cfg.AuthKey == "" && cfg.AuthPrivateKey == "" && cfg.AuthEngine == nil {
-			cfg.AuthKey = testKey
+		if cfg.Auth.Key == "" && cfg.Auth.PrivateKey == nil && cfg.AuthEngine == nil {
+			cfg.Auth.Key = testKey
 		}
 		if cfg.Logger == nil {
 			cfg.Logger = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // readers is how many goroutines read from sockets.
@@ -36,7 +37,7 @@ func awaitReaders(t *testing.T, want int) {
 // A silent socket over TCP has no goroutine. It is there all the same: for what
 // its client sends and is sent, and for its end. A busy one keeps its goroutine.
 func TestIdleSocketHasNoGoroutine(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 // and nothing is lost.
 func TestInboxBytes(t *testing.T) {
 	const size, calls = 10_000, 40
-	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{InboxBytes: 50_000}}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{InboxBytes: 50_000}}, func(w *world) {
 		release := make(chan struct{})
 		w.srv.Handle("slow", socketcluster.Func(func(context.Context, json.RawMessage) (int, error) {
 			<-release
@@ -143,7 +143,7 @@ func TestAnswersBehindFullInbox(t *testing.T) {
 // While a call waits for its answer, InboxBytes bounds what is read, of the
 // smallest messages too.
 func TestInboxBytesOfSmallMessages(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Inbox: 5, InboxBytes: 15_000}}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Inbox: 5, InboxBytes: 15_000}}, func(w *world) {
 		gate := make(chan struct{})
 		w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
 		w.listen.BufferSize = 256
@@ -179,7 +179,7 @@ func TestInboxBytesOfSmallMessages(t *testing.T) {
 // Once a call has been answered, or has been given up, the inbox is bounded as
 // before it.
 func TestInboxBoundedAfterCall(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Inbox: 5}}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Inbox: 5}}, func(w *world) {
 		gate := make(chan struct{})
 		w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
 		w.listen.BufferSize = 256

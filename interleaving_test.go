@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
 
@@ -468,9 +469,11 @@ func TestInterleavings(t *testing.T) {
 
 func interleave(t *testing.T, rt *rapid.T, slowOutbound bool) {
 	cfg := socketcluster.Config{
-		AuthKey: testKey, PingTimeoutDisabled: true, CloseTimeout: time.Hour,
-		Logger:           slog.New(slog.NewTextHandler(io.Discard, nil)),
-		BatchOnHandshake: rapid.Bool().Draw(rt, "batch on handshake"),
+		Auth: auth.Options{Key: testKey}, Timeouts: socketcluster.Timeouts{PingDisabled: true, Close: time.Hour},
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	if rapid.Bool().Draw(rt, "batch on handshake") {
+		cfg.Batching.OnHandshake = 400 * time.Millisecond
 	}
 	m := &interleaving{slowOutbound: slowOutbound, names: map[int]string{}, publications: map[int]publication{}, due: map[int][]*actor{}}
 	cfg.Broker = &routedBroker{staff: &m.staff, on: map[string]bool{}}

@@ -11,7 +11,7 @@ import (
 )
 
 // Invoke calls a procedure of the client and waits for its answer: until ctx
-// ends or, if ctx has no deadline, for Config.AckTimeout. See
+// ends or, if ctx has no deadline, for Config.Timeouts.Ack. See
 // [Socket.Transmit] for data.
 //
 // The error is a TimeoutError when the client has not answered in time, a
@@ -36,7 +36,7 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		deadline = time.Now().Add(s.srv.cfg.AckTimeout)
+		deadline = time.Now().Add(s.srv.cfg.Timeouts.Ack)
 	}
 	if err := lock(); err != nil {
 		return nil, err

@@ -80,9 +80,9 @@ func (l *Limits) table() [numLimits]limitRow {
 		limitSubscribeRate:         {"Limits.SubscribeRate", count(&l.SubscribeRate, 1000)},
 		limitAuthenticateRate:      {"Limits.AuthenticateRate", count(&l.AuthenticateRate, 10)},
 		limitErrorText:             {"Limits.ErrorText", count(&l.ErrorText, 256)},
-		limitHandshakeTimeout:      {name: "HandshakeTimeout"},
-		limitPingTimeout:           {name: "PingTimeout"},
-		limitCloseTimeout:          {name: "CloseTimeout"},
+		limitHandshakeTimeout:      {name: "Timeouts.Handshake"},
+		limitPingTimeout:           {name: "Timeouts.Ping"},
+		limitCloseTimeout:          {name: "Timeouts.Close"},
 	}
 }
 

@@ -2,7 +2,6 @@ package socketcluster
 
 import (
 	"cmp"
-	"fmt"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -39,7 +38,7 @@ type Limits struct {
 	// a part is still to come, about 500 bytes for each call among them and 4.5 KiB
 	// for each goroutine that handles some; names and data of subscriptions, about
 	// 400 bytes for each, and URLs and upgrade requests. Beyond it what waits for handlers on sockets that have closed is
-	// dropped, as with Config.DropWaiting; then the sockets that hold the most are disconnected, with 1013 for what
+	// dropped, as with Config.Compat.DropWaiting; then the sockets that hold the most are disconnected, with 1013 for what
 	// they have sent, or without a close frame for what they have not read;
 	// stock clients connect again. A socket's share of half of it is safe, and 8 KiB,
 	// or an equal share of all of it for Connections if that is less.
@@ -167,7 +166,7 @@ func (l *Limits) setDefaults() error {
 			continue
 		}
 		if reason := row.check(); reason != "" {
-			return &ConfigError{row.name, reason}
+			return &ConfigError{Field: row.name, Reason: reason}
 		}
 	}
 	for _, f := range []struct {
@@ -185,11 +184,11 @@ func (l *Limits) setDefaults() error {
 		{limitConnectionsPerAddress, given.ConnectionsPerAddress, limitConnections, cmp.Or(given.Connections, given.ConnectionsPerAddress)},
 	} {
 		if f.value > f.most {
-			return &ConfigError{f.limit.String(), fmt.Sprintf("is %d; it must not be larger than %v, which is %d", f.value, f.above, f.most)}
+			return configError(f.limit.String(), "is %d; it must not be larger than %v, which is %d", f.value, f.above, f.most)
 		}
 	}
 	if l.Depth > wire.MaxDepth {
-		return &ConfigError{limitDepth.String(), fmt.Sprintf("is %d; the parser goes no deeper than %d", l.Depth, wire.MaxDepth)}
+		return configError(limitDepth.String(), "is %d; the parser goes no deeper than %d", l.Depth, wire.MaxDepth)
 	}
 	return nil
 }

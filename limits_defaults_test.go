@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
@@ -68,7 +69,7 @@ func TestDefaultLimits(t *testing.T) {
 // closed, do not fill it.
 func TestSharesFitIntoTheBudget(t *testing.T) {
 	for _, l := range []Limits{{}, {Budget: 64 << 20}, {Budget: 64 << 20, Connections: 250_000}, {Budget: 100_000, Connections: 3}} {
-		srv, err := New(Config{AuthKey: "a key of this test that is long enough for anybody", Limits: l})
+		srv, err := New(Config{Auth: auth.Options{Key: "a key of this test that is long enough for anybody"}, Limits: l})
 		if err != nil {
 			t.Fatal(err)
 		}

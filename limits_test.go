@@ -198,7 +198,7 @@ func (w *world) flood(p *peer, message func(i int) string) (sent *atomic.Int32, 
 // is alive all the while, and catches up in order.
 func TestInboxPushBack(t *testing.T) {
 	const inbox = 5
-	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Inbox: inbox}, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Inbox: inbox}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		w.listen.BufferSize = 256
 		gate := make(chan struct{})
 		w.srv.UseInbound(func(ctx context.Context, a socketcluster.Action) error { <-gate; return nil })
@@ -273,7 +273,7 @@ func TestCallsPushBack(t *testing.T) {
 		}
 	})
 	// The same for a single name, which is handled in order.
-	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Calls: calls, Inbox: 1}, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Calls: calls, Inbox: 1}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		w.listen.BufferSize = 256
 		gate := make(chan struct{})
 		w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { <-gate; return nil, nil }))
@@ -297,7 +297,7 @@ func TestCallsPushBack(t *testing.T) {
 func TestOutboxOverflow(t *testing.T) {
 	for _, outbound := range []bool{false, true} {
 		t.Run(fmt.Sprintf("outbound middleware %t", outbound), func(t *testing.T) {
-			cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 50_000}, PingTimeoutDisabled: true}
+			cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 50_000}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
 			inBubble(t, cfg, func(w *world) {
 				w.listen.BufferSize = 1000
 				if outbound {
@@ -336,7 +336,7 @@ func TestOutboxOverflow(t *testing.T) {
 // What waits for slow outbound middleware is bounded as what waits for the
 // client.
 func TestOutboundQueueOverflow(t *testing.T) {
-	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 100_000}, PingTimeoutDisabled: true}
+	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 100_000}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
 	inBubble(t, cfg, func(w *world) {
 		w.srv.UseOutbound(func(ctx context.Context, _ socketcluster.Action) error { <-ctx.Done(); return nil })
 		p := w.client()
@@ -359,7 +359,7 @@ func TestOutboundQueueOverflow(t *testing.T) {
 // Answers wait for a client that does not read: it holds up itself, and
 // nothing is lost, not even large answers.
 func TestAnswersPushBack(t *testing.T) {
-	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000, OutboxStall: time.Hour}, PingTimeoutDisabled: true}
+	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000, OutboxStall: time.Hour}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
 	inBubble(t, cfg, func(w *world) {
 		w.listen.BufferSize = 1000
 		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, n int) (string, error) {
@@ -381,7 +381,7 @@ func TestAnswersPushBack(t *testing.T) {
 
 // A client that pings without reading the pongs holds up itself.
 func TestPingFlood(t *testing.T) {
-	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 2000, OutboxStall: time.Hour}, PingTimeoutDisabled: true}
+	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 2000, OutboxStall: time.Hour}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
 	inBubble(t, cfg, func(w *world) {
 		w.listen.BufferSize = 1000
 		p := w.client()

@@ -51,7 +51,7 @@ func latestPing(timeout time.Duration) time.Duration { return timeout - 10*time.
 
 // PP-3, CF-19: a client that says nothing is closed with 4001.
 func TestPongTimeout(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeout: 5 * time.Second, PingInterval: latestPing(5 * time.Second)}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Ping: 5 * time.Second, PingInterval: latestPing(5 * time.Second)}}, func(w *world) {
 		log := w.record()
 		p := w.client()
 		began := time.Now()
@@ -127,7 +127,7 @@ func TestPongTimeoutRestart(t *testing.T) {
 		{"PP-5: other traffic does after a quarter", 3 * time.Second, "x", 3*time.Second + timeout},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, socketcluster.Config{PingTimeout: timeout, PingInterval: latestPing(timeout)}, func(w *world) {
+			inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Ping: timeout, PingInterval: latestPing(timeout)}}, func(w *world) {
 				p := w.client()
 				began := time.Now()
 				time.Sleep(test.after)
@@ -144,7 +144,7 @@ func TestPongTimeoutRestart(t *testing.T) {
 // PP-6, CF-19: without pings there is no timeout either, and it is announced
 // all the same (HS-15).
 func TestPingTimeoutDisabled(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		p, status := w.connect("null")
 		if status["pingTimeout"] != 30000.0 {
 			t.Errorf("pingTimeout %v", status["pingTimeout"])
@@ -173,7 +173,7 @@ func TestEmptyMessageInVersion1(t *testing.T) {
 // PP-10, PP-5: pongs pass the raw middleware in the order of arrival, and
 // restart the timeout when they arrive, not when it is done with them.
 func TestPongsAndRawMiddleware(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeout: 8 * time.Second, PingInterval: latestPing(8 * time.Second)}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Ping: 8 * time.Second, PingInterval: latestPing(8 * time.Second)}}, func(w *world) {
 		p := w.client()
 		var seen []string
 		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {

@@ -174,7 +174,7 @@ func (srv *Server) dropOrphans() {
 }
 
 // dropWaiting drops what waits for handlers on a closed socket, as with
-// Config.DropWaiting.
+// Config.Compat.DropWaiting.
 func (s *Socket) dropWaiting() {
 	before := s.ledger.Orphaned()
 	if s.dropping.Swap(true) {

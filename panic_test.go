@@ -277,7 +277,7 @@ func TestPanics(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := new(fuse)
 			cfg := test.cfg(f)
-			cfg.PingTimeoutDisabled = true // which renewals would take too long for
+			cfg.Timeouts.PingDisabled = true // which renewals would take too long for
 			inBubble(t, cfg, func(w *world) {
 				p, other := w.login(map[string]any{"username": secret}), w.client()
 				synctest.Wait() // the events of their logins have been told

@@ -150,7 +150,7 @@ func (s *Socket) parseSubscribe(data []byte) (wire.Subscribe, bool) {
 // pings only, and take a coded one for a raw message, which hurts nobody (QK-56).
 // No client tells of itself which kind it is. So the first pings are coded ones,
 // and the first pong settles the form. Without one for half of the time that a
-// client has to answer the first of them, which is PingTimeout less PingInterval,
+// client has to answer the first of them, which is Timeouts.Ping less Timeouts.PingInterval,
 // there is a plain ping at once, as the next one may come too late, and those
 // after it are plain, until a coded pong comes after all.
 type pingForm uint8
@@ -192,7 +192,7 @@ func (s *Socket) nextPingFrame(at moment) []byte {
 	}
 	if s.pingForm == pingsUntold && s.plainAt == 0 {
 		cfg := &s.srv.cfg
-		s.plainAt = at.add((cfg.PingTimeout - cfg.PingInterval) / 2)
+		s.plainAt = at.add((cfg.Timeouts.Ping - cfg.Timeouts.PingInterval) / 2)
 	}
 	return coded
 }

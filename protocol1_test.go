@@ -555,7 +555,7 @@ func TestCodedPings(t *testing.T) {
 	})
 	t.Run("pings at the end of the timeout", func(t *testing.T) {
 		cfg := cfg
-		cfg.PingInterval, cfg.PingTimeout = 8*time.Second, 9*time.Second
+		cfg.Timeouts.PingInterval, cfg.Timeouts.Ping = 8*time.Second, 9*time.Second
 		inBubble(t, cfg, func(w *world) {
 			p := w.dial1()
 			connect(p)
@@ -568,7 +568,7 @@ func TestCodedPings(t *testing.T) {
 		for _, interval := range []time.Duration{time.Second, 8 * time.Second, 14 * time.Second, 16 * time.Second, 20 * time.Second, 29 * time.Second, 29900 * time.Millisecond} {
 			t.Run(interval.String(), func(t *testing.T) {
 				cfg := cfg
-				cfg.PingInterval = interval
+				cfg.Timeouts.PingInterval = interval
 				inBubble(t, cfg, func(w *world) {
 					p := w.dial1()
 					connect(p)
@@ -597,7 +597,7 @@ func TestCodedPings(t *testing.T) {
 	})
 	t.Run("many pings in the timeout", func(t *testing.T) {
 		cfg := cfg
-		cfg.PingInterval, cfg.PingTimeout = 50*time.Millisecond, 30*time.Second
+		cfg.Timeouts.PingInterval, cfg.Timeouts.Ping = 50*time.Millisecond, 30*time.Second
 		inBubble(t, cfg, func(w *world) {
 			p := w.dial1()
 			connect(p)

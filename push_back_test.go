@@ -83,7 +83,7 @@ func TestBurst(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := startSite(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{PublishRate: 1e6}})
+			s := startSite(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{PublishRate: 1e6}})
 			defer s.close(t)
 			failures := make(chan error, readers)
 			for range readers {
@@ -423,7 +423,7 @@ func TestMessageAboveTheOutbox(t *testing.T) {
 // An answer that waits for room and publications in between do not end the
 // connection.
 func TestAnswersAndPublications(t *testing.T) {
-	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000}, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		w.listen.BufferSize = 1000
 		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, n int) (string, error) {
 			return strings.Repeat("x", n), nil

@@ -219,8 +219,8 @@ func TestHeldUpClientIsAlive(t *testing.T) {
 				if fmt.Sprint(ends) != "[4001]" {
 					t.Errorf("disconnected with %v", ends)
 				}
-				if n := w.srv.Stats().LimitHits["PingTimeout"]; n != 1 {
-					t.Errorf("%d hits of PingTimeout", n)
+				if n := w.srv.Stats().LimitHits["Timeouts.Ping"]; n != 1 {
+					t.Errorf("%d hits of Timeouts.Ping", n)
 				}
 			})
 		})
@@ -255,7 +255,7 @@ func TestThrottlingDoesNotDelayKickOut(t *testing.T) {
 
 // What a client sets off while a slow handler of events runs does not pile up.
 func TestEventsHoldUpTheInbox(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Inbox: 10}}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Inbox: 10}}, func(w *world) {
 		release := make(chan struct{})
 		var told atomic.Int32
 		p := w.client()

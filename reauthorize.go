@@ -103,7 +103,7 @@ func (s *Socket) beginRound() {
 	if len(r.todo) == 0 {
 		return
 	}
-	timeout := s.srv.cfg.ReauthorizeTimeout
+	timeout := s.srv.cfg.Timeouts.Reauthorize
 	// Not the context of the socket, which needs mu; destroy ends the round.
 	r.ctx, r.cancel = context.WithDeadline(context.WithValue(context.Background(), socketKey{}, s), r.began.Add(timeout))
 	r.alarm = time.AfterFunc(time.Until(first.Add(timeout)), func() { s.overdue(r) })
@@ -201,7 +201,7 @@ func (s *Socket) overdue(r *round) {
 		s.mu.Unlock()
 		return
 	}
-	now, timeout := time.Now(), s.srv.cfg.ReauthorizeTimeout
+	now, timeout := time.Now(), s.srv.cfg.Timeouts.Reauthorize
 	next := r.began.Add(timeout)
 	loggedOut := s.token.Load() == nil
 	var lost []*hub.Subscription
@@ -225,8 +225,8 @@ func (s *Socket) overdue(r *round) {
 	if len(lost) == 0 {
 		return
 	}
-	s.srv.log.Warn("subscriptions ended: middleware did not decide about them within Config.ReauthorizeTimeout",
-		slog.String("socket", s.id), slog.Int("subscriptions", len(lost)), slog.Duration("timeout", s.srv.cfg.ReauthorizeTimeout))
+	s.srv.log.Warn("subscriptions ended: middleware did not decide about them within Config.Timeouts.Reauthorize",
+		slog.String("socket", s.id), slog.Int("subscriptions", len(lost)), slog.Duration("timeout", s.srv.cfg.Timeouts.Reauthorize))
 	var left []string
 	for _, sub := range lost {
 		if s.expel(sub, errOverdue, loggedOut) {
@@ -282,7 +282,7 @@ func (s *Socket) optionsOf(channel string) subscribeOptions {
 // storeOptions remembers the options of a subscription. mu must be held.
 func (s *Socket) storeOptions(channel string, o subscribeOptions) {
 	s.forgetOptions(channel)
-	if !o.waitForAuth && o.data == nil || s.srv.cfg.KeepSubscriptions {
+	if !o.waitForAuth && o.data == nil || s.srv.cfg.Compat.KeepSubscriptions {
 		return
 	}
 	x := s.extend()

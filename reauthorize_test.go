@@ -67,7 +67,7 @@ func TestSubscriptionsAreAuthorizedAgain(t *testing.T) {
 		}, []string{`{"rid":9}`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+			inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 				claimsRule(w)
 				log := w.record()
 				p := w.login(map[string]any{"channels": []string{"room"}, "exp": time.Now().Add(10 * time.Minute).Unix()})
@@ -158,7 +158,7 @@ func TestWaitForAuthComesBack(t *testing.T) {
 
 // AUTH-33: the switch that lets subscriptions outlive their token.
 func TestKeepSubscriptions(t *testing.T) {
-	inBubble(t, socketcluster.Config{KeepSubscriptions: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{KeepSubscriptions: true}}, func(w *world) {
 		claimsRule(w)
 		p := w.login(map[string]any{"channels": []string{"room"}})
 		p.send(`{"event":"#subscribe","data":{"channel":"room"},"cid":2}`)
@@ -198,7 +198,7 @@ func TestTokenLostWhileSubscribing(t *testing.T) {
 	for name, wait := range map[string]string{"with waitForAuth": `,"waitForAuth":true`, "without": ""} {
 		t.Run(name, func(t *testing.T) {
 			b := &hookedBroker{}
-			inBubble(t, socketcluster.Config{Broker: b, PingTimeoutDisabled: true}, func(w *world) {
+			inBubble(t, socketcluster.Config{Broker: b, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 				claimsRule(w)
 				p := w.login(token)
 				s := w.only()

@@ -11,7 +11,7 @@ import (
 // them are safe, as fmt asks no methods there.
 
 func (c Config) text() string {
-	return redact.Text(c, "AuthKey", "AuthPrivateKey")
+	return redact.Text(c) // Auth is redacted itself
 }
 
 // Format implements [fmt.Formatter]. It shows no key.

@@ -73,7 +73,7 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"authenticator":  &httpauth.Authenticator{Engine: pair},
 		"authenticator2": w.srv.Authenticator(),
 
-		"socketcluster.Config": socketcluster.Config{AuthKey: hidden, AuthPrivateKey: hidden, AuthKeys: ring, AuthEngine: pair},
+		"socketcluster.Config": socketcluster.Config{Auth: auth.Options{Key: hidden, PrivateKey: []byte(hidden), Keys: ring}, AuthEngine: pair},
 		"socketcluster.Server": w.srv,
 		"socketcluster.Socket": s,
 
@@ -142,7 +142,7 @@ var copied = []string{"Token", "HandshakeWS", "HandshakeSC", "Authenticate", "Me
 // Whatever prints a type that holds a token or a key does not show it: by itself, by
 // a pointer to it or without one, and in what holds it in turn.
 func TestSecretsAreNotPrinted(t *testing.T) {
-	cfg := socketcluster.Config{AuthKey: hidden, TokenSources: []httpauth.Source{httpauth.Bearer()}}
+	cfg := socketcluster.Config{Auth: auth.Options{Key: hidden}, TokenSources: []httpauth.Source{httpauth.Bearer()}}
 	inBubble(t, cfg, func(w *world) {
 		signed, err := w.srv.Auth().Sign(t.Context(), map[string]any{"username": "alice"})
 		if err != nil {
@@ -211,8 +211,8 @@ func TestRedactedText(t *testing.T) {
 			fmt.Sprintf("auth.Token{HS256 %d bytes}", len(signed.Signed())): signed,
 			"socketcluster.Server{/socketcluster/}":                         w.srv,
 			of:                                                              s,
-			"socketcluster.Config{AuthKey:[3 bytes] AuthDefaultExpiry:1s TokenRenewal:{Every:1m0s ExpiresIn:0s Margin:0s Jitter:0s} Origins:[a:1] Logger:*slog.Logger}": socketcluster.Config{
-				AuthKey: "abc", AuthDefaultExpiry: 1e9, Origins: []string{"a:1"}, TokenRenewal: socketcluster.TokenRenewal{Every: 60e9}, Logger: slog.Default(),
+			"socketcluster.Config{Auth:auth.Options{Key:[3 bytes] DefaultExpiry:1s} TokenRenewal:{Every:1m0s ExpiresIn:0s Margin:0s Jitter:0s} Origins:[a:1] Logger:*slog.Logger}": socketcluster.Config{
+				Auth: auth.Options{Key: "abc", DefaultExpiry: 1e9}, Origins: []string{"a:1"}, TokenRenewal: socketcluster.TokenRenewal{Every: 60e9}, Logger: slog.Default(),
 			},
 			"socketcluster.Authenticate{Socket:" + of + " SignedAuthToken:[3 bytes] AuthToken:auth.Token{3 bytes}}": &socketcluster.Authenticate{Socket: s, SignedAuthToken: "abc", AuthToken: tok},
 			"socketcluster.HandshakeWS{Request:*http.Request}":                                                      socketcluster.HandshakeWS{Request: new(http.Request)},

@@ -37,7 +37,7 @@ func TestTokenRenewalComesBeforeExpiry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			row.renewal.Jitter = 1 // none
-			inBubble(t, socketcluster.Config{TokenRenewal: row.renewal, PingTimeoutDisabled: true}, func(w *world) {
+			inBubble(t, socketcluster.Config{TokenRenewal: row.renewal, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 				var lost bool
 				socketcluster.On(w.srv, func(socketcluster.DeauthenticateEvent) { lost = true })
 				// Tokens count whole seconds: begin at the start of one.
@@ -81,8 +81,8 @@ func TestTokenRenewalComesBeforeExpiry(t *testing.T) {
 func TestTokenRenewalsAreSpread(t *testing.T) {
 	const every, jitter = 30 * time.Minute, 10 * time.Minute
 	cfg := socketcluster.Config{
-		TokenRenewal:        socketcluster.TokenRenewal{Every: every, Jitter: jitter},
-		PingTimeoutDisabled: true,
+		TokenRenewal: socketcluster.TokenRenewal{Every: every, Jitter: jitter},
+		Timeouts:     socketcluster.Timeouts{PingDisabled: true},
 	}
 	inBubble(t, cfg, func(w *world) {
 		begin := time.Now()
@@ -123,7 +123,7 @@ func TestTokenRenewalsAreSpread(t *testing.T) {
 func TestRenewSession(t *testing.T) {
 	cfg := socketcluster.Config{
 		TokenSources: []httpauth.Source{httpauth.Cookie("token")},
-		Revocations:  new(revoke.Memory), PingTimeoutDisabled: true,
+		Revocations:  new(revoke.Memory), Timeouts: socketcluster.Timeouts{PingDisabled: true},
 	}
 	inBubble(t, cfg, func(w *world) {
 		ctx := t.Context()
@@ -202,7 +202,7 @@ func TestRenewSession(t *testing.T) {
 func TestRenewSessionMeetsHandshake(t *testing.T) {
 	cfg := socketcluster.Config{
 		TokenSources: []httpauth.Source{httpauth.Cookie("token")},
-		Revocations:  new(revoke.Memory), PingTimeoutDisabled: true,
+		Revocations:  new(revoke.Memory), Timeouts: socketcluster.Timeouts{PingDisabled: true},
 	}
 	inBubble(t, cfg, func(w *world) {
 		ctx := t.Context()
@@ -263,7 +263,7 @@ func TestRenewSessionGoesOn(t *testing.T) {
 	store := &deniesOne{}
 	cfg := socketcluster.Config{
 		TokenSources: []httpauth.Source{httpauth.Cookie("token")},
-		Revocations:  store, PingTimeoutDisabled: true,
+		Revocations:  store, Timeouts: socketcluster.Timeouts{PingDisabled: true},
 	}
 	inBubble(t, cfg, func(w *world) {
 		ctx := t.Context()

@@ -291,7 +291,7 @@ func FuzzAmbientTokenOrigin(f *testing.F) {
 	f.Add("null", "null", true)
 	f.Add("http://", "", false)
 	cfg := fromRequests()
-	cfg.AuthKey, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
+	cfg.Auth.Key, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
 	srv, err := socketcluster.New(cfg)
 	if err != nil {
 		f.Fatal(err)

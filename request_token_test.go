@@ -370,7 +370,7 @@ func TestTokenOfRequestExpires(t *testing.T) {
 // get what its cookie keeps from them. One that the application sets itself is.
 func TestTokenOfRequestIsNotRenewed(t *testing.T) {
 	cfg := fromRequests()
-	cfg.PingTimeoutDisabled = true
+	cfg.Timeouts.PingDisabled = true
 	cfg.TokenRenewal = socketcluster.TokenRenewal{Every: time.Minute}
 	inBubble(t, cfg, func(w *world) {
 		w.handleLogin()
@@ -397,7 +397,7 @@ func TestTokenOfRequestIsNotRenewed(t *testing.T) {
 // Changed claims reach the socket, and not the client.
 func TestUpdateClaimsOfRequest(t *testing.T) {
 	cfg := fromRequests()
-	cfg.PingTimeoutDisabled = true
+	cfg.Timeouts.PingDisabled = true
 	cfg.TokenRenewal = socketcluster.TokenRenewal{Every: time.Minute}
 	for name, headers := range map[string]func(w *world) []string{
 		"cookie":    func(w *world) []string { return []string{"Cookie", "token=" + w.sign(map[string]any{"sub": "alice"})} },

@@ -93,7 +93,7 @@ func TestUnhandledCall(t *testing.T) {
 		p.send(call)
 		p.want(`{"rid":2,"error":{"message":"The server has no such procedure","name":"UnknownProcedureError"}}`)
 	})
-	inBubble(t, socketcluster.Config{SilentUnhandledCalls: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{SilentUnhandledCalls: true}}, func(w *world) {
 		p := w.client()
 		p.send(call)
 		p.quiet(time.Minute)

@@ -29,7 +29,7 @@ func (srv *Server) ListenAndServe(web *http.Server) error {
 
 // Serve runs web, the HTTP server that srv is mounted in, on a listener until ctx
 // ends. Then it shuts down web and srv side by side, see [Server.Shutdown], and
-// drops the clients and requests that are left after Config.ShutdownTimeout. It
+// drops the clients and requests that are left after Config.Timeouts.Shutdown. It
 // returns when all connections have ended, and always closes the listener. It goes
 // by no signals; [signal.NotifyContext] makes a context that does.
 //
@@ -63,7 +63,7 @@ func (srv *Server) serve(ctx context.Context, web *http.Server, run func() error
 // up the time of the sockets.
 func (srv *Server) shutdownWith(ctx context.Context, web *http.Server) error {
 	srv.log.Info("shutting down", slog.Int("clients", srv.ClientsCount()))
-	ctx, cancel := context.WithTimeout(ctx, srv.cfg.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(ctx, srv.cfg.Timeouts.Shutdown)
 	defer cancel()
 	sockets := make(chan error, 1)
 	go func() { sockets <- srv.Shutdown(ctx) }()
@@ -73,7 +73,7 @@ func (srv *Server) shutdownWith(ctx context.Context, web *http.Server) error {
 	}
 	err = errors.Join(err, <-sockets)
 	if errors.Is(err, context.DeadlineExceeded) {
-		srv.log.Warn("some clients were dropped, as they did not go within Config.ShutdownTimeout", slog.Any("error", err))
+		srv.log.Warn("some clients were dropped, as they did not go within Config.Timeouts.Shutdown", slog.Any("error", err))
 		return nil
 	}
 	return err

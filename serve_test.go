@@ -24,6 +24,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
 
@@ -79,10 +80,10 @@ func TestServeShutsDown(t *testing.T) {
 }
 
 // A request that goes on, or a client that does not answer, is dropped at
-// Config.ShutdownTimeout. The clients are told at once all the same.
+// Config.Timeouts.Shutdown. The clients are told at once all the same.
 func TestServeDropsWhoStays(t *testing.T) {
 	for set, want := range map[time.Duration]time.Duration{0: socketcluster.DefaultShutdownTimeout, 2 * time.Second: 2 * time.Second} {
-		inServe(t, socketcluster.Config{ShutdownTimeout: set}, func(w *world, stop func(), ended chan error) {
+		inServe(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Shutdown: set}}, func(w *world, stop func(), ended chan error) {
 			slow, err := w.listen.Dial(context.Background())
 			if err != nil {
 				t.Fatal(err)
@@ -107,7 +108,7 @@ func TestServeDropsWhoStays(t *testing.T) {
 			if _, err := slow.Read(make([]byte, 1)); err == nil {
 				t.Error("the slow request is not dropped")
 			}
-			if log := w.logs.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "Config.ShutdownTimeout") {
+			if log := w.logs.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "Config.Timeouts.Shutdown") {
 				t.Errorf("log:\n%s", log)
 			}
 		})
@@ -134,7 +135,7 @@ func TestServeFails(t *testing.T) {
 			return srv.ListenAndServe(&http.Server{Handler: srv, Addr: taken.Addr().String()})
 		},
 	} {
-		srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
+		srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,7 +238,7 @@ const listenAndServeVariable = "SOCKETCLUSTER_TEST_LISTEN_AND_SERVE"
 
 // listenAndServe is the process. Clients have a minute to go.
 func listenAndServe(t *testing.T, address string) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, ShutdownTimeout: time.Minute, CloseTimeout: time.Minute})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Timeouts: socketcluster.Timeouts{Shutdown: time.Minute, Close: time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}

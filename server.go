@@ -92,11 +92,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	origins, err := httpauth.ParseOrigins(cfg.Origins...)
 	if err != nil {
-		return nil, &ConfigError{"Origins", err.Error()}
+		return nil, &ConfigError{Field: "Origins", Reason: err.Error(), Err: err}
 	}
 	proxies, err := admission.ParseProxies(cfg.TrustedProxies...)
 	if err != nil {
-		return nil, &ConfigError{"TrustedProxies", err.Error()}
+		return nil, &ConfigError{Field: "TrustedProxies", Reason: err.Error(), Err: err}
 	}
 	srv := &Server{
 		cfg:     cfg,
@@ -274,7 +274,7 @@ func (srv *Server) released(s *Socket) {
 // Shutdown stops taking connections and closes those there are with 1001,
 // after which stock clients connect again, to another server behind the same
 // address. Many are closed in batches, at Config.DrainRate, or faster if the
-// deadline of ctx is near: the last ones get Config.CloseTimeout and a tenth of
+// deadline of ctx is near: the last ones get Config.Timeouts.Close and a tenth of
 // the time to go, or half of the time if that is less. Until its turn a client is
 // served as before. What has been sent to it is delivered first.
 //

@@ -45,7 +45,7 @@ type ServerStats struct {
 	Budget     int64 // Limits.Budget, or its default
 
 	// LimitHits is how often each limit was reached, by the name of the setting:
-	// "Limits.Outbox", and "HandshakeTimeout", "PingTimeout", "CloseTimeout" of
+	// "Limits.Outbox", and "Timeouts.Handshake", "Timeouts.Ping", "Timeouts.Close" of
 	// Config. Every limit is in it. A rate counts how often a socket had to
 	// wait, a queue how often it made somebody wait.
 	LimitHits map[string]uint64

@@ -134,15 +134,15 @@ func TestLimitHits(t *testing.T) {
 			w.srv.Handle("p", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { return nil, &wire.Error{Message: "ab"} }))
 			sends(w.client(), `{"event":"p","cid":2}`)
 		}},
-		"HandshakeTimeout": {limits{}, func(w *world) { w.dial(); time.Sleep(11 * time.Second) }},
-		"PingTimeout":      {limits{}, func(w *world) { w.client(); time.Sleep(31 * time.Second) }},
-		"CloseTimeout": {limits{}, func(w *world) {
+		"Timeouts.Handshake": {limits{}, func(w *world) { w.dial(); time.Sleep(11 * time.Second) }},
+		"Timeouts.Ping":      {limits{}, func(w *world) { w.client(); time.Sleep(31 * time.Second) }},
+		"Timeouts.Close": {limits{}, func(w *world) {
 			w.client()
 			w.only().Disconnect(4500, "")
 			time.Sleep(4 * time.Second)
 		}},
 	}
-	want := []string{"CloseTimeout", "HandshakeTimeout", "PingTimeout"}
+	want := []string{"Timeouts.Close", "Timeouts.Handshake", "Timeouts.Ping"}
 	for f := range reflect.TypeFor[limits]().Fields() {
 		want = append(want, "Limits."+f.Name)
 	}
@@ -167,7 +167,7 @@ func TestLimitHits(t *testing.T) {
 
 // What has been counted stays counted when its socket has gone.
 func TestTrafficStats(t *testing.T) {
-	inBubble(t, socketcluster.Config{PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		w.srv.Handle("echo", socketcluster.Func(func(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 			return in, nil
 		}))

@@ -41,7 +41,7 @@ func (srv *Server) SignAgain(ctx context.Context, old *auth.Token, opts ...auth.
 // any other one.
 //
 // A socket that is in its handshake, or whose upgrade request arrives with the old
-// token within Config.HandshakeTimeout, gets the token as soon as it has completed
+// token within Config.Timeouts.Handshake, gets the token as soon as it has completed
 // the handshake; it is not in the number. That holds if both tokens have an iat, and
 // that of the old one is earlier. Other sockets are logged out when the old token
 // expires.
@@ -62,7 +62,7 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 		return 0, err
 	}
 	// Before the sockets are looked at: who is in its handshake then looks here later.
-	srv.renewals.add(session, token, time.Now().Add(srv.cfg.HandshakeTimeout))
+	srv.renewals.add(session, token, time.Now().Add(srv.cfg.Timeouts.Handshake))
 	var failed []error
 	for s := range srv.Clients() {
 		s.mu.Lock()
@@ -83,7 +83,7 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 }
 
 // renewals are the last calls of RenewSession, by session, for sockets that were in
-// their handshake. It holds those of the last HandshakeTimeout, and at most as many
+// their handshake. It holds those of the last Timeouts.Handshake, and at most as many
 // others.
 type renewals struct {
 	mu    sync.Mutex

@@ -163,7 +163,7 @@ func TestClose(t *testing.T) {
 		_, resp := w.upgrade(nil)
 		refused(t, resp, 503, "Service Unavailable")
 	})
-	inBubble(t, socketcluster.Config{CloseTimeout: time.Hour}, func(w *world) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Close: time.Hour}}, func(w *world) {
 		w.client()
 		done := w.shutdown(context.Background())
 		if err := w.srv.Close(); !errors.Is(err, socketcluster.ErrServerClosed) {
@@ -310,7 +310,7 @@ func gone(all []*leaver) (n int) {
 // QK-24: beyond DrainRate clients are told in batches, those without a
 // handshake first, and are served until then; nobody new gets in.
 func TestDrainIsPaced(t *testing.T) {
-	inBubble(t, socketcluster.Config{DrainRate: 10, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{DrainRate: 10, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		ctx := context.Background()
 		w.srv.Handle("echo", socketcluster.Func(echo))
 		open := w.clients(23)
@@ -384,7 +384,7 @@ func TestDrainFitsTheDeadline(t *testing.T) {
 		{time.Second, 500 * time.Millisecond},
 	} {
 		t.Run(fmt.Sprint(test.allowed), func(t *testing.T) {
-			inBubble(t, socketcluster.Config{DrainRate: rate, PingTimeoutDisabled: true}, func(w *world) {
+			inBubble(t, socketcluster.Config{DrainRate: rate, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 				all := leavers(w.clients(clients)...)
 				ctx, cancel := context.WithTimeout(context.Background(), test.allowed)
 				defer cancel()
@@ -412,7 +412,7 @@ func TestDrainFitsTheDeadline(t *testing.T) {
 // Clients that do not answer the close frame, and handlers that take a moment,
 // do not make the shutdown late.
 func TestDrainOfSilentClients(t *testing.T) {
-	inBubble(t, socketcluster.Config{DrainRate: 1, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{DrainRate: 1, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		socketcluster.On(w.srv, func(socketcluster.DisconnectEvent) { time.Sleep(500 * time.Millisecond) })
 		w.clients(40)
 		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
@@ -425,7 +425,7 @@ func TestDrainOfSilentClients(t *testing.T) {
 
 // A handler that blocks holds up its own client, and none of a later batch.
 func TestDrainWithSlowHandlers(t *testing.T) {
-	inBubble(t, socketcluster.Config{DrainRate: 4, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{DrainRate: 4, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		gate := make(chan struct{})
 		var blocked atomic.Int32
 		socketcluster.On(w.srv, func(socketcluster.DisconnectEvent) {
@@ -460,7 +460,7 @@ func TestDrainWithSlowHandlers(t *testing.T) {
 
 // Close does not wait for the batches that are left.
 func TestCloseCutsDrainShort(t *testing.T) {
-	inBubble(t, socketcluster.Config{DrainRate: 1, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{DrainRate: 1, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		all := leavers(w.clients(5)...)
 		began := time.Now()
 		done := w.shutdown(context.Background())
@@ -483,7 +483,7 @@ func TestCloseCutsDrainShort(t *testing.T) {
 // dropped, one too whose handler waits for the end of its socket while the
 // server does not read from it.
 func TestDrainWithCanceledContext(t *testing.T) {
-	cfg := socketcluster.Config{DrainRate: 1, PingTimeoutDisabled: true, Limits: socketcluster.Limits{Inbox: 1}}
+	cfg := socketcluster.Config{DrainRate: 1, Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Inbox: 1}}
 	inBubble(t, cfg, func(w *world) {
 		w.srv.UseInbound(func(ctx context.Context, _ socketcluster.Action) error {
 			<-ctx.Done()
@@ -514,7 +514,7 @@ func TestDrainWithCanceledContext(t *testing.T) {
 
 // Clients that leave by themselves meanwhile need not be told.
 func TestDrainOfThoseWhoLeave(t *testing.T) {
-	inBubble(t, socketcluster.Config{DrainRate: 1, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{DrainRate: 1, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		log := w.record()
 		peers := w.clients(4)
 		log.take()

@@ -27,7 +27,7 @@ func TestSignOutsideSocket(t *testing.T) {
 		alg  string
 	}{
 		{"defaults", socketcluster.Config{}, 24 * time.Hour, "HS256"},
-		{"configured", socketcluster.Config{AuthDefaultExpiry: time.Hour, AuthAlgorithm: "HS512"}, time.Hour, "HS512"},
+		{"configured", socketcluster.Config{Auth: auth.Options{DefaultExpiry: time.Hour, Algorithm: "HS512"}}, time.Hour, "HS512"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, test.cfg, func(w *world) {
@@ -54,13 +54,13 @@ func TestSignOutsideSocket(t *testing.T) {
 // with AuthAlgorithm, that one only.
 func TestHMACAlgorithms(t *testing.T) {
 	for _, only := range []string{"", "HS256"} {
-		inBubble(t, socketcluster.Config{AuthAlgorithm: only}, func(w *world) {
+		inBubble(t, socketcluster.Config{Auth: auth.Options{Algorithm: only}}, func(w *world) {
 			if header, _, _ := strings.Cut(w.sign(map[string]any{}), "."); header != "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" {
 				t.Errorf("AuthAlgorithm %q: the header is %s", only, header)
 			}
 		})
 		for _, alg := range []string{"HS256", "HS384", "HS512"} {
-			inBubble(t, socketcluster.Config{AuthAlgorithm: only}, func(w *world) {
+			inBubble(t, socketcluster.Config{Auth: auth.Options{Algorithm: only}}, func(w *world) {
 				engine, err := auth.NewJWT(auth.Options{Key: testKey, Algorithm: alg})
 				if err != nil {
 					t.Fatal(err)
@@ -272,7 +272,7 @@ func TestTimeOfLogin(t *testing.T) {
 
 // A login that handlers sign again ends with Config.AuthMaxAge, too.
 func TestSetAuthTokenIfKeepsTheEnd(t *testing.T) {
-	inBubble(t, socketcluster.Config{AuthMaxAge: time.Hour, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{AuthMaxAge: time.Hour, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		w.login(map[string]any{"username": "alice"})
 		s := w.only()
 		begun := time.Now()

@@ -104,7 +104,7 @@ type Socket struct {
 	overruled bool          // the server has decided about the token while middleware was at it
 	origin    origin        // of token
 	turns     turns         // of the client's loop
-	request   *http.Request // until the connect event has been handled; see Config.KeepRequest
+	request   *http.Request // until the connect event has been handled; see Config.Compat.KeepRequest
 	subs      hub.Set
 	ext       *extension
 
@@ -187,7 +187,7 @@ func (s *Socket) URL() string { return s.url }
 func (s *Socket) ProtocolVersion() wire.Version { return s.version }
 
 // Request is the upgrade request: its method, URL and headers. It is nil once
-// the connect event has been handled, unless Config.KeepRequest is set. Its
+// the connect event has been handled, unless Config.Compat.KeepRequest is set. Its
 // body must not be used.
 func (s *Socket) Request() *http.Request {
 	s.mu.Lock()

@@ -160,7 +160,7 @@ func (s *Socket) tellEnd(was State, code wire.CloseCode, reason string) {
 	if !code.Ignored() {
 		s.queueError(wire.NewSocketProtocolError(code, reason))
 	}
-	if !s.srv.cfg.KeepRequest {
+	if !s.srv.cfg.Compat.KeepRequest {
 		s.forgetUpgrade()
 	}
 	s.mu.Unlock()
@@ -218,6 +218,6 @@ func (o *outboxOwner) OutboxFlushed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.deadline = s.srv.moment(now).add(s.srv.cfg.CloseTimeout)
+	s.deadline = s.srv.moment(now).add(s.srv.cfg.Timeouts.Close)
 	s.schedule(now)
 }

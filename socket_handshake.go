@@ -76,16 +76,16 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 		}
 		s.mu.Unlock()
 	}
-	if srv.cfg.BatchOnHandshake {
+	if d := srv.cfg.Batching.OnHandshake; d > 0 {
 		s.mu.Lock()
-		s.startBatching(time.Now().Add(srv.cfg.BatchOnHandshakeDuration))
+		s.startBatching(time.Now().Add(d))
 		s.mu.Unlock()
 	}
 	s.drainEvents()
 
 	// Only now, as the handlers of the connect event may want to hear these.
 	s.mu.Lock()
-	if !srv.cfg.KeepRequest {
+	if !srv.cfg.Compat.KeepRequest {
 		s.forgetUpgrade()
 	}
 	if given.token != nil && s.token.Load() == given.token && s.state == Open {
@@ -106,7 +106,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 func (s *Socket) open(id float64, p presented) error {
 	status := handshakeStatus{
 		ID:              s.id,
-		PingTimeout:     s.srv.cfg.PingTimeout.Milliseconds(),
+		PingTimeout:     s.srv.cfg.Timeouts.Ping.Milliseconds(),
 		IsAuthenticated: p.token != nil,
 	}
 	if p.err != nil {
@@ -138,7 +138,7 @@ func (s *Socket) open(id float64, p presented) error {
 	s.stats.sent.Add(1)
 	s.pushFrame(s.srv.seal(response(id, answer, nil)))
 	s.mustAct(true)
-	s.queue(ConnectEvent{Socket: s, ID: s.id, PingTimeout: s.srv.cfg.PingTimeout, IsAuthenticated: p.token != nil, AuthError: p.err})
+	s.queue(ConnectEvent{Socket: s, ID: s.id, PingTimeout: s.srv.cfg.Timeouts.Ping, IsAuthenticated: p.token != nil, AuthError: p.err})
 	return nil
 }
 

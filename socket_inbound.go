@@ -94,7 +94,7 @@ func (s *Socket) process(data []byte, binary bool) {
 
 // early deals with what comes before the handshake (HS-7).
 func (s *Socket) early() {
-	if !s.srv.cfg.LenientHandshake {
+	if !s.srv.cfg.Compat.LenientHandshake {
 		s.closeWith(wire.CloseEarlyMessage)
 	}
 }

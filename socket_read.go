@@ -36,8 +36,8 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 		return false
 	}
 	s.countUpgrade()
-	s.deadline = srv.moment(now).add(srv.cfg.HandshakeTimeout)
-	s.nextPing = srv.moment(now).add(srv.cfg.PingInterval)
+	s.deadline = srv.moment(now).add(srv.cfg.Timeouts.Handshake)
+	s.nextPing = srv.moment(now).add(srv.cfg.Timeouts.PingInterval)
 	s.schedule(now)
 	s.queue(HandshakeEvent{s})
 	s.mu.Unlock()
@@ -145,12 +145,12 @@ func (s *Socket) lost(err error) {
 // the connection, but for no longer than the close timeout. Only the reading
 // goroutine calls it. It returns at once when the socket has closed, or does.
 func (s *Socket) handleRest() {
-	if s.srv.cfg.DropWaiting || s.State() != Open {
+	if s.srv.cfg.Compat.DropWaiting || s.State() != Open {
 		return
 	}
 	s.leaving.Store(true)
 	s.pushBack.Store(pushBackBegun) // nothing is read, so that pongs cannot come
-	timeout := time.NewTimer(s.srv.cfg.CloseTimeout)
+	timeout := time.NewTimer(s.srv.cfg.Timeouts.Close)
 	defer timeout.Stop()
 	if x := s.extension(); x != nil {
 		select {
@@ -204,7 +204,7 @@ func (s *Socket) linger() {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	conn.SetReadDeadline(time.Now().Add(s.srv.cfg.CloseTimeout))
+	conn.SetReadDeadline(time.Now().Add(s.srv.cfg.Timeouts.Close))
 	io.CopyN(io.Discard, onlyReader{conn}, lingerBytes)
 }
 
@@ -252,7 +252,7 @@ func (s *Socket) alive(msg ws.Message) {
 		s.ponged.Store(true)
 		s.hearPong()
 	}
-	if pong || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.PingTimeout/pongResetDivisor {
+	if pong || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.Timeouts.Ping/pongResetDivisor {
 		s.seen(now)
 	}
 }

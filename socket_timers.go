@@ -38,7 +38,7 @@ func (s *Socket) schedule(now time.Time) {
 	earlier(s.deadline)
 	s.expires = 0
 	if s.state != Closed {
-		if !s.srv.cfg.PingTimeoutDisabled {
+		if !s.srv.cfg.Timeouts.PingDisabled {
 			earlier(s.nextPing)
 			earlier(s.plainAt)
 			earlier(s.silentAt())
@@ -108,10 +108,10 @@ func (s *Socket) expireLocked(now time.Time) {
 		}
 		return
 	}
-	if !cfg.PingTimeoutDisabled {
+	if !cfg.Timeouts.PingDisabled {
 		turned, regular := s.turnToPlainPings(at), at >= s.nextPing
 		if regular {
-			s.nextPing = at.add(cfg.PingInterval)
+			s.nextPing = at.add(cfg.Timeouts.PingInterval)
 		}
 		if turned || regular {
 			if s.asked <= s.lastSeenAt() {
@@ -156,10 +156,10 @@ func (s *Socket) silence() string {
 func (s *Socket) silentAt() moment {
 	cfg := &s.srv.cfg
 	seen := s.lastSeenAt()
-	at := seen.add(cfg.PingTimeout)
+	at := seen.add(cfg.Timeouts.Ping)
 	asked := s.asked
 	if asked <= seen {
 		asked = s.nextPing
 	}
-	return max(at, asked.add(cfg.PingTimeout-cfg.PingInterval))
+	return max(at, asked.add(cfg.Timeouts.Ping-cfg.Timeouts.PingInterval))
 }

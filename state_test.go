@@ -376,7 +376,7 @@ func TestStates(t *testing.T) {
 func runStates(t *testing.T, rt *rapid.T, outbound bool) {
 	w := &world{t: t, listen: memnet.Listen()}
 	var err error
-	w.srv, err = socketcluster.New(socketcluster.Config{AuthKey: testKey, PingTimeoutDisabled: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	w.srv, err = socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Timeouts: socketcluster.Timeouts{PingDisabled: true}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		rt.Fatal(err)
 	}

@@ -152,7 +152,7 @@ func killStream[T any](s *Socket, name string, in func(*extension) *consumers[T]
 
 // endStreams ends the loops of a socket that has closed.
 func (s *Socket) endStreams() {
-	if s.srv.cfg.DropWaiting {
+	if s.srv.cfg.Compat.DropWaiting {
 		s.killStreams()
 		return
 	}
@@ -188,5 +188,5 @@ func (s *Socket) streams() (calls, items []string) {
 
 // dropsWaiting tells whether what the socket has sent is of no use any more.
 func (s *Socket) dropsWaiting() bool {
-	return (s.srv.cfg.DropWaiting || s.dropping.Load()) && s.State() == Closed
+	return (s.srv.cfg.Compat.DropWaiting || s.dropping.Load()) && s.State() == Closed
 }

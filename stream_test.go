@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // ST-9, ST-10, QK-45: the receiver, the procedure and the event of one name
@@ -185,7 +186,7 @@ func TestOutboundBackpressure(t *testing.T) {
 }
 
 // patient is for tests that take their time without answering pings.
-var patient = socketcluster.Config{PingTimeoutDisabled: true}
+var patient = socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}
 
 // loop is a slow loop over a receiver.
 type loop struct {
@@ -377,7 +378,7 @@ func TestCloseInLoop(t *testing.T) {
 		{func(s *socketcluster.Socket) { s.CloseReceiver("x") }, numbers(40)},
 		{func(s *socketcluster.Socket) { s.KillReceiver("x") }, []string{"0"}},
 	} {
-		inBubble(t, socketcluster.Config{PingTimeoutDisabled: true, Limits: socketcluster.Limits{Calls: 19}}, func(w *world) {
+		inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Calls: 19}}, func(w *world) {
 			p := w.client()
 			s := w.only()
 			items := s.Receiver("x")
@@ -443,7 +444,7 @@ func TestCloseBeforeLoop(t *testing.T) {
 }
 
 // ST-12, ST-13, CF-11: what has come before the end of a socket is handled,
-// however much it is, or dropped with DropWaiting. With 30 ms an item and a
+// however much it is, or dropped with Compat.DropWaiting. With 30 ms an item and a
 // disconnect after 110 ms, that is 15 of 15, or 4.
 func TestDropWaiting(t *testing.T) {
 	for _, test := range []struct {
@@ -451,7 +452,7 @@ func TestDropWaiting(t *testing.T) {
 		sent  int
 		taken int
 	}{{false, 15, 15}, {true, 15, 4}, {false, 100, 100}, {true, 100, 4}} {
-		inBubble(t, socketcluster.Config{DropWaiting: test.drop, PingTimeoutDisabled: true}, func(w *world) {
+		inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{DropWaiting: test.drop}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 			var looped, handled []string
 			ended := false
 			socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
@@ -483,9 +484,9 @@ func TestDropWaiting(t *testing.T) {
 	}
 }
 
-// DropWaiting drops calls too: they do not go from a loop to the handler.
+// Compat.DropWaiting drops calls too: they do not go from a loop to the handler.
 func TestDropWaitingCalls(t *testing.T) {
-	inBubble(t, socketcluster.Config{DropWaiting: true, PingTimeoutDisabled: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{DropWaiting: true}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) {
 			t.Error("the handler has got a call")
 			return nil, nil
@@ -592,7 +593,7 @@ func TestStreamBackpressure(t *testing.T) {
 // ST-8: loops that are left early, or never begun, leave nothing behind, while
 // the server and its sockets live on.
 func TestLoopsLeakNothing(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ type site struct {
 
 func startSite(t *testing.T, cfg socketcluster.Config) *site {
 	t.Helper()
-	cfg.AuthKey, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
+	cfg.Auth.Key, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
 	srv, err := socketcluster.New(cfg)
 	if err != nil {
 		t.Fatal(err)

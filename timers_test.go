@@ -27,7 +27,7 @@ func (w writes) Prompt() bool                   { return true }
 // clock.
 func lone(t *testing.T, cfg Config) (*Socket, writes) {
 	t.Helper()
-	cfg.AuthKey = "a key of this test that is long enough for anybody"
+	cfg.Auth.Key = "a key of this test that is long enough for anybody"
 	srv, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func lone(t *testing.T, cfg Config) (*Socket, writes) {
 	s := &Socket{srv: srv, id: newID(), version: wire.Version2, state: Open}
 	w := make(writes, 100)
 	s.out.Init(w, (*outboxOwner)(s), &srv.outbox, srv.budget.Shard(0))
-	s.nextPing = srv.moment(srv.epoch).add(srv.cfg.PingInterval)
+	s.nextPing = srv.moment(srv.epoch).add(srv.cfg.Timeouts.PingInterval)
 	srv.mu.Lock()
 	srv.sockets[s.id] = s
 	srv.open++
@@ -63,7 +63,7 @@ func TestExpireDoesNotWaitForASocket(t *testing.T) {
 // it has had the time to answer that.
 func TestLatePingIsNotTheClientsFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, w := lone(t, Config{PingInterval: 8 * time.Second, PingTimeout: 30 * time.Second})
+		s, w := lone(t, Config{Timeouts: Timeouts{PingInterval: 8 * time.Second, Ping: 30 * time.Second}})
 		defer s.srv.wheel.Close()
 		expire := func(at time.Duration) (pings int, closed bool) {
 			s.mu.Lock()
@@ -101,11 +101,11 @@ func TestLatePingIsNotTheClientsFault(t *testing.T) {
 
 // A time that is as long as can be is never over.
 func TestLongestTimes(t *testing.T) {
-	s, w := lone(t, Config{PingTimeoutDisabled: true, HandshakeTimeout: math.MaxInt64})
+	s, w := lone(t, Config{Timeouts: Timeouts{PingDisabled: true, Handshake: math.MaxInt64}})
 	defer s.srv.wheel.Close()
 	now := s.srv.epoch.Add(time.Hour)
 	s.state = Connecting
-	s.deadline = s.srv.moment(now).add(s.srv.cfg.HandshakeTimeout)
+	s.deadline = s.srv.moment(now).add(s.srv.cfg.Timeouts.Handshake)
 	(*wheelTask)(s).Expire(now)
 	if s.deadline != math.MaxInt64 || len(w) > 0 || s.State() != Connecting {
 		t.Errorf("the deadline is %d, %d sent, %v", s.deadline, len(w), s.State())

@@ -261,10 +261,13 @@ func FuzzServer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, mode byte, messages []byte) {
 		cfg := socketcluster.Config{
-			LenientHandshake: mode&lenient != 0,
-			BatchOnHandshake: mode&batching != 0,
-			ProtocolVersion:  2,
-			Limits:           socketcluster.Limits{Depth: 20, BatchSize: 20, Channels: 5, ChannelName: 20, Inbox: 4, Calls: 4, Outbox: 20_000},
+			Compat: socketcluster.Compat{LenientHandshake: mode&lenient != 0},
+
+			ProtocolVersion: 2,
+			Limits:          socketcluster.Limits{Depth: 20, BatchSize: 20, Channels: 5, ChannelName: 20, Inbox: 4, Calls: 4, Outbox: 20_000},
+		}
+		if mode&batching != 0 {
+			cfg.Batching.OnHandshake = 400 * time.Millisecond
 		}
 		if mode&version1 != 0 {
 			cfg.ProtocolVersion = 1

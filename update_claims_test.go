@@ -329,7 +329,7 @@ func TestUpdateClaimsIsNotOutrun(t *testing.T) {
 func TestUpdateClaimsBesideSignAgain(t *testing.T) {
 	cfg := socketcluster.Config{
 		TokenSources: []httpauth.Source{httpauth.Cookie("token")},
-		Revocations:  new(revoke.Memory), AuthMaxAge: time.Hour, PingTimeoutDisabled: true,
+		Revocations:  new(revoke.Memory), AuthMaxAge: time.Hour, Timeouts: socketcluster.Timeouts{PingDisabled: true},
 	}
 	inBubble(t, cfg, func(w *world) {
 		ctx := t.Context()

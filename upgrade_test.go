@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // TR-3: requests at the server's path that are no upgrades are refused as
 // malformed ones, and all other paths are the mux's.
 func TestOrdinaryRequests(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestOrdinaryRequests(t *testing.T) {
 
 // TR-10: a socket knows the address of the other end of its connection.
 func TestRemoteAddr(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +250,7 @@ func TestUpgradeRefused(t *testing.T) {
 // TR-1, TR-2: a query means nothing to the server and is kept; version 8 is
 // admitted too.
 func TestUpgradeAdmitted(t *testing.T) {
-	inBubble(t, socketcluster.Config{Path: "/some%20where", KeepRequest: true}, func(w *world) {
+	inBubble(t, socketcluster.Config{Path: "/some%20where", Compat: socketcluster.Compat{KeepRequest: true}}, func(w *world) {
 		p, resp := w.upgrade(func(r *http.Request) {
 			r.URL.Opaque = "//server/some%20where?a=1&token=x"
 			r.Header.Set("Sec-WebSocket-Version", "8")

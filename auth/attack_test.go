@@ -202,7 +202,7 @@ func TestKeyConfusion(t *testing.T) {
 	t.Run("JWT-20 PEM text as secret", func(t *testing.T) {
 		for _, text := range [][]byte{public, rsaPEM(), []byte("\n" + string(public))} {
 			_, err := auth.NewJWT(auth.Options{Key: string(text)})
-			wantOption(t, err, "AuthKey", "is a PEM text")
+			wantOption(t, err, "Key", "is a PEM text")
 			_, err = auth.NewJWT(auth.Options{VerificationKey: auth.HMACKey(text), AllowWeakKey: true})
 			wantOption(t, err, "VerificationKey", "is a PEM text")
 		}

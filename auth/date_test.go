@@ -148,7 +148,7 @@ func TestClockTolerance(t *testing.T) {
 		t.Errorf("a token without exp ends at %v", end)
 	}
 	for _, d := range []time.Duration{-1, time.Minute + 1} {
-		if _, err := auth.NewJWT(auth.Options{Key: testKey, ClockTolerance: d}); err == nil || !strings.Contains(err.Error(), "AuthClockTolerance") {
+		if _, err := auth.NewJWT(auth.Options{Key: testKey, ClockTolerance: d}); err == nil || !strings.Contains(err.Error(), "ClockTolerance") {
 			t.Errorf("tolerance %v: %v", d, err)
 		}
 	}

@@ -67,33 +67,33 @@ func NewJWT(o Options) (*JWT, error) {
 		return nil, &OptionError{Field: "MaxTokenSize", Reason: "must not be negative"}
 	}
 	if d := j.clockTolerance; d < 0 || d > MaxClockTolerance {
-		return nil, &OptionError{Field: "AuthClockTolerance", Reason: fmt.Sprintf("is %v; it must be from 0 to %v", d, MaxClockTolerance)}
+		return nil, &OptionError{Field: "ClockTolerance", Reason: fmt.Sprintf("is %v; it must be from 0 to %v", d, MaxClockTolerance)}
 	}
 	if reason := millis.Reason(j.clockTolerance); reason != "" {
-		return nil, &OptionError{Field: "AuthClockTolerance", Reason: reason}
+		return nil, &OptionError{Field: "ClockTolerance", Reason: reason}
 	}
 	if j.defaultExpiry > 0 && j.defaultExpiry < time.Second {
-		return nil, &OptionError{Field: "AuthDefaultExpiry", Reason: fmt.Sprintf("is %v; tokens live for whole seconds", j.defaultExpiry)}
+		return nil, &OptionError{Field: "DefaultExpiry", Reason: fmt.Sprintf("is %v; tokens live for whole seconds", j.defaultExpiry)}
 	}
 	if o.Keys != nil {
 		if isNil(o.Keys) {
-			return nil, &OptionError{Field: "AuthKeys", Reason: nilSource}
+			return nil, &OptionError{Field: "Keys", Reason: nilSource}
 		}
 		if field := o.besideKeys(); field != "" {
-			return nil, &OptionError{Field: "AuthKeys", Reason: "is set beside " + field + ", which it would ignore"}
+			return nil, &OptionError{Field: "Keys", Reason: "is set beside " + field + ", which it would ignore"}
 		}
 		j.source = o.Keys
 		return j, nil
 	}
 	if o.Algorithm != "" {
 		if j.algorithm = algorithmIn(algorithms, o.Algorithm); j.algorithm == nil {
-			return nil, &OptionError{Field: "AuthAlgorithm", Reason: unknownAlgorithm(o.Algorithm, algorithms)}
+			return nil, &OptionError{Field: "Algorithm", Reason: unknownAlgorithm(o.Algorithm, algorithms)}
 		}
 	}
 	for _, name := range o.VerifyAlgorithms {
 		a := algorithmIn(algorithms, name)
 		if a == nil {
-			return nil, &OptionError{Field: "AuthVerifyAlgorithms", Reason: unknownAlgorithm(name, algorithms)}
+			return nil, &OptionError{Field: "VerifyAlgorithms", Reason: unknownAlgorithm(name, algorithms)}
 		}
 		j.accept = append(j.accept, a)
 	}
@@ -108,7 +108,7 @@ func NewJWT(o Options) (*JWT, error) {
 		log = slog.Default()
 	}
 	j.warn = sync.OnceFunc(func() {
-		log.Warn("AuthKey is not set: tokens are signed with a random key and die with this process")
+		log.Warn("Options.Key is not set: tokens are signed with a random key and die with this process")
 	})
 	var ks keyState
 	if !signature.IsZero() {
@@ -150,7 +150,7 @@ func (j *JWT) SetVerificationKey(k Key) error {
 
 func (j *JWT) setKey(field string, change func(*keyState) error) error {
 	if j.source != nil {
-		return &OptionError{Field: field, Reason: "cannot be set, because the keys come from AuthKeys"}
+		return &OptionError{Field: field, Reason: "cannot be set, because the keys come from Options.Keys"}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -181,7 +181,7 @@ func (j *JWT) useSignature(ks *keyState, k namedKey) error {
 		a = defaultAlgorithm(k.Key)
 	}
 	if reason := a.mismatch(k.Key, k.field); reason != "" {
-		return &OptionError{Field: "AuthAlgorithm", Reason: reason}
+		return &OptionError{Field: "Algorithm", Reason: reason}
 	}
 	ks.signature, ks.signWith, ks.random = k.Key, a, false
 	return nil
@@ -191,12 +191,12 @@ func (j *JWT) useVerification(ks *keyState, k namedKey) error {
 	if err := j.checkKey(k); err != nil {
 		return err
 	}
-	list, field := algorithms, "AuthVerifyAlgorithms"
+	list, field := algorithms, "VerifyAlgorithms"
 	switch {
 	case j.accept != nil:
 		list = j.accept
 	case j.algorithm != nil:
-		list, field = []*algorithm{j.algorithm}, "AuthAlgorithm"
+		list, field = []*algorithm{j.algorithm}, "Algorithm"
 	}
 	accepted := fitting(list, k.Key)
 	if len(accepted) == 0 {
@@ -211,11 +211,11 @@ func (j *JWT) checkKey(k namedKey) error {
 		return &OptionError{Field: k.field, Reason: "is the zero Key; make one with HMACKey, ParsePEM or ParseJWK"}
 	}
 	if k.family() == familyEd {
-		return &OptionError{Field: k.field, Reason: "is an Ed25519 key, which can be used in AuthKeys only"}
+		return &OptionError{Field: k.field, Reason: "is an Ed25519 key, which can be used in Options.Keys only"}
 	}
 	if reason := k.weakness(j.allowWeakKey); reason != "" {
 		if k.weakness(true) == "" {
-			reason += " (AllowWeakAuthKey lifts this)"
+			reason += " (AllowWeakKey lifts this)"
 		}
 		return &OptionError{Field: k.field, Reason: reason}
 	}

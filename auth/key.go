@@ -227,7 +227,7 @@ func (k Key) weakness(allowWeak bool) string {
 	case n == 0:
 		return "must not be empty"
 	case bytes.Contains(k.material().secret, []byte("-----BEGIN ")):
-		return "is a PEM text, which is no secret; a key pair goes into AuthPrivateKey and AuthPublicKey, or through ParsePEM"
+		return "is a PEM text, which is no secret; a key pair goes into PrivateKey and PublicKey, or through ParsePEM"
 	case n < minHMACKey && !allowWeak:
 		return fmt.Sprintf("has %d bytes, at least %d are needed to resist a search", n, minHMACKey)
 	}

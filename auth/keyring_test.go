@@ -581,8 +581,8 @@ func TestKeySourcesRefresh(t *testing.T) {
 // AUTH-9: the setters of single keys do not pretend to work.
 func TestSetKeysWithSource(t *testing.T) {
 	j := ringJWT(t, hmacKey("a"))
-	wantOption(t, j.SetSignatureKey(hmacKey("b").Key), "SignatureKey", "AuthKeys")
-	wantOption(t, j.SetVerificationKey(hmacKey("b").Key), "VerificationKey", "AuthKeys")
+	wantOption(t, j.SetSignatureKey(hmacKey("b").Key), "SignatureKey", "Keys")
+	wantOption(t, j.SetVerificationKey(hmacKey("b").Key), "VerificationKey", "Keys")
 	if j.GeneratedKey() != "" {
 		t.Error("a key was generated")
 	}

@@ -85,21 +85,21 @@ type Options struct {
 func (o *Options) besideKeys() string {
 	switch {
 	case o.Key != "":
-		return "AuthKey"
+		return "Key"
 	case len(o.PrivateKey) > 0:
-		return "AuthPrivateKey"
+		return "PrivateKey"
 	case len(o.PublicKey) > 0:
-		return "AuthPublicKey"
+		return "PublicKey"
 	case !o.SignatureKey.IsZero():
 		return "SignatureKey"
 	case !o.VerificationKey.IsZero():
 		return "VerificationKey"
 	case o.Algorithm != "":
-		return "AuthAlgorithm"
+		return "Algorithm"
 	case len(o.VerifyAlgorithms) > 0:
-		return "AuthVerifyAlgorithms"
+		return "VerifyAlgorithms"
 	case o.AllowWeakKey:
-		return "AllowWeakAuthKey"
+		return "AllowWeakKey"
 	}
 	return ""
 }
@@ -107,7 +107,7 @@ func (o *Options) besideKeys() string {
 // An OptionError reports an option that cannot be used. It matches
 // wire.ErrInvalidOptions.
 type OptionError struct {
-	Field  string // as it is called in the configuration of the server, such as "AuthKey"; for a key of several, its kid
+	Field  string // of Options, such as "Key"; for a key of several, its kid
 	Reason string
 	Err    error // the cause, may be nil
 }
@@ -136,13 +136,13 @@ func (o *Options) keys() (signature, verification namedKey, generated string, er
 	case len(o.PrivateKey) > 0 || len(o.PublicKey) > 0:
 		signature, verification, err = o.keyPair()
 	case o.Key != "":
-		signature = namedKey{HMACKey([]byte(o.Key)), "AuthKey"}
+		signature = namedKey{HMACKey([]byte(o.Key)), "Key"}
 		verification = signature
 	case o.SignatureKey.IsZero() && o.VerificationKey.IsZero():
 		var secret [generatedKeyBytes]byte
 		rand.Read(secret[:]) // never fails, see its documentation
 		generated = hex.EncodeToString(secret[:])
-		signature = namedKey{HMACKey([]byte(generated)), "AuthKey"}
+		signature = namedKey{HMACKey([]byte(generated)), "Key"}
 		verification = signature
 	}
 	if err != nil {
@@ -166,22 +166,22 @@ func (o *Options) keyPair() (private, public namedKey, err error) {
 	}
 	switch {
 	case len(o.PrivateKey) == 0:
-		return fail("AuthPrivateKey", "must be set, because AuthPublicKey is set", nil)
+		return fail("PrivateKey", "must be set, because PublicKey is set", nil)
 	case len(o.PublicKey) == 0:
-		return fail("AuthPublicKey", "must be set, because AuthPrivateKey is set", nil)
+		return fail("PublicKey", "must be set, because PrivateKey is set", nil)
 	case o.Key != "":
-		return fail("AuthKey", "cannot be combined with AuthPrivateKey and AuthPublicKey", nil)
+		return fail("Key", "cannot be combined with PrivateKey and PublicKey", nil)
 	}
 	priv, err := ParsePEM(o.PrivateKey)
 	if err != nil {
-		return fail("AuthPrivateKey", err.Error(), err)
+		return fail("PrivateKey", err.Error(), err)
 	}
 	pub, err := ParsePEM(o.PublicKey)
 	if err != nil {
-		return fail("AuthPublicKey", err.Error(), err)
+		return fail("PublicKey", err.Error(), err)
 	}
 	if !priv.samePublic(pub) {
-		return fail("AuthPublicKey", "does not belong to AuthPrivateKey", nil)
+		return fail("PublicKey", "does not belong to PrivateKey", nil)
 	}
-	return namedKey{priv, "AuthPrivateKey"}, namedKey{pub, "AuthPublicKey"}, nil
+	return namedKey{priv, "PrivateKey"}, namedKey{pub, "PublicKey"}, nil
 }

@@ -55,8 +55,8 @@ func TestSetKeys(t *testing.T) {
 	t.Run("AUTH-9 a fixed algorithm pins the kind", func(t *testing.T) {
 		j := newJWT(t, auth.Options{Key: testKey, Algorithm: "HS256"})
 		private := parsePEM(t, rsaPEM())
-		wantOption(t, j.SetSignatureKey(private), "AuthAlgorithm", `"HS256" does not fit SignatureKey`)
-		wantOption(t, j.SetVerificationKey(private), "AuthAlgorithm", `"HS256" does not fit VerificationKey`)
+		wantOption(t, j.SetSignatureKey(private), "Algorithm", `"HS256" does not fit SignatureKey`)
+		wantOption(t, j.SetVerificationKey(private), "Algorithm", `"HS256" does not fit VerificationKey`)
 	})
 	t.Run("QK-20 weak keys are allowed for good", func(t *testing.T) {
 		j := newJWT(t, auth.Options{Key: "a", AllowWeakKey: true})

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -41,7 +42,7 @@ func inBubble(t *testing.T, o Options, fn func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		srv, err := socketcluster.New(socketcluster.Config{
-			AuthKey:        "a key of the test, with 32 bytes or more",
+			Auth:           auth.Options{Key: "a key of the test, with 32 bytes or more"},
 			Logger:         slog.New(slog.DiscardHandler),
 			TrustedProxies: []string{"10.0.0.0/8"},
 		})
@@ -648,7 +649,7 @@ func TestWriteError(t *testing.T) {
 
 // BenchmarkDo is what a gate adds to a check, finding the address included.
 func BenchmarkDo(b *testing.B) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "a key of the test, with 32 bytes or more"})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key of the test, with 32 bytes or more"}})
 	if err != nil {
 		b.Fatal(err)
 	}

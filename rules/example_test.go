@@ -11,7 +11,7 @@ import (
 // The rule of the SocketCluster guide: the token lists the channels of its
 // owner in the claim channels.
 func Example() {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "an example's key of 32 characters"})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "an example's key of 32 characters"}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -36,7 +36,7 @@ func inBubble(t *testing.T, fn func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, listen: memnet.Listen(), logs: new(bytes.Buffer)}
 		w.log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		srv, err := socketcluster.New(socketcluster.Config{AuthKey: testKey, Logger: slog.New(slog.DiscardHandler)})
+		srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ import (
 // [slog.Default].
 //
 // The server asks again about the subscriptions of a socket whose token changes,
-// and so they end with the right to them, unless Config.KeepSubscriptions is set.
+// and so they end with the right to them, unless Config.Compat.KeepSubscriptions is set.
 // These denials are the server's to log: one for all that a change has ended.
 func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
 	if log == nil {

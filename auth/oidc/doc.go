@@ -5,7 +5,7 @@
 // section 4) and makes a [Provider] of it, which is an auth.KeySource. Joined with
 // other sources it lets one engine verify own tokens and ID tokens alike:
 //
-//	cfg.AuthKeys = auth.KeySources{ring, provider}
+//	cfg.Auth.Keys = auth.KeySources{ring, provider}
 //
 // The keys are those of a client of package auth/jwks: cached, fetched in the
 // background, fetched at most every 30 seconds because of a token with an unknown

@@ -35,7 +35,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	srv, err := socketcluster.New(socketcluster.Config{AuthKeys: auth.KeySources{own, provider}})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Keys: auth.KeySources{own, provider}}})
 	if err != nil {
 		fmt.Println(err)
 		return

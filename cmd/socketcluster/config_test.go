@@ -109,11 +109,11 @@ func TestExampleConfig(t *testing.T) {
 	}
 	want.server.TrustedProxies = []string{"127.0.0.1", "::1"}
 	want.server.Origins = []string{"*:*"}
-	want.server.ShutdownTimeout = 25 * time.Second
+	want.server.Timeouts.Shutdown = 25 * time.Second
 	want.server.DrainRate = socketcluster.DefaultDrainRate
 	want.server.Compression.Threshold = socketcluster.DefaultCompressionThreshold
 	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxDrain: 30 * time.Second, OutboxStall: 10 * time.Second}
-	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), sameAuth, cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 	if n := len(o.configRules.Rules()); n != 3 {

@@ -71,22 +71,22 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 		return nil, err
 	}
 	cfg := o.server
-	cfg.AuthKey = o.authKey
-	cfg.AuthDefaultExpiry = o.tokenExpiry
+	cfg.Auth.Key = o.authKey
+	cfg.Auth.DefaultExpiry = o.tokenExpiry
 	if o.tokenRenewal > 0 {
 		cfg.TokenRenewal = socketcluster.TokenRenewal{Every: o.tokenRenewal, ExpiresIn: o.tokenExpiry}
 	}
 	cfg.Logger = log
 	if o.authKeyFile != "" {
 		var engine *auth.JWT
-		options := auth.Options{DefaultExpiry: o.tokenExpiry, ClockTolerance: cfg.AuthClockTolerance, MaxTokenSize: cfg.Limits.TokenSize}
+		options := auth.Options{DefaultExpiry: o.tokenExpiry, ClockTolerance: cfg.Auth.ClockTolerance, MaxTokenSize: cfg.Limits.TokenSize}
 		if engine, d.stopKeys, err = o.engine(options, log); err != nil {
 			return nil, err
 		}
 		if _, err := engine.Sign(ctx, struct{}{}); err != nil {
 			return nil, fmt.Errorf("%s: the demo cannot sign tokens with it: %w", o.authKeyFile, err)
 		}
-		cfg.AuthKey, cfg.AuthDefaultExpiry, cfg.AuthClockTolerance, cfg.AuthEngine = "", 0, 0, engine
+		cfg.Auth.Key, cfg.Auth.DefaultExpiry, cfg.Auth.ClockTolerance, cfg.AuthEngine = "", 0, 0, engine
 	}
 	if d.sockets, err = socketcluster.New(cfg); err != nil {
 		return nil, named(err)

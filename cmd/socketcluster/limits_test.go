@@ -15,37 +15,41 @@ import (
 // notInFile are the fields of [socketcluster.Config] that the config file has
 // no setting for, and why.
 var notInFile = map[string]string{
-	"AuthKey":                  "a key has no place in the file; auth-key-file names its file",
-	"AuthPrivateKey":           "as AuthKey",
-	"AuthPublicKey":            "as AuthKey",
-	"AuthAlgorithm":            "the key says it",
-	"AuthVerifyAlgorithms":     "the key says it",
-	"AllowWeakAuthKey":         "who writes a file can make a strong key",
-	"AuthKeys":                 "is code; auth-key-file gives it",
-	"AuthEngine":               "is code",
-	"TokenSources":             "is code; the page sends its token itself",
-	"Revocations":              "is code",
-	"TokenRenewal.ExpiresIn":   "token-expiry sets it too",
-	"TokenRenewal.Margin":      "follows from the other two",
-	"TokenRenewal.Jitter":      "follows from the other two",
-	"Path":                     "the page knows it",
-	"Subprotocol":              "is code",
-	"ProtocolVersion":          "the page speaks 2",
-	"Codec":                    "the page speaks JSON",
-	"LenientHandshake":         "no client needs it",
-	"DisableClientPublish":     "rules that let nobody publish do it",
-	"AckTimeout":               "the command calls no clients",
-	"PingTimeoutDisabled":      "the page would miss the pings",
-	"KeepSubscriptions":        "rules are to hold after a logout",
-	"SilentUnhandledCalls":     "the command has the procedures that there are",
-	"DropWaiting":              "the handlers of the command do not make anybody wait",
-	"MuteMiddlewareFailures":   "nobody listens to them",
-	"BatchOnHandshake":         "no handler sends so much at once",
-	"BatchOnHandshakeDuration": "as BatchOnHandshake",
-	"BatchInterval":            "as BatchOnHandshake",
-	"KeepRequest":              "no handler looks at it",
-	"Broker":                   "is code",
-	"Logger":                   "is code; quiet sets its level",
+	"Auth.Key":                    "a key has no place in the file; auth-key-file names its file",
+	"Auth.PrivateKey":             "as Auth.Key",
+	"Auth.PublicKey":              "as Auth.Key",
+	"Auth.SignatureKey":           "is code; auth-key-file gives it",
+	"Auth.VerificationKey":        "is code; auth-key-file gives it",
+	"Auth.Keys":                   "is code; auth-key-file gives it",
+	"Auth.Algorithm":              "the key says it",
+	"Auth.VerifyAlgorithms":       "the key says it",
+	"Auth.MaxTokenSize":           "limits-token-size sets it",
+	"Auth.AllowWeakKey":           "who writes a file can make a strong key",
+	"Auth.TokenIDs":               "nothing is revoked by them",
+	"Auth.Logger":                 "is code; quiet sets its level",
+	"AuthEngine":                  "is code",
+	"TokenSources":                "is code; the page sends its token itself",
+	"Revocations":                 "is code",
+	"TokenRenewal.ExpiresIn":      "token-expiry sets it too",
+	"TokenRenewal.Margin":         "follows from the other two",
+	"TokenRenewal.Jitter":         "follows from the other two",
+	"Path":                        "the page knows it",
+	"Subprotocol":                 "is code",
+	"ProtocolVersion":             "the page speaks 2",
+	"Codec":                       "the page speaks JSON",
+	"DisableClientPublish":        "rules that let nobody publish do it",
+	"Timeouts.Ack":                "the command calls no clients",
+	"Timeouts.PingDisabled":       "the page would miss the pings",
+	"Compat.KeepSubscriptions":    "rules are to hold after a logout",
+	"Compat.SilentUnhandledCalls": "the command has the procedures that there are",
+	"Compat.DropWaiting":          "the handlers of the command do not make anybody wait",
+	"Compat.LenientHandshake":     "no client needs it",
+	"Compat.KeepRequest":          "no handler looks at it",
+	"MuteMiddlewareFailures":      "nobody listens to them",
+	"Batching.OnHandshake":        "no handler sends so much at once",
+	"Batching.Interval":           "as Batching.OnHandshake",
+	"Broker":                      "is code",
+	"Logger":                      "is code; quiet sets its level",
 }
 
 // Each field of the server's settings has a setting in the file, or a reason
@@ -54,7 +58,7 @@ func TestEveryFieldHasASetting(t *testing.T) {
 	var fields []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[socketcluster.Config]()) {
 		switch f.Name {
-		case "TokenRenewal", "Compression", "Limits", "Compat":
+		case "Auth", "TokenRenewal", "Timeouts", "Batching", "Compression", "Limits", "Compat":
 			for _, part := range reflect.VisibleFields(f.Type) {
 				fields = append(fields, f.Name+"."+part.Name)
 			}

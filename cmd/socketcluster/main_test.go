@@ -65,7 +65,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("run: %v", err)
 	}
 	text := log.String()
-	if !strings.Contains(text, "AuthKey is not set") || !strings.Contains(text, "shutting down") {
+	if !strings.Contains(text, "Options.Key is not set") || !strings.Contains(text, "shutting down") {
 		t.Errorf("log:\n%s", text)
 	}
 	for _, s := range secrets {
@@ -97,7 +97,7 @@ func TestRunTellsWhatFailed(t *testing.T) {
 		{"-auth-key-file none.key", "none.key"},
 		{"-auth-key-file " + public, "the demo cannot sign tokens with it"},
 		{"-addr nonsense", "missing port"},
-		{"-auth-key short", "AuthKey"},
+		{"-auth-key short", "the setting auth-key"},
 		{"-client-js none.js", "none.js"},
 		{"-db " + text, "not a database"},
 	} {

@@ -18,7 +18,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
+
+// sameAuth compares what has keys in it.
+var sameAuth = cmp.Comparer(func(a, b auth.Options) bool { return reflect.DeepEqual(a, b) })
 
 func TestOptions(t *testing.T) {
 	clearSettings(t)
@@ -47,21 +51,21 @@ func TestOptions(t *testing.T) {
 			o.server.Compression = socketcluster.Compression{Level: 9, Threshold: 1}
 		})},
 		{"-handshake-timeout 1s -ping-interval 2s -ping-timeout 3s -close-timeout 4s", with(func(o *options) {
-			o.server.HandshakeTimeout, o.server.PingInterval, o.server.PingTimeout, o.server.CloseTimeout = time.Second, 2*time.Second, 3*time.Second, 4*time.Second
+			o.server.Timeouts.Handshake, o.server.Timeouts.PingInterval, o.server.Timeouts.Ping, o.server.Timeouts.Close = time.Second, 2*time.Second, 3*time.Second, 4*time.Second
 		})},
 		{"-limits-connections-per-address 7 -limits-outbox-stall 1m", with(func(o *options) {
 			o.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 7, OutboxStall: time.Minute}
 		})},
-		{"-clock-tolerance 5s", with(func(o *options) { o.server.AuthClockTolerance = 5 * time.Second })},
+		{"-clock-tolerance 5s", with(func(o *options) { o.server.Auth.ClockTolerance = 5 * time.Second })},
 		{"-token-expiry 10s -token-renewal 0", with(func(o *options) { o.tokenExpiry, o.tokenRenewal = 10*time.Second, 0 })},
-		{"-shutdown-timeout 25s", with(func(o *options) { o.server.ShutdownTimeout = 25 * time.Second })},
+		{"-shutdown-timeout 25s", with(func(o *options) { o.server.Timeouts.Shutdown = 25 * time.Second })},
 	} {
 		var output bytes.Buffer
 		got, err := parseOptions(strings.Fields(c.args), &output)
 		if err != nil || output.Len() > 0 {
 			t.Errorf("%q: %v, output %q", c.args, err, &output)
 		}
-		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{})); diff != "" {
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{}), sameAuth); diff != "" {
 			t.Errorf("%q: %s", c.args, diff)
 		}
 	}
@@ -69,7 +73,7 @@ func TestOptions(t *testing.T) {
 
 // defaultServer is what is set of the server without any arguments.
 func defaultServer() socketcluster.Config {
-	return socketcluster.Config{HandshakeTimeout: 10 * time.Second, PingInterval: 8 * time.Second, PingTimeout: 30 * time.Second, CloseTimeout: 3 * time.Second, ReauthorizeTimeout: 10 * time.Second, ShutdownTimeout: 8 * time.Second}
+	return socketcluster.Config{Timeouts: socketcluster.Timeouts{Handshake: 10 * time.Second, PingInterval: 8 * time.Second, Ping: 30 * time.Second, Close: 3 * time.Second, Reauthorize: 10 * time.Second, Shutdown: 8 * time.Second}}
 }
 
 // clearSettings keeps what is set on this machine out of a test.
@@ -119,15 +123,15 @@ func TestPrecedence(t *testing.T) {
 		cfg := &o.server
 		got := map[string]string{
 			"addr": o.addr, "db": o.db, "client-js": o.clientJS, "auth-key-file": o.authKeyFile,
-			"token-expiry": o.tokenExpiry.String(), "token-renewal": o.tokenRenewal.String(), "clock-tolerance": cfg.AuthClockTolerance.String(), "quiet": strconv.FormatBool(o.quiet),
+			"token-expiry": o.tokenExpiry.String(), "token-renewal": o.tokenRenewal.String(), "clock-tolerance": cfg.Auth.ClockTolerance.String(), "quiet": strconv.FormatBool(o.quiet),
 			"trusted-proxies": strings.Join(cfg.TrustedProxies, ","),
 			"origins":         strings.Join(cfg.Origins, ","), "allow-missing-origin": strconv.FormatBool(cfg.AllowMissingOrigin), "protocol1-path": cfg.Protocol1Path,
 			"compression-level": strconv.Itoa(cfg.Compression.Level), "compression-threshold": strconv.Itoa(cfg.Compression.Threshold),
-			"handshake-timeout": cfg.HandshakeTimeout.String(), "ping-interval": cfg.PingInterval.String(),
-			"ping-timeout": cfg.PingTimeout.String(), "close-timeout": cfg.CloseTimeout.String(),
-			"reauthorize-timeout": cfg.ReauthorizeTimeout.String(), "auth-max-age": cfg.AuthMaxAge.String(),
+			"handshake-timeout": cfg.Timeouts.Handshake.String(), "ping-interval": cfg.Timeouts.PingInterval.String(),
+			"ping-timeout": cfg.Timeouts.Ping.String(), "close-timeout": cfg.Timeouts.Close.String(),
+			"reauthorize-timeout": cfg.Timeouts.Reauthorize.String(), "auth-max-age": cfg.AuthMaxAge.String(),
 			"token-after-answer": strconv.FormatBool(cfg.Compat.TokenAfterAnswer),
-			"shutdown-timeout":   cfg.ShutdownTimeout.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
+			"shutdown-timeout":   cfg.Timeouts.Shutdown.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
 		}
 		for _, field := range limitFields {
 			got[limitSetting(field.Name)] = fmt.Sprint(reflect.ValueOf(cfg.Limits).FieldByIndex(field.Index))

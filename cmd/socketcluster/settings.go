@@ -39,10 +39,10 @@ var fileSettings = append([]fileSetting{
 	{name: "db", form: `a text such as "users.db"`},
 	{name: "client-js", form: `a text such as "client.js"`},
 	{name: authKeyFileSetting, form: `a text such as "auth.key"`},
-	{name: expirySetting, form: `a time of 1s or more, such as "5m"`, field: "AuthDefaultExpiry"},
-	{name: "clock-tolerance", form: `a time from 0 to 1m, such as "5s"`, field: "AuthClockTolerance"},
+	{name: expirySetting, form: `a time of 1s or more, such as "5m"`, field: "Auth.DefaultExpiry"},
+	{name: "clock-tolerance", form: `a time from 0 to 1m, such as "5s"`, field: "Auth.ClockTolerance"},
 	{name: renewalSetting, form: `a time such as "5m", or "0" for never`, field: "TokenRenewal.Every"},
-	{name: "shutdown-timeout", form: `a time of 1s or more, such as "25s"`, field: "ShutdownTimeout"},
+	{name: "shutdown-timeout", form: `a time of 1s or more, such as "25s"`, field: "Timeouts.Shutdown"},
 	{name: "drain-rate", form: "a whole number", field: "DrainRate", number: true},
 	{name: proxiesSetting, form: `addresses or networks, such as "10.0.0.0/8, ::1"`, field: "TrustedProxies"},
 	{name: "origins", form: `origins, such as "https://example.com, *:8000"`, field: "Origins"},
@@ -50,11 +50,11 @@ var fileSettings = append([]fileSetting{
 	{name: "protocol1-path", form: `a path such as "/socketcluster-v1/"`, field: "Protocol1Path"},
 	{name: "compression-level", form: "a whole number from 0 to 9", field: "Compression.Level", number: true},
 	{name: "compression-threshold", form: "a whole number", field: "Compression.Threshold", number: true},
-	{name: "handshake-timeout", form: `a time of 1ms or more, such as "10s"`, field: "HandshakeTimeout"},
-	{name: "ping-interval", form: `a time of 1ms or more, such as "8s"`, field: "PingInterval"},
-	{name: "ping-timeout", form: `a time of 1ms or more, such as "30s"`, field: "PingTimeout"},
-	{name: "close-timeout", form: `a time of 1ms or more, such as "3s"`, field: "CloseTimeout"},
-	{name: "reauthorize-timeout", form: `a time of 1ms or more, such as "10s"`, field: "ReauthorizeTimeout"},
+	{name: "handshake-timeout", form: `a time of 1ms or more, such as "10s"`, field: "Timeouts.Handshake"},
+	{name: "ping-interval", form: `a time of 1ms or more, such as "8s"`, field: "Timeouts.PingInterval"},
+	{name: "ping-timeout", form: `a time of 1ms or more, such as "30s"`, field: "Timeouts.Ping"},
+	{name: "close-timeout", form: `a time of 1ms or more, such as "3s"`, field: "Timeouts.Close"},
+	{name: "reauthorize-timeout", form: `a time of 1ms or more, such as "10s"`, field: "Timeouts.Reauthorize"},
 	{name: "auth-max-age", form: `a time such as "24h", or "0" for any`, field: "AuthMaxAge"},
 	{name: "token-after-answer", form: "true or false", field: "Compat.TokenAfterAnswer"},
 	{name: "quiet", form: "true or false"},
@@ -82,6 +82,9 @@ func named(err error) error {
 	bad, ok := errors.AsType[*socketcluster.ConfigError](err)
 	if !ok {
 		return err
+	}
+	if bad.Field == "Auth.Key" {
+		return fmt.Errorf("the setting %s %s", authKeySetting, bad.Reason)
 	}
 	for _, s := range fileSettings {
 		if s.field == bad.Field {

@@ -194,7 +194,7 @@ func TestTokenTrouble(t *testing.T) {
 		{"{}", "token sign", "no key is set: give -auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
 		{"x", "token verify -auth-key-file none", "none"},
 		{"x", "token verify -auth-key-file " + writeFile(t, "empty", "\n"), "is empty"},
-		{"x", "token verify -auth-key-file " + writeFile(t, "weak", "weak"), "AuthKey"},
+		{"x", "token verify -auth-key-file " + writeFile(t, "weak", "weak"), "Key: has 4 bytes"},
 		{"x", "token verify -auth-key-file " + writeFile(t, "pem", private[:60]), "PEM"},
 		{"x", "token verify -auth-key-file " + writeFile(t, "jwk", "{}"), "key type"},
 		{"x", "token verify -auth-key-file " + writeFile(t, "large", strings.Repeat("x", maxKeyFile+1)), "has more than"},

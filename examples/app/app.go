@@ -56,12 +56,11 @@ type app struct {
 
 func newApp(s settings, u *users, revocations revoke.Store, log *slog.Logger) (*app, error) {
 	sockets, err := socketcluster.New(socketcluster.Config{
-		AuthKey:           s.key,
-		AuthDefaultExpiry: s.tokenLife,
-		AuthMaxAge:        loginLife,
-		TokenRenewal:      socketcluster.TokenRenewal{Every: s.tokenLife / 2},
-		Revocations:       revocations,
-		Origins:           s.origins,
+		Auth:         auth.Options{Key: s.key, DefaultExpiry: s.tokenLife},
+		AuthMaxAge:   loginLife,
+		TokenRenewal: socketcluster.TokenRenewal{Every: s.tokenLife / 2},
+		Revocations:  revocations,
+		Origins:      s.origins,
 		// Phones and services send none. They cannot misuse anybody's browser.
 		AllowMissingOrigin: true,
 		TrustedProxies:     s.proxies,

@@ -361,7 +361,7 @@ func TestServe(t *testing.T) {
 	file := newDatabase(t)
 	for _, c := range []struct{ key, args, want string }{
 		{"", "serve", "AUTH_KEY"},
-		{"short", "serve", "AuthKey"},
+		{"short", "serve", "Auth.Key"},
 		{key, "serve -addr nonsense", "missing port"},
 		{key, "serve -db " + t.TempDir(), "is a directory"},
 		{key, "serve -origins nonsense", "Origins"},

@@ -130,7 +130,7 @@ func serve(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	// When ctx ends, clients are told to connect again, which brings them to
 	// the next process at this address, and requests are finished. Who has not
-	// gone after Config.ShutdownTimeout, 8 seconds, is dropped.
+	// gone after Config.Timeouts.Shutdown, 8 seconds, is dropped.
 	return a.sockets.Serve(ctx, web, listener)
 }
 

@@ -73,11 +73,10 @@ func main() {
 
 func newHandler(key, password string, life time.Duration) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{
-		AuthKey:           key,
-		AuthDefaultExpiry: life,
-		AuthMaxAge:        loginLife,
-		TokenSources:      []httpauth.Source{httpauth.Cookie(cookieName)},
-		Revocations:       &revoke.Memory{},
+		Auth:         auth.Options{Key: key, DefaultExpiry: life},
+		AuthMaxAge:   loginLife,
+		TokenSources: []httpauth.Source{httpauth.Cookie(cookieName)},
+		Revocations:  &revoke.Memory{},
 	})
 	if err != nil {
 		return nil, nil, err

@@ -24,6 +24,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/login"
 )
@@ -48,7 +49,7 @@ func main() {
 
 // newHandler serves the login of one user, alice, and the sockets.
 func newHandler(key, password string) (*socketcluster.Server, http.Handler, error) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: key}})
 	if err != nil {
 		return nil, nil, err
 	}

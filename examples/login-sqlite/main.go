@@ -65,7 +65,7 @@ type claims struct {
 }
 
 func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: key})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: key}})
 	if err != nil {
 		return nil, nil, err
 	}

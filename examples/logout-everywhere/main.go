@@ -69,8 +69,7 @@ type app struct {
 
 func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{
-		AuthKey:           key,
-		AuthDefaultExpiry: life,
+		Auth: auth.Options{Key: key, DefaultExpiry: life},
 		// Memory forgets with the process. As long as the key stays the same,
 		// so do the tokens: where a restart must not bring revoked ones back,
 		// put a revoke.Store here that keeps them in a database.

@@ -86,10 +86,9 @@ func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (*sock
 		// The own key signs. The provider's are for programs that have got an ID
 		// token themselves and present it in their handshake; leave them out if
 		// there are none.
-		AuthKeys:          auth.KeySources{own, provider},
-		AuthDefaultExpiry: loginLife,
-		TokenSources:      []httpauth.Source{httpauth.Cookie(cookieName)},
-		Revocations:       &revoke.Memory{},
+		Auth:         auth.Options{Keys: auth.KeySources{own, provider}, DefaultExpiry: loginLife},
+		TokenSources: []httpauth.Source{httpauth.Cookie(cookieName)},
+		Revocations:  &revoke.Memory{},
 	})
 	if err != nil {
 		return nil, nil, err

@@ -55,7 +55,7 @@ func main() {
 }
 
 func newServer(key string, byHand bool, u *users) (*socketcluster.Server, error) {
-	cfg := socketcluster.Config{AuthKey: key, AuthDefaultExpiry: tokenLife}
+	cfg := socketcluster.Config{Auth: auth.Options{Key: key, DefaultExpiry: tokenLife}}
 	if !byHand {
 		// This line is all that it takes.
 		cfg.TokenRenewal = socketcluster.TokenRenewal{Every: renewEvery, ExpiresIn: tokenLife}

@@ -32,7 +32,7 @@ var (
 // right was lost, as those bytes are the kernel's.
 //
 // What is not: several servers, TLS, real kernels and proxies, tokens that come
-// with the upgrade request, KeepSubscriptions, and servers without middleware.
+// with the upgrade request, Compat.KeepSubscriptions, and servers without middleware.
 func TestSimulation(t *testing.T) {
 	if *simulateSeed != 0 {
 		simulate(t, *simulateSeed)

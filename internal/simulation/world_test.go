@@ -175,10 +175,12 @@ func newSimWorld(seed uint64) *simWorld {
 		AuthEngine:  simEngine{must(auth.NewJWT(auth.Options{Keys: keys, TokenIDs: true, DefaultExpiry: time.Hour})), w},
 		Revocations: &simStore{w: w},
 
-		ReauthorizeTimeout: 2 * time.Second,
-		Broker:             &simBroker{w: w},
-		Logger:             slog.New(slog.DiscardHandler),
-		BatchOnHandshake:   rng.IntN(4) == 0,
+		Timeouts: socketcluster.Timeouts{Reauthorize: 2 * time.Second},
+		Broker:   &simBroker{w: w},
+		Logger:   slog.New(slog.DiscardHandler),
+	}
+	if rng.IntN(4) == 0 {
+		cfg.Batching.OnHandshake = 400 * time.Millisecond
 	}
 	if rng.IntN(5) == 0 {
 		w.maxAge = time.Duration(1+rng.IntN(3)) * time.Second
@@ -190,7 +192,7 @@ func newSimWorld(seed uint64) *simWorld {
 	w.srv = must(socketcluster.New(cfg))
 	w.srv.UseInbound(w.inbound)
 	outbound := rng.IntN(3) == 0
-	w.settings = fmt.Sprintf("renewal every %v, batches %t, outbound middleware %t, slow %v and %v", cfg.TokenRenewal.Every, cfg.BatchOnHandshake, outbound, w.slowAgain, w.slowInbound)
+	w.settings = fmt.Sprintf("renewal every %v, batches %t, outbound middleware %t, slow %v and %v", cfg.TokenRenewal.Every, cfg.Batching.OnHandshake > 0, outbound, w.slowAgain, w.slowInbound)
 	if outbound {
 		slow := pick(rng, 0, time.Millisecond, 10*time.Millisecond, 40*time.Millisecond)
 		w.srv.UseOutbound(func(ctx context.Context, a socketcluster.Action) error {

@@ -58,7 +58,7 @@ var defaults = fields{
 	"pingTimeout":              socketcluster.DefaultPingTimeout.Milliseconds(),
 	"pingTimeoutDisabled":      false,
 	"batchOnHandshake":         false,
-	"batchOnHandshakeDuration": socketcluster.DefaultBatchOnHandshakeDuration.Milliseconds(),
+	"batchOnHandshakeDuration": 400,
 	"batchInterval":            socketcluster.DefaultBatchInterval.Milliseconds(),
 	"allowClientPublish":       true,
 	"middlewareEmitFailures":   true,
@@ -104,23 +104,29 @@ func (o *options) config() (socketcluster.Config, error) {
 		// The JavaScript server takes a missing header for port 80.
 		AllowMissingOrigin: slices.Contains(origins, "*:80"),
 		ProtocolVersion:    wire.Version(o.ProtocolVersion),
-		LenientHandshake:   !o.StrictHandshake,
-		HandshakeTimeout:   milliseconds(o.HandshakeTimeout),
-		AckTimeout:         milliseconds(o.AckTimeout),
-		PingInterval:       milliseconds(o.PingInterval),
-		PingTimeout:        milliseconds(o.PingTimeout),
-		// The suite has clients that get no ping in time. The library refuses to serve
-		// like that; without any pings, such clients give up just the same.
-		PingTimeoutDisabled:      o.PingTimeoutDisabled || o.PingInterval >= o.PingTimeout,
-		DisableClientPublish:     !o.AllowClientPublish,
-		MuteMiddlewareFailures:   !o.MiddlewareEmitFailures,
-		BatchOnHandshake:         o.BatchOnHandshake,
-		BatchOnHandshakeDuration: milliseconds(o.BatchOnHandshakeDuration),
-		BatchInterval:            milliseconds(o.BatchInterval),
-		SilentUnhandledCalls:     true,
-		KeepRequest:              true,
-		Limits:                   socketcluster.Limits{Channels: o.SocketChannelLimit, MessageSize: o.MaxPayload},
+		Compat:             socketcluster.Compat{LenientHandshake: !o.StrictHandshake, SilentUnhandledCalls: true, KeepRequest: true},
+		Timeouts: socketcluster.Timeouts{
+			Handshake:    milliseconds(o.HandshakeTimeout),
+			Ack:          milliseconds(o.AckTimeout),
+			PingInterval: milliseconds(o.PingInterval),
+			Ping:         milliseconds(o.PingTimeout),
+			// The suite has clients that get no ping in time. The library refuses to serve
+			// like that; without any pings, such clients give up just the same.
+			PingDisabled: o.PingTimeoutDisabled || o.PingInterval >= o.PingTimeout,
+		},
+		DisableClientPublish:   !o.AllowClientPublish,
+		MuteMiddlewareFailures: !o.MiddlewareEmitFailures,
+		Batching:               o.batching(),
+		Limits:                 socketcluster.Limits{Channels: o.SocketChannelLimit, MessageSize: o.MaxPayload},
 	}, nil
+}
+
+func (o *options) batching() socketcluster.Batching {
+	b := socketcluster.Batching{Interval: milliseconds(o.BatchInterval)}
+	if o.BatchOnHandshake {
+		b.OnHandshake = milliseconds(o.BatchOnHandshakeDuration)
+	}
+	return b
 }
 
 func (o *options) origins() ([]string, error) {

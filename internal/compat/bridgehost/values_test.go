@@ -57,7 +57,7 @@ func TestOptions(t *testing.T) {
 		}
 		engine, err := o.auth()
 		if err != nil || engine.DefaultExpiry != test.expiry || !slices.Equal(cfg.Origins, test.origins) ||
-			cfg.AllowMissingOrigin != test.missing || cfg.LenientHandshake != test.lenient {
+			cfg.AllowMissingOrigin != test.missing || cfg.Compat.LenientHandshake != test.lenient {
 			t.Errorf("%s: expiry %v, error %v, config %+v", test.options, engine.DefaultExpiry, err, cfg)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -64,7 +65,7 @@ func run(ctx context.Context) error {
 
 // config reads the environment.
 func config() (socketcluster.Config, error) {
-	cfg := socketcluster.Config{AuthKey: os.Getenv("AUTH_KEY"), AllowWeakAuthKey: true}
+	cfg := socketcluster.Config{Auth: auth.Options{Key: os.Getenv("AUTH_KEY"), AllowWeakKey: true}}
 	if list := os.Getenv("ORIGINS"); list != "" {
 		cfg.Origins = strings.Split(list, ",")
 	}
@@ -76,7 +77,7 @@ func config() (socketcluster.Config, error) {
 		if ms <= 0 || ms > math.MaxInt32 {
 			return cfg, fmt.Errorf("PING_INTERVAL is %d: it must be a number of milliseconds above 0 and within 32 bits", ms)
 		}
-		cfg.PingInterval = time.Duration(ms) * time.Millisecond
+		cfg.Timeouts.PingInterval = time.Duration(ms) * time.Millisecond
 	}
 	return cfg, nil
 }

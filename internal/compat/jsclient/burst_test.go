@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // A burst of 30 MB reaches five stock clients in one process, which read as fast
@@ -31,7 +32,7 @@ func TestBurst(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := startNode(t)
-			srv := startServer(t, socketcluster.Config{AuthKey: key}, nil)
+			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, nil)
 			n.do(t, "burstReaders", srv.port, 5, "a", count)
 			burst(t, n, srv)
 			type reader struct{ Got, Code int }

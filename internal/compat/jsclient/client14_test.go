@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -23,7 +24,7 @@ func startNode14(t *testing.T) *node {
 // startBoth serves both versions of the protocol.
 func startBoth(t *testing.T, cfg socketcluster.Config, setup func(*socketcluster.Server)) *server {
 	t.Helper()
-	cfg.AuthKey, cfg.Path, cfg.Protocol1Path = key, path20, socketcluster.DefaultPath
+	cfg.Auth.Key, cfg.Path, cfg.Protocol1Path = key, path20, socketcluster.DefaultPath
 	return startServer(t, cfg, func(srv *socketcluster.Server) {
 		serveGuide(srv)
 		if setup != nil {
@@ -306,7 +307,7 @@ func TestClient14WaitForAuth(t *testing.T) {
 func TestClient14Pings(t *testing.T) {
 	n := startNode14(t)
 	pongs := make(chan struct{}, 1024)
-	srv := startBoth(t, socketcluster.Config{PingInterval: 20 * time.Millisecond, PingTimeout: 5 * time.Second}, func(srv *socketcluster.Server) {
+	srv := startBoth(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: 20 * time.Millisecond, Ping: 5 * time.Second}}, func(srv *socketcluster.Server) {
 		srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
 			if !a.Binary && string(a.Data) == "#2" {
 				pongs <- struct{}{}
@@ -392,7 +393,7 @@ func TestClient14Close(t *testing.T) {
 // token and channels.
 func TestClient14Reconnect(t *testing.T) {
 	n := startNode14(t)
-	first := startServer(t, socketcluster.Config{AuthKey: key, ProtocolVersion: wire.Version1}, serveGuide)
+	first := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}, ProtocolVersion: wire.Version1}, serveGuide)
 	c := n.connected(t, first, nil, options{
 		"autoReconnect": true, "autoReconnectOptions": options{"initialDelay": 20, "randomness": 0, "maxDelay": 50},
 	})
@@ -408,7 +409,7 @@ func TestClient14Reconnect(t *testing.T) {
 	addr := first.http.Listener.Addr().String()
 	first.http.Close()
 
-	second := startOn(t, addr, nil, socketcluster.Config{AuthKey: key, ProtocolVersion: wire.Version1}, serveGuide)
+	second := startOn(t, addr, nil, socketcluster.Config{Auth: auth.Options{Key: key}, ProtocolVersion: wire.Version1}, serveGuide)
 	st := decode[status](t, c.wait(t, "connect"))
 	if !st.IsAuthenticated {
 		t.Errorf("status: %+v", st)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 	"github.com/socketcluster-go/socketcluster/wire/minbin"
 )
@@ -20,7 +21,7 @@ const minBin = "sc-codec-min-bin"
 // server that has the same one.
 func TestCodecMinBin(t *testing.T) {
 	n := startNode(t)
-	srv, notes := startEchoWith(t, socketcluster.Config{AuthKey: key, Codec: minbin.Codec{}}, func(srv *socketcluster.Server) {
+	srv, notes := startEchoWith(t, socketcluster.Config{Auth: auth.Options{Key: key}, Codec: minbin.Codec{}}, func(srv *socketcluster.Server) {
 		srv.Handle("login", socketcluster.Do(func(ctx context.Context, in claims) error {
 			return socketcluster.FromContext(ctx).SetAuthToken(ctx, in)
 		}))
@@ -77,7 +78,7 @@ func TestBytesFromJavaScript(t *testing.T) {
 		{"", nil, []string{"Buffer", "ArrayBuffer"}},
 		{minBin, minbin.Codec{}, []string{"ArrayBuffer"}}, // a Buffer is no bytes for it
 	} {
-		srv := startServer(t, socketcluster.Config{AuthKey: key, Codec: test.codec}, func(srv *socketcluster.Server) {
+		srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}, Codec: test.codec}, func(srv *socketcluster.Server) {
 			srv.Handle("upload", socketcluster.Func(func(_ context.Context, in struct {
 				Name string `json:"name"`
 				Blob []byte `json:"blob"`

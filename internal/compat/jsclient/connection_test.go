@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 func TestTLS(t *testing.T) {
 	n := startNode(t)
 	// An empty configuration makes httptest use its self-signed certificate.
-	srv := startOn(t, "127.0.0.1:0", &tls.Config{}, socketcluster.Config{AuthKey: key}, serveGuide)
+	srv := startOn(t, "127.0.0.1:0", &tls.Config{}, socketcluster.Config{Auth: auth.Options{Key: key}}, serveGuide)
 
 	t.Run("a self-signed certificate that the client accepts", func(t *testing.T) {
 		c := n.connected(t, srv, nil, options{"secure": true, "wsOptions": options{"rejectUnauthorized": false}})
@@ -42,7 +43,7 @@ func TestProtocolVersions(t *testing.T) {
 			n := startNode(t)
 			pongs := make(chan struct{}, 1024)
 			srv := startServer(t, socketcluster.Config{
-				AuthKey: key, ProtocolVersion: version, PingInterval: 20 * time.Millisecond,
+				Auth: auth.Options{Key: key}, ProtocolVersion: version, Timeouts: socketcluster.Timeouts{PingInterval: 20 * time.Millisecond},
 			}, func(srv *socketcluster.Server) {
 				serveGuide(srv)
 				srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
@@ -105,7 +106,7 @@ func TestBatching(t *testing.T) {
 	// TR-30, TR-31
 	t.Run("the server's batches", func(t *testing.T) {
 		srv := startServer(t, socketcluster.Config{
-			AuthKey: key, BatchOnHandshake: true, BatchOnHandshakeDuration: time.Hour, BatchInterval: 10 * time.Millisecond,
+			Auth: auth.Options{Key: key}, Batching: socketcluster.Batching{OnHandshake: time.Hour, Interval: 10 * time.Millisecond},
 		}, serveGuide)
 		c := n.connected(t, srv, nil)
 		c.login(t, alice)
@@ -117,7 +118,7 @@ func TestBatching(t *testing.T) {
 // CL-11, CL-26, AUTH-59
 func TestReconnectAfterShutdown(t *testing.T) {
 	n := startNode(t)
-	first := startServer(t, socketcluster.Config{AuthKey: key}, serveGuide)
+	first := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, serveGuide)
 	c := n.connected(t, first, nil, options{
 		"autoReconnect": true, "autoReconnectOptions": options{"initialDelay": 20, "randomness": 0, "maxDelay": 50},
 	})
@@ -140,7 +141,7 @@ func TestReconnectAfterShutdown(t *testing.T) {
 	addr := first.http.Listener.Addr().String()
 	first.http.Close()
 
-	second := startOn(t, addr, nil, socketcluster.Config{AuthKey: key}, serveGuide)
+	second := startOn(t, addr, nil, socketcluster.Config{Auth: auth.Options{Key: key}}, serveGuide)
 	st := decode[status](t, c.wait(t, "connect"))
 	if !st.IsAuthenticated {
 		t.Errorf("status: %+v", st)
@@ -163,8 +164,8 @@ func TestReconnectAfterShutdown(t *testing.T) {
 func TestReconnectElsewhere(t *testing.T) {
 	n := startNode(t)
 	b := startBalancer(t)
-	first := startServer(t, socketcluster.Config{AuthKey: key, DrainRate: 2}, serveGuide)
-	second := startServer(t, socketcluster.Config{AuthKey: key}, serveGuide)
+	first := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}, DrainRate: 2}, serveGuide)
+	second := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, serveGuide)
 	b.to.Store(first)
 	var clients []*client
 	for range 4 {
@@ -242,12 +243,12 @@ func TestDisconnectCodes(t *testing.T) {
 		},
 		{
 			name: "4000 no pings",
-			cfg:  socketcluster.Config{PingTimeoutDisabled: true, PingTimeout: 200 * time.Millisecond},
+			cfg:  socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true, Ping: 200 * time.Millisecond}},
 			code: 4000, reason: "Server ping timed out", err: "Server ping timed out", reconnect: true,
 		},
 		{
 			name:  "4001 no pongs",
-			cfg:   socketcluster.Config{PingInterval: 20 * time.Millisecond, PingTimeout: 400 * time.Millisecond},
+			cfg:   socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: 20 * time.Millisecond, Ping: 400 * time.Millisecond}},
 			opts:  options{"pingTimeoutDisabled": true},
 			close: func(t *testing.T, c *client, _ *socketcluster.Socket) { c.do(t, "mute") },
 			code:  4001, reason: "Client pong timed out", err: "Client pong timed out", reconnect: true,
@@ -280,7 +281,7 @@ func TestDisconnectCodes(t *testing.T) {
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.cfg.AuthKey = key
+			row.cfg.Auth.Key = key
 			srv := startServer(t, row.cfg, nil)
 			c := n.client(t, srv, nil, quick, row.opts)
 			st := c.connect(t)
@@ -330,7 +331,7 @@ func TestConnectAbortCodes(t *testing.T) {
 		reason string
 	}{
 		{
-			name: "4005 no handshake", cfg: socketcluster.Config{HandshakeTimeout: 50 * time.Millisecond},
+			name: "4005 no handshake", cfg: socketcluster.Config{Timeouts: socketcluster.Timeouts{Handshake: 50 * time.Millisecond}},
 			code: 4005, reason: "Did not receive #handshake from client before timeout",
 		},
 		{
@@ -343,7 +344,7 @@ func TestConnectAbortCodes(t *testing.T) {
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.cfg.AuthKey = key
+			row.cfg.Auth.Key = key
 			srv := startServer(t, row.cfg, nil)
 			c := n.client(t, srv, nil)
 			c.do(t, "stall")

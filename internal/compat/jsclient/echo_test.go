@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // startEcho serves echo, and hands out what is transmitted as note.
 func startEcho(t *testing.T, setup func(*socketcluster.Server)) (*server, <-chan string) {
 	t.Helper()
-	return startEchoWith(t, socketcluster.Config{AuthKey: key}, setup)
+	return startEchoWith(t, socketcluster.Config{Auth: auth.Options{Key: key}}, setup)
 }
 
 func startEchoWith(t *testing.T, cfg socketcluster.Config, setup func(*socketcluster.Server)) (*server, <-chan string) {

@@ -65,11 +65,11 @@ func findUser(username, password string) (user account, ok bool) {
 
 // sample: auth key
 func withKey(authKey string) socketcluster.Config {
-	return socketcluster.Config{AuthKey: authKey} // HS256
+	return socketcluster.Config{Auth: auth.Options{Key: authKey}} // HS256
 }
 
-func withKeyPair(privatePEM, publicPEM string) socketcluster.Config {
-	return socketcluster.Config{AuthPrivateKey: privatePEM, AuthPublicKey: publicPEM} // RS256, ES256, …
+func withKeyPair(privatePEM, publicPEM []byte) socketcluster.Config {
+	return socketcluster.Config{Auth: auth.Options{PrivateKey: privatePEM, PublicKey: publicPEM}} // RS256, ES256, …
 }
 
 func withTwoKeys(signatureKey, verificationKey string) (socketcluster.Config, error) {
@@ -185,7 +185,7 @@ func publishRule(_ context.Context, a *socketcluster.PublishIn) error {
 // sample: simple renewal
 func withRenewal(authKey string, every, life time.Duration) socketcluster.Config {
 	return socketcluster.Config{
-		AuthKey:      authKey,
+		Auth:         auth.Options{Key: authKey},
 		TokenRenewal: socketcluster.TokenRenewal{Every: every, ExpiresIn: life},
 	}
 }

@@ -24,7 +24,7 @@ func header(name, value string) options {
 func TestTokenOfRequest(t *testing.T) {
 	n := startNode(t)
 	srv := startServer(t, socketcluster.Config{
-		AuthKey:      key,
+		Auth:         auth.Options{Key: key},
 		TokenSources: []httpauth.Source{httpauth.Cookie("token"), httpauth.Bearer()},
 		Revocations:  new(revoke.Memory),
 	}, serveGuide)

@@ -46,7 +46,7 @@ func wantPongs(t *testing.T, pongs <-chan string, n int, want string) {
 func TestCodecPingsOfVersion1(t *testing.T) {
 	pongs := make(chan string, 64)
 	// A client that never reads a ping closes after 6 s; plain ones begin after 3.
-	srv := startBoth(t, socketcluster.Config{Codec: minbin.Codec{}, PingInterval: 100 * time.Millisecond, PingTimeout: 6 * time.Second}, func(srv *socketcluster.Server) {
+	srv := startBoth(t, socketcluster.Config{Codec: minbin.Codec{}, Timeouts: socketcluster.Timeouts{PingInterval: 100 * time.Millisecond, Ping: 6 * time.Second}}, func(srv *socketcluster.Server) {
 		notePongs(srv, pongs)
 	})
 	works := func(c *client) {
@@ -90,7 +90,7 @@ func TestOldClients(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			n := startNode(t, "CLIENT="+version)
 			notes, pongs := make(chan string, 4), make(chan string, 64)
-			srv := startBoth(t, socketcluster.Config{PingInterval: 100 * time.Millisecond, PingTimeout: time.Minute}, func(srv *socketcluster.Server) {
+			srv := startBoth(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: 100 * time.Millisecond, Ping: time.Minute}}, func(srv *socketcluster.Server) {
 				srv.Receive("note", socketcluster.Recv(func(_ context.Context, in string) error {
 					notes <- in
 					return nil

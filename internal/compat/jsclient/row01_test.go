@@ -51,9 +51,9 @@ func TestRow01_AuthKey(t *testing.T) {
 		srv := startServer(t, withKey(key), serveGuide)
 		token := loginAndReturn(t, n, srv, key, "HS256")
 
-		twin := startServer(t, socketcluster.Config{AuthKey: key}, nil)
+		twin := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, nil)
 		wantAccepted(t, n, twin, token)
-		stranger := startServer(t, socketcluster.Config{AuthKey: "some other key of the same length....."}, nil)
+		stranger := startServer(t, socketcluster.Config{Auth: auth.Options{Key: "some other key of the same length....."}}, nil)
 		wantRefused(t, n, stranger, token, "AuthTokenInvalidError", "invalid signature")
 	})
 
@@ -74,7 +74,7 @@ func TestRow01_AuthKey(t *testing.T) {
 	// AUTH-6, QK-22: the algorithm follows from the key.
 	for algorithm, pair := range map[string]keyPair{"RS256": rsaPair(), "ES256": ecPair(elliptic.P256())} {
 		t.Run("1.3 authPrivateKey and authPublicKey with "+algorithm, func(t *testing.T) {
-			srv := startServer(t, withKeyPair(pair.private, pair.public), serveGuide)
+			srv := startServer(t, withKeyPair([]byte(pair.private), []byte(pair.public)), serveGuide)
 			loginAndReturn(t, n, srv, pair.public, algorithm)
 			wantAccepted(t, n, srv, decode[string](t, n.do(t, "sign", options{"username": "eve"}, pair.private, options{"algorithm": algorithm})))
 
@@ -83,7 +83,7 @@ func TestRow01_AuthKey(t *testing.T) {
 			wantRefused(t, n, srv, signWith(t, forger, options{"username": "eve"}), "AuthTokenInvalidError", "invalid algorithm")
 		})
 		t.Run("1.4 authAlgorithm pins "+algorithm, func(t *testing.T) {
-			srv := startServer(t, socketcluster.Config{AuthPrivateKey: pair.private, AuthPublicKey: pair.public, AuthAlgorithm: algorithm}, serveGuide)
+			srv := startServer(t, socketcluster.Config{Auth: auth.Options{PrivateKey: []byte(pair.private), PublicKey: []byte(pair.public), Algorithm: algorithm}}, serveGuide)
 			loginAndReturn(t, n, srv, pair.public, algorithm)
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // guideTokenName is where the guide has pages keep the token.
@@ -13,7 +14,7 @@ const guideTokenName = "socketcluster.authToken"
 // AUTH-3
 func TestRow02_HTTPFlow(t *testing.T) {
 	n := startNode(t)
-	srv := startServer(t, socketcluster.Config{AuthKey: key}, nil)
+	srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, nil)
 
 	// wantSession connects a page that has put a token into its localStorage.
 	wantSession := func(t *testing.T, token, username string) {

@@ -38,7 +38,7 @@ const badTokenEvents = `server:handshake error server:warning badAuthToken serve
 
 func TestRow03_ConnectStatus(t *testing.T) {
 	n := startNode(t)
-	srv := startServer(t, socketcluster.Config{AuthKey: key}, nil)
+	srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, nil)
 	tokens := badTokens(t)
 
 	t.Run("HS-11 row 1: 3.1 no token", func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestRow03_ConnectStatus(t *testing.T) {
 
 	t.Run("HS-11 row 10: 3.6 middleware refuses a good token", func(t *testing.T) {
 		for _, bad := range []bool{false, true} {
-			srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 				srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
 					return &wire.Error{Name: "BannedError", Message: "not you", Fields: []wire.Field{{Key: "isBadToken", Value: bad}}}
 				}))

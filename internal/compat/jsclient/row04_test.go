@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 func TestRow04_Login(t *testing.T) {
 	n := startNode(t)
-	srv := startServer(t, socketcluster.Config{AuthKey: key}, serveGuide)
+	srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, serveGuide)
 
 	// AUTH-28, AUTH-54
 	t.Run("4.1 Promise.all of the call and the authenticate event", func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestRow04_Login(t *testing.T) {
 	})
 
 	t.Run("4.5 the loop over a socket's calls", func(t *testing.T) {
-		srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+		srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 			socketcluster.On(srv, func(e socketcluster.ConnectEvent) { loginLoop(e.Socket) })
 		})
 		c := n.connected(t, srv, nil)
@@ -101,8 +102,8 @@ func TestSamplesSignTheNameOfTheTable(t *testing.T) {
 	n := startNode(t)
 	typed := credentials{"ALICE123", alice.Password}
 	stock := decode[int](t, n.do(t, "serveGuide", key, 3600_000, "30m", false))
-	ours := startServer(t, socketcluster.Config{AuthKey: key}, serveGuide)
-	loop := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+	ours := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, serveGuide)
+	loop := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 		socketcluster.On(srv, func(e socketcluster.ConnectEvent) { loginLoop(e.Socket) })
 	})
 	for name, srv := range map[string]*server{"handler": ours, "loop": loop, "stock": {port: stock}} {

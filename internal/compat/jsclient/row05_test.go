@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // authStatus is what socket.authenticate resolves with.
@@ -16,7 +17,7 @@ type authStatus struct {
 
 func TestRow05_Authenticate(t *testing.T) {
 	n := startNode(t)
-	srv := startServer(t, socketcluster.Config{AuthKey: key}, serveGuide)
+	srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, serveGuide)
 	tokens := badTokens(t)
 
 	// AUTH-35, AUTH-57

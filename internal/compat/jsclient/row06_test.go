@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 func TestRow06_PublishRule(t *testing.T) {
 	n := startNode(t)
-	srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+	srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 		serveGuide(srv)
 		srv.Handle("echo", socketcluster.Func(func(_ context.Context, in string) (string, error) { return in, nil }))
 	})

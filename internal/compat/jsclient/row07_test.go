@@ -65,7 +65,7 @@ func TestRow07_Renewal(t *testing.T) {
 			cfg: withRenewal(key, renewEvery, renewLife),
 		},
 		"user code": {
-			cfg:   socketcluster.Config{AuthKey: key},
+			cfg:   socketcluster.Config{Auth: auth.Options{Key: key}},
 			setup: func(srv *socketcluster.Server) { renewTokens(srv, renewEvery, renewLife) },
 		},
 	} {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -13,7 +14,7 @@ import (
 // the connection are in TestRow03 too.
 func TestRow08_Events(t *testing.T) {
 	n := startNode(t)
-	srv := startServer(t, socketcluster.Config{AuthKey: key}, serveGuide)
+	srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, serveGuide)
 
 	// HS-16, HS-17, AUTH-28, AUTH-30
 	t.Run("8.1 from connection to disconnection", func(t *testing.T) {
@@ -88,7 +89,7 @@ func TestRow08_Events(t *testing.T) {
 	// that came with it.
 	t.Run("8.2 a restored session, heard from the connection on", func(t *testing.T) {
 		heard := make(chan string, 8)
-		srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+		srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 			socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
 				changes := socketcluster.Events[socketcluster.AuthStateChangeEvent](e.Socket.Context(), e.Socket)
 				go func() {
@@ -148,7 +149,7 @@ func TestRow08_Events(t *testing.T) {
 
 	t.Run("8.4 the guide's log", func(t *testing.T) {
 		lines := make(chan string, 16)
-		srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+		srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 			serveGuide(srv)
 			watch(srv, func(format string, args ...any) { lines <- fmt.Sprintf(format, args...) })
 		})

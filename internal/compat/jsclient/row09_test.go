@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -59,7 +60,7 @@ func eachRefusal[A socketcluster.Action](t *testing.T, n *node, line string, use
 	var none A
 	for _, r := range refusals {
 		t.Run("block "+r.how, func(t *testing.T) {
-			srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 				use(srv, socketcluster.Guard(func(context.Context, A) error { return r.err }))
 			})
 			more, err := try(t, srv)
@@ -87,7 +88,7 @@ func TestRow09_Middleware(t *testing.T) {
 
 	// MW-8
 	t.Run("9.2 handshakeWS", func(t *testing.T) {
-		srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+		srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 			srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeWS) error {
 				if a.Request.URL.Query().Get("door") != "open" {
 					return socketcluster.Errorf("DoorError", "the door is shut")
@@ -122,7 +123,7 @@ func TestRow09_Middleware(t *testing.T) {
 				return map[string]any{"statusCode": 4008.0}, e.Error
 			})
 		t.Run("block with a close code", func(t *testing.T) {
-			srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 				srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.HandshakeSC) error {
 					return &wire.Error{Name: "GoneError", Message: "for good", Fields: []wire.Field{{Key: "statusCode", Value: 4501}}}
 				}))
@@ -243,7 +244,7 @@ func TestRow09_Middleware(t *testing.T) {
 				return nil, got.AuthError
 			})
 		t.Run("block with isBadToken", func(t *testing.T) {
-			srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 				srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
 					if a.Socket.AuthToken() != nil || a.AuthToken.Signed() != a.SignedAuthToken {
 						t.Error("the socket carries the token that is being decided about")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 // QK-13, AUTH-40, AUTH-42: without pings nothing is sent in either direction
@@ -12,7 +13,7 @@ import (
 // nothing since its handshake.)
 func TestRow10_Expiry(t *testing.T) {
 	n := startNode(t)
-	srv := startServer(t, socketcluster.Config{AuthKey: key, PingTimeoutDisabled: true}, serveGuide)
+	srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, serveGuide)
 	silent := options{"pingTimeoutDisabled": true}
 
 	const deathEvents = "authStateChange server:authenticationStateChange deauthenticate server:deauthentication"

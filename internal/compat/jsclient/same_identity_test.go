@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
 	"github.com/socketcluster-go/socketcluster/internal/compat/npm"
 )
@@ -210,7 +211,7 @@ func TestSameIdentity(t *testing.T) {
 		{"a token in place of a bad one", "authenticate", bad, consoled, &alice, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			srv := startServer(t, socketcluster.Config{AuthKey: key}, func(srv *socketcluster.Server) {
+			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
 				serveIdentity(srv)
 				if c.setup != nil {
 					c.setup(srv)
@@ -280,7 +281,7 @@ func TestLoginPages(t *testing.T) {
 		{"a page that listens after a logout", true, "logoutThenListen", setThenEnd, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := socketcluster.Config{AuthKey: key, Compat: socketcluster.Compat{TokenAfterAnswer: c.afterAnswer}}
+			cfg := socketcluster.Config{Auth: auth.Options{Key: key}, Compat: socketcluster.Compat{TokenAfterAnswer: c.afterAnswer}}
 			srv := startServer(t, cfg, func(srv *socketcluster.Server) {
 				serveIdentity(srv)
 				c.setup(srv)

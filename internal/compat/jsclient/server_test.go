@@ -15,7 +15,7 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 )
 
-// key is the AuthKey of most servers here.
+// key is the Auth.Key of most servers here.
 const key = "the auth key of the compatibility tests"
 
 // server is a server on loopback in this process.

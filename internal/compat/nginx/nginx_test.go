@@ -19,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/internal/compat/nginx"
 )
@@ -60,7 +61,7 @@ const cookie = "__Host-token"
 func start(t *testing.T, listener net.Listener, proxy string) *socketcluster.Server {
 	t.Helper()
 	srv, err := socketcluster.New(socketcluster.Config{
-		AuthKey:        "a key of these tests, 32 bytes or more",
+		Auth:           auth.Options{Key: "a key of these tests, 32 bytes or more"},
 		TokenSources:   []httpauth.Source{httpauth.Cookie(cookie)},
 		TrustedProxies: []string{proxy},
 		Logger:         slog.New(slog.DiscardHandler),

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/browser"
 	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
 )
@@ -26,7 +27,7 @@ func TestSamplesOfTheClient(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?s)```js\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		script.WriteString(m[1])
 	}
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: "a key of the test with 32 letters"})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key of the test with 32 letters"}})
 	if err != nil {
 		t.Fatal(err)
 	}

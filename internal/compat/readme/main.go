@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/browser"
 )
 
 func main() {
-	srv, err := socketcluster.New(socketcluster.Config{AuthKey: os.Getenv("AUTH_KEY")})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: os.Getenv("AUTH_KEY")}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
 	"github.com/socketcluster-go/socketcluster/internal/ws/rfc6455"
 )
@@ -32,7 +33,7 @@ func echoServer(t *testing.T, secure bool) (*httptest.Server, string) {
 func startServer(t *testing.T, c socketcluster.Compression) *httptest.Server {
 	t.Helper()
 	srv, err := socketcluster.New(socketcluster.Config{
-		AuthKey: "the auth key of the compatibility tests", Logger: slog.New(slog.DiscardHandler), Compression: c,
+		Auth: auth.Options{Key: "the auth key of the compatibility tests"}, Logger: slog.New(slog.DiscardHandler), Compression: c,
 	})
 	if err != nil {
 		t.Fatal(err)

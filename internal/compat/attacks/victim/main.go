@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
 
 func main() {
@@ -33,7 +34,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	cfg := socketcluster.Config{
-		AuthKey:        "victim-key-0123456789-0123456789-0",
+		Auth:           auth.Options{Key: "victim-key-0123456789-0123456789-0"},
 		TrustedProxies: []string{"127.0.0.0/8"},
 		Compression:    socketcluster.Compression{Level: 1},
 	}
