@@ -3,6 +3,7 @@ package socketcluster
 import (
 	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
+	"github.com/socketcluster-go/socketcluster/internal/loop"
 )
 
 // queueName names a queue of a socket. A procedure and a receiver may have
@@ -105,12 +106,12 @@ func (s *Socket) handled(size int) {
 	<-slots // does not block: the task holds one
 }
 
-// dispatchCall gives a call to the consumers of this socket, or else to the
+// dispatchCall gives a call to the loops of this socket, or else to the
 // server's handler. It waits while the socket has too many calls running.
 func (s *Socket) dispatchCall(c *Call) {
-	consumers := consumersOf(s, c.Procedure, procedures)
+	loops := loopsOver(s, c.Procedure, procedures)
 	var h registered[Handler]
-	if len(consumers) == 0 {
+	if len(loops) == 0 {
 		var ok bool
 		if h, ok = lookup(&s.srv.handlers.procedures, &s.srv.handlers.allCalls, c.Procedure); !ok {
 			// On a socket that has closed, there may have been a loop.
@@ -121,12 +122,12 @@ func (s *Socket) dispatchCall(c *Call) {
 		}
 	}
 	t := task{size: len(c.Procedure) + len(c.Data)}
-	if len(consumers) == 0 {
+	if len(loops) == 0 {
 		t.run = func() { serveCall(c.Context(), h.handler, c) }
 	} else {
 		t.deliver = func(handled func()) {
-			c.holders.Store(int32(len(consumers)))
-			deliver(consumers, c, (*Call).clone, handled)
+			c.holders.Store(int32(len(loops)))
+			loop.Deliver(loops, c, (*Call).clone, handled)
 		}
 	}
 	s.dispatch(queueName{true, c.Procedure}, t, h.concurrent)
@@ -145,21 +146,21 @@ func (c *Call) abandoned() {
 // dispatchTransmission is dispatchCall for a transmission. Without anybody to
 // take it, it is lost, as in JavaScript.
 func (s *Socket) dispatchTransmission(t *Transmission) {
-	consumers := consumersOf(s, t.Receiver, receivers)
+	loops := loopsOver(s, t.Receiver, receivers)
 	var r registered[Receiver]
-	if len(consumers) == 0 {
+	if len(loops) == 0 {
 		var ok bool
 		if r, ok = lookup(&s.srv.handlers.receivers, &s.srv.handlers.allEvents, t.Receiver); !ok {
 			return
 		}
 	}
 	todo := task{size: len(t.Receiver) + len(t.Data)}
-	if len(consumers) == 0 {
+	if len(loops) == 0 {
 		todo.run = func() { serveTransmission(s.Context(), r.handler, t) }
 	} else {
 		todo.deliver = func(handled func()) {
-			t.holders.Store(int32(len(consumers)))
-			deliver(consumers, t, (*Transmission).clone, handled)
+			t.holders.Store(int32(len(loops)))
+			loop.Deliver(loops, t, (*Transmission).clone, handled)
 		}
 	}
 	s.dispatch(queueName{false, t.Receiver}, todo, r.concurrent)

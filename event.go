@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/loop"
 	"github.com/socketcluster-go/socketcluster/internal/registry"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -57,17 +58,17 @@ func On[E Event](from Emitter, fn func(E)) (off func()) {
 func Events[E Event](ctx context.Context, from Emitter) iter.Seq[E] {
 	var zero E
 	mustEmit(from, zero)
-	c := newConsumer[E](ctx, from.emitterDone())
-	off := On(from, func(e E) { c.write(e) })
+	l := loop.New[E](ctx, from.emitterDone())
+	off := On(from, func(e E) { l.Write(e) })
 	end := func() {
 		off()
-		c.end()
+		l.End()
 	}
 	stop := context.AfterFunc(ctx, end) // the loop may never begin
 	return func(yield func(E) bool) {
 		defer stop()
 		defer end()
-		c.read(yield)
+		l.Read(yield)
 	}
 }
 

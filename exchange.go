@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"iter"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
+	"github.com/socketcluster-go/socketcluster/internal/loop"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -23,7 +25,7 @@ type Exchange struct {
 	routes map[string]*route
 }
 
-// route counts the local subscribers of a channel, sockets and consumers, and
+// route counts the local subscribers of a channel, sockets and loops, and
 // keeps the broker's calls for it in order.
 type route struct {
 	mu    sync.Mutex // held during the broker's calls for this channel
@@ -203,19 +205,36 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json
 	if err := x.join(ctx, channel); err != nil {
 		return nil, err
 	}
-	c := newChannelConsumer()
-	sub, _ := x.srv.hub.Subscribe(channel, c)
+	l := loop.NewLossy(channelQueue, channelQueueBytes, func(p *hub.Publication) { p.Shared.Release() })
+	sub, _ := x.srv.hub.Subscribe(channel, channelLoop{l})
 	end := sync.OnceFunc(func() {
 		x.srv.hub.Unsubscribe(sub)
 		x.leave(ctx, channel)
-		c.leave()
+		l.End()
 	})
 	stop := context.AfterFunc(ctx, end) // the loop may never begin
 	return func(yield func(json.RawMessage) bool) {
 		defer stop()
 		defer end()
-		c.read(ctx, x.srv.stopped, yield)
+		l.Read(ctx, x.srv.stopped, func(p *hub.Publication) bool { return yield(bytes.Clone(p.Data)) })
 	}, nil
+}
+
+// What waits for a loop over a channel: so many publications, of so many bytes,
+// or a single one that is larger.
+const (
+	channelQueue      = 1024
+	channelQueueBytes = 1 << 20
+)
+
+// channelLoop is a loop over a channel as the hub sees it. What waits for it is shared
+// with the outboxes and with other loops, and counts in the budget once.
+type channelLoop struct{ *loop.Lossy[*hub.Publication] }
+
+// Deliver implements hub.Subscriber. A codec's frame may be smaller than the data.
+func (l channelLoop) Deliver(p *hub.Publication, _ *hub.Subscription) {
+	p.Shared.Take()
+	l.Write(p, max(p.Size(), len(p.Data)))
 }
 
 // Messages is [Exchange.Subscribe] with the data decoded into a T by

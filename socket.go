@@ -15,6 +15,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/calls"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
+	"github.com/socketcluster-go/socketcluster/internal/loop"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/internal/wheel"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -133,8 +134,8 @@ type extension struct {
 	batch      batch
 	verdict    *verdict // on a token that the client has sent, until it is answered
 	owed       *owed
-	procedures consumers[*Call]
-	receivers  consumers[*Transmission]
+	procedures loop.Set[*Call]
+	receivers  loop.Set[*Transmission]
 	queues     map[queueName]*nameQueue
 	slots      chan struct{} // calls with handlers, see Limits.Calls
 	options    map[string]subscribeOptions

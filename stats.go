@@ -50,10 +50,10 @@ func (s *Socket) Backpressure() int {
 	for name := range s.ext.queues {
 		greatest = max(greatest, s.waiting(name))
 	}
-	for name := range s.ext.procedures {
+	for _, name := range s.ext.procedures.Names() {
 		greatest = max(greatest, s.waiting(queueName{true, name}))
 	}
-	for name := range s.ext.receivers {
+	for _, name := range s.ext.receivers.Names() {
 		greatest = max(greatest, s.waiting(queueName{false, name}))
 	}
 	return greatest
@@ -69,9 +69,9 @@ func (s *Socket) waiting(name queueName) int {
 		n = q.users
 	}
 	if name.call {
-		return n + s.ext.procedures.longest(name.name)
+		return n + s.ext.procedures.Longest(name.name)
 	}
-	return n + s.ext.receivers.longest(name.name)
+	return n + s.ext.receivers.Longest(name.name)
 }
 
 // BytesReceived is how many bytes have been read from the connection.

@@ -1,9 +1,9 @@
 package socketcluster
 
 import (
-	"context"
 	"iter"
-	"sync"
+
+	"github.com/socketcluster-go/socketcluster/internal/loop"
 )
 
 // Procedure returns the calls of a procedure on this socket as a sequence for
@@ -49,83 +49,68 @@ func (s *Socket) KillProcedure(name string) { killStream(s, name, procedures) }
 // of the server's, those that wait are lost.
 func (s *Socket) KillReceiver(name string) { killStream(s, name, receivers) }
 
-func procedures(x *extension) *consumers[*Call]        { return &x.procedures }
-func receivers(x *extension) *consumers[*Transmission] { return &x.receivers }
+func procedures(x *extension) *loop.Set[*Call]        { return &x.procedures }
+func receivers(x *extension) *loop.Set[*Transmission] { return &x.receivers }
 
-// consumersOf returns the loops that take what comes on a stream of a socket.
-func consumersOf[T any](s *Socket, name string, in func(*extension) *consumers[T]) []*consumer[T] {
+// loopsOver returns the loops that take what comes on a stream of a socket.
+func loopsOver[T any](s *Socket, name string, in func(*extension) *loop.Set[T]) []*loop.Loop[T] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil {
 		return nil
 	}
-	return in(s.ext).open(name)
+	return in(s.ext).Open(name)
 }
 
-// stream adds a consumer to the ones that are found in the extension.
-func stream[T any](s *Socket, name string, admit func(T) bool, unread func(T), in func(*extension) *consumers[T]) iter.Seq[T] {
-	done := make(chan struct{})
-	c := newConsumer[T](context.Background(), done)
-	c.finish = sync.OnceFunc(func() { close(done) })
-	c.admit = admit
-	c.unread = unread
+// stream adds a loop to the ones that are found in the extension.
+func stream[T any](s *Socket, name string, admit func(T) bool, unread func(T), in func(*extension) *loop.Set[T]) iter.Seq[T] {
+	l := loop.NewNamed(admit, unread)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := in(s.extend())
 	if s.state == Closed {
-		c.finish()
+		l.Finish()
 	} else {
-		all.add(name, c)
+		all.Add(name, l)
 	}
 	return func(yield func(T) bool) {
-		defer c.end() // once nobody can find it any more
+		defer l.End() // once nobody can find it any more
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			all.remove(name, c)
+			all.Remove(name, l)
 		}()
-		c.read(yield)
+		l.Read(yield)
 	}
 }
 
 // closeStream lets the loops over a stream take what has come before.
-func closeStream[T any](s *Socket, name queueName, in func(*extension) *consumers[T]) {
-	for _, c := range closeLocked(s, name, in) {
-		c.letGo()
+func closeStream[T any](s *Socket, name queueName, in func(*extension) *loop.Set[T]) {
+	for _, l := range closeLoops(s, name, in) {
+		l.Release()
 	}
 }
 
-// closeLocked returns the loops that have not begun.
-func closeLocked[T any](s *Socket, name queueName, in func(*extension) *consumers[T]) (unbegun []*consumer[T]) {
+// closeLoops closes the loops over a stream, and returns those that have not begun.
+func closeLoops[T any](s *Socket, name queueName, in func(*extension) *loop.Set[T]) (unbegun []*loop.Loop[T]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil {
 		return nil
 	}
-	all := in(s.ext)
-	q := s.ext.queues[name]
-	var closing []*consumer[T]
-	for _, c := range all.open(name.name) {
-		switch {
-		case !c.begun.Load(): // what waits behind it would wait for ever
-			all.remove(name.name, c)
-			c.finish()
-			unbegun = append(unbegun, c)
-		case q == nil:
-			c.closing = true // and can be killed until it has ended
-			c.finish()
-		default:
-			c.closing = true
-			closing = append(closing, c)
-		}
-	}
-	if closing == nil {
+	begun, unbegun := in(s.ext).Close(name.name)
+	if begun == nil {
 		return unbegun
 	}
 	finish := func() {
-		for _, c := range closing {
-			c.finish()
+		for _, l := range begun {
+			l.Finish()
 		}
+	}
+	q := s.ext.queues[name]
+	if q == nil {
+		finish()
+		return unbegun
 	}
 	q.users++
 	if !q.lane.Push(task{marker: true, run: finish}, q) { // see dropWaiting
@@ -136,17 +121,15 @@ func closeLocked[T any](s *Socket, name queueName, in func(*extension) *consumer
 }
 
 // killStream ends the loops over a stream at once.
-func killStream[T any](s *Socket, name string, in func(*extension) *consumers[T]) {
+func killStream[T any](s *Socket, name string, in func(*extension) *loop.Set[T]) {
 	s.mu.Lock()
-	var killed []*consumer[T]
+	var killed []*loop.Loop[T]
 	if s.ext != nil {
-		all := in(s.ext)
-		killed = (*all)[name]
-		delete(*all, name)
+		killed = in(s.ext).Kill(name)
 	}
 	s.mu.Unlock()
-	for _, c := range killed {
-		c.end()
+	for _, l := range killed {
+		l.End()
 	}
 }
 
@@ -183,7 +166,7 @@ func (s *Socket) streams() (calls, items []string) {
 	if s.ext == nil {
 		return nil, nil
 	}
-	return s.ext.procedures.names(), s.ext.receivers.names()
+	return s.ext.procedures.Names(), s.ext.receivers.Names()
 }
 
 // dropsWaiting tells whether what the socket has sent is of no use any more.

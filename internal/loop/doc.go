@@ -1,0 +1,25 @@
+// Package loop provides the queues between those who write to a stream and the for
+// loops over it.
+//
+// A [Loop] loses nothing: writers wait while it is full. A [Lossy] never makes them
+// wait, and loses its oldest items. A [Set] holds the loops of a connection by the
+// names of their streams.
+//
+// # Ordering
+//
+// A loop gets items in the order in which one goroutine has written them. Finish
+// comes after what was written before it; End and the end of a context do not wait
+// for that.
+//
+// # Blocking
+//
+// Loop.Write and Deliver wait for room in a queue of 16 items, until the loop has
+// ended. Nothing else waits, except for the functions that are given.
+//
+// # Ownership
+//
+// Each item of a Loop is either yielded or passed to unread, once. An item of a Lossy
+// is passed to release, once, after it was yielded or in its place. These functions
+// are called without a lock, but those of a Lossy, which must not call it. A Set has
+// no lock: its owner has.
+package loop

@@ -1,0 +1,101 @@
+package loop
+
+import (
+	"context"
+	"sync"
+)
+
+// Lossy is a loop over what must not be held up: a full queue loses its oldest
+// items. Its methods are safe for concurrent use.
+type Lossy[T any] struct {
+	limit, limitBytes int
+	release           func(T)
+
+	mu    sync.Mutex
+	queue []sized[T]
+	bytes int           // of what is in queue
+	ready chan struct{} // holds one token while queue is not empty
+	ended chan struct{} // closed by End
+}
+
+type sized[T any] struct {
+	value T
+	size  int
+}
+
+// NewLossy returns a loop with a queue of so many items, and of so many bytes or a
+// single item that is larger. release gets each item that the queue has had, when it
+// was lost, given up or read.
+func NewLossy[T any](limit, limitBytes int, release func(T)) *Lossy[T] {
+	return &Lossy[T]{limit: limit, limitBytes: limitBytes, release: release, ready: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// Write appends an item of size bytes, and never waits. After End nobody may write.
+func (l *Lossy[T]) Write(v T, size int) {
+	l.mu.Lock()
+	for len(l.queue) > 0 && (len(l.queue) == l.limit || l.bytes+size > l.limitBytes) {
+		l.release(l.popLocked())
+	}
+	l.queue = append(l.queue, sized[T]{v, size})
+	l.bytes += size
+	l.mu.Unlock()
+	select {
+	case l.ready <- struct{}{}:
+	default:
+	}
+}
+
+// popLocked takes the oldest item off the queue, which must not be empty.
+func (l *Lossy[T]) popLocked() T {
+	oldest := l.queue[0]
+	l.queue[0] = sized[T]{}
+	if l.queue = l.queue[1:]; len(l.queue) == 0 {
+		l.queue = nil
+	}
+	l.bytes -= oldest.size
+	return oldest.value
+}
+
+func (l *Lossy[T]) pop() (v T, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		return v, false
+	}
+	return l.popLocked(), true
+}
+
+// End ends the loop and gives up what waits. It must be called once.
+func (l *Lossy[T]) End() {
+	close(l.ended)
+	for v, ok := l.pop(); ok; v, ok = l.pop() {
+		l.release(v)
+	}
+}
+
+// Read yields items until yield returns false, ctx ends, finished is closed and
+// nothing waits, or the loop has ended.
+func (l *Lossy[T]) Read(ctx context.Context, finished <-chan struct{}, yield func(T) bool) {
+	for {
+		if v, ok := l.pop(); ok {
+			if !l.hand(ctx, v, yield) {
+				return
+			}
+			continue
+		}
+		select {
+		case <-l.ready:
+		case <-l.ended: // it is the second loop
+			return
+		case <-ctx.Done():
+			return
+		case <-finished:
+			return
+		}
+	}
+}
+
+func (l *Lossy[T]) hand(ctx context.Context, v T, yield func(T) bool) bool {
+	defer l.release(v)
+	return ctx.Err() == nil && yield(v)
+}
