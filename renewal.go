@@ -50,10 +50,9 @@ func (s *Socket) renewSoon(token *auth.Token) {
 }
 
 // withNewLife are the claims of a token without its exp.
-func withNewLife(payload json.RawMessage) (members, error) {
-	claims, err := membersOf(payload)
+func withNewLife(_ json.RawMessage, claims members) (members, error) {
 	delete(claims, "exp")
-	return claims, err
+	return claims, nil
 }
 
 // renew replaces the token by one with the same claims and a new life. A token

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strconv"
 	"time"
 
@@ -18,6 +19,10 @@ import (
 // errSessionOver is the outcome of signing again after Config.AuthMaxAge.
 var errSessionOver = errors.New("socketcluster: the login is older than Config.AuthMaxAge")
 
+// claimsEdit returns the claims of a new token. payload is that of the old one, and
+// claims are its members, which the edit may change and return.
+type claimsEdit func(payload json.RawMessage, claims members) (members, error)
+
 // resign signs the claims of the token old again, as edit has changed
 // them: with an exp of their own, or the life that opts or the engine give. The
 // token keeps its login, gets another jti, and does not outlive Config.AuthMaxAge.
@@ -25,7 +30,7 @@ var errSessionOver = errors.New("socketcluster: the login is older than Config.A
 // It fails with an AuthTokenError, or one of that kind, if old would not be
 // accepted today, with [auth.ErrForeignToken] if others have signed it, and with
 // errSessionOver.
-func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edit func(payload json.RawMessage) (members, error), opts ...auth.SignOption) (*auth.Token, error) {
+func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edit claimsEdit, opts ...auth.SignOption) (*auth.Token, error) {
 	var demands []auth.VerifyOption
 	if from == fromClient {
 		demands = append(demands, auth.OwnKeys())
@@ -33,16 +38,18 @@ func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edi
 	if err := srv.stillGood(ctx, old, from, demands...); err != nil {
 		return nil, err
 	}
-	claims, err := edit(old.Payload())
+	before, err := membersOf(old.Payload())
+	if err != nil {
+		return nil, err
+	}
+	claims, err := edit(old.Payload(), maps.Clone(before))
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"iat", "nbf", "jti"} {
 		delete(claims, name)
 	}
-	if err := srv.keepLogin(claims, old); err != nil {
-		return nil, err
-	}
+	srv.keepLogin(claims, before, old)
 	opts = append([]auth.SignOption{auth.PreferExpClaim(), auth.JWTID(newID())}, opts...)
 	end, limited := srv.maxAge(old)
 	if limited && !time.Now().Before(end) {
@@ -105,11 +112,8 @@ const endless = 253402300799
 // keepLogin gives claims what says of which login they are, unless they have
 // others: the time of the login, and the session. With Config.Revocations they get
 // an iat that tells them from all that was signed before, for revokeReplaced.
-func (srv *Server) keepLogin(claims members, old *auth.Token) error {
-	before, err := membersOf(old.Payload())
-	if err != nil {
-		return err
-	}
+// before are the claims of old.
+func (srv *Server) keepLogin(claims, before members, old *auth.Token) {
 	if before[claimAuthTime] == nil {
 		before[claimAuthTime] = before["iat"]
 	}
@@ -119,7 +123,7 @@ func (srv *Server) keepLogin(claims members, old *auth.Token) error {
 		}
 	}
 	if srv.cfg.Revocations == nil || claims[claimSession] == nil {
-		return nil
+		return
 	}
 	signed := srv.signingTime()
 	if iat, ok := old.IssuedAt(); ok && !iat.Before(signed) { // by a clock that is ahead
@@ -127,7 +131,6 @@ func (srv *Server) keepLogin(claims members, old *auth.Token) error {
 	}
 	claims["iat"] = numericdate.Append(nil, signed)
 	claims[claimSessionEnd] = strconv.AppendInt(nil, sessionEnd(old), 10)
-	return nil
 }
 
 // signingTime is the present, and later than at every call before, so that what is

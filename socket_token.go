@@ -80,7 +80,7 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 	s.mu.Lock()
 	from := s.origin
 	s.mu.Unlock()
-	edit := func(json.RawMessage) (members, error) { return membersOf(claims) }
+	edit := func(json.RawMessage, members) (members, error) { return membersOf(claims) }
 	token, err := s.srv.resign(ctx, old, from, edit, opts...)
 	if failure, ok := errors.AsType[signFailure](err); ok {
 		s.signFailed(failure.error)

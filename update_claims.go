@@ -41,7 +41,9 @@ import (
 // sockets keep the old token, those among them whose token has another issuer.
 func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, change func(claims *T)) (updated int, err error) {
 	mustCall("the function of UpdateClaims", change)
-	edit := func(payload json.RawMessage) (members, error) { return editClaims(payload, change) }
+	edit := func(payload json.RawMessage, claims members) (members, error) {
+		return claims, editClaims(payload, claims, change)
+	}
 	var failed []error
 	var replaced []*auth.Token
 	// From here on nobody else signs the claims again that are about to change.
@@ -102,7 +104,7 @@ func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token, beg
 }
 
 // updateClaims returns the token that it has replaced, or nil.
-func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit func(json.RawMessage) (members, error)) (*auth.Token, error) {
+func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit claimsEdit) (*auth.Token, error) {
 	for {
 		s.mu.Lock()
 		old, from := s.token.Load(), s.origin
@@ -140,24 +142,21 @@ func textClaim(token *auth.Token, claim string) (text string, ok bool) {
 	return claimscan.TextOfMember(token.Payload(), claim)
 }
 
-// editClaims has change edit those claims of a payload that a T has.
-func editClaims[T any](payload json.RawMessage, change func(*T)) (members, error) {
-	var all members
-	if err := json.Unmarshal(payload, &all); err != nil {
-		return nil, err
-	}
+// editClaims has change edit those claims of a payload that a T has. all are the
+// members of the payload.
+func editClaims[T any](payload json.RawMessage, all members, change func(*T)) error {
 	var typed T
 	if err := json.Unmarshal(payload, &typed); err != nil {
-		return nil, err
+		return err
 	}
 	before, err := membersOf(typed)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	change(&typed)
 	after, err := membersOf(typed)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for name := range before {
 		if _, stays := after[name]; !stays {
@@ -169,7 +168,7 @@ func editClaims[T any](payload json.RawMessage, change func(*T)) (members, error
 			all[name] = v
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // members are those of a JSON object.
