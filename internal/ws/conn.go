@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	gws "github.com/gobwas/ws"
 )
 
 // DefaultReadLimit holds when Options.ReadLimit is zero (TR-8).
@@ -16,7 +18,7 @@ const DefaultReadLimit = 100 << 20
 // defaultMaxFragments holds when Options.MaxFragments is zero.
 const defaultMaxFragments = 4096
 
-// Conn is an accepted WebSocket connection. Read and WriteFrames have one
+// Conn is a WebSocket connection. Read and WriteFrames have one
 // caller each at a time; everything else is safe from any goroutine.
 type Conn struct {
 	nc     net.Conn
@@ -34,14 +36,15 @@ type Conn struct {
 	maxFragments int32
 	closed       atomic.Bool
 
-	deflate bool  // permessage-deflate has been negotiated
-	carried uint8 // bytes of carry that the next read buffer starts with
+	side    gws.State // who is at this end: a server, or a client
+	deflate bool      // permessage-deflate has been negotiated
+	carried uint8     // bytes of carry that the next read buffer starts with
 	carry   [maxHeader - 1]byte
 }
 
-// newConn returns a server's connection over nc; in is what was read from it already.
+// newConn returns a connection of a server over nc; in is what was read from it already.
 func newConn(nc net.Conn, in []byte, o Options) *Conn {
-	c := &Conn{nc: nc, onPing: o.OnPing, onHold: o.OnHold, in: in, maxFragments: defaultMaxFragments}
+	c := &Conn{nc: nc, onPing: o.OnPing, onHold: o.OnHold, in: in, side: gws.StateServerSide, maxFragments: defaultMaxFragments}
 	if o.MaxFragments > 0 {
 		c.maxFragments = int32(min(o.MaxFragments, 1<<30))
 	}

@@ -1,5 +1,6 @@
-// Package ws is the server side of RFC 6455: the HTTP upgrade, the reading of
-// messages and the building and writing of frames.
+// Package ws is RFC 6455: the HTTP upgrade, the reading of messages and the building
+// and writing of frames. [Accept] makes connections of a server, [Dial] those of a
+// client.
 //
 // Reading. A [Conn] has one reader at a time. Between two messages it need not
 // be there: [Conn.Park] hands the waiting over to a [Poller], which calls
@@ -32,13 +33,15 @@
 // connection of crypto/tls is awaited by what is below it, and is then given one
 // record at a time. Other wrappers cannot be awaited: writing 16 KiB to them may wait.
 // [NewBuffer] and [Seal] build a frame in one allocation: the payload is
-// appended behind reserved header bytes. Frames of a server are never masked
-// and never fragmented.
+// appended behind reserved header bytes. Frames are never fragmented. Those of a
+// server are not masked; a client gives each of them to [Mask], the last thing
+// before it is written.
 //
 // Compression. With Options.Deflate, permessage-deflate (RFC 7692) is accepted
-// from clients that offer it, without context takeover on either side. [Deflate]
+// from clients that offer it, and offered to servers, without context takeover on
+// either side. [Deflate]
 // makes a compressed frame of a whole one, which any number of connections may
-// share. What a client has compressed is collected as it comes and decompressed
+// share. What a peer has compressed is collected as it comes and decompressed
 // when it is complete, so that no connection holds a decompressor while it
 // waits. As many compressors, and as many decompressors, work at a time as there
 // are processors; the others wait for them.
@@ -47,8 +50,12 @@
 // fragments' payloads, after decompression. Before it, a message may have an
 // eighth more, as data that does not compress grows.
 //
+// Dialing. Dial waits for the network, a proxy, TLS and the response, and only its
+// context bounds that. While it waits, the end of the context closes the connection.
+//
 // Constants. The read limit of 104857600 bytes for a zero Options.ReadLimit is
 // TR-8. Control frames carry at most 125 bytes (RFC 6455, section 5.5). 4096
 // fragments per message, 4 KiB read buffers, 16 KiB write chunks (the size of
-// a TLS record), 64 KiB blocks of frames copied together and 10 s for writing the 101 response are this package's own.
+// a TLS record), 64 KiB blocks of frames copied together, 64 KiB for the headers of a response, 1 KiB of the text of
+// a refusal and 10 s for writing the 101 response are this package's own.
 package ws

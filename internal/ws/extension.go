@@ -9,7 +9,7 @@ import (
 // deflateName is the extension of RFC 7692 in Sec-WebSocket-Extensions.
 const deflateName = "permessage-deflate"
 
-// deflateAnswer accepts an offer. Neither side keeps its window between two
+// deflateAnswer accepts an offer, and is the offer of a client. Neither side keeps its window between two
 // messages, so that an idle connection holds no state of a compressor, and a
 // compressed message can be shared. A server may ask for either unasked (RFC
 // 7692, section 7.1.1).
@@ -84,6 +84,46 @@ func (e *extension) acceptDeflate() string {
 		}
 	}
 	return answer
+}
+
+// deflateAccepted reads the answer to deflateAnswer as an offer. It reports !ok for
+// an extension or a parameter that was not offered, or that cannot be kept.
+func deflateAccepted(h http.Header) (deflate, ok bool) {
+	var all []extension
+	for _, line := range h["Sec-Websocket-Extensions"] {
+		chosen, ok := parseExtensions(line)
+		if !ok {
+			return false, false
+		}
+		all = append(all, chosen...)
+	}
+	if len(all) == 0 {
+		return false, true
+	}
+	if len(all) > 1 || all[0].name != deflateName {
+		return false, false
+	}
+	stateless := false // as without the server's promise its messages cannot be read
+	for i, p := range all[0].params {
+		if slices.ContainsFunc(all[0].params[:i], func(q extensionParam) bool { return q.name == p.name }) {
+			return false, false
+		}
+		switch p.name {
+		case "server_no_context_takeover":
+			stateless = !p.hasValue
+		case "client_no_context_takeover":
+			if p.hasValue {
+				return false, false
+			}
+		case "server_max_window_bits": // the decompressor takes any window
+			if !slices.Contains(windowBits, p.value) {
+				return false, false
+			}
+		default:
+			return false, false
+		}
+	}
+	return stateless, stateless
 }
 
 // windowBits are the values of the parameters for the size of the window.

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"math"
 
@@ -13,7 +14,7 @@ import (
 // longest header of an unmasked frame.
 const HeaderSpace = 10
 
-// Opcode is the kind of a frame that a server sends.
+// Opcode is the kind of a frame that is sent.
 type Opcode byte
 
 // The opcodes of RFC 6455, section 5.2. There is no continuation: frames are
@@ -26,8 +27,11 @@ const (
 	OpPong   = Opcode(gws.OpPong)
 )
 
-// finBit marks the last (here: the only) frame of a message.
-const finBit = 0x80
+const (
+	finBit   = 0x80 // marks the last (here: the only) frame of a message
+	maskBit  = 0x80 // marks a masked frame
+	maskSize = 4
+)
 
 // NewBuffer returns a buffer whose first HeaderSpace bytes are reserved and
 // that has room for capacity bytes of payload, to be appended.
@@ -56,6 +60,21 @@ func Seal(buf []byte, op Opcode) []byte {
 		binary.BigEndian.PutUint64(buf[2:], uint64(n))
 		return buf
 	}
+}
+
+// Mask returns a frame as a client sends it, with a payload that is masked by a key
+// that nobody can foresee (RFC 6455, section 5.3). The frame must be a whole one of
+// [Seal], [Deflate] or [CloseFrame]; it is not changed.
+func Mask(frame []byte) []byte {
+	payload := framePayload(frame)
+	header := len(frame) - len(payload)
+	masked := append(make([]byte, 0, len(frame)+maskSize), frame[:header]...)
+	masked[1] |= maskBit
+	key := masked[header : header+maskSize]
+	rand.Read(key)
+	masked = append(masked[:header+maskSize], payload...)
+	gws.Cipher(masked[header+maskSize:], [maskSize]byte(key), 0)
+	return masked
 }
 
 // CloseFrame returns a whole close frame. A code that must not be sent (0,

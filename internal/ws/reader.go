@@ -47,7 +47,7 @@ func (c *Conn) Read() (Message, error) {
 		buf    *buffer
 		frames int32
 		op     gws.OpCode
-		state  = gws.StateServerSide
+		state  = c.side
 
 		compressed bool
 		checked    int // bytes of buf that are known to be UTF-8
@@ -205,7 +205,9 @@ func (c *Conn) payload(buf **buffer, h *gws.Header) error {
 			b.data = append(b.data, c.in[:n]...)
 			c.consume(n)
 		}
-		gws.Cipher(b.data[len(b.data)-n:], h.Mask, done)
+		if h.Masked {
+			gws.Cipher(b.data[len(b.data)-n:], h.Mask, done)
+		}
 		done += n
 		left -= n
 	}
