@@ -35,17 +35,17 @@ func (l line) String() string {
 	return [...]string{"handshake", "inboundRaw", "inbound", "outbound"}[l]
 }
 
-// HandshakeWS: somebody wants to open a WebSocket. Blocking answers with 401.
+// Upgrade: somebody wants to open a WebSocket. Blocking answers with 401.
 // Handshake line.
-type HandshakeWS struct {
+type Upgrade struct {
 	Request *http.Request
 }
 
-// HandshakeSC: a client has sent its handshake, and its token, if any, or else
+// Handshake: a client has sent its handshake, and its token, if any, or else
 // that of its upgrade request (Config.TokenSources), has been verified.
 // Blocking answers with the error and closes the connection with the error's
 // statusCode field, or 4008. Handshake line.
-type HandshakeSC struct {
+type Handshake struct {
 	Request *http.Request
 	Socket  *Socket
 
@@ -54,9 +54,9 @@ type HandshakeSC struct {
 	AuthTokenError  error       // why AuthToken is nil, if there was a token
 }
 
-// Message: a message has been received, a pong or anything else. Blocking
+// RawMessage: a message has been received, a pong or anything else. Blocking
 // drops it. Inbound raw line.
-type Message struct {
+type RawMessage struct {
 	Socket *Socket
 	Binary bool
 	Data   []byte
@@ -124,13 +124,13 @@ type PublishOut struct {
 }
 
 // Type implements [Action].
-func (*HandshakeWS) Type() string { return "handshakeWS" }
+func (*Upgrade) Type() string { return "handshakeWS" }
 
 // Type implements [Action].
-func (*HandshakeSC) Type() string { return "handshakeSC" }
+func (*Handshake) Type() string { return "handshakeSC" }
 
 // Type implements [Action].
-func (*Message) Type() string { return "message" }
+func (*RawMessage) Type() string { return "message" }
 
 // Type implements [Action].
 func (*Transmit) Type() string { return "transmit" }
@@ -150,9 +150,9 @@ func (*Authenticate) Type() string { return "authenticate" }
 // Type implements [Action].
 func (*PublishOut) Type() string { return "publishOut" }
 
-func (*HandshakeWS) line() line  { return lineHandshake }
-func (*HandshakeSC) line() line  { return lineHandshake }
-func (*Message) line() line      { return lineInboundRaw }
+func (*Upgrade) line() line  { return lineHandshake }
+func (*Handshake) line() line  { return lineHandshake }
+func (*RawMessage) line() line      { return lineInboundRaw }
 func (*Transmit) line() line     { return lineInbound }
 func (*Invoke) line() line       { return lineInbound }
 func (*Subscribe) line() line    { return lineInbound }

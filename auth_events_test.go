@@ -205,8 +205,8 @@ func TestTokenRaces(t *testing.T) {
 					}
 					kept = m.Data.Token
 				}
-				if kept != s.SignedAuthToken() {
-					t.Fatalf("the client keeps %q, the socket %q", kept, s.SignedAuthToken())
+				if kept != s.AuthToken().Signed() {
+					t.Fatalf("the client keeps %q, the socket %q", kept, s.AuthToken().Signed())
 				}
 				if s.AuthState() != state {
 					t.Fatalf("told %v, is %v", state, s.AuthState())

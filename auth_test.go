@@ -72,20 +72,20 @@ func TestLogin(t *testing.T) {
 		log := w.record()
 		p := w.client()
 		s := w.only()
-		if s.AuthState() != socketcluster.Unauthenticated || s.AuthToken() != nil || s.SignedAuthToken() != "" {
+		if s.AuthState() != socketcluster.Unauthenticated || s.AuthToken() != nil || s.AuthToken().Signed() != "" {
 			t.Error("authenticated without a token")
 		}
 		p.send(`{"event":"login","data":{"username":"bob"},"cid":2}`)
 		claims := p.nextToken()
 		p.want(`{"rid":2}`)
 		s.SetAuthToken(context.Background(), map[string]any{"username": "bob"}) // and once more, for the text
-		p.want(`{"event":"#setAuthToken","data":{"token":"` + s.SignedAuthToken() + `"}}`)
+		p.want(`{"event":"#setAuthToken","data":{"token":"` + s.AuthToken().Signed() + `"}}`)
 		now := float64(time.Now().Unix())
 		if claims["username"] != "bob" || claims["iat"] != now || claims["exp"] != now+86400 {
 			t.Errorf("claims %v", claims)
 		}
 		c, ok := socketcluster.Claims[struct{ Username string }](s)
-		if !ok || c.Username != "bob" || s.AuthState() != socketcluster.Authenticated || s.SignedAuthToken() != s.AuthToken().Signed() {
+		if !ok || c.Username != "bob" || s.AuthState() != socketcluster.Authenticated || s.AuthToken().Signed() != s.AuthToken().Signed() {
 			t.Errorf("state %v, claims %v", s.AuthState(), c)
 		}
 		log.want("connect authTokenSigned authStateChange authenticate authTokenSigned authenticate")
@@ -103,7 +103,7 @@ func TestLogin(t *testing.T) {
 func TestSetAuthTokenTooEarly(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		refused := make(chan error, 1)
-		w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.HandshakeSC) error {
+		w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Handshake) error {
 			refused <- a.Socket.SetAuthToken(ctx, map[string]any{"a": 1})
 			return nil
 		}))
@@ -234,7 +234,7 @@ func TestDeauthenticate(t *testing.T) {
 		if len(old) != 2 || old[0] != first || old[1] != nil {
 			t.Errorf("old tokens %v", old)
 		}
-		if s.AuthToken() != nil || s.SignedAuthToken() != "" || s.AuthState() != socketcluster.Unauthenticated {
+		if s.AuthToken() != nil || s.AuthToken().Signed() != "" || s.AuthState() != socketcluster.Unauthenticated {
 			t.Error("still authenticated")
 		}
 
@@ -447,8 +447,8 @@ func TestEngineWithoutJWT(t *testing.T) {
 		token := set.Data.Token
 		p.want(`{"rid":2}`)
 		log.want("connect authTokenSigned authStateChange authenticate")
-		if s := w.only(); user(s) != "alice" || s.SignedAuthToken() != token {
-			t.Errorf("%q with %q", user(s), s.SignedAuthToken())
+		if s := w.only(); user(s) != "alice" || s.AuthToken().Signed() != token {
+			t.Errorf("%q with %q", user(s), s.AuthToken().Signed())
 		}
 		p.send(removeAuthToken)
 		p.send(`{"event":"#authenticate","data":` + quote(token) + `,"cid":2}`)

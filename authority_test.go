@@ -132,7 +132,7 @@ func TestWhatWaitsIsTakenBack(t *testing.T) {
 		"batches": func(_ *world, s *socketcluster.Socket) { s.StartBatching() },
 		"batches in the outbox": func(w *world, s *socketcluster.Socket) {
 			s.StartBatching()
-			go func() { time.Sleep(time.Second); s.StopBatching() }()
+			go func() { time.Sleep(time.Second); s.StartBatching().End() }()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,8 +164,8 @@ func TestWhatWaitsIsTakenBack(t *testing.T) {
 				}
 				time.Sleep(2 * time.Second)
 				time.Sleep(time.Until(exp) + time.Second)
-				s.FlushBatch()
-				s.StopBatching()
+				s.StartBatch().End()
+				s.StartBatching().End()
 				var got, notes int
 				for {
 					p.conn.SetReadDeadline(time.Now().Add(20 * time.Minute))
@@ -334,7 +334,7 @@ func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 					p, s := w.member()
 					if loop {
 						s := s
-						callsOf, notesOf := s.Procedure("work"), s.Receiver("note")
+						callsOf, notesOf := s.Procedure("work").All(), s.Receiver("note").All()
 						go func() {
 							for c := range callsOf {
 								calls.Add(1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,7 +190,7 @@ func TestBarrierCountsPings(t *testing.T) {
 		p.frames("["+wasAdmitted+"]", "")
 		p.send("")
 		synctest.Wait()
-		s.FlushBatch()
+		s.StartBatch().End()
 		if got := p.next(); !strings.HasPrefix(got, `[{"event":"#setAuthToken"`) {
 			t.Errorf("got %s", got)
 		}
@@ -608,10 +609,10 @@ func TestPingThatOvertakesAnAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait() // it is being written, and fills what is between the two
+		once := sync.OnceFunc(func() { become(s) })
 		socketcluster.On(s, func(socketcluster.AuthenticateEvent) {
-			if s.AuthToken() != nil && s.Value("done") == nil {
-				s.SetValue("done", true)
-				become(s)
+			if s.AuthToken() != nil {
+				once()
 			}
 		})
 		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
@@ -627,8 +628,8 @@ func TestPingThatOvertakesAnAnswer(t *testing.T) {
 // A batch that is dropped behind a barrier takes along nothing that was never in it.
 func TestCancelBatchKeepsWhatABarrierHolds(t *testing.T) {
 	for name, cancel := range map[string]func(s *socketcluster.Socket){
-		"CancelBatch":    func(s *socketcluster.Socket) { s.StartBatch(); s.CancelBatch() },
-		"CancelBatching": func(s *socketcluster.Socket) { s.StartBatching(); s.CancelBatching() },
+		"CancelBatch":    func(s *socketcluster.Socket) { s.StartBatch(); s.StartBatch().Cancel() },
+		"CancelBatching": func(s *socketcluster.Socket) { s.StartBatching(); s.StartBatching().Cancel() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -674,7 +675,7 @@ func TestFlushBehindBarrier(t *testing.T) {
 			e.Socket.StartBatch()
 			e.Socket.Transmit(ctx, "hello", nil)
 			e.Socket.Transmit(ctx, "bye", nil)
-			e.Socket.FlushBatch()
+			e.Socket.StartBatch().End()
 		})
 		p := w.client()
 		p.frames("")

@@ -55,61 +55,51 @@ func (b *batch) stopTicker() {
 	}
 }
 
-// StartBatch collects what is sent until FlushBatch or CancelBatch. A batch of more
-// than Limits.Outbox bytes leaves in parts, as it is collected.
-func (s *Socket) StartBatch() {
+// Batch is a running collection of packets. See [Socket.StartBatch].
+type Batch struct {
+	socket *Socket
+	ticks  bool
+}
+
+// StartBatch collects what is sent to the socket from now on, until the batch is
+// ended, which sends it as one message. A batch of more than Limits.Outbox bytes
+// leaves in parts. A socket has one such batch at a time.
+func (s *Socket) StartBatch() Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != Closed {
-		x := s.extend()
-		x.batch.collecting = true
+		s.extend().batch.collecting = true
 	}
-}
-
-// FlushBatch sends what StartBatch has collected, as one message.
-func (s *Socket) FlushBatch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ext != nil {
-		s.flushLocked()
-		s.ext.batch.collecting = s.ext.batch.ticker != nil
-	}
-}
-
-// CancelBatch drops what StartBatch has collected.
-func (s *Socket) CancelBatch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ext != nil {
-		s.ext.batch.collecting = s.ext.batch.ticker != nil
-		s.dropBatch()
-	}
+	return Batch{s, false}
 }
 
 // StartBatching sends what is sent from now on as one message for each
-// Config.Batching.Interval.
-func (s *Socket) StartBatching() {
+// Config.Batching.Interval, until the batch is ended.
+func (s *Socket) StartBatching() Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.startBatching(time.Time{})
+	return Batch{s, true}
 }
 
-// StopBatching ends [Socket.StartBatching] and sends what is left.
-func (s *Socket) StopBatching() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopBatching()
-}
+// End ends the batch and sends what it has collected.
+func (b Batch) End() { b.end((*Socket).flushLocked) }
 
-// CancelBatching ends [Socket.StartBatching] and drops what is left.
-func (s *Socket) CancelBatching() {
+// Cancel ends the batch and drops what it has collected.
+func (b Batch) Cancel() { b.end((*Socket).dropBatch) }
+
+func (b Batch) end(rest func(*Socket)) {
+	s := b.socket
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ext != nil {
-		s.ext.batch.stopTicker()
-		s.ext.batch.collecting = false
-		s.dropBatch()
+	if s.ext == nil {
+		return
 	}
+	if b.ticks {
+		s.ext.batch.stopTicker()
+	}
+	s.ext.batch.collecting = s.ext.batch.ticker != nil
+	rest(s)
 }
 
 // startBatching is StartBatching until a time, or for good. mu must be held.

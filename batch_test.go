@@ -25,12 +25,12 @@ func TestBatch(t *testing.T) {
 		p.want(`{"rid":2}`)
 
 		s.StartBatch()
-		s.FlushBatch()
+		s.StartBatch().End()
 		p.quiet(time.Second)
 
 		s.StartBatch()
 		s.Transmit(ctx, "x", 1)
-		s.FlushBatch()
+		s.StartBatch().End()
 		p.want(`[{"event":"x","data":1}]`)
 
 		s.StartBatch()
@@ -43,14 +43,14 @@ func TestBatch(t *testing.T) {
 		p.want("raw")
 		p.quiet(20 * time.Second) // pings come
 		s.StartBatch()            // again loses nothing
-		s.FlushBatch()
+		s.StartBatch().End()
 		p.want(`[{"rid":3},{"event":"#publish","data":{"channel":"a","data":1}},{"rid":4}]`)
 		s.Transmit(ctx, "x", 2)
 		p.want(`{"event":"x","data":2}`)
 
 		s.StartBatch()
 		s.Transmit(ctx, "x", 3)
-		s.CancelBatch()
+		s.StartBatch().Cancel()
 		s.Transmit(ctx, "x", 4)
 		p.want(`{"event":"x","data":4}`)
 
@@ -58,7 +58,7 @@ func TestBatch(t *testing.T) {
 		s.Transmit(ctx, "x", 5)
 		s.Disconnect(0, "")
 		p.wantClose(1000, "") // TR-31: the rest is dropped
-		s.FlushBatch()
+		s.StartBatch().End()
 		s.StartBatch()
 		s.StartBatching()
 	})
@@ -87,17 +87,17 @@ func TestBatching(t *testing.T) {
 		p.want(`[{"event":"x","data":3}]`)
 		at(400 * time.Millisecond)
 		s.Transmit(ctx, "x", 4)
-		s.FlushBatch() // sends early and goes on
+		s.StartBatch().End() // sends early and goes on
 		p.want(`[{"event":"x","data":4}]`)
 		at(400 * time.Millisecond)
 		s.Transmit(ctx, "x", 5)
-		s.StopBatching()
+		s.StartBatching().End()
 		p.want(`[{"event":"x","data":5}]`)
 		s.Transmit(ctx, "x", 6)
 		p.want(`{"event":"x","data":6}`)
 		s.StartBatching()
 		s.Transmit(ctx, "x", 7)
-		s.CancelBatching()
+		s.StartBatching().Cancel()
 		s.Transmit(ctx, "x", 8)
 		p.want(`{"event":"x","data":8}`)
 		at(400 * time.Millisecond)
@@ -125,7 +125,7 @@ func TestBatchOnHandshake(t *testing.T) {
 		}
 		p.send("[" + strings.Join(calls, ",") + "]")
 		p.want("[" + strings.Join(answers, ",") + "]")
-		if n := w.only().SubscriptionCount(); n != 20 {
+		if n := w.only().Stats().Subscriptions; n != 20 {
 			t.Errorf("%d subscriptions", n)
 		}
 		if !slices.Equal(asked, channels) {
@@ -154,7 +154,7 @@ func TestLargeBatch(t *testing.T) {
 			s.Transmit(context.Background(), "x", fmt.Sprint(i, strings.Repeat("x", 200)))
 			synctest.Wait()
 		}
-		s.FlushBatch()
+		s.StartBatch().End()
 		got := 0
 		for parts := 0; got < count; parts++ {
 			var part []struct{ Data string }

@@ -166,7 +166,7 @@ func TestBrokerFailures(t *testing.T) {
 		p.send(`{"event":"#publish","data":{"channel":"a"},"cid":3}`)
 		p.want(`{"rid":3,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
 		log.want("connect error error")
-		if n := w.only().SubscriptionCount(); n != 0 {
+		if n := w.only().Stats().Subscriptions; n != 0 {
 			t.Errorf("%d subscriptions", n)
 		}
 		if _, err := w.srv.Exchange().Subscribe(context.Background(), "a"); err == nil {

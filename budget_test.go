@@ -30,14 +30,18 @@ func within(t *testing.T, bytes int, fn func(w *world)) {
 	})
 }
 
-// ends notes how sockets end, by their value "name".
+// nameKey has the names that tests give to sockets.
+var nameKey socketcluster.Key[string]
+
+// ends notes how sockets end, by their name.
 func (w *world) ends() func() string {
 	var mu sync.Mutex
 	var all []string
 	socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) {
+		name, _ := nameKey.Get(e.Socket)
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, fmt.Sprintf("%v: %d %s", e.Socket.Value("name"), e.Code, e.Reason))
+		all = append(all, fmt.Sprintf("%s: %d %s", name, e.Code, e.Reason))
 	})
 	return func() string {
 		time.Sleep(time.Second)
@@ -60,7 +64,7 @@ func (w *world) named(name string) (*peer, *socketcluster.Socket) {
 		w.t.Fatal(err)
 	}
 	s := w.srv.Client(status.Data.ID)
-	s.SetValue("name", name)
+	nameKey.Set(s, name)
 	return p, s
 }
 
@@ -167,7 +171,7 @@ func TestBudgetShedsSlowSubscribers(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		if n := w.srv.Exchange().SubscriberCount("a"); n != 1 {
+		if n := w.srv.Exchange().NumSubscribers("a"); n != 1 {
 			t.Errorf("%d subscribers are left", n)
 		}
 	})
@@ -296,7 +300,7 @@ func TestBudgetOfSubscriptions(t *testing.T) {
 		if n := w.srv.Stats().BudgetUsed - before; n < 17_500 || n > 18_000 {
 			t.Errorf("%d bytes count for 5", n)
 		}
-		for i := 0; w.srv.ClientsCount() == 2; i++ {
+		for i := 0; w.srv.NumClients() == 2; i++ {
 			if i == 1000 {
 				t.Fatal("still there")
 			}
@@ -353,7 +357,7 @@ func TestBudgetOfQueuesAndBatches(t *testing.T) {
 		if n := w.srv.Stats().BudgetUsed; n < 100_000 || n > 101_000 {
 			t.Errorf("%d bytes count in a batch of 100000", n)
 		}
-		batching.CancelBatch()
+		batching.StartBatch().Cancel()
 		if n := w.srv.Stats().BudgetUsed - before; n != 0 {
 			t.Errorf("%d bytes count in a cancelled batch", n)
 		}
@@ -431,8 +435,8 @@ func TestBudgetOfLoops(t *testing.T) {
 		p, s := w.named("a")
 		before := w.used()
 		first, second := make(chan bool), make(chan bool)
-		go loop(s.Receiver("x"), first)
-		go loop(s.Receiver("x"), second)
+		go loop(s.Receiver("x").All(), first)
+		go loop(s.Receiver("x").All(), second)
 		send(p, "x", 5)
 		w.counts(before, 5*(size+taskCost), "with two loops")
 		first <- true
@@ -446,18 +450,18 @@ func TestBudgetOfLoops(t *testing.T) {
 		w.counts(before, 0, "after the loops")
 		// What a loop that has been killed is handling is with it until it is
 		// through.
-		go loop(s.Receiver("x"), first)
+		go loop(s.Receiver("x").All(), first)
 		send(p, "x", 5)
 		w.counts(before, 5*(size+taskCost), "with another loop")
-		s.KillReceiver("x")
+		s.Receiver("x").Kill()
 		w.counts(before, size+taskCost, "after the loop has been killed")
 		first <- true
 		w.counts(before, 0, "after the loop has ended")
 		// A loop may never begin, and ends with the socket all the same.
-		items := s.Receiver("x")
+		items := s.Receiver("x").All()
 		send(p, "x", 30)
 		w.counts(before, 30*(size+taskCost), "before the loop")
-		s.CloseReceiver("x")
+		s.Receiver("x").Close()
 		w.counts(before, 0, "after a loop that has not begun")
 		n := 0
 		for range items {
@@ -466,7 +470,7 @@ func TestBudgetOfLoops(t *testing.T) {
 		if n != 16 {
 			t.Errorf("the loop took %d items, want those of its queue", n)
 		}
-		s.Receiver("x")
+		s.Receiver("x").All()
 		send(p, "x", 3)
 		w.counts(before, 3*(size+taskCost), "before another loop")
 		p.conn.Close()
@@ -481,12 +485,12 @@ func TestLoopsHoldCalls(t *testing.T) {
 	cfg := socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Calls: 3}}
 	inBubble(t, cfg, func(w *world) {
 		p := w.client()
-		calls := w.only().Procedure("x")
+		calls := w.only().Procedure("x").All()
 		for i := range 6 {
 			p.send(fmt.Sprintf(`{"event":"x","cid":%d}`, i+2))
 		}
 		synctest.Wait()
-		if n := w.only().ProcedureBackpressure("x"); n != 3 {
+		if n := w.only().Procedure("x").Backpressure(); n != 3 {
 			t.Errorf("%d calls wait for the loop, want 3", n)
 		}
 		go func() {
@@ -547,7 +551,7 @@ func TestBudgetDropsWhatGoneSocketsLeft(t *testing.T) {
 		item := fmt.Sprintf(`{"event":"slow","data":%q}`, strings.Repeat("x", 20_000))
 		leave := func() {
 			p, s := w.named("gone")
-			loop := s.Receiver("loop")
+			loop := s.Receiver("loop").All()
 			go func() {
 				for range loop {
 					<-release

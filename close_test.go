@@ -250,10 +250,10 @@ func TestCloseInHandlers(t *testing.T) {
 		events string
 	}{
 		"handshake middleware": {func(w *world) {
-			w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeSC) error { quit(a.Socket); return nil }))
+			w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error { quit(a.Socket); return nil }))
 		}, "connectAbort close error end"},
 		"raw middleware": {func(w *world) {
-			w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error { quit(a.Socket); return nil }))
+			w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error { quit(a.Socket); return nil }))
 		}, "connectAbort close error end"},
 		"inbound middleware": {func(w *world) {
 			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error { quit(a.Socket); return nil }))
@@ -295,7 +295,7 @@ func TestCloseInHandlers(t *testing.T) {
 				}
 				time.Sleep(5 * time.Second)
 				log.want(test.events)
-				if n := w.srv.ClientsCount() + w.srv.PendingClientsCount(); n != 0 {
+				if n := w.srv.NumClients() + w.srv.NumPendingClients(); n != 0 {
 					t.Errorf("%d sockets", n)
 				}
 			})
@@ -332,7 +332,7 @@ func TestSentThenClosed(t *testing.T) {
 					return nil
 				}))
 				if test.raw {
-					w.srv.UseInboundRaw(socketcluster.Guard(func(context.Context, *socketcluster.Message) error {
+					w.srv.UseInboundRaw(socketcluster.Guard(func(context.Context, *socketcluster.RawMessage) error {
 						time.Sleep(time.Millisecond)
 						return nil
 					}))
@@ -478,7 +478,7 @@ func TestCloseDuringHandshake(t *testing.T) {
 				slow := func(context.Context, socketcluster.Action) error { time.Sleep(3 * time.Second); return nil }
 				switch line {
 				case "handshake":
-					w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.HandshakeSC) error { return slow(ctx, a) }))
+					w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Handshake) error { return slow(ctx, a) }))
 				case "inbound":
 					w.srv.UseInbound(slow)
 				}
@@ -486,13 +486,13 @@ func TestCloseDuringHandshake(t *testing.T) {
 				p.send(`{"event":"#handshake","data":{"authToken":` + quote(w.sign(map[string]any{})) + `},"cid":1}`)
 				p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 				synctest.Wait()
-				if n := w.srv.PendingClientsCount(); n != 1 {
+				if n := w.srv.NumPendingClients(); n != 1 {
 					t.Errorf("%d pending", n)
 				}
 				p.conn.Close()
 				time.Sleep(10 * time.Second)
 				log.want("connectAbort close error end")
-				if n := w.srv.PendingClientsCount() + w.srv.ClientsCount(); n != 0 {
+				if n := w.srv.NumPendingClients() + w.srv.NumClients(); n != 0 {
 					t.Errorf("HS-19: %d sockets", n)
 				}
 			})

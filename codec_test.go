@@ -92,7 +92,7 @@ func TestCodec(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s().FlushBatch()
+		s().StartBatch().End()
 		p.wantCoded(c, `[{"event":"a","data":1},{"event":"b","data":1}]`)
 
 		time.Sleep(9 * time.Second)

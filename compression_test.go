@@ -247,7 +247,7 @@ func TestCompressedBatches(t *testing.T) {
 		s.StartBatch()
 		publish()
 		publish()
-		s.FlushBatch()
+		s.StartBatch().End()
 		p.wantData(true, "["+want+","+want+"]")
 	})
 }

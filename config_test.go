@@ -294,7 +294,7 @@ func TestLargestTokenComesBack(t *testing.T) {
 				t.Errorf("version %d: the largest token has %d bytes", version, len(largest))
 			}
 			w.connect(quote(largest))
-			if w.only().SignedAuthToken() != largest {
+			if w.only().AuthToken().Signed() != largest {
 				t.Errorf("version %d: its owner is not logged in", version)
 			}
 		})

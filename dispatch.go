@@ -109,7 +109,7 @@ func (s *Socket) handled(size int) {
 // dispatchCall gives a call to the loops of this socket, or else to the
 // server's handler. It waits while the socket has too many calls running.
 func (s *Socket) dispatchCall(c *Call) {
-	loops := loopsOver(s, c.Procedure, procedures)
+	loops := Stream[*Call]{s, c.Procedure, procedures}.loops()
 	var h registered[Handler]
 	if len(loops) == 0 {
 		var ok bool
@@ -146,7 +146,7 @@ func (c *Call) abandoned() {
 // dispatchTransmission is dispatchCall for a transmission. Without anybody to
 // take it, it is lost, as in JavaScript.
 func (s *Socket) dispatchTransmission(t *Transmission) {
-	loops := loopsOver(s, t.Receiver, receivers)
+	loops := Stream[*Transmission]{s, t.Receiver, receivers}.loops()
 	var r registered[Receiver]
 	if len(loops) == 0 {
 		var ok bool

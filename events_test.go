@@ -203,7 +203,7 @@ func TestSlowEventLoop(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		gate := make(chan struct{})
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
-			if w.srv.ClientsCount() > 1 {
+			if w.srv.NumClients() > 1 {
 				return
 			}
 			events := socketcluster.Events[socketcluster.SubscribeEvent](context.Background(), e.Socket)
@@ -264,7 +264,7 @@ func TestAbandonedCalls(t *testing.T) {
 				gate := make(chan struct{})
 				socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
 					for range 2 {
-						calls := e.Socket.Procedure("p")
+						calls := e.Socket.Procedure("p").All()
 						go func() {
 							for c := range calls {
 								<-gate
@@ -319,7 +319,7 @@ func TestChannelLoops(t *testing.T) {
 		for range left {
 			t.Error("a second loop got a publication")
 		}
-		if n := x.SubscriberCount("a"); n != 1 {
+		if n := x.NumSubscribers("a"); n != 1 {
 			t.Errorf("%d subscribers", n)
 		}
 		cancel()

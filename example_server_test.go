@@ -112,16 +112,17 @@ func ExampleServer_Stats() {
 // A stream that is closed ends its loops once they have taken what has come
 // before; what comes later is for the server's handler. Here, a socket has a
 // loop of its own until its game is over.
-func ExampleSocket_CloseProcedure() {
+func ExampleStream_Close() {
 	srv := exampleServer(socketcluster.Config{}) // no handler for "move"
 	over := make(chan struct{})
 	socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
-		moves := e.Socket.Procedure("move")
+		stream := e.Socket.Procedure("move")
+		moves := stream.All()
 		go func() {
 			for call := range moves {
 				call.Reply("moved " + string(call.Data))
 				if string(call.Data) == "64" {
-					e.Socket.CloseProcedure("move")
+					stream.Close()
 				}
 			}
 			close(over)

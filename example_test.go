@@ -215,7 +215,7 @@ func ExampleEvents() {
 func ExampleSocket_Procedure() {
 	srv := exampleServer(socketcluster.Config{})
 	socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
-		calls := e.Socket.Procedure("count")
+		calls := e.Socket.Procedure("count").All()
 		go func() {
 			n := 0
 			for call := range calls { // ends with the socket
@@ -484,7 +484,7 @@ func ExampleSocket_Disconnect() {
 // Handshake middleware refuses a client with a close code of its choice.
 func ExampleServer_UseHandshake() {
 	srv := exampleServer(socketcluster.Config{})
-	srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeSC) error {
+	srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error {
 		if a.AuthToken == nil {
 			e := &wire.Error{Name: "LoginRequired", Message: "Log in first"}
 			return e.With("statusCode", 4500)

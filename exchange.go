@@ -189,8 +189,8 @@ func (x *Exchange) Subscriptions() iter.Seq[string] {
 // IsSubscribed reports whether somebody on this node is subscribed to a channel.
 func (x *Exchange) IsSubscribed(channel string) bool { return x.srv.hub.Has(channel) }
 
-// SubscriberCount is how many subscribers a channel has on this node.
-func (x *Exchange) SubscriberCount(channel string) int { return x.srv.hub.Count(channel) }
+// NumSubscribers is how many subscribers a channel has on this node.
+func (x *Exchange) NumSubscribers(channel string) int { return x.srv.hub.Count(channel) }
 
 // Subscribe returns the data of what is published on a channel, from the call
 // of Subscribe on, as a sequence for a for loop. The loop ends when ctx does,

@@ -24,8 +24,8 @@ func TestHandshakeAnonymous(t *testing.T) {
 		if want := fmt.Sprintf(`{"rid":1,"data":{"id":"%s","pingTimeout":30000,"isAuthenticated":false}}`, s.ID()); got != want {
 			t.Fatalf("got  %s\nwant %s", got, want)
 		}
-		if s.State() != socketcluster.Open || w.srv.ClientsCount() != 1 || w.srv.PendingClientsCount() != 0 {
-			t.Errorf("state %v, %d clients, %d pending", s.State(), w.srv.ClientsCount(), w.srv.PendingClientsCount())
+		if s.State() != socketcluster.Open || w.srv.NumClients() != 1 || w.srv.NumPendingClients() != 0 {
+			t.Errorf("state %v, %d clients, %d pending", s.State(), w.srv.NumClients(), w.srv.NumPendingClients())
 		}
 		p.quiet(time.Minute)
 	})
@@ -49,8 +49,8 @@ func TestHandshakeRequest(t *testing.T) {
 			if c, _ := socketcluster.Claims[struct{ Username string }](s); c.Username != test.user {
 				t.Errorf("%s: the user is %q", test.token, c.Username)
 			}
-			if test.user != "" && quote(s.SignedAuthToken()) != test.token {
-				t.Errorf("the socket has the token %s", s.SignedAuthToken())
+			if test.user != "" && quote(s.AuthToken().Signed()) != test.token {
+				t.Errorf("the socket has the token %s", s.AuthToken().Signed())
 			}
 			p.quiet(time.Second)
 			p.conn.Close()
@@ -104,7 +104,7 @@ func TestHandshakeRefused(t *testing.T) {
 			p.send(`{"event":"#handshake","data":{"authToken":null},"cid":2}`)
 			p.wantClose(4008, "")
 			log.want("connect error disconnect close error end")
-			if n := w.srv.ClientsCount(); n != 0 {
+			if n := w.srv.NumClients(); n != 0 {
 				t.Errorf("%d clients, want 0", n)
 			}
 		})
@@ -121,14 +121,14 @@ func TestHandshakeRefused(t *testing.T) {
 	})
 	t.Run("HS-9, QK-24: timeout during middleware", func(t *testing.T) {
 		inBubble(t, socketcluster.Config{}, func(w *world) {
-			w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.HandshakeSC) error {
+			w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Handshake) error {
 				<-ctx.Done()
 				return nil
 			}))
 			p := w.dial()
 			p.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
 			p.wantClose(4005, "")
-			if n := w.srv.ClientsCount() + w.srv.PendingClientsCount(); n != 0 {
+			if n := w.srv.NumClients() + w.srv.NumPendingClients(); n != 0 {
 				t.Errorf("%d sockets, want 0", n)
 			}
 		})
@@ -239,7 +239,7 @@ func TestHandshakeTokens(t *testing.T) {
 					p.quiet(time.Second)
 					log.want("error connect")
 				}
-				if s := w.only(); s.AuthToken() != nil || s.SignedAuthToken() != "" {
+				if s := w.only(); s.AuthToken() != nil || s.AuthToken().Signed() != "" {
 					t.Error("the token was kept")
 				}
 			})
@@ -281,7 +281,7 @@ func TestHandshakeBlocked(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, socketcluster.Config{}, func(w *world) {
-				w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.HandshakeSC) error { return test.err }))
+				w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error { return test.err }))
 				log := w.record()
 				p := w.dial()
 				p.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
@@ -330,7 +330,7 @@ func TestLenientHandshake(t *testing.T) {
 		s := w.only()
 		p.want(fmt.Sprintf(`{"rid":7,"data":{"id":"%s","pingTimeout":30000,"isAuthenticated":false}}`, s.ID()))
 		log.want("connect")
-		if s.AuthToken() != nil || s.SubscriptionCount() != 0 {
+		if s.AuthToken() != nil || s.Stats().Subscriptions != 0 {
 			t.Error("the socket has what it asked for too early")
 		}
 		w.srv.Exchange().Publish(ctx, "a", "late")
@@ -349,8 +349,8 @@ func TestSocketStates(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		check := func(s *socketcluster.Socket, state socketcluster.State, pending, clients int) {
 			t.Helper()
-			if s.State() != state || w.srv.PendingClientsCount() != pending || w.srv.ClientsCount() != clients || w.srv.Client(s.ID()) != nil != (clients == 1) {
-				t.Errorf("state %v, %d pending, %d clients; want %v, %d, %d", s.State(), w.srv.PendingClientsCount(), w.srv.ClientsCount(), state, pending, clients)
+			if s.State() != state || w.srv.NumPendingClients() != pending || w.srv.NumClients() != clients || w.srv.Client(s.ID()) != nil != (clients == 1) {
+				t.Errorf("state %v, %d pending, %d clients; want %v, %d, %d", s.State(), w.srv.NumPendingClients(), w.srv.NumClients(), state, pending, clients)
 			}
 		}
 		var s *socketcluster.Socket

@@ -28,7 +28,7 @@ func TestInboxBytes(t *testing.T) {
 		}), socketcluster.Concurrent(calls))
 		p := w.client()
 		s := w.only()
-		before := s.BytesReceived()
+		before := s.Stats().BytesReceived
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)
@@ -37,7 +37,7 @@ func TestInboxBytes(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		if got := s.BytesReceived() - before; got > 100_000 {
+		if got := s.Stats().BytesReceived - before; got > 100_000 {
 			t.Errorf("%d bytes have been read, want about 50000", got)
 		}
 		close(release)
@@ -151,12 +151,12 @@ func TestInboxBytesOfSmallMessages(t *testing.T) {
 		s := w.only()
 		ctx, cancel := context.WithCancel(context.Background())
 		sent, stopped := w.flood(p, func(int) string { return `{"event":"x"}` })
-		if n := s.InboundBackpressure(); n > 10 {
+		if n := s.Stats().InboundBackpressure; n > 10 {
 			t.Errorf("%d messages wait, want about 5", n)
 		}
 		go s.Invoke(ctx, "q", 1) // nobody reads it
 		synctest.Wait()
-		if n := s.InboundBackpressure(); n < 80 || n > 120 {
+		if n := s.Stats().InboundBackpressure; n < 80 || n > 120 {
 			t.Errorf("%d messages wait with a call, want about 100; %d are sent", n, sent.Load())
 		}
 		cancel()
@@ -170,7 +170,7 @@ func TestInboxBytesOfSmallMessages(t *testing.T) {
 		}()
 		<-stopped
 		synctest.Wait()
-		if n := s.InboundBackpressure(); n != 0 {
+		if n := s.Stats().InboundBackpressure; n != 0 {
 			t.Errorf("%d messages are left", n)
 		}
 	})
@@ -195,7 +195,7 @@ func TestInboxBoundedAfterCall(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		_, stopped := w.flood(p, func(int) string { return `{"event":"x"}` })
-		if n := s.InboundBackpressure(); n != 6 {
+		if n := s.Stats().InboundBackpressure; n != 6 {
 			t.Errorf("%d messages wait, want 5 and one with the reader", n)
 		}
 		close(gate)
@@ -209,10 +209,10 @@ func TestRawMiddlewareAheadOfInbox(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var mu sync.Mutex
 		var backpressure []int
-		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
+		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
 			mu.Lock()
 			defer mu.Unlock()
-			backpressure = append(backpressure, a.Socket.InboundBackpressure())
+			backpressure = append(backpressure, a.Socket.Stats().InboundBackpressure)
 			a.Data = bytes.ReplaceAll(a.Data, []byte("old"), []byte("new"))
 			if bytes.Contains(a.Data, []byte("drop")) {
 				return socketcluster.ErrBlocked
@@ -243,7 +243,7 @@ func TestRawMiddlewareAheadOfInbox(t *testing.T) {
 		if want := []string{`"slow"`, `"new"`, `1`}; !slices.Equal(got(), want) {
 			t.Errorf("received %q, want %q", got(), want)
 		}
-		if n := s.InboundBackpressure(); n != 0 {
+		if n := s.Stats().InboundBackpressure; n != 0 {
 			t.Errorf("%d messages are left", n)
 		}
 	})
@@ -326,7 +326,7 @@ func TestInboundBackpressureOfResponse(t *testing.T) {
 		p.want(`{"event":"ask","cid":1}`)
 		p.send(`{"rid":1,"data":1}`)
 		synctest.Wait()
-		if n := s.InboundBackpressure(); n != 0 {
+		if n := s.Stats().InboundBackpressure; n != 0 {
 			t.Errorf("backpressure %d, want 0", n)
 		}
 	})

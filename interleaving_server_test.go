@@ -57,9 +57,12 @@ type ledger struct {
 }
 
 // ledgerKey is where a socket has its ledger.
-type ledgerKey struct{}
+var ledgerKey socketcluster.Key[*ledger]
 
-func ledgerOf(s *socketcluster.Socket) *ledger { return s.Value(ledgerKey{}).(*ledger) }
+func ledgerOf(s *socketcluster.Socket) *ledger {
+	l, _ := ledgerKey.Get(s)
+	return l
+}
 
 // begin notes that something begins of which width may go on at a time.
 func (l *ledger) begin(name string, width int) (end func()) {
@@ -140,10 +143,10 @@ func (st *staff) handle(s *socketcluster.Socket, name string, in work) {
 // serve registers middleware and handlers.
 func (st *staff) serve(outbound bool) {
 	socketcluster.On(st.srv, func(e socketcluster.HandshakeEvent) {
-		e.Socket.SetValue(ledgerKey{}, &ledger{begun: map[string][]int{}, running: map[string]int{}})
+		ledgerKey.Set(e.Socket, &ledger{begun: map[string][]int{}, running: map[string]int{}})
 	})
 	socketcluster.On(st.srv, func(e socketcluster.ConnectEvent) {
-		calls := e.Socket.Procedure("looped")
+		calls := e.Socket.Procedure("looped").All()
 		go func() {
 			for c := range calls {
 				in := parseWork(c.Data)
@@ -204,7 +207,7 @@ func (st *staff) serve(outbound bool) {
 	st.srv.Handle("login", socketcluster.Func(func(ctx context.Context, in claims) (string, error) {
 		s := socketcluster.FromContext(ctx)
 		err := s.SetAuthToken(ctx, in, in.expiry())
-		return s.SignedAuthToken(), err
+		return s.AuthToken().Signed(), err
 	}))
 }
 

@@ -343,15 +343,15 @@ func (m *interleaving) compare(rt *rapid.T) {
 			c.events.mu.Lock()
 			phase := c.events.phase
 			c.events.mu.Unlock()
-			if c.socket.State() != socketcluster.Closed || phase != "end" || c.socket.SubscriptionCount() != 0 {
-				rt.Fatalf("client %d has left: %v, %s, %d subscriptions", i, c.socket.State(), phase, c.socket.SubscriptionCount())
+			if c.socket.State() != socketcluster.Closed || phase != "end" || c.socket.Stats().Subscriptions != 0 {
+				rt.Fatalf("client %d has left: %v, %s, %d subscriptions", i, c.socket.State(), phase, c.socket.Stats().Subscriptions)
 			}
 			continue
 		}
 		if c.socket.State() != socketcluster.Open || len(c.calls) > 0 {
 			rt.Fatalf("client %d: %v; not answered: %v", i, c.socket.State(), c.calls)
 		}
-		if signed := c.socket.SignedAuthToken(); signed != c.token {
+		if signed := c.socket.AuthToken().Signed(); signed != c.token {
 			rt.Fatalf("client %d has %q and believes %q", i, signed, c.token)
 		}
 		if c.loggedIn && c.token == "" {
@@ -374,7 +374,7 @@ func (m *interleaving) compare(rt *rapid.T) {
 		clear(c.kicked)
 	}
 	for _, channel := range interleavedChannels {
-		if n := m.srv.Exchange().SubscriberCount(channel); n != counts[channel] {
+		if n := m.srv.Exchange().NumSubscribers(channel); n != counts[channel] {
 			rt.Fatalf("%d subscribers of %s, want %d", n, channel, counts[channel])
 		}
 	}

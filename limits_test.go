@@ -216,12 +216,12 @@ func TestInboxPushBack(t *testing.T) {
 		sent, stopped := w.flood(p, func(i int) string { return fmt.Sprintf(`{"event":"x","data":%45d}`, i) })
 		var s *socketcluster.Socket
 		for c := range w.srv.Clients() {
-			if s == nil || c.InboundBackpressure() > s.InboundBackpressure() {
+			if s == nil || c.Stats().InboundBackpressure > s.Stats().InboundBackpressure {
 				s = c
 			}
 		}
 		// One is with the middleware, one with the reader.
-		if n := s.InboundBackpressure(); n != inbox+1 {
+		if n := s.Stats().InboundBackpressure; n != inbox+1 {
 			t.Errorf("%d messages are waiting, want %d", n, inbox+1)
 		}
 		if n := sent.Load(); n > inbox+2+256/20+1 {
@@ -231,8 +231,8 @@ func TestInboxPushBack(t *testing.T) {
 		close(gate)
 		<-stopped
 		synctest.Wait()
-		if last != 9999 || s.InboundBackpressure() != 0 {
-			t.Errorf("the last is %d; %d are waiting", last, s.InboundBackpressure())
+		if last != 9999 || s.Stats().InboundBackpressure != 0 {
+			t.Errorf("the last is %d; %d are waiting", last, s.Stats().InboundBackpressure)
 		}
 	})
 }
@@ -325,7 +325,7 @@ func TestOutboxOverflow(t *testing.T) {
 				if len(told) != 1 || told[0] != "1008 The client does not read fast enough" {
 					t.Errorf("disconnected: %q", told)
 				}
-				if n := w.srv.Exchange().SubscriberCount("a"); n != 1 {
+				if n := w.srv.Exchange().NumSubscribers("a"); n != 1 {
 					t.Errorf("%d subscribers are left", n)
 				}
 			})

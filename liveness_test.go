@@ -176,7 +176,7 @@ func TestPongsAndRawMiddleware(t *testing.T) {
 	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Ping: 8 * time.Second, PingInterval: latestPing(8 * time.Second)}}, func(w *world) {
 		p := w.client()
 		var seen []string
-		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
+		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
 			seen = append(seen, string(a.Data))
 			time.Sleep(6 * time.Second)
 			return nil

@@ -71,7 +71,7 @@ func (m *middlewares) use(l line, fns []Middleware) (remove func()) {
 
 func (m *middlewares) has(l line) bool { return !m[l].Empty() }
 
-// UseHandshake adds middleware for [HandshakeWS] and [HandshakeSC]. The
+// UseHandshake adds middleware for [Upgrade] and [Handshake]. The
 // returned function removes it again.
 //
 // The middleware of a line runs in the order in which it was added, until one
@@ -81,7 +81,7 @@ func (srv *Server) UseHandshake(fns ...Middleware) (remove func()) {
 	return srv.middleware.use(lineHandshake, fns)
 }
 
-// UseInboundRaw adds middleware for [Message]; see [Server.UseHandshake].
+// UseInboundRaw adds middleware for [RawMessage]; see [Server.UseHandshake].
 func (srv *Server) UseInboundRaw(fns ...Middleware) (remove func()) {
 	return srv.middleware.use(lineInboundRaw, fns)
 }

@@ -52,16 +52,16 @@ func TestActions(t *testing.T) {
 		useAll(w.srv, func(ctx context.Context, a socketcluster.Action) error {
 			var s *socketcluster.Socket
 			switch a := a.(type) {
-			case *socketcluster.HandshakeWS:
+			case *socketcluster.Upgrade:
 				note("%s %s", a.Type(), a.Request.URL.Path)
 				return nil
-			case *socketcluster.HandshakeSC:
+			case *socketcluster.Handshake:
 				s = a.Socket
 				note("%s %t %t %v", a.Type(), a.SignedAuthToken != "", a.AuthToken != nil, a.AuthTokenError)
 				if a.Request == nil || a.Request.URL.Path != "/socketcluster/" {
 					t.Error("no request")
 				}
-			case *socketcluster.Message:
+			case *socketcluster.RawMessage:
 				s = a.Socket
 				note("%s %t %d", a.Type(), a.Binary, len(a.Data))
 			case *socketcluster.Transmit:
@@ -171,7 +171,7 @@ func TestReplacedData(t *testing.T) {
 		if all := got(); len(all) != 1 || all[0] != `"new"` {
 			t.Errorf("received %q", all)
 		}
-		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
+		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
 			a.Data = []byte(strings.ReplaceAll(string(a.Data), `"cid":3`, `"cid":33`))
 			return nil
 		}))
@@ -262,8 +262,8 @@ func TestBlocked(t *testing.T) {
 						}
 						check(test.action)
 					}
-					if s := w.only(); s.SubscriptionCount() != 1 || len(got()) != 0 {
-						t.Errorf("%d subscriptions, %q received", s.SubscriptionCount(), got())
+					if s := w.only(); s.Stats().Subscriptions != 1 || len(got()) != 0 {
+						t.Errorf("%d subscriptions, %q received", s.Stats().Subscriptions, got())
 					}
 					only = "handshakeWS"
 					_, resp := w.upgrade(nil)

@@ -364,7 +364,7 @@ func TestPanicsInLoops(t *testing.T) {
 		w.srv.Handle("p", socketcluster.Func(echo))
 		p := w.client()
 		s := w.only()
-		calls := s.Procedure("p")
+		calls := s.Procedure("p").All()
 		run(func() {
 			for range calls {
 				panic("oh no")

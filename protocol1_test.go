@@ -73,7 +73,7 @@ func TestTwoPaths(t *testing.T) {
 				c.peer.send(c.pong)
 			}
 		}
-		if n := w.srv.ClientsCount(); n != 2 {
+		if n := w.srv.NumClients(); n != 2 {
 			t.Errorf("%d clients are left", n)
 		}
 		_, resp := w.upgrade(func(r *http.Request) { r.URL.Path = "/socketcluster/v13/" })
@@ -160,7 +160,7 @@ func TestRefusalsInVersion1(t *testing.T) {
 	const invalid = `{"message":"jwt malformed","name":"AuthTokenInvalidError","isBadToken":true}`
 	inBubble(t, twoPaths, func(w *world) {
 		blocked := (&wire.Error{Name: "E", Message: "no"}).With("statusCode", 4501)
-		remove := w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.HandshakeSC) error { return blocked }))
+		remove := w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error { return blocked }))
 		for _, c := range []struct {
 			peer *peer
 			want string
@@ -222,7 +222,7 @@ func TestOneEventInVersion1(t *testing.T) {
 		w.srv.Receive("X", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { return nil }))
 	}
 	procedure := func(_ *world, s *socketcluster.Socket, handled func(string)) {
-		calls := s.Procedure("x")
+		calls := s.Procedure("x").All()
 		go func() {
 			for c := range calls {
 				handled("Procedure " + string(c.Data))
@@ -231,7 +231,7 @@ func TestOneEventInVersion1(t *testing.T) {
 		}()
 	}
 	receiverLoop := func(_ *world, s *socketcluster.Socket, handled func(string)) {
-		transmissions := s.Receiver("x")
+		transmissions := s.Receiver("x").All()
 		go func() {
 			for t := range transmissions {
 				handled("Receiver " + string(t.Data))
@@ -383,14 +383,14 @@ func TestLeftLoopsInVersion1(t *testing.T) {
 	inBubble(t, twoPaths, func(w *world) {
 		p := w.client1()
 		s := w.only()
-		s.Procedure("nobody's")
+		s.Procedure("nobody's").All()
 		p.send(`{"event":"nobody's"}`)
 		p.quiet(time.Second)
-		s.KillProcedure("nobody's")
+		s.Procedure("nobody's").Kill()
 		p.quiet(time.Second) // the answer that nobody has it would go nowhere
 
-		s.Procedure("call")
-		s.Receiver("note")
+		s.Procedure("call").All()
+		s.Receiver("note").All()
 		p.send(`{"event":"call"}`)
 		p.send(`{"event":"note","cid":2}`)
 		p.want(`{"rid":2}`)
@@ -405,11 +405,11 @@ func TestLeftLoopsInVersion1(t *testing.T) {
 				return nil
 			}))
 		}
-		s.KillProcedure("call")
+		s.Procedure("call").Kill()
 		if first := <-got; first != "call called" {
 			t.Error(first)
 		}
-		s.KillReceiver("note")
+		s.Receiver("note").Kill()
 		if second := <-got; second != "note received" {
 			t.Error(second)
 		}

@@ -74,7 +74,7 @@ func TestMalformedPubSub(t *testing.T) {
 		// Without an id the failures are silent.
 		p.send(`[{"event":"#publish","data":null},{"event":"#unsubscribe","data":1},{"event":"#subscribe","data":{"channel":"a"}}]`)
 		p.quiet(time.Second)
-		if n := w.only().SubscriptionCount(); n != 0 {
+		if n := w.only().Stats().Subscriptions; n != 0 {
 			t.Errorf("PS-3: %d subscriptions", n)
 		}
 	})
@@ -111,8 +111,8 @@ func TestSubscriptions(t *testing.T) {
 		s := w.only()
 		check := func(names ...string) {
 			t.Helper()
-			if got := slices.Sorted(s.Subscriptions()); !slices.Equal(got, names) || s.SubscriptionCount() != len(names) {
-				t.Errorf("%d subscriptions: %q, want %q", s.SubscriptionCount(), got, names)
+			if got := slices.Sorted(s.Subscriptions()); !slices.Equal(got, names) || s.Stats().Subscriptions != len(names) {
+				t.Errorf("%d subscriptions: %q, want %q", s.Stats().Subscriptions, got, names)
 			}
 			for _, name := range []string{"a", "b", "c"} {
 				if s.IsSubscribed(name) != slices.Contains(names, name) {
@@ -160,7 +160,7 @@ func TestChannelLimit(t *testing.T) {
 		p.want(`{"rid":4,"error":{"message":"Failed to subscribe socket to the b channel - InvalidActionError: Socket ` +
 			w.only().ID() + ` tried to exceed the channel subscription limit of 1","name":"BrokerError"}}`)
 		log.want("connect subscribe subscribe error")
-		if n := w.only().SubscriptionCount(); n != 1 {
+		if n := w.only().Stats().Subscriptions; n != 1 {
 			t.Errorf("%d subscriptions", n)
 		}
 	})
@@ -183,7 +183,7 @@ func TestOpaqueNames(t *testing.T) {
 			other.want(want)
 		}
 		for s := range w.srv.Clients() {
-			if n := s.SubscriptionCount(); n != 12 {
+			if n := s.Stats().Subscriptions; n != 12 {
 				t.Errorf("%d subscriptions", n)
 			}
 		}
@@ -266,7 +266,7 @@ func TestKickOut(t *testing.T) {
 			t.Error("QK-17: kicked out of a channel that is not held")
 		}
 		p.quiet(time.Second)
-		if n := s.SubscriptionCount(); n != 0 {
+		if n := s.Stats().Subscriptions; n != 0 {
 			t.Errorf("%d subscriptions", n)
 		}
 		if err := w.srv.Exchange().Publish(ctx, "a", 1); err != nil {
@@ -297,8 +297,8 @@ func TestExchange(t *testing.T) {
 		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 		p.next()
 		synctest.Wait()
-		if !x.IsSubscribed("a") || x.SubscriberCount("a") != 2 {
-			t.Errorf("subscribed %v, %d subscribers", x.IsSubscribed("a"), x.SubscriberCount("a"))
+		if !x.IsSubscribed("a") || x.NumSubscribers("a") != 2 {
+			t.Errorf("subscribed %v, %d subscribers", x.IsSubscribed("a"), x.NumSubscribers("a"))
 		}
 		x.Publish(ctx, "a", 1)
 		x.Publish(ctx, "a", nil)

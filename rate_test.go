@@ -272,7 +272,7 @@ func TestEventsHoldUpTheInbox(t *testing.T) {
 			}
 		}()
 		time.Sleep(time.Second)
-		if n := s.Backpressure(); n > 300 {
+		if n := s.Stats().Backpressure; n > 300 {
 			t.Errorf("%d events wait", n)
 		}
 		close(release)

@@ -126,7 +126,7 @@ func TestWaitForAuthComesBack(t *testing.T) {
 		}
 		p.send(`{"event":"#removeAuthToken"}`)
 		w.wantPublication(p, "room", false) // and no #kickOut
-		if n := w.only().SubscriptionCount(); n != 0 {
+		if n := w.only().Stats().Subscriptions; n != 0 {
 			t.Errorf("%d subscriptions while logged out", n)
 		}
 		log.take()
@@ -208,7 +208,7 @@ func TestTokenLostWhileSubscribing(t *testing.T) {
 					t.Helper()
 					p.want(answers...)
 					p.quiet(time.Second)
-					if s.SubscriptionCount() != 0 || w.srv.Exchange().IsSubscribed("room") {
+					if s.Stats().Subscriptions != 0 || w.srv.Exchange().IsSubscribed("room") {
 						t.Error("still subscribed")
 					}
 				}
@@ -279,7 +279,7 @@ func TestCloseWhileSubscribing(t *testing.T) {
 		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 		synctest.Wait()
 		log.want("connect disconnect close error end error") // the last is that of the subscription
-		if s.SubscriptionCount() != 0 || w.srv.Exchange().IsSubscribed("a") {
+		if s.Stats().Subscriptions != 0 || w.srv.Exchange().IsSubscribed("a") {
 			t.Error("subscribed")
 		}
 	})
@@ -324,7 +324,7 @@ func TestLostRightsAreLoggedOnce(t *testing.T) {
 					if len(lines) != 1 || !strings.HasPrefix(lines[0], `level=`+level+` msg="subscriptions ended with the right to them" socket=`+s.ID()+` first=c`) {
 						t.Errorf("%d lines, the first is %s", len(lines), strings.Join(lines, "\n"))
 					}
-					if n := s.SubscriptionCount(); n != 0 {
+					if n := s.Stats().Subscriptions; n != 0 {
 						t.Errorf("%d subscriptions are left", n)
 					}
 					if err := s.SetAuthToken(context.Background(), member); err != nil {

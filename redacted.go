@@ -46,22 +46,22 @@ func (s *Socket) Format(f fmt.State, _ rune) { redact.Format(f, s.text()) }
 // MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
 func (s *Socket) MarshalJSON() ([]byte, error) { return redact.JSON(s.text()) }
 
-func (a HandshakeWS) text() string { return redact.Text(a) }
+func (a Upgrade) text() string { return redact.Text(a) }
 
 // Format implements [fmt.Formatter]. It shows nothing of the request, as its headers
 // hold cookies and tokens.
-func (a HandshakeWS) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+func (a Upgrade) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
 
 // MarshalJSON implements json.Marshaler. It shows nothing of the request.
-func (a HandshakeWS) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+func (a Upgrade) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
 
-func (a HandshakeSC) text() string { return redact.Text(a, "SignedAuthToken") }
+func (a Handshake) text() string { return redact.Text(a, "SignedAuthToken") }
 
 // Format implements [fmt.Formatter]. It shows no token.
-func (a HandshakeSC) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+func (a Handshake) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
 
 // MarshalJSON implements json.Marshaler. It shows no token.
-func (a HandshakeSC) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+func (a Handshake) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
 
 func (a Authenticate) text() string { return redact.Text(a, "SignedAuthToken") }
 
@@ -72,13 +72,13 @@ func (a Authenticate) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
 func (a Authenticate) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
 
 // A message that has not been read yet may be a handshake.
-func (a Message) text() string { return redact.Text(a, "Data") }
+func (a RawMessage) text() string { return redact.Text(a, "Data") }
 
 // Format implements [fmt.Formatter]. It shows no data.
-func (a Message) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+func (a RawMessage) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
 
 // MarshalJSON implements json.Marshaler. It shows no data.
-func (a Message) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
+func (a RawMessage) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }
 
 func (e MessageEvent) text() string { return redact.Text(e, "Data") }
 

@@ -80,10 +80,10 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"jwks.Options":  jwks.Options{URLs: []string{"https://u:" + hidden + "@example.com/keys?q=" + hidden}},
 		"login.Attempt": login.Attempt{User: hidden, Socket: s, Request: request},
 
-		"socketcluster.HandshakeWS":          &socketcluster.HandshakeWS{Request: request},
-		"socketcluster.HandshakeSC":          &socketcluster.HandshakeSC{Request: request, Socket: s, SignedAuthToken: hidden, AuthToken: tok},
+		"socketcluster.Upgrade":              &socketcluster.Upgrade{Request: request},
+		"socketcluster.Handshake":            &socketcluster.Handshake{Request: request, Socket: s, SignedAuthToken: hidden, AuthToken: tok},
 		"socketcluster.Authenticate":         &socketcluster.Authenticate{Socket: s, SignedAuthToken: hidden, AuthToken: tok},
-		"socketcluster.Message":              &socketcluster.Message{Socket: s, Data: []byte(hidden)},
+		"socketcluster.RawMessage":           &socketcluster.RawMessage{Socket: s, Data: []byte(hidden)},
 		"socketcluster.Transmit":             &socketcluster.Transmit{Socket: s, Data: raw},
 		"socketcluster.Invoke":               &socketcluster.Invoke{Socket: s, Data: raw},
 		"socketcluster.Subscribe":            &socketcluster.Subscribe{Socket: s, Data: raw},
@@ -137,7 +137,7 @@ func shows(v any, secrets ...string) string {
 
 // copied are those of the types above which are used by their address, and may be
 // copied.
-var copied = []string{"Token", "HandshakeWS", "HandshakeSC", "Authenticate", "Message", "Transmit", "Invoke", "Subscribe", "PublishIn", "PublishOut"}
+var copied = []string{"Token", "Upgrade", "Handshake", "Authenticate", "RawMessage", "Transmit", "Invoke", "Subscribe", "PublishIn", "PublishOut"}
 
 // Whatever prints a type that holds a token or a key does not show it: by itself, by
 // a pointer to it or without one, and in what holds it in turn.
@@ -150,7 +150,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		}
 		var contexts []context.Context
 		w.srv.UseHandshake(func(_ context.Context, a socketcluster.Action) error {
-			if a, ok := a.(*socketcluster.HandshakeSC); ok {
+			if a, ok := a.(*socketcluster.Handshake); ok {
 				contexts = append(contexts, a.Request.Context(), httpauth.NewContext(a.Request.Context(), a.AuthToken))
 			}
 			return nil
@@ -215,10 +215,10 @@ func TestRedactedText(t *testing.T) {
 				Auth: auth.Options{Key: "abc", DefaultExpiry: 1e9}, Origins: []string{"a:1"}, TokenRenewal: socketcluster.TokenRenewal{Every: 60e9}, Logger: slog.Default(),
 			},
 			"socketcluster.Authenticate{Socket:" + of + " SignedAuthToken:[3 bytes] AuthToken:auth.Token{3 bytes}}": &socketcluster.Authenticate{Socket: s, SignedAuthToken: "abc", AuthToken: tok},
-			"socketcluster.HandshakeWS{Request:*http.Request}":                                                      socketcluster.HandshakeWS{Request: new(http.Request)},
+			"socketcluster.Upgrade{Request:*http.Request}":                                                          socketcluster.Upgrade{Request: new(http.Request)},
 			"login.Attempt{User:[3 bytes] Request:*http.Request}":                                                   login.Attempt{User: "abc", Request: new(http.Request)},
 			"jwks.Options{URLs:[https://a.com/b not a URL] Issuer:c}":                                               jwks.Options{URLs: []string{"https://u:p@a.com/b?c", "%"}, Issuer: "c"},
-			"socketcluster.HandshakeSC{Request:*http.Request AuthTokenError:EOF}":                                   &socketcluster.HandshakeSC{Request: new(http.Request), AuthTokenError: io.EOF},
+			"socketcluster.Handshake{Request:*http.Request AuthTokenError:EOF}":                                     &socketcluster.Handshake{Request: new(http.Request), AuthTokenError: io.EOF},
 			"socketcluster.MessageEvent{Socket:" + of + " Binary:true Data:[2 bytes]}":                              socketcluster.MessageEvent{Socket: s, Binary: true, Data: []byte("ab")},
 		} {
 			text := fmt.Sprintf("%+v", v)

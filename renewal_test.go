@@ -207,7 +207,7 @@ func TestRenewSessionMeetsHandshake(t *testing.T) {
 	inBubble(t, cfg, func(w *world) {
 		ctx := t.Context()
 		hold := make(chan struct{})
-		w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.HandshakeSC) error {
+		w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error {
 			<-hold
 			return nil
 		}))

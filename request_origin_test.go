@@ -176,10 +176,10 @@ func TestOriginsComeFirst(t *testing.T) {
 	})
 }
 
-// HandshakeWS middleware comes before; it may have set the principal.
+// Upgrade middleware comes before; it may have set the principal.
 func TestPrincipalOfMiddleware(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeWS) error {
+		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
 			token, err := auth.NewToken("", []byte(`{"username":"alice"}`))
 			*a.Request = *a.Request.WithContext(httpauth.NewContext(a.Request.Context(), token))
 			return err
@@ -198,7 +198,7 @@ func TestPrincipalOfMiddleware(t *testing.T) {
 func TestPrincipalByAddress(t *testing.T) {
 	cfg := socketcluster.Config{Origins: []string{"*:*", "https://app.com"}}
 	inBubble(t, cfg, func(w *world) {
-		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeWS) error {
+		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
 			token, err := auth.NewToken("", []byte(`{"username":"alice"}`))
 			*a.Request = *a.Request.WithContext(httpauth.NewContextByAddress(a.Request.Context(), token))
 			return err

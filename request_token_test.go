@@ -91,7 +91,7 @@ func TestTokenOfRequest(t *testing.T) {
 				inBubble(t, fromRequests(), func(w *world) {
 					w.vouch()
 					var seen []string
-					w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeSC) error {
+					w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error {
 						v, _ := a.AuthToken.Claim("username")
 						seen = append(seen, fmt.Sprintf("handshakeSC %v %t", v, a.SignedAuthToken == a.AuthToken.Signed()))
 						return nil
@@ -111,8 +111,8 @@ func TestTokenOfRequest(t *testing.T) {
 					if name == "principal" {
 						signed = ""
 					}
-					if s.AuthState() != socketcluster.Authenticated || user(s) != "alice" || s.SignedAuthToken() != signed {
-						t.Errorf("%v as %q with %q", s.AuthState(), user(s), s.SignedAuthToken())
+					if s.AuthState() != socketcluster.Authenticated || user(s) != "alice" || s.AuthToken().Signed() != signed {
+						t.Errorf("%v as %q with %q", s.AuthState(), user(s), s.AuthToken().Signed())
 					}
 					if s.Request() != nil {
 						t.Error("the request was not let go of")
@@ -258,7 +258,7 @@ func TestBadTokenOfRequest(t *testing.T) {
 					t.Fatal(err)
 				}
 				var handshake error
-				w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeSC) error {
+				w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error {
 					handshake = a.AuthTokenError
 					return nil
 				}))

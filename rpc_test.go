@@ -29,7 +29,7 @@ func TestCallWhileDisconnecting(t *testing.T) {
 			return nil
 		}))
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
-			calls := e.Socket.Procedure("looped")
+			calls := e.Socket.Procedure("looped").All()
 			go func() {
 				for c := range calls {
 					c.Reply(nil)
@@ -501,7 +501,7 @@ func TestProcedureLoop(t *testing.T) {
 		w.srv.Handle("p", socketcluster.Func(echo))
 		ended := make(chan struct{})
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
-			calls := e.Socket.Procedure("p")
+			calls := e.Socket.Procedure("p").All()
 			go func() {
 				defer close(ended)
 				n := 0

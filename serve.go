@@ -62,7 +62,7 @@ func (srv *Server) serve(ctx context.Context, web *http.Server, run func() error
 // shutdownWith shuts down both side by side, so that a slow request does not use
 // up the time of the sockets.
 func (srv *Server) shutdownWith(ctx context.Context, web *http.Server) error {
-	srv.log.Info("shutting down", slog.Int("clients", srv.ClientsCount()))
+	srv.log.Info("shutting down", slog.Int("clients", srv.NumClients()))
 	ctx, cancel := context.WithTimeout(ctx, srv.cfg.Timeouts.Shutdown)
 	defer cancel()
 	sockets := make(chan error, 1)

@@ -205,15 +205,15 @@ func (srv *Server) Client(id string) *Socket {
 	return s
 }
 
-// ClientsCount is the number of sockets that have completed their handshake.
-func (srv *Server) ClientsCount() int {
+// NumClients is the number of sockets that have completed their handshake.
+func (srv *Server) NumClients() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	return srv.open
 }
 
-// PendingClientsCount is the number of sockets that have not.
-func (srv *Server) PendingClientsCount() int {
+// NumPendingClients is the number of sockets that have not.
+func (srv *Server) NumPendingClients() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	return len(srv.sockets) - srv.open

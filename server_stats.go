@@ -65,7 +65,7 @@ type RefusedStats struct {
 func (srv *Server) Stats() ServerStats {
 	c := &srv.counters
 	st := ServerStats{
-		Clients:  srv.ClientsCount(),
+		Clients:  srv.NumClients(),
 		Accepted: c.accepted.Load(),
 		Refused: RefusedStats{
 			BadRequest: c.badRequests.Load(),

@@ -54,7 +54,7 @@ func TestShutdown(t *testing.T) {
 			t.Error(err)
 		}
 		<-closed
-		if n := w.srv.ClientsCount() + w.srv.PendingClientsCount(); n != 0 {
+		if n := w.srv.NumClients() + w.srv.NumPendingClients(); n != 0 {
 			t.Errorf("%d sockets", n)
 		}
 		for name, err := range map[string]error{

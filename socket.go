@@ -207,15 +207,6 @@ func (s *Socket) State() State {
 // new token is another one. Use [Claims] to read it into a type of yours.
 func (s *Socket) AuthToken() *auth.Token { return s.token.Load() }
 
-// SignedAuthToken is the token as its JWT, or "". A principal of the upgrade
-// request may have none.
-func (s *Socket) SignedAuthToken() string {
-	if t := s.token.Load(); t != nil {
-		return t.Signed()
-	}
-	return ""
-}
-
 // AuthState reports whether the socket has a token.
 func (s *Socket) AuthState() AuthState { return authStateOf(s.token.Load()) }
 
@@ -235,28 +226,6 @@ func Claims[T any](s *Socket) (claims T, ok bool) {
 		return none, false
 	}
 	return claims, true
-}
-
-// SetValue keeps a value of the application's with the socket, under a key of
-// a type of its own, as with [context.WithValue].
-func (s *Socket) SetValue(key, value any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	x := s.extend()
-	if x.values == nil {
-		x.values = make(map[any]any)
-	}
-	x.values[key] = value
-}
-
-// Value returns what [Socket.SetValue] has kept, or nil.
-func (s *Socket) Value(key any) any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ext == nil {
-		return nil
-	}
-	return s.ext.values[key]
 }
 
 // Done is closed when the socket is.
@@ -323,13 +292,6 @@ func (s *Socket) Subscriptions() iter.Seq[string] {
 			}
 		}
 	}
-}
-
-// SubscriptionCount is how many channels the socket is subscribed to.
-func (s *Socket) SubscriptionCount() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.subs.Len()
 }
 
 // IsSubscribed reports whether the socket is subscribed to a channel.

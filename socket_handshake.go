@@ -33,7 +33,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	srv := s.srv
 	s.beginDecision()
 	given := s.verifyHandshake(p.Data)
-	action := &HandshakeSC{Request: s.Request(), Socket: s, SignedAuthToken: given.signed, AuthToken: given.token, AuthTokenError: given.err}
+	action := &Handshake{Request: s.Request(), Socket: s, SignedAuthToken: given.signed, AuthToken: given.token, AuthTokenError: given.err}
 	if blocked := srv.runMiddleware(s.Context(), s, action); blocked != nil {
 		s.rejectHandshake(p.ID, blocked)
 		return

@@ -41,7 +41,7 @@ func (w *rawWorker) Handle(msg ws.Message) {
 		msg.Release()
 		return
 	}
-	a := &Message{Socket: s, Binary: msg.Binary, Data: bytes.Clone(msg.Data)}
+	a := &RawMessage{Socket: s, Binary: msg.Binary, Data: bytes.Clone(msg.Data)}
 	msg.Release()
 	if s.srv.runMiddleware(s.Context(), s, a) != nil {
 		s.stats.processed.Add(1)

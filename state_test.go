@@ -323,8 +323,8 @@ func (m *stateModel) check(rt *rapid.T) {
 			rt.Fatalf("client %d: %q", i, faults)
 		}
 		if c.left {
-			if c.socket.State() != socketcluster.Closed || phase != "end" || c.socket.SubscriptionCount() != 0 {
-				rt.Fatalf("client %d has left: %v, %s, %d subscriptions", i, c.socket.State(), phase, c.socket.SubscriptionCount())
+			if c.socket.State() != socketcluster.Closed || phase != "end" || c.socket.Stats().Subscriptions != 0 {
+				rt.Fatalf("client %d has left: %v, %s, %d subscriptions", i, c.socket.State(), phase, c.socket.Stats().Subscriptions)
 			}
 			continue
 		}
@@ -342,15 +342,15 @@ func (m *stateModel) check(rt *rapid.T) {
 		if !slices.Equal(subs, told) {
 			rt.Fatalf("client %d is subscribed to %q and believes %q", i, subs, told)
 		}
-		if c.token != c.socket.SignedAuthToken() || c.socket.AuthState() != state {
-			rt.Fatalf("client %d has %q and believes %q; told %v", i, c.socket.SignedAuthToken(), c.token, state)
+		if c.token != c.socket.AuthToken().Signed() || c.socket.AuthState() != state {
+			rt.Fatalf("client %d has %q and believes %q; told %v", i, c.socket.AuthToken().Signed(), c.token, state)
 		}
 	}
-	if n := srv.ClientsCount(); n != open {
+	if n := srv.NumClients(); n != open {
 		rt.Fatalf("%d clients, want %d", n, open)
 	}
 	for _, channel := range []string{"a", "b", "c"} {
-		if n := srv.Exchange().SubscriberCount(channel); n != counts[channel] {
+		if n := srv.Exchange().NumSubscribers(channel); n != counts[channel] {
 			rt.Fatalf("%d subscribers of %s, want %d", n, channel, counts[channel])
 		}
 	}

@@ -6,99 +6,100 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/loop"
 )
 
-// Procedure returns the calls of a procedure on this socket as a sequence for
-// a for loop, in place of the server's handler. Calls count from the call of
-// Procedure on, not from the start of the loop: ask for the sequence in the
-// handler of the [ConnectEvent], and loop over it in a goroutine. The
-// sequence can be looped over once.
-//
-// Each call must be answered. When several loops share a procedure, each gets
-// every call, and the first answer counts. Calls wait for a slow loop in
-// order; they hold up no other procedure.
-//
-// The loop ends with the socket, after the calls that have come before, and
-// by [Socket.CloseProcedure] and [Socket.KillProcedure]. Calls that still wait
-// when the last loop is left go to the server's handler, in any order.
+// Stream is what a client sends to one procedure or receiver on one socket. It takes
+// the place of the server's [Handler] or [Receiver] on that socket while there are loops
+// over it.
+type Stream[T any] struct {
+	socket *Socket
+	name   string
+	kind   *streamKind[T]
+}
+
+// streamKind has what differs between calls and transmissions.
+type streamKind[T any] struct {
+	call bool
+	in   func(*extension) *loop.Set[T]
+}
+
+var (
+	procedures = &streamKind[*Call]{true, func(x *extension) *loop.Set[*Call] { return &x.procedures }}
+	receivers  = &streamKind[*Transmission]{false, func(x *extension) *loop.Set[*Transmission] { return &x.receivers }}
+)
+
+// streamItem is a call or a transmission.
+type streamItem interface {
+	stillIn() bool
+	abandoned()
+}
+
+// Procedure is the stream of the calls of a procedure on this socket. Each call must
+// be answered, by [Call.Reply] or [Call.Fail]. When several loops share a procedure,
+// each gets every call, and the first answer counts.
 //
 // It panics for the names that the server handles itself, see [Server.Handle].
-func (s *Socket) Procedure(name string) iter.Seq[*Call] {
+func (s *Socket) Procedure(name string) Stream[*Call] {
 	mustReach("Procedure", name)
-	return stream(s, name, (*Call).stillIn, (*Call).abandoned, procedures)
+	return Stream[*Call]{s, name, procedures}
 }
 
-// Receiver is [Socket.Procedure] for transmissions.
-func (s *Socket) Receiver(name string) iter.Seq[*Transmission] {
+// Receiver is the stream of the transmissions of a name on this socket. It panics as
+// [Socket.Procedure] does.
+func (s *Socket) Receiver(name string) Stream[*Transmission] {
 	mustReach("Receiver", name)
-	return stream(s, name, (*Transmission).stillIn, (*Transmission).abandoned, receivers)
+	return Stream[*Transmission]{s, name, receivers}
 }
 
-// CloseProcedure ends the loops over a procedure on this socket once they have
-// taken the calls that have come so far. Later calls are for the server's
-// handler, or for loops that begin later. It does not wait for the loops.
-func (s *Socket) CloseProcedure(name string) { closeStream(s, queueName{true, name}, procedures) }
-
-// CloseReceiver is [Socket.CloseProcedure] for transmissions.
-func (s *Socket) CloseReceiver(name string) { closeStream(s, queueName{false, name}, receivers) }
-
-// KillProcedure ends the loops over a procedure on this socket at once. The
-// call that a loop is handling is handled to its end; those that wait go to
-// the server's handler. It does not wait for the loops.
-func (s *Socket) KillProcedure(name string) { killStream(s, name, procedures) }
-
-// KillReceiver is [Socket.KillProcedure] for transmissions. Without a receiver
-// of the server's, those that wait are lost.
-func (s *Socket) KillReceiver(name string) { killStream(s, name, receivers) }
-
-func procedures(x *extension) *loop.Set[*Call]        { return &x.procedures }
-func receivers(x *extension) *loop.Set[*Transmission] { return &x.receivers }
-
-// loopsOver returns the loops that take what comes on a stream of a socket.
-func loopsOver[T any](s *Socket, name string, in func(*extension) *loop.Set[T]) []*loop.Loop[T] {
+// All returns the stream as a sequence for a for loop. It begins with the call of
+// All, not with the loop: call it in the handler of the [ConnectEvent], and
+// loop in a goroutine. The sequence can be looped over once.
+//
+// What comes waits for a slow loop in order, and holds up no other name. The loop ends
+// with the socket, after what has come before, and by Close and Kill. Calls that still
+// wait when the last loop is left go to the server's handler, in any order;
+// transmissions go to its receiver, and are lost without one.
+func (st Stream[T]) All() iter.Seq[T] {
+	s := st.socket
+	l := loop.NewNamed(
+		func(v T) bool { return any(v).(streamItem).stillIn() },
+		func(v T) { any(v).(streamItem).abandoned() },
+	)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ext == nil {
-		return nil
-	}
-	return in(s.ext).Open(name)
-}
-
-// stream adds a loop to the ones that are found in the extension.
-func stream[T any](s *Socket, name string, admit func(T) bool, unread func(T), in func(*extension) *loop.Set[T]) iter.Seq[T] {
-	l := loop.NewNamed(admit, unread)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := in(s.extend())
+	all := st.kind.in(s.extend())
 	if s.state == Closed {
 		l.Finish()
 	} else {
-		all.Add(name, l)
+		all.Add(st.name, l)
 	}
 	return func(yield func(T) bool) {
 		defer l.End() // once nobody can find it any more
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			all.Remove(name, l)
+			all.Remove(st.name, l)
 		}()
 		l.Read(yield)
 	}
 }
 
-// closeStream lets the loops over a stream take what has come before.
-func closeStream[T any](s *Socket, name queueName, in func(*extension) *loop.Set[T]) {
-	for _, l := range closeLoops(s, name, in) {
+// Close ends the loops once they have taken what has come so far. What comes later is
+// for the server's handler, or for loops that begin later. It does not wait for the
+// loops.
+func (st Stream[T]) Close() {
+	for _, l := range st.close() {
 		l.Release()
 	}
 }
 
-// closeLoops closes the loops over a stream, and returns those that have not begun.
-func closeLoops[T any](s *Socket, name queueName, in func(*extension) *loop.Set[T]) (unbegun []*loop.Loop[T]) {
+// close closes the loops, and returns those that have not begun.
+func (st Stream[T]) close() (unbegun []*loop.Loop[T]) {
+	s := st.socket
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil {
 		return nil
 	}
-	begun, unbegun := in(s.ext).Close(name.name)
+	begun, unbegun := st.kind.in(s.ext).Close(st.name)
 	if begun == nil {
 		return unbegun
 	}
@@ -107,7 +108,7 @@ func closeLoops[T any](s *Socket, name queueName, in func(*extension) *loop.Set[
 			l.Finish()
 		}
 	}
-	q := s.ext.queues[name]
+	q := s.ext.queues[queueName{st.kind.call, st.name}]
 	if q == nil {
 		finish()
 		return unbegun
@@ -120,17 +121,39 @@ func closeLoops[T any](s *Socket, name queueName, in func(*extension) *loop.Set[
 	return unbegun
 }
 
-// killStream ends the loops over a stream at once.
-func killStream[T any](s *Socket, name string, in func(*extension) *loop.Set[T]) {
+// Kill ends the loops at once. What a loop is handling is handled to its end; what
+// waits goes where All says. It does not wait for the loops.
+func (st Stream[T]) Kill() {
+	s := st.socket
 	s.mu.Lock()
 	var killed []*loop.Loop[T]
 	if s.ext != nil {
-		killed = in(s.ext).Kill(name)
+		killed = st.kind.in(s.ext).Kill(st.name)
 	}
 	s.mu.Unlock()
 	for _, l := range killed {
 		l.End()
 	}
+}
+
+// Backpressure is how much has come and has not been taken by the slowest loop, or not
+// been handled to its end by the server's handler.
+func (st Stream[T]) Backpressure() int {
+	s := st.socket
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting(queueName{st.kind.call, st.name})
+}
+
+// loops returns the loops that take what comes.
+func (st Stream[T]) loops() []*loop.Loop[T] {
+	s := st.socket
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil {
+		return nil
+	}
+	return st.kind.in(s.ext).Open(st.name)
 }
 
 // endStreams ends the loops of a socket that has closed.
@@ -141,10 +164,10 @@ func (s *Socket) endStreams() {
 	}
 	calls, items := s.streams()
 	for _, name := range calls {
-		s.CloseProcedure(name)
+		Stream[*Call]{s, name, procedures}.Close()
 	}
 	for _, name := range items {
-		s.CloseReceiver(name)
+		Stream[*Transmission]{s, name, receivers}.Close()
 	}
 }
 
@@ -152,10 +175,10 @@ func (s *Socket) endStreams() {
 func (s *Socket) killStreams() {
 	calls, items := s.streams()
 	for _, name := range calls {
-		s.KillProcedure(name)
+		Stream[*Call]{s, name, procedures}.Kill()
 	}
 	for _, name := range items {
-		s.KillReceiver(name)
+		Stream[*Transmission]{s, name, receivers}.Kill()
 	}
 }
 

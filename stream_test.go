@@ -32,7 +32,7 @@ func TestStreamsApart(t *testing.T) {
 			n++
 			who := fmt.Sprint(n)
 			s := e.Socket
-			items, calls := s.Receiver("error"), s.Procedure("error")
+			items, calls := s.Receiver("error").All(), s.Procedure("error").All()
 			events := socketcluster.Events[socketcluster.ErrorEvent](context.Background(), s)
 			go func() {
 				for item := range items {
@@ -99,7 +99,7 @@ func TestLoopsDrain(t *testing.T) {
 		var taken []string
 		ended := make(chan time.Time, 1)
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
-			items := e.Socket.Receiver("x")
+			items := e.Socket.Receiver("x").All()
 			go func() {
 				for item := range items {
 					time.Sleep(30 * time.Millisecond)
@@ -165,7 +165,7 @@ func TestOutboundBackpressure(t *testing.T) {
 		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 		p.want(`{"rid":2}`)
 		s := w.only()
-		if n := s.OutboundBackpressure(); n != 0 {
+		if n := s.Stats().OutboundBackpressure; n != 0 {
 			t.Errorf("%d packets before", n)
 		}
 		for i := range 3 {
@@ -173,13 +173,13 @@ func TestOutboundBackpressure(t *testing.T) {
 		}
 		synctest.Wait()
 		for i := range 3 {
-			if n := s.OutboundBackpressure(); n != 3-i {
+			if n := s.Stats().OutboundBackpressure; n != 3-i {
 				t.Errorf("%d packets, want %d", n, 3-i)
 			}
 			p.want(fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%d}}`, i))
 			synctest.Wait()
 		}
-		if n := s.OutboundBackpressure(); n != 0 {
+		if n := s.Stats().OutboundBackpressure; n != 0 {
 			t.Errorf("%d packets after", n)
 		}
 	})
@@ -197,7 +197,7 @@ type loop struct {
 // slowly takes a second for each item.
 func slowly(s *socketcluster.Socket, name string) *loop {
 	l := &loop{}
-	items := s.Receiver(name)
+	items := s.Receiver(name).All()
 	go func() {
 		defer func() { l.ended = true }()
 		for item := range items {
@@ -243,9 +243,9 @@ func TestCloseReceiver(t *testing.T) {
 		synctest.Wait()
 		all := numbers(40) // more than wait in front of a loop
 		p.transmitAll("x", all)
-		s.CloseReceiver("x")
-		s.CloseReceiver("x") // is closed already
-		if n := s.ReceiverBackpressure("x"); n != 40 {
+		s.Receiver("x").Close()
+		s.Receiver("x").Close() // is closed already
+		if n := s.Receiver("x").Backpressure(); n != 40 {
 			t.Errorf("backpressure %d, want 39 items and the end", n)
 		}
 		p.transmitAll("x", []string{`"later"`})
@@ -258,9 +258,9 @@ func TestCloseReceiver(t *testing.T) {
 		if got := rest(); !slices.Equal(got, []string{`"later"`}) {
 			t.Errorf("the server's receiver has got %q", got)
 		}
-		s.CloseReceiver("x")
+		s.Receiver("x").Close()
 		third.want(t, true, `"third's"`)
-		s.CloseReceiver("unknown")
+		s.Receiver("unknown").Close()
 	})
 }
 
@@ -271,13 +271,13 @@ func TestKillReceiver(t *testing.T) {
 		rest := w.received()
 		p := w.client()
 		s := w.only()
-		s.KillReceiver("x") // there is none
+		s.Receiver("x").Kill() // there is none
 		first, second := slowly(s, "x"), slowly(s, "x")
 		synctest.Wait()
 		p.transmitAll("x", numbers(40))
-		s.KillReceiver("x")
+		s.Receiver("x").Kill()
 		synctest.Wait()
-		if n := s.ReceiverBackpressure("x"); n != 0 {
+		if n := s.Receiver("x").Backpressure(); n != 0 {
 			t.Errorf("backpressure %d after the kill", n)
 		}
 		time.Sleep(time.Minute)
@@ -299,8 +299,8 @@ func TestKillProcedure(t *testing.T) {
 		end  func(s *socketcluster.Socket)
 		want []string // answers to the calls
 	}{
-		{"kill", func(s *socketcluster.Socket) { s.KillProcedure("p") }, []string{"loop", "handler", "handler", "handler"}},
-		{"close", func(s *socketcluster.Socket) { s.CloseProcedure("p") }, []string{"loop", "loop", "loop", "handler"}},
+		{"kill", func(s *socketcluster.Socket) { s.Procedure("p").Kill() }, []string{"loop", "handler", "handler", "handler"}},
+		{"close", func(s *socketcluster.Socket) { s.Procedure("p").Close() }, []string{"loop", "loop", "loop", "handler"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, patient, func(w *world) {
@@ -309,7 +309,7 @@ func TestKillProcedure(t *testing.T) {
 				}))
 				p := w.client()
 				s := w.only()
-				calls := s.Procedure("p")
+				calls := s.Procedure("p").All()
 				ended := false
 				go func() {
 					for call := range calls {
@@ -351,8 +351,8 @@ func TestAnsweredCallIsNotHandledAgain(t *testing.T) {
 		w.srv.Handle("p", socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) { handled++; return nil, nil }))
 		p := w.client()
 		s := w.only()
-		calls := s.Procedure("p")
-		s.Procedure("p") // nobody ever loops over it
+		calls := s.Procedure("p").All()
+		s.Procedure("p").All() // nobody ever loops over it
 		go func() {
 			for call := range calls {
 				call.Reply("loop")
@@ -361,7 +361,7 @@ func TestAnsweredCallIsNotHandledAgain(t *testing.T) {
 		synctest.Wait()
 		p.send(`{"event":"p","cid":2}`)
 		p.want(`{"rid":2,"data":"loop"}`)
-		s.KillProcedure("p")
+		s.Procedure("p").Kill()
 		synctest.Wait()
 		if handled != 0 {
 			t.Errorf("the handler has got %d answered calls", handled)
@@ -375,13 +375,13 @@ func TestCloseInLoop(t *testing.T) {
 		end   func(s *socketcluster.Socket)
 		taken []string
 	}{
-		{func(s *socketcluster.Socket) { s.CloseReceiver("x") }, numbers(40)},
-		{func(s *socketcluster.Socket) { s.KillReceiver("x") }, []string{"0"}},
+		{func(s *socketcluster.Socket) { s.Receiver("x").Close() }, numbers(40)},
+		{func(s *socketcluster.Socket) { s.Receiver("x").Kill() }, []string{"0"}},
 	} {
 		inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Calls: 19}}, func(w *world) {
 			p := w.client()
 			s := w.only()
-			items := s.Receiver("x")
+			items := s.Receiver("x").All()
 			var taken []string
 			ended := false
 			go func() {
@@ -415,13 +415,13 @@ func TestCloseBeforeLoop(t *testing.T) {
 	inBubble(t, patient, func(w *world) {
 		p := w.client()
 		s := w.only()
-		late := s.Receiver("x")
-		s.Receiver("x") // nobody ever loops over it
-		killed := s.Receiver("y")
+		late := s.Receiver("x").All()
+		s.Receiver("x").All() // nobody ever loops over it
+		killed := s.Receiver("y").All()
 		p.transmitAll("x", numbers(40))
 		p.transmitAll("y", numbers(40))
-		s.CloseReceiver("x")
-		s.KillReceiver("y")
+		s.Receiver("x").Close()
+		s.Receiver("y").Kill()
 		var taken []string
 		for item := range late {
 			taken = append(taken, string(item.Data))
@@ -433,11 +433,11 @@ func TestCloseBeforeLoop(t *testing.T) {
 			t.Errorf("%s from a stream that was killed", item.Data)
 		}
 		synctest.Wait()
-		if n := s.Backpressure(); n != 0 {
+		if n := s.Stats().Backpressure; n != 0 {
 			t.Errorf("backpressure %d", n)
 		}
 		s.Terminate()
-		for item := range s.Receiver("x") {
+		for item := range s.Receiver("x").All() {
 			t.Errorf("%s on a closed socket", item.Data)
 		}
 	})
@@ -456,7 +456,7 @@ func TestDropWaiting(t *testing.T) {
 			var looped, handled []string
 			ended := false
 			socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
-				items := e.Socket.Receiver("x")
+				items := e.Socket.Receiver("x").All()
 				go func() {
 					for item := range items {
 						time.Sleep(30 * time.Millisecond)
@@ -493,7 +493,7 @@ func TestDropWaitingCalls(t *testing.T) {
 		}))
 		p := w.client()
 		s := w.only()
-		calls := s.Procedure("p")
+		calls := s.Procedure("p").All()
 		n := 0
 		go func() {
 			for range calls {
@@ -524,12 +524,12 @@ func TestStreamBackpressure(t *testing.T) {
 		check := func(looped, handled, all int) {
 			t.Helper()
 			synctest.Wait()
-			if a, b, c := s.ReceiverBackpressure("looped"), s.ReceiverBackpressure("handled"), s.Backpressure(); a != looped || b != handled || c != all {
+			if a, b, c := s.Receiver("looped").Backpressure(), s.Receiver("handled").Backpressure(), s.Stats().Backpressure; a != looped || b != handled || c != all {
 				t.Errorf("backpressure of the loops %d, of the receiver %d, of the socket %d; want %d, %d, %d", a, b, c, looped, handled, all)
 			}
 		}
 		check(0, 0, 0)
-		quick, slow := s.Receiver("looped"), slowly(s, "looped")
+		quick, slow := s.Receiver("looped").All(), slowly(s, "looped")
 		go func() {
 			for range quick {
 			}
@@ -547,12 +547,12 @@ func TestStreamBackpressure(t *testing.T) {
 
 		release := make(chan struct{})
 		socketcluster.On(s, func(socketcluster.RawEvent) { <-release })
-		calls := s.Procedure("called")
+		calls := s.Procedure("called").All()
 		for range 3 {
 			p.send(`{"event":"called","cid":2}`)
 		}
 		check(0, 0, 3)
-		if n := s.ProcedureBackpressure("called"); n != 3 {
+		if n := s.Procedure("called").Backpressure(); n != 3 {
 			t.Errorf("backpressure of the procedure %d, want 3", n)
 		}
 		for call := range calls {
@@ -580,10 +580,10 @@ func TestStreamBackpressure(t *testing.T) {
 		for range 4 {
 			w.srv.Exchange().Publish(context.Background(), "a", 1)
 		}
-		if n := s.OutboundBackpressure(); n < 4 {
+		if n := s.Stats().OutboundBackpressure; n < 4 {
 			t.Errorf("outbound backpressure %d", n)
 		}
-		check(0, 0, s.OutboundBackpressure())
+		check(0, 0, s.Stats().OutboundBackpressure)
 		remove()
 		close(gate)
 		check(0, 0, 0)
@@ -622,15 +622,15 @@ func TestLoopsLeakNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	left := make(chan string)
-	calls, items := s.Procedure("p"), s.Receiver("x")
+	calls, items := s.Procedure("p").All(), s.Receiver("x").All()
 	onSocket, onServer := socketcluster.Events[socketcluster.SubscribeEvent](ctx, s), socketcluster.Events[socketcluster.SubscribeEvent](ctx, srv)
 	publications, err := srv.Exchange().Subscribe(ctx, "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Nobody ever loops over these.
-	s.Procedure("p")
-	s.Receiver("x")
+	s.Procedure("p").All()
+	s.Receiver("x").All()
 	socketcluster.Events[socketcluster.SubscribeEvent](ctx, srv)
 	if _, err := srv.Exchange().Subscribe(ctx, "a"); err != nil {
 		t.Fatal(err)
@@ -676,8 +676,8 @@ func TestLoopsLeakNothing(t *testing.T) {
 			cancel()
 		}
 	}
-	s.KillProcedure("p")
-	s.KillReceiver("x")
+	s.Procedure("p").Kill()
+	s.Receiver("x").Kill()
 	// The socket is open, and may have another reader than before.
 	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/socketcluster-go/socketcluster.(*Socket).read"))
 	for name := range srv.Exchange().Subscriptions() {

@@ -211,7 +211,7 @@ func TestRFC6455(t *testing.T) {
 					}
 				}
 				synctest.Wait()
-				if n := w.srv.ClientsCount(); n != 0 {
+				if n := w.srv.NumClients(); n != 0 {
 					t.Errorf("%d clients are left", n)
 				}
 			})

@@ -89,7 +89,7 @@ func TestUpdateClaims(t *testing.T) {
 			p.want(`{"event":"#kickOut","data":{"channel":"a","message":"no access"}}`)
 		}
 		for channel, want := range map[string]int{"a": 1, "b": 3} {
-			if n := w.srv.Exchange().SubscriberCount(channel); n != want {
+			if n := w.srv.Exchange().NumSubscribers(channel); n != want {
 				t.Errorf("%d subscribers of %s, want %d", n, channel, want)
 			}
 		}

@@ -100,7 +100,7 @@ func (srv *Server) checkRequest(r *http.Request) *ws.Refusal {
 
 // admit tells why a request may not become a socket, or nil.
 func (srv *Server) admit(r *http.Request) *ws.Refusal {
-	if blocked := srv.runMiddleware(r.Context(), nil, &HandshakeWS{Request: r}); blocked != nil {
+	if blocked := srv.runMiddleware(r.Context(), nil, &Upgrade{Request: r}); blocked != nil {
 		text := blocked.Message
 		if text == "" {
 			text = http.StatusText(http.StatusUnauthorized)

@@ -239,7 +239,7 @@ func TestUpgradeRefused(t *testing.T) {
 					t.Errorf("version %q", resp.Header.Get("Sec-WebSocket-Version"))
 				}
 				synctest.Wait()
-				if n := w.srv.PendingClientsCount(); n != 0 {
+				if n := w.srv.NumPendingClients(); n != 0 {
 					t.Errorf("%d sockets", n)
 				}
 			})
@@ -385,7 +385,7 @@ func TestOrigins(t *testing.T) {
 func TestUpgradeOrder(t *testing.T) {
 	inBubble(t, socketcluster.Config{Origins: []string{"a.com:80"}}, func(w *world) {
 		ran := 0
-		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeWS) error {
+		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
 			ran++
 			if a.Request.URL.RawQuery == "no" {
 				return &wire.Error{Name: "E", Message: "<b>go away</b>"}

@@ -46,7 +46,12 @@ func newToken(signed string, payload []byte, claims members, tolerance time.Dura
 }
 
 // Signed answers the text that the client presents.
-func (t *Token) Signed() string { return t.signed }
+func (t *Token) Signed() string {
+	if t == nil {
+		return ""
+	}
+	return t.signed
+}
 
 // Payload answers the claims as they were signed: numbers keep their digits and
 // names their order. The caller owns the result.

@@ -171,7 +171,7 @@ func TestSubscriptionThatComesTooLate(t *testing.T) {
 		if err := p.subscribe("user/alice"); err == nil {
 			t.Error("subscribed")
 		}
-		if n := w.demo.sockets.Exchange().SubscriberCount("user/alice"); n != 0 {
+		if n := w.demo.sockets.Exchange().NumSubscribers("user/alice"); n != 0 {
 			t.Errorf("the channel has %d subscribers", n)
 		}
 	})

@@ -566,7 +566,7 @@ func (w *simWorld) atRest() {
 		tokens := make(map[int]string)
 		for s := range w.srv.Clients() {
 			w.look(s, "the end")
-			tokens[connOf(s)] = s.SignedAuthToken()
+			tokens[connOf(s)] = s.AuthToken().Signed()
 		}
 		for _, l := range w.links.list() {
 			l.mu.Lock()

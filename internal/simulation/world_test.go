@@ -429,7 +429,7 @@ func (w *simWorld) handlers() {
 		return nil
 	}))
 	socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
-		calls, told := e.Socket.Procedure("loop"), e.Socket.Receiver("told")
+		calls, told := e.Socket.Procedure("loop").All(), e.Socket.Receiver("told").All()
 		go func() {
 			for c := range calls {
 				w.started(c.Socket, mustPayload(c.Data).N, "loop")
@@ -592,7 +592,7 @@ func (p *publisher) change(s *socketcluster.Socket) {
 	case r < 84:
 		s.StartBatching()
 	case r < 86:
-		s.StopBatching()
+		s.StartBatching().End()
 	case r < 88:
 		k := kick{connOf(s), w.channel(p.rng), w.now()}
 		w.note(func() { w.kicks = append(w.kicks, k) })

@@ -98,17 +98,17 @@ type described struct {
 func (v *server) describeAction(a socketcluster.Action) described {
 	d := described{fields: fields{"type": a.Type()}}
 	switch a := a.(type) {
-	case *socketcluster.HandshakeWS:
+	case *socketcluster.Upgrade:
 		info := describeRequest(a.Request)
 		d.fields["request"] = info
 		d.stream = handshakeStream(info)
-	case *socketcluster.HandshakeSC:
+	case *socketcluster.Handshake:
 		info := describeRequest(a.Request)
 		d.about(a.Socket)
 		d.fields["request"] = info
 		d.fields["data"] = v.describeHandshake(a)
 		d.stream = handshakeStream(info)
-	case *socketcluster.Message:
+	case *socketcluster.RawMessage:
 		d.about(a.Socket)
 		d.fields["data"] = describeMessage(a.Data, a.Binary)
 		d.replace = func(raw json.RawMessage) { a.Data, a.Binary = rawMessage(raw) }
@@ -161,7 +161,7 @@ func (d *described) carries(data *json.RawMessage, expired error) {
 // handshakeStream is the same for the two actions of a connection.
 func handshakeStream(r *requestInfo) string { return fmt.Sprint(r.ID) }
 
-func (v *server) describeHandshake(a *socketcluster.HandshakeSC) fields {
+func (v *server) describeHandshake(a *socketcluster.Handshake) fields {
 	data := fields{
 		"signedAuthToken": signedOrNull(a.SignedAuthToken),
 		"authToken":       claimsOf(a.AuthToken),

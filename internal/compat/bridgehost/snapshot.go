@@ -20,9 +20,9 @@ type serverSnapshot struct {
 	Server              int      `json:"server"`
 	IsReady             bool     `json:"isReady"`
 	Clients             []string `json:"clients"`
-	ClientsCount        int      `json:"clientsCount"`
+	NumClients        int      `json:"clientsCount"`
 	PendingClients      []string `json:"pendingClients"`
-	PendingClientsCount int      `json:"pendingClientsCount"`
+	NumPendingClients int      `json:"pendingClientsCount"`
 }
 
 type socketSnapshot struct {
@@ -61,9 +61,9 @@ func (v *server) snapshot() serverSnapshot {
 		Server:              v.number,
 		IsReady:             v.ready.Load(),
 		Clients:             ids(v.srv.Clients()),
-		ClientsCount:        v.srv.ClientsCount(),
+		NumClients:        v.srv.NumClients(),
 		PendingClients:      ids(v.srv.PendingClients()),
-		PendingClientsCount: v.srv.PendingClientsCount(),
+		NumPendingClients: v.srv.NumPendingClients(),
 	}
 }
 
@@ -77,7 +77,7 @@ func (s *socket) snapshot() socketSnapshot {
 		AuthState:    socketcluster.Unauthenticated.String(),
 		AuthToken:    claimsOf(token),
 		Channels:     slices.AppendSeq([]string{}, s.Subscriptions()),
-		ChannelCount: s.SubscriptionCount(),
+		ChannelCount: s.Stats().Subscriptions,
 	}
 	if token != nil {
 		signed := token.Signed()

@@ -18,23 +18,22 @@ type socket struct {
 	introduced bool // the bridge has seen its request; the output's lock guards it
 }
 
-// socketKey is the key under which a socket of the library holds its socket
-// here.
-type socketKey struct{}
+// socketKey keeps the socket that stands for a socket of the library here.
+var socketKey socketcluster.Key[*socket]
 
 // known returns the socket for one of the library; nil for nil.
 func known(s *socketcluster.Socket) *socket {
 	if s == nil {
 		return nil
 	}
-	k, _ := s.Value(socketKey{}).(*socket)
+	k, _ := socketKey.Get(s)
 	return k
 }
 
 // adopt makes a new socket known. It runs before anything else happens on it.
 func (v *server) adopt(lib *socketcluster.Socket) {
 	s := &socket{Socket: lib, server: v}
-	lib.SetValue(socketKey{}, s)
+	socketKey.Set(lib, s)
 	v.host.mu.Lock()
 	v.host.sockets[lib.ID()] = s
 	v.host.mu.Unlock()
@@ -80,8 +79,12 @@ var socketCommands = map[string]func(s *socket, ctx *waitContext, c *command) (a
 	"kickOut": kickOut,
 	"batch": func(s *socket, _ *waitContext, c *command) (any, error) {
 		do := map[string]func(){
-			"startBatch": s.StartBatch, "flushBatch": s.FlushBatch, "cancelBatch": s.CancelBatch,
-			"startBatching": s.StartBatching, "stopBatching": s.StopBatching, "cancelBatching": s.CancelBatching,
+			"startBatch":     func() { s.StartBatch() },
+			"flushBatch":     func() { s.StartBatch().End() },
+			"cancelBatch":    func() { s.StartBatch().Cancel() },
+			"startBatching":  func() { s.StartBatching() },
+			"stopBatching":   func() { s.StartBatching().End() },
+			"cancelBatching": func() { s.StartBatching().Cancel() },
 		}[c.Op]
 		if do == nil {
 			return nil, unsupported("the batch operation %s", c.Op)

@@ -57,7 +57,7 @@ func TestClient14Handshake(t *testing.T) {
 		}
 		c := n.client(t, srv, token.Signed())
 		st := c.connect(t)
-		if !st.IsAuthenticated || srv.socket(t, st).SignedAuthToken() != token.Signed() {
+		if !st.IsAuthenticated || srv.socket(t, st).AuthToken().Signed() != token.Signed() {
 			t.Errorf("status: %+v", st)
 		}
 		c.wantUser(t, alice.Username)
@@ -246,7 +246,7 @@ func TestClient14Channels(t *testing.T) {
 	wantJSError(t, err, "SubscribeError", "Members only")
 
 	c.do(t, "subscribeBatched", []string{"a", "b", "c"})
-	if n := socket.SubscriptionCount(); n != 4 {
+	if n := socket.Stats().Subscriptions; n != 4 {
 		t.Errorf("%d subscriptions, want 4", n)
 	}
 	c.do(t, "unsubscribe", "a") // leaves in a batch, as the subscription did
@@ -308,7 +308,7 @@ func TestClient14Pings(t *testing.T) {
 	n := startNode14(t)
 	pongs := make(chan struct{}, 1024)
 	srv := startBoth(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: 20 * time.Millisecond, Ping: 5 * time.Second}}, func(srv *socketcluster.Server) {
-		srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
+		srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
 			if !a.Binary && string(a.Data) == "#2" {
 				pongs <- struct{}{}
 			}
@@ -373,7 +373,7 @@ func TestClient14Close(t *testing.T) {
 
 	t.Run("a refused handshake", func(t *testing.T) {
 		for code, reconnect := range map[int]bool{4008: true, 4501: false} {
-			remove := srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.HandshakeSC) error {
+			remove := srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error {
 				return (socketcluster.Errorf("E", "Not you")).With("statusCode", code)
 			}))
 			c := n.client(t, srv, nil, quick)

@@ -105,7 +105,7 @@ func logout(ctx context.Context, _ socketcluster.None) error {
 
 // sample: login loop
 func loginLoop(s *socketcluster.Socket) {
-	requests := s.Procedure("login")
+	requests := s.Procedure("login").All()
 	go func() {
 		for request := range requests {
 			var in credentials

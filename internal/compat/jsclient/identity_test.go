@@ -142,8 +142,8 @@ func TestEngineWithoutJWT(t *testing.T) {
 	c := n.connected(t, srv, nil)
 	c.login(t, alice)
 	token, _ := c.state(t).Stored.(string)
-	if s := srv.only(t); token == "" || s.SignedAuthToken() != token {
-		t.Fatalf("the client has %q, the server %q", token, s.SignedAuthToken())
+	if s := srv.only(t); token == "" || s.AuthToken().Signed() != token {
+		t.Fatalf("the client has %q, the server %q", token, s.AuthToken().Signed())
 	}
 	st := c.reconnect(t)
 	if !st.IsAuthenticated || st.AuthToken != token {

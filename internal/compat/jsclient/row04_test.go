@@ -29,7 +29,7 @@ func TestRow04_Login(t *testing.T) {
 			t.Errorf("the client keeps %v", s.Stored)
 		}
 		socket := srv.socket(t, st)
-		if socket.SignedAuthToken() != *s.SignedAuthToken {
+		if socket.AuthToken().Signed() != *s.SignedAuthToken {
 			t.Error("the server has another token than the client")
 		}
 		if got, ok := socketcluster.Claims[claims](socket); !ok || got.Username != alice.Username {

@@ -36,7 +36,7 @@ func TestRow05_Authenticate(t *testing.T) {
 			t.Errorf("the client keeps %v", s.Stored)
 		}
 		srv.events.want(t, st.ID, "authStateChange server:authenticationStateChange authenticate server:authentication")
-		if srv.socket(t, st).SignedAuthToken() != token {
+		if srv.socket(t, st).AuthToken().Signed() != token {
 			t.Error("the server's socket has another token")
 		}
 	})

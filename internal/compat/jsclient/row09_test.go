@@ -89,7 +89,7 @@ func TestRow09_Middleware(t *testing.T) {
 	// MW-8
 	t.Run("9.2 handshakeWS", func(t *testing.T) {
 		srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
-			srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.HandshakeWS) error {
+			srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
 				if a.Request.URL.Query().Get("door") != "open" {
 					return socketcluster.Errorf("DoorError", "the door is shut")
 				}
@@ -112,7 +112,7 @@ func TestRow09_Middleware(t *testing.T) {
 
 	// HS-21, HS-22
 	t.Run("9.3 handshakeSC", func(t *testing.T) {
-		eachRefusal[*socketcluster.HandshakeSC](t, n, "handshake", (*socketcluster.Server).UseHandshake,
+		eachRefusal[*socketcluster.Handshake](t, n, "handshake", (*socketcluster.Server).UseHandshake,
 			func(t *testing.T, srv *server) (map[string]any, error) {
 				c := n.client(t, srv, nil)
 				c.do(t, "dial")
@@ -124,7 +124,7 @@ func TestRow09_Middleware(t *testing.T) {
 			})
 		t.Run("block with a close code", func(t *testing.T) {
 			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
-				srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.HandshakeSC) error {
+				srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error {
 					return &wire.Error{Name: "GoneError", Message: "for good", Fields: []wire.Field{{Key: "statusCode", Value: 4501}}}
 				}))
 			})
@@ -142,7 +142,7 @@ func TestRow09_Middleware(t *testing.T) {
 	// MW-5
 	t.Run("9.4 message", func(t *testing.T) {
 		srv, notes := startEcho(t, func(srv *socketcluster.Server) {
-			srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.Message) error {
+			srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
 				if bytes.Contains(a.Data, []byte("drop me")) {
 					return socketcluster.ErrBlocked
 				}

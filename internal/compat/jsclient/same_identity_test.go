@@ -233,7 +233,7 @@ func TestLoginPages(t *testing.T) {
 	loop := func(fn func(c *socketcluster.Call)) func(*socketcluster.Server) {
 		return func(srv *socketcluster.Server) {
 			socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
-				calls := e.Socket.Procedure("login")
+				calls := e.Socket.Procedure("login").All()
 				go func() {
 					for c := range calls {
 						fn(c)

@@ -51,7 +51,7 @@ func run(ctx context.Context) error {
 	srv.HandleRest(socketcluster.Func(stubborn))
 	socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
 		for _, name := range []string{"loop", "loopb", "loopc"} {
-			calls := e.Socket.Procedure(name)
+			calls := e.Socket.Procedure(name).All()
 			go func() {
 				for c := range calls {
 					time.Sleep(2 * time.Second)
