@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/socketcluster-go/socketcluster/internal/account"
@@ -25,7 +26,7 @@ import (
 // w must let its connection be taken over, as that of net/http does: what wraps it
 // needs a method Unwrap ([http.ResponseController]). http.TimeoutHandler has none.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	refusal := srv.checkRequest(r)
+	version, refusal := srv.checkRequest(r)
 	addr := srv.ClientAddr(r)
 	if refusal == nil {
 		refusal = srv.checkRoom(r)
@@ -56,8 +57,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The copy lets go of the request's first line, which the path is a part of.
-	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI()), addr: addr.As16()}
-	s.version, _ = srv.versionAt(r.URL.EscapedPath())
+	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI()), addr: addr.As16(), version: version}
 	conn, err := ws.Accept(w, r, ws.Options{
 		ReadLimit:    int64(srv.cfg.Limits.HandshakeMessageSize),
 		MaxFragments: srv.cfg.Limits.Fragments,
@@ -79,26 +79,28 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started = s.start(conn, r)
 }
 
-// checkRequest tells why a request is none for this server, or nil.
-func (srv *Server) checkRequest(r *http.Request) *ws.Refusal {
+// checkRequest returns the version that a request is for, or why it is none for
+// this server.
+func (srv *Server) checkRequest(r *http.Request) (wire.Version, *ws.Refusal) {
 	if refusal := ws.CheckRequest(r); refusal != nil {
 		srv.lostHeaders(r)
 		srv.counters.badRequests.Add(1)
-		return refusal
+		return 0, refusal
 	}
-	if _, ok := srv.versionAt(r.URL.EscapedPath()); !ok {
+	version, ok := srv.versionAt(r.URL.EscapedPath())
+	if !ok {
 		srv.otherPath(r)
 		srv.counters.badRequests.Add(1)
-		return &ws.Refusal{Status: http.StatusBadRequest, Text: "Bad Request"}
+		return 0, &ws.Refusal{Status: http.StatusBadRequest, Text: "Bad Request"}
 	}
 	if srv.isClosed() {
 		srv.counters.afterClose.Add(1)
-		return &ws.Refusal{Status: http.StatusServiceUnavailable, Text: "Service Unavailable"}
+		return 0, &ws.Refusal{Status: http.StatusServiceUnavailable, Text: "Service Unavailable"}
 	}
-	return nil
+	return version, nil
 }
 
-// admit tells why a request may not become a socket, or nil.
+// admit returns why a request may not become a socket, or nil.
 func (srv *Server) admit(r *http.Request) *ws.Refusal {
 	if blocked := srv.runMiddleware(r.Context(), nil, &Upgrade{Request: r}); blocked != nil {
 		text := blocked.Message
@@ -124,15 +126,9 @@ func (srv *Server) refuseOrigin(r *http.Request, reason string) *ws.Refusal {
 	return &ws.Refusal{Status: http.StatusForbidden, Text: text}
 }
 
+// subprotocol returns the subprotocol that is spoken with a client, or "".
 func (srv *Server) subprotocol(r *http.Request) string {
-	var offered []string
-	for _, v := range r.Header.Values("Sec-Websocket-Protocol") {
-		for p := range strings.SplitSeq(v, ",") {
-			if p = strings.TrimSpace(p); !srv.ownsSubprotocol(p) {
-				offered = append(offered, p)
-			}
-		}
-	}
+	offered := slices.DeleteFunc(ws.Subprotocols(r), srv.ownsSubprotocol)
 	if len(offered) == 0 {
 		return ""
 	}

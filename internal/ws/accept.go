@@ -56,19 +56,15 @@ var ownHeaders = map[string]bool{
 	"Sec-Websocket-Protocol":   true,
 }
 
-// Accept upgrades the request. The connection keeps neither r nor w nor any
+// Accept upgrades a request that has passed [CheckRequest]. The connection keeps neither r nor w nor any
 // buffer of net/http; what the peer sent ahead of the answer is kept. The
 // handler should return soon afterwards and leave reading to another
 // goroutine, so that net/http's memory goes too.
 //
 // When Accept fails, the request has been answered or the connection is gone:
-// w is not to be used any more. A refused request gives a *Refusal, and a w that
-// does not let go of its connection ErrWriter.
+// w is not to be used any more. Extensions that cannot be read give a *Refusal, and
+// a w that does not let go of its connection ErrWriter.
 func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
-	if refusal := CheckRequest(r); refusal != nil {
-		refusal.WriteTo(w)
-		return nil, refusal
-	}
 	var extensions string
 	if o.Deflate {
 		var ok bool
@@ -103,7 +99,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	return c, nil
 }
 
-// upgradeResponse is the 101 response to a checked request.
+// upgradeResponse returns the 101 response to a checked request.
 func upgradeResponse(r *http.Request, o Options, extensions string) []byte {
 	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n" +

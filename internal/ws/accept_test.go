@@ -104,9 +104,9 @@ func TestAcceptAnswers(t *testing.T) {
 }
 
 func TestAcceptRefuses(t *testing.T) {
-	c, answer, err := exchange(t, Options{}, strings.Replace(request, "websocket", "other", 1)+"\r\n")
+	c, answer, err := exchange(t, Options{Deflate: true}, request+"Sec-WebSocket-Extensions: ;\r\n\r\n")
 	var refusal *Refusal
-	if c != nil || !errors.As(err, &refusal) || refusal.Text != "Invalid Upgrade header" {
+	if c != nil || !errors.As(err, &refusal) || refusal.Text != "Invalid or unacceptable Sec-WebSocket-Extensions header" {
 		t.Errorf("got %v, %v", c, err)
 	}
 	if !strings.HasPrefix(answer, "HTTP/1.1 400 Bad Request\r\n") || !strings.Contains(answer, "Connection: close\r\n") {
