@@ -61,41 +61,42 @@ func (srv *Server) ownsSubprotocol(name string) bool {
 	return slices.ContainsFunc(srv.cfg.TokenSources, func(s httpauth.Source) bool { return s.Owns(name) })
 }
 
-// presented is what a handshake has brought, and what has become of it.
-type presented struct {
-	signed  string
-	token   *auth.Token // nil if there is none, or a bad one
-	err     error       // why token is nil, if there is one
+// identity is who a client says it is, and what has become of that.
+type identity struct {
+	signed  string      // the token as text, if there is one
+	sent    bool        // the client has sent it in the packet
+	token   *auth.Token // nil if there is none, or it is not accepted
+	err     error       // why it is not
 	revoked *auth.Token // what is nobody's any more, for the record
 	origin  origin
 }
 
-// verifyRequest verifies the token of the upgrade request, if it has one.
-func (s *Socket) verifyRequest() (p presented) {
+// verifyRequest verifies the identity of the upgrade request, if it has one.
+func (s *Socket) verifyRequest() (id identity) {
 	r := s.Request()
 	if r == nil {
-		return p
+		return id
 	}
 	t, found := r.Context().Value(requestTokenKey{}).(*requestToken)
 	switch {
 	case !found:
 	case t.err != nil:
-		p.origin = fromRequest
-		p.err = s.srv.tokenError(t.err)
+		id.origin = fromRequest
+		id.err = s.srv.tokenError(t.err)
 	case t.principal != nil:
-		p.origin = fromPrincipal
-		p.signed = t.principal.Signed()
-		if p.err = s.srv.checkPrincipal(t.principal); p.err == nil {
-			p.token = t.principal
+		id.origin = fromPrincipal
+		id.signed = t.principal.Signed()
+		if id.err = s.srv.checkPrincipal(t.principal); id.err == nil {
+			id.token = t.principal
 		} else {
-			p.revoked = t.principal
+			id.revoked = t.principal
 		}
 	default:
-		p.origin = fromRequest
-		p.signed = t.signed
-		p.token, p.revoked, p.err = s.verify(t.signed)
+		id.origin = fromRequest
+		id.signed = t.signed
+		id.token, id.revoked, id.err = s.verify(t.signed)
 	}
-	return p
+	return id
 }
 
 // checkPrincipal holds a principal to its exp and to revocations, as nobody

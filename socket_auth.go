@@ -116,56 +116,46 @@ func (s *Socket) beginDecision() {
 // Until then it is in the action and nowhere else, so that there is nothing to
 // take back. If the server has decided otherwise meanwhile, by SetAuthToken or
 // Deauthenticate, that stays.
-func (s *Socket) admitToken(p presented, v *verdict) {
+func (s *Socket) admitToken(id identity, v *verdict) {
 	if s.State() == Closed {
 		return
 	}
-	if blocked := s.askAuthenticate(p); blocked != nil {
-		s.reject(blocked, p, false, v)
-		return
-	}
-	err := s.recheckExpiry(p)
+	emitted, err := s.approveToken(id)
 	if err == nil {
-		err = s.lockUnlessRevoked(p.token)
+		err = s.lockUnlessRevoked(id.token)
 	}
 	if err != nil {
-		s.reject(err, p, true, v)
+		s.reject(err, id, !emitted, v)
 		return
 	}
-	v.token, v.told = p.token, s.turns.told
+	v.token, v.told = id.token, s.turns.told
 	s.extend().verdict = v
 	if s.state == Open && !s.overruled {
-		s.setToken(p.token, p.origin)
-		s.queueAuthenticated(p.token, AuditTokenAccepted)
+		s.setToken(id.token, id.origin)
+		s.queueAuthenticated(id.token, AuditTokenAccepted)
 		s.armRenewal()
 	}
 	s.mu.Unlock()
 	s.drainEvents()
 }
 
-// askAuthenticate asks the middleware about a token that has been verified.
-func (s *Socket) askAuthenticate(p presented) error {
-	a := &Authenticate{Socket: s, SignedAuthToken: p.token.Signed(), AuthToken: p.token}
+// approveToken asks the middleware about a token that has been verified, and the engine
+// once more if it has expired meanwhile. emitted reports whether err has been emitted.
+func (s *Socket) approveToken(id identity) (emitted bool, err error) {
+	a := &Authenticate{Socket: s, SignedAuthToken: id.token.Signed(), AuthToken: id.token}
 	if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
-		return blocked
+		return true, blocked
 	}
-	return nil
+	if id.origin != fromPrincipal && id.token.Expired(time.Now()) {
+		_, _, err = s.verify(id.signed)
+	}
+	return false, err
 }
 
-// recheckExpiry asks the engine once more about a token that has expired while
-// middleware was deciding about it.
-func (s *Socket) recheckExpiry(p presented) error {
-	if p.origin == fromPrincipal || !p.token.Expired(time.Now()) {
-		return nil
-	}
-	_, _, err := s.verify(p.signed)
-	return err
-}
-
-// reject tells why a token of the client was not accepted, and takes the one
+// reject reports why a token of the client was not accepted, and takes the one
 // away that the socket has, unless that is a later decision of the server's.
 // emit is set if err has not been emitted yet. v is nil for the token of a handshake.
-func (s *Socket) reject(err error, p presented, emit bool, v *verdict) {
+func (s *Socket) reject(err error, id identity, emit bool, v *verdict) {
 	if v != nil {
 		v.refuse(s, err)
 	}
@@ -185,7 +175,7 @@ func (s *Socket) reject(err error, p presented, emit bool, v *verdict) {
 	if emit {
 		s.queueError(err)
 	}
-	s.queueRejected(err, p, old, lost)
+	s.queueRejected(err, id, old, lost)
 	s.mu.Unlock()
 	s.drainEvents()
 }
@@ -193,11 +183,11 @@ func (s *Socket) reject(err error, p presented, emit bool, v *verdict) {
 // queueRejected queues the events of a token that was not accepted, and of
 // the loss of the one before it, if the socket is left without any. mu must be
 // held.
-func (s *Socket) queueRejected(err error, p presented, old *auth.Token, lost bool) {
-	s.queueAudit(AuditTokenRejected, cmp.Or(p.token, p.revoked), plainMessage(err))
+func (s *Socket) queueRejected(err error, id identity, old *auth.Token, lost bool) {
+	s.queueAudit(AuditTokenRejected, cmp.Or(id.token, id.revoked), plainMessage(err))
 	bad := isBadToken(err)
 	if bad {
-		s.queue(BadAuthTokenEvent{s, err, p.signed})
+		s.queue(BadAuthTokenEvent{s, err, id.signed})
 	}
 	if lost && (bad || old != nil) {
 		s.queueDeauthenticated(old, AuditLogout, "another token was not accepted")
@@ -212,23 +202,22 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 		return
 	}
 	s.beginDecision()
-	supplied := p.Data != nil && string(p.Data) != "null"
-	given := presented{err: auth.ErrTokenNotString}
+	id := identity{sent: p.Data != nil && string(p.Data) != "null", err: auth.ErrTokenNotString}
 	ok := true
-	if supplied {
-		given.signed, ok = wire.ParseString(p.Data)
+	if id.sent {
+		id.signed, ok = wire.ParseString(p.Data)
 	}
 	if ok {
-		given.token, given.revoked, given.err = s.verify(given.signed)
+		id.token, id.revoked, id.err = s.verify(id.signed)
 	}
 	v := &verdict{id: p.ID}
 	switch {
-	case given.token != nil:
-		s.admitToken(given, v)
-	case supplied:
-		s.reject(given.err, given, true, v)
+	case id.token != nil:
+		s.admitToken(id, v)
+	case id.sent:
+		s.reject(id.err, id, true, v)
 	default:
-		v.refuse(s, given.err)
+		v.refuse(s, id.err)
 		s.mu.Lock()
 		s.extend().verdict = v
 		s.logout()

@@ -30,87 +30,106 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 		s.closeWith(wire.CloseHandshakeRejected)
 		return
 	}
-	srv := s.srv
 	s.beginDecision()
-	given := s.verifyHandshake(p.Data)
-	action := &Handshake{Request: s.Request(), Socket: s, SignedAuthToken: given.signed, AuthToken: given.token, AuthTokenError: given.err}
-	if blocked := srv.runMiddleware(s.Context(), s, action); blocked != nil {
+	id := s.verifyHandshake(p.Data)
+	action := &Handshake{Request: s.Request(), Socket: s, SignedAuthToken: id.signed, AuthToken: id.token, AuthTokenError: id.err}
+	if blocked := s.srv.runMiddleware(s.Context(), s, action); blocked != nil {
 		s.rejectHandshake(p.ID, blocked)
 		return
 	}
 	if s.State() == Closed {
 		return
 	}
-	supplied := given.signed != "" || given.err != nil || given.origin != fromClient
-	if given.token != nil {
-		err := s.askAuthenticate(given)
-		if err != nil {
-			s.reject(err, given, false, nil)
-		} else if err = s.recheckExpiry(given); err != nil {
-			s.reject(err, given, true, nil)
+	if id.token == nil {
+		if id.err != nil {
+			s.reject(id.err, id, true, nil)
 		}
-		if err != nil {
-			given.token, given.err = nil, err
-		}
-	} else if given.err != nil {
-		s.reject(given.err, given, true, nil)
+	} else if emitted, err := s.approveToken(id); err != nil {
+		s.reject(err, id, !emitted, nil)
+		id.token, id.err = nil, err
 	}
-	s.conn.SetReadLimit(int64(srv.cfg.Limits.MessageSize))
-	err := s.open(p.ID, given)
-	if given.token != nil && err != nil && err != errNotWritable {
+	s.conn.SetReadLimit(int64(s.srv.cfg.Limits.MessageSize))
+	err := s.open(p.ID, id)
+	if id.token != nil && err != nil && err != errNotWritable {
 		if err != errOverruled { // it was revoked, or nobody knows
-			s.reject(err, given, true, nil)
-			given.err = err
+			s.reject(err, id, true, nil)
+			id.err = err
 		}
-		given.token = nil
-		err = s.open(p.ID, given)
+		id.token = nil
+		err = s.open(p.ID, id)
 	}
-	if err != nil {
-		return
+	if err == nil {
+		s.afterHandshake(id)
 	}
-	// A token of the request is none that the client could forget.
-	if isBadToken(given.err) && supplied && given.origin == fromClient {
-		s.mu.Lock()
-		if s.token.Load() == nil {
-			s.forgetRejected()
-		}
-		s.mu.Unlock()
+}
+
+// afterHandshake does what follows the answer to a handshake.
+func (s *Socket) afterHandshake(id identity) {
+	s.mu.Lock()
+	if id.sent && isBadToken(id.err) && s.token.Load() == nil {
+		s.forgetRejected()
 	}
-	if d := srv.cfg.Batching.OnHandshake; d > 0 {
-		s.mu.Lock()
+	if d := s.srv.cfg.Batching.OnHandshake; d > 0 {
 		s.startBatching(time.Now().Add(d))
-		s.mu.Unlock()
 	}
+	s.mu.Unlock()
 	s.drainEvents()
 
 	// Only now, as the handlers of the connect event may want to hear these.
 	s.mu.Lock()
-	if !srv.cfg.Compat.KeepRequest {
+	if !s.srv.cfg.Compat.KeepRequest {
 		s.forgetUpgrade()
 	}
-	if given.token != nil && s.token.Load() == given.token && s.state == Open {
-		s.queueAuthenticated(given.token, AuditTokenAccepted)
+	if id.token != nil && s.token.Load() == id.token && s.state == Open {
+		s.queueAuthenticated(id.token, AuditTokenAccepted)
 		s.armRenewal()
 	}
 	s.mu.Unlock()
 	s.drainEvents()
-	if given.token != nil && given.origin != fromClient {
-		s.catchUp(given.token)
+	if id.token != nil && id.origin != fromClient {
+		s.catchUp(id.token)
 	}
 }
 
 // open completes the handshake: it changes the state, sets the token, sends the
 // answer and queues the event in one step, so that nothing is sent before the
-// answer and nothing told before the event. It fails if the token has been
+// answer and nothing reported before the event. It fails if the token has been
 // revoked, the server has logged the socket out meanwhile, or it has closed.
-func (s *Socket) open(id float64, p presented) error {
+func (s *Socket) open(cid float64, id identity) error {
+	answer := s.handshakeAnswer(id)
+	if id.token == nil {
+		s.mu.Lock()
+	} else if err := s.lockUnlessRevoked(id.token); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if s.state != Connecting {
+		return errNotWritable
+	}
+	if id.token != nil && s.overruled {
+		return errOverruled
+	}
+	s.state = Open
+	s.srv.opened()
+	s.deadline = 0
+	s.setToken(id.token, id.origin)
+	s.stats.prepared.Add(1)
+	s.stats.sent.Add(1)
+	s.pushFrame(s.srv.seal(response(cid, answer, nil)))
+	s.mustAct(true)
+	s.queue(ConnectEvent{Socket: s, ID: s.id, PingTimeout: s.srv.cfg.Timeouts.Ping, IsAuthenticated: id.token != nil, AuthError: id.err})
+	return nil
+}
+
+// handshakeAnswer returns the data of the answer to a handshake.
+func (s *Socket) handshakeAnswer(id identity) []byte {
 	status := handshakeStatus{
 		ID:              s.id,
 		PingTimeout:     s.srv.cfg.Timeouts.Ping.Milliseconds(),
-		IsAuthenticated: p.token != nil,
+		IsAuthenticated: id.token != nil,
 	}
-	if p.err != nil {
-		status.AuthError = s.srv.publicError(p.err, "step", "handshake")
+	if id.err != nil {
+		status.AuthError = s.srv.publicError(id.err, "step", "handshake")
 	}
 	answer, err := wire.Marshal(status)
 	if err != nil {
@@ -118,28 +137,7 @@ func (s *Socket) open(id float64, p presented) error {
 		status.AuthError = s.srv.publicError(fmt.Errorf("encode the authError: %w", err))
 		answer, _ = wire.Marshal(status)
 	}
-	if p.token == nil {
-		s.mu.Lock()
-	} else if err := s.lockUnlessRevoked(p.token); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	if s.state != Connecting {
-		return errNotWritable
-	}
-	if p.token != nil && s.overruled {
-		return errOverruled
-	}
-	s.state = Open
-	s.srv.opened()
-	s.deadline = 0
-	s.setToken(p.token, p.origin)
-	s.stats.prepared.Add(1)
-	s.stats.sent.Add(1)
-	s.pushFrame(s.srv.seal(response(id, answer, nil)))
-	s.mustAct(true)
-	s.queue(ConnectEvent{Socket: s, ID: s.id, PingTimeout: s.srv.cfg.Timeouts.Ping, IsAuthenticated: p.token != nil, AuthError: p.err})
-	return nil
+	return answer
 }
 
 // errOverruled is the outcome of a token about which the server has decided
@@ -150,22 +148,22 @@ var errOverruled = errors.New("socketcluster: the socket was logged out meanwhil
 // has none, of the upgrade request. The engine is asked without a token too, as
 // one of another kind may know the client by other means; that it knows nobody
 // is no error then.
-func (s *Socket) verifyHandshake(data []byte) presented {
+func (s *Socket) verifyHandshake(data []byte) identity {
 	raw, kind := wire.ParseHandshakeToken(data)
 	if kind == wire.TokenOther {
-		return presented{err: auth.ErrTokenNotString}
+		return identity{sent: true, err: auth.ErrTokenNotString}
 	}
 	if len(raw) == 0 {
-		if p := s.verifyRequest(); p.origin != fromClient {
-			return p
+		if id := s.verifyRequest(); id.origin != fromClient {
+			return id
 		}
 	}
-	p := presented{signed: string(raw)}
-	p.token, p.revoked, p.err = s.verify(p.signed)
-	if p.signed == "" && p.err != nil {
-		return presented{}
+	id := identity{signed: string(raw), sent: len(raw) > 0}
+	id.token, id.revoked, id.err = s.verify(id.signed)
+	if !id.sent && id.err != nil {
+		return identity{}
 	}
-	return p
+	return id
 }
 
 // rejectHandshake answers with the error and closes with its statusCode.
