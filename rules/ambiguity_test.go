@@ -186,54 +186,65 @@ func TestTwoClaimsAtOnePlace(t *testing.T) {
 	}
 }
 
-// claimSpans lists, for each way to read a name by a rule, where in it the values
-// of claims are.
-func claimSpans(r rules.Rule, name string) (all [][][2]int) {
-	var read func(parts []string, from int, spans [][2]int)
+// claimSpans returns what lists, for each way to read a name by a rule, where in the
+// name the values of claims are.
+func claimSpans(r rules.Rule) func(name string) [][][2]int {
+	pattern := naiveParts.FindAllString(r.Channel, -1)
 	separators := naiveSeparators(r.Channel)
-	read = func(parts []string, from int, spans [][2]int) {
-		if len(parts) == 0 {
-			if from == len(name) {
-				all = append(all, spans)
-			}
-			return
-		}
-		part := parts[0]
-		if part[0] != '*' && part[0] != '{' {
-			if strings.HasPrefix(name[from:], part) {
-				read(parts[1:], from+len(part), spans)
-			}
-			return
-		}
-		for to := from + 1; to <= len(name); to++ {
-			if value := name[from:to]; utf8.ValidString(value) && !strings.ContainsAny(value, separators) {
-				with := slices.Clone(spans)
-				if part[0] == '{' || r.In != "" {
-					with = append(with, [2]int{from, to})
+	return func(name string) (all [][][2]int) {
+		var read func(parts []string, from int, spans [][2]int)
+		read = func(parts []string, from int, spans [][2]int) {
+			if len(parts) == 0 {
+				if from == len(name) {
+					all = append(all, spans)
 				}
-				read(parts[1:], to, with)
+				return
+			}
+			part := parts[0]
+			if part[0] != '*' && part[0] != '{' {
+				if strings.HasPrefix(name[from:], part) {
+					read(parts[1:], from+len(part), spans)
+				}
+				return
+			}
+			for to := from + 1; to <= len(name); to++ {
+				if value := name[from:to]; utf8.ValidString(value) && !strings.ContainsAny(value, separators) {
+					with := spans
+					if part[0] == '{' || r.In != "" {
+						with = append(slices.Clone(spans), [2]int{from, to})
+					}
+					read(parts[1:], to, with)
+				}
 			}
 		}
+		read(pattern, 0, nil)
+		return all
 	}
-	read(naiveParts.FindAllString(r.Channel, -1), 0, nil)
-	return all
 }
 
-// crossed tells whether two rules read a name with values that overlap and are
-// not the same text of it.
-func crossed(a, b rules.Rule, name string) bool {
-	for _, as := range claimSpans(a, name) {
-		for _, bs := range claimSpans(b, name) {
-			for _, x := range as {
-				for _, y := range bs {
-					if x != y && x[0] < y[1] && y[0] < x[1] {
-						return true
+// crossing returns what reports whether two rules read a name with values that
+// overlap and are not the same text of it.
+func crossing(a, b rules.Rule) func(name string) bool {
+	spansOfA, spansOfB := claimSpans(a), claimSpans(b)
+	return func(name string) bool {
+		all := spansOfA(name)
+		if len(all) == 0 {
+			return false
+		}
+		others := spansOfB(name)
+		for _, as := range all {
+			for _, bs := range others {
+				for _, x := range as {
+					for _, y := range bs {
+						if x != y && x[0] < y[1] && y[0] < x[1] {
+							return true
+						}
 					}
 				}
 			}
 		}
+		return false
 	}
-	return false
 }
 
 // Two rules are refused together exactly if there is a name that they dispute.
@@ -259,7 +270,8 @@ func TestDisputesAreFound(t *testing.T) {
 			}
 		}
 		_, err := rules.New(a, b)
-		found := slices.IndexFunc(names, func(name string) bool { return crossed(a, b, name) })
+		crossed := crossing(a, b)
+		found := slices.IndexFunc(names, crossed)
 		switch {
 		case found >= 0 && err == nil:
 			t.Fatalf("%v and %v dispute %q", a, b, names[found])
@@ -269,7 +281,7 @@ func TestDisputesAreFound(t *testing.T) {
 			peaceful++
 		default: // a longer name than those
 			quoted := regexp.MustCompile(`such as "([^"]*)"`).FindStringSubmatch(err.Error())
-			if len(quoted) != 2 || !crossed(a, b, quoted[1]) {
+			if len(quoted) != 2 || !crossed(quoted[1]) {
 				t.Fatalf("%v and %v do not dispute the name: %v", a, b, err)
 			}
 			disputed++
