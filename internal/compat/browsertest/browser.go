@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,52 +42,100 @@ var flags = []chromedp.ExecAllocatorOption{
 	chromedp.Flag("disable-renderer-backgrounding", true),
 }
 
-// Browser is a running Chromium with a profile of its own.
+// chromium is the process of this test binary.
+var chromium struct {
+	mu      sync.Mutex
+	inMain  bool
+	ctx     context.Context // nil until it has been started
+	stop    context.CancelFunc
+	profile string
+}
+
+// Main runs the tests of a package that starts browsers, and ends the process
+// behind them. TestMain calls it.
+func Main(m *testing.M) {
+	chromium.inMain = true
+	code := m.Run()
+	if err := stop(); err != nil {
+		fmt.Fprintf(os.Stderr, "end Chromium: %v\n", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// launch starts the process, if that has not been done yet.
+func launch() (ctx context.Context, err error) {
+	chromium.mu.Lock()
+	defer chromium.mu.Unlock()
+	if chromium.ctx != nil {
+		return chromium.ctx, nil
+	}
+	if !chromium.inMain {
+		return nil, errors.New("TestMain does not call browsertest.Main")
+	}
+	path, err := find()
+	if err != nil {
+		return nil, err
+	}
+	if chromium.profile, err = os.MkdirTemp("", "browsertest"); err != nil {
+		return nil, err
+	}
+	opts := append([]chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path),
+		chromedp.UserDataDir(chromium.profile),
+	}, flags...)
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), opts...)
+	ctx, _ = chromedp.NewContext(allocator)
+	if err := chromedp.Do(ctx); err != nil { // starts the process
+		stopAllocator()
+		return nil, fmt.Errorf("start %s: %w", path, err)
+	}
+	chromium.ctx, chromium.stop = ctx, stopAllocator
+	return ctx, nil
+}
+
+// stop ends the process. It insists on removing the profile, because helper
+// processes of the browser may write into it for a moment after the browser
+// itself has gone.
+func stop() error {
+	if chromium.ctx != nil {
+		err := chromedp.Cancel(chromium.ctx)
+		chromium.stop()
+		if err != nil {
+			return err
+		}
+	}
+	for deadline := time.Now().Add(Timeout); ; time.Sleep(50 * time.Millisecond) {
+		err := os.RemoveAll(chromium.profile)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// Browser is a profile of its own in the Chromium of this test binary.
 type Browser struct {
 	ctx context.Context
 }
 
-// Start launches a browser that ends with the test. It ends the test when no
+// Start makes a browser that ends with the test. It ends the test when no
 // Chromium is installed.
 func Start(t testing.TB) *Browser {
 	t.Helper()
-	path, err := find()
+	process, err := launch()
 	if err != nil {
 		t.Fatal(err)
 	}
-	profile := filepath.Join(t.TempDir(), "profile")
-	opts := append([]chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path),
-		chromedp.UserDataDir(profile),
-	}, flags...)
-	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, _ := chromedp.NewContext(allocator)
+	ctx, _ := chromedp.NewContext(process, chromedp.WithNewBrowserContext())
 	t.Cleanup(func() {
 		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("close the browser: %v", err)
+			t.Errorf("close the browser: %v", err)
 		}
-		stopAllocator()
-		removeProfile(t, profile)
 	})
-	if err := chromedp.Do(ctx); err != nil { // starts the process
-		t.Fatalf("start %s: %v", path, err)
+	if err := chromedp.Do(ctx); err != nil { // makes the profile
+		t.Fatalf("start a browser: %v", err)
 	}
 	return &Browser{ctx: ctx}
-}
-
-// removeProfile insists, because helper processes of the browser may write
-// into the profile for a moment after the browser itself has gone.
-func removeProfile(t testing.TB, dir string) {
-	for deadline := time.Now().Add(Timeout); ; time.Sleep(50 * time.Millisecond) {
-		err := os.RemoveAll(dir)
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("remove the browser profile: %v", err)
-			return
-		}
-	}
 }
 
 func find() (string, error) {

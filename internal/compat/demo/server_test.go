@@ -6,57 +6,20 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
 )
 
 // authKey signs the tokens of the demo, and those that tests make themselves.
 const authKey = "a key of these tests, 32 bytes or more"
 
-var (
-	buildOnce sync.Once
-	binary    string
-	buildErr  error
-)
-
-// TestMain removes the binary that the tests have built.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if binary != "" {
-		os.RemoveAll(filepath.Dir(binary))
-	}
-	os.Exit(code)
-}
-
-// build builds the command as a user would, in its own module.
-func build(t *testing.T) string {
-	t.Helper()
-	buildOnce.Do(func() {
-		var root, dir string
-		if root, buildErr = proc.ModuleRoot(); buildErr != nil {
-			return
-		}
-		if dir, buildErr = os.MkdirTemp("", "demo"); buildErr != nil {
-			return
-		}
-		binary = filepath.Join(dir, "socketcluster")
-		cmd := exec.Command("go", "build", "-o", binary, "./cmd/socketcluster")
-		cmd.Dir = filepath.Join(root, "..", "..")
-		cmd.Stderr = os.Stderr
-		buildErr = cmd.Run()
-	})
-	if buildErr != nil {
-		t.Fatalf("build the demo: %v", buildErr)
-	}
-	return binary
-}
+func TestMain(m *testing.M) { browsertest.Main(m) }
 
 // demo is a demo server.
 type demo struct {
@@ -84,7 +47,9 @@ func start(t *testing.T, flags ...string) *demo {
 func (d *demo) run(addr string) {
 	t := d.t
 	t.Helper()
-	cmd := exec.Command(build(t), append([]string{"-addr", addr, "-auth-key", authKey}, d.flags...)...)
+	cmd := proc.Binary(proc.GoBuild(t, "../../cmd/socketcluster"))
+	cmd.Args = append(cmd.Args, "-addr", addr, "-auth-key", authKey)
+	cmd.Args = append(cmd.Args, d.flags...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -1,0 +1,9 @@
+package jsclient
+
+import (
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
+)
+
+func TestMain(m *testing.M) { browsertest.Main(m) }

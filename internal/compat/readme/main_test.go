@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
+)
+
+func TestMain(m *testing.M) { browsertest.Main(m) }
