@@ -399,9 +399,11 @@ func TestInboundMiddlewareRemoved(t *testing.T) {
 		}))
 		p := w.subscribeTo("a", 1)[0]
 		become(w.only())
+		synctest.Wait() // the middleware is being asked
 		w.srv.Exchange().Publish(t.Context(), "a", 1)
 		remove()
 		w.srv.Exchange().Publish(t.Context(), "a", 2)
 		p.frames("T", `{"event":"#publish","data":{"channel":"a","data":1}}`, `{"event":"#publish","data":{"channel":"a","data":2}}`)
+		time.Sleep(time.Second) // it answers
 	})
 }
