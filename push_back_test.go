@@ -54,7 +54,7 @@ func numbered(i int) string {
 // A burst of 30 MB reaches all clients that read, over TCP: of the server with and
 // without waiting, and of a client that publishes as fast as it may.
 func TestBurst(t *testing.T) {
-	const readers, count = 5, 30_000
+	const readers, count = 3, 30_000
 	publish := func(ctx context.Context) func(t *testing.T, s *site) {
 		return func(t *testing.T, s *site) {
 			for i := range count {

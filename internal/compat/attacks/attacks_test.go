@@ -33,7 +33,7 @@ const (
 
 	// attackTime is how long each attack goes on at first, and maxAttackTime at
 	// most: a busy machine takes longer to reach a limit.
-	attackTime    = time.Second
+	attackTime    = 500 * time.Millisecond
 	maxAttackTime = 8 * time.Second
 )
 

@@ -30,6 +30,7 @@ func start(t *testing.T, flags ...string) (port string) {
 // A page that refreshes its cookie keeps the login of its socket beyond the end of
 // the first cookie: without a reconnect, and without a gap.
 func TestRefresh(t *testing.T) {
+	t.Parallel()
 	site := "http://localhost:" + start(t, "-token-life", "3s")
 	tab := loggedIn(t, browsertest.Start(t), site)
 	tab.Eval(`(async () => {
@@ -72,6 +73,7 @@ func loggedIn(t *testing.T, b *browsertest.Browser, site string) *browsertest.Ta
 }
 
 func TestCookieLogin(t *testing.T) {
+	t.Parallel()
 	site := "http://localhost:" + start(t)
 	b := browsertest.Start(t)
 	wrong := b.NewTab(t)
@@ -115,6 +117,7 @@ func TestCookieLogin(t *testing.T) {
 // site: they do send the cookie along when a page of another port asks. The
 // origin decides.
 func TestPagesOfOtherOrigins(t *testing.T) {
+	t.Parallel()
 	port := start(t)
 	site := "http://localhost:" + port
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

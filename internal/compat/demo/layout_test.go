@@ -20,6 +20,7 @@ func distance(tab *browsertest.Tab, log string) int {
 // A log stays at its end when something above or below makes it lower, goes on
 // to follow, and leaves a reader who has scrolled up where that one is.
 func TestLogsFollow(t *testing.T) {
+	t.Parallel()
 	d, b := start(t), browsertest.Start(t)
 	for _, width := range []int{1280, 390} {
 		tab := b.NewTab(t)
@@ -77,6 +78,7 @@ func atEnd(log string) string {
 
 // On a phone, the token and the events are one touch away.
 func TestPhoneReachesEverything(t *testing.T) {
+	t.Parallel()
 	d, b := start(t), browsertest.Start(t)
 	tab := b.NewTab(t)
 	tab.Resize(390, 844)
@@ -98,6 +100,7 @@ func TestPhoneReachesEverything(t *testing.T) {
 // A long name, of whatever characters, makes nothing wider than the page and
 // leaves room for the rest.
 func TestLongNames(t *testing.T) {
+	t.Parallel()
 	d, b := start(t), browsertest.Start(t)
 	for _, name := range []string{strings.Repeat("W", 100), strings.Repeat("long name ", 30), "\u202e" + strings.Repeat("ع", 100)} {
 		for _, width := range []int{1280, 390} {

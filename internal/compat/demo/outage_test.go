@@ -83,6 +83,7 @@ func TestUnsentMessagesAreTheirAuthors(t *testing.T) {
 // A message that the server is slow to confirm is shown as on its way, and as
 // not confirmed when the client gives up: it may have arrived, as here.
 func TestSlowServer(t *testing.T) {
+	t.Parallel()
 	d, b := start(t), browsertest.Start(t)
 	tab := open(t, d, b)
 	d.login(tab, "#login-ws", "alice")

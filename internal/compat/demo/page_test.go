@@ -31,6 +31,7 @@ var clients = []struct {
 func withClients(t *testing.T, flags []string, test func(t *testing.T, d *demo, b *browsertest.Browser)) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			d := start(t, append(c.flags(t), flags...)...)
 			b := browsertest.Start(t)
 			tab := open(t, d, b)
@@ -180,6 +181,7 @@ func TestTokenIsRenewed(t *testing.T) {
 // width, which must not scroll sideways. With DEMO_SCREENSHOTS the pictures
 // are kept in that folder.
 func TestScreenshots(t *testing.T) {
+	t.Parallel()
 	dir := os.Getenv("DEMO_SCREENSHOTS")
 	if dir == "" {
 		dir = t.TempDir()

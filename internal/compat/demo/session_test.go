@@ -93,6 +93,7 @@ func TestFocusAfterLoginAndLogout(t *testing.T) {
 
 // The two ways to log in explain themselves, also to a screen reader.
 func TestLoginWaysAreExplained(t *testing.T) {
+	t.Parallel()
 	d, b := start(t), browsertest.Start(t)
 	tab := open(t, d, b)
 	for button, want := range map[string]string{"login-ws": "a call on the connection", "login-http": "a POST request"} {

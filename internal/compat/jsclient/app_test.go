@@ -121,6 +121,7 @@ func (a *app) browser() *http.Client {
 }
 
 func TestAppRooms(t *testing.T) {
+	t.Parallel()
 	a := startApp(t)
 	alice, bob := a.login("alice"), a.login("bob")
 	guest := a.client("", nil)
@@ -150,6 +151,7 @@ func TestAppRooms(t *testing.T) {
 }
 
 func TestAppLoginOverHTTP(t *testing.T) {
+	t.Parallel()
 	a := startApp(t)
 	browser := a.browser()
 	resp, err := browser.Get("http://" + a.site.HTTP + "/?a=b")
@@ -220,6 +222,7 @@ func TestAppLoginOverHTTP(t *testing.T) {
 // A client that stays connected stays logged in, in its rooms and without a
 // reconnect, beyond the end of its first token.
 func TestAppRenewal(t *testing.T) {
+	t.Parallel()
 	a := startApp(t, "-token-life", "4s")
 	alice := a.login("alice")
 	alice.do(t, "subscribe", "room/staff")
@@ -251,6 +254,7 @@ func TestAppRenewal(t *testing.T) {
 // rooms. A logout everywhere ends all logins of the user, and a restart brings
 // none of them back.
 func TestAppRestartAndLogoutEverywhere(t *testing.T) {
+	t.Parallel()
 	a := startApp(t)
 	laptop, phone, bob := a.login("alice"), a.login("alice"), a.login("bob")
 	laptop.do(t, "subscribe", "room/staff")

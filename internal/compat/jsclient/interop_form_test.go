@@ -107,6 +107,7 @@ func decodedSignature(t *testing.T, token string) []byte {
 // JWT-21 rows 3 to 14, JWT-23, JWT-24: what is no token, or has no good
 // signature, is refused with the same message on both sides.
 func TestTokenFormsInterop(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	overAlgorithms(t, func(t *testing.T, s signer) {
 		cases := s.formCases(t)

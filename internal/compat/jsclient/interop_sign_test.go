@@ -114,6 +114,7 @@ var signCases = []signCase{
 // every algorithm: the same header and payload byte for byte, which the other
 // side verifies, or an error with the same message.
 func TestSignOptionsInterop(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	overAlgorithms(t, func(t *testing.T, s signer) {
 		var calls [][]any

@@ -188,6 +188,7 @@ func without(o options, names ...string) options {
 // same tokens on both sides, with every algorithm, and a refusal has the same
 // message, the same date, and the name that AUTH-20 gives to it here.
 func TestVerifyOptionsInterop(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	overAlgorithms(t, func(t *testing.T, s signer) {
 		var calls [][]any

@@ -18,11 +18,11 @@ import (
 )
 
 // tries is how often each way to an identity is gone in each environment;
-// IDENTITY_TRIES makes it more.
+// IDENTITY_TRIES makes it more, see make logins.
 func tries(t *testing.T) int {
 	text := os.Getenv("IDENTITY_TRIES")
 	if text == "" {
-		return 60
+		return 20
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -140,6 +140,7 @@ func is(s *socketcluster.Socket, username string) bool {
 // #handshake or #authenticate, or right after it, client and server end with
 // the same, and so does the client's store.
 func TestSameIdentity(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	become := func(s *socketcluster.Socket) { s.SetAuthToken(ctx, claims{Username: "alice"}) }
 	confirm := func(t *testing.T) func(s *socketcluster.Socket) {
@@ -225,6 +226,7 @@ func TestSameIdentity(t *testing.T) {
 // QK-54: the two styles of a page that logs in by a call. By default the client has
 // its token when the call is answered; with Compat.TokenAfterAnswer it gets it later.
 func TestLoginPages(t *testing.T) {
+	t.Parallel()
 	type none = socketcluster.None
 	set := func(ctx context.Context, s *socketcluster.Socket) { s.SetAuthToken(ctx, claims{Username: "alice"}) }
 	handler := func(fn func(ctx context.Context, c *socketcluster.Call) (any, error)) func(*socketcluster.Server) {

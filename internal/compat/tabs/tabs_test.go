@@ -117,6 +117,7 @@ func TestTabsFollowEachOther(t *testing.T) {
 	example := startExample(t)
 	for name, scripts := range clients(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			b := &browser{browsertest.Start(t), t, site(t, example, scripts)}
 			first, second, third := b.open(), b.open(), b.open()
 			tabs := []*browsertest.Tab{first, second, third}
@@ -163,6 +164,7 @@ func TestTabsKeepTheirOwnRenewedTokens(t *testing.T) {
 	}
 	for name, scripts := range clients(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			b := &browser{browsertest.Start(t), t, site(t, example, scripts)}
 			first, second := b.open(), b.open()
 			b.login(first, "alice")
@@ -214,6 +216,7 @@ func TestOldTokenEndsInOneTab(t *testing.T) {
 	}
 	for name, scripts := range clients(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			b := &browser{browsertest.Start(t), t, site(t, example, scripts)}
 			first, second := b.open(), b.open()
 			newer := sign(time.Hour)
@@ -262,6 +265,7 @@ func TestTabsAlone(t *testing.T) {
 	example := startExample(t)
 	for name, scripts := range clients(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			alone := map[string]http.HandlerFunc{"/tabs.js": func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/javascript")
 				w.Write([]byte("export function followTabs() { addEventListener('storage', () => { window.told = true; }); }"))
