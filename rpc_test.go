@@ -278,6 +278,7 @@ func TestDetach(t *testing.T) {
 		p.send(`{"event":"pass","cid":2}`)
 		p.send(`{"event":"pass","cid":3}`)
 		p.silent(time.Second)
+		synctest.Wait() // the race detector does not know what time means
 		if len(passed) != 2 || passed[0].Answered() {
 			t.Fatalf("the handler got %d calls", len(passed))
 		}
