@@ -106,77 +106,36 @@ func (s *Socket) handled(size int) {
 	<-slots // does not block: the task holds one
 }
 
-// dispatchCall gives a call to the loops of this socket, or else to the
-// server's handler. It waits while the socket has too many calls running.
-func (s *Socket) dispatchCall(c *Call) {
-	loops := Stream[*Call]{s, c.Procedure, procedures}.loops()
-	var h registered[Handler]
-	if len(loops) == 0 {
-		var ok bool
-		if h, ok = lookup(&s.srv.handlers.procedures, &s.srv.handlers.allCalls, c.Procedure); !ok {
-			// On a socket that has closed, there may have been a loop.
-			if !c.oneWay && !s.srv.cfg.Compat.SilentUnhandledCalls && s.State() != Closed {
-				s.respond(c.ID, nil, errUnknownProcedure)
-			}
-			return
-		}
-	}
-	t := task{size: len(c.Procedure) + len(c.Data)}
-	if len(loops) == 0 {
-		t.run = func() { serveCall(c.Context(), h.handler, c) }
-	} else {
+// dispatch gives a packet to the loops of its socket, or else to the server's handler.
+// It waits while the socket has too many of them running. A transmission that nobody
+// takes is lost, as in JavaScript.
+func dispatch(p packet) {
+	s, name := p.socket(), p.queue()
+	t := task{size: p.size()}
+	concurrent := 1
+	if loops := (Stream[packet]{s, name}).loops(); len(loops) > 0 {
 		t.deliver = func(handled func()) {
-			c.holders.Store(int32(len(loops)))
-			loop.Deliver(loops, c, (*Call).clone, handled)
+			loop.Deliver(loops, p, packet.clone, handled, func() {
+				// The loops were left before they have taken it, so that whoever
+				// handles the name now gets it.
+				if !s.dropsWaiting() {
+					go dispatch(p)
+				}
+			})
 		}
-	}
-	s.dispatch(queueName{true, c.Procedure}, t, h.concurrent)
-}
-
-// abandoned tells that a loop was left before it has taken the call. When no
-// loop has taken it or still may, nobody has answered it, and whoever handles
-// the procedure now gets it.
-func (c *Call) abandoned() {
-	c = c.original()
-	if c.holders.Add(-1) == 0 && !c.Socket.dropsWaiting() {
-		go c.Socket.dispatchCall(c)
-	}
-}
-
-// dispatchTransmission is dispatchCall for a transmission. Without anybody to
-// take it, it is lost, as in JavaScript.
-func (s *Socket) dispatchTransmission(t *Transmission) {
-	loops := Stream[*Transmission]{s, t.Receiver, receivers}.loops()
-	var r registered[Receiver]
-	if len(loops) == 0 {
-		var ok bool
-		if r, ok = lookup(&s.srv.handlers.receivers, &s.srv.handlers.allEvents, t.Receiver); !ok {
-			return
+	} else if t.run, concurrent = p.handler(); t.run == nil {
+		// On a socket that has closed, there may have been a loop.
+		if !s.srv.cfg.Compat.SilentUnhandledCalls && s.State() != Closed {
+			p.refuse(errUnknownProcedure)
 		}
+		return
 	}
-	todo := task{size: len(t.Receiver) + len(t.Data)}
-	if len(loops) == 0 {
-		todo.run = func() { serveTransmission(s.Context(), r.handler, t) }
-	} else {
-		todo.deliver = func(handled func()) {
-			t.holders.Store(int32(len(loops)))
-			loop.Deliver(loops, t, (*Transmission).clone, handled)
-		}
-	}
-	s.dispatch(queueName{false, t.Receiver}, todo, r.concurrent)
+	s.enqueue(name, t, concurrent)
 }
 
-// abandoned is that of a call.
-func (t *Transmission) abandoned() {
-	t = t.original()
-	if t.holders.Add(-1) == 0 && !t.Socket.dropsWaiting() {
-		go t.Socket.dispatchTransmission(t)
-	}
-}
-
-// dispatch runs a task behind what the queue has already, on a goroutine of the
+// enqueue runs a task behind what the queue has already, on a goroutine of the
 // queue, or on one of its own if several may run at a time.
-func (s *Socket) dispatch(name queueName, t task, concurrent int) {
+func (s *Socket) enqueue(name queueName, t task, concurrent int) {
 	if !s.takeSlot() {
 		return
 	}

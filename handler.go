@@ -21,19 +21,13 @@ type Call struct {
 	Procedure string
 	Data      json.RawMessage // nil when the client gave none
 
-	packet
+	approval
 	began    time.Time // when it came; see Call.Context
 	left     bool      // its answer has left; the socket's mu guards it, and only Compat.TokenAfterAnswer needs it
 	of       *Call     // what this is a copy of, for one of several loops; nil otherwise
 	oneWay   bool      // a transmission of a client of version 1, see handledAsCall
 	detached bool      // see Detach; the handler's goroutine's
 	answered atomic.Bool
-	holders  atomic.Int32 // loops that have it or are to get it, see Socket.Procedure
-}
-
-// clone is a copy for one of several loops. The original is answered for all.
-func (c *Call) clone() *Call {
-	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, packet: c.packet, began: c.began, of: c, oneWay: c.oneWay}
 }
 
 // Context is the context of the socket, and says besides which call it is about:
@@ -120,26 +114,64 @@ func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
 	return nil
 }
 
+func (c *Call) socket() *Socket  { return c.Socket }
+func (c *Call) queue() queueName { return queueName{true, c.Procedure} }
+func (c *Call) size() int        { return len(c.Procedure) + len(c.Data) }
+
+func (c *Call) ask(expired error) *wire.Error {
+	a := &Invoke{Socket: c.Socket, Procedure: c.Procedure, Data: c.given, AuthTokenExpired: expired}
+	blocked := c.Socket.srv.runMiddleware(c.Socket.Context(), c.Socket, a)
+	c.Data = a.Data
+	return blocked
+}
+
+// refuse fails if the call has been answered, or nobody is there.
+func (c *Call) refuse(failure *wire.Error) { _ = c.answer(nil, failure) }
+
+func (c *Call) handler() (run func(), concurrent int) {
+	h, ok := lookup(&c.Socket.srv.handlers.procedures, &c.Socket.srv.handlers.allCalls, c.Procedure)
+	if !ok {
+		return nil, 0
+	}
+	return func() { serveCall(c.Context(), h.handler, c) }, h.concurrent
+}
+
+// clone returns a copy whose answer is that of the original.
+func (c *Call) clone() packet {
+	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, approval: c.approval, began: c.began, of: c, oneWay: c.oneWay}
+}
+
 // Transmission is an event that a client has sent and that wants no answer.
 type Transmission struct {
 	Socket   *Socket
 	Receiver string
 	Data     json.RawMessage // nil when the client gave none
 
-	packet
-	of      *Transmission // see Call
-	holders atomic.Int32
+	approval
 }
 
-func (t *Transmission) clone() *Transmission {
-	return &Transmission{Socket: t.Socket, Receiver: t.Receiver, Data: t.Data, packet: t.packet, of: t}
+func (t *Transmission) socket() *Socket    { return t.Socket }
+func (t *Transmission) queue() queueName   { return queueName{false, t.Receiver} }
+func (t *Transmission) size() int          { return len(t.Receiver) + len(t.Data) }
+func (t *Transmission) refuse(*wire.Error) {}
+
+func (t *Transmission) ask(expired error) *wire.Error {
+	a := &Transmit{Socket: t.Socket, Receiver: t.Receiver, Data: t.given, AuthTokenExpired: expired}
+	blocked := t.Socket.srv.runMiddleware(t.Socket.Context(), t.Socket, a)
+	t.Data = a.Data
+	return blocked
 }
 
-func (t *Transmission) original() *Transmission {
-	if t.of != nil {
-		return t.of
+func (t *Transmission) handler() (run func(), concurrent int) {
+	r, ok := lookup(&t.Socket.srv.handlers.receivers, &t.Socket.srv.handlers.allEvents, t.Receiver)
+	if !ok {
+		return nil, 0
 	}
-	return t
+	return func() { serveTransmission(t.Socket.Context(), r.handler, t) }, r.concurrent
+}
+
+func (t *Transmission) clone() packet {
+	return &Transmission{Socket: t.Socket, Receiver: t.Receiver, Data: t.Data, approval: t.approval}
 }
 
 // Handler handles the calls of a procedure. The call is answered with what
@@ -328,7 +360,7 @@ func lookup[H any](names *registry.Names[registered[H]], rest *atomic.Pointer[re
 // that panics.
 func serveCall(ctx context.Context, h Handler, c *Call) {
 	err := protect(c.Socket.srv.log, "a handler", func() error {
-		if !c.stillIn() {
+		if !stillIn(c) {
 			return nil
 		}
 		answer, err := h.ServeCall(ctx, c)
@@ -349,7 +381,7 @@ func serveCall(ctx context.Context, h Handler, c *Call) {
 // serveTransmission runs a receiver.
 func serveTransmission(ctx context.Context, r Receiver, t *Transmission) {
 	err := protect(t.Socket.srv.log, "a receiver", func() error {
-		if !t.stillIn() {
+		if !stillIn(t) {
 			return nil
 		}
 		return r.ServeTransmission(ctx, t)

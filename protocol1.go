@@ -114,8 +114,8 @@ func (s *Socket) handledAsCall(p *wire.Packet, isCall bool) bool {
 	name, h := string(p.Event), &s.srv.handlers
 	_, procedure := h.procedures.Get(name)
 	_, receiver := h.receivers.Get(name)
-	procedure = procedure || len((Stream[*Call]{s, name, procedures}).loops()) > 0
-	receiver = receiver || len((Stream[*Transmission]{s, name, receivers}).loops()) > 0
+	procedure = procedure || len((Stream[packet]{s, queueName{true, name}}).loops()) > 0
+	receiver = receiver || len((Stream[packet]{s, queueName{false, name}}).loops()) > 0
 	if !procedure && !receiver {
 		procedure, receiver = h.allCalls.Load() != nil, h.allEvents.Load() != nil
 	}

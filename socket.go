@@ -124,26 +124,25 @@ type Socket struct {
 
 // extension is what only some sockets need; most are idle and have none.
 type extension struct {
-	listeners  listeners
-	events     []Event               // waiting to be told
-	telling    bool                  // a goroutine is in drainEvents
-	done       chan struct{}         // closed when the socket is
-	ended      chan struct{}         // closed after the end event
-	raw        lane.Lane[ws.Message] // in front of inbox, see rawWorker
-	outbound   lane.Lane[outboundItem]
-	batch      batch
-	verdict    *verdict // on a token that the client has sent, until it is answered
-	owed       *owed
-	procedures loop.Set[*Call]
-	receivers  loop.Set[*Transmission]
-	queues     map[queueName]*nameQueue
-	slots      chan struct{} // calls with handlers, see Limits.Calls
-	options    map[string]subscribeOptions
-	suspended  int        // how many of them are
-	round      *round     // nil: nothing is being authorized again
-	lostIn     uint32     // the last epoch in which the log was told of lost subscriptions
-	withheld   []withheld // in order
-	values     map[any]any
+	listeners listeners
+	events    []Event               // waiting to be told
+	telling   bool                  // a goroutine is in drainEvents
+	done      chan struct{}         // closed when the socket is
+	ended     chan struct{}         // closed after the end event
+	raw       lane.Lane[ws.Message] // in front of inbox, see rawWorker
+	outbound  lane.Lane[outboundItem]
+	batch     batch
+	verdict   *verdict // on a token that the client has sent, until it is answered
+	owed      *owed
+	loops     loop.Set[queueName, packet]
+	queues    map[queueName]*nameQueue
+	slots     chan struct{} // calls with handlers, see Limits.Calls
+	options   map[string]subscribeOptions
+	suspended int        // how many of them are
+	round     *round     // nil: nothing is being authorized again
+	lostIn    uint32     // the last epoch in which the log was told of lost subscriptions
+	withheld  []withheld // in order
+	values    map[any]any
 }
 
 // extend returns the extension. mu must be held.

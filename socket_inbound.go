@@ -181,76 +181,23 @@ func (s *Socket) refuse(p *wire.Packet, isCall bool, err *wire.Error) {
 }
 
 func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
-	t := &Transmission{Socket: s, Receiver: string(p.Event), packet: packet{given: cloneRaw(p.Data)}}
-	blocked := t.letIn(expired)
+	given := cloneRaw(p.Data)
+	t := &Transmission{Socket: s, Receiver: string(p.Event), Data: given, approval: approval{given: given}}
+	blocked := letIn(t, expired)
 	if blocked == nil {
-		s.dispatchTransmission(t)
+		dispatch(t)
 	}
 	s.respondTo(p, blocked)
 }
 
 func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
-	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event), packet: packet{given: cloneRaw(p.Data)}, began: time.Now(), oneWay: p.Kind == wire.KindTransmit}
-	if blocked := c.letIn(expired); blocked != nil {
+	given := cloneRaw(p.Data)
+	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event), Data: given, approval: approval{given: given}, began: time.Now(), oneWay: p.Kind == wire.KindTransmit}
+	if blocked := letIn(c, expired); blocked != nil {
 		s.respondTo(p, blocked)
 		return
 	}
-	s.dispatchCall(c)
-}
-
-// packet is what has to be known of a call or transmission, until it is handled,
-// to ask middleware about it again.
-type packet struct {
-	given json.RawMessage // the data as it came
-	epoch uint32          // in which middleware has let it in
-}
-
-// letIn asks the inbound middleware about a call.
-func (c *Call) letIn(expired error) (blocked *wire.Error) {
-	c.Data = c.given
-	c.epoch, blocked = c.Socket.approval(expired, func(expired error) *wire.Error {
-		a := &Invoke{Socket: c.Socket, Procedure: c.Procedure, Data: c.given, AuthTokenExpired: expired}
-		blocked := c.Socket.srv.runMiddleware(c.Socket.Context(), c.Socket, a)
-		c.Data = a.Data
-		return blocked
-	})
-	return blocked
-}
-
-// letIn asks the inbound middleware about a transmission.
-func (t *Transmission) letIn(expired error) (blocked *wire.Error) {
-	t.Data = t.given
-	t.epoch, blocked = t.Socket.approval(expired, func(expired error) *wire.Error {
-		a := &Transmit{Socket: t.Socket, Receiver: t.Receiver, Data: t.given, AuthTokenExpired: expired}
-		blocked := t.Socket.srv.runMiddleware(t.Socket.Context(), t.Socket, a)
-		t.Data = a.Data
-		return blocked
-	})
-	return blocked
-}
-
-// stillIn asks middleware again if the token has changed since the call was let
-// in, and answers the call if it is not to be handled any more.
-func (c *Call) stillIn() bool {
-	s := c.Socket
-	switch {
-	case s.dropsWaiting():
-		return false
-	case !s.srv.middleware.has(lineInbound) || s.inForce(c.epoch):
-		return true
-	}
-	if blocked := c.letIn(s.expireNow()); blocked != nil {
-		_ = c.answer(nil, blocked) // fails if it has been answered, or nobody is there
-		return false
-	}
-	return true
-}
-
-// stillIn is that of a call.
-func (t *Transmission) stillIn() bool {
-	s := t.Socket
-	return !s.dropsWaiting() &&
-		(!s.srv.middleware.has(lineInbound) || s.inForce(t.epoch) || t.letIn(s.expireNow()) == nil)
+	dispatch(c)
 }
 
 // approval asks the inbound middleware about what the client has sent, until it

@@ -13,14 +13,11 @@ func (s *Socket) waiting(name queueName) int {
 	if s.ext == nil {
 		return 0
 	}
-	n := 0
+	n := s.ext.loops.Longest(name)
 	if q := s.ext.queues[name]; q != nil {
-		n = q.users
+		n += q.users
 	}
-	if name.call {
-		return n + s.ext.procedures.Longest(name.name)
-	}
-	return n + s.ext.receivers.Longest(name.name)
+	return n
 }
 
 // SocketStats are figures of one socket: counts since it was accepted, which wrap
@@ -66,11 +63,8 @@ func (s *Socket) Stats() SocketStats {
 	for name := range s.ext.queues {
 		st.Backpressure = max(st.Backpressure, s.waiting(name))
 	}
-	for _, name := range s.ext.procedures.Names() {
-		st.Backpressure = max(st.Backpressure, s.waiting(queueName{true, name}))
-	}
-	for _, name := range s.ext.receivers.Names() {
-		st.Backpressure = max(st.Backpressure, s.waiting(queueName{false, name}))
+	for _, name := range s.ext.loops.Names() {
+		st.Backpressure = max(st.Backpressure, s.waiting(name))
 	}
 	return st
 }

@@ -11,25 +11,7 @@ import (
 // over it.
 type Stream[T any] struct {
 	socket *Socket
-	name   string
-	kind   *streamKind[T]
-}
-
-// streamKind has what differs between calls and transmissions.
-type streamKind[T any] struct {
-	call bool
-	in   func(*extension) *loop.Set[T]
-}
-
-var (
-	procedures = &streamKind[*Call]{true, func(x *extension) *loop.Set[*Call] { return &x.procedures }}
-	receivers  = &streamKind[*Transmission]{false, func(x *extension) *loop.Set[*Transmission] { return &x.receivers }}
-)
-
-// streamItem is a call or a transmission.
-type streamItem interface {
-	stillIn() bool
-	abandoned()
+	name   queueName
 }
 
 // Procedure is the stream of the calls of a procedure on this socket. Each call must
@@ -39,14 +21,14 @@ type streamItem interface {
 // It panics for the names that the server handles itself, see [Server.Handle].
 func (s *Socket) Procedure(name string) Stream[*Call] {
 	mustReach("Procedure", name)
-	return Stream[*Call]{s, name, procedures}
+	return Stream[*Call]{s, queueName{true, name}}
 }
 
 // Receiver is the stream of the transmissions of a name on this socket. It panics as
 // [Socket.Procedure] does.
 func (s *Socket) Receiver(name string) Stream[*Transmission] {
 	mustReach("Receiver", name)
-	return Stream[*Transmission]{s, name, receivers}
+	return Stream[*Transmission]{s, queueName{false, name}}
 }
 
 // All returns the stream as a sequence for a for loop. It begins with the call of
@@ -59,26 +41,23 @@ func (s *Socket) Receiver(name string) Stream[*Transmission] {
 // transmissions go to its receiver, and are lost without one.
 func (st Stream[T]) All() iter.Seq[T] {
 	s := st.socket
-	l := loop.NewNamed(
-		func(v T) bool { return any(v).(streamItem).stillIn() },
-		func(v T) { any(v).(streamItem).abandoned() },
-	)
+	l := loop.NewNamed(stillIn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := st.kind.in(s.extend())
+	x := s.extend()
 	if s.state == Closed {
 		l.Finish()
 	} else {
-		all.Add(st.name, l)
+		x.loops.Add(st.name, l)
 	}
 	return func(yield func(T) bool) {
 		defer l.End() // once nobody can find it any more
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			all.Remove(st.name, l)
+			x.loops.Remove(st.name, l)
 		}()
-		l.Read(yield)
+		l.Read(func(p packet) bool { return yield(any(p).(T)) })
 	}
 }
 
@@ -92,14 +71,14 @@ func (st Stream[T]) Close() {
 }
 
 // close closes the loops, and returns those that have not begun.
-func (st Stream[T]) close() (unbegun []*loop.Loop[T]) {
+func (st Stream[T]) close() (unbegun []*loop.Loop[packet]) {
 	s := st.socket
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil {
 		return nil
 	}
-	begun, unbegun := st.kind.in(s.ext).Close(st.name)
+	begun, unbegun := s.ext.loops.Close(st.name)
 	if begun == nil {
 		return unbegun
 	}
@@ -108,7 +87,7 @@ func (st Stream[T]) close() (unbegun []*loop.Loop[T]) {
 			l.Finish()
 		}
 	}
-	q := s.ext.queues[queueName{st.kind.call, st.name}]
+	q := s.ext.queues[st.name]
 	if q == nil {
 		finish()
 		return unbegun
@@ -126,9 +105,9 @@ func (st Stream[T]) close() (unbegun []*loop.Loop[T]) {
 func (st Stream[T]) Kill() {
 	s := st.socket
 	s.mu.Lock()
-	var killed []*loop.Loop[T]
+	var killed []*loop.Loop[packet]
 	if s.ext != nil {
-		killed = st.kind.in(s.ext).Kill(st.name)
+		killed = s.ext.loops.Kill(st.name)
 	}
 	s.mu.Unlock()
 	for _, l := range killed {
@@ -142,18 +121,18 @@ func (st Stream[T]) Backpressure() int {
 	s := st.socket
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.waiting(queueName{st.kind.call, st.name})
+	return s.waiting(st.name)
 }
 
 // loops returns the loops that take what comes.
-func (st Stream[T]) loops() []*loop.Loop[T] {
+func (st Stream[T]) loops() []*loop.Loop[packet] {
 	s := st.socket
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil {
 		return nil
 	}
-	return st.kind.in(s.ext).Open(st.name)
+	return s.ext.loops.Open(st.name)
 }
 
 // endStreams ends the loops of a socket that has closed.
@@ -162,34 +141,26 @@ func (s *Socket) endStreams() {
 		s.killStreams()
 		return
 	}
-	calls, items := s.streams()
-	for _, name := range calls {
-		Stream[*Call]{s, name, procedures}.Close()
-	}
-	for _, name := range items {
-		Stream[*Transmission]{s, name, receivers}.Close()
+	for _, name := range s.streams() {
+		Stream[packet]{s, name}.Close()
 	}
 }
 
 // killStreams ends all loops at once.
 func (s *Socket) killStreams() {
-	calls, items := s.streams()
-	for _, name := range calls {
-		Stream[*Call]{s, name, procedures}.Kill()
-	}
-	for _, name := range items {
-		Stream[*Transmission]{s, name, receivers}.Kill()
+	for _, name := range s.streams() {
+		Stream[packet]{s, name}.Kill()
 	}
 }
 
 // streams are the names of what there are loops over.
-func (s *Socket) streams() (calls, items []string) {
+func (s *Socket) streams() []queueName {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ext == nil {
-		return nil, nil
+		return nil
 	}
-	return s.ext.procedures.Names(), s.ext.receivers.Names()
+	return s.ext.loops.Names()
 }
 
 // dropsWaiting tells whether what the socket has sent is of no use any more.

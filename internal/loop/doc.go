@@ -18,8 +18,8 @@
 //
 // # Ownership
 //
-// Each item of a Loop is either yielded or passed to unread, once. An item of a Lossy
-// is passed to release, once, after it was yielded or in its place. These functions
-// are called without a lock, but those of a Lossy, which must not call it. A Set has
-// no lock: its owner has.
+// What is delivered to several loops is a copy for each. An item of a Lossy is passed
+// to release, once, after it was yielded or in its place; release may be called with
+// the lock of the Lossy. A Set has no lock: its owner has, and must not hold it where
+// the functions that Deliver was given take it, in Release and End.
 package loop

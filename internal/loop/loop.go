@@ -20,23 +20,33 @@ type Loop[T any] struct {
 	begun    atomic.Bool // somebody reads
 	mu       sync.Mutex  // keeps Release and the change of begun apart
 
-	admit  func(T) bool // may be nil
-	unread func(T)      // may be nil
-
 	// Of a loop of a Set:
+	admit   func(T) bool
 	finish  func()
 	closing bool // guarded by the lock of the owner
 }
 
 // item is what is written to a loop.
 type item[T any] struct {
-	value   T
-	handled func() // called, once or more often, when the loop is through with it; may be nil
+	value    T
+	delivery *delivery // nil: of Write
+	done     bool      // the loop counts as through with it
 }
 
-func (i item[T]) done() {
-	if i.handled != nil {
-		i.handled()
+// delivery is what the loops that have got copies of an item have in common.
+type delivery struct {
+	handled, unread func()
+	using, holding  atomic.Int32 // loops that are not through with it, that have it or have read it
+}
+
+// handled reports that the loop is through with the item.
+func (i *item[T]) handled() {
+	if i.delivery == nil || i.done {
+		return
+	}
+	i.done = true
+	if i.delivery.using.Add(-1) == 0 {
+		i.delivery.handled()
 	}
 }
 
@@ -47,14 +57,12 @@ func New[T any](ctx context.Context, finished <-chan struct{}) *Loop[T] {
 }
 
 // NewNamed returns a loop for a [Set], which Finish and End end. admit decides, as
-// the turn of an item comes, whether it is still for the loop. unread gets what was
-// written and will not be read.
-func NewNamed[T any](admit func(T) bool, unread func(T)) *Loop[T] {
+// the turn of an item comes, whether it is still for the loop.
+func NewNamed[T any](admit func(T) bool) *Loop[T] {
 	finished := make(chan struct{})
 	l := New[T](context.Background(), finished)
 	l.finish = sync.OnceFunc(func() { close(finished) })
 	l.admit = admit
-	l.unread = unread
 	return l
 }
 
@@ -89,9 +97,9 @@ func (l *Loop[T]) write(v item[T]) {
 }
 
 func (l *Loop[T]) giveUp(v item[T]) {
-	v.done()
-	if l.unread != nil {
-		l.unread(v.value)
+	v.handled()
+	if d := v.delivery; d != nil && d.holding.Add(-1) == 0 {
+		d.unread()
 	}
 }
 
@@ -120,7 +128,7 @@ func (l *Loop[T]) Release() {
 	for range len(l.items) {
 		select {
 		case v := <-l.items:
-			v.done()
+			v.handled()
 			select {
 			case l.items <- v:
 			default: // somebody has written meanwhile
@@ -187,24 +195,22 @@ func (l *Loop[T]) Read(yield func(T) bool) {
 
 // hand gives the loop what it has taken. To come back is to have handled it.
 func (l *Loop[T]) hand(v item[T], yield func(T) bool) bool {
-	defer v.done()
+	defer v.handled()
 	return l.admit != nil && !l.admit(v.value) || yield(v.value)
 }
 
 // Deliver writes to several loops: to each a copy, which is its own. handled is
-// called when the last one is through with it.
-func Deliver[T any](to []*Loop[T], v T, clone func(T) T, handled func()) {
-	var left atomic.Int32
-	left.Store(int32(len(to)))
+// called when the last one is through with it, and unread when none has read it and
+// none will.
+func Deliver[T any](to []*Loop[T], v T, clone func(T) T, handled, unread func()) {
+	d := &delivery{handled: handled, unread: unread}
+	d.using.Store(int32(len(to)))
+	d.holding.Store(int32(len(to)))
 	for _, l := range to {
 		own := v
 		if len(to) > 1 {
 			own = clone(v)
 		}
-		l.write(item[T]{own, sync.OnceFunc(func() {
-			if left.Add(-1) == 0 {
-				handled()
-			}
-		})})
+		l.write(item[T]{value: own, delivery: d})
 	}
 }

@@ -83,9 +83,9 @@ func TestWriterIsLetGo(t *testing.T) {
 // named returns a loop with what it did not read, and how often items were handled.
 func named(admit func(int) bool) (l *loop.Loop[int], unread *[]int, deliver func(v int), handled *int) {
 	unread, handled = new([]int), new(int)
-	l = loop.NewNamed(admit, func(v int) { *unread = append(*unread, v) })
+	l = loop.NewNamed(admit)
 	deliver = func(v int) {
-		loop.Deliver([]*loop.Loop[int]{l}, v, nil, func() { *handled++ })
+		loop.Deliver([]*loop.Loop[int]{l}, v, nil, func() { *handled++ }, func() { *unread = append(*unread, v) })
 	}
 	return l, unread, deliver, handled
 }
@@ -148,29 +148,32 @@ func TestRelease(t *testing.T) {
 
 // Each loop gets a copy, and the last one that is through with it counts.
 func TestDeliver(t *testing.T) {
-	first, _, _, _ := named(nil)
-	second, _, _, _ := named(nil)
-	copies, handled := 0, 0
-	loop.Deliver([]*loop.Loop[int]{first, second}, 7, func(v int) int { copies++; return v }, func() { handled++ })
-	first.Finish()
-	second.Finish()
-	read(first)
-	if handled != 0 || copies != 2 {
-		t.Errorf("after one loop: %d copies, handled %d", copies, handled)
-	}
-	second.End()
-	if handled != 1 {
-		t.Errorf("after both: handled %d", handled)
+	for _, oneReads := range []bool{true, false} {
+		first, second := loop.NewNamed[int](nil), loop.NewNamed[int](nil)
+		copies, handled, unread := 0, 0, 0
+		loop.Deliver([]*loop.Loop[int]{first, second}, 7, func(v int) int { copies++; return v }, func() { handled++ }, func() { unread++ })
+		if oneReads {
+			first.Finish()
+			read(first)
+		}
+		first.End()
+		if handled != 0 || unread != 0 || copies != 2 {
+			t.Errorf("after one loop: %d copies, handled %d, unread %d", copies, handled, unread)
+		}
+		second.End()
+		if wantUnread := map[bool]int{false: 1}[oneReads]; handled != 1 || unread != wantUnread {
+			t.Errorf("after both: handled %d, unread %d", handled, unread)
+		}
 	}
 }
 
 func TestSet(t *testing.T) {
-	var s loop.Set[int]
+	var s loop.Set[string, int]
 	if s.Open("a") != nil || s.Names() != nil || s.Longest("a") != 0 || s.Kill("a") != nil {
 		t.Error("the zero value is not empty")
 	}
 	begins := func(l *loop.Loop[int]) { l.Read(func(int) bool { return false }) }
-	begun, unbegun, other := loop.NewNamed[int](nil, nil), loop.NewNamed[int](nil, nil), loop.NewNamed[int](nil, nil)
+	begun, unbegun, other := loop.NewNamed[int](nil), loop.NewNamed[int](nil), loop.NewNamed[int](nil)
 	begun.Write(1)
 	begins(begun)
 	unbegun.Write(2)

@@ -7,18 +7,18 @@ import (
 
 // Set holds loops by the names of their streams. The zero value is empty. A lock of
 // the owner guards it.
-type Set[T any] struct{ loops map[string][]*Loop[T] }
+type Set[Name comparable, T any] struct{ loops map[Name][]*Loop[T] }
 
 // Add adds a loop of [NewNamed] to those over a stream.
-func (s *Set[T]) Add(name string, l *Loop[T]) {
+func (s *Set[Name, T]) Add(name Name, l *Loop[T]) {
 	if s.loops == nil {
-		s.loops = make(map[string][]*Loop[T])
+		s.loops = make(map[Name][]*Loop[T])
 	}
 	s.loops[name] = append(slices.Clip(s.loops[name]), l)
 }
 
 // Remove takes a loop out.
-func (s *Set[T]) Remove(name string, l *Loop[T]) {
+func (s *Set[Name, T]) Remove(name Name, l *Loop[T]) {
 	left := slices.DeleteFunc(slices.Clone(s.loops[name]), func(other *Loop[T]) bool { return other == l })
 	if len(left) == 0 {
 		delete(s.loops, name)
@@ -29,7 +29,7 @@ func (s *Set[T]) Remove(name string, l *Loop[T]) {
 
 // Open returns the loops over a stream that are not being closed. The result must
 // not be changed.
-func (s *Set[T]) Open(name string) []*Loop[T] {
+func (s *Set[Name, T]) Open(name Name) []*Loop[T] {
 	all := s.loops[name]
 	closing := func(l *Loop[T]) bool { return l.closing }
 	if !slices.ContainsFunc(all, closing) {
@@ -43,7 +43,7 @@ func (s *Set[T]) Open(name string) []*Loop[T] {
 // would wait for ever; Release must be called on each, without the lock of the owner.
 // The others can be killed until they have ended; Finish must be called on each when
 // what came before has been written.
-func (s *Set[T]) Close(name string) (begun, unbegun []*Loop[T]) {
+func (s *Set[Name, T]) Close(name Name) (begun, unbegun []*Loop[T]) {
 	for _, l := range s.Open(name) {
 		l.closing = true
 		if l.begun.Load() {
@@ -59,14 +59,14 @@ func (s *Set[T]) Close(name string) (begun, unbegun []*Loop[T]) {
 
 // Kill removes the loops over a stream. End must be called on each, without the lock
 // of the owner.
-func (s *Set[T]) Kill(name string) []*Loop[T] {
+func (s *Set[Name, T]) Kill(name Name) []*Loop[T] {
 	killed := s.loops[name]
 	delete(s.loops, name)
 	return killed
 }
 
 // Longest is how much waits for the slowest loop over a stream.
-func (s *Set[T]) Longest(name string) (n int) {
+func (s *Set[Name, T]) Longest(name Name) (n int) {
 	for _, l := range s.loops[name] {
 		n = max(n, len(l.items))
 	}
@@ -74,4 +74,4 @@ func (s *Set[T]) Longest(name string) (n int) {
 }
 
 // Names returns the names of the streams that have loops.
-func (s *Set[T]) Names() []string { return slices.Collect(maps.Keys(s.loops)) }
+func (s *Set[Name, T]) Names() []Name { return slices.Collect(maps.Keys(s.loops)) }
