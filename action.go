@@ -150,9 +150,9 @@ func (*Authenticate) Type() string { return "authenticate" }
 // Type implements [Action].
 func (*PublishOut) Type() string { return "publishOut" }
 
-func (*Upgrade) line() line  { return lineHandshake }
-func (*Handshake) line() line  { return lineHandshake }
-func (*RawMessage) line() line      { return lineInboundRaw }
+func (*Upgrade) line() line      { return lineHandshake }
+func (*Handshake) line() line    { return lineHandshake }
+func (*RawMessage) line() line   { return lineInboundRaw }
 func (*Transmit) line() line     { return lineInbound }
 func (*Invoke) line() line       { return lineInbound }
 func (*Subscribe) line() line    { return lineInbound }

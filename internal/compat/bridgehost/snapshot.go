@@ -17,11 +17,11 @@ type snapshots struct {
 }
 
 type serverSnapshot struct {
-	Server              int      `json:"server"`
-	IsReady             bool     `json:"isReady"`
-	Clients             []string `json:"clients"`
+	Server            int      `json:"server"`
+	IsReady           bool     `json:"isReady"`
+	Clients           []string `json:"clients"`
 	NumClients        int      `json:"clientsCount"`
-	PendingClients      []string `json:"pendingClients"`
+	PendingClients    []string `json:"pendingClients"`
 	NumPendingClients int      `json:"pendingClientsCount"`
 }
 
@@ -58,11 +58,11 @@ func (v *server) snapshot() serverSnapshot {
 		return names
 	}
 	return serverSnapshot{
-		Server:              v.number,
-		IsReady:             v.ready.Load(),
-		Clients:             ids(v.srv.Clients()),
+		Server:            v.number,
+		IsReady:           v.ready.Load(),
+		Clients:           ids(v.srv.Clients()),
 		NumClients:        v.srv.NumClients(),
-		PendingClients:      ids(v.srv.PendingClients()),
+		PendingClients:    ids(v.srv.PendingClients()),
 		NumPendingClients: v.srv.NumPendingClients(),
 	}
 }
