@@ -509,10 +509,10 @@ func TestLoopsHoldCalls(t *testing.T) {
 func TestBudgetOfNames(t *testing.T) {
 	within(t, 10_000_000, func(w *world) {
 		release := make(chan struct{})
-		w.srv.HandleRest(socketcluster.Do(func(context.Context, json.RawMessage) error {
+		w.srv.HandleRest(func(context.Context, *socketcluster.Call) (any, error) {
 			<-release
-			return nil
-		}))
+			return nil, nil
+		})
 		p, _ := w.named("a")
 		before := w.used()
 		go func() {

@@ -65,7 +65,7 @@ func (srv *Server) drain(ctx context.Context) {
 		case <-step.C:
 		case <-ctx.Done():
 			p.within = 0
-		case <-srv.stopped:
+		case <-srv.ctx.Done():
 			return
 		}
 	}

@@ -336,7 +336,10 @@ func TestChannelLoops(t *testing.T) {
 		x := w.srv.Exchange()
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		slow := socketcluster.Messages[int](ctx, x, "a")
+		slow, err := socketcluster.Messages[int](ctx, x, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i := range 5000 {
 			x.Publish(ctx, "a", i)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -261,7 +262,10 @@ func ExampleMessages() {
 	srv := exampleServer(socketcluster.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	messages := socketcluster.Messages[chat](ctx, srv.Exchange(), "room")
+	messages, err := socketcluster.Messages[chat](ctx, srv.Exchange(), "room")
+	if err != nil {
+		log.Fatal(err)
+	}
 
 	client := connectExample(srv)
 	defer client.close()

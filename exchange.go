@@ -70,10 +70,13 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte) err
 	return nil
 }
 
+// sink is the exchange as the broker sees it.
+type sink Exchange
+
 // Deliver implements broker.Sink: it hands a publication to the subscribers
 // on this node. It waits for none of them, as a broker delivers for all nodes and
 // channels; publishers wait, on their own node.
-func (x *Exchange) Deliver(channel string, data []byte) {
+func (x *sink) Deliver(channel string, data []byte) {
 	count := x.srv.counters.publications.Add(1)
 	if !x.srv.hub.Has(channel) {
 		return
@@ -216,7 +219,7 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json
 	return func(yield func(json.RawMessage) bool) {
 		defer stop()
 		defer end()
-		l.Read(ctx, x.srv.stopped, func(p *hub.Publication) bool { return yield(bytes.Clone(p.Data)) })
+		l.Read(ctx, x.srv.ctx.Done(), func(p *hub.Publication) bool { return yield(bytes.Clone(p.Data)) })
 	}, nil
 }
 
@@ -239,15 +242,13 @@ func (l channelLoop) Deliver(p *hub.Publication, _ *hub.Subscription) {
 
 // Messages is [Exchange.Subscribe] with the data decoded into a T by
 // [wire.Unmarshal], so that a []byte comes as it was published. Data that
-// does not fit comes as an error; the loop may go on.
-func Messages[T any](ctx context.Context, x *Exchange, channel string) iter.Seq2[T, error] {
+// does not fit comes as an error in the sequence; the loop may go on.
+func Messages[T any](ctx context.Context, x *Exchange, channel string) (iter.Seq2[T, error], error) {
 	seq, err := x.Subscribe(ctx, channel)
+	if err != nil {
+		return nil, err
+	}
 	return func(yield func(T, error) bool) {
-		if err != nil {
-			var none T
-			yield(none, err)
-			return
-		}
 		for raw := range seq {
 			var v T
 			err := wire.Unmarshal(raw, &v)
@@ -255,5 +256,36 @@ func Messages[T any](ctx context.Context, x *Exchange, channel string) iter.Seq2
 				return
 			}
 		}
+	}, nil
+}
+
+// Forward transmits what is published on a channel from now on to a socket, as an
+// event of its own, until ctx ends or the socket closes. The socket need not be
+// subscribed. A client that does not read misses the oldest publications, as a slow
+// loop over [Exchange.Subscribe] does.
+func (x *Exchange) Forward(ctx context.Context, channel string, to *Socket, event string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(to.Context(), cancel)
+	end := func() {
+		stop()
+		cancel()
 	}
+	seq, err := x.Subscribe(ctx, channel)
+	if err != nil {
+		end()
+		return err
+	}
+	go func() {
+		defer end()
+		for raw := range seq {
+			var data any
+			if raw != nil {
+				data = raw
+			}
+			if to.Transmit(ctx, event, data) != nil {
+				return
+			}
+		}
+	}()
+	return nil
 }

@@ -202,7 +202,10 @@ func TestChannelQueueBytes(t *testing.T) {
 func TestChannelQueueCount(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		ctx := context.Background()
-		messages := socketcluster.Messages[int](ctx, w.srv.Exchange(), "a")
+		messages, err := socketcluster.Messages[int](ctx, w.srv.Exchange(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i := range 2000 {
 			if err := w.srv.Exchange().Publish(ctx, "a", i); err != nil {
 				t.Fatal(err)
@@ -219,6 +222,62 @@ func TestChannelQueueCount(t *testing.T) {
 		}
 		if len(got) != 1024 || got[0] != 2000-1024 || !slices.IsSorted(got) {
 			t.Errorf("got %d from %d on", len(got), got[0])
+		}
+	})
+}
+
+// Forward transmits publications as an event of the socket, until that closes or ctx
+// ends.
+func TestForward(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p, x := w.client(), w.srv.Exchange()
+		ctx, cancel := context.WithCancel(context.Background())
+		if err := x.Forward(ctx, "news", w.only(), "told"); err != nil {
+			t.Fatal(err)
+		}
+		x.Publish(context.Background(), "news", "a")
+		x.Publish(context.Background(), "news", nil)
+		x.Publish(context.Background(), "other", "b")
+		p.want(`{"event":"told","data":"a"}`, `{"event":"told"}`)
+		cancel()
+		synctest.Wait()
+		if x.IsSubscribed("news") {
+			t.Error("the end of the context does not end it")
+		}
+		if err := x.Forward(context.Background(), "news", w.only(), "told"); err != nil {
+			t.Fatal(err)
+		}
+		w.only().Terminate()
+		synctest.Wait()
+		if x.IsSubscribed("news") {
+			t.Error("the end of the socket does not end it")
+		}
+	})
+}
+
+// A publication from the handler of a DisconnectEvent has the context of the server,
+// as that of the socket has ended.
+func TestServerContext(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		off := socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) {
+			if e.Socket.Context().Err() == nil || w.srv.Context().Err() != nil {
+				t.Errorf("the socket's context: %v, the server's: %v", e.Socket.Context().Err(), w.srv.Context().Err())
+			}
+			if err := w.srv.Exchange().Publish(w.srv.Context(), "left", e.Socket.ID()); err != nil {
+				t.Error(err)
+			}
+		})
+		w.client()
+		first := w.only()
+		p := w.client()
+		p.send(`{"event":"#subscribe","data":{"channel":"left"},"cid":2}`)
+		p.want(`{"rid":2}`)
+		first.Terminate()
+		p.want(`{"event":"#publish","data":{"channel":"left","data":` + quote(first.ID()) + `}}`)
+		off()
+		w.srv.Close()
+		if w.srv.Context().Err() == nil {
+			t.Error("it has not ended with the server")
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -129,11 +131,11 @@ func (c *Call) ask(expired error) *wire.Error {
 func (c *Call) refuse(failure *wire.Error) { _ = c.answer(nil, failure) }
 
 func (c *Call) handler() (run func(), concurrent int) {
-	h, ok := lookup(&c.Socket.srv.handlers.procedures, &c.Socket.srv.handlers.allCalls, c.Procedure)
+	h, ok := c.Socket.srv.handlers.calls.lookup(c.Procedure)
 	if !ok {
 		return nil, 0
 	}
-	return func() { serveCall(c.Context(), h.handler, c) }, h.concurrent
+	return func() { serveCall(c.Context(), h.wrapped, c) }, h.concurrent
 }
 
 // clone returns a copy whose answer is that of the original.
@@ -163,11 +165,11 @@ func (t *Transmission) ask(expired error) *wire.Error {
 }
 
 func (t *Transmission) handler() (run func(), concurrent int) {
-	r, ok := lookup(&t.Socket.srv.handlers.receivers, &t.Socket.srv.handlers.allEvents, t.Receiver)
+	r, ok := t.Socket.srv.handlers.transmissions.lookup(t.Receiver)
 	if !ok {
 		return nil, 0
 	}
-	return func() { serveTransmission(t.Socket.Context(), r.handler, t) }, r.concurrent
+	return func() { serveTransmission(t.Socket.Context(), r.wrapped, t) }, r.concurrent
 }
 
 func (t *Transmission) clone() packet {
@@ -292,16 +294,25 @@ func Concurrent(n int) HandleOption {
 
 // registered is a handler or receiver with its options.
 type registered[H any] struct {
-	handler H
+	handler H // as it was registered
+	wrapped H
 	handlerOptions
 }
 
-// handlers are a server's handlers.
+// handlerTable has the handlers, or the receivers, of a server. A lookup is one
+// atomic load.
+type handlerTable[H any] struct {
+	names registry.Names[registered[H]]
+	rest  atomic.Pointer[registered[H]] // for names that are not there
+
+	mu    sync.Mutex // of changes
+	wraps []func(H) H
+}
+
+// handlers are those of a server.
 type handlers struct {
-	procedures registry.Names[registered[Handler]]
-	receivers  registry.Names[registered[Receiver]]
-	allCalls   atomic.Pointer[registered[Handler]]
-	allEvents  atomic.Pointer[registered[Receiver]]
+	calls         handlerTable[Handler]
+	transmissions handlerTable[Receiver]
 }
 
 // Handle registers the handler of a procedure for all sockets, in place of an
@@ -312,14 +323,13 @@ type handlers struct {
 func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
 	mustReach("Handle", procedure)
 	mustCall("the handler of the procedure "+procedure, h)
-	srv.handlers.procedures.Set(procedure, withOptions(h, opts))
+	srv.handlers.calls.set(procedure, h, opts)
 }
 
-// HandleRest registers the handler of all procedures that have none.
-func (srv *Server) HandleRest(h Handler, opts ...HandleOption) {
-	mustCall("the handler of HandleRest", h)
-	r := withOptions(h, opts)
-	srv.handlers.allCalls.Store(&r)
+// HandleRest registers a function that handles all procedures without a handler.
+func (srv *Server) HandleRest(fn HandlerFunc, opts ...HandleOption) {
+	mustCall("the function of HandleRest", fn)
+	srv.handlers.calls.setRest(fn, opts)
 }
 
 // Receive registers the receiver of an event for all sockets, in place of an
@@ -327,30 +337,90 @@ func (srv *Server) HandleRest(h Handler, opts ...HandleOption) {
 func (srv *Server) Receive(event string, r Receiver, opts ...HandleOption) {
 	mustReach("Receive", event)
 	mustCall("the receiver of the event "+event, r)
-	srv.handlers.receivers.Set(event, withOptions(r, opts))
+	srv.handlers.transmissions.set(event, r, opts)
 }
 
-// ReceiveRest registers the receiver of all events that have none.
-func (srv *Server) ReceiveRest(r Receiver, opts ...HandleOption) {
-	mustCall("the receiver of ReceiveRest", r)
-	e := withOptions(r, opts)
-	srv.handlers.allEvents.Store(&e)
+// ReceiveRest registers a function that receives all events without a receiver.
+func (srv *Server) ReceiveRest(fn ReceiverFunc, opts ...HandleOption) {
+	mustCall("the function of ReceiveRest", fn)
+	srv.handlers.transmissions.setRest(fn, opts)
 }
 
-func withOptions[H any](h H, opts []HandleOption) registered[H] {
-	r := registered[H]{handler: h}
-	for _, o := range opts {
-		o(&r.handlerOptions)
+// WrapHandlers puts a handler of wrap's around each handler of the server, those that
+// are registered later too. It sees the name ([Call].Procedure), the answer and the
+// error, and how long it takes, and may change each of them, or the context:
+//
+//	srv.WrapHandlers(func(next socketcluster.Handler) socketcluster.Handler {
+//		return socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
+//			ctx, cancel := context.WithTimeout(ctx, time.Second)
+//			defer cancel()
+//			return next.ServeCall(ctx, c)
+//		})
+//	})
+//
+// The first of several is the outermost. wrap is called for each handler, and again
+// when another wrap is added. To wrap some handlers only, do it where they are
+// registered. Loops over a [Stream] are not wrapped.
+func (srv *Server) WrapHandlers(wrap func(Handler) Handler) {
+	mustCall("the function of WrapHandlers", wrap)
+	srv.handlers.calls.wrap(wrap)
+}
+
+// WrapReceivers is [Server.WrapHandlers] for receivers.
+func (srv *Server) WrapReceivers(wrap func(Receiver) Receiver) {
+	mustCall("the function of WrapReceivers", wrap)
+	srv.handlers.transmissions.wrap(wrap)
+}
+
+func (t *handlerTable[H]) set(name string, h H, opts []HandleOption) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.names.Set(name, t.wrapped(h, withOptions(opts)))
+}
+
+func (t *handlerTable[H]) setRest(h H, opts []HandleOption) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.wrapped(h, withOptions(opts))
+	t.rest.Store(&r)
+}
+
+func (t *handlerTable[H]) wrap(wrap func(H) H) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wraps = append(t.wraps, wrap)
+	for name, r := range t.names.All() {
+		t.names.Set(name, t.wrapped(r.handler, r.handlerOptions))
+	}
+	if r := t.rest.Load(); r != nil {
+		all := t.wrapped(r.handler, r.handlerOptions)
+		t.rest.Store(&all)
+	}
+}
+
+// wrapped wraps a handler. mu must be held.
+func (t *handlerTable[H]) wrapped(h H, opts handlerOptions) registered[H] {
+	r := registered[H]{h, h, opts}
+	for _, wrap := range slices.Backward(t.wraps) {
+		r.wrapped = wrap(r.wrapped)
+		mustCall("what a function of WrapHandlers or WrapReceivers has returned", r.wrapped)
 	}
 	return r
 }
 
+func withOptions(opts []HandleOption) (all handlerOptions) {
+	for _, o := range opts {
+		o(&all)
+	}
+	return all
+}
+
 // lookup finds the handler for a name, or the one for the rest.
-func lookup[H any](names *registry.Names[registered[H]], rest *atomic.Pointer[registered[H]], name string) (r registered[H], ok bool) {
-	if r, ok := names.Get(name); ok {
+func (t *handlerTable[H]) lookup(name string) (r registered[H], ok bool) {
+	if r, ok := t.names.Get(name); ok {
 		return r, true
 	}
-	if all := rest.Load(); all != nil {
+	if all := t.rest.Load(); all != nil {
 		return *all, true
 	}
 	return r, false

@@ -302,14 +302,14 @@ func TestLenientHandshake(t *testing.T) {
 			t.Errorf("asked about %s", a.Type())
 			return nil
 		})
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			t.Errorf("called %s", c.Procedure)
 			return nil, nil
-		}))
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
+		})
+		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
 			t.Errorf("received %s", tr.Receiver)
 			return nil
-		}))
+		})
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		messages, err := w.srv.Exchange().Subscribe(ctx, "a")

@@ -253,12 +253,12 @@ func TestRawMiddlewareAheadOfInbox(t *testing.T) {
 func (w *world) received() func() []string {
 	var mu sync.Mutex
 	var got []string
-	w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
+	w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, string(tr.Data))
 		return nil
-	}))
+	})
 	return func() []string {
 		synctest.Wait()
 		mu.Lock()
@@ -341,12 +341,12 @@ func TestEscapedNamesInInbox(t *testing.T) {
 		})
 		var mu sync.Mutex
 		var got []string
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, tr.Receiver)
 			return nil
-		}))
+		})
 		p := w.client()
 		want := []string{"aaaa", "bbbb", "cccc", "dddd"}
 		for _, name := range want {

@@ -244,12 +244,12 @@ func TestCallsPushBack(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Calls: calls, Inbox: 1}}, func(w *world) {
 		gate := make(chan struct{})
 		var running, most atomic.Int32
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			most.Store(max(most.Load(), running.Add(1)))
 			<-gate
 			running.Add(-1)
 			return nil, nil
-		}), socketcluster.Concurrent(100))
+		}, socketcluster.Concurrent(100))
 		w.srv.Handle("free", socketcluster.Func(echo))
 		p, other := w.client(), w.client()
 		go func() {

@@ -140,7 +140,7 @@ func (srv *Server) shed() {
 		}
 		select {
 		case <-time.After(shedPause):
-		case <-srv.stopped:
+		case <-srv.ctx.Done():
 			return
 		}
 	}

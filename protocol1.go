@@ -112,12 +112,12 @@ func (s *Socket) handledAsCall(p *wire.Packet, isCall bool) bool {
 		return isCall
 	}
 	name, h := string(p.Event), &s.srv.handlers
-	_, procedure := h.procedures.Get(name)
-	_, receiver := h.receivers.Get(name)
+	_, procedure := h.calls.names.Get(name)
+	_, receiver := h.transmissions.names.Get(name)
 	procedure = procedure || len((Stream[packet]{s, queueName{true, name}}).loops()) > 0
 	receiver = receiver || len((Stream[packet]{s, queueName{false, name}}).loops()) > 0
 	if !procedure && !receiver {
-		procedure, receiver = h.allCalls.Load() != nil, h.allEvents.Load() != nil
+		procedure, receiver = h.calls.rest.Load() != nil, h.transmissions.rest.Load() != nil
 	}
 	if procedure == receiver { // both have it, or nobody
 		return isCall

@@ -209,13 +209,13 @@ func TestOneEventInVersion1(t *testing.T) {
 		w.srv.Receive("x", receiver(handled, "Receive"))
 	}
 	handleRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			handled("HandleRest " + c.Procedure)
 			return "called", nil
-		}))
+		})
 	}
 	receiveRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
-		w.srv.ReceiveRest(receiver(handled, "ReceiveRest"))
+		w.srv.ReceiveRest(receiver(handled, "ReceiveRest").ServeTransmission)
 	}
 	other := func(w *world, _ *socketcluster.Socket, _ func(string)) {
 		w.srv.Handle("y", handler)

@@ -282,7 +282,10 @@ func TestExchange(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		x := w.srv.Exchange()
 		var got []int
-		messages := socketcluster.Messages[int](ctx, x, "a")
+		messages, err := socketcluster.Messages[int](ctx, x, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)

@@ -302,11 +302,11 @@ func TestNilError(t *testing.T) {
 // those that are the protocol's on the client.
 func TestProcedureNames(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) { return "called " + c.Procedure, nil }))
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) { return "called " + c.Procedure, nil })
+		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
 			tr.Socket.Transmit(context.Background(), "got", tr.Receiver)
 			return nil
-		}))
+		})
 		p := w.client()
 		for _, name := range []string{"a", "", "#custom", "#setAuthToken", "#kickOut", "#disconnect", "__proto__", "constructor", "#Publish", "#publish "} {
 			p.send(fmt.Sprintf(`{"event":%q,"cid":2}`, name))
@@ -331,10 +331,10 @@ func TestTransmit(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		type received struct{ name, data string }
 		got := make(chan received, 10)
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
 			got <- received{tr.Receiver, string(tr.Data)}
 			return nil
-		}))
+		})
 		w.srv.Receive("typed", socketcluster.Recv(func(_ context.Context, n int) error {
 			got <- received{"typed", fmt.Sprint(n)}
 			return nil

@@ -73,10 +73,10 @@ type Server struct {
 
 	compressed atomic.Int64 // connections whose clients understand compressed messages
 
-	unwatch  func() // ends the watch of Config.Revocations
-	stopOnce sync.Once
-	stopped  chan struct{} // closed when loops over events and channels are to end
-	down     atomic.Bool   // the broker is closed, or about to be
+	unwatch func() // ends the watch of Config.Revocations
+	ctx     context.Context
+	cancel  context.CancelFunc // ends ctx, and with it the loops over events and channels
+	down    atomic.Bool        // the broker is closed, or about to be
 }
 
 // New makes a server. The error is a *[ConfigError] or an *[auth.OptionError]
@@ -118,8 +118,8 @@ func New(cfg Config) (*Server, error) {
 		sockets: make(map[string]*Socket),
 		closing: make(map[*Socket]struct{}),
 		orphans: make(map[*Socket]struct{}),
-		stopped: make(chan struct{}),
 	}
+	srv.ctx, srv.cancel = context.WithCancel(context.Background())
 	srv.budget = account.NewBudget(int64(cfg.Limits.Budget), srv.overBudget)
 	for _, v := range []wire.Version{wire.Version1, wire.Version2} {
 		srv.pings[v] = ws.Seal(append(ws.NewBuffer(2), v.Ping()...), ws.OpText)
@@ -129,7 +129,7 @@ func New(cfg Config) (*Server, error) {
 		srv.cfg.Broker = &mem.Broker{}
 	}
 	srv.exchange = newExchange(srv)
-	if err := srv.cfg.Broker.Start(context.Background(), srv.exchange); err != nil {
+	if err := srv.cfg.Broker.Start(context.Background(), (*sink)(srv.exchange)); err != nil {
 		return nil, err
 	}
 	if store := srv.cfg.Revocations; store != nil {
@@ -143,6 +143,11 @@ func (srv *Server) Auth() auth.Engine { return srv.engine }
 
 // Exchange is the server's own way to publish and subscribe.
 func (srv *Server) Exchange() *Exchange { return srv.exchange }
+
+// Context ends when the server has shut down or was closed. It is for work that goes
+// on when the socket that it is about has gone, such as a publication from the handler
+// of a [DisconnectEvent].
+func (srv *Server) Context() context.Context { return srv.ctx }
 
 // Clients yields the sockets that have completed their handshake, as they are
 // at the time of the call.
@@ -327,7 +332,7 @@ func (srv *Server) drop() {
 // handler of events, as it waits for them.
 func (srv *Server) Close() error {
 	first := srv.stop()
-	srv.endLoops()
+	srv.cancel()
 	srv.drop()
 	srv.forEachSocket((*Socket).Terminate)
 	if !first {
@@ -348,11 +353,8 @@ func (srv *Server) stop() bool {
 	return true
 }
 
-// endLoops ends the loops over the server's events and over channels.
-func (srv *Server) endLoops() { srv.stopOnce.Do(func() { close(srv.stopped) }) }
-
 func (srv *Server) release() error {
-	srv.endLoops()
+	srv.cancel()
 	srv.down.Store(true)
 	srv.wheel.Close()
 	_ = srv.poller.Close()
@@ -375,7 +377,7 @@ func (srv *Server) addListener(k eventKind, fn func(Event)) (remove func()) {
 }
 
 // emitterDone implements [Emitter].
-func (srv *Server) emitterDone() <-chan struct{} { return srv.stopped }
+func (srv *Server) emitterDone() <-chan struct{} { return srv.ctx.Done() }
 
 // emits implements [Emitter].
 func (srv *Server) emits(k eventKind) bool { return serverHears[k] }

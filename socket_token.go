@@ -66,6 +66,9 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 	if s.token.Load() != old {
 		return ErrTokenChanged
 	}
+	if s.State() == Closed {
+		return s.notOpen("transmit", eventSetAuthToken)
+	}
 	if old == nil {
 		token, err := s.sign(ctx, claims, opts)
 		if err != nil {

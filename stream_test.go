@@ -131,14 +131,14 @@ func TestLoopsDrain(t *testing.T) {
 // answered by the server itself.
 func TestReservedNames(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.ReceiveRest(socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
 			t.Errorf("handled %s", tr.Receiver)
 			return nil
-		}))
-		w.srv.HandleRest(socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		})
+		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			t.Errorf("handled %s", c.Procedure)
 			return nil, nil
-		}))
+		})
 		p := w.client()
 		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 		p.send(`{"event":"#publish","data":{"channel":"a","data":1},"cid":3}`)

@@ -49,6 +49,9 @@ func (n *Names[T]) Get(name string) (entry T, ok bool) {
 	return entry, ok
 }
 
+// All returns the entries by name.
+func (n *Names[T]) All() map[string]T { return n.entries.load() }
+
 // value is what is replaced as a whole.
 type value[T any] struct{ now atomic.Pointer[T] }
 
