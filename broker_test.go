@@ -195,10 +195,30 @@ func TestBrokerPanics(t *testing.T) {
 // slowBroker takes its time to end a route.
 type slowBroker struct {
 	mem.Broker
-	gate chan struct{}
+	gate  chan struct{}
+	mu    sync.Mutex
+	notes []string
 }
 
-func (b *slowBroker) Unsubscribe(context.Context, string) error {
+func (b *slowBroker) note(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.notes = append(b.notes, what)
+}
+
+func (b *slowBroker) calls() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Join(b.notes, " ")
+}
+
+func (b *slowBroker) Subscribe(_ context.Context, channel string) error {
+	b.note("+" + channel)
+	return nil
+}
+
+func (b *slowBroker) Unsubscribe(_ context.Context, channel string) error {
+	b.note("-" + channel)
 	<-b.gate
 	return nil
 }
@@ -237,6 +257,62 @@ func TestNothingDeliveredWhileBrokerUnsubscribes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// PS-16, PS-21: KickOut does not wait for a broker that hangs any longer than its
+// context. The socket is out all the same, and the broker's calls stay in order.
+func TestKickOutWhileBrokerHangs(t *testing.T) {
+	b := new(slowBroker)
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		b.gate = make(chan struct{})
+		release := sync.OnceFunc(func() { close(b.gate) })
+		defer release()
+		log := w.record()
+		p := w.client()
+		s := w.only()
+		for _, channel := range []string{"a", "b", "c"} {
+			p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q},"cid":2}`, channel))
+			p.want(`{"rid":2}`)
+		}
+		log.want("connect subscribe subscribe subscribe")
+		kick := func(kickOut func(context.Context) error) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			began := time.Now()
+			if err := kickOut(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+		kick(func(ctx context.Context) error { return s.KickOut(ctx, "a", nil) })
+		p.want(`{"event":"#kickOut","data":{"channel":"a"}}`)
+		log.want("unsubscribe")
+		kick(func(ctx context.Context) error { return s.KickOutAll(ctx, nil) })
+		for range 2 {
+			if text := p.next(); !strings.HasPrefix(text, `{"event":"#kickOut"`) {
+				t.Errorf("got %s", text)
+			}
+		}
+		log.want("unsubscribe unsubscribe")
+		for _, channel := range []string{"a", "b", "c"} {
+			if s.IsSubscribed(channel) {
+				t.Errorf("still subscribed to %s", channel)
+			}
+			if err := w.srv.Exchange().Publish(context.Background(), channel, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":3}`)
+		p.quiet(time.Second)
+		if got := b.calls(); got != "+a +b +c -a -b -c" && got != "+a +b +c -a -c -b" {
+			t.Errorf("calls of the broker: %s", got)
+		}
+		release()
+		p.want(`{"rid":3}`)
+		if got := b.calls(); !strings.HasSuffix(got, "+a") {
+			t.Errorf("calls of the broker: %s", got)
+		}
+	})
 }
 
 // PS-16, PS-7: a socket joins and leaves a channel while publications on it

@@ -12,6 +12,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/loop"
+	"github.com/socketcluster-go/socketcluster/internal/route"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -19,23 +20,35 @@ import (
 // inbound middleware; [PublishOut] runs for each socket that receives.
 type Exchange struct {
 	srv    *Server
-	routed bool // the broker wants to know what this node is subscribed to
-
-	mu     sync.Mutex
-	routes map[string]*route
-}
-
-// route counts the local subscribers of a channel, sockets and loops, and
-// keeps the broker's calls for it in order.
-type route struct {
-	mu    sync.Mutex // held during the broker's calls for this channel
-	users int        // guarded by Exchange.mu
-	on    bool       // the broker knows; guarded by mu
+	routes *route.Table // nil: publications reach this node without
 }
 
 func newExchange(srv *Server) *Exchange {
-	_, local := srv.cfg.Broker.(*mem.Broker)
-	return &Exchange{srv: srv, routed: !local, routes: make(map[string]*route)}
+	x := &Exchange{srv: srv}
+	if _, local := srv.cfg.Broker.(*mem.Broker); !local {
+		x.routes = route.New((*routeBroker)(srv))
+	}
+	return x
+}
+
+// routeBroker is the broker as it is called for routes.
+type routeBroker Server
+
+// Subscribe implements route.Broker.
+func (b *routeBroker) Subscribe(ctx context.Context, channel string) error {
+	return b.cfg.Broker.Subscribe(ctx, channel)
+}
+
+// Unsubscribe implements route.Broker. It may run on goroutines on which nobody
+// else would recover.
+func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) {
+	if b.down.Load() {
+		return
+	}
+	err := protect(b.log, "Broker.Unsubscribe", func() error { return b.cfg.Broker.Unsubscribe(ctx, channel) })
+	if err != nil {
+		b.log.Error("broker failed to unsubscribe", slog.String("channel", channel), slog.Any("error", err))
+	}
 }
 
 // Publish sends data to all subscribers of a channel, on all nodes. When it
@@ -99,81 +112,13 @@ func (x *sink) Deliver(channel string, data []byte) {
 	x.srv.counters.deliveries.Add(uint64(n))
 }
 
-// join makes the broker deliver a channel to this node. What it begins, leave
-// ends. The broker gets the values of ctx, such as the socket of [FromContext],
-// but not its end: the route is for later subscribers too.
+// join makes the broker deliver a channel to this node. What it begins,
+// routes.Leave ends.
 func (x *Exchange) join(ctx context.Context, channel string) error {
 	if x.srv.down.Load() {
 		return ErrServerClosed
 	}
-	if !x.routed {
-		return nil
-	}
-	x.mu.Lock()
-	r := x.routes[channel]
-	if r == nil {
-		r = &route{}
-		x.routes[channel] = r
-	}
-	r.users++
-	x.mu.Unlock()
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.on {
-		return nil
-	}
-	defer func() { // also when the broker panics
-		if !r.on {
-			x.release(ctx, channel, r)
-		}
-	}()
-	if err := x.srv.cfg.Broker.Subscribe(context.WithoutCancel(ctx), channel); err != nil {
-		return err
-	}
-	r.on = true
-	return nil
-}
-
-// leave ends what one join has begun.
-func (x *Exchange) leave(ctx context.Context, channel string) {
-	if !x.routed {
-		return
-	}
-	x.mu.Lock()
-	r := x.routes[channel]
-	x.mu.Unlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	x.release(ctx, channel, r)
-}
-
-// release takes one user off a route. r.mu must be held.
-func (x *Exchange) release(ctx context.Context, channel string, r *route) {
-	x.mu.Lock()
-	r.users--
-	idle := r.users == 0
-	x.mu.Unlock()
-	if idle && r.on {
-		r.on = false
-		if x.srv.down.Load() {
-			return
-		}
-		if err := x.unsubscribe(context.WithoutCancel(ctx), channel); err != nil {
-			x.srv.log.Error("broker failed to unsubscribe", slog.String("channel", channel), slog.Any("error", err))
-		}
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if r.users == 0 { // nobody has joined meanwhile
-		delete(x.routes, channel)
-	}
-}
-
-// unsubscribe tells the broker. Sockets that end do it too, on goroutines on
-// which nobody else would recover.
-func (x *Exchange) unsubscribe(ctx context.Context, channel string) error {
-	return protect(x.srv.log, "Broker.Unsubscribe", func() error { return x.srv.cfg.Broker.Unsubscribe(ctx, channel) })
+	return x.routes.Join(ctx, channel)
 }
 
 // Subscriptions yields the channels that somebody on this node is subscribed
@@ -212,7 +157,7 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json
 	sub, _ := x.srv.hub.Subscribe(channel, channelLoop{l})
 	end := sync.OnceFunc(func() {
 		x.srv.hub.Unsubscribe(sub)
-		x.leave(ctx, channel)
+		_ = x.routes.Leave(context.WithoutCancel(ctx), channel) // waits for the broker
 		l.End()
 	})
 	stop := context.AfterFunc(ctx, end) // the loop may never begin

@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -152,7 +153,7 @@ func (s *Socket) ask(r *round) {
 		}
 	}
 	// Only now, as the broker and event handlers may take their time.
-	s.haveLeft(left)
+	_ = s.haveLeft(s.unending(), left...)
 }
 
 // nextQuestion takes a question of a round, unless that is over.
@@ -233,7 +234,7 @@ func (s *Socket) overdue(r *round) {
 			left = append(left, sub.Channel())
 		}
 	}
-	s.haveLeft(left)
+	_ = s.haveLeft(s.unending(), left...)
 }
 
 var errOverdue = &wire.Error{Name: wire.ErrTimeout.Name, Message: "The subscription was not authorized again in time"}
@@ -262,12 +263,14 @@ func (s *Socket) expel(sub *hub.Subscription, why *wire.Error, loggedOut bool) b
 }
 
 // haveLeft tells the broker and the event handlers which channels the socket
-// has been taken out of.
-func (s *Socket) haveLeft(channels []string) {
+// has been taken out of. It waits for the broker until ctx ends, and returns its
+// error then.
+func (s *Socket) haveLeft(ctx context.Context, channels ...string) (err error) {
 	for _, channel := range channels {
-		s.srv.exchange.leave(s.Context(), channel)
+		err = cmp.Or(s.srv.exchange.routes.Leave(ctx, channel), err)
 	}
 	s.drainEvents()
+	return err
 }
 
 func (s *Socket) optionsOf(channel string) subscribeOptions {

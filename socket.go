@@ -248,6 +248,9 @@ func (s *Socket) doneLocked() chan struct{} {
 // Context ends with the socket. Its error is [context.Canceled] then.
 func (s *Socket) Context() context.Context { return socketContext{s} }
 
+// unending is Context without an end.
+func (s *Socket) unending() context.Context { return context.WithoutCancel(s.Context()) }
+
 // socketContext makes contexts without a goroutine or an allocation for each
 // socket. Its values are the socket itself and those of the server's context.
 type socketContext struct{ s *Socket }

@@ -15,7 +15,8 @@ import (
 
 // Disconnect closes the socket. A code of 0 means 1000, after which stock
 // clients do not connect again; neither do they from 4500 on. The reason is
-// cut to 123 bytes. It does not wait for the client.
+// cut to 123 bytes. It does not wait for the client, but for event handlers, and for
+// the broker of channels whose last subscriber on this node the socket was.
 //
 // It fails, and changes nothing, if the code may not be sent: those that may
 // are 1000 to 1014 without 1004 to 1006, and 3000 to 4999.

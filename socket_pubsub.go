@@ -3,7 +3,6 @@ package socketcluster
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 
 	"github.com/socketcluster-go/socketcluster/internal/account"
@@ -172,7 +171,7 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 	}
 	entered, err := s.enter(channel, raw, options, epoch, resume)
 	if !entered {
-		s.srv.exchange.leave(s.Context(), channel)
+		_ = s.srv.exchange.routes.Leave(s.unending(), channel)
 	}
 	s.drainEvents()
 	return err
@@ -237,15 +236,20 @@ func (s *Socket) notSubscribed(channel string) *wire.Error {
 // there is one. The socket gets nothing of the channel after that. It reports
 // false if the socket was not in.
 func (s *Socket) unsubscribe(channel string, packet []byte) bool {
-	left := s.exit(channel, nil, func(subscribeOptions) {
+	left := s.exitWith(channel, packet)
+	if left {
+		_ = s.haveLeft(s.unending(), channel)
+	}
+	return left
+}
+
+// exitWith is exit with a packet that the socket is sent, or nil.
+func (s *Socket) exitWith(channel string, packet []byte) bool {
+	return s.exit(channel, nil, func(subscribeOptions) {
 		if packet != nil {
 			s.sendLocked(packet)
 		}
 	})
-	if left {
-		s.haveLeft([]string{channel})
-	}
-	return left
 }
 
 // exit takes the socket out of a channel of the hub; if only is given, only by
@@ -296,23 +300,36 @@ func (s *Socket) leaveAll() {
 // KickOut takes the socket out of a channel and tells the client, which will
 // not subscribe again by itself. The message may be any data, or nil. It
 // fails with a BrokerError if the socket is not subscribed to the channel.
+//
+// The socket gets nothing of the channel from then on. If it was the last subscriber
+// on this node, KickOut waits for the broker, which is told so. When ctx ends before,
+// KickOut returns its error, and the broker is told all the same.
 func (s *Socket) KickOut(ctx context.Context, channel string, message any) error {
 	raw, err := encodeData(message)
 	if err != nil {
 		return err
 	}
-	if !s.unsubscribe(channel, wire.AppendKickOut(packetBuffer(channel, raw), channel, raw)) {
+	if !s.kickOut(channel, raw) {
 		return s.notSubscribed(channel)
 	}
-	return nil
+	return s.haveLeft(context.WithValue(ctx, socketKey{}, s), channel)
 }
 
 // KickOutAll takes the socket out of all its channels; see [Socket.KickOut].
 func (s *Socket) KickOutAll(ctx context.Context, message any) error {
+	raw, err := encodeData(message)
+	if err != nil {
+		return err
+	}
+	var left []string
 	for channel := range s.Subscriptions() {
-		if err := s.KickOut(ctx, channel, message); err != nil && s.IsSubscribed(channel) {
-			return fmt.Errorf("kick out of %q: %w", channel, err)
+		if s.kickOut(channel, raw) {
+			left = append(left, channel)
 		}
 	}
-	return nil
+	return s.haveLeft(context.WithValue(ctx, socketKey{}, s), left...)
+}
+
+func (s *Socket) kickOut(channel string, message []byte) bool {
+	return s.exitWith(channel, wire.AppendKickOut(packetBuffer(channel, message), channel, message))
 }
