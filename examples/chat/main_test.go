@@ -7,16 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-func serve(t *testing.T) *peer.Server {
+func serve(t *testing.T) *site.Server {
 	_, handler, err := newHandler()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return peer.Serve(t, handler)
+	return site.Serve(t, handler)
 }
 
 type channel struct {

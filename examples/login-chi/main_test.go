@@ -9,7 +9,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -24,16 +24,16 @@ func newTestHandler(t *testing.T) (*socketcluster.Server, http.Handler, error) {
 	return newHandler(logintest.Key, users)
 }
 
-func serve(t *testing.T) *peer.Server {
+func serve(t *testing.T) *site.Server {
 	t.Helper()
 	_, handler, err := newTestHandler(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return peer.Serve(t, handler)
+	return site.Serve(t, handler)
 }
 
-func post(server *peer.Server, body string) (int, string) {
+func post(server *site.Server, body string) (int, string) {
 	return server.Do("POST", "/login", body, "Content-Type", "application/json")
 }
 

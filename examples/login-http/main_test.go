@@ -9,7 +9,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -18,7 +18,7 @@ const (
 	password = logintest.Password
 )
 
-func logIn(t *testing.T, server *peer.Server, username, password string) (int, string) {
+func logIn(t *testing.T, server *site.Server, username, password string) (int, string) {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"username": username, "password": password})
 	if err != nil {
@@ -27,7 +27,7 @@ func logIn(t *testing.T, server *peer.Server, username, password string) (int, s
 	return server.Do("POST", "/login", string(body), "Content-Type", "application/json")
 }
 
-func askMe(server *peer.Server, token string) (int, string) {
+func askMe(server *site.Server, token string) (int, string) {
 	return server.Do("GET", "/me", "", "Authorization", "Bearer "+token)
 }
 
@@ -38,7 +38,7 @@ func TestLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := peer.Serve(t, handler)
+	server := site.Serve(t, handler)
 	status, body := logIn(t, server, "alice", password)
 	var answer struct{ Token string }
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
@@ -73,7 +73,7 @@ func TestLoginRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := peer.Serve(t, handler)
+	server := site.Serve(t, handler)
 	for _, c := range [][2]string{{"alice", "wrong"}, {"alice", ""}, {"bob", password}} {
 		if status, body := logIn(t, server, c[0], c[1]); status != http.StatusUnauthorized || body != `{"error":{"message":"Invalid user credentials","name":"LoginError"}}`+"\n" {
 			t.Errorf("%v: %d: %s", c, status, body)

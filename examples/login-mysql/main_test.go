@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
 	"github.com/socketcluster-go/socketcluster/login"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -45,16 +45,16 @@ func TestLogin(t *testing.T) {
 	t.Run("without the database", func(t *testing.T) { testOutage(t, server, db) })
 }
 
-func serve(t *testing.T, users *users) *peer.Server {
+func serve(t *testing.T, users *users) *site.Server {
 	t.Helper()
 	_, handler, err := newHandler("a key of the test, with 32 bytes or more", users)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return peer.Serve(t, handler)
+	return site.Serve(t, handler)
 }
 
-func testSocket(t *testing.T, server *peer.Server) {
+func testSocket(t *testing.T, server *site.Server) {
 	client := server.Connect("")
 	if _, err := client.Call("whoami", nil); !errors.Is(err, wire.ErrAuth) {
 		t.Errorf("whoami before the login: %v", err)
@@ -76,7 +76,7 @@ func testSocket(t *testing.T, server *peer.Server) {
 	}
 }
 
-func testHTTP(t *testing.T, server *peer.Server) {
+func testHTTP(t *testing.T, server *site.Server) {
 	for name, c := range bad {
 		if status, body := post(t, server, c); status != http.StatusUnauthorized || body != `{"error":{"message":"Invalid user credentials","name":"LoginError"}}`+"\n" {
 			t.Errorf("%s: %d: %s", name, status, body)
@@ -95,7 +95,7 @@ func testHTTP(t *testing.T, server *peer.Server) {
 }
 
 // checkToken presents a token in a handshake, and looks at its claims.
-func checkToken(t *testing.T, server *peer.Server, token string) {
+func checkToken(t *testing.T, server *site.Server, token string) {
 	t.Helper()
 	client := server.Connect(token)
 	answer, err := client.Call("whoami", nil)
@@ -104,7 +104,7 @@ func checkToken(t *testing.T, server *peer.Server, token string) {
 	}
 }
 
-func testLimit(t *testing.T, server *peer.Server) {
+func testLimit(t *testing.T, server *site.Server) {
 	client := server.Connect("")
 	for range 4 {
 		if _, err := client.Call("login", credentials{"bob", "wrong"}); !errors.Is(err, login.ErrLogin) {
@@ -141,7 +141,7 @@ func testStored(t *testing.T, db *sql.DB, users *users) {
 
 // What is wrong with the database is not the client's affair, and never a
 // login.
-func testOutage(t *testing.T, server *peer.Server, db *sql.DB) {
+func testOutage(t *testing.T, server *site.Server, db *sql.DB) {
 	client := server.Connect("")
 	db.Close()
 	if _, err := client.Call("login", credentials{"alice", secret}); !errors.Is(err, &wire.Error{Name: "InternalError"}) || strings.Contains(err.Error(), "sql") {
@@ -152,7 +152,7 @@ func testOutage(t *testing.T, server *peer.Server, db *sql.DB) {
 	}
 }
 
-func post(t *testing.T, server *peer.Server, v any) (int, string) {
+func post(t *testing.T, server *site.Server, v any) (int, string) {
 	t.Helper()
 	body, err := json.Marshal(v)
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -32,7 +33,7 @@ func TestLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := peer.Serve(t, handler)
+	server := site.Serve(t, handler)
 
 	if _, err := server.Connect("").Call("whoami", nil); !errors.Is(err, wire.ErrAuth) {
 		t.Errorf("whoami before the login: %v", err)
@@ -42,7 +43,7 @@ func TestLogin(t *testing.T) {
 	if want := `{"channels":["news","a \"quoted\", {one}"],"username":"alice"}`; claims != want {
 		t.Errorf("claims %s, want %s", claims, want)
 	}
-	for _, client := range []*peer.Peer{client, server.Connect(signed)} {
+	for _, client := range []*sctest.Client{client, server.Connect(signed)} {
 		answer, err := client.Call("whoami", nil)
 		if want := `{"username":"alice","channels":["news","a \"quoted\", {one}"]}`; err != nil || string(answer) != want {
 			t.Errorf("whoami = %s, %v; want %s", answer, err, want)

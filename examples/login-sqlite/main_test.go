@@ -10,7 +10,8 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -24,13 +25,13 @@ func open(t *testing.T, file string) *users {
 	return u
 }
 
-func serve(t *testing.T, u *users) *peer.Server {
+func serve(t *testing.T, u *users) *site.Server {
 	t.Helper()
 	_, handler, err := newHandler(logintest.Key, u)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return peer.Serve(t, handler)
+	return site.Serve(t, handler)
 }
 
 func TestLogin(t *testing.T) {
@@ -60,7 +61,7 @@ func TestLogin(t *testing.T) {
 	type channel struct {
 		Channel string `json:"channel"`
 	}
-	for name, client := range map[string]*peer.Peer{"after the login": client, "with the token": server.Connect(signed)} {
+	for name, client := range map[string]*sctest.Client{"after the login": client, "with the token": server.Connect(signed)} {
 		if _, err := client.Call("#subscribe", channel{"user/alice"}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -9,7 +9,8 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -24,22 +25,22 @@ func newTestHandler(t *testing.T) (*socketcluster.Server, http.Handler, error) {
 	return newHandler(logintest.Key, users)
 }
 
-func serve(t *testing.T) *peer.Server {
+func serve(t *testing.T) *site.Server {
 	t.Helper()
 	_, handler, err := newTestHandler(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return peer.Serve(t, handler)
+	return site.Serve(t, handler)
 }
 
 // device is a browser with two tabs.
 type device struct {
 	token string
-	tabs  [2]*peer.Peer
+	tabs  [2]*sctest.Client
 }
 
-func logIn(t *testing.T, server *peer.Server, user string) device {
+func logIn(t *testing.T, server *site.Server, user string) device {
 	t.Helper()
 	first := server.Connect("")
 	if _, err := first.Call("login", credentials{Username: user, Password: secret}); err != nil {
@@ -47,13 +48,13 @@ func logIn(t *testing.T, server *peer.Server, user string) device {
 	}
 	var data struct{ Token string }
 	first.Event("#setAuthToken", &data)
-	return device{data.Token, [2]*peer.Peer{first, server.Connect(data.Token)}}
+	return device{data.Token, [2]*sctest.Client{first, server.Connect(data.Token)}}
 }
 
 // isIn checks that all tabs and a later connection are logged in.
-func (d device) isIn(t *testing.T, server *peer.Server, devices int) {
+func (d device) isIn(t *testing.T, server *site.Server, devices int) {
 	t.Helper()
-	for _, tab := range []*peer.Peer{d.tabs[0], d.tabs[1], server.Connect(d.token)} {
+	for _, tab := range []*sctest.Client{d.tabs[0], d.tabs[1], server.Connect(d.token)} {
 		answer, err := tab.Call("devices", nil)
 		if err != nil {
 			t.Error(err)
@@ -67,7 +68,7 @@ func (d device) isIn(t *testing.T, server *peer.Server, devices int) {
 }
 
 // isOut checks that all tabs are told, and that the token is worth nothing.
-func (d device) isOut(t *testing.T, server *peer.Server) {
+func (d device) isOut(t *testing.T, server *site.Server) {
 	t.Helper()
 	for _, tab := range d.tabs {
 		tab.Event("#removeAuthToken", nil)
@@ -79,7 +80,7 @@ func (d device) isOut(t *testing.T, server *peer.Server) {
 }
 
 // isDisconnected checks the same where the connections end.
-func (d device) isDisconnected(t *testing.T, server *peer.Server) {
+func (d device) isDisconnected(t *testing.T, server *site.Server) {
 	t.Helper()
 	for _, tab := range d.tabs {
 		tab.Closed()
@@ -87,7 +88,7 @@ func (d device) isDisconnected(t *testing.T, server *peer.Server) {
 	d.tokenIsRevoked(t, server)
 }
 
-func (d device) tokenIsRevoked(t *testing.T, server *peer.Server) {
+func (d device) tokenIsRevoked(t *testing.T, server *site.Server) {
 	t.Helper()
 	later := server.Connect(d.token)
 	later.Event("#removeAuthToken", nil)
@@ -99,7 +100,7 @@ func (d device) tokenIsRevoked(t *testing.T, server *peer.Server) {
 func TestLogoutEverywhere(t *testing.T) {
 	for name, test := range map[string]struct {
 		how    everywhere
-		others func(device, *testing.T, *peer.Server)
+		others func(device, *testing.T, *site.Server)
 	}{
 		"deauthenticate":                  {everywhere{}, device.isOut},
 		"disconnect":                      {everywhere{Disconnect: true}, device.isDisconnected},
@@ -112,7 +113,7 @@ func TestLogoutEverywhere(t *testing.T) {
 			laptop.isIn(t, server, 2)
 			phone.isIn(t, server, 2)
 
-			laptop.tabs[0].Send("logoutEverywhere", test.how)
+			laptop.tabs[0].Start("logoutEverywhere", test.how)
 			test.others(phone, t, server)
 			if test.how.KeepThis {
 				laptop.isIn(t, server, 1)

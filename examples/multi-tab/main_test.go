@@ -7,7 +7,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
 )
 
 // What the tabs do is tested in a browser, in internal/compat/tabs.
@@ -20,7 +20,7 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := peer.Serve(t, handler)
+	server := site.Serve(t, handler)
 	logintest.Refuses(t, server)
 	if _, _, claims := logintest.Login(t, server); claims != `{"username":"alice"}` {
 		t.Errorf("claims %s", claims)

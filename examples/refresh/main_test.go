@@ -11,13 +11,13 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/examples/internal/logintest"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // inBubble runs a test with a server in memory, with time that passes only
 // while everybody waits; once for each way to renew.
-func inBubble(t *testing.T, fn func(t *testing.T, srv *socketcluster.Server, connect func(token string) *peer.Peer)) {
+func inBubble(t *testing.T, fn func(t *testing.T, srv *socketcluster.Server, connect func(token string) *sctest.Client)) {
 	for name, byHand := range map[string]bool{"by the server": false, "by hand": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -34,14 +34,14 @@ func inBubble(t *testing.T, fn func(t *testing.T, srv *socketcluster.Server, con
 				go web.Serve(listen)
 				defer web.Close()
 				defer srv.Close()
-				fn(t, srv, func(token string) *peer.Peer { return peer.Connect(t, listen.Dial, token) })
+				fn(t, srv, func(token string) *sctest.Client { return sctest.Connect(t, listen.Dial, token).Follow() })
 			})
 		})
 	}
 }
 
 // next waits for a token and returns it with its claims.
-func next(t *testing.T, srv *socketcluster.Server, p *peer.Peer) (string, map[string]any) {
+func next(t *testing.T, srv *socketcluster.Server, p *sctest.Client) (string, map[string]any) {
 	t.Helper()
 	var data struct{ Token string }
 	p.Event("#setAuthToken", &data)
@@ -57,7 +57,7 @@ func next(t *testing.T, srv *socketcluster.Server, p *peer.Peer) (string, map[st
 }
 
 func TestTokensAreRenewed(t *testing.T) {
-	inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
+	inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *sctest.Client) {
 		p := connect("")
 		if _, err := p.Call("login", credentials{Username: "alice", Password: logintest.Password}); err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestTokensAreRenewed(t *testing.T) {
 		token, _ := next(t, srv, p)
 		start := time.Now()
 		ids := make(map[any]bool)
-		check := func(p *peer.Peer) {
+		check := func(p *sctest.Client) {
 			t.Helper()
 			var claims map[string]any
 			token, claims = next(t, srv, p)
@@ -99,7 +99,7 @@ func TestTokensAreRenewed(t *testing.T) {
 func TestTokenIDsAreRandom(t *testing.T) {
 	ids := make(map[any]bool)
 	for range 2 {
-		inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
+		inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *sctest.Client) {
 			for range 2 {
 				p := connect("")
 				if _, err := p.Call("login", credentials{Username: "alice", Password: logintest.Password}); err != nil {
@@ -118,12 +118,12 @@ func TestTokenIDsAreRandom(t *testing.T) {
 }
 
 func TestRenewalEnds(t *testing.T) {
-	for name, end := range map[string]func(p *peer.Peer) error{
-		"logout":     func(p *peer.Peer) error { _, err := p.Call("logout", nil); return err },
-		"disconnect": func(p *peer.Peer) error { p.Close(); return nil },
+	for name, end := range map[string]func(p *sctest.Client) error{
+		"logout":     func(p *sctest.Client) error { _, err := p.Call("logout", nil); return err },
+		"disconnect": func(p *sctest.Client) error { p.Close(); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *peer.Peer) {
+			inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func(string) *sctest.Client) {
 				var tokens atomic.Int64
 				socketcluster.On(srv, func(socketcluster.AuthenticateEvent) { tokens.Add(1) })
 				p := connect("")
@@ -195,7 +195,7 @@ func TestRenewalMeetsLogin(t *testing.T) {
 				go web.Serve(listen)
 				defer web.Close()
 				defer srv.Close()
-				peer.Connect(t, listen.Dial, "")
+				sctest.Connect(t, listen.Dial, "").Follow()
 				for s := range srv.Clients() {
 					socket = s
 				}
@@ -216,7 +216,7 @@ func TestRenewalMeetsLogin(t *testing.T) {
 }
 
 func TestLoginRefuses(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *socketcluster.Server, connect func(string) *peer.Peer) {
+	inBubble(t, func(t *testing.T, _ *socketcluster.Server, connect func(string) *sctest.Client) {
 		p := connect("")
 		for _, in := range []any{credentials{Username: "alice", Password: "wrong"}, credentials{Username: "carol", Password: logintest.Password}, "alice"} {
 			if _, err := p.Call("login", in); err == nil {

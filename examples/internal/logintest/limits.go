@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
@@ -68,7 +68,7 @@ func (l lines) Write(line []byte) (int, error) {
 }
 
 // start starts an example that logs to lines.
-func start(t *testing.T, newHandler func() (*socketcluster.Server, http.Handler, error)) (*peer.Server, lines) {
+func start(t *testing.T, newHandler func() (*socketcluster.Server, http.Handler, error)) (*site.Server, lines) {
 	t.Helper()
 	old, flags, output := slog.Default(), log.Flags(), log.Writer()
 	logged := make(lines, 1000)
@@ -82,7 +82,7 @@ func start(t *testing.T, newHandler func() (*socketcluster.Server, http.Handler,
 	if err != nil {
 		t.Fatal(err)
 	}
-	return peer.Serve(t, handler), logged
+	return site.Serve(t, handler), logged
 }
 
 // wait waits until the failures and the refusal are on record.

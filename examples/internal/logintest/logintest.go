@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/examples/internal/peer"
+	"github.com/socketcluster-go/socketcluster/examples/internal/site"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -40,7 +41,7 @@ var refused = map[string]credentials{
 }
 
 // Refuses checks that no other credentials get a token.
-func Refuses(t *testing.T, server *peer.Server) {
+func Refuses(t *testing.T, server *site.Server) {
 	client := server.Connect("")
 	for name, c := range refused {
 		if _, err := client.Call("login", c); err == nil || err.Error() != "LoginError: Invalid user credentials" {
@@ -60,7 +61,7 @@ func Refuses(t *testing.T, server *peer.Server) {
 
 // Login logs the user in and returns the client, which has its token, and the
 // claims of that.
-func Login(t *testing.T, server *peer.Server) (client *peer.Peer, signed, claims string) {
+func Login(t *testing.T, server *site.Server) (client *sctest.Client, signed, claims string) {
 	t.Helper()
 	client = server.Connect("")
 	// The gate takes all spellings for one user, and so must the users.
@@ -103,7 +104,7 @@ func read(t *testing.T, signed string) string {
 
 // FailsWithoutDatabase checks that what is wrong with a database is not the
 // client's affair, and never a login.
-func FailsWithoutDatabase(t *testing.T, server *peer.Server) {
+func FailsWithoutDatabase(t *testing.T, server *site.Server) {
 	_, err := server.Connect("").Call("login", credentials{Username, Password})
 	if !errors.Is(err, &wire.Error{Name: "InternalError"}) || strings.Contains(err.Error(), "sql") {
 		t.Errorf("login: %v", err)
@@ -112,7 +113,7 @@ func FailsWithoutDatabase(t *testing.T, server *peer.Server) {
 
 // RefusesRequests checks that a login over HTTP is kept from pages of other
 // origins, and from what their forms can send.
-func RefusesRequests(t *testing.T, server *peer.Server) {
+func RefusesRequests(t *testing.T, server *site.Server) {
 	t.Helper()
 	body, err := json.Marshal(credentials{Username, Password})
 	if err != nil {

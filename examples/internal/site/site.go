@@ -1,13 +1,14 @@
-package peer
+// Package site serves an example to its tests, and connects clients to it.
+package site
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // Server is an example that is being tested.
@@ -23,12 +24,11 @@ func Serve(t testing.TB, handler http.Handler) *Server {
 	return &Server{t, server.URL}
 }
 
-// Connect connects a Peer; see [Connect].
-func (s *Server) Connect(token string) *Peer {
+// Connect connects a client with a token, or without one if it is empty. It answers
+// pings by itself.
+func (s *Server) Connect(token string) *sctest.Client {
 	s.t.Helper()
-	return Connect(s.t, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(s.URL, "http://"))
-	}, token)
+	return sctest.Connect(s.t, sctest.TCP(strings.TrimPrefix(s.URL, "http://")), token).Follow()
 }
 
 // Do sends an HTTP request whose header has these names and values in turn,

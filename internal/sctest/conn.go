@@ -1,0 +1,137 @@
+package sctest
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+)
+
+// Path is where clients of the current version of the protocol connect.
+const Path = "/socketcluster/"
+
+// maxFrame is above what any server of the tests sends.
+const maxFrame = 16 << 20
+
+// Conn is a WebSocket as a client has it.
+type Conn struct {
+	net.Conn
+	In *bufio.Reader // what Conn has to read; nobody else may read it
+}
+
+// Upgrade sends an upgrade request, which edit may change first, and returns the
+// response, whatever it is.
+func Upgrade(conn net.Conn, edit func(r *http.Request)) (*Conn, *http.Response, error) {
+	r, err := http.NewRequest(http.MethodGet, "http://server"+Path, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "websocket")
+	r.Header.Set("Sec-WebSocket-Version", "13")
+	r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+	if edit != nil {
+		edit(r)
+	}
+	if err := r.Write(conn); err != nil {
+		return nil, nil, err
+	}
+	c := &Conn{conn, bufio.NewReader(conn)}
+	resp, err := http.ReadResponse(c.In, r)
+	return c, resp, err
+}
+
+// Open upgrades a connection. It closes one that the server refuses.
+func Open(conn net.Conn, edit func(r *http.Request)) (*Conn, error) {
+	c, resp, err := Upgrade(conn, edit)
+	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
+		text, _ := io.ReadAll(resp.Body)
+		err = fmt.Errorf("upgrade: %s: %s", resp.Status, strings.TrimSpace(string(text)))
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// SendFrame sends a frame, masked. It is one Write.
+func (c *Conn) SendFrame(f ws.Frame) error {
+	b, err := ws.CompileFrame(ws.MaskFrame(f))
+	if err == nil {
+		_, err = c.Write(b)
+	}
+	return err
+}
+
+// Send sends a text message.
+func (c *Conn) Send(text string) error { return c.SendFrame(ws.NewTextFrame([]byte(text))) }
+
+// ReadFrame returns the next frame of any kind.
+func (c *Conn) ReadFrame() (ws.Frame, error) {
+	h, err := ws.ReadHeader(c.In)
+	if err != nil {
+		return ws.Frame{}, err
+	}
+	if h.Length > maxFrame {
+		return ws.Frame{}, fmt.Errorf("a frame of %d bytes", h.Length)
+	}
+	payload := make([]byte, h.Length)
+	_, err = io.ReadFull(c.In, payload)
+	return ws.Frame{Header: h, Payload: payload}, err
+}
+
+// Next returns the next message that is no ping, which it answers. It answers a
+// close frame, too, and returns it as a [wsutil.ClosedError]. Anything but text is
+// an error.
+func (c *Conn) Next() (string, error) {
+	for {
+		f, err := c.ReadFrame()
+		switch {
+		case err != nil:
+			return "", err
+		case f.Header.OpCode == ws.OpClose:
+			_ = c.SendFrame(ws.NewCloseFrame(f.Payload)) // the server may have gone
+			code, reason := ws.ParseCloseFrameData(f.Payload)
+			return "", wsutil.ClosedError{Code: code, Reason: reason}
+		case f.Header.OpCode != ws.OpText:
+			return "", fmt.Errorf("got opcode %d with %q", f.Header.OpCode, f.Payload)
+		case len(f.Payload) > 0:
+			return string(f.Payload), nil
+		}
+		_ = c.Send("") // if it fails, reading finds out
+	}
+}
+
+// Handshake completes the handshake of the protocol with a token, or without one if
+// it is empty, as call 1. It returns the data of the answer.
+func (c *Conn) Handshake(token string) (json.RawMessage, error) {
+	if err := c.Send(HandshakeMessage(token)); err != nil {
+		return nil, err
+	}
+	text, err := c.Next()
+	if err != nil {
+		return nil, err
+	}
+	var answer Packet
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || answer.RID != 1 || answer.Error != nil {
+		return nil, fmt.Errorf("answer to the handshake: %s", text)
+	}
+	return answer.Data, nil
+}
+
+// HandshakeMessage is what Handshake sends.
+func HandshakeMessage(token string) string {
+	text := "null"
+	if token != "" {
+		b, _ := json.Marshal(token)
+		text = string(b)
+	}
+	return `{"event":"#handshake","data":{"authToken":` + text + `},"cid":1}`
+}
