@@ -218,11 +218,10 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 		s.reject(id.err, id, true, v)
 	default:
 		v.refuse(s, id.err)
-		s.mu.Lock()
-		s.extend().verdict = v
-		s.logout()
-		s.mu.Unlock()
-		s.drainEvents()
+		s.update(func() {
+			s.extend().verdict = v
+			s.logout()
+		})
 	}
 	s.conclude(v)
 }

@@ -151,34 +151,32 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 
 // tellEnd tells everybody that the socket has closed, and leaves its channels.
 func (s *Socket) tellEnd(was State, code wire.CloseCode, reason string) {
-	s.mu.Lock()
-	if was == Connecting {
-		s.queue(ConnectAbortEvent{s, code, reason})
-	} else {
-		s.queue(DisconnectEvent{s, code, reason})
-	}
-	s.queue(CloseEvent{s, code, reason})
-	if !code.Ignored() {
-		s.queueError(wire.NewSocketProtocolError(code, reason))
-	}
-	if !s.srv.cfg.Compat.KeepRequest {
-		s.forgetUpgrade()
-	}
-	s.mu.Unlock()
-	s.drainEvents()
+	s.update(func() {
+		if was == Connecting {
+			s.queue(ConnectAbortEvent{s, code, reason})
+		} else {
+			s.queue(DisconnectEvent{s, code, reason})
+		}
+		s.queue(CloseEvent{s, code, reason})
+		if !code.Ignored() {
+			s.queueError(wire.NewSocketProtocolError(code, reason))
+		}
+		if !s.srv.cfg.Compat.KeepRequest {
+			s.forgetUpgrade()
+		}
+	})
 
 	s.leaveAll()
-	s.mu.Lock()
-	s.ledger.Set(account.Subscriptions, 0) // of suspended ones
-	x := s.ext
-	if x == nil {
-		s.ended = true
-	} else {
+	var x *extension
+	s.update(func() {
+		s.ledger.Set(account.Subscriptions, 0) // of suspended ones
+		if x = s.ext; x == nil {
+			s.ended = true
+			return
+		}
 		// Even if nobody listens: it is what ends the loops over events.
 		x.events = append(x.events, EndEvent{s})
-	}
-	s.mu.Unlock()
-	s.drainEvents()
+	})
 	if x != nil {
 		x.outbound.Close(func(item outboundItem) { s.unqueue(&item) })
 	}

@@ -49,6 +49,14 @@ func (s *Socket) queue(e Event) {
 	}
 }
 
+// update makes a change with mu held, and then tells the events that it has queued.
+func (s *Socket) update(change func()) {
+	s.mu.Lock()
+	change()
+	s.mu.Unlock()
+	s.drainEvents()
+}
+
 // drainEvents tells the queued events, unless another goroutine is at it,
 // which then tells these too.
 func (s *Socket) drainEvents() {
@@ -117,18 +125,12 @@ func (s *Socket) tell(e Event) {
 
 // emit queues an event and tells it.
 func (s *Socket) emit(e Event) {
-	s.mu.Lock()
-	s.queue(e)
-	s.mu.Unlock()
-	s.drainEvents()
+	s.update(func() { s.queue(e) })
 }
 
 // emitError tells what went wrong with the socket.
 func (s *Socket) emitError(err error) {
-	s.mu.Lock()
-	s.queueError(err)
-	s.mu.Unlock()
-	s.drainEvents()
+	s.update(func() { s.queueError(err) })
 }
 
 // queueError is emitError for those who hold mu.

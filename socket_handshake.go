@@ -65,27 +65,25 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 
 // afterHandshake does what follows the answer to a handshake.
 func (s *Socket) afterHandshake(id identity) {
-	s.mu.Lock()
-	if id.sent && isBadToken(id.err) && s.token.Load() == nil {
-		s.forgetRejected()
-	}
-	if d := s.srv.cfg.Batching.OnHandshake; d > 0 {
-		s.startBatching(time.Now().Add(d))
-	}
-	s.mu.Unlock()
-	s.drainEvents()
+	s.update(func() {
+		if id.sent && isBadToken(id.err) && s.token.Load() == nil {
+			s.forgetRejected()
+		}
+		if d := s.srv.cfg.Batching.OnHandshake; d > 0 {
+			s.startBatching(time.Now().Add(d))
+		}
+	})
 
 	// Only now, as the handlers of the connect event may want to hear these.
-	s.mu.Lock()
-	if !s.srv.cfg.Compat.KeepRequest {
-		s.forgetUpgrade()
-	}
-	if id.token != nil && s.token.Load() == id.token && s.state == Open {
-		s.queueAuthenticated(id.token, AuditTokenAccepted)
-		s.armRenewal()
-	}
-	s.mu.Unlock()
-	s.drainEvents()
+	s.update(func() {
+		if !s.srv.cfg.Compat.KeepRequest {
+			s.forgetUpgrade()
+		}
+		if id.token != nil && s.token.Load() == id.token && s.state == Open {
+			s.queueAuthenticated(id.token, AuditTokenAccepted)
+			s.armRenewal()
+		}
+	})
 	if id.token != nil && id.origin != fromClient {
 		s.catchUp(id.token)
 	}

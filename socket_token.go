@@ -223,11 +223,10 @@ func plainMessage(err error) string {
 // Deauthenticate logs the client out: it takes the socket's token away and
 // tells the client to forget it.
 func (s *Socket) Deauthenticate(ctx context.Context) error {
-	s.mu.Lock()
-	s.logout()
-	s.sendRemoveAuthToken(s.owes(ctx))
-	s.mu.Unlock()
-	s.drainEvents()
+	s.update(func() {
+		s.logout()
+		s.sendRemoveAuthToken(s.owes(ctx))
+	})
 	return nil
 }
 
@@ -241,10 +240,7 @@ func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
 // DeauthenticateSelf takes the socket's token away without telling the
 // client, which will present it again when it connects the next time.
 func (s *Socket) DeauthenticateSelf() {
-	s.mu.Lock()
-	s.logout()
-	s.mu.Unlock()
-	s.drainEvents()
+	s.update(s.logout)
 }
 
 // adopt makes a token that the server has signed the socket's own, unless the
