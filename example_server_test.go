@@ -1,6 +1,7 @@
 package socketcluster_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -107,6 +109,120 @@ func ExampleServer_Stats() {
 	// Output:
 	// clients: 1
 	// Limits.Channels 1
+}
+
+// A wrap sees each call with its answer, its error and the time that it takes, and
+// decides on its context: metrics, traces, logs and deadlines are made of that.
+func ExampleServer_WrapHandlers() {
+	srv := exampleServer(socketcluster.Config{})
+	done := make(chan string, 1)
+	srv.WrapHandlers(func(next socketcluster.Handler) socketcluster.Handler {
+		return socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			began := time.Now()
+			answer, err := next.ServeCall(ctx, c)
+			done <- fmt.Sprintln(c.Procedure, answer, err, time.Since(began) < time.Second)
+			return answer, err
+		})
+	})
+	srv.Handle("add", socketcluster.Func(func(ctx context.Context, in [2]int) (int, error) {
+		return in[0] + in[1], nil
+	}))
+
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"add","data":[3,4],"cid":2}`)
+	fmt.Println(client.next())
+	fmt.Print(<-done)
+	// Output:
+	// {"rid":2,"data":7}
+	// add 7 <nil> true
+}
+
+// A key keeps values of one kind with sockets.
+func ExampleKey() {
+	var language socketcluster.Key[string] // a variable of the package, as a rule
+	srv := exampleServer(socketcluster.Config{})
+	srv.Handle("speak", socketcluster.Do(func(ctx context.Context, lang string) error {
+		language.Set(socketcluster.FromContext(ctx), lang)
+		return nil
+	}))
+	srv.Handle("greet", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (string, error) {
+		if lang, _ := language.Get(socketcluster.FromContext(ctx)); lang == "de" {
+			return "Guten Tag", nil
+		}
+		return "Hello", nil
+	}))
+
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"speak","data":"de","cid":2}`)
+	client.next()
+	client.send(`{"event":"greet","cid":3}`)
+	fmt.Println(client.next())
+	// Output: {"rid":3,"data":"Guten Tag"}
+}
+
+// Forward sends a channel to one socket as an event, whose client need not know of the
+// channel: here, what a server logs to the clients that have asked for it.
+func ExampleExchange_Forward() {
+	srv := exampleServer(socketcluster.Config{})
+	srv.Handle("tail", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+		s := socketcluster.FromContext(ctx)
+		return srv.Exchange().Forward(s.Context(), "server/log", s, "line")
+	}))
+
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"tail","cid":2}`)
+	fmt.Println(client.next())
+	srv.Exchange().Publish(srv.Context(), "server/log", "something has happened")
+	fmt.Println(client.next())
+	// Output:
+	// {"rid":2}
+	// {"event":"line","data":"something has happened"}
+}
+
+// What is sent while a batch is open leaves as one message.
+func ExampleSocket_StartBatch() {
+	srv := exampleServer(socketcluster.Config{})
+	srv.Receive("join", socketcluster.Recv(func(ctx context.Context, _ socketcluster.None) error {
+		s := socketcluster.FromContext(ctx)
+		batch := s.StartBatch()
+		defer batch.End()
+		for _, name := range []string{"alice", "bob"} {
+			if err := s.Transmit(ctx, "here", name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"join"}`)
+	fmt.Println(client.next())
+	// Output: [{"event":"here","data":"alice"},{"event":"here","data":"bob"}]
+}
+
+// Old clients that cannot be given a path get a listener of their own.
+func ExampleServer_Protocol1() {
+	srv := exampleServer(socketcluster.Config{})
+	defer srv.Close()
+	socketcluster.On(srv, func(e socketcluster.HandshakeEvent) {
+		fmt.Println("a client speaks version", e.Socket.ProtocolVersion())
+	})
+	current := httptest.NewServer(srv) // http.ListenAndServe(":8000", srv) in an application
+	defer current.Close()
+	old := httptest.NewServer(srv.Protocol1()) // http.ListenAndServe(":8001", srv.Protocol1())
+	defer old.Close()
+
+	dialExample(current.URL).close()
+	dialExample(old.URL).close()
+	// Output:
+	// a client speaks version 2
+	// a client speaks version 1
 }
 
 // A stream that is closed ends its loops once they have taken what has come

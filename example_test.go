@@ -30,7 +30,7 @@ func Example() {
 		panic(err)
 	}
 	defer srv.Close()
-	srv.Handle("greet", socketcluster.Func(func(_ context.Context, name string) (string, error) {
+	srv.Handle("greet", socketcluster.Func(func(ctx context.Context, name string) (string, error) {
 		return "Hello, " + name, nil
 	}))
 
@@ -51,8 +51,8 @@ func Example() {
 }
 
 // The data of a call is decoded into the type that the function takes, and
-// what it returns is the answer. An error reaches the client only if it is a
-// *wire.Error.
+// what it returns is the answer. An error reaches the client as it is only if it was
+// made for that, as by Errorf.
 func ExampleFunc() {
 	type order struct {
 		Item  string `json:"item"`
@@ -64,7 +64,7 @@ func ExampleFunc() {
 	srv := exampleServer(socketcluster.Config{})
 	srv.Handle("buy", socketcluster.Func(func(ctx context.Context, in order) (receipt, error) {
 		if in.Count < 1 {
-			return receipt{}, &wire.Error{Name: "OrderError", Message: "Nothing was ordered"}
+			return receipt{}, socketcluster.Errorf("OrderError", "Nothing was ordered")
 		}
 		return receipt{Total: 5 * in.Count}, nil
 	}))
@@ -81,6 +81,25 @@ func ExampleFunc() {
 	// {"rid":2,"data":{"total":15}}
 	// {"rid":3,"error":{"message":"Nothing was ordered","name":"OrderError"}}
 	// {"rid":4,"error":{"message":"The data does not have the form that is expected here","name":"InvalidArgumentsError"}}
+}
+
+// Do makes a handler of a function that answers with no data. FromContext returns the
+// socket of the client who calls.
+func ExampleDo() {
+	type credentials struct{ Username, Password string }
+	srv := exampleServer(socketcluster.Config{})
+	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+		if in.Username != "alice" || in.Password != "secret" {
+			return socketcluster.Errorf("LoginError", "Wrong name or password")
+		}
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]any{"username": in.Username})
+	}))
+
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"login","data":{"username":"alice","password":"guess"},"cid":2}`)
+	fmt.Println(client.next())
+	// Output: {"rid":2,"error":{"message":"Wrong name or password","name":"LoginError"}}
 }
 
 // Receive takes what clients transmit, which is not answered.
@@ -105,7 +124,7 @@ func ExampleGuard() {
 	srv := exampleServer(socketcluster.Config{})
 	srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
 		if !strings.HasPrefix(a.Channel, "public/") {
-			return &wire.Error{Name: "SubscribeError", Message: "You may not read " + a.Channel}
+			return socketcluster.Errorf("SubscribeError", "You may not read %s", a.Channel)
 		}
 		return nil
 	}))
@@ -128,7 +147,7 @@ func ExampleServer_UseInbound() {
 	srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
 		var message map[string]any
 		if err := json.Unmarshal(a.Data, &message); err != nil || message == nil { // null is no object
-			return &wire.Error{Name: "PublishError", Message: "A message must be an object"}
+			return socketcluster.Errorf("PublishError", "A message must be an object")
 		}
 		message["year"] = 2026
 		data, err := json.Marshal(message)
@@ -155,7 +174,7 @@ func ExampleServer_UseInbound() {
 func ExampleSilent() {
 	srv := exampleServer(socketcluster.Config{})
 	srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
-		return socketcluster.Silent(&wire.Error{Name: "QuotaError", Message: "too many calls of " + a.Procedure})
+		return socketcluster.Silent(socketcluster.Errorf("QuotaError", "too many calls of %s", a.Procedure))
 	}))
 	warnings := make(chan error, 1)
 	socketcluster.On(srv, func(e socketcluster.WarningEvent) { warnings <- e.Err })
@@ -298,7 +317,7 @@ func ExampleSocket_SetAuthToken() {
 	srv := exampleServer(socketcluster.Config{})
 	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
 		if in.Username != "alice" || in.Password != "secret" { // an application asks its database, behind a login.Gate
-			return &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
+			return socketcluster.Errorf("LoginError", "Invalid user credentials")
 		}
 		return socketcluster.FromContext(ctx).SetAuthToken(ctx, claims{Username: "alice"}) // the name in the table
 	}))
@@ -490,7 +509,7 @@ func ExampleServer_UseHandshake() {
 	srv := exampleServer(socketcluster.Config{})
 	srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error {
 		if a.AuthToken == nil {
-			e := &wire.Error{Name: "LoginRequired", Message: "Log in first"}
+			e := socketcluster.Errorf("LoginRequired", "Log in first")
 			return e.With("statusCode", 4500)
 		}
 		return nil

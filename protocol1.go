@@ -3,6 +3,7 @@ package socketcluster
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -24,6 +25,14 @@ func (srv *Server) versionAt(path string) (v wire.Version, ok bool) {
 		return wire.Version1, true
 	}
 	return 0, false
+}
+
+// Protocol1 returns a handler that speaks version 1 at Config.Path, for a listener of
+// its own: some clients of v14 and before can be given another port, but no path. Their
+// sockets are those of this server. Config.Protocol1Path is simpler where a path will do.
+func (srv *Server) Protocol1() http.Handler {
+	at := func(path string) (wire.Version, bool) { return wire.Version1, path == srv.cfg.Path }
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { srv.upgrade(w, r, at) })
 }
 
 // rejectionData is the data beside the error that refuses a handshake. A

@@ -12,6 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/memnet"
 	"github.com/socketcluster-go/socketcluster/wire"
 	"github.com/socketcluster-go/socketcluster/wire/minbin"
 )
@@ -37,6 +38,34 @@ func (w *world) dial1() *peer {
 		w.t.Fatalf("upgrade: %s", resp.Status)
 	}
 	return p
+}
+
+// PP-1, PP-4: a second listener speaks version 1 at the same path, for clients that
+// cannot be given another.
+func TestTwoListeners(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		listen := memnet.Listen()
+		old := &http.Server{Handler: w.srv.Protocol1()}
+		go old.Serve(listen)
+		defer old.Close()
+		p := w.client()
+		w.listen = listen
+		p1 := w.client()
+		for _, p := range []*peer{p, p1} {
+			p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+			p.want(`{"rid":2}`)
+		}
+		p1.send(`{"event":"#publish","data":{"channel":"a","data":1}}`)
+		p.want(`{"event":"#publish","data":{"channel":"a","data":1}}`)
+		p1.want(`{"event":"#publish","data":{"channel":"a","data":1}}`)
+		time.Sleep(socketcluster.DefaultPingInterval)
+		if got := p1.next(); got != "#1" {
+			t.Errorf("the ping is %q", got)
+		}
+		if _, resp := w.upgrade(func(r *http.Request) { r.URL.Path = "/other/" }); resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("another path: %s", resp.Status)
+		}
+	})
 }
 
 // PP-1, PP-4, HS-5: one server speaks both versions, each at its path, and its

@@ -25,8 +25,11 @@ import (
 //
 // w must let its connection be taken over, as that of net/http does: what wraps it
 // needs a method Unwrap ([http.ResponseController]). http.TimeoutHandler has none.
-func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	version, refusal := srv.checkRequest(r)
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.upgrade(w, r, srv.versionAt) }
+
+// upgrade is ServeHTTP with the versions that are spoken at the paths of a handler.
+func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt func(path string) (wire.Version, bool)) {
+	version, refusal := srv.checkRequest(r, versionAt)
 	addr := srv.ClientAddr(r)
 	if refusal == nil {
 		refusal = srv.checkRoom(r)
@@ -81,13 +84,13 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // checkRequest returns the version that a request is for, or why it is none for
 // this server.
-func (srv *Server) checkRequest(r *http.Request) (wire.Version, *ws.Refusal) {
+func (srv *Server) checkRequest(r *http.Request, versionAt func(path string) (wire.Version, bool)) (wire.Version, *ws.Refusal) {
 	if refusal := ws.CheckRequest(r); refusal != nil {
 		srv.lostHeaders(r)
 		srv.counters.badRequests.Add(1)
 		return 0, refusal
 	}
-	version, ok := srv.versionAt(r.URL.EscapedPath())
+	version, ok := versionAt(r.URL.EscapedPath())
 	if !ok {
 		srv.otherPath(r)
 		srv.counters.badRequests.Add(1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,12 +16,15 @@ import (
 // outermost. It sees what they return, and may change it.
 func TestWrapHandlers(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
+		var mu sync.Mutex
 		var seen []string
 		watch := func(name string) func(socketcluster.Handler) socketcluster.Handler {
 			return func(next socketcluster.Handler) socketcluster.Handler {
 				return socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 					began := time.Now()
 					answer, err := next.ServeCall(ctx, c)
+					mu.Lock()
+					defer mu.Unlock()
 					seen = append(seen, fmt.Sprintf("%s %s %v %v %v", name, c.Procedure, answer, err, time.Since(began)))
 					return answer, err
 				})
