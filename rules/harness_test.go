@@ -2,23 +2,18 @@ package rules_test
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
-
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 const testKey = "test-key-0123456789-0123456789-01"
@@ -53,38 +48,16 @@ func inBubble(t *testing.T, fn func(w *world)) {
 }
 
 // peer is a client.
-type peer struct {
-	t    *testing.T
-	conn net.Conn
-	cid  int
-	seen []packet // that have come while another was awaited
-}
-
-type packet struct {
-	Event string
-	RID   int
-	Data  json.RawMessage
-	Error *struct{ Name, Message string }
-}
+type peer struct{ *sctest.Client }
 
 // connect completes a handshake, with a token if there are claims.
 func (w *world) connect(claims any, opts ...auth.SignOption) *peer {
 	w.t.Helper()
-	dialer := ws.Dialer{NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.listen.Dial(ctx) }}
-	conn, _, _, err := dialer.Dial(w.t.Context(), "ws://server"+socketcluster.DefaultPath)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { conn.Close() })
-	p := &peer{t: w.t, conn: conn}
-	data := map[string]any{}
+	token := ""
 	if claims != nil {
-		data["authToken"] = w.sign(claims, opts...)
+		token = w.sign(claims, opts...)
 	}
-	if err := p.call("#handshake", data); err != "" {
-		w.t.Fatal(err)
-	}
-	return p
+	return &peer{sctest.Connect(w.t, w.listen.Dial, token)}
 }
 
 func (w *world) sign(claims any, opts ...auth.SignOption) string {
@@ -108,75 +81,27 @@ func (w *world) socket() *socketcluster.Socket {
 
 // call returns the error of a call, "" if it succeeds.
 func (p *peer) call(event string, data any) string {
-	p.t.Helper()
-	p.cid++
-	cid := p.cid
-	p.write(map[string]any{"event": event, "data": data, "cid": cid})
-	in := p.await(func(in packet) bool { return in.RID == cid })
-	if in.Error != nil {
-		return in.Error.Name + ": " + in.Error.Message
-	}
-	return ""
+	_, err := p.Call(event, data)
+	return text(err)
 }
 
-func (p *peer) subscribe(channel string) string {
-	p.t.Helper()
-	return p.call("#subscribe", map[string]any{"channel": channel})
-}
+func (p *peer) subscribe(channel string) string { return text(p.Subscribe(channel)) }
 
-func (p *peer) publish(channel string) string {
-	p.t.Helper()
-	return p.call("#publish", map[string]any{"channel": channel, "data": 1})
-}
+func (p *peer) publish(channel string) string { return text(p.Publish(channel, 1)) }
 
-func (p *peer) write(v any) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		p.t.Fatal(err)
+func text(err error) string {
+	if err == nil {
+		return ""
 	}
-	if err := wsutil.WriteClientText(p.conn, text); err != nil {
-		p.t.Fatal(err)
-	}
+	e := err.(*wire.Error)
+	return e.Name + ": " + e.Message
 }
 
 // kickedOut waits for a kick-out and returns its channel and message.
 func (p *peer) kickedOut() string {
-	p.t.Helper()
 	var data struct{ Channel, Message string }
-	in := p.await(func(in packet) bool { return in.Event == "#kickOut" })
-	if err := json.Unmarshal(in.Data, &data); err != nil {
-		p.t.Fatal(err)
-	}
+	p.Event("#kickOut", &data)
 	return data.Channel + ": " + data.Message
-}
-
-// await takes the first packet that fits, and leaves the others for later.
-func (p *peer) await(fits func(packet) bool) packet {
-	p.t.Helper()
-	for i, in := range p.seen {
-		if fits(in) {
-			p.seen = append(p.seen[:i:i], p.seen[i+1:]...)
-			return in
-		}
-	}
-	p.conn.SetReadDeadline(time.Now().Add(time.Minute))
-	for {
-		text, err := wsutil.ReadServerText(p.conn)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if len(text) == 0 { // a ping
-			continue
-		}
-		var in packet
-		if err := json.Unmarshal(text, &in); err != nil {
-			p.t.Fatalf("%s: %v", text, err)
-		}
-		if fits(in) {
-			return in
-		}
-		p.seen = append(p.seen, in)
-	}
 }
 
 // logged returns the lines of the log so far, without their times.

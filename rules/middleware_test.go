@@ -108,7 +108,7 @@ func TestExpiredToken(t *testing.T) {
 				t.Error(line)
 			}
 		}
-		p.conn.Close()
+		p.Close()
 	})
 }
 
