@@ -9,16 +9,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
-
-	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // world is the demo in memory inside a synctest bubble: time stands still
@@ -76,14 +72,6 @@ func (w *world) account(username string) credentials {
 	return credentials{}
 }
 
-// packet is what a client receives.
-type packet struct {
-	Event string          `json:"event"`
-	RID   int             `json:"rid"`
-	Data  json.RawMessage `json:"data"`
-	Error *failure        `json:"error"`
-}
-
 // failure is an error as a client sees it.
 type failure struct {
 	Name    string `json:"name"`
@@ -92,35 +80,20 @@ type failure struct {
 
 // peer is a client that answers pings and keeps what else it gets.
 type peer struct {
-	t    *testing.T
-	conn net.Conn
-	in   chan packet // closed with the connection
-	seen []packet    // taken from in, and not asked for yet
-	cid  int
+	*sctest.Client
+	t *testing.T
+}
 
-	mu    sync.Mutex // held while writing
-	close ws.StatusCode
+// packet is an answer or an event.
+type packet struct {
+	Data  json.RawMessage
+	Error *failure
 }
 
 // connect opens a socket and completes the handshake with a token, if any.
 func (w *world) connect(token string) *peer {
 	w.t.Helper()
-	dialer := ws.Dialer{NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.listen.Dial(ctx) }}
-	conn, buffered, _, err := dialer.Dial(context.Background(), "ws://server"+socketcluster.DefaultPath)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if buffered != nil {
-		w.t.Fatal("the server has sent something before the handshake")
-	}
-	w.t.Cleanup(func() { conn.Close() })
-	p := &peer{t: w.t, conn: conn, in: make(chan packet, 1000)}
-	go p.read()
-	answer := p.call("#handshake", map[string]any{"authToken": token})
-	if answer.Error != nil {
-		w.t.Fatalf("handshake: %+v", answer.Error)
-	}
-	return p
+	return &peer{sctest.Connect(w.t, w.listen.Dial, token).Follow(), w.t}
 }
 
 // login connects and logs a demo user in.
@@ -133,107 +106,49 @@ func (w *world) login(username string) *peer {
 	return p
 }
 
-func (p *peer) read() {
-	defer close(p.in)
-	defer p.conn.Close()
-	for {
-		text, err := wsutil.ReadServerText(p.conn)
-		if err != nil {
-			if closed, ok := err.(wsutil.ClosedError); ok {
-				p.close = closed.Code
-			}
-			return
-		}
-		if len(text) == 0 {
-			p.write(nil) // a ping wants a pong
-			continue
-		}
-		var in packet
-		if err := json.Unmarshal(text, &in); err != nil {
-			p.t.Errorf("received %q: %v", text, err)
-			return
-		}
-		p.in <- in
-	}
-}
-
-func (p *peer) write(text []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_ = wsutil.WriteClientText(p.conn, text) // the reader finds out
-}
-
 // call invokes a procedure and waits for its answer.
 func (p *peer) call(event string, data any) packet {
 	p.t.Helper()
-	p.cid++
-	cid := p.cid
-	p.write([]byte(mustJSON(p.t, map[string]any{"event": event, "data": data, "cid": cid})))
-	return p.await("the answer to "+event, func(in packet) bool { return in.RID == cid })
+	answer, err := p.Call(event, data)
+	return packet{answer, failed(err)}
+}
+
+// failed returns the error of an answer, if any.
+func failed(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	e := err.(*wire.Error)
+	return &failure{e.Name, e.Message}
 }
 
 // event waits for an event.
-func (p *peer) event(name string) packet {
+func (p *peer) event(name string) (got packet) {
 	p.t.Helper()
-	return p.await(name, func(in packet) bool { return in.Event == name })
+	p.Event(name, &got.Data)
+	return got
 }
 
 // received returns the events that have come and nobody has asked for.
-func (p *peer) received() []string {
+func (p *peer) received() (names []string) {
+	p.t.Helper()
 	synctest.Wait()
-	for len(p.in) > 0 {
-		p.seen = append(p.seen, <-p.in)
-	}
-	var names []string
-	for _, in := range p.seen {
+	for _, in := range p.Kept() {
 		names = append(names, in.Event)
 	}
-	p.seen = nil
 	return names
-}
-
-// await takes the first packet that fits, and leaves the others for later.
-func (p *peer) await(what string, fits func(packet) bool) packet {
-	p.t.Helper()
-	for i, in := range p.seen {
-		if fits(in) {
-			p.seen = append(p.seen[:i:i], p.seen[i+1:]...)
-			return in
-		}
-	}
-	late := time.After(time.Hour) // in the time of the bubble
-	for {
-		select {
-		case in, ok := <-p.in:
-			if !ok {
-				p.t.Fatalf("the connection was closed before %s", what)
-			}
-			if fits(in) {
-				return in
-			}
-			p.seen = append(p.seen, in)
-		case <-late:
-			p.t.Fatalf("%s has not come; received %s", what, mustJSON(p.t, p.seen))
-		}
-	}
-}
-
-// transmit sends an event that wants no answer.
-func (p *peer) transmit(event string) {
-	p.t.Helper()
-	p.write([]byte(mustJSON(p.t, map[string]string{"event": event})))
 }
 
 // subscribe subscribes and returns the error, if any.
 func (p *peer) subscribe(channel string) *failure {
 	p.t.Helper()
-	return p.call("#subscribe", map[string]any{"channel": channel}).Error
+	return failed(p.Subscribe(channel))
 }
 
 // publish publishes and returns the error, if any.
 func (p *peer) publish(channel string, data any) *failure {
 	p.t.Helper()
-	return p.call("#publish", map[string]any{"channel": channel, "data": data}).Error
+	return failed(p.Publish(channel, data))
 }
 
 // tokenOf reads the claims of a token without checking it.

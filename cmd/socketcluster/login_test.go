@@ -135,8 +135,8 @@ func TestLoginOverSocket(t *testing.T) {
 		if err := p.call("login", w.account("bob")).Error; err != nil {
 			t.Fatalf("login: %+v", err)
 		}
-		if len(p.seen) != 1 || p.seen[0].Event != "#setAuthToken" {
-			t.Fatalf("before the answer came %+v", p.seen)
+		if before := p.Before(); len(before) != 1 || before[0].Event != "#setAuthToken" {
+			t.Fatalf("before the answer came %+v", before)
 		}
 		var data struct{ Token string }
 		if err := json.Unmarshal(p.event("#setAuthToken").Data, &data); err != nil {

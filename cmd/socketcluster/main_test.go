@@ -14,9 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // The command as a whole, on a port of the machine.
@@ -121,10 +120,8 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 		peers := []*peer{w.connect(""), w.login("alice")}
 		w.stop()
 		for _, p := range peers {
-			for range p.in { // until the connection is closed
-			}
-			if p.close != ws.StatusGoingAway {
-				t.Errorf("closed with %d, want 1001", p.close)
+			if code := p.Closed(); code != wire.CloseGoingAway {
+				t.Errorf("closed with %d, want 1001", code)
 			}
 		}
 		if took := time.Since(start); took > time.Second {

@@ -119,7 +119,7 @@ func TestSubscriptionsEndWithTheLogin(t *testing.T) {
 	}
 	for name, end := range map[string]func(w *world, p *peer){
 		"logout":                func(_ *world, p *peer) { p.call("logout", nil) },
-		"logout by the client":  func(_ *world, p *peer) { p.transmit("#removeAuthToken") },
+		"logout by the client":  func(_ *world, p *peer) { p.Transmit("#removeAuthToken", nil) },
 		"login of another user": func(w *world, p *peer) { p.call("login", w.account("bob")) },
 		"a token with less": func(w *world, p *peer) {
 			token, err := w.demo.sockets.Auth().Sign(w.t.Context(), claims{Username: "alice", Channels: []string{"chat"}})

@@ -2,36 +2,37 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsflate"
-	"github.com/gobwas/ws/wsutil"
-
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
-// upgrade opens a WebSocket as a page of an origin, "" for a client that is no
+// upgrade asks for a WebSocket as a page of an origin, "" for a client that is no
 // page.
-func (w *world) upgrade(path, origin string) (net.Conn, ws.Handshake, error) {
+func (w *world) upgrade(path, origin string) (*sctest.Conn, *http.Response) {
 	w.t.Helper()
-	dialer := ws.Dialer{NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.listen.Dial(ctx) }}
-	dialer.Extensions = append(dialer.Extensions, wsflate.DefaultParameters.Option())
-	if origin != "" {
-		dialer.Header = ws.HandshakeHeaderHTTP{"Origin": {origin}}
+	conn, err := w.listen.Dial(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	conn, _, handshake, err := dialer.Dial(context.Background(), "ws://server"+path)
-	if err == nil {
-		w.t.Cleanup(func() { conn.Close() })
+	w.t.Cleanup(func() { conn.Close() })
+	c, resp, err := sctest.Upgrade(conn, func(r *http.Request) {
+		r.URL.Path = path
+		r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate")
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+	})
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	return conn, handshake, err
+	return c, resp
 }
 
 // The settings of the server reach it.
@@ -41,25 +42,26 @@ func TestServerSettings(t *testing.T) {
 		"-compression-level=1", "-protocol1-path=/", "-ping-interval=17s", "-origins=a.com:443", "-allow-missing-origin", "-limits-connections=2",
 	}
 	inBubble(t, args, func(t *testing.T, w *world) {
-		_, handshake, err := w.upgrade(socketcluster.DefaultPath, "https://a.com")
-		if err != nil || len(handshake.Extensions) != 1 {
-			t.Errorf("compression: %v, %v", handshake.Extensions, err)
+		_, resp := w.upgrade(socketcluster.DefaultPath, "https://a.com")
+		if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Extensions") == "" {
+			t.Errorf("compression: %v", resp)
 		}
-		var status ws.StatusError
-		if _, _, err := w.upgrade(socketcluster.DefaultPath, "https://b.com"); !errors.As(err, &status) || status != http.StatusForbidden {
-			t.Errorf("another origin: %v", err)
+		if _, resp := w.upgrade(socketcluster.DefaultPath, "https://b.com"); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("another origin: %s", resp.Status)
 		}
-		old, _, err := w.upgrade("/", "")
-		if err != nil {
-			t.Fatalf("at the path for old clients: %v", err)
+		old, resp := w.upgrade("/", "")
+		if resp.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("at the path for old clients: %s", resp.Status)
 		}
-		if _, _, err := w.upgrade("/", ""); !errors.As(err, &status) || status != http.StatusServiceUnavailable {
-			t.Errorf("beyond the limit: %v", err)
+		if _, resp := w.upgrade("/", ""); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("beyond the limit: %s", resp.Status)
 		}
-		_ = wsutil.WriteClientText(old, []byte(`{"event":"#handshake","data":{},"cid":1}`)) // reading finds out
+		if err := old.Send(`{"event":"#handshake","data":{},"cid":1}`); err != nil {
+			t.Fatal(err)
+		}
 		begin := time.Now()
 		for _, want := range []string{`{"rid":1,`, "#1"} {
-			if text, err := wsutil.ReadServerText(old); !strings.HasPrefix(string(text), want) {
+			if text, err := old.Next(); !strings.HasPrefix(text, want) {
 				t.Errorf("got %q, %v; want %s", text, err, want)
 			}
 		}

@@ -10,9 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
-
-	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // A second signal does not wait for anybody. It runs itself in a process of its
@@ -48,18 +46,7 @@ func TestSecondSignal(t *testing.T) {
 	// A client that does not answer the close frame holds up the shutdown, once the
 	// server knows it: an upgrade may be answered a moment before.
 	addr := strings.Trim(strings.TrimPrefix(banner, "SocketCluster for Go: http://"), "/\n")
-	conn, _, _, err := ws.Dial(t.Context(), "ws://"+addr+socketcluster.DefaultPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	handshake := ws.NewTextFrame([]byte(`{"event":"#handshake","data":{"authToken":null},"cid":1}`))
-	if err := ws.WriteFrame(conn, ws.MaskFrame(handshake)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ws.ReadHeader(conn); err != nil { // of the answer
-		t.Fatal(err)
-	}
+	sctest.Connect(t, sctest.TCP(addr), "")
 	cmd.Process.Signal(syscall.SIGTERM)
 	for log := bufio.NewScanner(stderr); log.Scan() && !strings.Contains(log.Text(), "shutting down"); {
 	}

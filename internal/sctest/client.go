@@ -149,6 +149,10 @@ func (c *Client) Event(name string, v any) {
 	}
 }
 
+// Before returns what came before that which was waited for, and nobody has waited
+// for yet.
+func (c *Client) Before() []Packet { return c.kept }
+
 // Kept returns what has come and nobody has waited for, and forgets it. The client
 // must follow.
 func (c *Client) Kept() (all []Packet) {
