@@ -221,13 +221,13 @@ func plainMessage(err error) string {
 }
 
 // Deauthenticate logs the client out: it takes the socket's token away and
-// tells the client to forget it.
-func (s *Socket) Deauthenticate(ctx context.Context) error {
+// tells the client to forget it. It does not wait for the client. ctx is that of the
+// call, if there is one: see Compat.TokenAfterAnswer.
+func (s *Socket) Deauthenticate(ctx context.Context) {
 	s.update(func() {
 		s.logout()
 		s.sendRemoveAuthToken(s.owes(ctx))
 	})
-	return nil
 }
 
 // ConfirmDeauthenticate is [Socket.Deauthenticate] that waits for the client

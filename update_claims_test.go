@@ -128,7 +128,7 @@ func TestUpdateClaimsMeetsLogin(t *testing.T) {
 			want string // the user in the end
 		}{
 			{func() { login("bob") }, "bob"},
-			{func() { _ = s.Deauthenticate(context.Background()) }, ""},
+			{func() { s.Deauthenticate(context.Background()) }, ""},
 			{func() { login("alice") }, "alice"},
 		} {
 			login("alice")

@@ -477,9 +477,7 @@ func (w *simWorld) promote(ctx context.Context, s *socketcluster.Socket, channel
 
 func (w *simWorld) logout(ctx context.Context, s *socketcluster.Socket) {
 	begin := w.now()
-	if s.Deauthenticate(ctx) != nil {
-		return
-	}
+	s.Deauthenticate(ctx)
 	end := w.now()
 	w.changed(connOf(s), begin, end)
 	w.note(func() {

@@ -151,7 +151,8 @@ func deauthenticate(s *socket, ctx *waitContext, c *command) (any, error) {
 	if rejectsUndelivered(c.Options) {
 		return nil, s.ConfirmDeauthenticate(ctx)
 	}
-	return nil, s.Deauthenticate(ctx)
+	s.Deauthenticate(ctx)
+	return nil, nil
 }
 
 // kickOut takes the socket out of one channel, several, or all.
