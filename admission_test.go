@@ -115,7 +115,7 @@ func TestPendingHandshakeLimit(t *testing.T) {
 		a.wantClose(4009, "")
 		a = one()
 		full()
-		b.conn.Close()
+		b.Conn.Close()
 		b = one()
 		full()
 		time.Sleep(10 * time.Second) // 4005
@@ -165,7 +165,7 @@ func TestConnectionsPerAddressLimit(t *testing.T) {
 			if !test.refused {
 				continue
 			}
-			last.conn.Close()
+			last.Conn.Close()
 			synctest.Wait()
 			if _, ok := w.dialFrom(test.peers[2], refusal); !ok {
 				t.Errorf("%s: refused after another has gone", test.peers[2])
@@ -240,7 +240,7 @@ func TestLargeRequestsOverBudget(t *testing.T) {
 					t.Errorf("refused with %q, Retry-After %q", body, resp.Header.Get("Retry-After"))
 				}
 			}
-			p.conn.Close()
+			p.Conn.Close()
 			synctest.Wait()
 			return resp.StatusCode
 		}

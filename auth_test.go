@@ -191,7 +191,7 @@ func TestConfirmAuthToken(t *testing.T) {
 			}
 		}
 		log.want("connect authTokenSigned authStateChange authenticate authTokenSigned authenticate error authTokenSigned authenticate error authTokenSigned authenticate error")
-		p.conn.Close()
+		p.Conn.Close()
 		synctest.Wait()
 		log.take()
 		if err := s.ConfirmAuthToken(ctx, map[string]any{}); !errors.Is(err, wire.ErrAuth) {
@@ -263,7 +263,7 @@ func TestDeauthenticate(t *testing.T) {
 			t.Error(err)
 		}
 		log.want("deauthenticate")
-		p.conn.Close()
+		p.Conn.Close()
 		synctest.Wait()
 		log.take()
 		if err := s.ConfirmDeauthenticate(ctx); !errors.Is(err, wire.ErrBadConnection) {
@@ -454,7 +454,7 @@ func TestEngineWithoutJWT(t *testing.T) {
 		log.want("authStateChange deauthenticate authStateChange authenticate")
 		p.send(`{"event":"#authenticate","data":"nonsense","cid":3}`)
 		p.want(`{"rid":3,"error":{"message":"no such login","name":"AuthTokenInvalidError","isBadToken":true}}`, removeAuthToken)
-		p.conn.Close()
+		p.Conn.Close()
 
 		again, status := w.connect(quote(token))
 		if status["isAuthenticated"] != true {

@@ -105,8 +105,8 @@ func TestNothingIsDeliveredAfterTheEnd(t *testing.T) {
 func (p *peer) publications(pause time.Duration) (n int) {
 	p.t.Helper()
 	for {
-		p.conn.SetReadDeadline(time.Now().Add(pause))
-		f, err := p.readFrame()
+		p.Conn.SetReadDeadline(time.Now().Add(pause))
+		f, err := p.ReadFrame()
 		if err != nil {
 			return n
 		}
@@ -168,8 +168,8 @@ func TestWhatWaitsIsTakenBack(t *testing.T) {
 				s.StartBatching().End()
 				var got, notes int
 				for {
-					p.conn.SetReadDeadline(time.Now().Add(20 * time.Minute))
-					f, err := p.readFrame()
+					p.Conn.SetReadDeadline(time.Now().Add(20 * time.Minute))
+					f, err := p.ReadFrame()
 					if err != nil {
 						break
 					}
@@ -486,7 +486,7 @@ func TestBacklogOutlivesANewToken(t *testing.T) {
 					n = count + 1
 				}
 			}
-			p.conn.Close()
+			p.Conn.Close()
 			synctest.Wait()
 		})
 	}

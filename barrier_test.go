@@ -37,8 +37,8 @@ func (p *peer) frames(want ...string) {
 // silent checks that nothing at all comes for a while.
 func (p *peer) silent(d time.Duration) {
 	p.t.Helper()
-	p.conn.SetReadDeadline(time.Now().Add(d))
-	if f, err := p.readFrame(); err == nil {
+	p.Conn.SetReadDeadline(time.Now().Add(d))
+	if f, err := p.ReadFrame(); err == nil {
 		p.t.Fatalf("got %q", f.Payload)
 	}
 }
@@ -124,7 +124,7 @@ func TestNoBarrierWithoutNeed(t *testing.T) {
 		p.silent(time.Second)
 		p.send(`{"event":"login","cid":2}`)
 		p.frames("T", `{"rid":2}`)
-		p.conn.Close()
+		p.Conn.Close()
 	})
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.client()
@@ -135,7 +135,7 @@ func TestNoBarrierWithoutNeed(t *testing.T) {
 		p.frames("T")
 		s.Deauthenticate(context.Background())
 		p.frames(removeAuthToken)
-		p.conn.Close()
+		p.Conn.Close()
 	})
 	// HS-14, AUTH-36: a token that was not accepted; the answer says the same.
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -162,7 +162,7 @@ func TestBarrierCountsPings(t *testing.T) {
 		p.frames("")
 		p.send("")
 		p.frames("T")
-		p.conn.Close()
+		p.Conn.Close()
 	})
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.client()
@@ -175,7 +175,7 @@ func TestBarrierCountsPings(t *testing.T) {
 		}
 		p.send("")
 		p.frames("T")
-		p.conn.Close()
+		p.Conn.Close()
 	})
 	// An answer that is still in a batch is behind no ping at all.
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -194,7 +194,7 @@ func TestBarrierCountsPings(t *testing.T) {
 		if got := p.next(); !strings.HasPrefix(got, `[{"event":"#setAuthToken"`) {
 			t.Errorf("got %s", got)
 		}
-		p.conn.Close()
+		p.Conn.Close()
 	})
 	// The pong to one that left behind the answer will do.
 	inBubble(t, socketcluster.Config{ProtocolVersion: 1}, func(w *world) {
@@ -203,7 +203,7 @@ func TestBarrierCountsPings(t *testing.T) {
 		p.send("#2")
 		become(w.only())
 		p.frames("T")
-		p.conn.Close()
+		p.Conn.Close()
 	})
 }
 
@@ -234,7 +234,7 @@ func TestBarrierOfSilentClient(t *testing.T) {
 		if d := time.Since(start); d > 0 {
 			t.Errorf("the token came %v after the pong", d)
 		}
-		p.conn.Close()
+		p.Conn.Close()
 	})
 }
 
@@ -328,7 +328,7 @@ func TestBarrierKeepsOrder(t *testing.T) {
 				p.frames("raw")
 			}
 			p.frames(bye)
-			p.conn.Close()
+			p.Conn.Close()
 		})
 	}
 }
@@ -435,7 +435,7 @@ func TestBarrierIsBounded(t *testing.T) {
 			if d := time.Since(start); d > 0 {
 				t.Errorf("the barrier has ended after %v", d)
 			}
-			p.conn.Close()
+			p.Conn.Close()
 		})
 	}
 	inBubble(t, socketcluster.Config{Limits: limits}, func(w *world) {
@@ -452,7 +452,7 @@ func TestBarrierIsBounded(t *testing.T) {
 		for i := range 20 {
 			p.frames(fmt.Sprintf(`{"rid":%d,"data":%s}`, i+2, quote(text)))
 		}
-		p.conn.Close()
+		p.Conn.Close()
 	})
 }
 
@@ -468,7 +468,7 @@ func TestTokenAfterAnswer(t *testing.T) {
 			p := w.client()
 			p.send(`{"event":"login","cid":2}`)
 			check(w, p)
-			p.conn.Close()
+			p.Conn.Close()
 		})
 	}
 	set := func(ctx context.Context, c *socketcluster.Call) (any, error) {
@@ -585,7 +585,7 @@ func TestTokenAfterAnswer(t *testing.T) {
 			synctest.Wait()
 			p.send(`{"event":"login","cid":3}`)
 			other.frames("T")
-			other.conn.Close()
+			other.Conn.Close()
 		})
 	})
 	t.Run("without it, the token comes first", func(t *testing.T) {
@@ -662,7 +662,7 @@ func TestBatchBehindBarrier(t *testing.T) {
 		p.frames("")
 		p.send("")
 		p.frames("T", hello, "raw")
-		p.conn.Close()
+		p.Conn.Close()
 	})
 }
 
@@ -681,7 +681,7 @@ func TestFlushBehindBarrier(t *testing.T) {
 		p.frames("")
 		p.send("")
 		p.frames("T", "["+hello+","+bye+"]")
-		p.conn.Close()
+		p.Conn.Close()
 	})
 }
 
@@ -707,6 +707,6 @@ func TestTransmitContextBehindBarrier(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the error of ctx", err)
 		}
-		p.conn.Close()
+		p.Conn.Close()
 	})
 }

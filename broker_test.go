@@ -77,7 +77,7 @@ func TestBrokerRoutes(t *testing.T) {
 		if _, err := w.srv.Exchange().Subscribe(ctx, "a"); err != nil {
 			t.Fatal(err)
 		}
-		p.conn.Close()
+		p.Conn.Close()
 		q.send(`{"event":"#unsubscribe","data":"a"}`)
 		check()
 		cancel()

@@ -189,10 +189,10 @@ func TestBudgetOfUnfinishedMessages(t *testing.T) {
 			p, _ := w.named(fmt.Sprint(i))
 			attackers = append(attackers, p)
 			part := ws.NewFrame(ws.OpText, false, []byte(strings.Repeat("x", 110_000+1000*i)))
-			ws.WriteFrame(p.conn, ws.MaskFrame(part)) // fails for those that are closed meanwhile
+			ws.WriteFrame(p.Conn, ws.MaskFrame(part)) // fails for those that are closed meanwhile
 			// What comes in between does not hide it.
-			ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewPongFrame([]byte("x"))))
-			p.conn.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewPingFrame([]byte("unfinished"))))[:8])
+			ws.WriteFrame(p.Conn, ws.MaskFrame(ws.NewPongFrame([]byte("x"))))
+			p.Conn.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewPingFrame([]byte("unfinished"))))[:8])
 		}
 		var closed int
 		if _, err := fmt.Sscanf(ends(), "%d: 1013 The server holds too many messages", &closed); err != nil {
@@ -224,10 +224,10 @@ func TestBudgetWithHandlers(t *testing.T) {
 		call := fmt.Sprintf(`{"event":"slow","cid":2,"data":%q}`, strings.Repeat("x", 200_000))
 		for i := range 20 {
 			p, _ := w.named(fmt.Sprint(i))
-			go ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(call))))
+			go ws.WriteFrame(p.Conn, ws.MaskFrame(ws.NewTextFrame([]byte(call))))
 			time.Sleep(time.Second)
 			if i%2 == 0 {
-				p.conn.Close()
+				p.Conn.Close()
 			}
 			if n := w.srv.Stats().BudgetUsed; n > 1_500_000 {
 				t.Fatalf("%d bytes count after %d", n, i)
@@ -261,7 +261,7 @@ func TestBudgetLetsAnswersIn(t *testing.T) {
 			hog, _ := w.named("hog")
 			hog.send(fmt.Sprintf(`{"event":"slow","cid":2,"data":%q}`, strings.Repeat("x", 1000)))
 			synctest.Wait()
-			hog.conn.Close()
+			hog.Conn.Close()
 			synctest.Wait()
 		}
 		asker.send(`{"event":"ask","cid":2}`)
@@ -304,9 +304,9 @@ func TestBudgetOfSubscriptions(t *testing.T) {
 			if i == 1000 {
 				t.Fatal("still there")
 			}
-			ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"%s%d","data":%q},"cid":2}`, name, i, strings.Repeat("d", 15000))))))
+			ws.WriteFrame(p.Conn, ws.MaskFrame(ws.NewTextFrame([]byte(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"%s%d","data":%q},"cid":2}`, name, i, strings.Repeat("d", 15000))))))
 			synctest.Wait()
-			p.in.Discard(p.in.Buffered())
+			p.In.Discard(p.In.Buffered())
 			if f, err := p.nextFrame(); err != nil || f.Header.OpCode == ws.OpClose {
 				break
 			}
@@ -337,7 +337,7 @@ func TestBudgetOfSuspendedSubscriptions(t *testing.T) {
 		if n := w.srv.Stats().BudgetUsed; w.only().IsSubscribed("a") || n < 1100 || n > 1200 {
 			t.Errorf("%d bytes count", n)
 		}
-		p.conn.Close()
+		p.Conn.Close()
 		synctest.Wait()
 		if n := w.srv.Stats().BudgetUsed; n != 0 {
 			t.Errorf("%d bytes count after the end", n)
@@ -473,7 +473,7 @@ func TestBudgetOfLoops(t *testing.T) {
 		s.Receiver("x").All()
 		send(p, "x", 3)
 		w.counts(before, 3*(size+taskCost), "before another loop")
-		p.conn.Close()
+		p.Conn.Close()
 		if n := w.used(); n != 0 {
 			t.Errorf("%d bytes count after the end", n)
 		}
@@ -565,7 +565,7 @@ func TestBudgetDropsWhatGoneSocketsLeft(t *testing.T) {
 				p.send(fmt.Sprintf(`{"event":"loop","data":%q}`, strings.Repeat("x", 20_000)))
 			}
 			synctest.Wait()
-			p.conn.Close()
+			p.Conn.Close()
 			synctest.Wait()
 		}
 		for range 2 {
@@ -610,7 +610,7 @@ func TestBudgetOfUpgrades(t *testing.T) {
 			if n := w.used(); n < 5000 || (n > 10_000) != keep {
 				t.Errorf("%d bytes count with KeepRequest = %v", n, keep)
 			}
-			p.conn.Close()
+			p.Conn.Close()
 			if n := w.used(); n != 0 {
 				t.Errorf("%d bytes count after the end", n)
 			}

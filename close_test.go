@@ -206,7 +206,7 @@ func TestSubscribePastClose(t *testing.T) {
 		p := w.client()
 		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 		synctest.Wait()
-		p.conn.Close()
+		p.Conn.Close()
 		time.Sleep(2 * time.Second)
 		if w.srv.Exchange().IsSubscribed("a") {
 			t.Error("subscribed")
@@ -288,7 +288,7 @@ func TestCloseInHandlers(t *testing.T) {
 				p := w.dial()
 				// It may be closed at once.
 				for _, text := range []string{`{"event":"#handshake","cid":1}`, `{"event":"#subscribe","data":{"channel":"a"},"cid":2}`, call} {
-					if ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(text)))) != nil {
+					if ws.WriteFrame(p.Conn, ws.MaskFrame(ws.NewTextFrame([]byte(text)))) != nil {
 						break
 					}
 					synctest.Wait()
@@ -320,7 +320,7 @@ func TestSentThenClosed(t *testing.T) {
 		"version 1": {twoPaths, false, (*world).client1, func(p *peer) {
 			p.send(`{"event":"#disconnect","data":{"code":1000}}`)
 		}, true},
-		"no close frame": {twoPaths, false, (*world).client, func(p *peer) { p.conn.Close() }, false},
+		"no close frame": {twoPaths, false, (*world).client, func(p *peer) { p.Conn.Close() }, false},
 		"DropWaiting":    {socketcluster.Config{Compat: socketcluster.Compat{DropWaiting: true}}, false, (*world).client, func(p *peer) { p.sendFrame(normal) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -489,7 +489,7 @@ func TestCloseDuringHandshake(t *testing.T) {
 				if n := w.srv.NumPendingClients(); n != 1 {
 					t.Errorf("%d pending", n)
 				}
-				p.conn.Close()
+				p.Conn.Close()
 				time.Sleep(10 * time.Second)
 				log.want("connectAbort close error end")
 				if n := w.srv.NumPendingClients() + w.srv.NumClients(); n != 0 {

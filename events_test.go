@@ -102,7 +102,7 @@ func TestPanicInEventHandler(t *testing.T) {
 // order, and ends after the end event of its socket.
 func TestEventLoops(t *testing.T) {
 	for name, end := range map[string]func(w *world, p *peer, s *socketcluster.Socket){
-		"the client leaves":      func(_ *world, p *peer, _ *socketcluster.Socket) { p.conn.Close() },
+		"the client leaves":      func(_ *world, p *peer, _ *socketcluster.Socket) { p.Conn.Close() },
 		"the server disconnects": func(_ *world, _ *peer, s *socketcluster.Socket) { s.Disconnect(4500, "") },
 		"a handler disconnects": func(_ *world, p *peer, s *socketcluster.Socket) {
 			socketcluster.On(s, func(e socketcluster.SubscribeEvent) { s.Disconnect(4500, "") })

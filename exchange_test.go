@@ -86,7 +86,7 @@ func TestNoReplay(t *testing.T) {
 		p := w.client()
 		p.send(subscribe)
 		p.want(`{"rid":2}`)
-		p.conn.Close()
+		p.Conn.Close()
 		synctest.Wait()
 		publish("meanwhile")
 		p = w.client()

@@ -327,7 +327,7 @@ func TestExpiryWhileOutboundMiddlewareDecides(t *testing.T) {
 				t.Errorf("sent %v after exp: %s", (<-began).Sub(exp), text)
 			}
 			synctest.Wait()
-			p.conn.Close()
+			p.Conn.Close()
 		})
 	}
 }

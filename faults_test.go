@@ -40,7 +40,7 @@ func (c caller) partOf(op ws.OpCode) error {
 func (c caller) fragment() error {
 	f := ws.NewTextFrame([]byte(`{"event":"x","data":"`))
 	f.Header.Fin = false
-	return c.sendFrame(f)
+	return c.SendFrame(f)
 }
 
 // step is what a client over TCP does.
@@ -58,7 +58,7 @@ func steps(all ...step) step {
 	}
 }
 
-func sending(text string) step { return func(c caller) error { return c.send(text) } }
+func sending(text string) step { return func(c caller) error { return c.Send(text) } }
 
 func skipping(op ws.OpCode) step { return func(c caller) error { return c.skip(op) } }
 
@@ -173,7 +173,7 @@ func TestHalfOpenPeers(t *testing.T) {
 		{"not reading", stall, steps(caller.handshake, sending(`{"event":"flood","cid":2}`)), wire.CloseAbnormal},
 		{"not reading, with the outbox full", socketcluster.Config{}, steps(caller.handshake, sending(`{"event":"flood","cid":2}`)), wire.ClosePolicy},
 		{"not answering the close frame", socketcluster.Config{}, steps(caller.handshake, sending(`{"event":"leave","cid":2}`)), 4500},
-		{"half-closed", socketcluster.Config{}, steps(caller.handshake, func(c caller) error { return c.CloseWrite() }), wire.CloseAbnormal},
+		{"half-closed", socketcluster.Config{}, steps(caller.handshake, func(c caller) error { return c.tcp.CloseWrite() }), wire.CloseAbnormal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.cfg.Timeouts.Close = short / 4
@@ -264,7 +264,7 @@ func churn(addr string, how int) error {
 	if how == 0 {
 		return nil // before the handshake
 	}
-	if err := c.send(`[{"event":"#handshake","cid":1},{"event":"#subscribe","data":{"channel":"a"},"cid":2},{"event":"echo","cid":3}]`); err != nil {
+	if err := c.Send(`[{"event":"#handshake","cid":1},{"event":"#subscribe","data":{"channel":"a"},"cid":2},{"event":"echo","cid":3}]`); err != nil {
 		return err
 	}
 	for range 3 {
@@ -278,9 +278,9 @@ func churn(addr string, how int) error {
 	case 2:
 		err = c.leave()
 	case 3:
-		err = c.send("\xff") // breaks the protocol
+		err = c.Send("\xff") // breaks the protocol
 	case 4:
-		err = c.send(`{"event":"#handshake","cid":4}`) // breaks ours
+		err = c.Send(`{"event":"#handshake","cid":4}`) // breaks ours
 	case 5:
 		return c.reset()
 	}
@@ -290,7 +290,7 @@ func churn(addr string, how int) error {
 	if err != nil || how == 4 {
 		return err // without an answer to the close frame
 	}
-	if _, err := c.in.ReadByte(); err != io.EOF {
+	if _, err := c.In.ReadByte(); err != io.EOF {
 		return fmt.Errorf("after close: %v", err)
 	}
 	return nil
@@ -329,7 +329,7 @@ func (s *site) liveSilentAndBusy() error {
 	if err := c.upgrade(); err != nil {
 		return err
 	}
-	if err := c.send(`{"event":"#handshake","data":{},"cid":1}`); err != nil {
+	if err := c.Send(`{"event":"#handshake","data":{},"cid":1}`); err != nil {
 		return err
 	}
 	text, err := c.nextText()
@@ -344,7 +344,7 @@ func (s *site) liveSilentAndBusy() error {
 	}
 	cid := 2
 	channel := fmt.Sprintf("channel/%s", status.Data.ID)
-	if err := c.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q},"cid":%d}`, channel, cid)); err != nil {
+	if err := c.Send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q},"cid":%d}`, channel, cid)); err != nil {
 		return err
 	}
 	if answer, err := c.nextText(); err != nil || answer != fmt.Sprintf(`{"rid":%d}`, cid) {
@@ -418,7 +418,7 @@ func (s *site) liveSilentAndBusy() error {
 // nextText reads a message, and answers pings.
 func (c caller) nextText() (string, error) {
 	for {
-		f, err := readFrame(c.in)
+		f, err := c.ReadFrame()
 		if err != nil {
 			return "", err
 		}
@@ -428,7 +428,7 @@ func (c caller) nextText() (string, error) {
 		case len(f.Payload) > 0:
 			return string(f.Payload), nil
 		}
-		if err := c.send(""); err != nil {
+		if err := c.Send(""); err != nil {
 			return "", err
 		}
 	}

@@ -53,7 +53,7 @@ func TestHandshakeRequest(t *testing.T) {
 				t.Errorf("the socket has the token %s", s.AuthToken().Signed())
 			}
 			p.quiet(time.Second)
-			p.conn.Close()
+			p.Conn.Close()
 		}
 	})
 }
@@ -363,7 +363,7 @@ func TestSocketStates(t *testing.T) {
 		log := w.record()
 		p := w.client()
 		check(s, socketcluster.Open, 0, 1)
-		p.conn.Close()
+		p.Conn.Close()
 		log.want("connect disconnect close error end")
 		check(s, socketcluster.Closed, 0, 0)
 	})

@@ -1,14 +1,11 @@
 package socketcluster_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -20,6 +17,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // testKey is long enough to be no weak key.
@@ -67,12 +65,13 @@ func inBubble(t *testing.T, cfg socketcluster.Config, fn func(w *world)) {
 	})
 }
 
-// peer is a client that writes what a test tells it and shows what it gets.
+// peer is the client of a test.
 type peer struct {
-	t    *testing.T
-	conn net.Conn
-	in   *bufio.Reader
+	*sctest.Client
+	t *testing.T
 }
+
+func newPeer(t *testing.T, conn *sctest.Conn) *peer { return &peer{sctest.New(t, conn), t} }
 
 // upgrade sends an upgrade request and returns the connection and response.
 func (w *world) upgrade(edit func(r *http.Request)) (*peer, *http.Response) {
@@ -81,24 +80,12 @@ func (w *world) upgrade(edit func(r *http.Request)) (*peer, *http.Response) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { conn.Close() })
-	r, _ := http.NewRequest("GET", "http://server"+socketcluster.DefaultPath, nil)
-	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Upgrade", "websocket")
-	r.Header.Set("Sec-WebSocket-Version", "13")
-	r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-	if edit != nil {
-		edit(r)
-	}
-	if err := r.Write(conn); err != nil {
-		w.t.Fatal(err)
-	}
-	in := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(in, r)
+	p := newPeer(w.t, sctest.NewConn(conn))
+	resp, err := p.Upgrade(edit)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &peer{w.t, conn, in}, resp
+	return p, resp
 }
 
 // dial opens a WebSocket without a handshake.
@@ -160,117 +147,27 @@ func (p *peer) sendBinary(data string) { p.sendFrame(ws.NewBinaryFrame([]byte(da
 
 func (p *peer) sendFrame(f ws.Frame) {
 	p.t.Helper()
-	if err := ws.WriteFrame(p.conn, ws.MaskFrame(f)); err != nil {
+	if err := p.SendFrame(f); err != nil {
 		p.t.Fatalf("send: %v", err)
 	}
 }
 
 // trySend is send for a connection that may have ended.
-func (p *peer) trySend(text string) error {
-	return ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(text))))
-}
-
-// patience is how long a test waits for what must come, in the bubble's time.
-// It is longer than every default timeout.
-const patience = 2 * time.Minute
+func (p *peer) trySend(text string) error { return p.Conn.Send(text) }
 
 // nextFrame returns the next frame of any kind.
 func (p *peer) nextFrame() (ws.Frame, error) {
-	p.conn.SetReadDeadline(time.Now().Add(patience))
-	return p.readFrame()
+	p.SetReadDeadline(time.Now().Add(sctest.Patience))
+	return p.ReadFrame()
 }
 
-// readFrame returns the next frame. A server of ours sends none over 16 MiB.
-func (p *peer) readFrame() (ws.Frame, error) { return readFrame(p.in) }
+func (p *peer) next() string { p.t.Helper(); return p.Next() }
 
-func readFrame(in io.Reader) (ws.Frame, error) {
-	h, err := ws.ReadHeader(in)
-	if err != nil {
-		return ws.Frame{}, err
-	}
-	if h.Length > 16<<20 {
-		return ws.Frame{}, fmt.Errorf("a frame of %d bytes", h.Length)
-	}
-	payload := make([]byte, h.Length)
-	_, err = io.ReadFull(in, payload)
-	return ws.Frame{Header: h, Payload: payload}, err
-}
+func (p *peer) want(texts ...string) { p.t.Helper(); p.Want(texts...) }
 
-// next returns the next message that is no ping, which it answers.
-func (p *peer) next() string {
-	p.t.Helper()
-	p.conn.SetReadDeadline(time.Now().Add(patience))
-	for {
-		f, err := p.readFrame()
-		if err != nil {
-			p.t.Fatalf("next: %v", err)
-		}
-		switch {
-		case f.Header.OpCode == ws.OpText && len(f.Payload) == 0:
-			p.send("")
-		case f.Header.OpCode == ws.OpText:
-			return string(f.Payload)
-		default:
-			p.t.Fatalf("next: got opcode %d with %q", f.Header.OpCode, f.Payload)
-		}
-	}
-}
+func (p *peer) quiet(d time.Duration) { p.t.Helper(); p.Quiet(d) }
 
-// want checks the next messages.
-func (p *peer) want(texts ...string) {
-	p.t.Helper()
-	for _, text := range texts {
-		if got := p.next(); got != text {
-			p.t.Fatalf("got  %s\nwant %s", got, text)
-		}
-	}
-}
-
-// quiet checks that nothing but pings comes for a while.
-func (p *peer) quiet(d time.Duration) {
-	p.t.Helper()
-	deadline := time.Now().Add(d)
-	for {
-		p.conn.SetReadDeadline(deadline)
-		f, err := p.readFrame()
-		if err != nil {
-			if !strings.Contains(err.Error(), "timeout") && !strings.Contains(err.Error(), "deadline") {
-				p.t.Fatalf("quiet: %v", err)
-			}
-			return
-		}
-		if len(f.Payload) > 0 || f.Header.OpCode != ws.OpText {
-			p.t.Fatalf("quiet: got opcode %d with %q", f.Header.OpCode, f.Payload)
-		}
-		p.send("")
-	}
-}
-
-// wantClose reads up to the close frame and checks it.
-func (p *peer) wantClose(code int, reason string) {
-	p.t.Helper()
-	for {
-		f, err := p.nextFrame()
-		if err != nil {
-			p.t.Fatalf("waiting for close %d: %v", code, err)
-		}
-		if f.Header.OpCode != ws.OpClose {
-			if len(f.Payload) > 0 {
-				p.t.Fatalf("waiting for close %d: got %q", code, f.Payload)
-			}
-			continue
-		}
-		c, text := ws.ParseCloseFrameData(f.Payload)
-		if int(c) != code || text != reason {
-			p.t.Fatalf("close %d %q, want %d %q", c, text, code, reason)
-		}
-		p.sendFrame(ws.NewCloseFrame(f.Payload))
-		if _, err := p.in.ReadByte(); err != io.EOF {
-			p.t.Fatalf("after close: %v, want EOF", err)
-		}
-		return
-	}
-}
+func (p *peer) wantClose(code int, reason string) { p.t.Helper(); p.WantClose(code, reason) }
 
 // only returns the one socket of the server.
 func (w *world) only() *socketcluster.Socket {

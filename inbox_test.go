@@ -163,7 +163,7 @@ func TestInboxBytesOfSmallMessages(t *testing.T) {
 		close(gate)
 		go func() {
 			for { // what the server sends
-				if _, err := p.readFrame(); err != nil {
+				if _, err := p.ReadFrame(); err != nil {
 					return
 				}
 			}

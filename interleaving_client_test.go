@@ -1,11 +1,9 @@
 package socketcluster_test
 
 import (
-	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -16,13 +14,13 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // actor is a client of an interleaving, as it knows itself from what it was
 // told.
 type actor struct {
-	conn     net.Conn
-	in       *bufio.Reader
+	conn     *sctest.Conn
 	outgoing chan ws.Frame
 	writing  sync.Mutex
 
@@ -92,14 +90,14 @@ func (c *actor) writeAll() {
 func (c *actor) write(f ws.Frame) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	_ = ws.WriteFrame(c.conn, ws.MaskFrame(f))
+	_ = c.conn.SendFrame(f)
 }
 
 // readAll keeps what comes until the connection ends, and answers calls and pings.
 func (c *actor) readAll() {
 	defer c.conn.Close()
 	for {
-		f, err := readFrame(c.in)
+		f, err := c.conn.ReadFrame()
 		if err != nil {
 			return
 		}

@@ -62,7 +62,7 @@ func (m *interleaving) join(rt *rapid.T) {
 		c.socket, c.events = e.Socket, followAll(e.Socket)
 	})
 	p := m.world.dial()
-	c.conn, c.in = p.conn, p.in
+	c.conn = p.Conn
 	go c.readAll()
 	go c.writeAll()
 	token := ""

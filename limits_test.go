@@ -74,7 +74,7 @@ func TestMessageSize(t *testing.T) {
 		inBubble(t, socketcluster.Config{}, func(w *world) {
 			p := w.client()
 			header := ws.Header{Fin: true, OpCode: ws.OpText, Masked: true, Length: 1 << 62}
-			if err := ws.WriteHeader(p.conn, header); err != nil {
+			if err := ws.WriteHeader(p.Conn, header); err != nil {
 				t.Fatal(err)
 			}
 			p.wantClose(1009, "")
@@ -184,7 +184,7 @@ func (w *world) flood(p *peer, message func(i int) string) (sent *atomic.Int32, 
 		defer close(stopped)
 		for i := range 10_000 {
 			frame := ws.MaskFrame(ws.NewTextFrame([]byte(message(i))))
-			if ws.WriteFrame(p.conn, frame) != nil {
+			if ws.WriteFrame(p.Conn, frame) != nil {
 				return
 			}
 			sent.Add(1)

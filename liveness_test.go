@@ -149,8 +149,8 @@ func TestPingTimeoutDisabled(t *testing.T) {
 		if status["pingTimeout"] != 30000.0 {
 			t.Errorf("pingTimeout %v", status["pingTimeout"])
 		}
-		p.conn.SetReadDeadline(time.Now().Add(24 * time.Hour))
-		if _, err := p.in.ReadByte(); err == nil {
+		p.Conn.SetReadDeadline(time.Now().Add(24 * time.Hour))
+		if _, err := p.In.ReadByte(); err == nil {
 			t.Error("something was sent")
 		}
 		p.send(`{"event":"x","cid":2}`)

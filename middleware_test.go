@@ -339,7 +339,7 @@ func TestMiddlewareHoldsUp(t *testing.T) {
 		other.send(`{"event":"p","cid":2}`)
 		other.want(`{"rid":2}`)
 		p.quiet(time.Minute) // the pings go on
-		p.conn.Close()
+		p.Conn.Close()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("context: %v", err)
 		}

@@ -258,7 +258,7 @@ func TestPanics(t *testing.T) {
 			func(w *world, _ *fuse, p *peer) {
 				p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 				p.want(`{"rid":2}`)
-				p.conn.Close()
+				p.Conn.Close()
 			}},
 		{"Codec.Encode", "Codec.Encode", func(f *fuse) socketcluster.Config { return socketcluster.Config{Codec: fusedCodec{encode: f}} },
 			func(w *world, _ *fuse, p *peer) {

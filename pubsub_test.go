@@ -127,7 +127,7 @@ func TestSubscriptions(t *testing.T) {
 		p.send(`{"event":"#unsubscribe","data":"b","cid":4}`)
 		p.want(`{"rid":4}`)
 		check("a")
-		p.conn.Close()
+		p.Conn.Close()
 		synctest.Wait()
 		check()
 	})

@@ -74,7 +74,7 @@ func TestBurst(t *testing.T) {
 			}
 			c.SetDeadline(time.Now().Add(10 * hangLimit))
 			for i := 0; i < count && err == nil; i++ {
-				err = c.send(fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%q}}`, numbered(i)))
+				err = c.Send(fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%q}}`, numbered(i)))
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -92,7 +92,7 @@ func TestBurst(t *testing.T) {
 					err = c.handshake()
 				}
 				if err == nil {
-					err = c.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+					err = c.Send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
 				}
 				if err == nil {
 					err = c.skip(ws.OpText)
@@ -121,7 +121,7 @@ func countFrames(c caller, n int) error {
 	const before, after = `{"event":"#publish","data":{"channel":"a","data":"`, `"}}`
 	frame := make([]byte, 4+len(before)+1024+len(after))
 	for i := range n {
-		if _, err := io.ReadFull(c.in, frame); err != nil {
+		if _, err := io.ReadFull(c.In, frame); err != nil {
 			return fmt.Errorf("publication %d: %w", i, err)
 		}
 		number, _, ok := bytes.Cut(frame[4+len(before):], []byte(" "))
@@ -178,7 +178,7 @@ func TestPublishWaits(t *testing.T) {
 			buf := make([]byte, n)
 			for {
 				time.Sleep(every)
-				if _, err := p.conn.Read(buf); err != nil {
+				if _, err := p.Conn.Read(buf); err != nil {
 					return
 				}
 			}
@@ -209,7 +209,7 @@ func TestPublishWaits(t *testing.T) {
 					t.Errorf("publishing took %v, want %v to %v", d, test.least, test.most)
 				}
 				for _, p := range peers {
-					p.conn.Close()
+					p.Conn.Close()
 				}
 				readers.Wait()
 			})

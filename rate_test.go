@@ -192,9 +192,9 @@ func TestHeldUpClientIsAlive(t *testing.T) {
 				p.send(`{"event":"x"}`)
 				p.send(`{"event":"echo","cid":2}`)
 				began := time.Now()
-				p.conn.SetReadDeadline(time.Now().Add(time.Hour))
+				p.Conn.SetReadDeadline(time.Now().Add(time.Hour))
 				for {
-					f, err := p.readFrame()
+					f, err := p.ReadFrame()
 					if err != nil {
 						t.Errorf("after %v: %v", time.Since(began), err)
 						time.Sleep(time.Hour) // until the middleware is done

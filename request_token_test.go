@@ -388,7 +388,7 @@ func TestTokenOfRequestIsNotRenewed(t *testing.T) {
 			if claims := p.nextToken(); claims["username"] != "bob" || claims["jti"] == nil {
 				t.Errorf("renewed with %v", claims)
 			}
-			p.conn.Close()
+			p.Conn.Close()
 			synctest.Wait()
 		}
 	})
@@ -463,7 +463,7 @@ func TestLogoutAndReconnectWithCookie(t *testing.T) {
 			t.Error("the socket is still authenticated")
 		}
 		p.quiet(time.Second)
-		p.conn.Close()
+		p.Conn.Close()
 		synctest.Wait()
 		log.take()
 

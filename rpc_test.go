@@ -249,7 +249,7 @@ func TestAnswerAfterClose(t *testing.T) {
 		p := w.client()
 		p.send(`{"event":"slow","cid":2}`)
 		synctest.Wait()
-		p.conn.Close()
+		p.Conn.Close()
 		time.Sleep(2 * time.Second)
 		log.want("connect disconnect close error end error")
 	})
@@ -402,7 +402,7 @@ func TestServerInvoke(t *testing.T) {
 			t.Errorf("timed out after %v", d)
 		}
 		r = invoke(nil)
-		p.conn.Close()
+		p.Conn.Close()
 		got = <-r
 		if !errors.Is(got.err, wire.ErrBadConnection) || !strings.Contains(got.err.Error(), "Event p was aborted due to a bad connection") {
 			t.Errorf("got %v", got.err)
@@ -427,7 +427,7 @@ func TestCallsAreRejectedBeforeDisconnectEvent(t *testing.T) {
 		code   wire.CloseCode
 		reason string
 	}{
-		"lost":     {func(p *peer, _ *socketcluster.Socket) { p.conn.Close() }, 1006, "Socket hung up"},
+		"lost":     {func(p *peer, _ *socketcluster.Socket) { p.Conn.Close() }, 1006, "Socket hung up"},
 		"closed":   {func(_ *peer, s *socketcluster.Socket) { s.Disconnect(4500, "enough") }, 4500, "enough"},
 		"ordinary": {func(_ *peer, s *socketcluster.Socket) { s.Disconnect(1000, "") }, 1000, ""},
 	} {
@@ -516,7 +516,7 @@ func TestProcedureLoop(t *testing.T) {
 		p.send(`{"event":"p","cid":2,"data":"x"}`)
 		p.send(`{"event":"p","cid":3,"data":"x"}`)
 		p.want(`{"rid":2,"data":1}`, `{"rid":3,"data":2}`)
-		p.conn.Close()
+		p.Conn.Close()
 		<-ended
 	})
 }

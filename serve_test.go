@@ -21,11 +21,11 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // inServe runs a test with a world that Serve serves. stop ends the context of
@@ -187,29 +187,28 @@ func TestListenAndServe(t *testing.T) {
 	defer site.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(site.Certificate())
-	plain := ws.Dialer{}
-	secure := ws.Dialer{TLSConfig: &tls.Config{RootCAs: roots}}
+	secure := &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
 	for _, c := range []struct {
 		scheme string
 		signal syscall.Signal
-		dialer ws.Dialer
-	}{{"ws", syscall.SIGTERM, plain}, {"ws", syscall.SIGINT, plain}, {"wss", syscall.SIGTERM, secure}, {"wss+function", syscall.SIGINT, secure}} {
+		secure *tls.Config
+	}{{"ws", syscall.SIGTERM, nil}, {"ws", syscall.SIGINT, nil}, {"wss", syscall.SIGTERM, secure}, {"wss+function", syscall.SIGINT, secure}} {
 		t.Run(c.scheme+" "+c.signal.String(), func(t *testing.T) {
-			p := startListenAndServe(t, c.scheme, c.dialer)
+			p := startListenAndServe(t, c.scheme, c.secure)
 			p.Process.Signal(c.signal)
-			frame, err := readFrame(p.conn)
+			frame, err := p.conn.ReadFrame()
 			if code, _ := ws.ParseCloseFrameData(frame.Payload); err != nil || code != ws.StatusGoingAway {
 				t.Errorf("closed with %d, %v", code, err)
 			}
-			ws.WriteFrame(p.conn, ws.MaskFrame(frame))
+			p.conn.SendFrame(frame)
 			p.conn.Close()
 			if err := p.Wait(); err != nil || !strings.Contains(p.output.String(), "returned <nil>") {
 				t.Errorf("the process ended with %v:\n%s", err, p.output)
 			}
 
-			p = startListenAndServe(t, c.scheme, c.dialer)
+			p = startListenAndServe(t, c.scheme, c.secure)
 			p.Process.Signal(c.signal)
-			if frame, err := readFrame(p.conn); err != nil || frame.Header.OpCode != ws.OpClose {
+			if frame, err := p.conn.ReadFrame(); err != nil || frame.Header.OpCode != ws.OpClose {
 				t.Errorf("%v, %v", frame, err)
 			}
 			// The close frame is not answered. A signal that comes at once may still
@@ -259,10 +258,10 @@ func listenAndServe(t *testing.T, address string) {
 type listenAndServeProcess struct {
 	*exec.Cmd
 	output *bytes.Buffer // when it has ended
-	conn   net.Conn
+	conn   *sctest.Conn
 }
 
-func startListenAndServe(t *testing.T, scheme string, dialer ws.Dialer) *listenAndServeProcess {
+func startListenAndServe(t *testing.T, scheme string, secure *tls.Config) *listenAndServeProcess {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -280,10 +279,9 @@ func startListenAndServe(t *testing.T, scheme string, dialer ws.Dialer) *listenA
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	scheme, _, _ = strings.Cut(scheme, "+")
+	var conn net.Conn
 	for {
-		p.conn, _, _, err = dialer.Dial(t.Context(), scheme+"://"+address+socketcluster.DefaultPath)
-		if err == nil {
+		if conn, err = net.Dial("tcp", address); err == nil {
 			break
 		}
 		if !errors.Is(err, syscall.ECONNREFUSED) { // it does not listen yet
@@ -293,12 +291,17 @@ func startListenAndServe(t *testing.T, scheme string, dialer ws.Dialer) *listenA
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	if secure != nil {
+		conn = tls.Client(conn, secure)
+	}
+	if p.conn, err = sctest.Open(conn, nil); err != nil {
+		p.Process.Kill()
+		p.Wait()
+		t.Fatalf("%v\n%s", err, p.output)
+	}
 	t.Cleanup(func() { p.conn.Close() })
 	// Whoever has an answer is known to the server.
-	if err := wsutil.WriteClientText(p.conn, []byte(`{"event":"#handshake","cid":1}`)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := wsutil.ReadServerText(p.conn); err != nil {
+	if _, err := p.conn.Handshake(""); err != nil {
 		t.Fatal(err)
 	}
 	return p

@@ -30,7 +30,7 @@ func TestLimitHits(t *testing.T) {
 	sends := func(p *peer, texts ...string) {
 		go func() {
 			for _, text := range texts {
-				if ws.WriteFrame(p.conn, ws.MaskFrame(ws.NewTextFrame([]byte(text)))) != nil {
+				if ws.WriteFrame(p.Conn, ws.MaskFrame(ws.NewTextFrame([]byte(text)))) != nil {
 					return
 				}
 			}
@@ -116,7 +116,7 @@ func TestLimitHits(t *testing.T) {
 			}
 			for range 6 {
 				time.Sleep(time.Second)
-				p.conn.Read(make([]byte, 1))
+				p.Conn.Read(make([]byte, 1))
 			}
 			synctest.Wait()
 		}},

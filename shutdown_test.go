@@ -124,8 +124,8 @@ func TestShutdownWithSlowHandler(t *testing.T) {
 		done := w.shutdown(ctx)
 		told := 0
 		for _, p := range peers {
-			p.conn.SetReadDeadline(time.Now().Add(time.Second))
-			if f, err := readFrame(p.in); err == nil && f.Header.OpCode == ws.OpClose {
+			p.Conn.SetReadDeadline(time.Now().Add(time.Second))
+			if f, err := p.ReadFrame(); err == nil && f.Header.OpCode == ws.OpClose {
 				told++
 				p.sendFrame(f)
 			}
@@ -263,16 +263,16 @@ func leavers(peers ...*peer) []*leaver {
 
 func (l *leaver) read(began time.Time) {
 	for {
-		f, err := l.readFrame()
+		f, err := l.ReadFrame()
 		if err != nil {
-			l.conn.Close()
+			l.Conn.Close()
 			return
 		}
 		l.mu.Lock()
 		if f.Header.OpCode == ws.OpClose {
 			l.code, _ = ws.ParseCloseFrameData(f.Payload)
 			l.told = time.Since(began)
-			ws.WriteFrame(l.conn, ws.MaskFrame(f))
+			ws.WriteFrame(l.Conn, ws.MaskFrame(f))
 		} else {
 			l.texts = append(l.texts, string(f.Payload))
 		}
@@ -443,7 +443,7 @@ func TestDrainWithSlowHandlers(t *testing.T) {
 			t.Errorf("%d of the other 8 are told", n)
 		}
 		for _, l := range all {
-			l.conn.Close() // the connections end, but not the handlers
+			l.Conn.Close() // the connections end, but not the handlers
 		}
 		synctest.Wait()
 		select {
@@ -520,7 +520,7 @@ func TestDrainOfThoseWhoLeave(t *testing.T) {
 		log.take()
 		done := w.shutdown(context.Background())
 		for _, p := range peers {
-			p.conn.Close()
+			p.Conn.Close()
 		}
 		time.Sleep(10 * time.Second)
 		if err := <-done; err != nil {

@@ -133,12 +133,12 @@ func (m *stateModel) join(rt *rapid.T) {
 // readAll keeps what comes until the connection ends, and answers pings.
 func (c *modelClient) readAll() {
 	for {
-		f, err := readFrame(c.in)
+		f, err := c.ReadFrame()
 		if err != nil {
 			return
 		}
 		if f.Header.OpCode == ws.OpClose {
-			_ = ws.WriteFrame(c.conn, ws.MaskFrame(f))
+			_ = ws.WriteFrame(c.Conn, ws.MaskFrame(f))
 			return
 		}
 		if len(f.Payload) == 0 {
@@ -154,7 +154,7 @@ func (c *modelClient) readAll() {
 // write sends a message in one piece, as several goroutines may; the connection may
 // be gone.
 func (c *modelClient) write(text string) {
-	_, _ = c.conn.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text)))))
+	_, _ = c.Conn.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text)))))
 }
 
 func (c *modelClient) call(event, data string, call modelCall) {
@@ -225,9 +225,9 @@ func (m *stateModel) step(rt *rapid.T, c *modelClient, busy map[*modelClient]boo
 		c.left = true
 		switch rapid.IntRange(0, 3).Draw(rt, "how") {
 		case 0:
-			return func() { c.conn.Close() }
+			return func() { c.Conn.Close() }
 		case 1:
-			return func() { _ = ws.WriteFrame(c.conn, ws.MaskFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))) }
+			return func() { _ = ws.WriteFrame(c.Conn, ws.MaskFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))) }
 		case 2:
 			return func() { s.Disconnect(4500, "") }
 		default:
@@ -389,7 +389,7 @@ func runStates(t *testing.T, rt *rapid.T, outbound bool) {
 	m := &stateModel{world: w}
 	defer func() {
 		for _, c := range m.clients {
-			c.conn.Close()
+			c.Conn.Close()
 		}
 		w.srv.Close()
 		w.web.Close()

@@ -116,7 +116,7 @@ func TestLoopsDrain(t *testing.T) {
 			want = append(want, fmt.Sprint(i))
 		}
 		time.Sleep(110 * time.Millisecond)
-		p.conn.Close()
+		p.Conn.Close()
 		end := <-ended
 		if !slices.Equal(taken, want) {
 			t.Errorf("taken %q, want %q", taken, want)

@@ -1,7 +1,6 @@
 package socketcluster_test
 
 import (
-	"bufio"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -70,8 +70,8 @@ func (s *site) close(t *testing.T) {
 
 // caller is a client over TCP, which may be at fault.
 type caller struct {
-	*net.TCPConn
-	in *bufio.Reader
+	*sctest.Conn
+	tcp *net.TCPConn
 }
 
 // dialTCP connects to a server.
@@ -81,27 +81,20 @@ func dialTCP(addr string) (caller, error) {
 		return caller{}, err
 	}
 	conn.SetDeadline(time.Now().Add(hangLimit))
-	return caller{conn.(*net.TCPConn), bufio.NewReader(conn)}, nil
+	return caller{sctest.NewConn(conn), conn.(*net.TCPConn)}, nil
 }
 
 func (c caller) upgrade() error {
-	if _, err := c.Write(upgradeRequest); err != nil {
-		return err
-	}
-	resp, err := http.ReadResponse(c.in, nil)
+	resp, err := c.Upgrade(nil)
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("upgrade: %v %v", resp, err)
 	}
 	return nil
 }
 
-func (c caller) sendFrame(f ws.Frame) error { return ws.WriteFrame(c, ws.MaskFrame(f)) }
-
-func (c caller) send(text string) error { return c.sendFrame(ws.NewTextFrame([]byte(text))) }
-
 // leave sends a close frame.
 func (c caller) leave() error {
-	return c.sendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
+	return c.SendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
 }
 
 // handshake upgrades the connection and completes the handshake.
@@ -109,7 +102,7 @@ func (c caller) handshake() error {
 	if err := c.upgrade(); err != nil {
 		return err
 	}
-	if err := c.send(`{"event":"#handshake","cid":1}`); err != nil {
+	if err := c.Send(`{"event":"#handshake","cid":1}`); err != nil {
 		return err
 	}
 	return c.skip(ws.OpText)
@@ -117,7 +110,7 @@ func (c caller) handshake() error {
 
 // skip reads a frame, which must be of a kind.
 func (c caller) skip(op ws.OpCode) error {
-	f, err := readFrame(c.in)
+	f, err := c.ReadFrame()
 	if err == nil && f.Header.OpCode != op {
 		err = fmt.Errorf("got opcode %d with %q, want opcode %d", f.Header.OpCode, f.Payload, op)
 	}
@@ -126,7 +119,7 @@ func (c caller) skip(op ws.OpCode) error {
 
 // reset ends the connection abruptly: the server gets an RST.
 func (c caller) reset() error {
-	if err := c.SetLinger(0); err != nil {
+	if err := c.tcp.SetLinger(0); err != nil {
 		return err
 	}
 	return c.Close()

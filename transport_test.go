@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/internal/ws/rfc6455"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -119,7 +120,7 @@ func TestSend(t *testing.T) {
 			t.Errorf("got %v %q %v", f.Header, f.Payload, err)
 		}
 		p.want(`{"event":"b","data":{"base64":true,"data":"aGk="}}`)
-		p.conn.Close()
+		p.Conn.Close()
 		synctest.Wait()
 		log.take()
 		if err := s.Send(ctx, "x"); err == nil {
@@ -197,7 +198,7 @@ func TestRFC6455(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					p := &deflatePeer{&peer{t, conn, in}}
+					p := &deflatePeer{newPeer(t, &sctest.Conn{Conn: conn, In: in})}
 					p.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
 					p.data()
 					pongs := slices.DeleteFunc(slices.Clone(c.Replies), isMessage)
@@ -288,7 +289,7 @@ func FuzzServer(f *testing.F) {
 			other.next()
 
 			p := w.dial()
-			go io.Copy(io.Discard, p.in)
+			go io.Copy(io.Discard, p.In)
 			if mode&handshake != 0 {
 				p.write(ws.NewTextFrame([]byte(`{"event":"#handshake","cid":1}`)))
 				synctest.Wait()
@@ -321,10 +322,10 @@ func FuzzServer(f *testing.F) {
 			if strings.Contains(w.logs.String(), "panic") {
 				t.Fatalf("logged %s", w.logs)
 			}
-			p.conn.Close()
+			p.Conn.Close()
 		})
 	})
 }
 
 // write sends a frame; the connection may be gone.
-func (p *peer) write(f ws.Frame) { _ = ws.WriteFrame(p.conn, ws.MaskFrame(f)) }
+func (p *peer) write(f ws.Frame) { _ = ws.WriteFrame(p.Conn, ws.MaskFrame(f)) }

@@ -149,8 +149,8 @@ func TestMountedWrongly(t *testing.T) {
 					if resp.StatusCode != test.status {
 						t.Errorf("got %s", resp.Status)
 					}
-					p.conn.Close()
-					io.Copy(io.Discard, p.in)
+					p.Conn.Close()
+					io.Copy(io.Discard, p.In)
 				}
 				var warnings []string
 				for line := range strings.Lines(w.logs.String()) {

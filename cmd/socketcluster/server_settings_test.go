@@ -22,7 +22,8 @@ func (w *world) upgrade(path, origin string) (*sctest.Conn, *http.Response) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { conn.Close() })
-	c, resp, err := sctest.Upgrade(conn, func(r *http.Request) {
+	c := sctest.NewConn(conn)
+	resp, err := c.Upgrade(func(r *http.Request) {
 		r.URL.Path = path
 		r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate")
 		if origin != "" {

@@ -19,37 +19,19 @@ const Path = "/socketcluster/"
 // maxFrame is above what any server of the tests sends.
 const maxFrame = 16 << 20
 
-// Conn is a WebSocket as a client has it.
+// Conn is a WebSocket as a client has it, or a connection that is to become one.
 type Conn struct {
 	net.Conn
 	In *bufio.Reader // what Conn has to read; nobody else may read it
 }
 
-// Upgrade sends an upgrade request, which edit may change first, and returns the
-// response, whatever it is.
-func Upgrade(conn net.Conn, edit func(r *http.Request)) (*Conn, *http.Response, error) {
-	r, err := http.NewRequest(http.MethodGet, "http://server"+Path, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Upgrade", "websocket")
-	r.Header.Set("Sec-WebSocket-Version", "13")
-	r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-	if edit != nil {
-		edit(r)
-	}
-	if err := r.Write(conn); err != nil {
-		return nil, nil, err
-	}
-	c := &Conn{conn, bufio.NewReader(conn)}
-	resp, err := http.ReadResponse(c.In, r)
-	return c, resp, err
-}
+// NewConn makes a Conn that has not been upgraded.
+func NewConn(conn net.Conn) *Conn { return &Conn{conn, bufio.NewReader(conn)} }
 
-// Open upgrades a connection. It closes one that the server refuses.
+// Open makes a Conn and upgrades it. It closes a connection that the server refuses.
 func Open(conn net.Conn, edit func(r *http.Request)) (*Conn, error) {
-	c, resp, err := Upgrade(conn, edit)
+	c := NewConn(conn)
+	resp, err := c.Upgrade(edit)
 	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		text, _ := io.ReadAll(resp.Body)
 		err = fmt.Errorf("upgrade: %s: %s", resp.Status, strings.TrimSpace(string(text)))
@@ -59,6 +41,26 @@ func Open(conn net.Conn, edit func(r *http.Request)) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Upgrade sends an upgrade request, which edit may change first, and returns the
+// response, whatever it is.
+func (c *Conn) Upgrade(edit func(r *http.Request)) (*http.Response, error) {
+	r, err := http.NewRequest(http.MethodGet, "http://server"+Path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "websocket")
+	r.Header.Set("Sec-WebSocket-Version", "13")
+	r.Header.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+	if edit != nil {
+		edit(r)
+	}
+	if err := r.Write(c); err != nil {
+		return nil, err
+	}
+	return http.ReadResponse(c.In, r)
 }
 
 // SendFrame sends a frame, masked. It is one Write.
