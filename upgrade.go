@@ -25,7 +25,9 @@ import (
 //
 // w must let its connection be taken over, as that of net/http does: what wraps it
 // needs a method Unwrap ([http.ResponseController]). http.TimeoutHandler has none.
-func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.upgrade(w, r, srv.versionAt) }
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	srv.upgrade(w, r, srv.versionAt)
+}
 
 // upgrade is ServeHTTP with the versions that are spoken at the paths of a handler.
 func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt func(path string) (wire.Version, bool)) {
