@@ -25,7 +25,7 @@ func (s *Socket) owes(ctx context.Context) *Call {
 		return nil
 	}
 	c := callOf(ctx)
-	if c == nil || c.Socket != s || c.original().left {
+	if c == nil || c.Socket != s || c.original().answerSent {
 		return nil
 	}
 	return c.original()
@@ -60,14 +60,14 @@ func (s *Socket) forgetOwed() {
 	}
 }
 
-// hasLeft takes note that the answer to a call has left.
-func (s *Socket) hasLeft(call *Call) {
+// noteAnswer takes note that the answer to a call has been sent.
+func (s *Socket) noteAnswer(call *Call) {
 	if !s.srv.cfg.Compat.TokenAfterAnswer {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	call.left = true
+	call.answerSent = true
 	s.mustAct(false)
 	if s.ext != nil && s.ext.owed != nil && s.ext.owed.call == call {
 		s.payOwed()

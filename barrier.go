@@ -70,7 +70,7 @@ func (s *Socket) pinged(queued, overtakes bool) {
 	}
 	if s.ext != nil && s.ext.batch.barrier != nil {
 		b := s.ext.batch.barrier
-		b.left = min(b.left+1, maxPings)
+		b.pongs = min(b.pongs+1, maxPings)
 	}
 }
 
@@ -87,8 +87,8 @@ func (s *Socket) hearPong() {
 	if s.ext == nil || s.ext.batch.barrier == nil {
 		return
 	}
-	if b := s.ext.batch.barrier; b.left > 1 {
-		b.left--
+	if b := s.ext.batch.barrier; b.pongs > 1 {
+		b.pongs--
 	} else {
 		s.pass()
 	}
@@ -97,7 +97,7 @@ func (s *Socket) hearPong() {
 // barrier is a ping whose pong is to come, and with it the end of what is held.
 // The socket's mu guards it.
 type barrier struct {
-	left  uint8 // how many pongs are to come until it is that one
+	pongs uint8 // how many pongs are to come until it is that one
 	timer *time.Timer
 	over  chan struct{} // closed when nothing is held any more
 }
@@ -139,7 +139,7 @@ func (s *Socket) raiseBarrier() {
 		return
 	}
 	s.flushLocked() // the answer may be there
-	raised := &barrier{left: s.turns.pings + 1, over: make(chan struct{})}
+	raised := &barrier{pongs: s.turns.pings + 1, over: make(chan struct{})}
 	raised.timer = time.AfterFunc(s.srv.cfg.Timeouts.Ack/2, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -24,12 +24,12 @@ type Call struct {
 	Data      json.RawMessage // nil when the client gave none
 
 	approval
-	began    time.Time // when it came; see Call.Context
-	left     bool      // its answer has left; the socket's mu guards it, and only Compat.TokenAfterAnswer needs it
-	of       *Call     // what this is a copy of, for one of several loops; nil otherwise
-	oneWay   bool      // a transmission of a client of version 1, see handledAsCall
-	detached bool      // see Detach; the handler's goroutine's
-	answered atomic.Bool
+	began      time.Time // when it came; see Call.Context
+	answerSent bool      // its answer has been sent; the socket's mu guards it, and only Compat.TokenAfterAnswer needs it
+	of         *Call     // what this is a copy of, for one of several loops; nil otherwise
+	oneWay     bool      // a transmission of a client of version 1, see handledAsCall
+	detached   bool      // see Detach; the handler's goroutine's
+	answered   atomic.Bool
 }
 
 // Context is the context of the socket, and says besides which call it is about:
@@ -112,7 +112,7 @@ func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
 		return errNotWritable
 	}
 	c.Socket.respond(c.ID, data, failure)
-	c.Socket.hasLeft(c.original())
+	c.Socket.noteAnswer(c.original())
 	return nil
 }
 

@@ -99,7 +99,7 @@ var errOverBudget = &ws.ProtocolError{Code: wire.CloseTryAgainLater, Reason: ove
 // turnAway closes a socket that sends more than there is memory for, and makes
 // the reading goroutine let go of what it has of a message. See lost.
 func (s *Socket) turnAway() {
-	if s.turnedAway.Swap(true) {
+	if !s.endFor(overBudget) {
 		return
 	}
 	s.srv.tellShed(s)
@@ -177,7 +177,7 @@ func (srv *Server) dropOrphans() {
 // Config.Compat.DropWaiting.
 func (s *Socket) dropWaiting() {
 	before := s.ledger.Orphaned()
-	if s.dropping.Swap(true) {
+	if s.discards.Swap(true) {
 		return
 	}
 	s.killStreams()
@@ -223,7 +223,7 @@ func (s *Socket) shed(in, out int64) (pending int64) {
 		s.cutShort()
 		return in
 	}
-	if !s.turnedAway.Swap(true) {
+	if s.endFor(overBudget) {
 		s.srv.tellShed(s)
 	}
 	s.dropUnread()

@@ -59,15 +59,15 @@ func authStatus(err *wire.Error) []byte {
 	return append(err.AppendJSON([]byte(`{"isAuthenticated":false,"authError":`)), '}')
 }
 
-// eventDisconnect tells why a client of version 1 leaves, ahead of its close
+// eventDisconnect tells why a client of version 1 disconnects, ahead of its close
 // frame, which has only the code.
 const eventDisconnect = "#disconnect"
 
-// leaves closes the socket if that is what a message tells, as a transmission or
+// disconnects closes the socket if that is what a message tells, as a transmission or
 // as a call: clients up to v5.0 make calls of all that they send. It looks at
 // messages as they are read: in the inbox, the close frame would overtake them.
 // What came before is handled first, see handleRest.
-func (s *Socket) leaves(msg ws.Message) bool {
+func (s *Socket) disconnects(msg ws.Message) bool {
 	if !bytes.Contains(msg.Data, []byte(eventDisconnect)) || s.State() != Open {
 		return false
 	}

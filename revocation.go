@@ -71,7 +71,7 @@ func (srv *Server) revoked(r revoke.Revocation) {
 			continue
 		}
 		// Nothing that it has sent is handled any more, from here on.
-		s.dropping.Store(true)
+		s.discards.Store(true)
 		if end, ok := s.cut(wire.CloseNormal, ""); ok {
 			go func() {
 				end()

@@ -70,12 +70,10 @@ type Socket struct {
 	rawQueued atomic.Int32  // messages that are in ext.raw or on their way from there to inbox
 	outQueued atomic.Int32  // packets that are in ext.outbound or on their way from there to out
 
-	ponged     atomic.Bool  // the client has answered a ping
-	turnedAway atomic.Bool  // the budget has no room for what it holds
-	overflowed atomic.Bool  // the client did not read what it was sent
-	dropping   atomic.Bool  // it has gone, and the budget has no room for what waits
-	leaving    atomic.Bool  // the client has closed the connection, see handleRest
-	lastSeen   atomic.Int64 // a moment: when the pong timeout was last restarted
+	ponged   atomic.Bool   // the client has answered a ping
+	ending   atomic.Uint32 // an ending, or 0
+	discards atomic.Bool   // what waits for handlers is dropped once the socket has closed
+	lastSeen atomic.Int64  // a moment: when the pong timeout was last restarted
 
 	// Locks, in the order in which they may be taken:
 	//
@@ -99,8 +97,8 @@ type Socket struct {
 
 	mu        sync.Mutex
 	state     State
-	ended     bool          // the end event has been told
-	gone      bool          // the reading goroutine has ended
+	toldEnd   bool          // the end event has been told
+	gone      bool          // the connection is, and the reading goroutine with it
 	authTold  bool          // events have told that the socket is authenticated
 	overruled bool          // the server has decided about the token while middleware was at it
 	origin    origin        // of token

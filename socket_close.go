@@ -60,10 +60,54 @@ func (s *Socket) Terminate() {
 	s.conn.Close()
 }
 
+// ending is why a socket ends, as far as this must be known before it has closed:
+// whoever notices first that the connection is gone looks at it. A larger one
+// replaces a smaller one.
+type ending uint32
+
+const (
+	clientCloses ending = iota + 1 // what it has sent is still being handled, see handleRest
+	overBudget                     // the server has no room for what it holds
+	slowClient                     // it did not read what it was sent
+)
+
+// endFor gives the socket a reason to end. It reports false if it had that one, or a
+// larger one.
+func (s *Socket) endFor(why ending) bool {
+	for {
+		was := s.ending.Load()
+		if was >= uint32(why) {
+			return false
+		}
+		if s.ending.CompareAndSwap(was, uint32(why)) {
+			return true
+		}
+	}
+}
+
+// endsFor reports whether that is why the socket ends.
+func (s *Socket) endsFor(why ending) bool { return s.ending.Load() == uint32(why) }
+
+// explain returns what the events say of the end of a socket.
+func (s *Socket) explain(code wire.CloseCode, reason string) (wire.CloseCode, string) {
+	if code == wire.CloseAbnormal {
+		switch ending(s.ending.Load()) {
+		case slowClient:
+			return wire.ClosePolicy, "The client does not read fast enough"
+		case overBudget:
+			return wire.CloseTryAgainLater, overBudgetText
+		}
+	}
+	if reason == "" && !code.Ignored() {
+		reason = code.Text()
+	}
+	return code, reason
+}
+
 // overflow ends a socket whose client reads too little of what it is sent. It may be called
 // with mu held, or the locks of the hub.
 func (s *Socket) overflow() {
-	if !s.overflowed.Load() {
+	if !s.endsFor(slowClient) {
 		s.srv.hit(limitOutboxDrain)
 	}
 	s.dropUnread()
@@ -71,7 +115,7 @@ func (s *Socket) overflow() {
 
 // dropUnread ends a socket for what waits for its client.
 func (s *Socket) dropUnread() {
-	first := !s.overflowed.Swap(true)
+	first := s.endFor(slowClient)
 	s.out.Kill()
 	s.conn.Close()
 	if first {
@@ -92,28 +136,38 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	return ok
 }
 
-// cut turns the socket into a closed one, and does not block. What is left to do
+// cut turns the socket into a closed one, and does not block. What remains to be done
 // is in end, which waits for event handlers and the broker. ok is false if the
 // socket was closed before.
 func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
-	if code == wire.CloseAbnormal && s.overflowed.Load() {
-		// Whoever notices first that the connection is gone tells why.
-		code, reason = wire.ClosePolicy, "The client does not read fast enough"
-	}
-	if reason == "" && !code.Ignored() {
-		reason = code.Text()
-	}
-	s.mu.Lock()
-	was := s.state
-	if was == Closed {
-		s.mu.Unlock()
+	code, reason = s.explain(code, reason)
+	was, ok := s.becomeClosed()
+	if !ok {
 		return nil, false
+	}
+	s.closeInbound()
+	s.abortCalls(code, reason)
+	return func() {
+		s.tellClosed(was, code, reason)
+		s.leaveAll()
+		s.tellEnd()
+	}, true
+}
+
+// becomeClosed changes the state, in one step with all that depends on it under mu:
+// from then on nothing is sent, scheduled, withheld or asked.
+func (s *Socket) becomeClosed() (was State, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was = s.state
+	if was == Closed {
+		return was, false
 	}
 	if s.ext != nil && s.ext.owed != nil {
 		s.payOwed()
 	}
 	for s.ext != nil && s.ext.batch.barrier != nil {
-		s.pass() // what has been sent leaves before the close frame
+		s.pass() // what has been sent goes out before the close frame
 	}
 	s.state = Closed
 	s.srv.unregister(s, was)
@@ -129,11 +183,15 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 			close(s.ext.done)
 		}
 	}
-	s.mu.Unlock()
+	return was, true
+}
+
+// closeInbound drops what has come from the client and is not with handlers, and
+// ends the loops behind what is.
+func (s *Socket) closeInbound() {
 	s.ledger.Close()
 	s.srv.noteOrphan(s)
 	s.endStreams()
-
 	if x := s.extension(); x != nil {
 		x.raw.Close(func(msg ws.Message) {
 			s.rawQueued.Add(-1)
@@ -145,12 +203,10 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 		s.count(account.Messages, -in.size)
 		in.msg.Release()
 	})
-	s.abortCalls(code, reason)
-	return func() { s.tellEnd(was, code, reason) }, true
 }
 
-// tellEnd tells everybody that the socket has closed, and leaves its channels.
-func (s *Socket) tellEnd(was State, code wire.CloseCode, reason string) {
+// tellClosed emits the events of the end, but for those of channels.
+func (s *Socket) tellClosed(was State, code wire.CloseCode, reason string) {
 	s.update(func() {
 		if was == Connecting {
 			s.queue(ConnectAbortEvent{s, code, reason})
@@ -165,13 +221,15 @@ func (s *Socket) tellEnd(was State, code wire.CloseCode, reason string) {
 			s.forgetUpgrade()
 		}
 	})
+}
 
-	s.leaveAll()
+// tellEnd emits the last event, and drops what waits for the outbound middleware.
+func (s *Socket) tellEnd() {
 	var x *extension
 	s.update(func() {
 		s.ledger.Set(account.Subscriptions, 0) // of suspended ones
 		if x = s.ext; x == nil {
-			s.ended = true
+			s.toldEnd = true
 			return
 		}
 		// Even if nobody listens: it is what ends the loops over events.
@@ -199,8 +257,8 @@ func (o *outboxOwner) OutboxFailed(err error) {
 		s.dropUnread()
 	}
 	s.conn.Close()
-	if s.leaving.Load() {
-		return // what it has sent still counts; see handleRest
+	if s.endsFor(clientCloses) {
+		return // what it has sent still counts
 	}
 	s.destroy(wire.CloseAbnormal, err.Error())
 }

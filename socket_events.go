@@ -14,7 +14,7 @@ func (s *Socket) emitterDone() <-chan struct{} {
 	x := s.extend()
 	if x.ended == nil {
 		x.ended = make(chan struct{})
-		if s.ended {
+		if s.toldEnd {
 			close(x.ended)
 		}
 	}
@@ -109,7 +109,7 @@ const untoldStep = 5 * time.Millisecond
 // endLoops ends the loops over the events of the socket, once the end event
 // has been told. mu must be held.
 func (s *Socket) endLoops() {
-	s.ended = true
+	s.toldEnd = true
 	if x := s.ext; x.ended != nil {
 		close(x.ended)
 	}

@@ -206,7 +206,7 @@ func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 func (s *Socket) approval(expired error, ask func(expired error) *wire.Error) (epoch uint32, blocked *wire.Error) {
 	for range maxAsks {
 		epoch = s.epoch.Load()
-		if s.dropping.Load() {
+		if s.discards.Load() {
 			return epoch, errNotWritable
 		}
 		if !s.srv.middleware.has(lineInbound) {

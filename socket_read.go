@@ -64,7 +64,7 @@ func (s *Socket) read() {
 			return
 		}
 		s.alive(msg)
-		if s.version == wire.Version1 && s.leaves(msg) {
+		if s.version == wire.Version1 && s.disconnects(msg) {
 			msg.Release()
 			continue
 		}
@@ -109,7 +109,7 @@ func (s *Socket) lost(err error) {
 	var closed *ws.CloseError
 	var broken *ws.ProtocolError
 	switch {
-	case s.turnedAway.Load() && !s.overflowed.Load():
+	case s.endsFor(overBudget):
 		s.disconnect(wire.CloseTryAgainLater, overBudgetText, overBudgetText)
 		s.finish(wire.CloseTryAgainLater, overBudgetText) // if somebody else is about to
 		s.linger()
@@ -148,7 +148,7 @@ func (s *Socket) handleRest() {
 	if s.srv.cfg.Compat.DropWaiting || s.State() != Open {
 		return
 	}
-	s.leaving.Store(true)
+	s.endFor(clientCloses)
 	s.pushBack.Store(pushBackBegun) // nothing is read, so that pongs cannot come
 	timeout := time.NewTimer(s.srv.cfg.Timeouts.Close)
 	defer timeout.Stop()

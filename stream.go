@@ -165,5 +165,5 @@ func (s *Socket) streams() []queueName {
 
 // dropsWaiting tells whether what the socket has sent is of no use any more.
 func (s *Socket) dropsWaiting() bool {
-	return (s.srv.cfg.Compat.DropWaiting || s.dropping.Load()) && s.State() == Closed
+	return (s.srv.cfg.Compat.DropWaiting || s.discards.Load()) && s.State() == Closed
 }
