@@ -1,7 +1,6 @@
 package socketcluster_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // exampleServer makes a server that logs nothing.
@@ -31,7 +31,7 @@ func exampleServer(cfg socketcluster.Config) *socketcluster.Server {
 // exampleClient shows what goes over the wire. In an application, this is
 // socketcluster-client.
 type exampleClient struct {
-	conn net.Conn
+	*sctest.Conn
 	stop func() // ends the server that was made for this client
 }
 
@@ -47,7 +47,7 @@ func loginExample(srv *socketcluster.Server, token string) *exampleClient {
 		srv.Close()
 		site.Close()
 	}
-	c.send(fmt.Sprintf(`{"event":"#handshake","data":{"authToken":%q},"cid":1}`, token))
+	c.send(sctest.HandshakeMessage(token))
 	c.next()
 	return c
 }
@@ -57,16 +57,24 @@ func dialExample(site string) *exampleClient { return dialExampleWith(site, nil)
 
 // dialExampleWith is dialExample with headers of the upgrade request.
 func dialExampleWith(site string, headers http.Header) *exampleClient {
-	dialer := ws.Dialer{Header: ws.HandshakeHeaderHTTP(headers)}
-	conn, _, _, err := dialer.Dial(context.Background(), "ws"+strings.TrimPrefix(site, "http")+socketcluster.DefaultPath)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(site, "http://"))
 	if err != nil {
 		panic(err)
 	}
-	return &exampleClient{conn: conn, stop: func() {}}
+	c, err := sctest.Open(conn, func(r *http.Request) {
+		r.URL.Path = socketcluster.DefaultPath
+		for name, values := range headers {
+			r.Header[name] = values
+		}
+	})
+	if err != nil {
+		panic(err)
+	}
+	return &exampleClient{c, func() {}}
 }
 
 func (c *exampleClient) send(text string) {
-	if err := wsutil.WriteClientText(c.conn, []byte(text)); err != nil {
+	if err := c.Send(text); err != nil {
 		panic(err)
 	}
 }
@@ -79,7 +87,7 @@ var (
 // next returns the next message that is no ping, which it answers, without what
 // differs from run to run.
 func (c *exampleClient) next() string {
-	text, err := wsutil.ReadServerText(c.conn)
+	text, err := c.Next()
 	var closed wsutil.ClosedError
 	switch {
 	case errors.As(err, &closed) && closed.Reason != "":
@@ -88,20 +96,17 @@ func (c *exampleClient) next() string {
 		return fmt.Sprintf("closed with %d", closed.Code)
 	case err != nil:
 		panic(err)
-	case len(text) == 0:
-		c.send("")
-		return c.next()
 	}
-	text = anyToken.ReplaceAll(text, []byte("<token>"))
-	return string(anyID.ReplaceAll(text, []byte(`"id":"<id>"`)))
+	text = anyToken.ReplaceAllString(text, "<token>")
+	return anyID.ReplaceAllString(text, `"id":"<id>"`)
 }
 
 // close says goodbye, waits for the server to do the same, and ends it.
 func (c *exampleClient) close() {
-	err := wsutil.WriteClientMessage(c.conn, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
+	err := c.SendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
 	for err == nil {
-		_, err = wsutil.ReadServerText(c.conn)
+		_, err = c.Next()
 	}
-	c.conn.Close()
+	c.Close()
 	c.stop()
 }

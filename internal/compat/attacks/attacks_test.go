@@ -82,7 +82,7 @@ func hold(dial func(server, from string) (*client, error), once []byte) attacker
 		}
 		defer c.Close()
 		for { // a close frame is not answered
-			if _, err := c.in.Discard(1); err != nil {
+			if _, err := c.In.Discard(1); err != nil {
 				return err
 			}
 		}

@@ -3,7 +3,6 @@
 package attacks
 
 import (
-	"bufio"
 	"bytes"
 	"compress/flate"
 	"crypto/tls"
@@ -16,16 +15,15 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // ioTimeout ends a test in which the server hangs.
 const ioTimeout = 20 * time.Second
 
 // client is a connection of an attacker, or of somebody who is honest.
-type client struct {
-	net.Conn
-	in *bufio.Reader
-}
+type client struct{ *sctest.Conn }
 
 var errRefused = errors.New("refused")
 
@@ -48,15 +46,12 @@ func dialURL(server, from, url string) (*client, error) {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // it is the test's own
 	}
 	conn.SetDeadline(time.Now().Add(ioTimeout))
-	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: victim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+
-		"Sec-WebSocket-Extensions: permessage-deflate\r\nX-Forwarded-For: %s\r\n\r\n", url, from)
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	c := &client{conn, bufio.NewReader(conn)}
-	resp, err := http.ReadResponse(c.in, nil)
+	c := &client{sctest.NewConn(conn)}
+	resp, err := c.Upgrade(func(r *http.Request) {
+		r.URL.Path, r.URL.RawQuery, _ = strings.Cut(url, "?")
+		r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate")
+		r.Header.Set("X-Forwarded-For", from)
+	})
 	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		err = fmt.Errorf("%w: %s", errRefused, resp.Status)
 		if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "" {
@@ -81,9 +76,7 @@ func openURL(server, from, url string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = c.Write(text(`{"event":"#handshake","data":{},"cid":1}`)); err == nil {
-		_, err = c.answer(1)
-	}
+	_, err = c.Handshake("")
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -94,27 +87,9 @@ func openURL(server, from, url string) (*client, error) {
 // answer reads up to the answer of a call, and answers pings.
 func (c *client) answer(cid int) (string, error) {
 	for {
-		h, err := ws.ReadHeader(c.in)
-		if err != nil {
-			return "", err
-		}
-		if h.Length > 1<<20 {
-			return "", fmt.Errorf("a frame of %d bytes", h.Length)
-		}
-		payload := make([]byte, h.Length)
-		if _, err := io.ReadFull(c.in, payload); err != nil {
-			return "", err
-		}
-		switch {
-		case h.OpCode == ws.OpClose:
-			code, reason := ws.ParseCloseFrameData(payload)
-			return "", fmt.Errorf("closed with %d %s", code, reason)
-		case h.OpCode == ws.OpText && len(payload) == 0:
-			if _, err := c.Write(text("")); err != nil {
-				return "", err
-			}
-		case strings.HasPrefix(string(payload), fmt.Sprintf(`{"rid":%d`, cid)):
-			return string(payload), nil
+		message, err := c.Next()
+		if err != nil || strings.HasPrefix(message, fmt.Sprintf(`{"rid":%d`, cid)) {
+			return message, err
 		}
 	}
 }

@@ -2,15 +2,13 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"testing"
 
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // bridge plays the bridge's part.
@@ -111,51 +109,16 @@ func (b *bridge) listen(options fields, more fields) string {
 	return fmt.Sprintf("127.0.0.1:%v", ok["port"])
 }
 
-// client is a WebSocket that has completed its handshake, and its socket's id.
+// client is one that has completed its handshake, and its socket's id.
 type client struct {
-	t  *testing.T
-	io io.ReadWriter
+	*sctest.Client
 	id string
 }
 
 func (b *bridge) connect(address string) *client {
 	b.t.Helper()
-	conn, buffered, _, err := ws.Dial(context.Background(), "ws://"+address+"/socketcluster/")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { conn.Close() })
-	if buffered != nil {
-		b.t.Fatal("the server sent more than the answer to the upgrade")
-	}
-	c := &client{t: b.t, io: conn}
-	c.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
-	c.id = b.next(fields{"t": "event", "event": "connection"})["socket"].(string)
-	c.next()
-	return c
-}
-
-func (c *client) send(text string) {
-	c.t.Helper()
-	if err := ws.WriteFrame(c.io, ws.MaskFrame(ws.NewTextFrame([]byte(text)))); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-func (c *client) next() string {
-	c.t.Helper()
-	text, _, err := wsutil.ReadServerData(c.io)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return string(text)
-}
-
-func (c *client) want(text string) {
-	c.t.Helper()
-	if got := c.next(); got != text {
-		c.t.Fatalf("got  %s\nwant %s", got, text)
-	}
+	c := sctest.Connect(b.t, sctest.TCP(address), "")
+	return &client{c, b.next(fields{"t": "event", "event": "connection"})["socket"].(string)}
 }
 
 func TestListen(t *testing.T) {
@@ -194,7 +157,7 @@ func TestCalls(t *testing.T) {
 		{`{"event":"p","cid":4,"data":"<&>"}`, true, `{"data":"<&>"}`, `{"rid":4,"data":"<&>"}`},
 		{`{"event":"p","cid":5}`, false, `{"error":{"message":"m","name":"N","code":1}}`, `{"rid":5,"error":{"message":"m","name":"N","code":1}}`},
 	} {
-		c.send(test.call)
+		c.Send(test.call)
 		line := b.next(fields{"t": "procedure", "procedure": "p", "id": i + 2})
 		if _, ok := line["data"]; ok != test.hasData {
 			t.Errorf("%s: line %v", test.call, line)
@@ -207,7 +170,7 @@ func TestCalls(t *testing.T) {
 		if result := b.do("respond", args); result["err"] != nil {
 			t.Errorf("respond: %v", result)
 		}
-		c.want(test.answer)
+		c.Want(test.answer)
 		if result := b.do("respond", args); result["err"] == nil {
 			t.Errorf("answered twice: %v", result)
 		}
@@ -228,7 +191,7 @@ func TestMiddleware(t *testing.T) {
 		}
 	}
 	c := b.connect(address)
-	c.send(`{"event":"#publish","data":{"channel":"a","data":1},"cid":2}`)
+	c.Send(`{"event":"#publish","data":{"channel":"a","data":1},"cid":2}`)
 	question := b.next(fields{"t": "ask", "ask": "middleware"})
 	if action := question["action"].(map[string]any); action["type"] != "publishIn" || action["channel"] != "a" || action["data"] != 1.0 {
 		t.Errorf("action %v", action)
@@ -237,9 +200,9 @@ func TestMiddleware(t *testing.T) {
 		t.Errorf("counters %v", counters)
 	}
 	b.write(fields{"t": "answer", "id": question["id"], "ok": fields{"outcome": "block"}})
-	c.want(`{"rid":2,"error":{"message":"The publishIn AGAction was blocked by inbound middleware","name":"SilentMiddlewareBlockedError","type":"inbound"}}`)
+	c.Want(`{"rid":2,"error":{"message":"The publishIn AGAction was blocked by inbound middleware","name":"SilentMiddlewareBlockedError","type":"inbound"}}`)
 
-	c.send(`{"event":"p","data":1,"cid":3}`)
+	c.Send(`{"event":"p","data":1,"cid":3}`)
 	question = b.next(fields{"t": "ask", "ask": "middleware"})
 	b.write(fields{"t": "answer", "id": question["id"], "ok": fields{"outcome": "allow", "data": "changed"}})
 	if line := b.next(fields{"t": "procedure"}); line["data"] != "changed" {
@@ -252,8 +215,8 @@ func TestMiddleware(t *testing.T) {
 func TestBrokerHook(t *testing.T) {
 	b := newBridge(t)
 	c := b.connect(b.listen(nil, fields{"brokerHooks": []string{"unsubscribeSocket"}}))
-	c.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
-	c.want(`{"rid":2}`)
+	c.Send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+	c.Want(`{"rid":2}`)
 	number := b.start("disconnect", fields{"socket": c.id, "code": 4321})
 	for _, event := range []string{"disconnect", "disconnection", "close", "closure"} {
 		b.next(fields{"t": "event", "event": event})
@@ -287,13 +250,16 @@ func (b *bridge) both(first, second fields) (line map[string]any) {
 func TestDelegatedEngine(t *testing.T) {
 	b := newBridge(t)
 	address := b.listen(fields{"authKey": "key"}, fields{"authMethods": []string{"verifyToken", "signToken"}})
-	conn, _, _, err := ws.Dial(context.Background(), "ws://"+address+"/socketcluster/")
+	conn, err := sctest.TCP(address)(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	c := &client{t: t, io: conn}
-	c.send(`{"event":"#handshake","data":{"authToken":"signed"},"cid":1}`)
+	upgraded, err := sctest.Open(conn, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := sctest.New(t, upgraded)
+	c.Send(sctest.HandshakeMessage("signed"))
 	question := b.next(fields{"t": "ask", "ask": "verifyToken", "signedToken": "signed", "key": "key"})
 	b.write(fields{"t": "answer", "id": question["id"], "err": fields{"name": "TokenExpiredError", "message": "late", "expiredAt": "then"}})
 	event := b.next(fields{"t": "event", "event": "connection"})
