@@ -154,7 +154,7 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json
 		return nil, err
 	}
 	l := loop.NewLossy(channelQueue, channelQueueBytes, func(p *hub.Publication) { p.Shared.Release() })
-	sub, _ := x.srv.hub.Subscribe(channel, channelLoop{l})
+	sub := x.srv.hub.Subscribe(channel, channelLoop{l})
 	end := sync.OnceFunc(func() {
 		x.srv.hub.Unsubscribe(sub)
 		_ = x.routes.Leave(context.WithoutCancel(ctx), channel) // waits for the broker

@@ -187,7 +187,7 @@ func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epo
 	s.mu.Unlock()
 	if sub == nil {
 		// What is published before the socket knows of sub is none of its own.
-		sub, _ = s.srv.hub.Subscribe(channel, (*subscriber)(s))
+		sub = s.srv.hub.Subscribe(channel, (*subscriber)(s))
 		defer func() {
 			if !entered {
 				s.srv.hub.Unsubscribe(sub)

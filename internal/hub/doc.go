@@ -17,11 +17,6 @@
 // is never held while a channel is locked or waited for: a large fan-out delays
 // its own channel only.
 //
-// The results first and last tell of a change in the same order in which the
-// changes happen, but two callers that act on them (by subscribing upstream,
-// say) may overtake each other. They need an order of their own and can check
-// it against Has.
-//
 // # Sets
 //
 // A [Set] has the subscriptions of one subscriber. It has no lock, and the hub does

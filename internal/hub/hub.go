@@ -56,29 +56,26 @@ func New() *Hub {
 	return &Hub{seed: maphash.MakeSeed()}
 }
 
-// Subscribe adds s to the channel. first reports that the channel had no
-// subscriber before. The hub does not look for duplicates: a subscriber that
-// subscribes twice receives everything twice.
-func (h *Hub) Subscribe(channel string, s Subscriber) (sub *Subscription, first bool) {
+// Subscribe adds s to the channel. The hub does not look for duplicates: a
+// subscriber that subscribes twice receives everything twice.
+func (h *Hub) Subscribe(channel string, s Subscriber) *Subscription {
 	sh := h.shard(channel)
 	for {
 		t := sh.obtain(channel)
-		if sub, first, ok := t.add(s); ok {
-			return sub, first
+		if sub := t.add(s); sub != nil {
+			return sub
 		}
 		// The last subscriber left in between, and is about to remove it.
 		sh.remove(t)
 	}
 }
 
-// Unsubscribe ends the subscription. last reports that the channel has no
-// subscriber left. It is O(1), and calls after the first do nothing.
-func (h *Hub) Unsubscribe(sub *Subscription) (last bool) {
-	last = sub.topic.discard(sub)
-	if last {
+// Unsubscribe ends the subscription. It is O(1), and calls after the first do
+// nothing.
+func (h *Hub) Unsubscribe(sub *Subscription) {
+	if sub.topic.discard(sub) {
 		h.shard(sub.topic.name).remove(sub.topic)
 	}
-	return last
 }
 
 // Publish delivers p to all subscribers of its channel and returns their

@@ -21,7 +21,7 @@ func TestSet(t *testing.T) {
 			"add": func(t *rapid.T) {
 				for range rapid.IntRange(1, fewSubscriptions).Draw(t, "n") {
 					if c := channel.Draw(t, "name"); want[c] == nil {
-						want[c], _ = h.Subscribe(c, nil)
+						want[c] = h.Subscribe(c, nil)
 						set.Add(want[c])
 					}
 				}

@@ -38,16 +38,16 @@ func (s *Subscription) Channel() string {
 	return s.topic.name
 }
 
-// add returns ok == false when the topic is closed.
-func (t *topic) add(s Subscriber) (sub *Subscription, first, ok bool) {
+// add returns nil when the topic is closed.
+func (t *topic) add(s Subscriber) *Subscription {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return nil, false, false
+		return nil
 	}
-	sub = &Subscription{topic: t, index: int32(len(t.entries))}
+	sub := &Subscription{topic: t, index: int32(len(t.entries))}
 	t.entries = append(t.entries, entry{s, sub})
-	return sub, sub.index == 0, true
+	return sub
 }
 
 // discard removes the subscription, fills its place with the last one, and
