@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
@@ -107,7 +109,7 @@ func (c *checker) readWrites(log *connLog) {
 	at, write := head+4, 0
 	for at < len(tap.data) {
 		in := bytes.NewReader(tap.data[at:])
-		opcode, text, err := readServerFrame(in)
+		f, err := ws.ReadFrame(in)
 		if err != nil {
 			return // cut off
 		}
@@ -116,10 +118,10 @@ func (c *checker) readWrites(log *connLog) {
 		}
 		begin := tap.writes[write].begin
 		at = len(tap.data) - in.Len()
-		if opcode != 1 {
+		if f.Header.OpCode != ws.OpText {
 			continue
 		}
-		for _, p := range simPacketsOf(text) {
+		for _, p := range simPacketsOf(f.Payload) {
 			switch {
 			case p.RID != 0 && log.opened == never:
 				log.opened = begin

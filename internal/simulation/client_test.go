@@ -2,18 +2,18 @@ package simulation_test
 
 import (
 	"bufio"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster"
+	"github.com/gobwas/ws"
+
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // simClient follows the rules of the stock client for its identity, and does
@@ -31,7 +31,7 @@ type simClient struct {
 type simLink struct {
 	client *simClient
 	w      *simWorld
-	conn   net.Conn
+	conn   *sctest.Conn
 	tap    *tapConn
 
 	mu       sync.Mutex
@@ -130,9 +130,6 @@ type simStatus struct {
 	AuthError       json.RawMessage `json:"authError"`
 }
 
-const upgradeText = "GET " + socketcluster.DefaultPath + " HTTP/1.1\r\nHost: server\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-
 // connect opens another connection, with a token or "".
 func (c *simClient) connect(token string) {
 	conn, tap := c.w.dial(c.rng.IntN(4))
@@ -140,24 +137,23 @@ func (c *simClient) connect(token string) {
 		return
 	}
 	l := &simLink{
-		client: c, w: c.w, conn: conn, tap: tap, asked: make(map[int]simAsk), ready: make(chan struct{}),
+		client: c, w: c.w, conn: &sctest.Conn{Conn: conn, In: bufio.NewReaderSize(conn, 1024)}, tap: tap, asked: make(map[int]simAsk), ready: make(chan struct{}),
 		subs: make(map[string]*simSub), answers: make(map[int]int),
 	}
 	c.link = l
 	c.w.links.add(l)
 	conn.SetWriteDeadline(c.w.began.Add(horizon))
-	if _, err := conn.Write([]byte(upgradeText)); err != nil {
+	resp, err := l.conn.Upgrade(nil)
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "write" {
 		l.die()
 		return
 	}
-	in := bufio.NewReaderSize(conn, 1024)
-	resp, err := http.ReadResponse(in, nil)
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		c.w.failf("upgrade: %v", err)
 		l.die()
 		return
 	}
-	go l.read(in)
+	go l.read()
 	l.call("#handshake", fmt.Sprintf(`{"authToken":%s}`, quote(token)), simAsk{what: "handshake", token: token})
 	select {
 	case <-l.ready:
@@ -199,24 +195,12 @@ func (l *simLink) isDead() bool {
 	return l.dead || l.left
 }
 
-// write sends a text frame, masked with zeros.
-func (l *simLink) write(opcode byte, text []byte) {
-	frame := make([]byte, 0, len(text)+8)
-	frame = append(frame, 0x80|opcode)
-	switch n := len(text); {
-	case n < 126:
-		frame = append(frame, 0x80|byte(n))
-	case n < 1<<16:
-		frame = binary.BigEndian.AppendUint16(append(frame, 0x80|126), uint16(n))
-	default:
-		panic("a long frame")
-	}
-	frame = append(append(frame, 0, 0, 0, 0), text...)
-	_, _ = l.conn.Write(frame) // the reader finds out what is wrong
+func (l *simLink) write(f ws.Frame) {
+	_ = l.conn.SendFrame(f) // the reader finds out what is wrong
 }
 
 func (l *simLink) transmit(event, data string) {
-	l.write(1, fmt.Appendf(nil, `{"event":%q,"data":%s}`, event, data))
+	l.write(ws.NewTextFrame(fmt.Appendf(nil, `{"event":%q,"data":%s}`, event, data)))
 }
 
 func (l *simLink) call(event, data string, ask simAsk) int {
@@ -226,12 +210,12 @@ func (l *simLink) call(event, data string, ask simAsk) int {
 	ask.begin = l.w.now()
 	l.asked[cid] = ask
 	l.mu.Unlock()
-	l.write(1, fmt.Appendf(nil, `{"event":%q,"data":%s,"cid":%d}`, event, data, cid))
+	l.write(ws.NewTextFrame(fmt.Appendf(nil, `{"event":%q,"data":%s,"cid":%d}`, event, data, cid)))
 	return cid
 }
 
 // read is the goroutine of a connection.
-func (l *simLink) read(in *bufio.Reader) {
+func (l *simLink) read() {
 	defer l.die()
 	for {
 		for {
@@ -247,7 +231,7 @@ func (l *simLink) read(in *bufio.Reader) {
 			}
 			time.Sleep(wait)
 		}
-		opcode, text, err := readServerFrame(in)
+		f, err := l.conn.ReadFrame()
 		if err != nil {
 			l.mu.Lock()
 			l.err = err
@@ -255,45 +239,23 @@ func (l *simLink) read(in *bufio.Reader) {
 			return
 		}
 		switch {
-		case opcode == 8:
+		case f.Header.OpCode == ws.OpClose:
 			l.mu.Lock()
 			l.log(l.w.now(), "got a close frame")
-			if len(text) >= 2 {
-				l.code = int(binary.BigEndian.Uint16(text))
-			}
+			code, _ := ws.ParseCloseFrameData(f.Payload)
+			l.code = int(code)
 			l.mu.Unlock()
-			l.write(8, text)
+			l.write(f)
 			l.conn.Close()
 			return
-		case len(text) == 0:
-			l.write(1, nil) // a pong
+		case len(f.Payload) == 0:
+			l.write(ws.NewTextFrame(nil)) // a pong
 		default:
-			for _, p := range simPacketsOf(text) {
+			for _, p := range simPacketsOf(f.Payload) {
 				l.take(&p)
 			}
 		}
 	}
-}
-
-// readServerFrame reads a frame that is not masked.
-func readServerFrame(in io.Reader) (opcode byte, payload []byte, err error) {
-	var head [8]byte
-	if _, err := io.ReadFull(in, head[:2]); err != nil {
-		return 0, nil, err
-	}
-	n := int(head[1])
-	switch n {
-	case 126:
-		if _, err := io.ReadFull(in, head[2:4]); err != nil {
-			return 0, nil, err
-		}
-		n = int(binary.BigEndian.Uint16(head[2:]))
-	case 127:
-		return 0, nil, errors.New("a long frame")
-	}
-	payload = make([]byte, n)
-	_, err = io.ReadFull(in, payload)
-	return head[0] & 15, payload, err
 }
 
 // take follows a packet. Identities change as in the stock client.
@@ -321,12 +283,12 @@ func (l *simLink) take(p *simPacket) {
 	case p.Event == "#setAuthToken":
 		l.become(tokenText(p), p.Event)
 		if p.CID != 0 {
-			go l.write(1, fmt.Appendf(nil, `{"rid":%d}`, p.CID))
+			go l.write(ws.NewTextFrame(fmt.Appendf(nil, `{"rid":%d}`, p.CID)))
 		}
 	case p.Event == "#removeAuthToken":
 		l.become("", p.Event)
 		if p.CID != 0 {
-			go l.write(1, fmt.Appendf(nil, `{"rid":%d}`, p.CID))
+			go l.write(ws.NewTextFrame(fmt.Appendf(nil, `{"rid":%d}`, p.CID)))
 		}
 	}
 }
@@ -454,7 +416,7 @@ func (c *simClient) step() {
 		l.become("", "itself")
 		l.mu.Unlock()
 		c.w.changed(l.tap.number, now, never)
-		l.write(1, []byte(`{"event":"#removeAuthToken"}`))
+		l.write(ws.NewTextFrame([]byte(`{"event":"#removeAuthToken"}`)))
 	case r < 88:
 		l.call("logout", fmt.Sprintf(`{"n":%d}`, c.w.number()), simAsk{what: "call"})
 	case r < 94:
@@ -476,7 +438,7 @@ func (c *simClient) step() {
 		for range 1 + c.rng.IntN(25) {
 			l.call(name, fmt.Sprintf(`{"n":%d}`, c.w.number()), simAsk{what: "call"})
 		}
-		l.write(8, []byte{1000 >> 8, 1000 & 255})
+		l.write(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, "")))
 		l.mu.Lock()
 		l.left = true
 		l.mu.Unlock()
