@@ -1,44 +1,48 @@
 // Package revoke ends logins before their tokens expire: one login, all logins
 // of a session, or all logins of a user, everywhere.
 //
-// A [Revocation] says which tokens are no longer good. A [Store] keeps it until
-// these would have expired anyway. [Memory] is the store of a single process;
-// package revoketest checks that another one keeps the promises of a Store.
+// A [Revocation] describes tokens that are no longer valid. A [Store] keeps it
+// until they would have expired anyway. [Memory] is the store of a single
+// process. Package revoketest tests whether another implementation keeps the
+// promises of a Store.
 //
 // # Which tokens are revoked
 //
-// A revocation names exactly one of these, and a token is revoked if its claim
-// has the same value, a string or a whole number compared as text:
+// A revocation has exactly one of these fields. It revokes a token whose claim
+// has the same value, a string or a whole number that is compared as text:
 //
-//   - JTI: the claim jti. It only helps if no two tokens have the same.
-//   - Session: the claim sid, which all tokens of a session have, and which stays
-//     when a token is renewed. Only tokens that were signed up to the moment
-//     Before are revoked, if that is set: those whose iat is not later.
+//   - JTI: the claim jti, which should be unique.
+//   - Session: the claim sid, which all tokens of a session have, and which
+//     stays when a token is renewed. If Before is set, only tokens that were
+//     signed up to that moment are revoked: those whose iat is not later.
 //   - Subject: the claim sub, or the one that Claim names. Only tokens of logins
 //     up to the moment Before are revoked.
 //
 // # When a login was
 //
-// The time of a login is the claim auth_time of its tokens, which [auth.AuthTime]
-// writes to the microsecond, and which renewals keep. It must be a time before the
-// password was looked at: then nobody who logged in with the old password outruns
-// the revocation that comes with the new one, however long the check, the signing
-// or a renewal takes. Package login takes that time.
+// The time of a login is the claim auth_time of its tokens, which
+// [auth.AuthTime] writes to the microsecond, and which renewals keep. It must
+// be a time before the password was checked. Then nobody who logged in with the
+// old password escapes the revocation that comes with the new one, however long
+// the check, the signing or a renewal takes. Package login takes that time.
 //
-// A token without auth_time counts as of a login at its iat, the time of its
-// signature. That is later than the login, and is mostly cut to the second. A token of
-// the second of the moment is then revoked even if it was issued a little later:
-// whoever logs in again at once is logged out once more, which is a nuisance, while
-// the opposite would be a hole.
+// For a token without auth_time, the time of the login is its iat, the time of
+// its signature. That is later than the login, and is usually truncated to the
+// second. So a token that was issued in the same second as the moment Before is
+// revoked, even if it was issued a little later. Whoever logs in again at once
+// is logged out once more. That is a nuisance, but the opposite would be a
+// hole.
 //
-// A token counts as of a login before any moment if the claim that decides is no
-// number, or is missing, as nobody can tell; and if it is more than a minute ahead of
-// the clock, until its time comes: nobody has logged in then. Issuers whose clocks are
-// that wrong have to be corrected; no clock tolerance of a server is larger ([auth.MaxClockTolerance]). A token without the claim that is looked for, or
-// with another type of value in it, cannot be revoked by it.
+// The login counts as earlier than any moment if this claim is missing or is
+// not a number, because its time is unknown. The same holds if the claim is
+// more than a minute ahead of the clock, until that time has come: nobody has
+// logged in then. Issuers whose clocks are that wrong have to be corrected; no
+// clock tolerance of a server is larger ([auth.MaxClockTolerance]). A
+// revocation does not apply to a token that lacks its claim, or has another
+// type of value in it.
 //
-// A server that logs a user out everywhere but here revokes up to a moment, and
-// then gives this one client a token of a login after it:
+// To log a user out everywhere but here, revoke up to a moment, and then give
+// this client a token of a later login:
 //
 //	now := time.Now()
 //	err := srv.Revoke(ctx, revoke.Revocation{Subject: user, Before: now, Until: …})
@@ -47,30 +51,30 @@
 //
 // # How a server uses it
 //
-// It asks [Store].Check about each token that it accepts: after it has become
-// the token of a socket, so that it finds either the revocation here or the
-// socket in the next step. With [Store].Watch it hears of each revocation, and
-// looks for it among its sockets with [Revocation.Matches]. Nothing is asked
-// for a message.
+// It calls [Store].Check for each token that it accepts. By [Store].Watch it is
+// notified of each revocation, and finds the sockets concerned by
+// [Revocation.Matches]. The check comes after the token has become that of a
+// socket, so either the check finds the revocation, or the notification finds
+// the socket. Messages cause no checks.
 //
 // # Time
 //
-// Before is rounded up to the microsecond, and Until to the second. Moments are
-// those of the clock of the machine that issues, revokes or checks: what their
-// clocks differ by has to be added to Until, and to Before if other machines issue
-// tokens. The clock tolerance of the verification, if there is one, has to be added
-// to Until as well; [auth.Token.ValidUntil] holds it.
+// Before is rounded up to the microsecond, and Until to the second. Times come
+// from the clocks of the machines that issue, revoke or check. Add the
+// difference of these clocks to Until, and also to Before if other machines
+// issue tokens. Add the clock tolerance of the verification to Until as well;
+// [auth.Token.ValidUntil] includes it.
 //
 // # Concurrency and blocking
 //
 // All types are safe for concurrent use. Checks do not block each other. Add
-// tells the watchers before it returns, and waits for them; it holds no lock
+// calls the watchers before it returns, and waits for them; it holds no lock
 // meanwhile.
 //
 // # Cost and constants
 //
-// A check of an empty store is one atomic load. Otherwise it reads the claims of
-// the token once and looks up one map for each of the claims by which anything
+// A check of an empty store is one atomic load. Otherwise it reads the claims
+// of the token once, and makes one map lookup for each claim by which anything
 // is revoked. [DefaultLimit] and the limits of texts and claims are this
 // package's own; the names of the claims are those of RFC 7519 and, for sid, of
 // OpenID Connect Front-Channel Logout 1.0.

@@ -2,11 +2,11 @@ package revoke
 
 import "container/heap"
 
-// expiries is the heap of the entries that are not kept for good, the one that
-// is needed for the shortest time first.
+// expiries is a heap of the entries that are not kept forever; the one that
+// expires next comes first.
 type expiries []*entry
 
-// update puts an entry in its place, after it was made or changed.
+// update puts an entry in its place after it was made or changed.
 func (x *expiries) update(e *entry) {
 	switch {
 	case e.place >= 0 && e.until == forever:
@@ -18,7 +18,8 @@ func (x *expiries) update(e *entry) {
 	}
 }
 
-// popBefore removes an entry that is not needed any more, nil if there is none.
+// popBefore removes and returns an entry that is no longer needed, or returns
+// nil if there is none.
 func (x *expiries) popBefore(now int64) *entry {
 	if len(*x) == 0 || (*x)[0].until >= now {
 		return nil

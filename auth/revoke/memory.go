@@ -13,27 +13,27 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 )
 
-// DefaultLimit is how many revocations a [Memory] holds by default. They take
-// up to 250 bytes each, besides their texts.
+// DefaultLimit is the default number of revocations that a [Memory] can hold.
+// Each takes up to 250 bytes, plus its texts.
 const DefaultLimit = 1_000_000
 
-// maxClaims is by how many different claims a [Memory] finds tokens, jti and
-// sid included. Each costs a look-up in every check.
+// maxClaims is the number of different claims by which a [Memory] can revoke
+// tokens, including jti and sid. Each costs a lookup in every check.
 const maxClaims = 8
 
 // Memory is a [Store] in memory, for a single process. Its zero value is ready
-// for use. Revocations end with the process, while the tokens outlive it if the
-// key that they are signed with does.
+// for use. Revocations end with the process, but tokens outlive it if the key
+// that signed them does.
 //
-// Revocations of the same token, session or user become one that revokes what
-// each of them does, for as long as the longest of them.
+// Revocations of the same token, session or user are merged into one that
+// revokes what each of them does, for as long as the longest of them.
 type Memory struct {
-	// Limit is how many revocations are held; 0 means [DefaultLimit]. When it
-	// is reached, [Memory.Add] forgets those whose time has passed, and if there
-	// are none fails with [ErrFull]. It must not change after the first use.
+	// Limit is the maximum number of revocations; 0 means [DefaultLimit]. When
+	// it is reached, [Memory.Add] removes those that have expired. If there are
+	// none, it fails with [ErrFull]. It must not change after the first use.
 	Limit int
 
-	held     atomic.Int64 // how many are held, so that Check need not lock when there are none
+	held     atomic.Int64 // their number, so that Check need not lock if there are none
 	mu       sync.RWMutex
 	indexes  []index
 	expiries expiries
@@ -42,7 +42,7 @@ type Memory struct {
 	watchers []*func(Revocation)
 }
 
-// index finds the revocations that go by one claim.
+// index has the revocations by one claim.
 type index struct {
 	claim   string
 	entries map[string]*entry
@@ -55,10 +55,10 @@ type entry struct {
 	until        int64     // the last second for which it is kept
 	disconnect   bool
 	reason       string
-	place        int // in Memory.expiries, -1 if it is kept for good
+	place        int // in Memory.expiries, -1 if it is kept forever
 }
 
-// forever is the until of what is kept for good.
+// forever is the until of an entry that is kept forever.
 const forever = math.MaxInt64
 
 func newEntry(r *Revocation) *entry {
@@ -70,7 +70,7 @@ func newEntry(r *Revocation) *entry {
 	return e
 }
 
-// revocation is the reverse of newEntry.
+// revocation is the inverse of newEntry.
 func (e *entry) revocation() Revocation {
 	r := Revocation{Disconnect: e.disconnect, Reason: e.reason}
 	switch e.claim {
@@ -90,7 +90,7 @@ func (e *entry) revocation() Revocation {
 	return r
 }
 
-// merge makes e revoke what both do.
+// merge makes e revoke what both entries do.
 func (e *entry) merge(other *entry) {
 	if other.before.IsZero() || !e.before.IsZero() && other.before.After(e.before) {
 		e.before = other.before
@@ -102,8 +102,8 @@ func (e *entry) merge(other *entry) {
 	}
 }
 
-// Add implements [Store]. It fails if the revocation is not valid or there is
-// no room for it, see [Memory.Limit].
+// Add implements [Store]. It fails if the revocation is not valid, or if there
+// is no room for it, see [Memory.Limit].
 func (m *Memory) Add(_ context.Context, r Revocation) error {
 	now := time.Now()
 	r, err := r.Normalize(now)
@@ -157,7 +157,7 @@ func (m *Memory) keep(e *entry, now int64) error {
 	return nil
 }
 
-// forget removes what is not needed any more. mu must be held.
+// forget removes entries that are no longer needed. The caller holds mu.
 func (m *Memory) forget(now int64) {
 	for {
 		e := m.expiries.popBefore(now)
@@ -213,8 +213,8 @@ func (m *Memory) Check(token *auth.Token) (Revocation, bool) {
 	return best.revocation(), true
 }
 
-// Len is how many revocations are held. Some of them may not be needed any
-// more; the next Add removes these.
+// Len returns the number of revocations in the store. Some of them may no
+// longer be needed; the next Add removes these.
 func (m *Memory) Len() int { return int(m.held.Load()) }
 
 // Watch implements [Store].

@@ -41,7 +41,7 @@ func TestRevocationsAreForgotten(t *testing.T) {
 func TestWhatHasPassedIsNotHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m revoke.Memory
-		m.Watch(func(revoke.Revocation) { t.Error("a watcher was told") })
+		m.Watch(func(revoke.Revocation) { t.Error("a watcher was notified") })
 		add(t, &m, revoke.Revocation{JTI: "a", Until: time.Now().Add(-time.Second)})
 		check(t, &m, `{"jti":"a"}`, false)
 		if m.Len() != 0 {
@@ -137,7 +137,7 @@ func TestWatch(t *testing.T) {
 		watch := func(name string) (stop func()) {
 			return m.Watch(func(r revoke.Revocation) {
 				if _, revoked := m.Check(tokenOf(t, `{"sub":"u","iat":1}`)); !revoked {
-					t.Error("a watcher was told before Check")
+					t.Error("a watcher was notified before Check")
 				}
 				told = append(told, fmt.Sprint(name, " ", r.Subject, " ", time.Since(r.Before)))
 			})

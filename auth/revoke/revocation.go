@@ -19,29 +19,30 @@ const (
 	claimIssued  = "iat"
 )
 
-// maxText is the longest text in a revocation, in bytes. A longer claim is none
-// that anybody looks up by it.
+// maxText is the maximum length of a text in a revocation, in bytes. No useful
+// identifier is longer.
 const maxText = 1024
 
-// A Revocation tells which tokens are no longer good. Exactly one of JTI,
+// A Revocation describes tokens that are no longer valid. Exactly one of JTI,
 // Session and Subject must be set.
 type Revocation struct {
-	JTI     string `json:"jti,omitempty"`     // the token with this id
+	JTI     string `json:"jti,omitempty"`     // the token with this ID
 	Session string `json:"sid,omitempty"`     // the tokens of this session
 	Subject string `json:"subject,omitempty"` // the tokens of this user
 	Claim   string `json:"claim,omitempty"`   // the claim that Subject is in; "" is sub
 
 	// Before restricts a revocation by Subject to tokens of logins up to this
 	// moment, and one by Session to tokens that were signed up to it; see the
-	// package comment. With Subject the zero time stands for the moment of Add,
-	// with Session it is no restriction. It must not be set with JTI.
+	// package comment. With Subject, the zero time stands for the moment of
+	// Add. With Session, it means no restriction. It must not be set with JTI.
 	Before time.Time `json:"before,omitzero"`
 
-	// Until is when the last of the tokens expires, and the revocation may be
-	// forgotten. Where tokens are renewed, that is the end of the login, not the exp
-	// of the token at hand: a renewal at the same moment may have signed another one,
-	// which would be good again later. The zero time is never; use it for tokens
-	// without expiry only, as it takes up a place in the store for good.
+	// Until is the time when the last of the tokens expires, and the revocation
+	// may be forgotten. If tokens are renewed, this is the end of the login,
+	// not the exp of the current token: a renewal at the same moment may have
+	// signed another token, which would become valid again later. The zero time
+	// means never. Use it only for tokens without expiry, because it takes a
+	// place in the store forever.
 	Until time.Time `json:"until,omitzero"`
 
 	// Disconnect closes the connections of the tokens' owners. Otherwise they
@@ -52,8 +53,9 @@ type Revocation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// ForToken makes the revocation of a single token, to be kept until that is
-// accepted no longer ([auth.Token.ValidUntil]). It reports false if the token has no jti.
+// ForToken makes the revocation of a single token, to be kept until the token
+// is no longer accepted ([auth.Token.ValidUntil]). It reports false if the
+// token has no jti.
 func ForToken(token *auth.Token) (Revocation, bool) {
 	jti, _ := claimscan.TextOfMember(token.Payload(), claimID)
 	if jti == "" {
@@ -66,10 +68,11 @@ func ForToken(token *auth.Token) (Revocation, bool) {
 	return r, true
 }
 
-// Normalize checks a revocation and returns the form in which stores keep it
-// and tell it to watchers: Before is set if it has to be and rounded up to the
-// microsecond, and Until to the second. Implementations of [Store] call it first of all; now is the
-// moment of Add. The result is its own normal form at any time.
+// Normalize checks a revocation and returns its normal form, which stores keep
+// and pass to watchers: Before is set if necessary and rounded up to the
+// microsecond, and Until is rounded up to the second. Implementations of
+// [Store] call it first; now is the moment of Add. Normalizing the result
+// again, at any time, does not change it.
 func (r Revocation) Normalize(now time.Time) (Revocation, error) {
 	named := 0
 	for _, field := range []string{r.JTI, r.Session, r.Subject} {
@@ -89,7 +92,7 @@ func (r Revocation) Normalize(now time.Time) (Revocation, error) {
 	}
 	for _, text := range []string{r.JTI, r.Session, r.Subject, r.Claim, r.Reason} {
 		if len(text) > maxText {
-			return r, fmt.Errorf("revoke: a text of %d bytes; at most %d are allowed", len(text), maxText)
+			return r, fmt.Errorf("revoke: a text has %d bytes; at most %d are allowed", len(text), maxText)
 		}
 	}
 	if r.Subject != "" && r.Before.IsZero() {
@@ -127,7 +130,7 @@ func (r *Revocation) claim() (name, value string) {
 }
 
 // Matches reports whether a token is revoked by r, which must have its normal
-// form. It does not look at Until.
+// form. It ignores Until.
 func (r Revocation) Matches(token *auth.Token) bool {
 	if token == nil {
 		return false
@@ -146,13 +149,14 @@ func (r Revocation) Matches(token *auth.Token) bool {
 	return found && at.upTo(r.Before, claim, time.Now())
 }
 
-// maxAhead is by how much the clock of another issuer may be ahead.
+// maxAhead is the time by which the clock of another issuer may be ahead.
 const maxAhead = auth.MaxClockTolerance
 
-// times are when a token says that its owner has logged in, and that it was signed.
-type times struct{ login, issued []byte } // claims as they are written, nil if missing
+// times are the time of the login and the time of the signature, as a token
+// states them.
+type times struct{ login, issued []byte } // raw claims, nil if missing
 
-// see takes a claim of the token.
+// see records a claim of the token.
 func (t *times) see(name, value []byte) {
 	switch string(name) {
 	case claimLogin:
@@ -162,10 +166,11 @@ func (t *times) see(name, value []byte) {
 	}
 }
 
-// upTo reports whether the moment by which a revocation goes was not after before:
-// that of the signature if it goes by the session, else that of the login. A zero
-// before is no restriction. A token that does not tell its moments may be of any;
-// nobody can have logged in or signed in the future.
+// upTo reports whether the moment that a revocation compares was not after
+// before: the time of the signature for a revocation by session, otherwise the
+// time of the login. A zero before means no restriction. A token that does not
+// state the time may be of any time; nobody can have logged in or signed in the
+// future.
 func (t *times) upTo(before time.Time, claim string, now time.Time) bool {
 	if before.IsZero() {
 		return true
@@ -178,8 +183,9 @@ func (t *times) upTo(before time.Time, claim string, now time.Time) bool {
 	return !ok || !at.After(numericdate.Of(before)) || at.After(numericdate.Of(now.Add(maxAhead)))
 }
 
-// Err is what the owner of a revoked token is told: an AuthTokenInvalidError
-// after which clients forget the token. It says nothing of the reason.
+// Err returns the error for the owner of a revoked token: an
+// AuthTokenInvalidError, after which clients forget the token. It does not
+// contain the reason.
 func (r Revocation) Err() error { return errRevoked }
 
 var errRevoked = &wire.Error{

@@ -160,11 +160,11 @@ func TestInvalidRevocations(t *testing.T) {
 		{revoke.Revocation{JTI: "a", Before: second(1)}, "revoke: Before is set with JTI"},
 		{revoke.Revocation{Subject: "a", Claim: "jti"}, "revoke: Claim is jti; there is a field for that"},
 		{revoke.Revocation{Subject: "a", Claim: "sid"}, "revoke: Claim is sid; there is a field for that"},
-		{revoke.Revocation{Session: long}, "revoke: a text of 1025 bytes; at most 1024 are allowed"},
-		{revoke.Revocation{JTI: "a", Reason: long}, "revoke: a text of 1025 bytes; at most 1024 are allowed"},
+		{revoke.Revocation{Session: long}, "revoke: a text has 1025 bytes; at most 1024 are allowed"},
+		{revoke.Revocation{JTI: "a", Reason: long}, "revoke: a text has 1025 bytes; at most 1024 are allowed"},
 	} {
 		var m revoke.Memory
-		m.Watch(func(revoke.Revocation) { t.Error("a watcher was told") })
+		m.Watch(func(revoke.Revocation) { t.Error("a watcher was notified") })
 		if err := m.Add(t.Context(), c.r); err == nil || err.Error() != c.want || m.Len() != 0 {
 			t.Errorf("%+v: got %v with %d held, want %s", c.r, err, m.Len(), c.want)
 		}

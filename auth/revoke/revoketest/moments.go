@@ -7,8 +7,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 )
 
-// several: of two revocations of the same thing each keeps its effect, whichever
-// was first.
+// several: two revocations of the same thing both keep their effect, in either
+// order.
 func (k *kit) several() {
 	for i, wide := range []bool{true, false} {
 		user := fmt.Sprint("u", i)
@@ -30,7 +30,7 @@ func (k *kit) several() {
 	k.revoked(`{"jti":"b"}`)
 }
 
-// disconnect: of several revocations of a token, Check answers one with
+// disconnect: of several revocations of a token, Check returns one with
 // Disconnect.
 func (k *kit) disconnect() {
 	for i := range 3 {
@@ -44,22 +44,22 @@ func (k *kit) disconnect() {
 		}
 		payload := fmt.Sprintf(`{"jti":"a%d","sid":"b%d","sub":"c%d","iat":1}`, i, i, i)
 		if r := k.revoked(payload); !r.Disconnect || r.Reason != "stolen" {
-			k.Errorf("Check answers %+v, and one of the three revocations of %s disconnects", r, payload)
+			k.Errorf("Check returns %+v, but one of the three revocations of %s disconnects", r, payload)
 		}
 		if r := k.revoked(fmt.Sprintf(`{"jti":"a%d"}`, i)); r.Disconnect {
-			k.Errorf("Check answers %+v, and that revocation was added without Disconnect", r)
+			k.Errorf("Check returns %+v, but that revocation was added without Disconnect", r)
 		}
 	}
-	// One that is not about the token does not count.
+	// A revocation of another token does not count.
 	k.add(revoke.Revocation{JTI: "fresh", Until: hour()})
 	k.add(revoke.Revocation{Subject: "old", Before: time.Unix(100, 0), Until: hour(), Disconnect: true})
 	if r := k.revoked(`{"jti":"fresh","sub":"old","iat":200}`); r.Disconnect {
-		k.Errorf("Check answers %+v for a token that was issued later", r)
+		k.Errorf("Check returns %+v for a token that was issued later", r)
 	}
 }
 
-// until: nothing is forgotten before its time, to which the rest of the second
-// belongs, nor because of another revocation of the same thing.
+// until: no revocation is forgotten before the end of the second of its Until,
+// nor because of another revocation of the same thing.
 func (k *kit) until() {
 	until := time.Now().Truncate(time.Second).Add(time.Second + time.Millisecond)
 	last := until.Truncate(time.Second).Add(time.Second) // normal form
@@ -76,7 +76,8 @@ func (k *kit) until() {
 	for !time.Now().After(last) && len(early) == 0 {
 		for _, payload := range []string{`{"jti":"short"}`, `{"jti":"exact"}`} {
 			_, ok := k.store.Check(k.token(payload))
-			// The clock is read after the check, so that a slow machine is no error.
+			// The clock is read after the check, so that a slow machine causes
+			// no error.
 			if now := time.Now(); !ok && !now.After(last) {
 				early = append(early, fmt.Sprintf("%s, %v before", payload, last.Sub(now)))
 			}
@@ -84,7 +85,7 @@ func (k *kit) until() {
 		time.Sleep(50 * time.Millisecond)
 	}
 	if len(early) > 0 {
-		k.Errorf("Check does not find a revocation any more before its Until: %q", early)
+		k.Errorf("Check no longer finds a revocation, although its Until has not passed: %q", early)
 	}
 	time.Sleep(time.Until(last.Add(time.Second)))
 	k.add(revoke.Revocation{JTI: "more", Until: hour()}) // stores may tidy up
@@ -102,16 +103,16 @@ func (k *kit) passed() {
 	k.good(`{"jti":"a"}`)
 	k.good(`{"sub":"u","iat":1}`)
 	if all := told.all(); len(all) > 0 {
-		k.Errorf("watchers were told of what had passed: %+v", all)
+		k.Errorf("watchers were notified of revocations that had passed: %+v", all)
 	}
 	k.add(revoke.Revocation{JTI: "b", Until: hour()})
 	k.add(revoke.Revocation{JTI: "b", Until: past, Disconnect: true})
 	if r := k.revoked(`{"jti":"b"}`); r.Disconnect {
-		k.Errorf("Check answers %+v after an Add that should change nothing", r)
+		k.Errorf("Check returns %+v after an Add that should change nothing", r)
 	}
 }
 
-// watchers: when Add returns, each watcher has been told, and it was told when
+// watchers: when Add returns, each watcher has been notified, at a time when
 // Check already found the revocation.
 func (k *kit) watchers() {
 	token := k.token(`{"sid":"s"}`)
@@ -126,23 +127,23 @@ func (k *kit) watchers() {
 		k.add(r)
 		for i, l := range all {
 			if !l.has(r) {
-				k.Errorf("Add(%+v) has returned, and watcher %d was not told", r, i)
+				k.Errorf("Add(%+v) has returned, but watcher %d was not notified", r, i)
 			}
 		}
 	}
 	if len(early.all()) > 0 {
-		k.Error("a watcher was told before Check found the revocation")
+		k.Error("a watcher was notified before Check found the revocation")
 	}
-	// Also of what was known.
+	// They are also notified of a revocation that is already known.
 	again := k.watch()
 	k.add(revoke.Revocation{Session: "s", Disconnect: true})
 	if told := again.all(); len(told) == 0 || !told[len(told)-1].Disconnect {
-		k.Errorf("a second revocation of a session disconnects, and watchers were told %+v", told)
+		k.Errorf("a second revocation of a session disconnects, but watchers received %+v", told)
 	}
 }
 
-// normalForm: watchers and Check are given a revocation as [revoke.Revocation.Normalize]
-// makes it.
+// normalForm: watchers and Check get a revocation in the form of
+// [revoke.Revocation.Normalize].
 func (k *kit) normalForm() {
 	zone := time.FixedZone("", 3600)
 	until := hour().Truncate(time.Second).Add(time.Millisecond).In(zone)
@@ -170,7 +171,7 @@ func (k *kit) normalForm() {
 	}
 }
 
-// normal reports whether a revocation is one of two normal forms, or one with a
+// normal reports whether a revocation is one of two normal forms, or has a
 // moment of Add in between.
 func normal(r, earliest, latest revoke.Revocation) bool {
 	if again, err := r.Normalize(time.Time{}); err != nil || !same(again, r) {
@@ -182,7 +183,7 @@ func normal(r, earliest, latest revoke.Revocation) bool {
 	return same(r, earliest)
 }
 
-// stop: who stops watching is not told of what comes later, and others are.
+// stop: a watcher that has been stopped is no longer notified, and others are.
 func (k *kit) stop() {
 	var gone, stays log
 	stop := k.store.Watch(gone.add)
@@ -192,10 +193,10 @@ func (k *kit) stop() {
 	stop()
 	k.add(second)
 	if !gone.has(first) || gone.has(second) {
-		k.Errorf("a watcher that was stopped after the first was told %+v", gone.all())
+		k.Errorf("a watcher that was stopped after the first revocation received %+v", gone.all())
 	}
 	if !stays.has(first) || !stays.has(second) {
-		k.Errorf("another watcher was told %+v", stays.all())
+		k.Errorf("another watcher received %+v", stays.all())
 	}
 	k.revoked(`{"jti":"second"}`)
 }

@@ -5,11 +5,11 @@
 //		revoketest.TestStore(t, func(t *testing.T) revoke.Store { return newMyStore(t) })
 //	}
 //
-// It asks for what the interface promises and for no more: whether a store
-// outlives its process, forgets what has passed, or tells other machines is for
-// its own tests. A store that holds a lock while it tells watchers does not get
-// through, as these ask it. One check waits for a revocation to pass, which takes
-// two to three seconds.
+// It tests what the interface promises, and no more. Whether a store outlives
+// its process, forgets revocations that have passed, or notifies other machines
+// is for its own tests. A store that holds a lock while it calls watchers
+// fails, because the watchers call the store. One check waits for a revocation
+// to pass, which takes two to three seconds.
 package revoketest
 
 import (
@@ -22,9 +22,8 @@ import (
 )
 
 // TestStore checks that stores keep the promises of [revoke.Store] on which a
-// server relies. newStore is called for each check, and its store must hold no
-// revocations yet, and have room for a few hundred; what it needs is ended by
-// t.Cleanup.
+// server relies. It calls newStore for each check. The store must be empty, and
+// have room for a few hundred revocations. Release its resources by t.Cleanup.
 //
 // Run it under the race detector.
 func TestStore(t *testing.T, newStore func(t *testing.T) revoke.Store) {
@@ -58,7 +57,7 @@ type kit struct {
 	store revoke.Store
 }
 
-// token makes a token that is taken for verified.
+// token makes a token that counts as verified.
 func (k *kit) token(payload string) *auth.Token {
 	k.Helper()
 	token, err := auth.NewToken("signed", []byte(payload))
@@ -68,7 +67,7 @@ func (k *kit) token(payload string) *auth.Token {
 	return token
 }
 
-// add adds what must be possible.
+// add adds a revocation that the store must accept.
 func (k *kit) add(r revoke.Revocation) {
 	k.Helper()
 	if err := k.store.Add(k.Context(), r); err != nil {
@@ -76,7 +75,7 @@ func (k *kit) add(r revoke.Revocation) {
 	}
 }
 
-// revoked checks that a token is revoked, by something that is about it.
+// revoked checks that a token is revoked, by a revocation that matches it.
 func (k *kit) revoked(payload string) revoke.Revocation {
 	k.Helper()
 	token := k.token(payload)
@@ -85,7 +84,7 @@ func (k *kit) revoked(payload string) revoke.Revocation {
 	case !ok:
 		k.Errorf("Check does not find the revocation of %s", payload)
 	case !r.Matches(token):
-		k.Errorf("Check answers %+v for %s, which that does not revoke", r, payload)
+		k.Errorf("Check returns %+v for %s, which that does not revoke", r, payload)
 	}
 	return r
 }
@@ -93,11 +92,11 @@ func (k *kit) revoked(payload string) revoke.Revocation {
 func (k *kit) good(payload string) {
 	k.Helper()
 	if r, ok := k.store.Check(k.token(payload)); ok {
-		k.Errorf("Check answers %+v for %s, which is not revoked", r, payload)
+		k.Errorf("Check returns %+v for %s, which is not revoked", r, payload)
 	}
 }
 
-// same compares revocations; moments may be in different time zones.
+// same compares revocations; times may be in different time zones.
 func same(a, b revoke.Revocation) bool {
 	if !a.Before.Equal(b.Before) || !a.Until.Equal(b.Until) {
 		return false
@@ -106,7 +105,7 @@ func same(a, b revoke.Revocation) bool {
 	return a == b
 }
 
-// log keeps what a watcher is told.
+// log keeps the revocations that a watcher receives.
 type log struct {
 	mu   sync.Mutex
 	told []revoke.Revocation
@@ -118,14 +117,14 @@ func (l *log) add(r revoke.Revocation) {
 	l.told = append(l.told, r)
 }
 
-// all returns what has been told until now.
+// all returns the revocations received until now.
 func (l *log) all() []revoke.Revocation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]revoke.Revocation(nil), l.told...)
 }
 
-// has reports whether something that is about a session or a token was told.
+// has reports whether a revocation of the same session or token was received.
 func (l *log) has(r revoke.Revocation) bool {
 	for _, told := range l.all() {
 		if told.JTI == r.JTI && told.Session == r.Session && told.Subject == r.Subject {
@@ -142,5 +141,5 @@ func (k *kit) watch() *log {
 	return l
 }
 
-// hour is when revocations pass that no check waits for.
+// hour is the Until of revocations that no check waits for.
 func hour() time.Time { return time.Now().Add(time.Hour) }

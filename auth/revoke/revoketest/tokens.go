@@ -44,7 +44,7 @@ func (k *kit) tokens() {
 	}
 }
 
-// session: a session ends as a whole, or up to a moment of signature.
+// session: a session ends as a whole, or its tokens up to a time of signature.
 func (k *kit) session() {
 	k.add(revoke.Revocation{Session: "old", Before: time.Unix(100, 500_000_000), Until: hour()})
 	for _, at := range []string{`1`, `100`, `100.5`, `null`, `"200"`, `9999999999`} {
@@ -61,8 +61,9 @@ func (k *kit) session() {
 	k.revoked(`{"sid":"old","iat":101}`)
 }
 
-// login: a token counts as of a login up to a moment if its auth_time, or its iat
-// if it has none, is not later, or more than a minute ahead of the clock.
+// login: a token belongs to a login up to a moment if its auth_time, or else
+// its iat, is not later than the moment, or is more than a minute ahead of the
+// clock.
 func (k *kit) login() {
 	k.add(revoke.Revocation{Subject: "u", Before: time.Unix(100, 0), Until: hour()})
 	k.add(revoke.Revocation{Subject: "v", Before: time.Unix(100, 500_001_000), Until: hour()})
@@ -78,7 +79,7 @@ func (k *kit) login() {
 			k.good(`{` + name + `,"iat":` + at + `}`)
 			k.good(`{` + name + `,"iat":1,"auth_time":` + at + `}`)
 		}
-		// Nobody has logged in by then.
+		// Nobody can have logged in at that time.
 		for _, at := range []string{fmt.Sprint(time.Now().Unix() + 3600), `1e30`} {
 			k.revoked(`{` + name + `,"iat":` + at + `}`)
 			k.revoked(`{` + name + `,"iat":` + now + `,"auth_time":` + at + `}`)
@@ -120,12 +121,12 @@ func (k *kit) invalid() {
 		k.good(payload)
 	}
 	if all := told.all(); len(all) > 0 {
-		k.Errorf("watchers were told of what Add has refused: %.500s", fmt.Sprintf("%+v", all))
+		k.Errorf("watchers were notified of what Add has refused: %.500s", fmt.Sprintf("%+v", all))
 	}
 }
 
-// context: a call with a context that is done may succeed or fail, and means what
-// it answers.
+// context: a call with a context that is done may succeed or fail, and its
+// result is true.
 func (k *kit) context() {
 	told := k.watch()
 	ctx, cancel := context.WithCancel(k.Context())
@@ -134,15 +135,15 @@ func (k *kit) context() {
 	if err := k.store.Add(ctx, r); err == nil {
 		k.revoked(`{"sid":"done"}`)
 		if !told.has(r) {
-			k.Error("Add with a context that is done answers nil, and the watchers have not been told")
+			k.Error("Add with a context that is done returns nil, but the watchers have not been notified")
 		}
 	}
-	// The store is as good as before.
+	// The store works as before.
 	r = revoke.Revocation{Session: "after", Until: hour()}
 	k.add(r)
 	k.revoked(`{"sid":"after"}`)
 	if !told.has(r) {
-		k.Error("after an Add with a context that is done, watchers are not told any more")
+		k.Error("after an Add with a context that is done, watchers are no longer notified")
 	}
 }
 
@@ -163,7 +164,7 @@ func (k *kit) concurrency() {
 				k.revoked(`{"jti":"` + id + `"}`)
 				k.good(`{"jti":"other-` + id + `"}`)
 				if !told.has(r) {
-					k.Errorf("Add has returned before a watcher was told of %s", id)
+					k.Errorf("Add has returned before a watcher was notified of %s", id)
 				}
 			}
 		})
