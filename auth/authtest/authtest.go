@@ -1,7 +1,7 @@
 // Package authtest checks implementations of [auth.Engine], as testing/slogtest
 // does for handlers of log/slog.
 //
-// It knows nothing about the form of tokens, and does not wait: times are reached
+// It does not depend on the form of tokens, and does not wait: it sets the time
 // with [auth.At].
 package authtest
 
@@ -17,8 +17,8 @@ import (
 )
 
 // TestEngine checks that engines keep the promises of [auth.Engine] on which a
-// server relies. newEngine is called for each check, and its engine must be able
-// to sign and to verify what it has signed; what it needs is ended by t.Cleanup.
+// server relies. It calls newEngine for each check. The engine must be able to
+// sign, and to verify what it has signed. Release its resources by t.Cleanup.
 //
 // Run it under the race detector.
 func TestEngine(t *testing.T, newEngine func(t *testing.T) auth.Engine) {
@@ -50,18 +50,18 @@ type kit struct {
 	engine auth.Engine
 }
 
-// oneOf holds for every answer of an engine: a token or an error, never both and
+// oneOf checks each result of an engine: a token or an error, never both and
 // never neither.
 func (k *kit) oneOf(call string, token *auth.Token, err error) bool {
 	k.Helper()
 	if (token == nil) == (err == nil) {
-		k.Errorf("%s answers the token %v with the error %v; it must be one of them", call, token, err)
+		k.Errorf("%s returns the token %v and the error %v; it must return exactly one of them", call, token, err)
 		return false
 	}
 	return true
 }
 
-// sign signs what must be possible.
+// sign signs claims that the engine must accept.
 func (k *kit) sign(claims any, opts ...auth.SignOption) *auth.Token {
 	k.Helper()
 	token, err := k.engine.Sign(k.Context(), claims, opts...)
@@ -69,7 +69,7 @@ func (k *kit) sign(claims any, opts ...auth.SignOption) *auth.Token {
 		k.Fatalf("Sign(%v): %v", claims, err)
 	}
 	if token.Signed() == "" {
-		k.Fatal("Sign answers a token without text")
+		k.Fatal("Sign returns a token without text")
 	}
 	return token
 }
@@ -89,13 +89,13 @@ func (k *kit) accepts(what string, token *auth.Token, opts ...auth.VerifyOption)
 		k.Fatalf("Verify refuses %s: %v", what, err)
 	}
 	if back.Signed() != token.Signed() {
-		k.Errorf("Verify answers a token with the text %q, not the one that was given", back.Signed())
+		k.Errorf("Verify returns a token with the text %q, not the one that was given", back.Signed())
 	}
 	return back
 }
 
-// refuses checks what the server is going to tell the client (AUTH-20). A name of
-// "" admits each of them.
+// refuses checks the error that the server would send to the client (AUTH-20).
+// The name "" stands for any of the names.
 func (k *kit) refuses(what, signed, name string, bad bool, opts ...auth.VerifyOption) {
 	k.Helper()
 	token, err := k.engine.Verify(k.Context(), signed, opts...)
@@ -128,7 +128,7 @@ func (k *kit) context() {
 	ctx, cancel := context.WithCancel(k.Context())
 	token := k.sign(map[string]any{"username": "alice"})
 	cancel()
-	// Engines without I/O need not look at the context.
+	// Engines without I/O may ignore the context.
 	again, err := k.engine.Sign(ctx, map[string]any{"username": "alice"})
 	k.oneOf("Sign with a context that is done", again, err)
 	again, err = k.engine.Verify(ctx, token.Signed())

@@ -9,8 +9,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// The dates of these checks are in the year 2096, so that a token is live at the
-// moment for engines whose storage forgets expired ones.
+// The dates of these checks are in the year 2096, so that the tokens are still
+// valid for engines whose storage forgets expired ones.
 const date = 4_000_000_000
 
 func at(sec int64) auth.VerifyOption { return auth.At(time.Unix(sec, 0)) }
@@ -28,7 +28,7 @@ func (k *kit) expiry() {
 	k.boundary(token, end)
 }
 
-// boundary: at the second of exp a token is expired, a second before it is not.
+// boundary: a token is expired at the second of exp, and not a second before.
 func (k *kit) boundary(token *auth.Token, end time.Time) {
 	k.Helper()
 	before, expired := auth.At(end.Add(-time.Second)), auth.At(end)
@@ -54,8 +54,8 @@ func (k *kit) expClaim() {
 	}
 }
 
-// farExpiry: the expiry of a token can be computed with, whatever exp says
-// (JWT-26).
+// farExpiry: callers can compute with the expiry of a token, whatever its exp
+// is (JWT-26).
 func (k *kit) farExpiry() {
 	for _, exp := range []string{"8640000000000", "3160000000000000", "1e300"} {
 		token := k.sign(json.RawMessage(`{"exp":` + exp + `}`))
@@ -74,18 +74,18 @@ func (k *kit) fraction() {
 	k.boundary(token, end)
 }
 
-// authTime: the time of the login is read back to the microsecond, and is not
-// later than it was, as a revocation of the user goes by it.
+// authTime: the time of the login is read back to the microsecond. It is not
+// later than the login was, because revocations of the user depend on it.
 func (k *kit) authTime() {
 	login := time.Unix(1_700_000_000, 123_456_789)
 	token := k.sign(map[string]any{}, auth.AuthTime(login))
 	for what, t := range map[string]*auth.Token{"signed": token, "verified": k.accepts("a token with a time of the login", token)} {
 		if got, ok := t.AuthTime(); !ok || !got.Equal(login.Truncate(time.Microsecond)) {
-			k.Errorf("a token that was %s tells of a login at %v, %v; want %v", what, got, ok, login)
+			k.Errorf("a token that was %s reports a login at %v, %v; want %v", what, got, ok, login)
 		}
 	}
 	if got, ok := k.sign(map[string]any{}).AuthTime(); ok {
-		k.Errorf("a token that was signed without AuthTime tells of a login at %v", got)
+		k.Errorf("a token that was signed without AuthTime reports a login at %v", got)
 	}
 	k.cannotSign("a time of the login in claims and options", map[string]any{"auth_time": 1}, auth.AuthTime(login))
 }

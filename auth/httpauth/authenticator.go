@@ -15,42 +15,43 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// An Authenticator is middleware for ordinary routes that authenticates their
-// requests as a socket server does its handshakes.
+// An Authenticator is middleware for ordinary routes. It authenticates their
+// requests in the way in which a socket server authenticates handshakes.
 //
-// It takes the principal that the request has already, else the token of the
-// first source that has one. A request with an ambient one from a page that
-// Origins does not trust is answered with 403, by Optional too. Its answers are
-// JSON, {"error":{"name":…,"message":…}}.
+// It uses the principal that the request already has, or else the token of the
+// first source that has one. If the principal or token is ambient and the
+// request comes from a page that Origins does not trust, the response is 403,
+// from Optional too. Its error responses are JSON:
+// {"error":{"name":…,"message":…}}.
 //
-// GET, HEAD and OPTIONS may come from any page, as it cannot read the answer:
-// routes for these must change nothing.
+// GET, HEAD and OPTIONS may come from any page, because the page cannot read
+// the response. Routes for these methods must change nothing.
 type Authenticator struct {
 	Engine auth.Engine // must be set
 
-	// Sources are asked in order. The first one that has a token, or an error,
+	// Sources are tried in order. The first one that has a token, or an error,
 	// decides. Default: Bearer alone.
 	Sources []Source
 
-	// Revocations says which tokens are no longer good. Default: none.
+	// Revocations is the store of revoked tokens. Default: none.
 	Revocations revoke.Store
 
-	// Origins says which pages may use ambient tokens, see [Origins.Trust].
-	// Default: those of the server's own origin alone.
+	// Origins lists the pages that may use ambient tokens, see [Origins.Trust].
+	// Default: only those of the server's own origin.
 	Origins *Origins
 
-	// Refused is told of each request whose token, or whose origin, was not
-	// accepted, with the token if that was revoked or had expired as a
-	// principal. It is called before the answer. Default: nobody is told.
+	// Refused is called for each request whose token or origin was not
+	// accepted, before the response. token is set if it was revoked, or if it
+	// was a principal that had expired.
 	Refused func(r *http.Request, token *auth.Token, err error)
 
-	// Logger gets the errors that clients do not. Default: slog.Default().
+	// Logger receives the errors that are not sent to clients. Default:
+	// slog.Default().
 	Logger *slog.Logger
 }
 
-// Optional gives requests with a good token their principal and lets all others
-// pass without one, whatever the reason.
-// It panics as Require does.
+// Optional adds the principal to requests with a valid token. All others pass
+// without one, whatever the reason. It panics as Require does.
 func (a *Authenticator) Optional(next http.Handler) http.Handler {
 	a.mustWork(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,9 +68,9 @@ func (a *Authenticator) Optional(next http.Handler) http.Handler {
 	})
 }
 
-// Require lets requests with a good token pass, with their principal. Others
-// are answered with 401 and a WWW-Authenticate header (RFC 6750), or with 503
-// if the keys of the token are not to be had at the moment.
+// Require lets only requests with a valid token pass, and adds their principal.
+// The response to others is 401 with a WWW-Authenticate header (RFC 6750), or
+// 503 if the keys of the token are not available at the moment.
 //
 // It panics if next or Engine is nil, or one of Sources cannot be used.
 func (a *Authenticator) Require(next http.Handler) http.Handler {
@@ -88,9 +89,10 @@ func (a *Authenticator) Require(next http.Handler) http.Handler {
 	})
 }
 
-// Protect answers requests of pages that Origins does not trust with 403, whether
-// they have a token or not. GET, HEAD and OPTIONS pass. It is for routes such as a
-// login, which a stranger's page must not send a visitor's browser to.
+// Protect responds with 403 to requests from pages that Origins does not trust,
+// whether they have a token or not. GET, HEAD and OPTIONS pass. It is for
+// routes such as a login, to which a stranger's page must not send a visitor's
+// browser.
 func (a *Authenticator) Protect(next http.Handler) http.Handler {
 	if next == nil {
 		panic("httpauth: the handler of an Authenticator is nil")
@@ -106,8 +108,8 @@ func (a *Authenticator) Protect(next http.Handler) http.Handler {
 	})
 }
 
-// mustWork panics for what no request could get an answer from. It is called
-// when a route is made, which shows where the mistake is.
+// mustWork panics if no request could succeed. It is called when a route is
+// made, so that the stack shows where the mistake is.
 func (a *Authenticator) mustWork(next http.Handler) {
 	if next == nil {
 		panic("httpauth: the handler of an Authenticator is nil")
@@ -124,7 +126,7 @@ func (a *Authenticator) mustWork(next http.Handler) {
 
 var errNoToken = &wire.Error{Name: wire.NameAuth, Message: "The request has no token"}
 
-// authenticate answers the principal of a request, without a token if there is
+// authenticate returns the principal of a request. It has no token if there is
 // none.
 func (a *Authenticator) authenticate(r *http.Request) (principal, error) {
 	p, err := a.identify(r)
@@ -137,8 +139,8 @@ func (a *Authenticator) authenticate(r *http.Request) (principal, error) {
 	return principal{}, err
 }
 
-// identify is authenticate that with an error may answer the token that the
-// error is about.
+// identify is authenticate, but with an error it may also return the token that
+// caused it.
 func (a *Authenticator) identify(r *http.Request) (principal, error) {
 	p, _ := r.Context().Value(principalKey{}).(principal)
 	signed, err := "", error(nil)
@@ -167,7 +169,7 @@ func (a *Authenticator) identify(r *http.Request) (principal, error) {
 	return p, err
 }
 
-// checkOrigin reports why a request may not use what the browser has added to it.
+// checkOrigin reports why a request may not use what the browser added to it.
 func (a *Authenticator) checkOrigin(r *http.Request, ambience Ambience) error {
 	if isSafe(r) {
 		return a.Origins.checkHost(r, ambience)
@@ -186,7 +188,7 @@ func isCrossOrigin(err error) bool {
 	return ok && public.Name == nameCrossOrigin
 }
 
-// find answers what the first source says that has something to say.
+// find returns the result of the first source that has a token or an error.
 func (a *Authenticator) find(r *http.Request) (signed string, ambience Ambience, err error) {
 	sources := a.Sources
 	if len(sources) == 0 {
@@ -208,8 +210,8 @@ func (a *Authenticator) verify(ctx context.Context, signed string) (*auth.Token,
 	return token, err
 }
 
-// logInternal logs what is not meant for clients. A client that has gone away
-// is no failure.
+// logInternal logs errors that are not meant for clients. It is not a failure
+// that a client has gone away.
 func (a *Authenticator) logInternal(r *http.Request, err error) {
 	if errors.As(err, new(*wire.Error)) || r.Context().Err() != nil {
 		return
@@ -221,7 +223,7 @@ func (a *Authenticator) logInternal(r *http.Request, err error) {
 	log.Error("a request could not be authenticated", slog.Any("error", err))
 }
 
-// refuse answers with an error.
+// refuse writes an error response.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusUnauthorized
 	var public *wire.Error
@@ -241,11 +243,11 @@ func refuse(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// A client that has gone away misses its answer.
+	// A client that has gone away does not need the response.
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// maxDescription is the most of an error's text that goes into a header.
+// maxDescription is the maximum length of an error's text in a header.
 const maxDescription = 256
 
 // description makes text fit for error_description (RFC 6750, section 3).

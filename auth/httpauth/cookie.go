@@ -10,21 +10,22 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// Both limits are of RFC 6265bis, section 5.6: browsers drop larger cookies
-// without a word, and forget others after 400 days.
+// Both limits come from RFC 6265bis, section 5.6: browsers silently drop larger
+// cookies, and forget cookies after 400 days.
 const (
 	maxCookieSize = 4096 // bytes of name and value
 	maxCookieAge  = 400 * 24 * time.Hour
 )
 
-// SetCookie answers a login: it sets a cookie with the token, for [Cookie] of
-// the same name, that ends when the token does. A token without an exp lives
-// until the browser is closed. The cookie is HttpOnly, Secure, SameSite=Lax and
-// for all paths of the one host that sets it.
+// SetCookie is for the response to a login. It sets a cookie with the token,
+// which [Cookie] with the same name reads. The cookie ends when the token does;
+// without an exp, when the browser is closed. It is HttpOnly, Secure,
+// SameSite=Lax, and sent for all paths of the host that sets it, and for no
+// other host.
 //
-// It must be called before the response has begun. It fails, and sets nothing,
-// if the name or the token cannot be in a cookie, the token has expired, or
-// both are over 4096 bytes: browsers drop such a cookie.
+// Call it before the response has begun. It fails, and sets nothing, if a
+// cookie cannot hold the name or the token, if the token has expired, or if
+// name and token have more than 4096 bytes: browsers drop such a cookie.
 func SetCookie(w http.ResponseWriter, name string, token *auth.Token) error {
 	if err := checkCookieName(name); err != nil {
 		return err
@@ -48,9 +49,9 @@ func SetCookie(w http.ResponseWriter, name string, token *auth.Token) error {
 	return nil
 }
 
-// ClearCookie answers a logout: it has the browser forget the cookie of
-// [SetCookie]. Sockets that are connected stay logged in; [auth/revoke] ends
-// these.
+// ClearCookie is for the response to a logout: it makes the browser forget the
+// cookie of [SetCookie]. Connected sockets stay logged in; use [auth/revoke] to
+// log them out.
 //
 // [auth/revoke]: https://pkg.go.dev/github.com/socketcluster-go/socketcluster/auth/revoke
 func ClearCookie(w http.ResponseWriter, name string) error {
@@ -81,8 +82,8 @@ func checkCookieName(name string) error {
 	return nil
 }
 
-// isCookieValue reports whether s can be the value of a cookie as it is,
-// without quotes (RFC 6265, section 4.1.1).
+// isCookieValue reports whether s can be the value of a cookie without quotes
+// (RFC 6265, section 4.1.1).
 func isCookieValue(s string) bool {
 	for _, c := range []byte(s) {
 		if c <= ' ' || c >= 0x7f || strings.ContainsRune(`",;\`, rune(c)) {

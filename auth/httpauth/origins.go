@@ -12,20 +12,21 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Origins is a list of origins: which pages may connect, and which of them may
-// use what the browser adds to a request by itself. nil is the empty list.
+// Origins is a list of origins. It determines which pages may connect, and
+// which may use what the browser adds to a request by itself. nil is the empty
+// list.
 //
 // An entry is "scheme://host:port" or "host:port":
 //
 //   - The scheme is that of the page, such as https, capacitor or
-//     chrome-extension. Without one, the entry stands for http and https; pages of
-//     any other scheme match it as if their port were 80.
-//   - The host is a name or an address; "*.example.com" for all hosts below
-//     example.com, but not that itself; or "*" for all hosts.
-//   - The port is a number, or "*" for all ports. It may be left out behind a
-//     scheme, and is that of the scheme then.
+//     chrome-extension. Without one, the entry stands for http and https, and
+//     pages of any other scheme match it as if their port were 80.
+//   - The host is a name or an address, "*.example.com" for all hosts below
+//     example.com but not that host itself, or "*" for all hosts.
+//   - The port is a number, or "*" for all ports. After a scheme it may be left
+//     out: then it is the default port of that scheme.
 //
-// "*:*" matches every request, whatever its Origin header is, and also without
+// "*:*" matches every request, whatever its Origin header, and even without
 // one. "file://" is the origin of pages that are files.
 type Origins struct {
 	entries []originEntry
@@ -40,7 +41,7 @@ type originEntry struct {
 }
 
 // ParseOrigins makes a list. The error names the first entry that cannot be
-// used, and what is wrong with it.
+// used, and the reason.
 func ParseOrigins(entries ...string) (*Origins, error) {
 	list := &Origins{entries: make([]originEntry, 0, len(entries))}
 	for _, text := range entries {
@@ -82,8 +83,8 @@ func parseEntry(text string) (e originEntry, err error) {
 	return e, nil
 }
 
-// splitPort splits at the last colon. bare says that an IPv6 host may do without
-// brackets, as a port must follow.
+// splitPort splits at the last colon. bare allows an IPv6 host without
+// brackets, because a port must follow.
 func splitPort(s string, bare bool) (host, port string) {
 	host = s
 	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') && (bare || s[0] == '[' || strings.Count(s, ":") == 1) {
@@ -131,7 +132,7 @@ func isPort(s string) bool {
 	return err == nil && n > 0 && s[0] != '0'
 }
 
-// schemePort is the port that an origin of the scheme has without naming it.
+// schemePort returns the default port of the scheme.
 func schemePort(scheme string) string {
 	switch scheme {
 	case "http":
@@ -142,11 +143,12 @@ func schemePort(scheme string) string {
 	return ""
 }
 
-// maxOrigin is the most bytes of an origin that is compared and repeated. The
-// name of a host has 253 at most.
+// maxOrigin is the maximum length of an origin that is compared and repeated,
+// in bytes. A host name has at most 253.
 const maxOrigin = 320
 
-// parseOrigin reads an Origin header. It reports false for what is no origin.
+// parseOrigin reads an Origin header. It reports false if text is not an
+// origin.
 func parseOrigin(text string) (o originEntry, ok bool) {
 	if len(text) > maxOrigin {
 		return o, false
@@ -198,19 +200,19 @@ func (e originEntry) matches(page originEntry) bool {
 	return e.host == page.host
 }
 
-// names reports whether the entry stands for a page by its host, so that the page
-// may be trusted with more than to connect.
+// names reports whether the entry names the host of a page, so that the page
+// may do more than connect.
 func (e originEntry) names(page originEntry) bool {
 	return e.matches(page) && e.host != "*" && e.host != "" && (e.scheme != "" || page.isWeb())
 }
 
-// Admit reports why the page that a request comes from may not connect, or nil.
-// An empty list admits all. allowMissing admits requests without an Origin
-// header, unless their Sec-Fetch-Site says that they come from a page of
+// Admit reports why the page that sent a request may not connect, or returns
+// nil. An empty list admits all. allowMissing admits requests without an Origin
+// header, unless their Sec-Fetch-Site shows that they come from a page of
 // another origin.
 //
 // The error names the entry that is missing. It repeats an origin only if that
-// is well-formed, so that it may be shown.
+// is well-formed, so it may be shown.
 func (l *Origins) Admit(r *http.Request, allowMissing bool) error {
 	if l == nil || len(l.entries) == 0 || l.any {
 		return nil
@@ -232,17 +234,18 @@ func (l *Origins) Admit(r *http.Request, allowMissing bool) error {
 	return nil
 }
 
-// Trust reports why a request may not use what the browser has added to it by
-// itself, or nil. It may if no page has sent it, or one of the server's own
-// origin, or one that the list names: an entry with "*" as its host does not
-// count, nor does one without a scheme for pages that are neither http nor
-// https. A request without an Origin header comes from no page, unless its
-// Sec-Fetch-Site says so.
+// Trust reports why a request may not use what the browser added to it by
+// itself, or returns nil. It may do so if no page sent it, or a page of the
+// server's own origin, or a page that the list names. An entry with the host
+// "*" does not count, and an entry without a scheme does not count for pages
+// that are neither http nor https. A request without an Origin header comes
+// from no page, unless its Sec-Fetch-Site shows otherwise.
 //
-// What goes by the address of the client is not kept to one host by browsers:
-// a stranger may give a name of their own the address of the server, and their
-// page is of the server's own origin then (DNS rebinding). So such a request must
-// have come to a host that the list names, to localhost, or to an IP address.
+// An identity that depends on the client's address is not bound to one host: a
+// stranger may let a name of their own resolve to the address of the server,
+// and then their page is of the server's own origin (DNS rebinding). So such a
+// request must be addressed to a host that the list names, to localhost, or to
+// an IP address.
 //
 // The error is a *wire.Error for clients. It names the entry that is missing, and
 // repeats an origin or a host only if that is well-formed.
@@ -256,7 +259,8 @@ func (l *Origins) Trust(r *http.Request, a Ambience) error {
 	return l.checkPage(r, "The cookie or session of the request")
 }
 
-// checkPage refuses what a page has sent that is not trusted. what names it.
+// checkPage refuses a request from a page that is not trusted. what describes
+// it in the error.
 func (l *Origins) checkPage(r *http.Request, what string) error {
 	page, err := pageOf(r)
 	none := err == nil && page == originEntry{}
@@ -281,8 +285,8 @@ func crossOrigin(format string, args ...any) error {
 
 const nameCrossOrigin = "CrossOriginError"
 
-// checkHost refuses a request that goes by address and has come to a host
-// which may be a stranger's.
+// checkHost refuses a request whose identity depends on the address, if its
+// host may be a stranger's.
 func (l *Origins) checkHost(r *http.Request, a Ambience) error {
 	if a != AmbientByAddress {
 		return nil
@@ -313,8 +317,8 @@ var (
 	errNamelessPage   = errors.New("the request has Sec-Fetch-Site, but no Origin header")
 )
 
-// pageOf answers the origin of the page that a request comes from, or the zero
-// value if it has no Origin header.
+// pageOf returns the origin of the page that sent a request, or the zero value
+// if it has no Origin header.
 func pageOf(r *http.Request) (page originEntry, err error) {
 	switch values := r.Header["Origin"]; len(values) {
 	case 0:
@@ -332,13 +336,13 @@ func pageOf(r *http.Request) (page originEntry, err error) {
 	return page, errSeveralOrigins
 }
 
-// site is what a browser says in Sec-Fetch-Site of the page that sends a
-// request. No page can set that header.
+// site is the relation of the page that sends a request to the server, as a
+// browser reports it in Sec-Fetch-Site. No page can set that header.
 type site int
 
 const (
 	unknownSite site = iota // browsers before 2023, and plain http
-	noSite                  // no page: the user has typed the address
+	noSite                  // no page: the user typed the address
 	ownSite
 	otherSite
 )
@@ -355,9 +359,9 @@ func fetchSite(r *http.Request) site {
 	return otherSite
 }
 
-// isOwn reports whether a page is of the host that a request has come to. A proxy
-// that ends TLS leaves no trace that can be trusted, so that without TLS a page
-// of either scheme may be the server's own.
+// isOwn reports whether a page is of the host to which a request is addressed.
+// A proxy that ends TLS leaves no trace that can be trusted. So without TLS, a
+// page of either scheme may be the server's own.
 func isOwn(page originEntry, r *http.Request) bool {
 	own, ok := parseOrigin(page.scheme + "://" + r.Host)
 	return ok && page.isWeb() && own == page && (page.scheme == "https" || r.TLS == nil)

@@ -6,7 +6,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// principal is what the context of a request carries.
+// principal is the value in the context of a request.
 type principal struct {
 	token    *auth.Token
 	ambience Ambience
@@ -14,21 +14,21 @@ type principal struct {
 
 type principalKey struct{}
 
-// NewContext makes token the principal of the requests that carry the context.
-// The application vouches for it: only its exp and revocations are checked. An
-// application with sessions of its own makes one with auth.NewToken("", claims)
-// in middleware around the socket server, and the socket is authenticated with
+// NewContext makes token the principal of requests with this context. The
+// application vouches for it: only its exp and revocations are checked. An
+// application with its own sessions makes one by auth.NewToken("", claims) in
+// middleware around the socket server. The socket is then authenticated with
 // these claims, without a token that its client could read.
 //
-// It is [AmbientByHost], as it most often comes from the cookie of a session. If
-// it comes from the address of the client, use [NewContextByAddress]. A nil token
-// takes the principal away.
+// It is [AmbientByHost], because it usually comes from the cookie of a session.
+// If it depends on the address of the client, use [NewContextByAddress]. A nil
+// token removes the principal.
 func NewContext(ctx context.Context, token *auth.Token) context.Context {
 	return withPrincipal(ctx, principal{token, AmbientByHost})
 }
 
 // NewContextByAddress is [NewContext] for a principal that is
-// [AmbientByAddress]: for instance one that everybody on the own network is given.
+// [AmbientByAddress]: for instance one for everybody on the local network.
 func NewContextByAddress(ctx context.Context, token *auth.Token) context.Context {
 	return withPrincipal(ctx, principal{token, AmbientByAddress})
 }
@@ -37,14 +37,15 @@ func withPrincipal(ctx context.Context, p principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// FromContext answers the principal of a request, nil if it has none.
+// FromContext returns the principal of a request, or nil if it has none.
 func FromContext(ctx context.Context) *auth.Token {
 	p, _ := ctx.Value(principalKey{}).(principal)
 	return p.token
 }
 
-// AmbienceOf reports whether the principal comes from something that browsers send
-// by themselves, as [Source.Ambience] does. Without a principal it is NotAmbient.
+// AmbienceOf reports whether the principal comes from something that browsers
+// send by themselves, like [Source.Ambience]. Without a principal it is
+// NotAmbient.
 func AmbienceOf(ctx context.Context) Ambience {
 	p, _ := ctx.Value(principalKey{}).(principal)
 	if p.token == nil {

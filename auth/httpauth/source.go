@@ -10,8 +10,8 @@ import (
 )
 
 // A Source is a place in a request that may hold a token. [Cookie], [Bearer],
-// [Subprotocol] and [Custom] make one; the zero value holds none and is refused
-// with an error wherever it is used.
+// [Subprotocol] and [Custom] make one; the zero value is not valid, and is
+// refused with an error wherever it is used.
 type Source struct {
 	token    func(r *http.Request) (string, error)
 	ambience Ambience
@@ -20,25 +20,25 @@ type Source struct {
 }
 
 // Ambience reports whether browsers add a token or principal to requests by
-// themselves, so that a request that carries it need not be what its user wants.
+// themselves. If they do, a request with it need not be what the user wants.
 type Ambience uint8
 
 const (
-	// NotAmbient is what a page must put into its requests.
+	// NotAmbient is for values that a page must add to its requests.
 	NotAmbient Ambience = iota
 
-	// AmbientByHost is what browsers send to the one host that it is for, and
-	// its neighbours: cookies, client certificates, HTTP authentication.
+	// AmbientByHost is for values that browsers send to one host and its
+	// neighbours: cookies, client certificates, HTTP authentication.
 	AmbientByHost
 
-	// AmbientByAddress is what every request from the client's address, or over
-	// its network, has. It is there under whatever name the server is reached.
+	// AmbientByAddress is for identities that every request from the client's
+	// address, or over its network, has, whatever the host name in the request.
 	AmbientByAddress
 )
 
 // Cookie reads the token from a cookie; see [SetCookie], and the package
-// comment for the choice of its name. A request with several cookies of the
-// name has a bad token.
+// comment for the choice of a name. A request with several cookies of that name
+// has a bad token.
 func Cookie(name string) Source {
 	if err := checkCookieName(name); err != nil {
 		return Source{err: err}
@@ -56,8 +56,8 @@ func Cookie(name string) Source {
 }
 
 // Bearer reads the token from a header "Authorization: Bearer token" (RFC
-// 6750). Other schemes hold no token. Several Authorization headers, and what
-// is no token behind Bearer, make a bad token.
+// 6750). Other schemes do not count as a token. Several Authorization headers,
+// or an invalid token after Bearer, count as a bad token.
 func Bearer() Source {
 	return Source{token: func(r *http.Request) (string, error) {
 		headers := r.Header["Authorization"]
@@ -81,15 +81,16 @@ func Bearer() Source {
 
 // Subprotocol reads the token from a WebSocket subprotocol that the client
 // offers, as pages of other origins can: new WebSocket(url, ["socketcluster",
-// "token." + token]) for the prefix "token.". Tokens must consist of the
-// characters that a subprotocol may have (RFC 9110, section 5.6.2), as JWTs do.
+// "token." + token]) for the prefix "token.". Tokens must consist of characters
+// that are allowed in a subprotocol (RFC 9110, section 5.6.2), as JWTs do.
 //
-// The server never answers with such a subprotocol, as the token would be in
-// the response, too. Browsers give up when they offer some and get none, so the
-// client must offer another one beside it. Several tokens make a bad token.
+// The server never selects such a subprotocol, because the token would then be
+// in the response, too. Browsers close the connection if they offer
+// subprotocols and the server selects none, so the client must offer another
+// one as well. Several tokens count as a bad token.
 func Subprotocol(prefix string) Source {
 	if !isToken(prefix) {
-		return Source{err: fmt.Errorf("httpauth: Subprotocol has the prefix %q; it may have only characters that a subprotocol may have", prefix)}
+		return Source{err: fmt.Errorf("httpauth: Subprotocol has the prefix %q; it may have only characters that are allowed in a subprotocol", prefix)}
 	}
 	return Source{prefix: prefix, token: func(r *http.Request) (string, error) {
 		token, found := "", false
@@ -112,13 +113,13 @@ func Subprotocol(prefix string) Source {
 	}}
 }
 
-// Custom reads the token in a way of the application's own. fn answers "" for a
-// request without one. It is called once for a request, from many goroutines,
-// and must not read the body.
+// Custom reads the token by a function of the application. fn returns "" for a
+// request without one. It is called once for each request, from many
+// goroutines, and must not read the body.
 //
-// a reports whether browsers send the token by themselves: [AmbientByHost] for what
-// comes from cookies, client certificates or HTTP authentication,
-// [AmbientByAddress] for what goes by the address of the client.
+// a reports whether browsers send the token by themselves: [AmbientByHost] if
+// it comes from cookies, client certificates or HTTP authentication,
+// [AmbientByAddress] if it depends on the address of the client.
 func Custom(fn func(r *http.Request) (signed string, err error), a Ambience) Source {
 	if fn == nil {
 		return Source{err: errors.New("httpauth: Custom has no function")}
@@ -129,7 +130,8 @@ func Custom(fn func(r *http.Request) (signed string, err error), a Ambience) Sou
 	return Source{token: fn, ambience: a}
 }
 
-// Token answers the token of a request, unverified, or "" if it has none here.
+// Token returns the token of a request, unverified, or "" if the request has
+// none in this place.
 func (s Source) Token(r *http.Request) (signed string, err error) {
 	if err := s.Err(); err != nil {
 		return "", err
@@ -141,13 +143,14 @@ func (s Source) Token(r *http.Request) (signed string, err error) {
 func (s Source) Ambience() Ambience { return s.ambience }
 
 // Owns reports whether a subprotocol that a client offers is meant for this
-// source. Such a one holds a token and must not be answered with.
+// source. Such a subprotocol contains a token and must not be selected.
 func (s Source) Owns(subprotocol string) bool {
 	return s.prefix != "" && strings.HasPrefix(subprotocol, s.prefix)
 }
 
 // Err reports why the source cannot be used: it is the zero value, or was made
-// with a name, prefix or function that cannot work. It is nil for all others.
+// with a name, prefix or function that cannot work. It returns nil for all
+// others.
 func (s Source) Err() error {
 	if s.err == nil && s.token == nil {
 		return errors.New("httpauth: a zero Source; make one with Cookie, Bearer, Subprotocol or Custom")
@@ -155,7 +158,7 @@ func (s Source) Err() error {
 	return s.err
 }
 
-// badToken is the refusal of a token that no engine needs to look at.
+// badToken is the error for a token that is refused before an engine sees it.
 func badToken(message string) error {
 	return &wire.Error{
 		Name:    wire.NameAuthToken,

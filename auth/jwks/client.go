@@ -23,37 +23,38 @@ const (
 
 // Options configures a [Client]. Only URLs is needed.
 type Options struct {
-	// URLs are addresses of JWK Sets, of one issuer. For several issuers make a
-	// client each, and join them with [auth.KeySources].
+	// URLs are addresses of JWK Sets, of one issuer. For several issuers, make
+	// one client each, and combine them by [auth.KeySources].
 	URLs []string
 
-	// Issuer and Audience are demanded of all tokens under these keys, see
-	// [auth.RingKey]. Without them, tokens that the provider has issued for
-	// other services are accepted too.
+	// All tokens under these keys must have this issuer and audience, see
+	// [auth.RingKey]. If these fields are empty, tokens that the provider has
+	// issued for other services are accepted too.
 	Issuer   string
 	Audience []string
 
-	// Check sees each token under these keys, see [auth.RingKey].
+	// Check is called for each token under these keys, see [auth.RingKey].
 	Check func(*auth.Token) error
 
 	Interval    time.Duration // between two fetches; 0 means 15 minutes
 	MinInterval time.Duration // before a fetch for an unknown kid; 0 means 30 seconds
 	MaxAge      time.Duration // of keys that cannot be fetched again; 0 means 6 hours, or two intervals
 	Timeout     time.Duration // of a fetch; 0 means 5 seconds
-	MaxBody     int64         // of an answer, in bytes; 0 means 1 MiB
+	MaxBody     int64         // of a response, in bytes; 0 means 1 MiB
 
-	// AllowInsecure admits http to any host. Whoever can change what travels in
-	// between can then issue tokens.
+	// AllowInsecure allows http to any host. Whoever can change the traffic can
+	// then issue tokens.
 	AllowInsecure bool
 
 	// Transport makes the requests. Default: http.DefaultTransport.
 	Transport http.RoundTripper
 
-	// Logger gets changes and failures. Default: slog.Default().
+	// Logger receives changes and failures. Default: slog.Default().
 	Logger *slog.Logger
 }
 
-// A Client holds the keys of some addresses. It is safe for concurrent use.
+// A Client has the keys of one or more addresses. It is safe for concurrent
+// use.
 type Client struct {
 	endpoints []*endpoint
 	sources   auth.KeySources // the same
@@ -63,8 +64,8 @@ type Client struct {
 
 var _ auth.KeySource = (*Client)(nil)
 
-// New begins to fetch. It does not wait for the first answer; who wants to, calls
-// Refresh with an empty kid. The error is an [*auth.OptionError].
+// New starts to fetch. It does not wait for the first response; to wait for it,
+// call Refresh with an empty kid. The error is an [*auth.OptionError].
 func New(o Options) (*Client, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -129,7 +130,7 @@ func (o *Options) setDefaults() error {
 }
 
 // Close stops all fetches and returns when they have ended. The keys stay in
-// force until they are of [Options].MaxAge.
+// use until they reach [Options].MaxAge.
 func (c *Client) Close() {
 	c.cancel()
 	c.running.Wait()
@@ -138,12 +139,12 @@ func (c *Client) Close() {
 // Signing implements [auth.KeySource]: nothing signs.
 func (c *Client) Signing() (auth.RingKey, bool) { return auth.RingKey{}, false }
 
-// Verification implements [auth.KeySource]. A key whose private part is at any of
-// the addresses is not among the answers.
+// Verification implements [auth.KeySource]. The result does not contain keys
+// whose private part any of the addresses has published.
 func (c *Client) Verification(kid string) []auth.RingKey {
 	keys := c.sources.Verification(kid)
 	if !slices.ContainsFunc(keys, c.published) {
-		return keys // which may be shared, and is not to be written to
+		return keys // which may be shared and must not be changed
 	}
 	return slices.DeleteFunc(slices.Clone(keys), c.published)
 }
@@ -158,6 +159,6 @@ func (c *Client) published(k auth.RingKey) bool {
 }
 
 // Refresh implements [auth.KeySource]. With an empty kid it waits for the first
-// answer, if there has been none: of an address that has one of its keys without a
-// kid, or else of all.
+// response, if there has been none: from an address that has a key without a
+// kid, or else from all addresses.
 func (c *Client) Refresh(ctx context.Context, kid string) error { return c.sources.Refresh(ctx, kid) }

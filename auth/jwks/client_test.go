@@ -89,7 +89,7 @@ func TestLastGoodSet(t *testing.T) {
 		"no JSON":         {func(w *web) { w.body = "<html>" }, "one JSON object"},
 		"no set":          {func(w *web) { w.body = `{}` }, "array of keys"},
 		"null":            {func(w *web) { w.body = `{"keys":null}` }, "array of keys"},
-		"too many keys":   {func(w *web) { w.body = `{"keys":[` + strings.Repeat("{},", 256) + `{}]}` }, "may have 256 keys"},
+		"too many keys":   {func(w *web) { w.body = `{"keys":[` + strings.Repeat("{},", 256) + `{}]}` }, "may have at most 256 keys"},
 		"too large":       {func(w *web) { w.body += strings.Repeat(" ", 1<<20) }, "more than 1048576 bytes"},
 		"a repeated name": {func(w *web) { w.body = `{"keys":[],"keys":[]}` }, "repeated names"},
 	} {
@@ -100,7 +100,7 @@ func TestLastGoodSet(t *testing.T) {
 				w := &web{body: set(i)}
 				_, j := start(t, jwks.Options{Transport: w, MaxAge: 2 * time.Hour, Logger: log.Logger(), URLs: []string{"https://example.com/jwks?token=secret#frag"}})
 				want(t, verify(t, j, i.token(t)), "")
-				synctest.Wait() // keys are in force before they are logged
+				synctest.Wait() // keys are in use before they are logged
 				if text := log.Take(); !strings.Contains(text, "keys loaded") {
 					t.Errorf("logged %s", text)
 				}
@@ -112,7 +112,7 @@ func TestLastGoodSet(t *testing.T) {
 					t.Errorf("%d requests in an hour", n)
 				}
 				text := log.Take()
-				if !strings.Contains(text, c.log) || !strings.Contains(text, "stay in force") || !strings.Contains(text, "until=2000-01-01T02:") {
+				if !strings.Contains(text, c.log) || !strings.Contains(text, "stay in use") || !strings.Contains(text, "until=2000-01-01T02:") {
 					t.Errorf("logged %.500s", text)
 				}
 				for _, secret := range []string{"secret", "AAAAAAAA", "nWGxne", "frag"} {
@@ -124,7 +124,7 @@ func TestLastGoodSet(t *testing.T) {
 				want(t, verify(t, j, other.token(t)), unavailable)
 				time.Sleep(time.Hour + 2*time.Minute)
 				want(t, verify(t, j, i.token(t)), unavailable)
-				if text := log.Take(); !strings.Contains(text, "none are in force") {
+				if text := log.Take(); !strings.Contains(text, "none are in use") {
 					t.Errorf("logged %.500s", text)
 				}
 
@@ -234,7 +234,7 @@ func TestGreatestAge(t *testing.T) {
 			want(t, verify(t, j, i.token(t)), "")
 			time.Sleep(time.Nanosecond)
 			want(t, verify(t, j, i.token(t)), unavailable)
-			want(t, c.Refresh(t.Context(), ""), "the answer has status 503")
+			want(t, c.Refresh(t.Context(), ""), "the response has status 503")
 			joined, err := auth.NewJWT(auth.Options{Keys: auth.KeySources{c, new(auth.KeyRing)}})
 			if err != nil {
 				t.Fatal(err)
@@ -338,7 +338,7 @@ func TestRefreshTellsWhyTheLastFetchFailed(t *testing.T) {
 		w := &web{status: http.StatusNotFound}
 		c, _ := start(t, jwks.Options{Transport: w})
 		synctest.Wait() // the first fetch is over
-		want(t, c.Refresh(t.Context(), ""), "the answer has status 404")
+		want(t, c.Refresh(t.Context(), ""), "the response has status 404")
 		if w.count() != 1 {
 			t.Errorf("%d requests", w.count())
 		}

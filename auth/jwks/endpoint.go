@@ -30,14 +30,14 @@ var (
 	errNoKeys = errors.New("the set has no usable key")
 )
 
-// endpoint is one address. All fetches are made by its one goroutine.
+// endpoint is one address. One goroutine makes all its fetches.
 type endpoint struct {
 	ctx    context.Context // done by Close
 	o      *Options
 	url    string
 	log    *slog.Logger
 	client *http.Client
-	set    atomic.Pointer[keySet] // nil until the first good answer
+	set    atomic.Pointer[keySet] // nil until the first valid response
 
 	mu     sync.Mutex
 	wake   chan struct{} // has room for one
@@ -46,15 +46,15 @@ type endpoint struct {
 	failed error         // why that one got no keys, nil if it did
 }
 
-// keySet is what an address has answered.
+// keySet is the set in a response of an address.
 type keySet struct {
 	ring    *auth.KeyRing
 	size    int // how many keys it has
 	sum     [sha256.Size]byte
-	fetched time.Time // when the answer was asked for
+	fetched time.Time // when the request was sent
 
-	// published are the thumbprints of the keys whose private part an answer had:
-	// this one, or one after it that was no set.
+	// published has the thumbprints of the keys whose private part was in a
+	// response: in this one, or in a later one that was not a set.
 	published map[string]bool
 }
 
@@ -67,8 +67,8 @@ type flight struct {
 func newEndpoint(ctx context.Context, address string, o *Options) (*endpoint, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		// The error repeats the address, which may hold a secret.
-		return nil, &auth.OptionError{Field: "URLs", Reason: "holds what is not a URL"}
+		// The error would repeat the address, which may contain a secret.
+		return nil, &auth.OptionError{Field: "URLs", Reason: "contains an entry that is not a URL"}
 	}
 	name := nameOf(u)
 	if reason := safehttp.CheckURL(u, o.AllowInsecure); reason != "" {
@@ -81,8 +81,8 @@ func newEndpoint(ctx context.Context, address string, o *Options) (*endpoint, er
 		log:    o.Logger.With("address", name),
 		client: &http.Client{Transport: safehttp.NewGuard(o.Transport, u), CheckRedirect: safehttp.CheckRedirect(o.AllowInsecure)},
 		wake:   make(chan struct{}, 1),
-		// The first fetch is wanted from the start, so that a token that comes
-		// before it waits for it.
+		// The first fetch is wanted from the start, so that a token that
+		// arrives before its end waits for it.
 		flight: &flight{done: make(chan struct{})},
 	}, nil
 }
@@ -114,13 +114,14 @@ func (e *endpoint) run() {
 		}
 		timer.Stop()
 		if e.ctx.Err() != nil {
-			// Whoever began to wait meanwhile looks at ctx as well.
+			// Those who have begun to wait meanwhile also watch ctx.
 			return
 		}
 	}
 }
 
-// retryPause doubles from firstRetry to lastRetry, less up to a half.
+// retryPause doubles from firstRetry to lastRetry, and subtracts a random part
+// of up to a half.
 func retryPause(failures int) time.Duration {
 	pause := lastRetry
 	if failures < 6 {
@@ -129,7 +130,7 @@ func retryPause(failures int) time.Duration {
 	return pause - rand.N(pause/2)
 }
 
-// want answers the flight that is to begin or under way.
+// want returns the flight that is under way, or starts one.
 func (e *endpoint) want() *flight {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -145,7 +146,7 @@ func (e *endpoint) finish(f *flight, err error) {
 	f.err = err
 	close(f.done)
 	e.flight, e.ended, e.failed = nil, time.Now(), err
-	select { // the wish has been granted
+	select { // the fetch has been made
 	case <-e.wake:
 	default:
 	}
@@ -195,7 +196,7 @@ func (e *endpoint) Verification(kid string) []auth.RingKey {
 	return s.ring.Verification(kid)
 }
 
-// inForce answers the set that counts now, nil if there is none.
+// inForce returns the set that is in use, or nil if there is none.
 func (e *endpoint) inForce() *keySet {
 	s := e.set.Load()
 	if s == nil || time.Since(s.fetched) >= e.o.MaxAge {
@@ -204,7 +205,7 @@ func (e *endpoint) inForce() *keySet {
 	return s
 }
 
-// fetch puts the keys of now in force, and logs what is new.
+// fetch gets the current keys, puts them to use, and logs changes.
 func (e *endpoint) fetch() error {
 	s := keySet{fetched: time.Now()}
 	body, err := e.get()
@@ -223,13 +224,13 @@ func (e *endpoint) fetch() error {
 	}
 	e.set.Store(&s)
 	if s.size == 0 {
-		e.log.Error("no key is in force", "error", errNoKeys)
+		e.log.Error("no key is in use", "error", errNoKeys)
 		return errNoKeys
 	}
 	return nil
 }
 
-// setPublished notes, and logs if it is news, which private parts an answer has.
+// setPublished records the private parts in a response, and logs new ones.
 func (e *endpoint) setPublished(s *keySet, body []byte) {
 	s.published = privateParts(body)
 	old := e.set.Load()
@@ -238,9 +239,9 @@ func (e *endpoint) setPublished(s *keySet, body []byte) {
 	}
 }
 
-// keepPublished ends keys of the set of before, as there is no other.
+// keepPublished ends keys of the previous set, because there is no new one.
 func (e *endpoint) keepPublished(published map[string]bool) {
-	var s keySet // never in force, as it is too old
+	var s keySet // never used, as it is too old
 	if old := e.set.Load(); old != nil {
 		s = *old
 	}
@@ -251,10 +252,10 @@ func (e *endpoint) keepPublished(published map[string]bool) {
 func (e *endpoint) logFailure(err error) {
 	s := e.inForce()
 	if s == nil {
-		e.log.Error("keys could not be fetched, none are in force", "error", err)
+		e.log.Error("keys could not be fetched, none are in use", "error", err)
 		return
 	}
-	e.log.Warn("keys could not be fetched, those of before stay in force", "error", err, "until", s.fetched.Add(e.o.MaxAge))
+	e.log.Warn("keys could not be fetched, the previous ones stay in use", "error", err, "until", s.fetched.Add(e.o.MaxAge))
 }
 
 func (e *endpoint) get() ([]byte, error) {
@@ -265,7 +266,7 @@ func (e *endpoint) get() ([]byte, error) {
 		return nil, err
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
-	request.Close = true // the next one is far away
+	request.Close = true // the next request will be much later
 	response, err := e.client.Do(request)
 	if err != nil {
 		// A *url.Error repeats the whole address.
@@ -276,16 +277,16 @@ func (e *endpoint) get() ([]byte, error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer has status %d", response.StatusCode)
+		return nil, fmt.Errorf("the response has status %d", response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, e.o.MaxBody+1))
 	if err == nil && int64(len(body)) > e.o.MaxBody {
-		err = fmt.Errorf("the answer has more than %d bytes", e.o.MaxBody)
+		err = fmt.Errorf("the response has more than %d bytes", e.o.MaxBody)
 	}
 	return body, err
 }
 
-// read makes a set of an answer.
+// read makes a set of a response.
 func (e *endpoint) read(s *keySet, body []byte) error {
 	s.sum = sha256.Sum256(body)
 	if old := e.set.Load(); old != nil && old.sum == s.sum {

@@ -13,9 +13,10 @@ var (
 	publicMembers  = []string{"kty", "n", "e", "crv", "x", "y"}
 )
 
-// privateParts answers the thumbprints of the keys whose private part is in a body,
-// under whatever kid, for whatever purpose, and at whatever place. The body may be no
-// JWK Set, and even break off: a key that everybody can read has leaked all the same.
+// privateParts returns the thumbprints of the keys whose private part is in a
+// body, with any kid, for any purpose, in any place. The body need not be a JWK
+// Set and may even be truncated: a key that everybody can read has leaked
+// nevertheless.
 func privateParts(body []byte) map[string]bool {
 	published := map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -50,7 +51,7 @@ func privateParts(body []byte) map[string]bool {
 	}
 }
 
-// container is an object or an array of which the end is still to come.
+// container is an object or an array whose end has not been read yet.
 type container struct {
 	object  bool
 	named   bool   // the next token is the value of name
@@ -59,7 +60,7 @@ type container struct {
 	public  map[string]string
 }
 
-// next takes the name of a member, or what its value begins with.
+// next records the name of a member, or the first token of its value.
 func (c *container) next(token json.Token) {
 	if !c.object {
 		return
@@ -78,7 +79,8 @@ func (c *container) next(token json.Token) {
 	}
 }
 
-// leaks answers the thumbprint of a key that is here with its private part.
+// leaks returns the thumbprint of the key in the container if it has its
+// private part.
 func (c *container) leaks() (thumbprint string, ok bool) {
 	if !c.private {
 		return "", false

@@ -19,7 +19,7 @@ func (o Options) text() string {
 	return redact.Text(o)
 }
 
-// nameOf is an address without what may be a secret in it.
+// nameOf returns an address without the parts that may be secret.
 func nameOf(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }
 
 // Format implements [fmt.Formatter]. It shows addresses without user information and

@@ -19,7 +19,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/safehttp"
 )
 
-// Those of package auth/jwks. Documents in use have a few KiB.
+// These are the defaults of package auth/jwks. Documents in use have a few KiB.
 const (
 	timeout = 5 * time.Second
 	maxBody = 1 << 20
@@ -27,26 +27,27 @@ const (
 
 // Options configures [Discover]. Issuer and ClientIDs are needed.
 type Options struct {
-	// Issuer is the address of the provider, written as the provider writes it
-	// in iss: a slash at the end makes a difference.
+	// Issuer is the address of the provider, spelled as in its iss: a slash at
+	// the end makes a difference.
 	Issuer string
 
 	// ClientIDs are the names under which the provider knows this application,
-	// usually one. A token must be for one of them, and for nobody else.
+	// usually one. The audience of a token must be one of them, and nobody
+	// else.
 	ClientIDs []string
 
-	// AllowInsecure admits http to any host. Whoever can change what travels in
-	// between can then issue tokens.
+	// AllowInsecure allows http to any host. Whoever can change the traffic can
+	// then issue tokens.
 	AllowInsecure bool
 
-	// MaxKeyAge is how long keys stay in force while they cannot be fetched again;
-	// see MaxAge of [jwks.Options]. 0 means 6 hours.
+	// MaxKeyAge is the time for which keys stay in use while they cannot be
+	// fetched again; see MaxAge of [jwks.Options]. 0 means 6 hours.
 	MaxKeyAge time.Duration
 
 	// Transport makes the requests. Default: http.DefaultTransport.
 	Transport http.RoundTripper
 
-	// Logger gets changes of keys and failures to fetch them. Default:
+	// Logger receives changes of keys and failures to fetch them. Default:
 	// slog.Default().
 	Logger *slog.Logger
 }
@@ -77,9 +78,9 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-// Discover reads the document of a provider and its keys, and keeps the keys up to
-// date until [Provider.Close]. It fails when either cannot be had. An error about
-// the options is an [*auth.OptionError].
+// Discover reads the document of a provider and its keys, and keeps the keys up
+// to date until [Provider.Close]. It fails if it cannot get either of them. An
+// error about the options is an [*auth.OptionError].
 func Discover(ctx context.Context, o Options) (*Provider, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -114,15 +115,15 @@ func (o *Options) document(ctx context.Context) (*oidc.Provider, error) {
 	client := &http.Client{Transport: bounded{o.Transport}, CheckRedirect: safehttp.CheckRedirect(o.AllowInsecure)}
 	found, err := oidc.NewProvider(oidc.ClientContext(ctx, client), o.Issuer)
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		return nil, u.Err // without an address that somebody else has chosen
+		return nil, u.Err // without an address that somebody else chose
 	}
 	if m, ok := errors.AsType[*oidc.IssuerMismatchError](err); ok {
-		return nil, fmt.Errorf("it calls itself %.256q; Options.Issuer must be exactly that", m.Discovered)
+		return nil, fmt.Errorf("its issuer is %.256q; Options.Issuer must be exactly that", m.Discovered)
 	}
 	return found, err
 }
 
-// open takes over what the document says.
+// open sets up the provider as the document describes it.
 func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) error {
 	var doc struct {
 		Keys       string   `json:"jwks_uri"`
@@ -168,9 +169,9 @@ func (p *Provider) open(ctx context.Context, o *Options, found *oidc.Provider) e
 	return err
 }
 
-// checkAddress keeps a document from leading to where it should not: what listens
-// on this machine, or in its network, is no part of a provider elsewhere. Providers
-// without the code flow leave its two addresses out.
+// checkAddress keeps a document from redirecting requests to this machine or
+// its network, which are no part of a provider elsewhere. Providers without the
+// code flow leave out its two addresses.
 func (p *Provider) checkAddress(o *Options, name, address string) error {
 	if address == "" && name != "jwks_uri" {
 		return nil
@@ -187,7 +188,7 @@ func (p *Provider) checkAddress(o *Options, name, address string) error {
 		return err
 	}
 	if u.Scheme != "https" && issuer.Scheme == "https" && !o.AllowInsecure {
-		return fmt.Errorf("its %s is not https, as the issuer is", name)
+		return fmt.Errorf("its %s is not https, but the issuer is", name)
 	}
 	if err := p.guard.CheckHost(u); err != nil {
 		return fmt.Errorf("its %s cannot be used: %w", name, err)
@@ -195,10 +196,10 @@ func (p *Provider) checkAddress(o *Options, name, address string) error {
 	return nil
 }
 
-// usable answers the algorithms that ID tokens may have.
+// usable returns the algorithms that are accepted for ID tokens.
 func usable(announced []string) ([]string, error) {
 	if len(announced) == 0 {
-		return []string{"RS256"}, nil // what every provider has (Discovery 1.0 section 3)
+		return []string{"RS256"}, nil // every provider has this one (Discovery 1.0 section 3)
 	}
 	known := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 	known = slices.DeleteFunc(known, func(name string) bool { return !slices.Contains(announced, name) })
@@ -208,8 +209,8 @@ func usable(announced []string) ([]string, error) {
 	return known, nil
 }
 
-// bounded is a transport for documents, the one reader of which would read to the
-// end, and would repeat in its error what is no document.
+// bounded is a transport for documents. Their reader would read without a
+// limit, and would repeat in its error a body that is not a document.
 type bounded struct{ http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -225,7 +226,7 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		return response, nil // followed by the client
 	}
 	response.Body.Close()
-	return nil, fmt.Errorf("the answer has status %d", response.StatusCode)
+	return nil, fmt.Errorf("the response has status %d", response.StatusCode)
 }
 
 type boundedBody struct {
@@ -236,15 +237,16 @@ type boundedBody struct {
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
 	if b.left -= n; b.left < 0 {
-		return 0, fmt.Errorf("the answer has more than %d bytes", maxBody)
+		return 0, fmt.Errorf("the response has more than %d bytes", maxBody)
 	}
 	return n, err
 }
 
-// Client answers a client for requests to the addresses of [Provider.Endpoint], with
-// which golang.org/x/oauth2 trades a code: it keeps to the rules for addresses of the
-// package comment. Put it into the context of Exchange, as [oauth2.HTTPClient].
+// Client returns a client for requests to the addresses of [Provider.Endpoint],
+// with which golang.org/x/oauth2 exchanges a code. It follows the rules for
+// addresses in the package comment. Put it into the context of Exchange as
+// [oauth2.HTTPClient].
 func (p *Provider) Client() *http.Client { return p.client }
 
-// Endpoint answers the addresses of the code flow, for an [oauth2.Config].
+// Endpoint returns the addresses of the code flow, for an [oauth2.Config].
 func (p *Provider) Endpoint() oauth2.Endpoint { return p.endpoint }

@@ -74,9 +74,9 @@ func TestDiscoverFails(t *testing.T) {
 		spoil func(*web)
 		want  string
 	}{
-		"another issuer":                    {set("issuer", "https://other.example"), `it calls itself "https://other.example"`},
+		"another issuer":                    {set("issuer", "https://other.example"), `its issuer is "https://other.example"`},
 		"a slash more":                      {set("issuer", issuer+"/"), "Options.Issuer must be exactly that"},
-		"no issuer":                         {set("issuer", nil), `it calls itself ""`},
+		"no issuer":                         {set("issuer", nil), `its issuer is ""`},
 		"status 404":                        {answer(404, "secret"), "status 404"},
 		"status 500":                        {answer(500, "secret"), "status 500"},
 		"no JSON":                           {answer(200, "<html>"), "failed to decode"},
@@ -84,10 +84,10 @@ func TestDiscoverFails(t *testing.T) {
 		"hangs":                             {func(w *web) { w.handlers[document] = hang }, "deadline exceeded"},
 		"no address of keys":                {set("jwks_uri", nil), "its jwks_uri has no host"},
 		"keys over http":                    {set("jwks_uri", "http://keys.example/secret"), "its jwks_uri is not https"},
-		"keys on this machine":              {set("jwks_uri", "http://127.0.0.1/jwks"), "its jwks_uri is not https, as the issuer is"},
-		"keys on localhost":                 {set("jwks_uri", "http://localhost:8080/jwks"), "its jwks_uri is not https, as the issuer is"},
-		"logins on this machine":            {set("authorization_endpoint", "http://[::1]/auth"), "its authorization_endpoint is not https, as the issuer is"},
-		"codes on this machine":             {set("token_endpoint", "http://127.0.0.1/token"), "its token_endpoint is not https, as the issuer is"},
+		"keys on this machine":              {set("jwks_uri", "http://127.0.0.1/jwks"), "its jwks_uri is not https, but the issuer is"},
+		"keys on localhost":                 {set("jwks_uri", "http://localhost:8080/jwks"), "its jwks_uri is not https, but the issuer is"},
+		"logins on this machine":            {set("authorization_endpoint", "http://[::1]/auth"), "its authorization_endpoint is not https, but the issuer is"},
+		"codes on this machine":             {set("token_endpoint", "http://127.0.0.1/token"), "its token_endpoint is not https, but the issuer is"},
 		"keys on this machine over https":   {set("jwks_uri", "https://127.0.0.1/secret"), "its jwks_uri cannot be used: an address is on this machine"},
 		"keys on localhost over https":      {set("jwks_uri", "https://localhost/secret"), "its jwks_uri cannot be used: an address is on this machine"},
 		"keys in a private network":         {set("jwks_uri", "https://10.0.0.1/secret"), "its jwks_uri cannot be used: an address is in a private network"},
@@ -102,7 +102,7 @@ func TestDiscoverFails(t *testing.T) {
 		"codes over http":                   {set("token_endpoint", "http://login.example/secret"), "its token_endpoint is not https"},
 		"only symmetric or none":            {set("id_token_signing_alg_values_supported", []string{"HS256", "none", "xx"}), "none of its id_token_signing_alg_values_supported"},
 		"no keys":                           {func(w *web) { w.keys = `{"keys":[]}` }, "no usable key"},
-		"keys not there":                    {set("jwks_uri", "https://keys.example/other"), "cannot be fetched: the answer has status 404"},
+		"keys not there":                    {set("jwks_uri", "https://keys.example/other"), "cannot be fetched: the response has status 404"},
 		"keys hang":                         {func(w *web) { w.handlers["/jwks"] = hang }, "deadline exceeded"},
 		"not modified":                      {answer(304, ""), "status 304"},
 	} {

@@ -26,13 +26,13 @@ type Provider struct {
 	algorithms []string
 	endpoint   oauth2.Endpoint
 	keys       *jwks.Client
-	engine     *auth.JWT // of keys alone
+	engine     *auth.JWT // only the provider's keys
 }
 
 var _ auth.KeySource = (*Provider)(nil)
 
-// Close stops fetching keys and returns when that has ended. The keys stay in
-// force for Options.MaxKeyAge.
+// Close stops fetching keys and returns when the fetches have ended. The keys
+// stay in use for Options.MaxKeyAge.
 func (p *Provider) Close() {
 	p.keys.Close()
 	p.guard.CloseIdleConnections()
@@ -47,15 +47,15 @@ func (p *Provider) Verification(kid string) []auth.RingKey { return p.keys.Verif
 // Refresh implements [auth.KeySource].
 func (p *Provider) Refresh(ctx context.Context, kid string) error { return p.keys.Refresh(ctx, kid) }
 
-// Verify checks an ID token that the provider has answered for an authorization
-// code, and that it carries the nonce of the request, which ties it to the browser
-// that the login began in. A clock that is behind the provider's may need an
-// [auth.ClockTolerance].
+// Verify checks an ID token that the provider has returned for an authorization
+// code. It also checks that the token has the nonce of the request, which binds
+// it to the browser in which the login began. A clock that is behind the
+// provider's may need an [auth.ClockTolerance].
 //
-// The error is that of [auth.JWT.Verify].
+// The errors are those of [auth.JWT.Verify].
 func (p *Provider) Verify(ctx context.Context, idToken, nonce string, opts ...auth.VerifyOption) (*auth.Token, error) {
 	if nonce == "" {
-		return nil, errors.New("oidc: Verify needs the nonce that the authorization request was made with")
+		return nil, errors.New("oidc: Verify needs the nonce of the authorization request")
 	}
 	token, err := p.engine.Verify(ctx, idToken, opts...)
 	if err != nil {
@@ -67,8 +67,8 @@ func (p *Provider) Verify(ctx context.Context, idToken, nonce string, opts ...au
 	return token, nil
 }
 
-// check demands what makes an ID token of a token whose signature, dates, issuer
-// and audience are good.
+// check reports why a token whose signature, dates, issuer and audience are
+// valid is not an ID token.
 func (p *Provider) check(token *auth.Token) error {
 	if !slices.Contains(p.algorithms, token.Algorithm()) {
 		return invalid("invalid algorithm")
@@ -92,8 +92,8 @@ func (p *Provider) check(token *auth.Token) error {
 	return p.checkAudience(token)
 }
 
-// checkAudience is rules 3 to 5 of OpenID Connect Core 1.0 section 3.1.3.7. That
-// one of the audience is a client is known already.
+// checkAudience applies rules 3 to 5 of OpenID Connect Core 1.0 section
+// 3.1.3.7. The audience is already known to include a client.
 func (p *Provider) checkAudience(token *auth.Token) error {
 	aud, _ := token.Claim("aud")
 	list, several := aud.([]any)
@@ -112,8 +112,9 @@ func (p *Provider) checkAudience(token *auth.Token) error {
 	return nil
 }
 
-// plainType reports that a header, which is known to be well formed, has no typ of
-// another kind of token (RFC 8725 section 3.11), such as at+jwt or logout+jwt.
+// plainType reports whether a header, which is known to be well formed, has no
+// typ of another kind of token (RFC 8725 section 3.11), such as at+jwt or
+// logout+jwt.
 func plainType(signed string) bool {
 	head, _, _ := strings.Cut(signed, ".")
 	text, err := base64.RawURLEncoding.DecodeString(head)

@@ -142,8 +142,8 @@ func TestVerify(t *testing.T) {
 	check(nil, "n-1", bad+"jwt nonce invalid")
 	check("", "n-1", bad+"jwt nonce invalid")
 	check(1, "1", bad+"jwt nonce invalid")
-	check(nil, "", "oidc: Verify needs the nonce that the authorization request was made with")
-	check("", "", "oidc: Verify needs the nonce that the authorization request was made with")
+	check(nil, "", "oidc: Verify needs the nonce of the authorization request")
+	check("", "", "oidc: Verify needs the nonce of the authorization request")
 	check("n-1", "n-1", "AuthTokenExpiredError: maxAge exceeded", auth.MaxAge("1h"))
 
 	// A clock that differs.

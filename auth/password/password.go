@@ -26,10 +26,10 @@ const (
 // ErrTooLong is returned by [Hasher.Hash] for passwords over [MaxPassword].
 var ErrTooLong = errors.New("password: longer than 1024 bytes")
 
-// ErrBusy is returned when [Hasher].Waiting is reached. It is made for clients.
+// ErrBusy is returned when [Hasher].Waiting is reached. Clients may see it.
 var ErrBusy error = &wire.Error{Name: wire.NameResourceLimit, Message: "Too many logins at once"}
 
-// Params are the cost of a hash. A zero means the default, see the package
+// Params are the cost of a hash. Zero means the default, see the package
 // comment.
 type Params struct {
 	Memory  uint32 // KiB; default 19456
@@ -41,26 +41,28 @@ func (p Params) withDefaults() Params {
 	return Params{cmp.Or(p.Memory, 19*1024), cmp.Or(p.Passes, 2), cmp.Or(p.Threads, 1)}
 }
 
-// A Hasher hashes passwords and verifies them. Its zero value is ready for
-// use. It may be used by many goroutines; its fields must not change after the
-// first use, and it must not be copied.
+// A Hasher hashes passwords and verifies them. Its zero value is ready for use.
+// Many goroutines may use it. Its fields must not change after the first use,
+// and it must not be copied.
 type Hasher struct {
-	// Params are those of new hashes. Raise them as hardware gets faster.
+	// Params are the parameters of new hashes. Raise them as hardware gets
+	// faster.
 	Params Params
 
-	// Concurrent is how many hashes run at once. Default: half of GOMAXPROCS,
-	// at least 1, so that logins leave processors to the connections.
+	// Concurrent is the number of hashes that run at once. Default: half of
+	// GOMAXPROCS, at least 1, so that logins leave processors to the
+	// connections.
 	Concurrent int
 
-	// Waiting is how many more may wait for their turn. Default: 64 for each of
-	// Concurrent, which is a wait of some seconds.
+	// Waiting is the number of further hashes that may wait for their turn.
+	// Default: 64 for each of Concurrent, which is a wait of some seconds.
 	Waiting int
 
 	once    sync.Once
 	derive  deriveFunc
 	slots   chan struct{}
 	waiting atomic.Int64
-	nobody  digest // no password has it
+	nobody  digest // of no password
 }
 
 // deriveFunc is the signature of [argon2.IDKey].
@@ -92,7 +94,7 @@ func (h *Hasher) newDigest() digest {
 	return d
 }
 
-// Hash makes the PHC string of a new password, to be stored.
+// Hash returns the PHC string of a new password, for the caller to store.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	h.init()
 	if len(password) > MaxPassword {
@@ -106,9 +108,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return d.String(), nil
 }
 
-// Verify reports whether a stored hash is that of a password. An empty hash is
-// that of nobody: pass it on for a name that is unknown, or for a user without
-// a password, so that they cannot be told from a wrong password by the time.
+// Verify reports whether a stored hash is that of a password. It returns false
+// for an empty hash: pass one for an unknown name, or for a user without a
+// password, so that the time does not distinguish them from a wrong password.
 //
 // The error is [ErrHash], [ErrBusy], or that of ctx.
 func (h *Hasher) Verify(ctx context.Context, hash, password string) (bool, error) {
@@ -121,7 +123,7 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) (bool, error
 		}
 	}
 	if len(password) > MaxPassword {
-		return false, nil // whoever it is for: Hash refuses it
+		return false, nil // no hash has such a password: Hash refuses it
 	}
 	key, err := h.key(ctx, d, password, len(d.key))
 	if err != nil {
@@ -131,8 +133,8 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) (bool, error
 }
 
 // NeedsRehash reports whether a stored hash has other parameters than new ones,
-// or is none that can be read. Ask after a successful login, when the password
-// is at hand to be hashed anew.
+// or cannot be read. Call it after a successful login, when the password is
+// available to be hashed again.
 func (h *Hasher) NeedsRehash(hash string) bool {
 	h.init()
 	d, err := h.parse(hash)

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// ErrHash is the error of a stored hash that is no argon2id PHC string, or one
-// with parameters out of bounds.
+// ErrHash is the error for a stored hash that is not an argon2id PHC string, or
+// whose parameters are out of bounds.
 var ErrHash = errors.New("password: the stored hash is not an argon2id PHC string within the bounds")
 
-// Bounds of stored hashes. Beyond them one row of a database could take the
-// memory of the whole process, or make argon2 panic.
+// Bounds of stored hashes. Without them, one row of a database could exhaust
+// the memory of the process, or make argon2 panic.
 const (
 	maxMemory   = 256 << 10 // KiB, see the package comment
 	maxPasses   = 64
@@ -23,7 +23,7 @@ const (
 
 var phcBase64 = base64.RawStdEncoding.Strict()
 
-// digest is a hashed password with all that it takes to hash another one in
+// digest is a hashed password with all parameters for hashing another one in
 // the same way.
 type digest struct {
 	Params
@@ -36,7 +36,7 @@ func (d digest) String() string {
 		phcBase64.EncodeToString(d.salt), phcBase64.EncodeToString(d.key))
 }
 
-// parse reads a PHC string that asks for no more than memory KiB.
+// parse reads a PHC string that needs at most memory KiB.
 func parse(text string, memory uint32) (digest, error) {
 	parts := strings.Split(text, "$")
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
