@@ -21,7 +21,7 @@ const (
 	familyEd
 )
 
-// String answers the name that JavaScript gives to the key type.
+// String returns the name that JavaScript gives to the key type.
 func (f family) String() string {
 	switch f {
 	case familyHMAC:
@@ -45,7 +45,7 @@ type algorithm struct {
 	method jwt.SigningMethod
 }
 
-// algorithms is the list of JWT-1 in the order in which JavaScript names them.
+// algorithms is the list of JWT-1, in JavaScript's order.
 var algorithms = []*algorithm{
 	{name: "HS256", family: familyHMAC, method: jwt.SigningMethodHS256},
 	{name: "HS384", family: familyHMAC, method: jwt.SigningMethodHS384},
@@ -61,8 +61,8 @@ var algorithms = []*algorithm{
 	{name: "ES512", family: familyEC, curve: "secp521r1", method: jwt.SigningMethodES512},
 }
 
-// edDSA is RFC 8037 with Ed25519. JavaScript peers cannot verify it, so it is
-// open to a [RingKey] alone, where it is chosen key by key (JWT-1).
+// edDSA is RFC 8037 with Ed25519. JavaScript peers cannot verify it, so only a
+// [RingKey] can use it, where it is chosen key by key (JWT-1).
 var edDSA = &algorithm{name: "EdDSA", family: familyEd, method: jwt.SigningMethodEdDSA}
 
 // strictPSS pins the salt to the length of the digest for verification too:
@@ -74,7 +74,7 @@ func strictPSS(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
 	}
 }
 
-// ringAlgorithms are those that a key of a ring can be pinned to.
+// ringAlgorithms are the algorithms to which a key of a ring can be pinned.
 var ringAlgorithms = append(slices.Clone(algorithms), edDSA)
 
 // algorithmIn returns the algorithm of that name, or nil.
@@ -87,8 +87,8 @@ func algorithmIn(list []*algorithm, name string) *algorithm {
 	return nil
 }
 
-// unknownAlgorithm explains to a Go developer what is wrong with a name of an
-// algorithm where only those in the list can be used.
+// unknownAlgorithm explains to a Go developer that an algorithm is not one of
+// the known ones.
 func unknownAlgorithm(name string, known []*algorithm) string {
 	return fmt.Sprintf("%q is not an algorithm that can be used here; %s", name, useOneOf(known))
 }
@@ -107,8 +107,8 @@ func useOneOf(list []*algorithm) string {
 // fits reports whether k can be used with a.
 func (a *algorithm) fits(k Key) bool { return k.family() == a.family && k.curve() == a.curve }
 
-// mismatch explains to a Go developer why k, which comes from that field, cannot
-// be used with a. It returns "" when it can.
+// mismatch explains to a Go developer why k, the value of that field, cannot be
+// used with a. It returns "" if it can.
 func (a *algorithm) mismatch(k Key, field string) string {
 	if a.fits(k) {
 		return ""
@@ -116,7 +116,7 @@ func (a *algorithm) mismatch(k Key, field string) string {
 	return fmt.Sprintf("%q does not fit %s (%v); %s", a.name, field, k, useOneOf(fitting(ringAlgorithms, k)))
 }
 
-// fitting answers the algorithms of the list that k can be used with.
+// fitting returns the algorithms of the list that k can be used with.
 func fitting(list []*algorithm, k Key) []*algorithm {
 	var fit []*algorithm
 	for _, a := range list {

@@ -9,16 +9,16 @@ import (
 )
 
 // ErrTokenNotString is the answer to a token that is present in a message but
-// is not a JSON string. An [Engine] never sees such a token; whoever decodes the
-// message refuses it with this error.
+// is not a JSON string. An [Engine] never sees such a token, because the
+// decoder of the message refuses it with this error.
 var ErrTokenNotString = &wire.Error{
 	Name:    wire.NameAuthToken,
 	Message: "Invalid token format - Token must be a string",
 	Fields:  []wire.Field{{Key: "isBadToken", Value: true}},
 }
 
-// signError reports why a token cannot be signed. JavaScript throws a plain
-// Error there, so the name stays empty (JWT-2).
+// signError is the error for a token that cannot be signed. JavaScript throws a
+// plain Error there, so the name is empty (JWT-2).
 func signError(message string) error {
 	return &wire.Error{Message: message}
 }
@@ -44,7 +44,7 @@ func expiredError(message string, limit numericdate.Date) error {
 	}
 }
 
-// notBeforeError is, beside ErrKeysUnavailable, the only failure after which a
+// notBeforeError and ErrKeysUnavailable are the only failures after which a
 // client keeps its token.
 func notBeforeError(limit numericdate.Date) error {
 	return &wire.Error{
@@ -57,8 +57,9 @@ func notBeforeError(limit numericdate.Date) error {
 	}
 }
 
-// dateField answers a date as a time.Time, which is encoded like a JavaScript
-// Date (HS-13), in milliseconds, or nil when no JavaScript date can hold it.
+// dateField returns a date as a time.Time, which is encoded like a JavaScript
+// Date (HS-13), in milliseconds. It returns nil if no JavaScript date can hold
+// the value.
 func dateField(d numericdate.Date) any {
 	if !d.InCalendar() {
 		return nil

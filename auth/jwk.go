@@ -11,17 +11,19 @@ import (
 // maxSetKeys bounds the keys of one JWK Set. Issuers publish a handful.
 const maxSetKeys = 256
 
-// errPurpose is why a good key is not for tokens.
+// errPurpose is the error for a valid key that is not meant for tokens.
 var errPurpose = errors.New("is not for signatures")
 
-// ParseJWK reads a JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037): RSA, EC
-// on P-256, P-384 or P-521, Ed25519 (OKP) or symmetric (oct), public or private.
-// Its kid becomes the ID, a whole number as its text, and its alg, when there is one, the algorithm that it is
-// pinned to. A private RSA key needs its two primes.
+// ParseJWK reads a JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037): RSA,
+// EC on P-256, P-384 or P-521, Ed25519 (OKP) or symmetric (oct), public or
+// private. Its kid becomes the ID; a whole number becomes text. Its alg, if
+// there is one, becomes the algorithm to which it is pinned. A private RSA key
+// needs its two primes.
 //
-// What does not fit together, weak keys (HMAC under 32 bytes, RSA under 2048
-// bits), keys for encryption, and repeated names are refused. The error is an
-// [*OptionError] that names the kid and holds nothing of the key.
+// It refuses members that contradict each other, weak keys (HMAC under 32
+// bytes, RSA under 2048 bits), keys for encryption, and repeated names. The
+// error is an [*OptionError] that names the kid and contains nothing of the
+// key.
 func ParseJWK(jwk []byte) (RingKey, error) {
 	ms, ok := parseObject(jwk)
 	if !ok {
@@ -54,22 +56,22 @@ func ParseJWK(jwk []byte) (RingKey, error) {
 	return k.checked()
 }
 
-// ParseJWKS reads a JWK Set (RFC 7517 section 5). As sets are shared between
-// readers that know different kinds of keys, one that cannot be used does not
-// spoil the others: skipped tells of those, with errors as of [ParseJWK]. Keys for
-// other purposes than signatures are left out without a word. Of keys with the
-// same kid the first is used.
+// ParseJWKS reads a JWK Set (RFC 7517 section 5). A set is shared between
+// readers that support different kinds of keys, so a key that cannot be used
+// does not spoil the others: skipped has an error for each such key, like those
+// of [ParseJWK]. Keys for other purposes than signatures are silently ignored.
+// Of several keys with the same kid, the first is used.
 func ParseJWKS(text []byte) (keys []RingKey, skipped []error, err error) {
 	set, ok := parseObject(text)
 	if !ok {
-		return nil, nil, errors.New("auth: a JWK Set is one JSON object without repeated names")
+		return nil, nil, errors.New("auth: a JWK Set must be one JSON object without repeated names")
 	}
 	var list []json.RawMessage
 	if raw := set.get("keys"); len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
-		return nil, nil, errors.New("auth: a JWK Set has an array of keys")
+		return nil, nil, errors.New("auth: a JWK Set must have an array of keys")
 	}
 	if len(list) > maxSetKeys {
-		return nil, nil, fmt.Errorf("auth: a JWK Set may have %d keys, this one has %d", maxSetKeys, len(list))
+		return nil, nil, fmt.Errorf("auth: a JWK Set may have at most %d keys, this one has %d", maxSetKeys, len(list))
 	}
 	seen := map[string]bool{}
 	for i, raw := range list {
@@ -79,7 +81,7 @@ func ParseJWKS(text []byte) (keys []RingKey, skipped []error, err error) {
 		case err != nil:
 			skipped = append(skipped, fmt.Errorf("%w (number %d of the set)", err, i+1))
 		case seen[k.ID]:
-			skipped = append(skipped, keyError(k.ID, "is there twice; number "+strconv.Itoa(i+1)+" of the set is not used"))
+			skipped = append(skipped, keyError(k.ID, "occurs twice; number "+strconv.Itoa(i+1)+" of the set is not used"))
 		default:
 			seen[k.ID] = true
 			keys = append(keys, k)

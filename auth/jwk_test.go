@@ -242,7 +242,7 @@ func TestParseJWKS(t *testing.T) {
 	}
 	want := []string{
 		`auth: key "quantum": has the key type "AKP", which cannot be used (number 3 of the set)`,
-		`auth: key "1": is there twice; number 5 of the set is not used`,
+		`auth: key "1": occurs twice; number 5 of the set is not used`,
 		`auth: key "weak": has 4 bytes, at least 32 are needed to resist a search (number 6 of the set)`,
 		`auth: JWK: is not one JSON object without repeated names (number 7 of the set)`,
 	}

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// jwkKey reads the members that are the key itself. Its errors name members, never
-// what is in them.
+// jwkKey reads the members that are the key itself. Its errors name members,
+// never their values.
 func jwkKey(ms members) (Key, error) {
 	f := jwkFields{members: ms}
 	kty, _ := text(ms.get("kty"))
@@ -40,7 +40,7 @@ func jwkKey(ms members) (Key, error) {
 	return key, nil
 }
 
-// jwkFields reads members that are base64url, and keeps the first failure.
+// jwkFields reads base64url members and keeps the first error.
 type jwkFields struct {
 	members
 	err error
@@ -48,7 +48,7 @@ type jwkFields struct {
 
 func (f *jwkFields) has(name string) bool { return f.get(name) != nil }
 
-// bytes reads a member that must be there.
+// bytes reads a required member.
 func (f *jwkFields) bytes(name string) []byte {
 	s, ok := text(f.get(name))
 	b, canonical := decodePart(s)
@@ -69,7 +69,7 @@ func (f *jwkFields) sized(name string, size int) []byte {
 
 func (f *jwkFields) number(name string) *big.Int {
 	b := f.bytes(name)
-	// Arithmetic with the number takes time by its length.
+	// The time of arithmetic grows with the length of the number.
 	if len(b) > maxRSABits/8+1 && f.err == nil {
 		f.err = fmt.Errorf("has a member %s that is too large", name)
 	}
@@ -84,7 +84,7 @@ func (f *jwkFields) rsa() (Key, error) {
 	if f.err != nil {
 		return Key{}, f.err
 	}
-	// RFC 8017 section 3.1, within what crypto/rsa computes with.
+	// RFC 8017 section 3.1, within the limits of crypto/rsa.
 	switch {
 	case n.Bit(0) == 0:
 		return Key{}, errors.New("has an even modulus")

@@ -14,23 +14,23 @@ import (
 )
 
 const (
-	// minHMACKey is the length in bytes that RFC 7518 section 3.2 asks of a
-	// key for HS256. It is not raised for HS384 and HS512: 256 bits of entropy
-	// are out of reach of a search either way.
+	// minHMACKey is the length in bytes that RFC 7518 section 3.2 demands of a
+	// key for HS256. It is not higher for HS384 and HS512, because no search
+	// can cover 256 bits of entropy.
 	minHMACKey = 32
-	// minRSABits is the size that RFC 7518 section 3.3 asks of an RSA key.
+	// minRSABits is the size that RFC 7518 section 3.3 demands of an RSA key.
 	minRSABits = 2048
-	// maxRSABits is the size up to which OpenSSL uses RSA keys. Verification
-	// takes time by the square of it.
+	// maxRSABits is the size up to which OpenSSL uses RSA keys. The time of a
+	// verification grows with its square.
 	maxRSABits = 16384
 )
 
-// A Key signs or verifies tokens. It is made by [HMACKey], [ParsePEM] or [ParseJWK], is
-// immutable, and never shows its secret when it is printed. The zero Key is no
-// key.
+// A Key signs or verifies tokens. [HMACKey], [ParsePEM] and [ParseJWK] make
+// one. It is immutable, and never shows its secret when it is printed. The zero
+// Key means no key.
 type Key struct {
-	// A function, because fmt cannot look into one. It does look into the
-	// unexported fields of whatever holds a Key, past the String method.
+	// This is a function because fmt cannot look into one. It would print the
+	// unexported fields of a Key in another struct without calling String.
 	material func() *material
 }
 
@@ -42,8 +42,8 @@ type material struct {
 	curve   string // OpenSSL name of the curve, EC only
 }
 
-// HMACKey makes a symmetric key of the bytes themselves: text is not decoded
-// from hex or base64. The bytes are copied.
+// HMACKey makes a symmetric key from the bytes themselves. It does not decode
+// hex or base64. It copies the bytes.
 func HMACKey(secret []byte) Key {
 	return keyOf(&material{family: familyHMAC, secret: bytes.Clone(secret)})
 }
@@ -51,8 +51,8 @@ func HMACKey(secret []byte) Key {
 func keyOf(m *material) Key { return Key{func() *material { return m }} }
 
 // ParsePEM reads the first key of a PEM text: a private key (PKCS #8, PKCS #1
-// or SEC 1), a public key (PKIX or PKCS #1), or the public key of a certificate.
-// A private key can verify as well.
+// or SEC 1), a public key (PKIX or PKCS #1), or the public key of a
+// certificate. A private key can also verify.
 //
 // RSA keys under 2048 bits and keys that no supported algorithm can use are
 // refused. Ed25519 keys are for a [RingKey] only.
@@ -62,7 +62,7 @@ func ParsePEM(text []byte) (Key, error) {
 		if block, text = pem.Decode(text); block == nil {
 			return Key{}, errors.New("auth: no key found in the PEM text")
 		}
-		// openssl ecparam writes the curve in a block of its own before the key.
+		// openssl ecparam writes the curve in a separate block before the key.
 		if block.Type != "EC PARAMETERS" {
 			return parseBlock(block)
 		}
@@ -120,7 +120,7 @@ func newRSAKey(private *rsa.PrivateKey, public *rsa.PublicKey) (Key, error) {
 		return Key{}, fmt.Errorf("auth: an RSA key has a minimum key size of %d bits, this one has %d", minRSABits, bits)
 	}
 	if bits := public.N.BitLen(); bits > maxRSABits {
-		return Key{}, fmt.Errorf("auth: an RSA key has at most %d bits, this one has %d", maxRSABits, bits)
+		return Key{}, fmt.Errorf("auth: an RSA key may have at most %d bits, this one has %d", maxRSABits, bits)
 	}
 	m := &material{family: familyRSA, public: public}
 	if private != nil {
@@ -184,7 +184,7 @@ func (k Key) curve() string {
 	return k.material().curve
 }
 
-// signing answers the value that the signature methods sign with, nil when
+// signing returns the value for the signature methods to sign with, or nil if
 // this key cannot sign.
 func (k Key) signing() any {
 	if k.material().family == familyHMAC {
@@ -217,8 +217,8 @@ func (k Key) equal(other Key) bool {
 	return k.samePublic(other)
 }
 
-// weakness says what makes a key unfit for use, "" when nothing does. Text that
-// is a PEM key is never taken for a secret: it would be public (JWT-20).
+// weakness reports why a key must not be used, or returns "". PEM text is never
+// accepted as a secret, because it may be a public key (JWT-20).
 func (k Key) weakness(allowWeak bool) string {
 	if k.material().family != familyHMAC {
 		return ""

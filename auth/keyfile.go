@@ -23,40 +23,42 @@ const (
 	// defaultFileInterval makes a rotation take seconds, at the cost of reading
 	// some kilobytes.
 	defaultFileInterval = 10 * time.Second
-	// minFileInterval is how often strangers can make the files be read by
-	// presenting unknown kids.
+	// minFileInterval is the shortest time between two reads of the files that
+	// strangers can cause by presenting unknown kids.
 	minFileInterval = time.Second
 	// maxKeyFile leaves room for a full JWK Set of RSA keys.
 	maxKeyFile = 1 << 20
 )
 
-// FileOptions says which files [WatchKeyFiles] reads.
+// FileOptions configures [WatchKeyFiles].
 type FileOptions struct {
-	// Paths are files with one key in PEM, or with a JWK or a JWK Set; the first
-	// letter tells which. The order matters: the first key that can sign signs.
+	// Paths are files with one key in PEM, or with a JWK or a JWK Set, which
+	// begin with a brace. The order matters: the first key that can sign does.
 	Paths []string
 
-	// Interval is the time between two looks at the files. 0 means 10 seconds.
+	// Interval is the time between two checks of the files. 0 means 10 seconds.
 	Interval time.Duration
 
-	// Logger gets changes and failures. Default: slog.Default().
+	// Logger receives changes and failures. Default: slog.Default().
 	Logger *slog.Logger
 }
 
-// KeyFiles is a [KeySource] that follows files. Whatever the files say is in
-// force: to rotate, put the new key in front and leave the old one until the last
-// token under it has expired.
+// KeyFiles is a [KeySource] that follows files: the keys in the files are the
+// keys in use. To rotate, put the new key first, and keep the old one until the
+// last token under it has expired.
 //
-// The ID of a key in PEM is its [Key.Thumbprint], so that the file may be called
-// what one likes, and renamed; the ID of a JWK is its kid.
+// The ID of a key in PEM is its [Key.Thumbprint], so the file can have any
+// name, and can be renamed. The ID of a JWK is its kid.
 //
-// A file with a key that signs, or with a symmetric one, should be readable for its
-// owner, or for a group, alone. One that others can read or change is logged, with its
-// mode, and used all the same: Kubernetes mounts secrets that way by default.
+// Only the owner or a group should be able to read a file with a key that
+// signs, or with a symmetric one. If others can read or change it, its name and
+// mode are logged. It is used nevertheless, because Kubernetes mounts secrets
+// that way by default.
 //
-// Files that cannot be read, or that hold a key that must be refused, are logged
-// and change nothing. Nothing is refused in part, so a file can be replaced in
-// any way, although renaming a complete one onto it is best.
+// If a file cannot be read, or contains a key that must be refused, the error
+// is logged and the keys stay as they were. No file is accepted in part, so it
+// can be replaced in any way, although it is best to rename a complete one onto
+// it.
 type KeyFiles struct {
 	paths []string
 	log   *slog.Logger
@@ -66,15 +68,15 @@ type KeyFiles struct {
 
 	mu      sync.Mutex
 	checked time.Time
-	sum     [sha256.Size]byte // of what the files held last, good or bad
+	sum     [sha256.Size]byte // of the last contents of the files, valid or not
 	secret  []bool            // by path: the file holds a key that can sign
 	exposed []fs.FileMode     // by path: the mode that has been logged
-	err     error             // of the last look; nil: ring is what the files say
+	err     error             // of the last check; nil: ring has the keys of the files
 }
 
 var _ KeySource = (*KeyFiles)(nil)
 
-// WatchKeyFiles reads the files and looks at them from time to time, until Close.
+// WatchKeyFiles reads the files, and checks them at each interval until Close.
 func WatchKeyFiles(o FileOptions) (*KeyFiles, error) {
 	switch {
 	case len(o.Paths) == 0:
@@ -100,7 +102,7 @@ func WatchKeyFiles(o FileOptions) (*KeyFiles, error) {
 	return f, nil
 }
 
-// Close stops looking. The keys stay in force.
+// Close stops checking the files. The keys stay in use.
 func (f *KeyFiles) Close() {
 	f.stop()
 	<-f.done
@@ -122,19 +124,19 @@ func (f *KeyFiles) watch(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// check looks at the files again and logs what is new. The caller holds mu.
+// check reads the files again and logs changes. The caller holds mu.
 func (f *KeyFiles) check() {
 	before, old := f.err, f.ring.Load()
 	err := f.look()
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		f.log.Error("key files are not usable, the former keys stay in force", "error", err)
+		f.log.Error("key files are not usable, the former keys stay in use", "error", err)
 	case err == nil && f.ring.Load() != old:
 		f.log.Info("keys reloaded", "keys", len(f.ring.Load().Keys()))
 	}
 }
 
-// look reads the files and puts their keys in force.
+// look reads the files and puts their keys to use.
 func (f *KeyFiles) look() error {
 	f.checked = time.Now()
 	texts, modes := make([][]byte, len(f.paths)), make([]fs.FileMode, len(f.paths))
@@ -142,7 +144,7 @@ func (f *KeyFiles) look() error {
 	for i, path := range f.paths {
 		text, mode, err := readKeyFile(path)
 		if err != nil {
-			f.sum = [sha256.Size]byte{} // what comes next is new
+			f.sum = [sha256.Size]byte{} // whatever is read next is new
 			f.err = fmt.Errorf("auth: key file: %w", err)
 			return f.err
 		}
@@ -150,7 +152,7 @@ func (f *KeyFiles) look() error {
 		fmt.Fprintf(hash, "%d:", len(text))
 		hash.Write(text)
 	}
-	// Contents decide, as two changes may leave one modification time.
+	// The contents are compared, as two changes may have one modification time.
 	if sum := [sha256.Size]byte(hash.Sum(nil)); sum != f.sum {
 		f.sum = sum
 		f.err = f.load(texts)
@@ -161,7 +163,8 @@ func (f *KeyFiles) look() error {
 	return f.err
 }
 
-// logExposed logs each file with a secret that is open to others, once for a mode.
+// logExposed logs each file with a secret that others can read or change, once
+// for each mode.
 func (f *KeyFiles) logExposed(modes []fs.FileMode) {
 	for i, mode := range modes {
 		if !f.secret[i] || !filemode.Exposed(mode) {
@@ -221,8 +224,8 @@ func readKeyFile(path string) ([]byte, fs.FileMode, error) {
 	return text, info.Mode(), err
 }
 
-// parseKeyFile refuses a file as a whole when one of its keys is unfit: whoever
-// wrote it should know.
+// parseKeyFile refuses the whole file if one of its keys cannot be used: its
+// author should know.
 func parseKeyFile(text []byte) ([]RingKey, error) {
 	text = bytes.TrimSpace(text)
 	if !bytes.HasPrefix(text, []byte("{")) {
@@ -252,8 +255,8 @@ func (f *KeyFiles) Signing() (RingKey, bool) { return f.ring.Load().Signing() }
 // Verification implements [KeySource].
 func (f *KeyFiles) Verification(kid string) []RingKey { return f.ring.Load().Verification(kid) }
 
-// Refresh implements [KeySource]: it looks at the files at once, unless that was
-// done within the last second. It does not wait for ctx.
+// Refresh implements [KeySource]: it reads the files at once, unless they have
+// been read within the last second. It ignores ctx.
 func (f *KeyFiles) Refresh(context.Context, string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -156,7 +156,7 @@ func TestKeyFilesKeepLastGood(t *testing.T) {
 			{"cut off", "not one JSON object", func() { write(t, path, set(good)[:20]) }},
 			{"an empty set", "no key for signatures", func() { write(t, path, set()) }},
 			{"QK-20 a weak key beside a good one", "has 16 bytes, at least 32", func() { write(t, path, set(good, jwkOf(t, "correct horse ba", map[string]any{"kid": "weak"}))) }},
-			{"a kid twice", "is there twice", func() { write(t, path, set(good, jwkOf(t, ecKey(256), map[string]any{"kid": "good"}))) }},
+			{"a kid twice", "occurs twice", func() { write(t, path, set(good, jwkOf(t, ecKey(256), map[string]any{"kid": "good"}))) }},
 			{"too large", "more than 1048576 bytes", func() { write(t, path, bytes.Repeat([]byte(" "), 1<<20+1)) }},
 		} {
 			c.change()

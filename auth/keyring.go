@@ -10,13 +10,13 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/millis"
 )
 
-// A KeyRing is a [KeySource] whose keys the program itself puts in and takes out.
+// A KeyRing is a [KeySource] whose keys the program itself adds and removes.
 // Readers see one consistent set of keys, and never wait.
 //
-// To rotate without logging anyone out, [KeyRing.Rotate] signs with a new key and
-// accepts the old one for as long as tokens under it may live. Where several
-// servers accept each other's tokens, each of them needs the new key, through
-// [KeyRing.Add], before the first one signs with it.
+// To rotate without logging anyone out, [KeyRing.Rotate] signs with a new key
+// and accepts the old one for as long as tokens under it may live. If several
+// servers accept each other's tokens, add the new key to each of them by
+// [KeyRing.Add] before the first one signs with it.
 //
 // The zero KeyRing has no keys.
 type KeyRing struct {
@@ -33,9 +33,9 @@ type ringSet struct {
 	signs bool           // the first key signs
 }
 
-// NewKeyRing makes a ring. The first key that can sign and has no end signs; all
-// of them verify. No two may have the same ID. The error is an [*OptionError]
-// that names the ID.
+// NewKeyRing makes a ring. The first key that can sign and has no end is used
+// to sign; all of them verify. No two may have the same ID. The error is an
+// [*OptionError] that names the ID.
 func NewKeyRing(keys ...RingKey) (*KeyRing, error) {
 	list := slices.Clone(keys)
 	for i, k := range list {
@@ -44,7 +44,7 @@ func NewKeyRing(keys ...RingKey) (*KeyRing, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(list[:i], func(other RingKey) bool { return other.ID == k.ID }) {
-			return nil, keyError(k.ID, "is there twice")
+			return nil, keyError(k.ID, "occurs twice")
 		}
 	}
 	signing := slices.IndexFunc(list, func(k RingKey) bool { return k.Key.CanSign() && k.Until.IsZero() })
@@ -65,7 +65,8 @@ func (r *KeyRing) store(keys []RingKey, signs bool) {
 	r.set.Store(set)
 }
 
-// live answers a copy of the keys that have not ended, for a change.
+// live returns a copy of the keys that have not ended, for the caller to
+// change.
 func (r *KeyRing) live(now time.Time) (keys []RingKey, signs bool) {
 	set := r.set.Load()
 	if set == nil {
@@ -75,8 +76,8 @@ func (r *KeyRing) live(now time.Time) (keys []RingKey, signs bool) {
 	return slices.DeleteFunc(keys, func(k RingKey) bool { return !k.live(now) }), set.signs
 }
 
-// Add accepts tokens under one more key. It does not sign until [KeyRing.Rotate]
-// names it.
+// Add accepts tokens under one more key, which does not sign until
+// [KeyRing.Rotate] names it.
 func (r *KeyRing) Add(k RingKey) error {
 	k, err := k.checked()
 	if err != nil {
@@ -92,9 +93,10 @@ func (r *KeyRing) Add(k RingKey) error {
 	return nil
 }
 
-// Rotate signs with next from now on and accepts the key that signed until now
-// for another keep, which is at least the longest life of a token; 0 refuses it
-// at once, for a key that has been stolen. next may be in the ring already.
+// Rotate signs with next from now on, and accepts tokens under the previous key
+// for another keep. That should be at least the longest life of a token; 0
+// refuses them at once, for a key that has been stolen. next may be in the ring
+// already.
 func (r *KeyRing) Rotate(next RingKey, keep time.Duration) error {
 	next, err := next.checked()
 	switch {
@@ -105,7 +107,7 @@ func (r *KeyRing) Rotate(next RingKey, keep time.Duration) error {
 	case !next.Until.IsZero():
 		return keyError(next.ID, "has an end, so it cannot sign")
 	case keep < 0:
-		return keyError(next.ID, "cannot take over from a key that is kept for less than no time")
+		return keyError(next.ID, "cannot take over: the time for which the other key is kept is negative")
 	case millis.Reason(keep) != "":
 		return keyError(next.ID, "cannot take over: the time for which the other key is kept "+millis.Reason(keep))
 	}
@@ -118,7 +120,7 @@ func (r *KeyRing) Rotate(next RingKey, keep time.Duration) error {
 			return keyError(next.ID, "is in the ring already with another key or algorithm")
 		}
 		if signs && i == 0 {
-			signs = false // it takes over from itself
+			signs = false // the key takes over from itself
 		}
 		keys = slices.Delete(keys, i, i+1)
 	}
@@ -129,8 +131,8 @@ func (r *KeyRing) Rotate(next RingKey, keep time.Duration) error {
 	return nil
 }
 
-// Retire accepts tokens under a key for another keep only; 0 refuses them at
-// once. The key that signs cannot be retired.
+// Retire accepts tokens under a key for another keep and no longer; 0 refuses
+// them at once. The key that signs cannot be retired.
 func (r *KeyRing) Retire(id string, keep time.Duration) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,7 +143,7 @@ func (r *KeyRing) Retire(id string, keep time.Duration) error {
 	case i < 0:
 		return keyError(id, "is not in the ring")
 	case keep < 0:
-		return keyError(id, "cannot be kept for less than no time")
+		return keyError(id, "cannot be retired: the time for which it is kept is negative")
 	case millis.Reason(keep) != "":
 		return keyError(id, "cannot be retired: the time for which it is kept "+millis.Reason(keep))
 	case signs && i == 0:
@@ -166,8 +168,8 @@ func indexOf(keys []RingKey, id string) int {
 	return slices.IndexFunc(keys, func(k RingKey) bool { return k.ID == id })
 }
 
-// Keys answers the keys that have not ended, the one that signs first. A program
-// that keeps them makes the same ring of them after a restart.
+// Keys returns the keys that have not ended, starting with the one that signs.
+// A program that saves them can make the same ring after a restart.
 func (r *KeyRing) Keys() []RingKey {
 	keys, _ := r.live(time.Now())
 	return keys
@@ -181,8 +183,8 @@ func (r *KeyRing) Signing() (RingKey, bool) {
 	return RingKey{}, false
 }
 
-// Verification implements [KeySource]. The result may hold a key that has ended,
-// which its Until tells.
+// Verification implements [KeySource]. The result may contain a key that has
+// ended; its Until has passed.
 func (r *KeyRing) Verification(kid string) []RingKey {
 	set := r.set.Load()
 	if set == nil {
@@ -195,5 +197,5 @@ func (r *KeyRing) Verification(kid string) []RingKey {
 	return set.keys[i : i+1 : i+1]
 }
 
-// Refresh implements [KeySource]: the keys of a ring are always those of now.
+// Refresh implements [KeySource]: the keys of a ring are always current.
 func (r *KeyRing) Refresh(context.Context, string) error { return nil }

@@ -113,7 +113,7 @@ func TestRingRefusesKeys(t *testing.T) {
 	}
 	t.Run("twice the same kid", func(t *testing.T) {
 		_, err := auth.NewKeyRing(hmacKey("a"), hmacKey("b"), auth.RingKey{ID: "a", Key: parsePEM(t, ecPEM(256))})
-		wantOption(t, err, `key "a"`, "is there twice")
+		wantOption(t, err, `key "a"`, "occurs twice")
 	})
 }
 
@@ -280,12 +280,12 @@ func TestRingChanges(t *testing.T) {
 		wantOption(t, ring.Rotate(auth.RingKey{ID: "2", Key: parsePEM(t, ecPEM(256))}, 0), `key "2"`, "with another key")
 		wantOption(t, ring.Rotate(auth.RingKey{ID: "public", Key: parsePEM(t, publicPEM(&ecKey(256).PublicKey))}, 0), `key "public"`, "cannot sign")
 		wantOption(t, ring.Rotate(auth.RingKey{ID: "3", Key: hmacKey("3").Key, Until: time.Now().Add(time.Hour)}, 0), `key "3"`, "has an end")
-		wantOption(t, ring.Rotate(hmacKey("3"), -1), `key "3"`, "less than no time")
+		wantOption(t, ring.Rotate(hmacKey("3"), -1), `key "3"`, "is negative")
 		wantOption(t, ring.Rotate(hmacKey("3"), 3600), `key "3"`, "nanoseconds")
 		wantOption(t, ring.Retire("2", 3600), `key "2"`, "nanoseconds")
 		wantOption(t, ring.Retire("1", time.Hour), `key "1"`, "signs")
 		wantOption(t, ring.Retire("3", time.Hour), `key "3"`, "is not in the ring")
-		wantOption(t, ring.Retire("2", -1), `key "2"`, "less than no time")
+		wantOption(t, ring.Retire("2", -1), `key "2"`, "is negative")
 		good(nil, "1 public 2")
 
 		good(ring.Rotate(hmacKey("1"), 0), "1 public 2") // takes over from itself

@@ -12,8 +12,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// maxKeyID bounds a kid, as every token carries it. Identifiers in use are UUIDs
-// and thumbprints of 43 letters.
+// maxKeyID bounds a kid, because every token carries it. Identifiers in use are
+// UUIDs and thumbprints of 43 letters.
 const maxKeyID = 256
 
 // A RingKey is one of several keys: a key with the name under which tokens refer
@@ -23,9 +23,10 @@ type RingKey struct {
 	// a kid.
 	ID string
 
-	// Algorithm is the only one that the key is used with: one of HS, RS, PS
+	// Algorithm is the only one with which the key is used: one of HS, RS, PS
 	// and ES with 256, 384 or 512, or EdDSA (Ed25519), which JavaScript servers
-	// do not know. Empty: HS256, RS256, the ES algorithm of the curve, or EdDSA.
+	// do not know. Empty: HS256, RS256, the ES algorithm of the curve, or
+	// EdDSA.
 	Algorithm string
 
 	Key Key
@@ -34,52 +35,55 @@ type RingKey struct {
 	// with an end verifies, but does not sign.
 	Until time.Time
 
-	// Issuer and Audience are demanded of tokens under this key, unless empty:
-	// iss must be the issuer, and aud must name one of the audience. A key of
-	// somebody else needs both, or else a token that was issued for another
-	// service, or in the name of another issuer, is good here as well. Tokens
-	// that are signed with the key get them, unless their claims have others.
+	// Tokens under this key must have this issuer and name one of this
+	// audience, unless these fields are empty. A key of somebody else needs
+	// both: otherwise a token that was issued for another service, or in the
+	// name of another issuer, would be accepted here. Tokens that are signed
+	// with the key get both claims, unless they have others.
 	Issuer   string
 	Audience []string
 
-	// Check, if it is set, sees each token under this key that is good
-	// otherwise, and refuses it with an error, which should be a *wire.Error as
-	// of [Engine].Verify. It is for those who sign more than tokens for logins
-	// with one key, such as OpenID providers.
+	// Check, if set, is called for each token under this key that has passed
+	// all other checks, and refuses it by returning an error, which should be a
+	// *wire.Error as for [Engine].Verify. It is for issuers that sign more than
+	// login tokens with one key, such as OpenID providers.
 	Check func(*Token) error
 }
 
-// A KeySource gives a [JWT] its keys while they change (see [Options].Keys):
-// a [KeyRing], [KeyFiles], a client of package auth/jwks, or several of them as
-// [KeySources].
+// A KeySource supplies a [JWT] with keys that change at run time (see
+// [Options].Keys): a [KeyRing], [KeyFiles], a client of package auth/jwks, or
+// several of them as [KeySources].
 //
-// All methods may be called from many goroutines at once. What they answer is
+// All methods may be called from many goroutines at once. What they return is
 // shared and never changed.
 type KeySource interface {
-	// Signing answers the key that signs now, false when there is none. It does
-	// not block.
+	// Signing returns the key that signs now, or false if there is none. It
+	// does not block.
 	Signing() (RingKey, bool)
 
-	// Verification answers the keys for tokens with this kid; "" stands for
-	// tokens without one. It does not block, as it is called for each token.
+	// Verification returns the keys for tokens with this kid; "" stands for
+	// tokens without one. It does not block, because it is called for each
+	// token.
 	Verification(kid string) []RingKey
 
-	// Refresh is called for a token for whose kid there is no key, and may look
-	// for newer keys until ctx is done. Strangers choose the kid, so it limits
-	// what it does. Nil means that the keys are those of now, so that the token
-	// is bad; an error, that they may not be.
+	// Refresh is called when no key has the kid of a token, and may look for
+	// newer keys until ctx is done. Strangers choose the kid, so an
+	// implementation must limit the work that Refresh does. Nil means that the
+	// keys are current, so the token is bad. An error means that they may be
+	// out of date.
 	Refresh(ctx context.Context, kid string) error
 }
 
-// ErrKeysUnavailable is the answer to a token whose key may exist, but cannot be
-// had at the moment. The client is not authenticated, but keeps its token.
+// ErrKeysUnavailable is the error for a token whose key may exist but is not
+// available at the moment. The client is not authenticated, but keeps its
+// token.
 var ErrKeysUnavailable = &wire.Error{
 	Name:    wire.NameAuthToken,
 	Message: "The key of the token is not available",
 	Fields:  []wire.Field{{Key: "isBadToken", Value: false}},
 }
 
-// checked answers the key with its algorithm filled in. The error is an
+// checked returns the key with its algorithm filled in. The error is an
 // *OptionError that names the kid.
 func (k RingKey) checked() (RingKey, error) {
 	a, reason := k.usable()
@@ -91,8 +95,8 @@ func (k RingKey) checked() (RingKey, error) {
 	return k, nil
 }
 
-// usable answers the algorithm that the key is pinned to, or why it must not be
-// used.
+// usable returns the algorithm to which the key is pinned, or the reason why
+// the key must not be used.
 func (k *RingKey) usable() (*algorithm, string) {
 	switch {
 	case k.Key.IsZero():
@@ -137,8 +141,8 @@ func (k *RingKey) checkClaims(claims members) error {
 	return checkNames(claims, &o)
 }
 
-// keyError names a key in an error. A kid may come from afar, so it is quoted
-// and cut.
+// keyError names a key in an error. A stranger may have chosen the kid, so it
+// is quoted and cut.
 func keyError(kid, reason string) *OptionError {
 	if kid == "" {
 		return &OptionError{Field: "key without kid", Reason: reason}
@@ -146,7 +150,7 @@ func keyError(kid, reason string) *OptionError {
 	return &OptionError{Field: fmt.Sprintf("key %.64q", kid), Reason: reason}
 }
 
-// KeySources joins sources. The first one that can sign signs, and tokens are
+// KeySources combines sources. The first one that can sign does, and tokens are
 // verified with the keys of all.
 type KeySources []KeySource
 
@@ -178,7 +182,7 @@ func (s KeySources) Verification(kid string) []RingKey {
 	return all
 }
 
-// Refresh implements [KeySource]. It asks all sources side by side and comes back
+// Refresh implements [KeySource]. It asks all sources concurrently and returns
 // as soon as one has the key.
 func (s KeySources) Refresh(ctx context.Context, kid string) error {
 	if len(s) == 1 {
@@ -202,7 +206,7 @@ func (s KeySources) Refresh(ctx context.Context, kid string) error {
 
 const nilSource = "is or holds a nil pointer; was the error checked when it was made?"
 
-// isNil reports whether asking a source for keys would be a panic.
+// isNil reports whether a call of the source would panic.
 func isNil(s KeySource) bool {
 	if all, ok := s.(KeySources); ok {
 		return slices.ContainsFunc(all, isNil)

@@ -16,8 +16,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// maxDepth bounds the nesting of a header or payload. Claims are flat; what is
-// nested deeper was made to exhaust a decoder.
+// maxDepth bounds the nesting of a header or payload. Claims are flat; deeper
+// nesting is an attempt to exhaust a decoder.
 const maxDepth = 64
 
 // A member is one name and its raw JSON value.
@@ -41,7 +41,7 @@ var (
 func parseObject(text []byte) (members, bool) {
 	dec := decoders.Get().(*jsontext.Decoder)
 	defer func() {
-		dec.Reset(noText) // lets go of text
+		dec.Reset(noText) // releases text
 		decoders.Put(dec)
 	}()
 	// A decoder reads a bytes.Buffer in place.
@@ -85,7 +85,7 @@ func skipValue(dec *jsontext.Decoder) bool {
 	}
 }
 
-// get answers the raw value of a name, nil when the object has no such name.
+// get returns the raw value of a name, or nil if the object has no such name.
 func (ms members) get(name string) []byte {
 	for _, m := range ms {
 		if m.name == name {
@@ -95,9 +95,9 @@ func (ms members) get(name string) []byte {
 	return nil
 }
 
-// misspell reports whether a member has one of these names in other letters, such
-// as EXP. Names differ by case in JSON, but not for encoding/json, nor for whoever
-// reads a token with it: what looks like a limit must be one.
+// misspell reports whether a member has one of these names in another case,
+// such as EXP. JSON distinguishes case, but encoding/json and its users do not:
+// what looks like a limit must be one.
 func (ms members) misspell(names []string) bool {
 	for _, m := range ms {
 		for _, name := range names {
@@ -109,13 +109,13 @@ func (ms members) misspell(names []string) bool {
 	return false
 }
 
-// fewMembers is up to how many members ambiguous compares each with each, which
-// needs no memory. More is no usual payload.
+// fewMembers is the number of members up to which ambiguous compares all pairs,
+// which needs no memory. Usual payloads do not have more.
 const fewMembers = 16
 
-// ambiguous reports whether two names differ only in case. For encoding/json they
-// are one, of which the last value counts, while a look-up by name finds either:
-// two readers of such a token would not agree on who it is for.
+// ambiguous reports whether two names differ only in case. encoding/json treats
+// them as one and takes the last value, while a lookup by name finds either:
+// two readers of such a token might not agree on its user.
 func (ms members) ambiguous() bool {
 	if len(ms) <= fewMembers {
 		for i, m := range ms {
@@ -134,7 +134,7 @@ func (ms members) ambiguous() bool {
 	return len(seen) < len(ms)
 }
 
-// set replaces a value in its place or appends it.
+// set replaces a value in place, or appends it.
 func (ms *members) set(name string, value []byte) {
 	for i := range *ms {
 		if (*ms)[i].name == name {
@@ -168,8 +168,8 @@ func (ms members) appendTo(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// number reads a raw JSON number as a double. What no double can hold is not
-// a number here.
+// number reads a raw JSON number as a double. A value that no double can hold
+// is not a number here.
 func number(raw []byte) (float64, bool) {
 	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
 		return 0, false
@@ -190,8 +190,8 @@ func text(raw []byte) (string, bool) {
 	return s, err == nil
 }
 
-// keyID reads a kid: text, or a whole number, which counts as its text. Issuers
-// that number their keys write both.
+// keyID reads a kid: text, or a whole number, which is converted to text.
+// Issuers that number their keys write both.
 func keyID(raw []byte) (string, bool) {
 	id, ok := claimscan.TextOf(raw)
 	return string(id), ok

@@ -19,9 +19,9 @@ const (
 	generatedKeyBytes = 32
 )
 
-// MaxClockTolerance is the largest [Options].ClockTolerance: how far ahead of the
-// clock package auth/revoke believes the time of a login. Clocks that are set differ
-// by far less.
+// MaxClockTolerance is the largest [Options].ClockTolerance. Package
+// auth/revoke accepts the time of a login up to this far in the future.
+// Synchronized clocks differ by far less.
 const MaxClockTolerance = time.Minute
 
 // Options configures a [JWT]. The zero value signs with a random key, so its
@@ -33,20 +33,21 @@ type Options struct {
 	// PrivateKey and PublicKey are a key pair in PEM, instead of Key.
 	PrivateKey, PublicKey []byte
 
-	// SignatureKey and VerificationKey take the place of the keys above. They
-	// need not belong together. Either alone: the signature key also verifies;
-	// with only a verification key nothing can be signed.
+	// SignatureKey and VerificationKey replace the keys above. They need not
+	// belong together. A signature key alone also verifies. With a verification
+	// key alone, nothing can be signed.
 	SignatureKey, VerificationKey Key
 
-	// Keys takes the place of all keys above: any number of keys that
-	// are chosen by the kid of a token and change at run time. Each brings its
-	// own algorithm, so that of the other options only DefaultExpiry,
-	// ClockTolerance, TokenIDs and MaxTokenSize may be set.
+	// Keys replaces all keys above: any number of keys, which are chosen by the
+	// kid of a token and can change at run time. Each key has its own
+	// algorithm, so of the other options only DefaultExpiry, ClockTolerance,
+	// TokenIDs and MaxTokenSize may be set.
 	Keys KeySource
 
 	// Algorithm signs and, unless VerifyAlgorithms is set, is the only one that
-	// is accepted. Empty: HS256, RS256, or the ES algorithm of the
-	// curve, by the signature key; accepted is all that fits the verification key.
+	// is accepted. Empty: the signature key determines it (HS256, RS256, or the
+	// ES algorithm of the curve), and all algorithms that fit the verification
+	// key are accepted.
 	Algorithm string
 
 	// VerifyAlgorithms are the accepted algorithms. Those that do not fit the
@@ -57,31 +58,32 @@ type Options struct {
 	// negative means tokens that never expire.
 	DefaultExpiry time.Duration
 
-	// ClockTolerance is by how much the clocks of those who issue tokens may
-	// differ from this one, at most a minute, as clockTolerance in JavaScript: a
-	// token is accepted that much before its nbf and after its exp. Live
-	// connections keep theirs as long, see [Token.ValidUntil]. 0 means none.
+	// ClockTolerance is the difference that is allowed between the clocks of
+	// issuers and this one, at most a minute, like clockTolerance in
+	// JavaScript: a token is accepted this much before its nbf and after its
+	// exp. Live connections keep their tokens as long, see [Token.ValidUntil].
+	// 0 means none.
 	ClockTolerance time.Duration
 
 	// MaxTokenSize is the length in bytes above which a token is refused
-	// unread, and not signed either. 0 means 16 KiB.
+	// unread, and is not signed. 0 means 16 KiB.
 	MaxTokenSize int
 
 	// AllowWeakKey accepts symmetric keys under 32 bytes. Such a key can be
-	// found by trying; whoever has it can forge any token.
+	// found by trying, and whoever has it can forge any token.
 	AllowWeakKey bool
 
-	// TokenIDs gives each token that has no jti a random one, by which it can
-	// be told from all others, and revoked, and each that has no sid a random one,
-	// which the tokens keep that it is renewed by.
+	// TokenIDs gives each token without a jti a random one, which identifies
+	// the token and can be revoked. It gives each token without a sid a random
+	// one, which renewed tokens keep.
 	TokenIDs bool
 
-	// Logger gets a warning when the first token is signed with a random key.
-	// Default: slog.Default().
+	// Logger receives a warning when the first token is signed with a random
+	// key. Default: slog.Default().
 	Logger *slog.Logger
 }
 
-// besideKeys names an option that Keys would void.
+// besideKeys names an option that is set beside Keys but would have no effect.
 func (o *Options) besideKeys() string {
 	switch {
 	case o.Key != "":
@@ -114,7 +116,7 @@ type OptionError struct {
 
 func (e *OptionError) Error() string { return "auth: " + e.Field + ": " + e.Reason }
 
-// Unwrap answers the cause.
+// Unwrap returns Err.
 func (e *OptionError) Unwrap() error { return e.Err }
 
 // Is matches the InvalidOptionsError that JavaScript throws.
@@ -123,13 +125,13 @@ func (e *OptionError) Is(target error) bool {
 	return ok && w.Name == wire.NameInvalidOptions && w.Message == ""
 }
 
-// namedKey is a key and the option that it came from.
+// namedKey is a key and the option it came from.
 type namedKey struct {
 	Key
 	field string
 }
 
-// keys resolves the options to the two keys. The third value is the text of a
+// keys resolves the options to the two keys. The third result is the text of a
 // key that had to be generated.
 func (o *Options) keys() (signature, verification namedKey, generated string, err error) {
 	switch {

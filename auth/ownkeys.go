@@ -6,23 +6,23 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// OwnKeys refuses tokens under keys of others with [ErrForeignToken]: those of a
-// [KeySource] beside the one that signs, and those that demand another issuer
-// than the key that signs. Whoever signs the claims of a token again asks for
-// this, as the claims of others would become their own.
+// OwnKeys refuses tokens under keys of others with [ErrForeignToken]. Such keys
+// come from another [KeySource] than the one that signs, or demand another
+// issuer than the key that signs. Use it before you sign the claims of a token
+// again: otherwise you would vouch for the claims of others.
 func OwnKeys() VerifyOption {
 	return func(o *VerifyOptions) { o.OwnKeys = true }
 }
 
-// ErrForeignToken is the answer to [OwnKeys] for a good token of somebody else.
+// ErrForeignToken is the error of [OwnKeys] for a valid token of somebody else.
 var ErrForeignToken = &wire.Error{
 	Name:    wire.NameAuthToken,
 	Message: "The token is of another issuer",
 	Fields:  []wire.Field{{Key: "isBadToken", Value: false}},
 }
 
-// owns reports whether a key with which a token was verified is one of those of
-// whoever signs.
+// owns reports whether k, by which a token was verified, belongs to the source
+// and the issuer that sign.
 func (j *JWT) owns(k RingKey) bool {
 	if j.source == nil {
 		return true
@@ -36,7 +36,7 @@ func (j *JWT) owns(k RingKey) bool {
 	})
 }
 
-// ownSource is the source among several that signs.
+// ownSource returns the source among several that signs.
 func ownSource(source KeySource) KeySource {
 	all, ok := source.(KeySources)
 	if !ok {

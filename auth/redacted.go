@@ -7,8 +7,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/redact"
 )
 
-// What holds a token or a key is printed without it, by each verb and as JSON:
-// these types end in logs.
+// Values that contain a token or a key are printed without it, by every verb
+// and as JSON, because they end up in logs.
 
 func (t Token) text() string {
 	text := "auth.Token{"

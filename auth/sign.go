@@ -19,11 +19,11 @@ import (
 var base64url = base64.RawURLEncoding.Strict()
 
 // Sign issues a token for claims: a struct, a map or raw JSON that encodes to
-// an object. The order of its names is kept and generated claims follow in the
+// an object. The order of its names is kept, and generated claims follow in the
 // order iat, nbf, exp, aud, iss, sub, jti, auth_time, sid.
 //
 // An exp claim wins over the default expiry of the engine. The error is a
-// *wire.Error without a name, with the text that the npm package has for it.
+// *wire.Error without a name, with the text of the npm package.
 func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, error) {
 	o := ApplySign(opts...)
 	key, alg, err := j.signer()
@@ -75,7 +75,7 @@ func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, e
 	return t, nil
 }
 
-// signer answers the key that signs and its algorithm.
+// signer returns the key that signs and its algorithm.
 func (j *JWT) signer() (RingKey, *algorithm, error) {
 	if j.source == nil {
 		ks := j.keyState()
@@ -97,11 +97,11 @@ func (j *JWT) signer() (RingKey, *algorithm, error) {
 
 const noSigningKey = "secretOrPrivateKey must have a value"
 
-// signAs writes into the options what a token needs to be verified with k again.
+// signAs adds the options that a token needs to be verified with k.
 func (k *RingKey) signAs(o *SignOptions, claims members) error {
 	named := func(m HeaderMember) bool { return m.Name == "kid" }
 	if o.KeyID != "" && o.KeyID != k.ID || slices.ContainsFunc(o.Header, named) {
-		return signError("the kid is that of the key, which cannot be chosen")
+		return signError("the kid must be that of the key that signs")
 	}
 	o.KeyID = k.ID
 	if o.Issuer == "" && claims.get("iss") == nil {
@@ -115,14 +115,14 @@ func (k *RingKey) signAs(o *SignOptions, claims members) error {
 
 const notAnObject = `Expected "payload" to be a plain object.`
 
-// marshalClaims encodes what the caller wants signed. The result must be
-// acceptable to Verify, so it is read back by the same rules.
+// marshalClaims encodes the claims. Verify must accept the result, so it is
+// read back by the same rules.
 func marshalClaims(claims any) (members, error) {
 	switch claims.(type) {
 	case nil:
 		return nil, signError("payload is required")
 	case []byte:
-		// The codec would wrap bytes into an object of its own.
+		// The codec would wrap bytes in an object.
 		return nil, signError(notAnObject)
 	}
 	data, err := wire.Marshal(claims)
@@ -222,7 +222,7 @@ func (j *JWT) addClaims(payload *members, o *SignOptions, now time.Time) error {
 	return addLogin(payload, o.AuthTime)
 }
 
-// addLogin writes the time of the login, which [AuthTime] has given.
+// addLogin writes the time of the login that [AuthTime] gave.
 func addLogin(payload *members, at *time.Time) error {
 	switch {
 	case at == nil:
@@ -262,8 +262,8 @@ func appendAudience(dst []byte, names []string) []byte {
 	return append(dst, ']')
 }
 
-// signHeader writes alg, typ, kid and what the caller adds (JWT-3). It answers
-// the text and the kid in it.
+// signHeader writes alg, typ, kid and what the caller adds (JWT-3). It returns
+// the text and its kid.
 func signHeader(alg string, o *SignOptions) ([]byte, string, error) {
 	header := members{
 		{"alg", wire.AppendString(nil, alg)},

@@ -7,7 +7,7 @@ import "time"
 type SignOptions struct {
 	ExpiresIn      Timespan // added to the time of issue
 	NotBefore      Timespan // added to the time of issue
-	PreferExpClaim bool     // an exp claim makes ExpiresIn void instead of wrong
+	PreferExpClaim bool     // an exp claim overrides ExpiresIn; otherwise both are an error
 	Audience       []string // one entry is signed as text, more as an array
 	Issuer         string
 	Subject        string
@@ -39,19 +39,19 @@ func ApplySign(opts ...SignOption) SignOptions {
 // ExpiresIn sets exp relative to the time of issue, in place of the default
 // expiry. Text is read as by [ParseTimespan]; note that "60" is 60 ms.
 //
-// The time of issue is the iat of the claims when they have one, so
-// whoever renews a token removes iat, exp, nbf and jti from its claims first.
+// The time of issue is the iat of the claims, if they have one. So remove iat,
+// exp, nbf and jti from the claims before you renew a token.
 func ExpiresIn[T ~string | time.Duration](v T) SignOption {
 	return func(o *SignOptions) { o.ExpiresIn = timespanOf(v) }
 }
 
-// NotBefore sets nbf relative to the time of issue, in the manner of [ExpiresIn].
+// NotBefore sets nbf relative to the time of issue, like [ExpiresIn].
 func NotBefore[T ~string | time.Duration](v T) SignOption {
 	return func(o *SignOptions) { o.NotBefore = timespanOf(v) }
 }
 
-// PreferExpClaim makes an exp claim win over [ExpiresIn]. Without it the two
-// together are an error. It is how a socket's setAuthToken signs.
+// PreferExpClaim makes an exp claim override [ExpiresIn]. Without it, having
+// both is an error. The setAuthToken of a JavaScript socket signs in this way.
 func PreferExpClaim() SignOption {
 	return func(o *SignOptions) { o.PreferExpClaim = true }
 }
@@ -81,23 +81,23 @@ func KeyID(id string) SignOption {
 	return func(o *SignOptions) { o.KeyID = id }
 }
 
-// NoTimestamp leaves iat out, also when the claims have one.
+// NoTimestamp leaves out iat, even if the claims have one.
 func NoTimestamp() SignOption {
 	return func(o *SignOptions) { o.NoTimestamp = true }
 }
 
 // AuthTime sets auth_time (OpenID Connect Core 1.0 section 2), the time of the
-// login, in microseconds: the moment before the password is looked at, and not
-// the moment after. Renewals keep it, so that a token tells how old its login is;
-// a revocation of all that a user has goes by it, see package auth/revoke.
-// The claims must not have one as well.
+// login, in microseconds: the moment before the password is checked, not the
+// moment after. Renewals keep it, so it shows how old the login is. A
+// revocation of all tokens of a user depends on it, see package auth/revoke.
+// The claims must not contain auth_time too.
 func AuthTime(t time.Time) SignOption {
 	return func(o *SignOptions) { o.AuthTime = &t }
 }
 
-// HeaderField adds a member to the header. The members alg, which the engine
-// pins, and crit and b64, which change what a verifier must understand, are
-// refused by Sign.
+// HeaderField adds a member to the header. Sign refuses the member alg, which
+// the engine sets, and the members crit and b64, which change what a verifier
+// must understand.
 func HeaderField(name string, v any) SignOption {
 	return func(o *SignOptions) { o.Header = append(o.Header, HeaderMember{name, v}) }
 }

@@ -8,14 +8,15 @@ import (
 	"math/big"
 )
 
-// Thumbprint answers the SHA-256 thumbprint of RFC 7638 in base64url, a good ID
-// for a key that has none. It is the same for a private key and its public one. A
-// symmetric key has none, "", because it would help to guess the key.
+// Thumbprint returns the SHA-256 thumbprint of RFC 7638 in base64url, a good ID
+// for a key that has none. It is the same for a private key and its public key.
+// For a symmetric key it is "", because a thumbprint would help to guess the
+// key.
 func (k Key) Thumbprint() string {
 	if k.IsZero() {
 		return ""
 	}
-	// The members that RFC 7638 section 3.2 demands, in the order of their names.
+	// These are the members that RFC 7638 section 3.2 demands, ordered by name.
 	var text string
 	switch public := k.material().public.(type) {
 	case *rsa.PublicKey:

@@ -12,7 +12,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
-// maxTimespanText is the longest text that is looked at (JWT-8).
+// maxTimespanText is the length of the longest text that is parsed (JWT-8).
 const maxTimespanText = 100
 
 // timespanUnits maps each spelling of a unit to milliseconds (JWT-8). A year
@@ -29,9 +29,9 @@ var timespanUnits = map[string]float64{
 
 var errTimespan = errors.New("not a timespan")
 
-// ParseTimespan reads a length of time in the form that JWT options take in
-// JavaScript: a decimal number, optional spaces, an optional unit, as in
-// "30m", "1.5 hours", "7d" or "-10s". Case does not matter.
+// ParseTimespan reads a duration in the form of JWT options in JavaScript: a
+// decimal number, optional spaces, an optional unit, as in "30m", "1.5 hours",
+// "7d" or "-10s". Case does not matter.
 //
 // A number without a unit counts milliseconds: "60" is 60 ms, not a minute.
 func ParseTimespan(s string) (time.Duration, error) {
@@ -40,15 +40,15 @@ func ParseTimespan(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("auth: %q: %w", s, err)
 	}
 	ns := math.Round(ms * float64(time.Millisecond))
-	// The nearest float64 to MaxInt64 is 2^63, which no longer fits.
+	// The float64 nearest to MaxInt64 is 2^63, which does not fit.
 	if math.Abs(ns) >= math.MaxInt64 {
 		return 0, fmt.Errorf("auth: %q: timespan out of range", s)
 	}
 	return time.Duration(ns), nil
 }
 
-// parseMillis answers milliseconds as a double, so that spans beyond the 292
-// years of a time.Duration work in claims as they do in JavaScript.
+// parseMillis returns milliseconds as a double, so that spans beyond the 292
+// years of a time.Duration work in claims, as they do in JavaScript.
 func parseMillis(s string) (float64, error) {
 	if len(s) > maxTimespanText {
 		return 0, errTimespan
@@ -57,7 +57,7 @@ func parseMillis(s string) (float64, error) {
 	if end == 0 {
 		return 0, errTimespan
 	}
-	// Only ASCII is folded: a Unicode fold would let U+017F pass for an s.
+	// Only ASCII is folded: a Unicode fold would accept U+017F as an s.
 	unit := strings.Map(asciiLower, strings.TrimLeft(s[end:], " "))
 	scale, ok := timespanUnits[unit]
 	if !ok {
@@ -70,7 +70,8 @@ func parseMillis(s string) (float64, error) {
 	return n * scale, nil
 }
 
-// numberLen measures the leading -?digits*.?digits+ of s; 0 when there is none.
+// numberLen returns the length of the leading -?digits*.?digits+ of s, or 0 if
+// there is none.
 func numberLen(s string) int {
 	i := 0
 	if i < len(s) && s[i] == '-' {
@@ -106,9 +107,9 @@ func asciiLower(r rune) rune {
 	return r
 }
 
-// A Timespan is a length of time that was given to an option either as a
-// [time.Duration] or as text for [ParseTimespan]. The zero value means that the
-// option was not given.
+// A Timespan is a duration that was given to an option, as a [time.Duration] or
+// as text for [ParseTimespan]. The zero value means that the option was not
+// given.
 type Timespan struct {
 	text     string
 	duration time.Duration
@@ -133,8 +134,8 @@ func timespanOf[T ~string | time.Duration](v T) Timespan {
 // Given reports whether the option was given at all.
 func (t Timespan) Given() bool { return t.kind != timespanAbsent }
 
-// Duration answers the length of time, or an error when the text is not a
-// timespan or does not fit a time.Duration. A Timespan that was not given is 0.
+// Duration returns the span, or an error if the text is not a timespan or does
+// not fit a time.Duration. A Timespan that was not given is 0.
 func (t Timespan) Duration() (time.Duration, error) {
 	if t.kind == timespanText {
 		return ParseTimespan(t.text)
@@ -142,13 +143,13 @@ func (t Timespan) Duration() (time.Duration, error) {
 	return t.duration, nil
 }
 
-// empty reports the empty text, which JavaScript refuses earlier and with
-// another message than a text that it cannot read.
+// empty reports whether the text is empty. JavaScript refuses empty text
+// earlier, and with another message, than text that it cannot read.
 func (t Timespan) empty() bool { return t.kind == timespanText && t.text == "" }
 
-// after answers the numeric date that lies this span after base, in the numbers
-// of JavaScript: a text gives one that is rounded down to the second (JWT-8), of
-// a duration the whole seconds are added.
+// after returns the numeric date that is this span after base, computed as in
+// JavaScript: for text the sum is rounded down to the second (JWT-8); of a
+// duration, the whole seconds are added.
 func (t Timespan) after(base float64) (float64, bool) {
 	if t.kind != timespanText {
 		return base + math.Floor(t.duration.Seconds()), true

@@ -17,26 +17,26 @@ type Token struct {
 	payload   []byte // a JSON object
 	algorithm string
 	keyID     string
-	end       int64 // the last millisecond of its life, since the epoch, or noEnd
+	end       int64 // the last millisecond of its life since the epoch, or noEnd
 }
 
 const noEnd = math.MaxInt64
 
 const claimAuthTime = "auth_time"
 
-// NewToken is for implementations of [Engine]: it makes the token that they
-// have issued or verified. payload must be a JSON object without repeated
-// names, nor such that differ only in case at its top level; it is copied.
-// NewToken itself verifies nothing.
+// NewToken is for implementations of [Engine]. It makes a token that they have
+// issued or verified; NewToken itself verifies nothing. It copies payload,
+// which must be a JSON object without repeated names, and without names at the
+// top level that differ only in case.
 func NewToken(signed string, payload []byte) (*Token, error) {
 	claims, ok := parseObject(payload)
 	if !ok || claims.ambiguous() {
-		return nil, errors.New("auth: the payload of a token must be a JSON object in which each name is there once")
+		return nil, errors.New("auth: the payload of a token must be a JSON object without repeated names")
 	}
 	return newToken(signed, bytes.Clone(payload), claims, 0), nil
 }
 
-// newToken takes payload over.
+// newToken takes ownership of payload.
 func newToken(signed string, payload []byte, claims members, tolerance time.Duration) *Token {
 	t := &Token{signed: signed, payload: payload, end: noEnd}
 	if exp, ok := numericdate.Parse(claims.get("exp")); ok {
@@ -45,7 +45,7 @@ func newToken(signed string, payload []byte, claims members, tolerance time.Dura
 	return t
 }
 
-// Signed answers the text that the client presents.
+// Signed returns the text that the client presents.
 func (t *Token) Signed() string {
 	if t == nil {
 		return ""
@@ -53,17 +53,17 @@ func (t *Token) Signed() string {
 	return t.signed
 }
 
-// Payload answers the claims as they were signed: numbers keep their digits and
-// names their order. The caller owns the result.
+// Payload returns the claims as they were signed: numbers keep their digits,
+// and names their order. The caller owns the result.
 func (t *Token) Payload() json.RawMessage { return bytes.Clone(t.payload) }
 
 // Claims decodes the payload into v as [encoding/json.Unmarshal] does.
 func (t *Token) Claims(v any) error { return json.Unmarshal(t.payload, v) }
 
-// Claim decodes a single claim by the rules of [encoding/json.Unmarshal] for
-// an any: a number is a float64, an array is a []any. It answers false when the
-// token has no such claim. Every call decodes anew, so that the result belongs
-// to the caller and a token costs no memory for values that nobody asks for.
+// Claim decodes a single claim by the rules of [encoding/json.Unmarshal] for an
+// any: a number is a float64, an array is a []any. It returns false if the
+// token has no such claim. Every call decodes again: the caller owns the
+// result, and a token takes no memory for values that nobody reads.
 func (t *Token) Claim(name string) (any, bool) {
 	claims, ok := parseObject(t.payload)
 	if !ok {
@@ -80,17 +80,18 @@ func (t *Token) Claim(name string) (any, bool) {
 	return v, true
 }
 
-// ExpiresAt answers the exp claim; false when there is none that is a number.
-// A fraction is exact to the nanosecond, and what is beyond is cut off. Times that
-// no JavaScript date can hold are moved to the nearest one that it can, in the year
-// 275760, so that callers can compute with the result without overflow.
+// ExpiresAt returns the exp claim, or false if there is none or it is not a
+// number. A fraction is exact to the nanosecond; further digits are cut off. A
+// time that no JavaScript date can hold becomes the nearest one that it can
+// hold, in the year 275760, so callers can compute with the result without
+// overflow.
 func (t *Token) ExpiresAt() (time.Time, bool) { return t.date("exp") }
 
-// IssuedAt answers the iat claim in the manner of [Token.ExpiresAt].
+// IssuedAt returns the iat claim, like [Token.ExpiresAt].
 func (t *Token) IssuedAt() (time.Time, bool) { return t.date("iat") }
 
-// AuthTime answers the auth_time claim in the manner of [Token.ExpiresAt]: when
-// the user has logged in, which may be long before the token was issued.
+// AuthTime returns the auth_time claim, like [Token.ExpiresAt]: the time of the
+// login, which may be long before the token was issued.
 func (t *Token) AuthTime() (time.Time, bool) { return t.date(claimAuthTime) }
 
 func (t *Token) date(claim string) (time.Time, bool) {
@@ -102,9 +103,10 @@ func (t *Token) date(claim string) (time.Time, bool) {
 	return d.Time(), true
 }
 
-// ValidUntil answers until when the token is accepted by the engine that has made
-// it: exp and its clock tolerance, in milliseconds. It is false for a token that
-// does not expire. A revocation must be kept until then.
+// ValidUntil returns the time until which the engine that made the token
+// accepts it: exp plus the clock tolerance of the engine, in milliseconds. It
+// returns false for a token that does not expire. A revocation must be kept
+// until then.
 func (t *Token) ValidUntil() (time.Time, bool) {
 	if t.end == noEnd {
 		return time.Time{}, false
@@ -112,14 +114,14 @@ func (t *Token) ValidUntil() (time.Time, bool) {
 	return time.UnixMilli(min(max(t.end, -numericdate.MaxMilli), numericdate.MaxMilli)), true
 }
 
-// Algorithm answers the name of the signature algorithm, "" for a token that is
-// not a JWT.
+// Algorithm returns the name of the signature algorithm, or "" for a token that
+// is not a JWT.
 func (t *Token) Algorithm() string { return t.algorithm }
 
-// KeyID answers the kid of the header, "" when there is none.
+// KeyID returns the kid of the header, or "" if there is none.
 func (t *Token) KeyID() string { return t.keyID }
 
 // Expired reports whether a live connection must lose this token: now, in
-// milliseconds, is past [Token.ValidUntil]. [Engine.Verify] is stricter
-// by that instant, so that a token which has just been accepted is not expired.
+// milliseconds, is past [Token.ValidUntil]. [Engine.Verify] is stricter by that
+// instant, so a token that has just been accepted is not expired.
 func (t *Token) Expired(now time.Time) bool { return now.UnixMilli() > t.end }

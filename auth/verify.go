@@ -9,12 +9,13 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
-// Verify checks a token; the package documentation lists what is checked in
-// which order. The error is a *wire.Error that may be sent to the client, with the
-// name, fields and text that the JavaScript server has for it.
+// Verify checks a token; the package documentation lists the checks and their
+// order. The error is a *wire.Error that may be sent to the client, with the
+// name, fields and text of the JavaScript server.
 //
-// With a [KeySource] it waits for [KeySource].Refresh, until ctx is done, when no
-// key has the kid of the token, and may then answer [ErrKeysUnavailable].
+// With a [KeySource], if no key has the kid of the token, it waits for
+// [KeySource].Refresh until ctx is done, and may then return
+// [ErrKeysUnavailable].
 func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (*Token, error) {
 	o := VerifyOptions{ClockTolerance: j.clockTolerance}
 	o.apply(opts)
@@ -57,7 +58,7 @@ func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (
 	return t, nil
 }
 
-// checkSignature verifies with the key of the engine itself.
+// checkSignature verifies with the engine's own key.
 func (j *JWT) checkSignature(p *parts) error {
 	ks := j.keyState()
 	if ks.verification.IsZero() {
@@ -73,13 +74,13 @@ func (j *JWT) checkSignature(p *parts) error {
 	return nil
 }
 
-// parts is a token taken apart, nothing of which can be trusted yet.
+// parts has the parts of a token, none of which can be trusted yet.
 type parts struct {
 	header    header
 	payload   []byte
 	claims    members
 	signing   string // what the signature covers
-	signature string // encoded; its letters are base64url, nothing more is known
+	signature string // encoded; its characters are base64url, nothing more is known
 }
 
 func (p *parts) signedBy(a *algorithm, k Key) bool {
@@ -87,8 +88,8 @@ func (p *parts) signedBy(a *algorithm, k Key) bool {
 	return ok && a.method.Verify(p.signing, signature, k.verifying()) == nil
 }
 
-// decode reads the compact form. It costs no more than a few times the length
-// of the token, which is bounded first.
+// decode reads the compact form. Its cost is a few times the length of the
+// token, which is checked first.
 func (j *JWT) decode(signed string) (parts, error) {
 	switch {
 	case len(signed) > j.sizeLimit():
@@ -150,9 +151,9 @@ func isBase64url(s string) bool {
 	return true
 }
 
-// header is what a token says about itself. What else there is in it, such as a key
-// or the address of one (jwk, jku, x5u, x5c), is not looked at: only configured keys
-// verify.
+// header has the members of a token's header that are used. Others, such as a
+// key or the address of one (jwk, jku, x5u, x5c), are ignored: only configured
+// keys verify.
 type header struct {
 	alg string // "" when it is missing or not a string
 	kid string
@@ -162,8 +163,8 @@ type header struct {
 
 func parseHeader(raw []byte) (header, bool) {
 	ms, ok := parseObject(raw)
-	// No extension is understood, so a critical one must be refused
-	// (RFC 7515 section 4.1.11).
+	// No extension is supported, so a critical one must be refused (RFC 7515
+	// section 4.1.11).
 	if !ok || ms.get("crit") != nil || ms.misspell(registeredHeader) {
 		return header{}, false
 	}
@@ -178,14 +179,15 @@ func parseHeader(raw []byte) (header, bool) {
 
 // The names whose meaning is fixed for every token (RFC 7519 section 4.1) or by
 // which it is revoked (sid, of OpenID Connect Front-Channel Logout 1.0, and
-// auth_time, of OpenID Connect Core 1.0), and those of the header that decide about it here (RFC 7515 section 4.1).
+// auth_time, of OpenID Connect Core 1.0), and those of the header that are used
+// here (RFC 7515 section 4.1).
 var (
 	registeredClaims = []string{"exp", "nbf", "iat", "iss", "sub", "aud", "jti", "sid", claimAuthTime}
 	registeredHeader = []string{"alg", "kid", "crit"}
 )
 
-// checkClaims applies rows 15 to 20 of JWT-21. Nothing but MaxAge compares iat
-// with the clock, but others count on it, such as revocations.
+// checkClaims applies rows 15 to 20 of JWT-21. Only MaxAge compares iat with
+// the clock, but others, such as revocations, depend on it.
 func checkClaims(claims members, o *VerifyOptions) error {
 	latest, earliest := numericdate.Of(o.At).Add(o.ClockTolerance), numericdate.Of(o.At).Add(-o.ClockTolerance) // by clocks that differ
 

@@ -5,8 +5,8 @@ import "time"
 // VerifyOptions is what an [Engine] gets from the options of a Verify call,
 // through [ApplyVerify].
 //
-// A check that was asked for with an empty value is not skipped: the lists and
-// pointers are nil only when the option was not given.
+// An option with an empty value still demands its check: the lists and pointers
+// are nil only if the option was not given.
 type VerifyOptions struct {
 	Audience         []string // aud must name one of these
 	Issuer           []string // iss must be one of these
@@ -17,7 +17,7 @@ type VerifyOptions struct {
 	At               time.Time // the zero time means now
 	IgnoreExpiration bool
 	IgnoreNotBefore  bool
-	OwnKeys          bool // refuse the tokens of others
+	OwnKeys          bool // refuse tokens of others
 }
 
 // A VerifyOption changes how one token is verified.
@@ -48,18 +48,18 @@ func WithIssuer(names ...string) VerifyOption {
 	return func(o *VerifyOptions) { o.Issuer = append([]string{}, names...) }
 }
 
-// WithSubject demands this sub.
+// WithSubject demands that sub is name.
 func WithSubject(name string) VerifyOption {
 	return func(o *VerifyOptions) { o.Subject = &name }
 }
 
-// WithJWTID demands this jti.
+// WithJWTID demands that jti is id.
 func WithJWTID(id string) VerifyOption {
 	return func(o *VerifyOptions) { o.JWTID = &id }
 }
 
-// ClockTolerance widens all limits by d, for clocks that differ, in place of
-// [Options].ClockTolerance. The token ends that much later too, see
+// ClockTolerance extends all limits by d, for clocks that differ, in place of
+// [Options].ClockTolerance. The token also ends that much later, see
 // [Token.ValidUntil].
 func ClockTolerance(d time.Duration) VerifyOption {
 	return func(o *VerifyOptions) { o.ClockTolerance = d }
@@ -71,7 +71,7 @@ func MaxAge[T ~string | time.Duration](v T) VerifyOption {
 	return func(o *VerifyOptions) { o.MaxAge = timespanOf(v) }
 }
 
-// At verifies as if it were t.
+// At verifies the token as of the time t.
 func At(t time.Time) VerifyOption {
 	return func(o *VerifyOptions) { o.At = t }
 }

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// checkWithSource finds the keys of a token by its kid and answers the one that
-// has signed it.
+// checkWithSource finds the keys of a token by its kid and returns the one that
+// signed it.
 func (j *JWT) checkWithSource(ctx context.Context, p *parts, at time.Time) (RingKey, error) {
-	// Nobody is asked for the key of what no key could make good.
+	// No source is asked for a key if no key could verify the token.
 	if algorithmIn(ringAlgorithms, p.header.alg) == nil {
 		return RingKey{}, invalidError("invalid algorithm")
 	}
@@ -35,14 +35,15 @@ func (j *JWT) checkWithSource(ctx context.Context, p *parts, at time.Time) (Ring
 	return RingKey{}, invalidError(verdict)
 }
 
-// keysFor answers keys of which at least one may be used.
+// keysFor returns keys of which at least one may be used.
 func (j *JWT) keysFor(ctx context.Context, kid string, at time.Time) ([]RingKey, error) {
 	live := func(k RingKey) bool { return k.live(at) }
 	if keys := j.source.Verification(kid); slices.ContainsFunc(keys, live) {
 		return keys, nil
 	}
 	err := j.source.Refresh(ctx, kid)
-	// Also after a failure: another token may have brought the key meanwhile.
+	// This happens after a failure too: another token may have brought the key
+	// meanwhile.
 	if keys := j.source.Verification(kid); slices.ContainsFunc(keys, live) {
 		return keys, nil
 	}

@@ -69,7 +69,7 @@ func readRules(text string) ([]rule, error) {
 		r := rule{fields[0], side(fields[1]), fields[2]}
 		switch {
 		case seen[r.id]:
-			return nil, fmt.Errorf("rules.tsv:%d: %s is there twice", i+2, r.id)
+			return nil, fmt.Errorf("rules.tsv:%d: %s occurs twice", i+2, r.id)
 		case !known(r.chapter()):
 			return nil, fmt.Errorf("rules.tsv:%d: %s is of no chapter", i+2, r.id)
 		case !slices.Contains([]side{serverSide, clientSide, otherSide}, r.side):

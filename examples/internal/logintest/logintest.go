@@ -86,7 +86,7 @@ func read(t *testing.T, signed string) string {
 		t.Fatal(err)
 	}
 	if at, ok := token.AuthTime(); !ok || time.Since(at) > time.Minute || time.Until(at) > 0 {
-		t.Errorf("the token tells of a login at %v, %v", at, ok)
+		t.Errorf("the token reports a login at %v, %v", at, ok)
 	}
 	var claims map[string]any
 	if err := token.Claims(&claims); err != nil {
