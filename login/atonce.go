@@ -2,15 +2,15 @@ package login
 
 import "time"
 
-// crowdedFor is how long an attempt should wait if too many of its user are being
-// checked: longer than a check takes as a rule.
+// crowdedFor is the time that an attempt should wait if too many of its user
+// are being checked: longer than a check usually takes.
 const crowdedFor = time.Second
 
-// atOnce counts the attempts of each user that are being checked, those from
-// addresses that are known apart from the others. Buckets do not bound them:
-// successes give their tokens back, so that one account could keep everything
-// busy that checks passwords, from many addresses. Apart, as strangers who fail on
-// purpose must not keep the user out.
+// atOnce counts the attempts of each user that are being checked. Buckets do
+// not bound them, because successes give their tokens back: one account could
+// keep all password checks busy from many addresses. Attempts from known
+// addresses are counted separately, because strangers who fail on purpose must
+// not lock out the user.
 type atOnce struct {
 	limit int // of each kind
 	busy  map[atOnceKey]int
@@ -23,7 +23,7 @@ type atOnceKey struct {
 
 func newAtOnce(limit int) atOnce { return atOnce{limit, make(map[atOnceKey]int)} }
 
-// enter reports false if too many are being checked.
+// enter returns false if too many are being checked.
 func (a *atOnce) enter(user uint64, known bool) bool {
 	key := atOnceKey{user, known}
 	if a.busy[key] >= a.limit {

@@ -10,21 +10,22 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// ErrInvalidCredentials is what a check returns, wrapped or not, for a name
-// that nobody has and for a wrong password.
+// ErrInvalidCredentials is the error that a check returns, wrapped or not, for
+// an unknown name and for a wrong password.
 var ErrInvalidCredentials = errors.New("login: invalid credentials")
 
-// ErrLogin is what clients get for it. It must not be changed.
+// ErrLogin is the error that clients receive for [ErrInvalidCredentials]. It
+// must not be changed.
 var ErrLogin = &wire.Error{Name: "LoginError", Message: "Invalid user credentials"}
 
-// ErrRate is a target for errors.Is: the error of an attempt that was not
-// checked, as there were too many. Such an error has a field retryAfter, the
-// number of seconds to wait.
+// ErrRate is a target for errors.Is. It matches the error of an attempt that
+// was not checked because there were too many. That error has a field
+// retryAfter, the number of seconds to wait.
 var ErrRate = &wire.Error{Name: "LoginRateError"}
 
 const retryAfter = "retryAfter"
 
-// rateError does not tell which limit was reached.
+// rateError does not reveal which limit was reached.
 func rateError(wait time.Duration) *wire.Error {
 	seconds := int((wait + time.Second - 1) / time.Second)
 	return &wire.Error{
@@ -34,11 +35,11 @@ func rateError(wait time.Duration) *wire.Error {
 	}
 }
 
-// WriteError answers a request with an error of [Do], as a JSON object with
-// the member error: 401 for [ErrLogin], 429 with Retry-After for [ErrRate], 503
-// for a ResourceLimitError such as that of auth/password, and 403 for other
-// errors that are made for clients. What is none of them is answered with 500
-// and without its text; log it.
+// WriteError writes an error of [Do] as the response to a request, as a JSON
+// object with the member error. The status is 401 for [ErrLogin], 429 with
+// Retry-After for [ErrRate], 503 for a ResourceLimitError such as that of
+// auth/password, and 403 for every other *[wire.Error]. For all other errors it
+// is 500, and the text of the error is not sent; log it.
 func WriteError(w http.ResponseWriter, err error) {
 	var public *wire.Error
 	status := http.StatusForbidden

@@ -14,10 +14,10 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 )
 
-// An Attempt is what is known of somebody who wants to log in before the
-// password has been checked. Set Socket or Request, whichever it came by.
+// An Attempt describes an attempt to log in, before the password has been
+// checked. Set Socket or Request, whichever it came by.
 type Attempt struct {
-	User    string // the name that was given
+	User    string // the name as the user typed it
 	Socket  *socketcluster.Socket
 	Request *http.Request
 }
@@ -26,11 +26,11 @@ type Attempt struct {
 type Gate struct {
 	srv   *socketcluster.Server
 	keys  keyer
-	start time.Time // the times in tables count from here
+	start time.Time // times in tables are relative to this
 
 	mu       sync.Mutex
 	limits   [numLimits]*table
-	reported *table // which buckets an event has told of
+	reported *table // the buckets that an event has reported
 	known    known
 	atOnce   atOnce
 }
@@ -47,22 +47,23 @@ const (
 	numLimits
 )
 
-// String names what has had too many attempts, for the record.
+// String names the origin of too many attempts, for the event.
 func (l limit) String() string {
 	return [...]string{"socket", "address", "network", "user from this address", "user"}[l]
 }
 
-// reportEvery is how often one bucket that refuses is told of.
+// reportEvery is the minimum time between two events for one bucket that
+// refuses.
 const reportEvery = time.Minute
 
-// maxEventName is how much of a name gets into an event, in bytes.
+// maxEventName is the maximum length of a name in an event, in bytes.
 const maxEventName = 128
 
 // New makes a gate for a server. The error names the field of o that cannot be
-// used, or says that srv is nil.
+// used, or reports that srv is nil.
 func New(srv *socketcluster.Server, o Options) (*Gate, error) {
 	if srv == nil {
-		return nil, errors.New("login: New needs a server, and got nil")
+		return nil, errors.New("login: New needs a server, but got nil")
 	}
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -88,36 +89,37 @@ func newGate(srv *socketcluster.Server, o Options, buckets int) *Gate {
 	}
 }
 
-// A Success is an attempt that was good.
+// A Success is the outcome of an attempt that succeeded.
 type Success[T any] struct {
 	Result T // of the check
 
-	// LoginTime is the moment before the check began. Sign it, with
-	// auth.AuthTime: a revocation of the user goes by it, so that a login with an
-	// old password does not outrun the revocation that comes with the new one.
+	// LoginTime is the moment before the check began. Sign it by auth.AuthTime:
+	// a revocation of the user compares it, so a login with an old password
+	// does not escape the revocation that comes with the new one.
 	LoginTime time.Time
 }
 
-// Do has check check an attempt, unless there were too many, and returns what
-// it does, with the time of the login. Its [ErrInvalidCredentials] becomes [ErrLogin]; other errors stay as
-// they are, and a client sees only those that are made for clients.
+// Do calls check, unless there were too many attempts, and returns its result
+// with the time of the login. [ErrInvalidCredentials] becomes [ErrLogin]. Other
+// errors stay as they are; clients see only a *[wire.Error].
 //
-// Every error counts as a failure, that of a context which has ended too. So
-// does a panic. A name that contains U+FFFD fails without a check: several names
-// that JavaScript tells apart may have become this one. A nil g or check is a panic.
+// Every error counts as a failure, including that of a context that has ended.
+// So does a panic. A name that contains U+FFFD fails without a check, because
+// several different names in JavaScript may have become this one. Do panics if
+// g or check is nil.
 func Do[T any](ctx context.Context, g *Gate, a Attempt, check func(context.Context) (T, error)) (Success[T], error) {
 	if g == nil {
-		panic("login: Do needs a gate, and got nil; was the error of New checked?")
+		panic("login: Do needs a gate, but got nil; was the error of New checked?")
 	}
 	if check == nil {
-		panic("login: Do needs a check, and got nil")
+		panic("login: Do needs a check, but got nil")
 	}
 	t := g.ticket(a)
 	if err := g.enter(&t); err != nil {
 		return Success[T]{}, err
 	}
 	defer g.exit(&t)
-	if strings.ContainsRune(a.User, utf8.RuneError) { // in place of any lone surrogate, and of bytes that are no text
+	if strings.ContainsRune(a.User, utf8.RuneError) { // replaces lone surrogates, and bytes that are not UTF-8
 		return Success[T]{}, g.leave(&t, ErrInvalidCredentials)
 	}
 	at := time.Now()
@@ -128,7 +130,7 @@ func Do[T any](ctx context.Context, g *Gate, a Attempt, check func(context.Conte
 	return Success[T]{result, at}, nil
 }
 
-// ticket is an attempt with what is counted for it.
+// ticket is an attempt with the keys under which it is counted.
 type ticket struct {
 	Attempt
 	addr   netip.Addr
@@ -165,8 +167,8 @@ func (g *Gate) enter(t *ticket) error {
 	return rateError(wait)
 }
 
-// take returns how long to wait if a bucket is empty: the one that takes
-// longest.
+// take returns how long to wait if a bucket is empty; of several, it considers
+// the one that takes longest.
 func (g *Gate) take(t *ticket) (wait time.Duration, by limit, report bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -193,21 +195,21 @@ func (g *Gate) take(t *ticket) (wait time.Duration, by limit, report bool) {
 		}
 		return 0, 0, false
 	}
-	key := t.keys[by] ^ uint64(by) // as two kinds of bucket may have the same key
+	key := t.keys[by] ^ uint64(by) // because two kinds of bucket may have the same key
 	if report = g.reported.wait(key, now) == 0; report {
 		g.reported.take(key, now)
 	}
 	return wait, by, report
 }
 
-// exit ends a check, whatever has come of it.
+// exit ends a check, whatever its outcome.
 func (g *Gate) exit(t *ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.atOnce.exit(t.keys[perUser], t.known)
 }
 
-// leave deals with the outcome of a check.
+// leave handles the outcome of a check.
 func (g *Gate) leave(t *ticket, err error) error {
 	switch {
 	case err == nil:

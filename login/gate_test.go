@@ -694,8 +694,8 @@ func TestDoNeedsAGateAndACheck(t *testing.T) {
 		gate  *Gate
 		check func(context.Context) (int, error)
 	}{
-		{"login: Do needs a gate, and got nil; was the error of New checked?", nil, nothing},
-		{"login: Do needs a check, and got nil", new(Gate), nil},
+		{"login: Do needs a gate, but got nil; was the error of New checked?", nil, nothing},
+		{"login: Do needs a check, but got nil", new(Gate), nil},
 	} {
 		func() {
 			defer func() {

@@ -10,18 +10,18 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// MaxBody is the largest body that [ReadJSON] reads, in bytes: room for a name and
-// a long passphrase with every character escaped.
+// MaxBody is the size of the largest body that [ReadJSON] reads, in bytes. It
+// has room for a name and a long passphrase with every character escaped.
 const MaxBody = 4 << 10
 
-// ReadJSON reads the body of a request to log in into v, as [json.Unmarshal] does.
-// It returns false if it has answered the request with an error, in the form of
-// [WriteError]: 415 for another Content-Type than application/json, 413 for a body
-// over [MaxBody], and 400 for one that is no JSON that fits v.
-// What v holds then is of no use.
+// ReadJSON reads the body of a request to log in into v, as [json.Unmarshal]
+// does. If it returns false, it has written an error response in the form of
+// [WriteError], and v must not be used. The status is 415 for another
+// Content-Type than application/json, 413 for a body over [MaxBody], and 400
+// for a body that is not JSON or does not fit v.
 //
-// The type keeps out the forms of other sites, which can send any text as a body,
-// but not as JSON.
+// The Content-Type keeps out forms of other sites, which can send any text as a
+// body, but not with this type.
 func ReadJSON(w http.ResponseWriter, r *http.Request, v any) bool {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		writeMalformed(w, http.StatusUnsupportedMediaType, "The Content-Type must be application/json")

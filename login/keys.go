@@ -7,8 +7,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/admission"
 )
 
-// keyer makes the keys of buckets. They are of a fixed size, whatever a name
-// is, and depend on a random seed, so that nobody can make names that share a
+// keyer makes the keys of buckets. They have a fixed size, whatever the name,
+// and depend on a random seed, so that nobody can construct names that share a
 // bucket with another.
 type keyer struct{ seed maphash.Seed }
 
@@ -18,12 +18,12 @@ func (k keyer) address(addr netip.Addr) uint64 {
 	return maphash.Comparable(k.seed, admission.Subnet(addr))
 }
 
-// network reports false for what is no IPv6 address.
+// network returns false if addr is not an IPv6 address.
 func (k keyer) network(addr netip.Addr) (key uint64, ok bool) {
 	if !addr.Is6() || addr.Is4In6() {
 		return 0, false
 	}
-	p, _ := addr.WithZone("").Prefix(48) // fails only for more bits than there are
+	p, _ := addr.WithZone("").Prefix(48) // fails only for too many bits
 	return maphash.Comparable(k.seed, p), true
 }
 

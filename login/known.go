@@ -5,25 +5,25 @@ import (
 	"slices"
 )
 
-// maxAddresses is how many addresses of one user are known: of several devices,
-// some of which move.
+// maxAddresses is the maximum number of known addresses of one user, who may
+// have several devices, some of which move.
 const maxAddresses = 16
 
-// known is the set of addresses that users have logged in from. A user has few
-// of them, and those who have most make room for others, so that nobody can have
-// another's addresses forgotten by logging in from many places.
+// known is the set of addresses from which users have logged in. Users with the
+// most addresses make room for others, so nobody can make it forget another's
+// addresses by logging in from many places.
 type known struct {
 	limit int // of addresses, of all users together
 	count int
 	users map[uint64]*list.Element // of one of byCount
-	// byCount has the users by their number of addresses. The next one who is to
-	// make room is at the front, who has just logged in at the back.
+	// byCount has the users by their number of addresses. The next one to make
+	// room is at the front; the one who has just logged in is at the back.
 	byCount [maxAddresses + 1]list.List
 }
 
 type knownUser struct {
 	key       uint64
-	addresses []uint64 // the one of the last login is last
+	addresses []uint64 // the one of the latest login is last
 }
 
 func newKnown(limit int) known {
@@ -35,8 +35,9 @@ func (k *known) has(user, address uint64) bool {
 	return e != nil && slices.Contains(e.Value.(*knownUser).addresses, address)
 }
 
-// add makes an address known, in place of another if there is no room: of one of
-// this user's own, if that has most with it, or else of the user who has most.
+// add makes an address known. If there is no room, it replaces another one: one
+// of this user, if this user would have the most, or else one of the user who
+// has the most.
 func (k *known) add(user, address uint64) {
 	u := k.take(user)
 	if i := slices.Index(u.addresses, address); i >= 0 {
@@ -55,7 +56,8 @@ func (k *known) add(user, address uint64) {
 	k.users[user] = k.byCount[len(u.addresses)].PushBack(u)
 }
 
-// take takes a user out, perhaps a new one, to be put back.
+// take removes a user from the lists, or makes a new one. The caller puts it
+// back.
 func (k *known) take(user uint64) *knownUser {
 	e := k.users[user]
 	if e == nil {
@@ -67,7 +69,7 @@ func (k *known) take(user uint64) *knownUser {
 	return u
 }
 
-// most is how many addresses the user has who has most.
+// most returns the highest number of addresses of a user.
 func (k *known) most() int {
 	n := maxAddresses
 	for n > 0 && k.byCount[n].Len() == 0 {
@@ -76,8 +78,8 @@ func (k *known) most() int {
 	return n
 }
 
-// forget makes room: the first of those who have most addresses loses the oldest
-// one. There must be somebody.
+// forget makes room: the first of the users with the most addresses loses the
+// oldest one. There must be a user.
 func (k *known) forget() {
 	e := k.byCount[k.most()].Front()
 	u := k.take(e.Value.(*knownUser).key)

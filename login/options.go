@@ -8,15 +8,15 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/millis"
 )
 
-// Rate is the size of a bucket and how fast it is refilled: Attempts at once,
-// and as many again in each Per.
+// Rate is the size of a bucket and the speed at which it is refilled: Attempts
+// at once, and as many again in each Per.
 type Rate struct {
 	Attempts int
 	Per      time.Duration
 }
 
-// Options are the limits of a [Gate]. A zero Rate means the default; there is
-// none for "unlimited".
+// Options are the limits of a [Gate]. A zero Rate means the default. There is
+// no unlimited Rate.
 type Options struct {
 	PerSocket         Rate // default 10 a minute
 	PerAddress        Rate // default 20 a minute
@@ -40,7 +40,7 @@ func (o *Options) setDefaults() error {
 	} {
 		*f.rate = cmp.Or(*f.rate, f.fallback)
 		if f.rate.Attempts <= 0 || f.rate.Per <= 0 || f.rate.Per > maxPer {
-			return fmt.Errorf("login: Options.%s is %d in %v; both must be above 0, and the time at most %v",
+			return fmt.Errorf("login: Options.%s is %d in %v; both must be positive, and the time at most %v",
 				f.field, f.rate.Attempts, f.rate.Per, maxPer)
 		}
 		if reason := millis.Reason(f.rate.Per); reason != "" {
@@ -50,5 +50,5 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-// maxPer keeps the sums of times far from overflow.
+// maxPer keeps sums of times far below an overflow.
 const maxPer = 365 * 24 * time.Hour

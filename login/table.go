@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	// maxBuckets is how many buckets a table counts exactly.
+	// maxBuckets is the number of buckets that a table counts exactly.
 	maxBuckets = 1 << 16
 	// sketchRows rows of sketchCells cells: 64 bits of key give an independent
 	// index for each row.
 	sketchRows  = 4
 	sketchBits  = 16
 	sketchCells = 1 << sketchBits
-	// evictionSample is of how many buckets the fullest has to leave.
+	// evictionSample is the number of buckets of which the fullest is evicted.
 	evictionSample = 8
 )
 
-// table holds the token buckets of one kind by keys that nobody can foresee.
+// table has the token buckets of one kind, by keys that nobody can predict.
 //
-// A bucket that is full is as good as none. What has to leave the table goes into
-// a count–min sketch of buckets, each of which is a moment: a cell has the latest
-// of all keys that share it, so that a bucket is never fuller in the sketch than
-// it was.
+// A full bucket need not be kept. A bucket that is evicted from the table goes
+// into a count–min sketch of buckets. A bucket is a moment, and a cell has the
+// latest moment of all keys that share it, so a bucket is never fuller in the
+// sketch than it was.
 type table struct {
 	rate    bucket.Rate
 	limit   int
@@ -46,25 +46,25 @@ func (t *table) bucket(key uint64) bucket.Bucket {
 	return t.sketched(key)
 }
 
-// wait returns how long it takes until there is a token; 0 if there is one.
+// wait returns the time until there is a token, or 0 if there is one.
 func (t *table) wait(key uint64, now time.Duration) time.Duration {
 	return t.rate.Wait(t.bucket(key), now)
 }
 
-// take takes a token, which must be there.
+// take takes a token. There must be one.
 func (t *table) take(key uint64, now time.Duration) {
 	t.set(key, t.rate.Take(t.bucket(key), now), now)
 }
 
 // giveBack undoes take.
 func (t *table) giveBack(key uint64, now time.Duration) {
-	if b, ok := t.buckets[key]; ok { // else it has become one of many in the sketch
+	if b, ok := t.buckets[key]; ok { // otherwise it has been merged into the sketch
 		t.set(key, t.rate.GiveBack(b), now)
 	}
 }
 
 func (t *table) set(key uint64, b bucket.Bucket, now time.Duration) {
-	full := bucket.Bucket(now) // and any before
+	full := bucket.Bucket(now) // and any earlier one
 	if b <= full && t.sketched(key) <= full {
 		delete(t.buckets, key)
 		return
@@ -75,12 +75,12 @@ func (t *table) set(key uint64, b bucket.Bucket, now time.Duration) {
 	t.buckets[key] = b
 }
 
-// evict makes room for a bucket: of a few, the fullest moves to the sketch.
+// evict makes room for a bucket: it moves the fullest of a few to the sketch.
 func (t *table) evict(full bucket.Bucket) {
 	var key uint64
 	var fullest bucket.Bucket
 	n := 0
-	for k, b := range t.buckets { // begins anywhere
+	for k, b := range t.buckets { // starts at a random bucket
 		if n == 0 || b < fullest {
 			key, fullest = k, b
 		}
@@ -101,8 +101,8 @@ func (t *table) evict(full bucket.Bucket) {
 	}
 }
 
-// sketched returns what the sketch says of a key: no less than what was put
-// into it.
+// sketched returns the bucket of a key in the sketch, which is no fuller than
+// the one that was put in.
 func (t *table) sketched(key uint64) bucket.Bucket {
 	if t.sketch == nil {
 		return 0
