@@ -12,7 +12,7 @@ import (
 type Grant struct {
 	Rule     int
 	Channel  string // "" if there is none
-	Wildcard int    // where in Channel a * is that stands for any text; -1 if there is none
+	Wildcard int    // the index in Channel of a * that stands for any text; -1 if there is none
 	Ops      []Op
 	Reason   string // "" if there is a channel
 }
@@ -34,9 +34,10 @@ func (g Grant) String() string {
 	return b.String()
 }
 
-// Check lists what the owner of a token may do, rule by rule: a grant for each
-// channel that a rule gives, and one with the reason for each rule that gives
-// nothing. The token must have been verified; nil is a client without one.
+// Check lists the permissions of the owner of a token, rule by rule: one grant
+// for each channel that a rule gives, and one grant with a reason for each rule
+// that gives nothing. The token must have been verified; nil stands for a
+// client without one.
 func (s *Set) Check(token *auth.Token) []Grant {
 	var all []Grant
 	c := claims{names: s.claims, token: token}
@@ -69,8 +70,9 @@ func (r *rule) opsOf(token *auth.Token) []Op {
 	return ops
 }
 
-// channels lists the names that a rule is for, or reports why there are none. If
-// a wildcard in the name stands for anything, it also returns where that is.
+// channels lists the names to which a rule applies, or reports why there are
+// none. If a wildcard in the name stands for any text, it also returns its
+// index.
 func (r *rule) channels(c *claims) (names []string, wildcard int, why string) {
 	var before, after string
 	for i := range r.parts {
@@ -116,7 +118,7 @@ func (r *rule) channels(c *claims) (names []string, wildcard int, why string) {
 	return names, -1, ""
 }
 
-// texts returns a claim that is one text, or those that it lists.
+// texts returns the one text of a claim, or the texts that it lists.
 func texts(raw []byte) []string {
 	if value, ok := claimscan.TextOf(raw); ok {
 		return []string{string(value)}

@@ -6,12 +6,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 )
 
-// inlineClaims is how many claims a decision reads without allocating memory
-// for their places. Sets use one or two.
+// inlineClaims is the number of claims that a decision can read without an
+// allocation. Most sets use one or two.
 const inlineClaims = 6
 
-// claims holds the values of those claims of a token that a set asks for. The
-// token is read when the first is asked for.
+// claims has the values of the claims that a set uses. The token is read when
+// the first one is needed.
 type claims struct {
 	names  []string
 	token  *auth.Token
@@ -20,7 +20,7 @@ type claims struct {
 	more   [][]byte
 }
 
-// get returns the value of a claim, nil if the token has no such claim.
+// get returns the value of a claim, or nil if the token has no such claim.
 func (c *claims) get(slot int) []byte {
 	if !c.read {
 		c.readAll()

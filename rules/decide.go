@@ -6,34 +6,34 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 )
 
-// A Decision is the answer to whether a client may do something.
+// A Decision states whether a client may do something.
 type Decision struct {
 	Allowed bool
 	Rule    int // the index of the rule that allows it, -1 if none does
 
-	// Reason is for the log and names the rules that it comes from. Nothing in
-	// it comes from the client.
+	// Reason is for the log, and names the rules on which the decision is
+	// based. It contains nothing that the client sent.
 	Reason string
 }
 
-// outcome is what one rule has to say.
+// outcome is the result of one rule.
 type outcome uint8
 
 const (
 	allowed      outcome = iota
-	otherChannel         // the rule is for other channels
-	otherOps             // it allows nobody this operation
-	oddPart              // there is no text for *, or it has a separator in it
+	otherChannel         // the rule does not apply to the channel
+	otherOps             // it allows this operation to nobody
+	oddPart              // the text for * is empty, or contains a separator
 	noToken
 	noClaim
-	oddClaim   // the claim has a value of another type, or one with a separator
+	oddClaim   // the value of the claim has another type, or contains a separator
 	otherValue // the claim has another value
-	otherText  // the text around the values of the claims is another one
+	otherText  // the text around the values of the claims is different
 	notListed  // In does not list it
 )
 
 // Decide reports whether the owner of a token may do op on a channel. The token
-// must have been verified; nil is a client without one.
+// must have been verified; nil stands for a client without one.
 func (s *Set) Decide(op Op, channel string, token *auth.Token) Decision {
 	c := claims{names: s.claims, token: token}
 	for i := range s.rules {
@@ -44,11 +44,11 @@ func (s *Set) Decide(op Op, channel string, token *auth.Token) Decision {
 	return Decision{false, -1, s.explain(op, channel, &c)}
 }
 
-// maxReasons is how many rules one denial is explained with.
+// maxReasons is the maximum number of rules in the explanation of a denial.
 const maxReasons = 5
 
-// explain reports why each of the rules that may be for a channel has not allowed
-// an operation.
+// explain reports why each of the rules that may apply to a channel has not
+// allowed an operation.
 func (s *Set) explain(op Op, channel string, c *claims) string {
 	text, told := "", 0
 	for i := range s.rules {
@@ -111,7 +111,7 @@ func (r *rule) decide(op Op, channel string, c *claims) (result outcome, claim s
 	if r.who[op] == Authenticated && c.token == nil {
 		return noToken, ""
 	}
-	// From both ends to the *: all else is known text.
+	// Compare from both ends towards the *: the rest is known text.
 	rest, claim := channel, ""
 	for i := range r.parts {
 		p, fromStart := r.inward(i)
@@ -147,8 +147,8 @@ func (r *rule) decide(op Op, channel string, c *claims) (result outcome, claim s
 	return listed(c.get(r.in), rest), r.inAs
 }
 
-// measure returns how many bytes of rest, at its start or its end, are what a
-// part stands for.
+// measure returns the number of bytes at the start or the end of rest for which
+// a part stands.
 func (r *rule) measure(p *part, rest string, c *claims, fromStart bool) (int, outcome) {
 	if p.kind == literal {
 		if n := len(p.text); n <= len(rest) && cut(rest, n, fromStart) == p.text {
@@ -182,7 +182,7 @@ func cut(text string, n int, fromStart bool) string {
 	return text[len(text)-n:]
 }
 
-// listed reports whether a claim is or lists a text.
+// listed reports whether a claim is a text or lists it.
 func listed(raw []byte, text string) outcome {
 	if raw == nil {
 		return noClaim

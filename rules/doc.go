@@ -1,5 +1,5 @@
-// Package rules decides who may use which channel by a list of rules instead
-// of by code:
+// Package rules decides who may use which channel. The rules are a list, not
+// code:
 //
 //	set, err := rules.New([]rules.Rule{
 //		{Channel: "chat", Subscribe: rules.Anyone, Publish: rules.Authenticated},
@@ -9,79 +9,82 @@
 //	}...)
 //	srv.UseInbound(set.Middleware(nil))
 //
-// The rules only ever allow. An operation on a channel is allowed if at least
-// one rule allows it, so that their order does not matter; what no rule allows
-// is denied. A set without rules denies everything.
+// Rules only allow. An operation on a channel is allowed if at least one rule
+// allows it, so the order of the rules does not matter. Everything else is
+// denied. A set without rules denies everything.
 //
 // # Operations
 //
-// Subscribe, Publish and Presence of a [Rule] tell who may do what on the
-// channels that it is for. Those that are left out are nobody's. A rule that
-// leaves all three out gives all three to whoever has a token.
+// The fields Subscribe, Publish and Presence of a [Rule] state who may do what
+// on its channels. An operation whose field is left out is allowed to nobody. A
+// rule that leaves out all three allows all three to everybody with a token.
 //
-// The server has no presence yet. [Set.Decide] and [Set.Check] answer for it, and
-// nothing asks them.
+// The server has no presence yet. [Set.Decide] and [Set.Check] support it, but
+// nothing uses them for it.
 //
 // # Patterns
 //
 // Channel is a pattern. It is compared with the whole name of a channel, byte
-// for byte. Two things in it stand for something else:
+// by byte. It may contain two kinds of placeholders:
 //
 //   - {name} stands for the value of that claim in the client's token, a string
-//     or a whole number. It may occur often.
+//     or a whole number. It may occur any number of times.
 //   - * stands for any text. It may occur once. If In names a claim, the text
-//     must be the value of that claim or, if it is an array, one of its values.
+//     must be the value of that claim or, if the claim is an array, one of its
+//     values.
 //
-// Without Channel, the pattern is *, so that {In: "channels"} allows exactly the
+// Without Channel, the pattern is *, so {In: "channels"} allows exactly the
 // channels that the token lists.
 //
-// Neither stands for nothing, and neither stands for text with a separator of
-// its own pattern in it. Separators are the characters of the pattern's
-// remaining text other than letters, digits, - and _. Thus room/* is not for
-// room/a/b, and who registers as "alice/inbox" does not get user/alice/inbox
-// by user/{username}. It also means that user.{email} is for no address with a
-// dot; user/{email} is. In a pattern without separators, such as room-* or *,
-// they stand for any text but the empty one.
+// Neither stands for the empty text, and neither stands for text that contains
+// a separator of its pattern. Separators are the characters of the pattern's
+// literal text other than letters, digits, - and _. Thus room/* does not match
+// room/a/b, and somebody who registers as "alice/inbox" does not get
+// user/alice/inbox by user/{username}. It also means that user.{email} matches
+// no address with a dot; user/{email} does. In a pattern without separators,
+// such as room-* or *, placeholders stand for any text except the empty one.
 //
-// There must be a separator between any two of them. [New] refuses team-{team}-*
-// and {tenant}-{user}: by the first, team a would get team-a-b-secret, which is
-// of team a-b, and by the second, user eu-bob of acme and user bob of acme-eu
-// would share acme-eu-bob. Write team/{team}/* and {tenant}/{user}. So no name
-// fits one pattern with two different sets of values.
+// There must be a separator between any two placeholders. [New] refuses
+// team-{team}-* and {tenant}-{user}: by the first, team a would get
+// team-a-b-secret, which belongs to team a-b, and by the second, user eu-bob of
+// acme and user bob of acme-eu would share acme-eu-bob. Write team/{team}/* and
+// {tenant}/{user}. So no name matches one pattern with two different sets of
+// values.
 //
-// The same goes for two rules of a set. [New] refuses user/{username} beside
-// user/{username}-admin: user/bob-admin would belong to bob-admin and, as the
-// administrators' channel, to bob. Write user/{username}/admin. A claim that lists whole
-// names, as in {In: "channels"}, is beside the others.
+// The same holds for two rules of a set. [New] refuses user/{username} together
+// with user/{username}-admin: user/bob-admin would belong to bob-admin and, as
+// the administrators' channel, to bob. Write user/{username}/admin. A claim
+// that lists whole names, as in {In: "channels"}, does not conflict with other
+// rules.
 //
-// Different claims may stand for the same part of a name. team/{team} and team/{guest}
-// together give team/red to who has red in either claim, as is meant there. New cannot
-// tell it from user/{username} beside user/{id}, by which the user with the id 42 and
-// whoever registers the name 42 share user/42. Take two claims at one place only if their
-// values name the same things; else write user/name/{username} and user/id/{id}.
+// Different claims may stand for the same part of a name. team/{team} and
+// team/{guest} together give team/red to everybody with red in either claim,
+// which is intended. New cannot distinguish this from user/{username} together
+// with user/{id}, by which the user with the ID 42 and whoever registers the
+// name 42 share user/42. Use two claims in one place only if their values name
+// the same things. Otherwise write user/name/{username} and user/id/{id}.
 //
-// Text in a pattern is no secret and no reserved word: beside user/news, which is for
-// everybody, the owner of user/{username} with the name news has that channel
-// too. Let nobody choose such a name.
+// Literal text in a pattern does not reserve a name: if user/news is for
+// everybody, a user with the name news gets that channel by user/{username}
+// too. Do not let anybody choose such a name.
 //
 // The values of claims are text and never patterns, whatever characters are in
-// them. A claim that is missing, or is neither a string nor a whole number, or
-// for In an array with such values, fits nothing. Whole numbers are those that
-// are written with digits alone, as 42 and -7 and unlike 4.2e1; they are compared
-// as they are written. Strings and numbers are not told apart.
+// them. A claim matches nothing if it is missing, or if it is neither a string,
+// nor a whole number, nor (for In) an array of these. Whole numbers are written
+// with digits alone, like 42 and -7 and unlike 4.2e1; they are compared as they
+// are written. Strings and numbers are not distinguished.
 //
-// Channels whose name has *, { or } in it cannot be named by a pattern. A claim
-// can name them.
+// A pattern cannot name a channel whose name contains *, { or }. A claim can.
 //
 // # Concurrency, blocking and cost
 //
-// A [Set] never changes and is safe for concurrent use. Nothing blocks. A
-// decision takes time linear in the number of rules and in the sizes of the
-// name and of the token, and reads the token at most once.
+// A [Set] is immutable and safe for concurrent use. Nothing blocks. A decision
+// takes time linear in the number of rules and in the sizes of the name and of
+// the token, and reads the token at most once.
 //
 // # Constants
 //
-// The names SubscribeError and PublishError and the text of the errors are those
-// of the SocketCluster guide's examples. How many denials are logged at level
-// Info in a second is this package's own.
+// The names SubscribeError and PublishError and the text of the errors come
+// from the examples of the SocketCluster guide. The number of denials that are
+// logged at level Info in a second is this package's own.
 package rules

@@ -9,18 +9,20 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Middleware makes the set decide on what clients subscribe to and publish; it
-// is for [socketcluster.Server.UseInbound]. A client that is denied something
-// gets a SubscribeError or a PublishError, or the AuthTokenExpiredError if its
-// token has expired with that very packet.
+// Middleware makes the set decide on subscriptions and publications of clients;
+// it is for [socketcluster.Server.UseInbound]. A client that is denied an
+// operation gets a SubscribeError or a PublishError, or an
+// AuthTokenExpiredError if the server found with the same packet that its token
+// has expired.
 //
-// Denials are logged with their reason, and never with the token, at level
-// Info, and at level Debug when there are many in a second. A nil log is
+// Denials are logged with their reason, but never with the token, at level
+// Info, or at level Debug if there are many in a second. A nil log means
 // [slog.Default].
 //
-// The server asks again about the subscriptions of a socket whose token changes,
-// and so they end with the right to them, unless Config.Compat.KeepSubscriptions is set.
-// These denials are the server's to log: one for all that a change has ended.
+// When the token of a socket changes, the server calls the middleware again for
+// each subscription, so subscriptions end with the right to them, unless
+// Config.Compat.KeepSubscriptions is set. The server logs these denials: one
+// record for all subscriptions that a change has ended.
 func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
 	if log == nil {
 		log = slog.Default()
@@ -43,8 +45,9 @@ func (s *Set) Middleware(log *slog.Logger) socketcluster.Middleware {
 	}
 }
 
-// again decides whether a subscription may go on. The reason is for the server,
-// which logs one of all that end at a time; the client gets what is wrapped.
+// again decides whether a subscription may continue. The reason is for the
+// server, which logs one for all that end at the same time; the client gets the
+// wrapped error.
 func (s *Set) again(a *socketcluster.Subscribe) error {
 	d := s.Decide(Subscribe, a.Channel, a.Socket.AuthToken())
 	if d.Allowed {
@@ -77,7 +80,7 @@ func (g *guard) check(ctx context.Context, text string, socket *socketcluster.So
 	return denial(op, channel)
 }
 
-// denial is what the client gets to see. The texts are those of the guide.
+// denial is the error that the client sees. The texts are those of the guide.
 func denial(op Op, channel string) error {
 	if op == Publish {
 		return &wire.Error{Name: "PublishError", Message: "You are not authorized to publish to the " + channel + " channel"}

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// piece is a character of a pattern, or a hole: what a claim or * stands for.
+// piece is a character of a pattern, or a hole: a placeholder for a claim or *.
 type piece struct {
 	char  rune
 	hole  bool
-	owned bool // a claim says what stands in the hole
+	owned bool // a claim determines the text in the hole
 }
 
-// pieces takes the pattern of a rule apart.
+// pieces splits the pattern of a rule.
 func (r *rule) pieces() []piece {
 	var all []piece
 	for _, p := range r.parts {
@@ -31,10 +31,10 @@ func (r *rule) pieces() []piece {
 	return all
 }
 
-// disputed returns the error of two rules that give one name to the owners of
+// disputed returns an error if two rules give one name to the owners of
 // different values: user/{username} gives user/bob-admin to bob-admin, and
 // user/{username}-admin gives it to bob. A claim that lists whole names, as In
-// without Channel, says whose they are, and disputes none.
+// without Channel, states their owners, and so never conflicts.
 func disputed(rules []rule) *Error {
 	for i := range rules {
 		for j := range i {
@@ -52,7 +52,7 @@ func disputed(rules []rule) *Error {
 	return nil
 }
 
-// disputable reports whether claims stand for parts of the names that a rule gives.
+// disputable reports whether claims stand for parts of the names of a rule.
 func (r *rule) disputable() bool {
 	if len(r.parts) == 1 && r.star == 0 {
 		return false
@@ -60,8 +60,8 @@ func (r *rule) disputable() bool {
 	return slices.ContainsFunc(r.parts, func(p part) bool { return p.kind == placeholder || p.kind == anything && r.in >= 0 })
 }
 
-// sameEdges reports whether a name can begin and end as two patterns do. It settles
-// most pairs at once.
+// sameEdges reports whether a name can begin and end as both patterns do. It
+// decides most pairs at once.
 func sameEdges(a, b *rule) bool {
 	aStart, aEnd := a.edges()
 	bStart, bEnd := b.edges()
@@ -90,20 +90,20 @@ func (r *rule) source() string {
 	return b.String()
 }
 
-// place is how far a name has come in a pattern.
+// place is how far a name has been matched with a pattern.
 type place struct {
-	next   int  // the piece that is to come, or the hole that the name is in
-	inside bool // of that hole: it stands for a character at least
+	next   int  // the next piece, or the hole in which the name is
+	inside bool // of that hole, which already has a character
 }
 
-// move is a way to take one character more.
+// move is a way to match one more character.
 type move struct {
 	to     place
 	owned  bool // into a hole of a claim
-	starts bool // it is the first character there
+	starts bool // it is the first character of the hole
 }
 
-// moves lists the ways to take a character at a place.
+// moves lists the ways to match a character at a place.
 func (p *pattern) moves(all []piece, at place, c rune) []move {
 	var list []move
 	fits := p.fits(string(c))
@@ -134,22 +134,22 @@ func atEnd(all []piece, at place) bool {
 // reading is a way to read the beginning of a name by two patterns.
 type reading struct {
 	a, b     place
-	together bool // in holes of claims that have begun with the same character
-	crossed  bool // holes of claims have met that do not stand for the same text
+	together bool // both are in holes of claims that began at the same character
+	crossed  bool // holes of claims that do not stand for the same text have met
 }
 
-// crossing looks for a name that both rules are for, and in which what a claim of
-// one stands for overlaps with what a claim of the other does, without being the
-// same. It follows all readings of all names at once, a character at a time.
+// crossing looks for a name that both rules match, and in which the text of a
+// claim of one overlaps with the text of a claim of the other without being the
+// same. It follows all readings of all names at once, one character at a time.
 func crossing(a, b *rule) (name string, ok bool) {
 	as, bs := a.pieces(), b.pieces()
-	alphabet := []rune{'x'} // stands for all that neither pattern has
+	alphabet := []rune{'x'} // stands for all characters that neither pattern has
 	for _, piece := range slices.Concat(as, bs) {
 		if !piece.hole && !slices.Contains(alphabet, piece.char) {
 			alphabet = append(alphabet, piece.char)
 		}
 	}
-	names := map[reading]string{{}: ""} // by which a reading is reached
+	names := map[reading]string{{}: ""} // a name that leads to each reading
 	for queue := []reading{{}}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
 		if at.crossed && atEnd(as, at.a) && atEnd(bs, at.b) {
@@ -170,7 +170,7 @@ func crossing(a, b *rule) (name string, ok bool) {
 	return "", false
 }
 
-// after is the reading that two moves lead to.
+// after returns the reading to which two moves lead.
 func (r reading) after(ma, mb move) reading {
 	stayA, stayB := ma.owned && !ma.starts, mb.owned && !mb.starts
 	to := reading{a: ma.to, b: mb.to, crossed: r.crossed}

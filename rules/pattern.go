@@ -9,13 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// kind is what a part of a pattern stands for.
+// kind is the meaning of a part of a pattern.
 type kind uint8
 
 const (
 	literal     kind = iota // itself
 	placeholder             // the value of a claim
-	anything                // a text of its own: the wildcard *
+	anything                // any text: the wildcard *
 )
 
 // part is a piece of a pattern.
@@ -25,7 +25,7 @@ type part struct {
 	slot int    // of a claim: where its value is, see claims
 }
 
-// source is a part as it stands in a pattern.
+// source returns a part as it is written in a pattern.
 func (p part) source() string {
 	switch p.kind {
 	case placeholder:
@@ -36,16 +36,15 @@ func (p part) source() string {
 	return p.text
 }
 
-// pattern is a pattern that has been taken apart. There is a separator between
-// any two parts that stand for something else, so that a name can be taken apart
-// in one way only.
+// pattern is a parsed pattern. There is a separator between any two
+// placeholders, so a name can be parsed in only one way.
 type pattern struct {
 	parts      []part
 	star       int      // the index of the wildcard, or len(parts)
-	separators []string // the characters that stand in no placeholder
+	separators []string // the characters that no placeholder contains
 }
 
-// parsePattern takes a pattern apart. Its errors tell what is wrong with it.
+// parsePattern parses a pattern. Its errors report what is wrong with it.
 func parsePattern(text string) (pattern, error) {
 	var p pattern
 	if !utf8.ValidString(text) {
@@ -88,9 +87,9 @@ func parsePattern(text string) (pattern, error) {
 	return p, unseparated(p.parts)
 }
 
-// unseparated is the error of two placeholders with nothing between them but
-// text that both may stand for: {a}-{b} would make one name of a, b-c and of
-// a-b, c.
+// unseparated returns an error if there are two placeholders with only text
+// between them that both may contain: {a}-{b} would make one name of a, b-c and
+// of a-b, c.
 func unseparated(parts []part) error {
 	for i := 2; i < len(parts); i++ {
 		between := parts[i-1 : i]
@@ -120,8 +119,8 @@ func separated(parts []part) string {
 	return b.String()
 }
 
-// separators lists the characters that separate the parts of names. Ids are
-// full of - and _, so that these are none.
+// separators lists the characters that separate the parts of names. IDs often
+// contain - and _, so these are not separators.
 func separators(parts []part) []string {
 	var all []string
 	for _, part := range parts {
@@ -151,7 +150,7 @@ func (p *pattern) fits(text string) bool {
 	return true
 }
 
-// mayMatch compares the ends of a name, for which no token is needed.
+// mayMatch compares the ends of a name, which needs no token.
 func (p *pattern) mayMatch(channel string) bool {
 	first, last := &p.parts[0], &p.parts[len(p.parts)-1]
 	if len(p.parts) == 1 && first.kind == literal {
@@ -161,9 +160,9 @@ func (p *pattern) mayMatch(channel string) bool {
 		(last.kind != literal || strings.HasSuffix(channel, last.text))
 }
 
-// inward returns the parts in the order in which they are compared: those before
-// the wildcard from the start of a name on, those after it from its end on, and
-// the wildcard last.
+// inward returns the parts in the order in which they are compared: those
+// before the wildcard from the start of a name, those after it from its end,
+// and the wildcard last.
 func (p *pattern) inward(i int) (part *part, fromStart bool) {
 	if i < p.star {
 		return &p.parts[i], true

@@ -1,24 +1,24 @@
 package rules
 
-// A Rule allows operations on the channels that it is for. The names of its
-// fields in JSON and TOML are their names here in lower case.
+// A Rule allows operations on channels. In JSON and TOML, the names of its
+// fields are in lower case.
 type Rule struct {
-	// Channel is the pattern of the channels' names. It may be left out when
-	// In is set, and is * then.
+	// Channel is the pattern of the channels' names. It may be left out if In
+	// is set, and is then *.
 	Channel string `json:"channel,omitempty" toml:"channel,omitempty"`
 
-	// In is the claim that lists what the * of Channel may stand for. Without
-	// it, that may be anything.
+	// In is the claim that lists the texts for which the * of Channel may
+	// stand. Without In, it may stand for any text.
 	In string `json:"in,omitempty" toml:"in,omitempty"`
 
-	// Subscribe, Publish and Presence tell who may subscribe to the channels,
+	// Subscribe, Publish and Presence state who may subscribe to the channels,
 	// publish to them, and see who is on them.
 	Subscribe Who `json:"subscribe,omitempty" toml:"subscribe,omitempty"`
 	Publish   Who `json:"publish,omitempty" toml:"publish,omitempty"`
 	Presence  Who `json:"presence,omitempty" toml:"presence,omitempty"`
 }
 
-// Who is whom a rule allows an operation.
+// Who states to whom a rule allows an operation.
 type Who string
 
 const (

@@ -12,7 +12,7 @@ import (
 // A Set is a list of rules, ready to decide.
 type Set struct {
 	rules  []rule
-	claims []string // the claims that the rules ask for; slots are indexes
+	claims []string // the claims that the rules use; slots are indexes
 }
 
 // rule is a Rule that has been checked.
@@ -25,7 +25,7 @@ type rule struct {
 	who   [numOps]Who
 }
 
-// An Error tells which rule cannot be used, and why.
+// An Error reports which rule cannot be used, and why.
 type Error struct {
 	Rule   int    // its index, from 0
 	Field  string // its field as in JSON, "" for the whole rule
@@ -66,11 +66,11 @@ func MustNew(list ...Rule) *Set {
 	return s
 }
 
-// Parse makes a set of rules out of a JSON array of them:
+// Parse makes a set from a JSON array of rules:
 //
 //	[{"channel": "chat", "subscribe": "anyone"}, {"in": "channels"}]
 //
-// Members that a rule does not have are errors. So are repeated ones.
+// Unknown and repeated members are errors.
 func Parse(text []byte) (*Set, error) {
 	var raw []jsontext.Value
 	if err := json.Unmarshal(text, &raw); err != nil {
@@ -137,7 +137,7 @@ func (r *rule) prepare(from Rule, slot func(name string) int) *Error {
 	return r.grant(from, claim)
 }
 
-// grant sets who may do what. claim is one that the rule needs, if any.
+// grant sets who may do what. claim is a claim that the rule needs, if any.
 func (r *rule) grant(from Rule, claim string) *Error {
 	r.who = [numOps]Who{Subscribe: from.Subscribe, Publish: from.Publish, Presence: from.Presence}
 	if r.who == [numOps]Who{} {
