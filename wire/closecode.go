@@ -21,7 +21,7 @@ const (
 	CloseTooBig           CloseCode = 1009
 	CloseMissingExtension CloseCode = 1010
 	CloseInternal         CloseCode = 1011
-	CloseTryAgainLater    CloseCode = 1013 // by the server, without a text of its own
+	CloseTryAgainLater    CloseCode = 1013 // by the server; has no default text
 )
 
 // Codes of the SocketCluster protocol.
@@ -38,11 +38,11 @@ const (
 	CloseEarlyMessage      CloseCode = 4009 // by the server
 )
 
-// MaxReason is the greatest length in bytes of the reason in a close frame.
+// MaxReason is the maximum length of the reason in a close frame, in bytes.
 const MaxReason = 123
 
-// Text returns the reason that each side assumes when a close frame carries
-// none, or "" for a code without one.
+// Text returns the reason that both sides assume if a close frame has none, or
+// "" for a code without a default reason.
 func (c CloseCode) Text() string {
 	switch c {
 	case CloseNormal:
@@ -91,7 +91,7 @@ func (c CloseCode) Text() string {
 	return ""
 }
 
-// Sendable reports whether the code may stand in a close frame.
+// Sendable reports whether a close frame may contain the code.
 func (c CloseCode) Sendable() bool {
 	switch c {
 	case 1004, CloseNoStatus, CloseAbnormal:
@@ -105,8 +105,8 @@ func (c CloseCode) Ignored() bool {
 	return c == CloseNormal || c == CloseGoingAway
 }
 
-// NewSocketProtocolError describes an abnormal close. The reason counts only for
-// codes without a text of their own; "" means that there is none. The error has
+// NewSocketProtocolError describes an abnormal close. The reason is used only
+// for codes without a default text; "" means that there is none. The error has
 // the field "code".
 func NewSocketProtocolError(code CloseCode, reason string) *Error {
 	message := code.Text()
@@ -123,9 +123,9 @@ func NewSocketProtocolError(code CloseCode, reason string) *Error {
 	}
 }
 
-// TruncateReason cuts s to what a close frame can carry, between characters.
-// Each byte that is not UTF-8 becomes U+FFFD, because a peer would fail the
-// connection over it.
+// TruncateReason cuts s, between characters, to the length that a close frame
+// can hold. Each byte that is not UTF-8 becomes U+FFFD, because otherwise the
+// peer would fail the connection.
 func TruncateReason(s string) string {
 	if len(s) <= MaxReason && utf8.ValidString(s) {
 		return s

@@ -8,38 +8,39 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxScratch is the largest unescape buffer, in bytes, that a decoder keeps from
-// one message to the next, so that one huge name does not stay in memory.
+// maxScratch is the size of the largest unescape buffer, in bytes, that a
+// decoder keeps from one message to the next, so that one huge name does not
+// stay in memory.
 const maxScratch = 4 << 10
 
-// tokenOptions let everything pass that JSON.parse accepts: repeated names and
+// tokenOptions accept everything that JSON.parse accepts: repeated names and
 // escaped lone surrogates. Raw bytes that are not UTF-8 are refused separately.
 var tokenOptions = []jsontext.Options{
 	jsontext.AllowDuplicateNames(true),
 	jsontext.AllowInvalidUTF8(true),
 }
 
-// Decoder takes messages apart into packets. The zero value is ready; a decoder
-// is reusable and must not be used concurrently.
+// Decoder decodes messages into packets. The zero value is ready for use. A
+// decoder is reusable and must not be used concurrently.
 type Decoder struct {
 	tokens  tokenReader
 	scratch []byte // unescaped event name
 
-	batch  bool // tokens stands inside the array of a validated batch
+	batch  bool // tokens is inside the array of a validated batch
 	ready  bool // single holds a packet that Next has not yielded yet
 	single Packet
 }
 
 // Reset validates msg as a whole and makes its packets available through Next.
-// Text that is not JSON, and JSON whose top level is neither an object nor an
-// array, is one packet of KindRaw; an empty array has no packet.
+// Text that is not JSON, or whose top level is neither an object nor an array,
+// is one packet of KindRaw. An empty array has no packet.
 //
-// The error is ErrBatchTooLarge or ErrTooDeep, and then Next yields nothing. The
-// depth is counted before the syntax is checked, so ErrTooDeep also meets text
-// that merely begins like JSON.
+// The error is ErrBatchTooLarge or ErrTooDeep, and then Next yields nothing.
+// The depth is counted before the syntax is checked, so text that merely begins
+// like JSON may also cause ErrTooDeep.
 //
-// The decoder refers to msg until the next Reset; Reset(nil, Limits{}) lets go
-// of it.
+// The decoder refers to msg until the next Reset; Reset(nil, Limits{}) releases
+// it.
 func (d *Decoder) Reset(msg []byte, lim Limits) error {
 	d.batch, d.ready, d.single = false, false, Packet{}
 	if cap(d.scratch) > maxScratch {
@@ -108,8 +109,8 @@ func (d *Decoder) Next(p *Packet) bool {
 }
 
 // readPacket reads the object at the cursor and classifies it. It reports
-// whether the object is valid JSON. The last of repeated keys counts, as it does
-// for JSON.parse, so the classification has to wait for the end of the object.
+// whether the object is valid JSON. Of repeated keys the last one counts, as in
+// JSON.parse, so the classification has to wait for the end of the object.
 func (d *Decoder) readPacket(p *Packet) bool {
 	var event, cid, rid, data, failure []byte
 	d.tokens.open()
@@ -164,8 +165,8 @@ func (d *Decoder) unquote(literal []byte) ([]byte, bool) {
 	return d.scratch, err == nil
 }
 
-// parseNumber converts a valid JSON number. What is too great for a double
-// becomes infinite, as it does for JSON.parse.
+// parseNumber converts a valid JSON number. A number too large for a double
+// becomes infinite, as in JSON.parse.
 func parseNumber(literal []byte) float64 {
 	// 15 digits are exact in a double. Counters hardly ever exceed that.
 	if len(literal) <= 15 {
@@ -181,14 +182,15 @@ func parseNumber(literal []byte) float64 {
 			return float64(v)
 		}
 	}
-	// The only possible error is one of range, which comes with the right value.
+	// The only possible error is a range error, which comes with the right
+	// value.
 	f, _ := strconv.ParseFloat(string(literal), 64)
 	return f
 }
 
-// tooDeep reports whether the text nests deeper than limit. Brackets are counted
-// outside strings only, which is exact as far as the text is valid JSON; the
-// tokenizer, which recurses, never gets to see more than that.
+// tooDeep reports whether the text nests deeper than limit. Brackets are
+// counted outside strings only, which is exact as far as the text is valid
+// JSON. The tokenizer, which recurses, never sees deeper text.
 func tooDeep(text []byte, limit int) bool {
 	if limit <= 0 || limit > MaxDepth {
 		limit = MaxDepth

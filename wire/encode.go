@@ -1,6 +1,6 @@
 package wire
 
-// missingError stands in for an error that the caller would not notice.
+// missingError replaces an error that the caller would not notice.
 const missingError = `{"message":"Unknown error","name":"UnknownError"}`
 
 // AppendTransmit appends {"event":event,"data":data}.
@@ -26,9 +26,9 @@ func AppendResponse(dst []byte, rid float64, data []byte) []byte {
 	return append(appendData(dst, data), '}')
 }
 
-// AppendErrorResponse appends {"rid":rid,"error":errJSON,"data":data}. JavaScript
-// callers take an error that is absent or falsy for success; a generic error
-// replaces it. Only clients of [Version1] look at the data of an error.
+// AppendErrorResponse appends {"rid":rid,"error":errJSON,"data":data}.
+// JavaScript callers treat an absent or falsy error as success, so a generic
+// error replaces it. Only clients of [Version1] use the data of an error.
 func AppendErrorResponse(dst []byte, rid float64, errJSON, data []byte) []byte {
 	dst = append(dst, `{"rid":`...)
 	dst = AppendNumber(dst, rid)

@@ -6,27 +6,28 @@ import (
 	"time"
 )
 
-// invalidErrorMessage is the message of an error that came without a usable one.
+// invalidErrorMessage is the message of an error that was received without a
+// usable one.
 const invalidErrorMessage = "Invalid error message format"
 
-// Field is one further property of an [Error].
+// Field is an additional property of an [Error].
 type Field struct {
 	Key   string
 	Value any
 }
 
-// Error is exactly what crosses the wire when something fails: a name, a message
-// and fields that were attached on purpose. It has no cause and no stack.
+// Error is an error as it crosses the wire: a name, a message and the fields
+// that were attached on purpose. It has no cause and no stack.
 //
 // Errors are matched by name: errors.Is(err, wire.ErrTimeout).
 type Error struct {
-	Name    string // "" is a plain error
+	Name    string // "" means a plain error
 	Message string
-	Fields  []Field // in the order of encoding; "name" and "message" are left out
+	Fields  []Field // in the order of encoding; "name" and "message" are ignored
 }
 
-// Error returns "Name: Message", with "Error" for an empty name, and the name
-// alone when there is no message.
+// Error returns "Name: Message", with "Error" for an empty name, or the name
+// alone if there is no message.
 func (e *Error) Error() string {
 	name := e.Name
 	if name == "" {
@@ -76,8 +77,8 @@ func (e *Error) With(key string, v any) *Error {
 // is left out, times are written by [FormatTime], nil is null, and a field whose
 // value cannot be encoded is dropped.
 //
-// JavaScript can fail with another value instead of an error. What
-// [ParseError] makes of one is written as that value again.
+// JavaScript can fail with a value that is not an error. An Error that
+// [ParseError] made from such a value is written as that value again.
 func (e *Error) AppendJSON(dst []byte) []byte {
 	if value, ok := e.bare(); ok {
 		return append(dst, value...)
@@ -104,8 +105,8 @@ func (e *Error) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// bare returns the value that the error stands for, if it is one without a
-// message of its own.
+// bare returns the value for which the error stands, if it has no message of
+// its own.
 func (e *Error) bare() ([]byte, bool) {
 	if e.Name != "" || e.Message == "" || len(e.Fields) != 1 || e.Fields[0].Key != "value" {
 		return nil, false

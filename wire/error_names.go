@@ -1,6 +1,6 @@
 package wire
 
-// Names of errors. Peers tell errors apart by name only.
+// Names of errors. Peers distinguish errors by name only.
 const (
 	NameAuthTokenExpired        = "AuthTokenExpiredError"
 	NameAuthTokenInvalid        = "AuthTokenInvalidError"
@@ -24,13 +24,14 @@ const (
 	NameInternal                = "InternalError" // of this server: see InternalError
 )
 
-// InternalError is all that a client learns of an error that was not made for it.
+// InternalError returns the error that a client receives in place of one that
+// it must not see.
 func InternalError() *Error {
 	return &Error{Name: NameInternal, Message: "An internal error occurred"}
 }
 
-// Targets for errors.Is. They have no message and thus match every error of
-// their name; they must not be changed.
+// Targets for errors.Is. They have no message, so they match every error with
+// their name. They must not be changed.
 var (
 	ErrAuthTokenExpired        = &Error{Name: NameAuthTokenExpired}
 	ErrAuthTokenInvalid        = &Error{Name: NameAuthTokenInvalid}

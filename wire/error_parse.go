@@ -6,13 +6,14 @@ import (
 	"slices"
 )
 
-// ParseError turns the "error" of a response into a Go error. It is nil, a
-// success, when raw is absent or a value that JavaScript takes for false; else
-// it is an *Error with memory of its own.
+// ParseError converts the "error" of a response into a Go error. It returns
+// nil, which means success, if raw is absent or falsy in JavaScript. Otherwise
+// it returns an *Error that does not alias raw.
 //
-// An object gives its name, its message and its other members as fields, except
-// "stack". Another value becomes the field "value" of an error without a name,
-// whose message is the string itself or else the JSON text of the value.
+// An object becomes an error with its name and message; its other members,
+// except "stack", become fields. Any other value becomes the field "value" of
+// an error without a name, whose message is the string itself, or the JSON text
+// of the value.
 //
 // The values of fields are string, float64, bool and nil for JSON scalars and
 // json.RawMessage for arrays and objects.
@@ -54,7 +55,7 @@ func parseErrorObject(raw []byte) *Error {
 				e.Name = string(unquoteLenient(m.value))
 			}
 		case "stack":
-			// Never sent by the protocol and not to be passed on.
+			// The protocol never sends it, and it must not be passed on.
 		default:
 			e.Fields = append(e.Fields, Field{key, fieldValue(m.value)})
 		}

@@ -5,13 +5,13 @@ import "sync"
 // readers pools the state of the tokenizer for functions that have no decoder.
 var readers = sync.Pool{New: func() any { return new(tokenReader) }}
 
-// indexFrom is the number of members from which on a map finds repeated names;
-// below it, comparing is faster. It keeps hostile objects from costing quadratic
-// time.
+// indexFrom is the number of members from which a map is used to find repeated
+// names, so that hostile objects do not cost quadratic time. With fewer
+// members, comparing is faster.
 const indexFrom = 8
 
-// members is a JSON object in the making: each name once, in the order of first
-// appearance, with the last value, as JSON.parse builds it.
+// members is a JSON object under construction: each name once, in the order of
+// first appearance, with its last value, as JSON.parse builds it.
 type members struct {
 	list  []member
 	index map[string]int
@@ -22,7 +22,7 @@ type member struct {
 	value []byte // raw JSON
 }
 
-// set adds the member or replaces the value of the one with the same name.
+// set adds a member, or replaces the value of the one with the same name.
 func (m *members) set(literal, value []byte) {
 	name := unquoteLenient(literal)
 	if i, ok := m.find(name); ok {

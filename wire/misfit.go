@@ -12,13 +12,14 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// Misfit tells where data that Unmarshal has refused does not fit v: at which
-// place in the data, as a JSON pointer (RFC 6901; "" is the data itself), and what
-// type is expected there. It may be logged: it holds nothing of the data. Fields of
-// structs have the names that their types give them, and "*" stands for each key of a
-// map, and for what a type with an unmarshaler of its own has read.
+// Misfit reports where data that Unmarshal has refused does not fit v: the
+// place in the data, as a JSON pointer (RFC 6901; "" is the data itself), and
+// the type that is expected there. The result may be logged, because it
+// contains nothing of the data. Fields of structs have the names from their
+// types. "*" stands for a key of a map, and for a place inside a value that a
+// type decodes by its own unmarshaler.
 //
-// It decodes the data once more, and leaves v alone. v is a pointer.
+// It decodes the data again, and does not change v. v is a pointer.
 func Misfit(data []byte, v any) (path string, expected reflect.Type) {
 	typ := reflect.TypeOf(v).Elem()
 	err := json.Unmarshal(data, reflect.New(typ).Interface(),
@@ -28,14 +29,14 @@ func Misfit(data []byte, v any) (path string, expected reflect.Type) {
 		return "", typ
 	}
 	expected = bad.GoType
-	if expected.Kind() == reflect.Pointer { // what unmarshalBytes and unmarshalNumber are given
+	if expected.Kind() == reflect.Pointer { // unmarshalBytes and unmarshalNumber get pointers
 		expected = expected.Elem()
 	}
 	return placeIn(typ, bad.JSONPointer), expected
 }
 
-// placeIn is a pointer into data for the type with no more in it than the type and
-// the indexes of lists tell.
+// placeIn returns a pointer into data for the type. It contains only names from
+// the type and indexes of lists.
 func placeIn(typ reflect.Type, pointer jsontext.Pointer) string {
 	var place jsontext.Pointer
 	for token := range pointer.Tokens() {
@@ -63,8 +64,8 @@ func placeIn(typ reflect.Type, pointer jsontext.Pointer) string {
 	return string(place)
 }
 
-// fieldFor is the field of a struct that takes the member of an object, and the name that
-// the struct gives it. Without one it is nil and "*".
+// fieldFor returns the type of the struct field for a member of an object, and
+// its name in the struct, or nil and "*".
 func fieldFor(typ reflect.Type, key string) (reflect.Type, string) {
 	var alike reflect.Type
 	name := "*"

@@ -6,8 +6,8 @@ import "errors"
 type Kind uint8
 
 const (
-	// KindRaw is anything that is not a packet. The message as a whole is then
-	// to be treated as a raw message.
+	// KindRaw is anything that is not a packet. Treat the whole message as a
+	// raw message.
 	KindRaw Kind = iota
 	// KindTransmit is an event that expects no answer.
 	KindTransmit
@@ -40,13 +40,13 @@ type Packet struct {
 	Error []byte  // raw JSON of a response's error; nil when the key is absent
 }
 
-// MaxDepth is the deepest nesting that can be decoded at all.
+// MaxDepth is the deepest nesting that can be decoded.
 const MaxDepth = 10000
 
-// Limits bounds what one message may ask for. The zero value bounds nothing
-// beyond [MaxDepth].
+// Limits bounds the cost of one message. The zero value sets no bound except
+// [MaxDepth].
 type Limits struct {
-	// BatchSize is the greatest number of elements in a batch; 0 means no limit.
+	// BatchSize is the maximum number of elements in a batch; 0 means no limit.
 	BatchSize int
 	// Depth is the deepest allowed nesting of objects and arrays, the packet and
 	// the array of a batch included. 0 and values above MaxDepth mean MaxDepth.
@@ -58,8 +58,8 @@ var (
 	// ErrBatchTooLarge reports a batch with more elements than Limits.BatchSize.
 	ErrBatchTooLarge = errors.New("wire: batch has too many packets")
 	// ErrMessageTooLarge reports a message whose JSON is larger than the limit
-	// given to Codec.Decode.
+	// of Codec.Decode.
 	ErrMessageTooLarge = errors.New("wire: message is too large")
-	// ErrTooDeep reports a message nested deeper than Limits.Depth.
+	// ErrTooDeep reports a message that is nested deeper than Limits.Depth.
 	ErrTooDeep = errors.New("wire: message is nested too deeply")
 )

@@ -7,8 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ParseString reads a JSON string without space around it. It refuses every other
-// value, absent data and strings that are not valid Unicode, such as lone
+// ParseString reads a JSON string without surrounding space. It refuses other
+// values, absent data, and strings that are not valid Unicode, such as lone
 // surrogates.
 func ParseString(raw []byte) (string, bool) {
 	if !isString(raw) {
@@ -39,15 +39,16 @@ func isPlain(raw []byte) bool {
 	return true
 }
 
-// Publish is the payload of #publish. What else the payload holds is dropped.
+// Publish is the payload of #publish. Other members of the payload are dropped.
 type Publish struct {
 	Channel string
 	Data    []byte // raw JSON aliasing the payload; nil when absent
 }
 
 // ParsePublish reads the payload of #publish. It reports false unless the
-// payload is an object whose channel is a string of valid Unicode. Whether the
-// name is acceptable otherwise, empty or too long, is for the caller to judge.
+// payload is an object whose channel is a string of valid Unicode. The caller
+// decides whether the name is acceptable, for instance not empty and not too
+// long.
 func ParsePublish(raw []byte) (Publish, bool) {
 	var p Publish
 	var channel []byte
@@ -73,12 +74,12 @@ type Subscribe struct {
 	Channel     string
 	WaitForAuth bool   // only the literal true counts
 	Data        []byte // raw JSON aliasing the payload; nil when absent
-	Options     []byte // the payload without its channel, a JSON object of its own memory
+	Options     []byte // the payload without its channel, a JSON object that does not alias it
 }
 
 // ParseSubscribe reads the payload of #subscribe under the rules of
 // [ParsePublish]. Options keeps the members in the order of the payload, each
-// name once with its last value, and is "{}" when there is nothing but the
+// name once with its last value, and is "{}" if there is nothing but the
 // channel.
 func ParseSubscribe(raw []byte) (Subscribe, bool) {
 	var s Subscribe
@@ -106,12 +107,12 @@ func ParseSubscribe(raw []byte) (Subscribe, bool) {
 	return s, true
 }
 
-// TokenKind tells what a #handshake carries as its token.
+// TokenKind is the kind of value that a #handshake has as its token.
 type TokenKind uint8
 
 const (
-	// TokenAbsent is no token: no data, data of another type than object, no
-	// authToken in it, or one that JavaScript takes for false.
+	// TokenAbsent is no token: no data, data that is not an object, no
+	// authToken in it, or one that is falsy in JavaScript.
 	TokenAbsent TokenKind = iota
 	// TokenString is a token to be verified.
 	TokenString
@@ -119,9 +120,9 @@ const (
 	TokenOther
 )
 
-// ParseHandshakeToken reads the token from the payload of #handshake. tok is the
-// unescaped text of a TokenString; it aliases raw when it has no escapes. Lone
-// surrogates become U+FFFD, which no signature survives.
+// ParseHandshakeToken reads the token from the payload of #handshake. tok is
+// the unescaped text of a TokenString; it aliases raw if it has no escapes.
+// Lone surrogates become U+FFFD, so the signature of such a token is invalid.
 func ParseHandshakeToken(raw []byte) (tok []byte, kind TokenKind) {
 	var token []byte
 	ok := eachMember(raw, func(name, value []byte) {
@@ -139,7 +140,7 @@ func ParseHandshakeToken(raw []byte) (tok []byte, kind TokenKind) {
 }
 
 // eachMember calls visit for each member of the object raw, with the literal of
-// the name. It reports false, possibly after some calls, when raw is not one
+// the name. It returns false, possibly after some calls, if raw is not one
 // valid JSON object.
 func eachMember(raw []byte, visit func(name, value []byte)) bool {
 	raw = trimSpace(raw)
@@ -165,8 +166,8 @@ func eachMember(raw []byte, visit func(name, value []byte)) bool {
 	}
 }
 
-// unquoteLenient returns the content of a valid string literal with U+FFFD for
-// what is not Unicode. It aliases the literal when that has no escapes.
+// unquoteLenient returns the content of a valid string literal, with U+FFFD in
+// place of invalid Unicode. It aliases the literal if that has no escapes.
 func unquoteLenient(literal []byte) []byte {
 	if bytes.IndexByte(literal, '\\') < 0 {
 		return literal[1 : len(literal)-1 : len(literal)-1]

@@ -9,13 +9,13 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// AppendString appends s as a JSON string literal as JSON.stringify writes it:
+// AppendString appends s as a JSON string literal, as JSON.stringify writes it:
 // only quotes, backslashes, control characters and lone surrogates are escaped.
-// A surrogate that is encoded like a character (three bytes from 0xED) counts as
-// a lone surrogate; every other byte that is not UTF-8 becomes U+FFFD.
+// A surrogate that is encoded like a character (three bytes from 0xED) counts
+// as a lone surrogate; every other byte that is not UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	start := 0 // beginning of what has not been copied yet
+	start := 0 // the start of the part that has not been copied yet
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
@@ -69,8 +69,8 @@ func appendUnicodeEscape(dst []byte, u uint16) []byte {
 	return append(dst, '\\', 'u', hexDigits[u>>12], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
 }
 
-// surrogate decodes the three bytes that UTF-8 would spend on a surrogate if it
-// allowed them.
+// surrogate decodes the three bytes that would encode a surrogate if UTF-8
+// allowed it.
 func surrogate(s string) (uint16, bool) {
 	if len(s) < 3 || s[0] != 0xED || s[1] < 0xA0 || s[1] > 0xBF || s[2] < 0x80 || s[2] > 0xBF {
 		return 0, false
@@ -80,7 +80,7 @@ func surrogate(s string) (uint16, bool) {
 
 // AppendNumber appends f as JSON.stringify writes it: the shortest digits that
 // read back as f, no exponent between 1e-6 and 1e21, no negative zero, and null
-// for what is not finite.
+// for a number that is not finite.
 func AppendNumber(dst []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
@@ -93,7 +93,7 @@ func AppendNumber(dst []byte, f float64) []byte {
 		return strconv.AppendFloat(dst, f, 'f', -1, 64)
 	}
 	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
-	// Go pads the exponent to two digits, JavaScript does not.
+	// Go pads the exponent to two digits, but JavaScript does not.
 	if n := len(dst); dst[n-2] == '0' && (dst[n-3] == '-' || dst[n-3] == '+') {
 		dst[n-2] = dst[n-1]
 		dst = dst[:n-1]

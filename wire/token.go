@@ -7,9 +7,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// tokenReader walks over one JSON text. Its values alias the text: the tokenizer
-// reads straight from a bytes.Buffer, which lives inside the reader so that
-// nothing is allocated.
+// tokenReader walks through one JSON text. Its values alias the text: the
+// tokenizer reads straight from a bytes.Buffer, which lives inside the reader
+// so that nothing is allocated.
 type tokenReader struct {
 	dec  jsontext.Decoder
 	buf  bytes.Buffer
@@ -22,7 +22,7 @@ func (r *tokenReader) reset(text []byte) {
 	r.dec.Reset(&r.buf, tokenOptions...)
 }
 
-// open consumes the bracket that the text begins with, or the one at the cursor.
+// open consumes the opening bracket of the text, or the one at the cursor.
 func (r *tokenReader) open() bool {
 	_, err := r.dec.ReadToken()
 	return err == nil
@@ -30,7 +30,7 @@ func (r *tokenReader) open() bool {
 
 func (r *tokenReader) peek() jsontext.Kind { return r.dec.PeekKind() }
 
-// value reads the value at the cursor, or nil when it is invalid.
+// value reads the value at the cursor. It returns nil if that is invalid.
 func (r *tokenReader) value() []byte {
 	v, err := r.dec.ReadValue()
 	if err != nil {
@@ -39,8 +39,8 @@ func (r *tokenReader) value() []byte {
 	return v[:len(v):len(v)]
 }
 
-// member reads one member of the object that has been opened. more is false at
-// its end, which is then consumed; ok is false when the text is invalid.
+// member reads one member of the open object. more is false at its end, which
+// is then consumed. ok is false if the text is invalid.
 func (r *tokenReader) member() (name, value []byte, more, ok bool) {
 	if r.peek() == jsontext.KindEndObject {
 		_, err := r.dec.ReadToken()
@@ -55,8 +55,8 @@ func (r *tokenReader) member() (name, value []byte, more, ok bool) {
 	return name, value, true, true
 }
 
-// countElements validates an array that makes up the whole text and counts its
-// elements. It stops early when there are more than limit (if that is positive).
+// countElements validates a text that is an array, and counts its elements. It
+// stops early if there are more than limit, if limit is positive.
 func (r *tokenReader) countElements(limit int) (n int, ok bool) {
 	if !r.open() {
 		return 0, false
@@ -88,10 +88,11 @@ func validText(raw []byte) bool {
 	return utf8.Valid(raw) && jsontext.Value(raw).IsValid(tokenOptions...)
 }
 
-// jsonSpace is the space that JSON allows between tokens, less than Unicode's.
+// jsonSpace is the space that JSON allows between tokens, which is less than
+// Unicode's.
 const jsonSpace = " \t\r\n"
 
-// trimSpace cuts space from the beginning.
+// trimSpace removes leading space.
 func trimSpace(text []byte) []byte { return bytes.TrimLeft(text, jsonSpace) }
 
 func isString(raw []byte) bool { return len(raw) > 0 && raw[0] == '"' }
@@ -100,8 +101,8 @@ func isNumber(raw []byte) bool {
 	return len(raw) > 0 && (raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9')
 }
 
-// isFalsy reports whether JavaScript takes a valid JSON value, without space
-// around it, for false. An absent value is falsy too.
+// isFalsy reports whether a valid JSON value, without surrounding space, is
+// falsy in JavaScript. An absent value is falsy too.
 func isFalsy(raw []byte) bool {
 	switch string(raw) {
 	case "", "null", "false", `""`:
@@ -110,13 +111,13 @@ func isFalsy(raw []byte) bool {
 	return isNumber(raw) && parseNumber(raw) == 0
 }
 
-// maxMemberName is the length of the longest name that packets and payloads are
-// made of, as a literal with every letter escaped.
+// maxMemberName is the length of the longest name in packets and payloads, as a
+// literal with every letter escaped.
 const maxMemberName = len(`""`) + 6*len("waitForAuth")
 
-// memberName returns the unescaped name of a member, or nil when it is surely
-// none of those that packets and payloads are made of. Only escaped names, which
-// no client writes, cost an allocation.
+// memberName returns the unescaped name of a member, or nil if it cannot be one
+// of those in packets and payloads. Only escaped names, which no client writes,
+// cost an allocation.
 func memberName(literal []byte) []byte {
 	if bytes.IndexByte(literal, '\\') < 0 {
 		return literal[1 : len(literal)-1]

@@ -17,9 +17,9 @@ import (
 
 var errRawMessage = errors.New("wire: json.RawMessage is not valid JSON in UTF-8")
 
-// marshalOptions are the rules of encoding/json except for what JavaScript does
-// otherwise: no escaping for HTML, bytes as an object, null for what is not
-// finite.
+// marshalOptions are the rules of encoding/json, except where JavaScript
+// differs: no escaping for HTML, bytes as an object, null for numbers that are
+// not finite.
 var marshalOptions = json.JoinOptions(
 	jsonv1.DefaultOptionsV1(),
 	jsontext.EscapeForHTML(false),
@@ -32,15 +32,15 @@ var marshalOptions = json.JoinOptions(
 	)),
 )
 
-// Marshal encodes a Go value as the raw JSON that the Append functions take. A
-// nil interface and a nil json.RawMessage mean that there is no data: the result
-// is nil. Another json.RawMessage is validated and returned as it is, so the
+// Marshal encodes a Go value as raw JSON for the Append functions. A nil
+// interface and a nil json.RawMessage mean that there is no data: the result is
+// nil. Any other json.RawMessage is validated and returned as it is, so the
 // result aliases it.
 //
-// Values of the type []byte become {"base64":true,"data":"…"} wherever they
-// stand, with standard padded base64, and nil ones null; NaN and infinities
-// become null and a negative zero 0. All else follows encoding/json, without its
-// escaping for HTML.
+// Values of the type []byte become {"base64":true,"data":"…"} at any depth,
+// with standard padded base64, and nil ones become null. NaN and infinities
+// become null, and a negative zero becomes 0. Everything else follows
+// encoding/json, without its escaping for HTML.
 func Marshal(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
@@ -58,16 +58,16 @@ func Marshal(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What a MarshalJSON method yields is taken over byte by byte. Bytes that are
-	// not UTF-8 can only stand in its strings.
+	// The result of a MarshalJSON method is copied byte by byte. Bytes that are
+	// not UTF-8 can only occur in its strings.
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
 	return text, nil
 }
 
-// unmarshalOptions are the rules of encoding/json, and what [Marshal] makes of
-// bytes.
+// unmarshalOptions are the rules of encoding/json, plus the form in which
+// [Marshal] writes bytes.
 var unmarshalOptions = json.JoinOptions(
 	jsonv1.DefaultOptionsV1(),
 	json.WithUnmarshalers(json.JoinUnmarshalers(
@@ -76,17 +76,18 @@ var unmarshalOptions = json.JoinOptions(
 	)),
 )
 
-// Unmarshal decodes raw JSON into v as encoding/json does, and takes
-// {"base64":true,"data":"…"} for a value of the type []byte wherever that stands,
-// as [Marshal] and JavaScript write it. Base64 text and arrays of numbers are
-// bytes too, as for encoding/json. Data that is nil, absent that is, leaves v
-// untouched.
+// Unmarshal decodes raw JSON into v as encoding/json does. It also accepts
+// {"base64":true,"data":"…"} for a value of the type []byte at any depth, as
+// [Marshal] and JavaScript write it. Base64 text and arrays of numbers are
+// bytes too, as in encoding/json. Data that is nil, which means absent, leaves
+// v unchanged.
 //
-// A lone surrogate in a string becomes U+FFFD, so that two strings may become
-// one. Where that matters, as in names, refuse strings that contain it, or use
-// [ParseString].
+// A lone surrogate in a string becomes U+FFFD, so two different strings may
+// become equal. Where that matters, as in names, refuse strings that contain
+// U+FFFD, or use [ParseString].
 //
-// Data that does not fit v is an [encoding/json.UnmarshalTypeError].
+// If the data does not fit v, the error is an
+// [encoding/json.UnmarshalTypeError].
 func Unmarshal(data []byte, v any) error {
 	if data == nil {
 		return nil
@@ -99,8 +100,8 @@ func Unmarshal(data []byte, v any) error {
 	return err
 }
 
-// unmarshalBytes takes over the object that stands for bytes. ErrUnsupported
-// passes on to the ordinary decoding.
+// unmarshalBytes decodes the object that represents bytes. ErrUnsupported means
+// the ordinary decoding.
 func unmarshalBytes(dec *jsontext.Decoder, b *[]byte) error {
 	if dec.PeekKind() != jsontext.KindBeginObject {
 		return errors.ErrUnsupported
@@ -118,7 +119,7 @@ func unmarshalBytes(dec *jsontext.Decoder, b *[]byte) error {
 	return nil
 }
 
-// parseBytes reads an object that stands for bytes, and nothing besides.
+// parseBytes reads an object that represents bytes, and refuses anything else.
 func parseBytes(object []byte) (decoded []byte, ok bool) {
 	var mark, data []byte
 	others := 0
@@ -140,7 +141,7 @@ func parseBytes(object []byte) (decoded []byte, ok bool) {
 }
 
 // unmarshalNumber exists because the engine does not know the Number type of
-// encoding/json. ErrUnsupported passes on to the ordinary decoding.
+// encoding/json. ErrUnsupported means the ordinary decoding.
 func unmarshalNumber(dec *jsontext.Decoder, n *stdjson.Number) error {
 	switch dec.PeekKind() {
 	case jsontext.KindBeginObject, jsontext.KindBeginArray, jsontext.KindTrue, jsontext.KindFalse:
@@ -164,8 +165,8 @@ func marshalBytes(enc *jsontext.Encoder, b []byte) error {
 	return enc.WriteValue(append(text, tail...))
 }
 
-// marshalFloat takes over only what encoding/json refuses or writes in another
-// way than JavaScript. ErrUnsupported passes on to the ordinary encoding.
+// marshalFloat encodes only numbers that encoding/json refuses or writes in
+// another way than JavaScript. ErrUnsupported means the ordinary encoding.
 func marshalFloat(enc *jsontext.Encoder, f float64) error {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):

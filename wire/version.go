@@ -1,15 +1,15 @@
 package wire
 
-// Version is a version of the SocketCluster protocol. The versions differ in the
-// texts of pings and pongs, in what is told of a client that leaves or is
-// refused, and in whether a call and a transmission of one name are two things.
-// Both sides have to be configured alike.
+// Version is a version of the SocketCluster protocol. The versions differ in
+// the texts of pings and pongs, in the events for a client that leaves or is
+// refused, and in whether a call and a transmission of one name are distinct.
+// Both sides must be configured for the same version.
 type Version uint8
 
 const (
-	// Version1 is spoken by clients up to v14.
+	// Version1 is the version of clients up to v14.
 	Version1 Version = 1
-	// Version2 is spoken by clients from v15 on.
+	// Version2 is the version of clients from v15 on.
 	Version2 Version = 2
 )
 

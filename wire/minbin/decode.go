@@ -13,10 +13,10 @@ import (
 )
 
 var (
-	errTrailing = errors.New("minbin: bytes behind the end of the message")
+	errTrailing = errors.New("minbin: bytes after the end of the message")
 	errDepth    = errors.New("minbin: nested too deeply")
 	errText     = errors.New("minbin: text that is not valid UTF-8")
-	errForm     = errors.New("minbin: a packet of another form")
+	errForm     = errors.New("minbin: a packet with an unknown form")
 )
 
 // Decode implements [wire.Codec].
@@ -34,12 +34,12 @@ func (Codec) Decode(dst, message []byte, limit int) ([]byte, error) {
 // decoder takes values from the front of in and appends their JSON to out.
 type decoder struct {
 	in, out []byte
-	end     int // how long out may become
+	end     int // the maximum length of out
 	depth   int
 }
 
-// room fails when out has become too long. It is asked after each value, so
-// that out is never longer than that by more than one value of the message.
+// room fails if out has become too long. It is called after each value, so out
+// never exceeds its maximum by more than one value of the message.
 func (d *decoder) room() error {
 	if len(d.out) > d.end {
 		return wire.ErrMessageTooLarge
@@ -55,8 +55,7 @@ func (d *decoder) message() error {
 	return d.packet()
 }
 
-// packet reads a map in which the short forms are spelled out, or any other
-// value.
+// packet reads a map, whose short forms it expands, or any other value.
 func (d *decoder) packet() error {
 	if msgp.NextType(d.in) == msgp.MapType {
 		return d.object(d.packetMember)
@@ -122,8 +121,8 @@ func (d *decoder) event() error {
 	return d.cid(n)
 }
 
-// cid reads the third element of a form with n, if there is one and it is not
-// nil.
+// cid reads the third of the n elements of a form, if there is one and it is
+// not nil.
 func (d *decoder) cid(n uint32) (err error) {
 	if n < 3 {
 		return nil
@@ -156,7 +155,7 @@ func (d *decoder) response() error {
 	return nil
 }
 
-// array reads an array, each element by read.
+// array reads an array and calls read for each element.
 func (d *decoder) array(read func() error) error {
 	n, rest, err := msgp.ReadArrayHeaderBytes(d.in)
 	if err != nil {
@@ -180,7 +179,7 @@ func (d *decoder) array(read func() error) error {
 	return nil
 }
 
-// object reads a map, each member by read once its key is known.
+// object reads a map and calls read for each member, once its key is known.
 func (d *decoder) object(read func(key []byte) error) error {
 	n, rest, err := msgp.ReadMapHeaderBytes(d.in)
 	if err != nil {

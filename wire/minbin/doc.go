@@ -1,5 +1,5 @@
 // Package minbin is the codec of the npm package sc-codec-min-bin: messages in
-// MessagePack, in which the packets that are sent most have a short form.
+// MessagePack, in which the most frequent packets have a short form.
 //
 //	srv, err := socketcluster.New(socketcluster.Config{Codec: minbin.Codec{}})
 //
@@ -8,26 +8,27 @@
 //
 // # What becomes what
 //
-// A publication is the map {p: [channel, data, cid]}, another call or
-// transmission {e: [event, data, cid]}, and an answer {r: [rid, error, data]},
-// the last elements left out where an answer cannot have them. A batch is
-// an array of these. A value that is missing is nil, so that no data and the JSON
-// null become the same.
+// A publication is the map {p: [channel, data, cid]}, any other call or
+// transmission {e: [event, data, cid]}, and an answer {r: [rid, error, data]}.
+// Elements at the end that a packet does not have are left out. A batch is an
+// array of these maps. A missing value is nil, so no data and the JSON null
+// become the same.
 //
-// Integers of up to 32 bits stay integers, and others become doubles, as in
-// JavaScript; those that a double would change are 64-bit integers. The object
-// {"base64":true,"data":"…"}, which stands for bytes in JSON, becomes binary data
-// and comes from it. In JavaScript that is an ArrayBuffer: the npm codec makes an
-// object with a number for each byte of a Buffer or Uint8Array.
+// Integers of up to 32 bits stay integers. Others become doubles, as in
+// JavaScript, unless a double would change them: then they become 64-bit
+// integers. The object {"base64":true,"data":"…"}, which represents bytes in
+// JSON, becomes binary data, and binary data becomes that object. In
+// JavaScript, binary data must be an ArrayBuffer: of a Buffer or Uint8Array the
+// npm codec makes an object with a number for each byte.
 //
 // # What is refused
 //
-// Messages of strangers are refused with an error if they are cut off, go on
-// behind their end, are nested deeper than [wire.MaxDepth], hold text that is not
-// valid UTF-8, keys that are no strings, or extension types, or have a short form
+// Decode returns an error for a message that is truncated, has bytes after its
+// end, is nested deeper than [wire.MaxDepth], contains text that is not valid
+// UTF-8, keys that are not strings, or extension types, or has a short form
 // with other elements than the above.
 //
 // # Concurrency, blocking and ownership
 //
-// A Codec has no state, and does not block. It keeps no slice that it was given.
+// A Codec has no state, and does not block. It keeps none of its arguments.
 package minbin

@@ -10,7 +10,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// options are those with which wire reads messages.
+// options are the options with which wire reads messages.
 var options = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
 // Encode implements [wire.Codec].
@@ -35,7 +35,7 @@ func (Codec) Encode(dst, message []byte) ([]byte, error) {
 	return out, nil
 }
 
-// isKind reports whether JSON begins with a character.
+// isKind reports whether a JSON text begins with a character.
 func isKind(text []byte, begin byte) bool {
 	text = bytes.TrimLeft(text, " \t\r\n")
 	return len(text) > 0 && text[0] == begin
@@ -96,7 +96,7 @@ func appendPacket(dst, packet []byte) ([]byte, error) {
 	}
 }
 
-// appendCall appends a form whose last element is there only if it has a value.
+// appendCall appends a form. Its last element is left out if it has no value.
 func appendCall(dst []byte, key string, name, data, cid []byte) ([]byte, error) {
 	if isNull(cid) {
 		return appendForm(dst, key, name, data)
@@ -169,8 +169,8 @@ func rawValue(dec *jsontext.Decoder, text []byte) ([]byte, error) {
 	return text[end-len(value) : end : end], nil
 }
 
-// appendValue appends one JSON value. MessagePack has the sizes of containers
-// in front of them, so they are counted first.
+// appendValue appends one JSON value. In MessagePack a container begins with
+// its size, so the sizes are counted first.
 func appendValue(dst, value []byte) ([]byte, error) {
 	sizes, err := countSizes(value)
 	if err != nil {
@@ -187,7 +187,7 @@ func appendValue(dst, value []byte) ([]byte, error) {
 // value, in the order in which they begin.
 func countSizes(value []byte) (sizes []uint32, err error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(value), options...)
-	var open []int // which sizes those containers have that have not ended
+	var open []int // indexes into sizes of the containers that have not ended
 	for {
 		switch kind := dec.PeekKind(); kind {
 		case '{', '[':
@@ -260,11 +260,12 @@ func (e *encoder) value() error {
 	return nil
 }
 
-// bytesPrefix is how an object begins that stands for bytes, as
+// bytesPrefix is the beginning of an object that represents bytes, as
 // JSON.stringify and [wire.Marshal] write it.
 const bytesPrefix = `{"base64":true,"data":"`
 
-// bytes appends the object at the cursor as binary data, if it stands for that.
+// bytes appends the object at the cursor as binary data, if it represents
+// bytes.
 func (e *encoder) bytes() (done bool, err error) {
 	rest := bytes.TrimLeft(e.text[e.dec.InputOffset():], " \t\r\n,:")
 	if !bytes.HasPrefix(rest, []byte(bytesPrefix)) {
@@ -285,7 +286,7 @@ func (e *encoder) bytes() (done bool, err error) {
 // appendNumber appends a number given by its digits, in the form that
 // JavaScript codecs choose.
 func appendNumber(dst []byte, digits string) []byte {
-	f, _ := strconv.ParseFloat(digits, 64) // beyond the range it is infinite, as in JavaScript
+	f, _ := strconv.ParseFloat(digits, 64) // out of range it is infinite, as in JavaScript
 	if f == math.Trunc(f) && math.MinInt32 <= f && f <= math.MaxInt32 {
 		if f < 0 {
 			return msgp.AppendInt64(dst, int64(f))
@@ -301,7 +302,8 @@ func appendNumber(dst []byte, digits string) []byte {
 	return msgp.AppendFloat64(dst, f)
 }
 
-// isExact reports whether a double is an integer of this size, but for its sign.
+// isExact reports whether a double, apart from its sign, is an integer of this
+// size.
 func isExact(f float64, size uint64) bool {
 	f = math.Abs(f)
 	return f < math.MaxUint64 && uint64(f) == size
