@@ -15,14 +15,14 @@
 //
 // # Ownership
 //
-// The data of a publication is one JSON value, or nil when the publisher gave
+// The data of a publication is one JSON value, or nil if the publisher gave
 // none. It belongs to the caller: neither a Broker nor a Sink may keep or
 // change the slice after it has returned.
 package broker
 
 import "context"
 
-// A Sink is the node that a broker delivers to.
+// A Sink is the node to which a broker delivers.
 type Sink interface {
 	// Deliver hands a publication to the local subscribers of its channel.
 	// It never blocks and is safe for concurrent use.
@@ -32,8 +32,8 @@ type Sink interface {
 // A Broker carries publications between nodes. Its methods are safe for
 // concurrent use.
 type Broker interface {
-	// Start connects the broker to its sink. It is called once, before every
-	// other method, and returns when publications can flow.
+	// Start connects the broker to its sink. It is called once, before all
+	// other methods, and returns when publications can flow.
 	Start(ctx context.Context, sink Sink) error
 
 	// Publish carries a publication to the sinks of all nodes that have
@@ -50,6 +50,6 @@ type Broker interface {
 	// left.
 	Unsubscribe(ctx context.Context, channel string) error
 
-	// Close releases what the broker holds. No method is called after it.
+	// Close releases the broker's resources. No method is called after it.
 	Close() error
 }

@@ -13,18 +13,22 @@
 //
 // # Differences from the stock client
 //
-// Batching, codec engines, channel prefixes and the per-stream management methods are left out. Where both have a
-// feature, the module deviates only to repair: a token is stored only after the server accepted it, no pong is sent
-// before the handshake, falsy subscription data is sent, names such as toString are ordinary names, an automatic
-// reconnect happens at most once a second, a transmit that is lost in the queue is reported by an error event, and a
-// logout wins over an answer to what was sent before it.
+// The module has no batching, codec engines, channel prefixes or methods that
+// manage single streams. Where both clients have a feature, the module deviates
+// only to fix faults. It stores a token only after the server has accepted it,
+// sends no pong before the handshake, sends falsy subscription data, treats
+// names such as toString as ordinary names, reconnects by itself at most once a
+// second, and reports a transmit that is lost in the queue by an error event. A
+// logout overrides the answers to earlier messages.
 //
 // # Ordering, blocking and bounds
 //
-// The module never calls application code synchronously. Every consumer of a stream has a queue of its own, in order
-// of arrival and bounded to 10000 items; a consumer that falls behind loses the oldest ones and the socket emits an
-// error event. As many events may wait for a connection. Times are milliseconds. The names and texts on the wire, the
-// close codes and the default times are those of the protocol and of the stock client.
+// The module never calls application code synchronously. Every consumer of a
+// stream has a queue of its own, in order of arrival and bounded to 10000
+// items. A consumer that falls behind loses the oldest items, and the socket
+// emits an error event. As many events may wait for a connection. Times are in
+// milliseconds. The names and texts on the wire, the close codes and the
+// default times are those of the protocol and of the stock client.
 //
 // The Go functions may be called from any goroutine and never block.
 package browser

@@ -21,11 +21,11 @@ func Client() string { return module }
 // Types returns the TypeScript declarations of the module.
 func Types() string { return types }
 
-// Handler serves the module under whatever path it is mounted at. It answers GET and HEAD, and a conditional request
-// with 304 while the module is unchanged.
+// Handler serves the module at any path. It accepts GET and HEAD, and answers a
+// conditional request with 304 while the module is unchanged.
 //
-// The address carries no version, so caches are told to ask again each time: a page must not run against a new server
-// with yesterday's module.
+// The address has no version, so caches must revalidate each time: a page must
+// not run an old module against a new server.
 func Handler() http.Handler {
 	sum := sha256.Sum256([]byte(module))
 	etag := `"` + hex.EncodeToString(sum[:16]) + `"`
@@ -39,7 +39,7 @@ func Handler() http.Handler {
 		h.Set("Content-Type", "text/javascript; charset=utf-8")
 		h.Set("Cache-Control", "no-cache")
 		h.Set("ETag", etag)
-		// The type is right, so that nobody has to guess it from the content.
+		// The type is correct, so browsers must not guess it from the content.
 		h.Set("X-Content-Type-Options", "nosniff")
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(module))
 	})

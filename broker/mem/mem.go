@@ -1,5 +1,5 @@
-// Package mem is the broker of a server that runs alone: every publication
-// goes straight to the server's own subscribers, on the publisher's goroutine.
+// Package mem is the broker of a single server: every publication goes straight
+// to the server's own subscribers, on the publisher's goroutine.
 package mem
 
 import (
@@ -9,16 +9,16 @@ import (
 	"github.com/socketcluster-go/socketcluster/broker"
 )
 
-// Broker delivers to the sink of its own process. The zero value is ready. It
-// belongs to one server: to speak both versions of the protocol, one server
-// serves two paths, and so all its clients share its channels.
+// Broker delivers to the sink of its own process. The zero value is ready for
+// use. A Broker belongs to one server. To serve both versions of the protocol,
+// use one server at two paths: then all clients share its channels.
 type Broker struct {
 	sink broker.Sink
 }
 
 var _ broker.Broker = (*Broker)(nil)
 
-var errStarted = errors.New("mem: the broker belongs to a server already; give each server's Config.Broker one of its own")
+var errStarted = errors.New("mem: the broker already belongs to a server; each server needs a Config.Broker of its own")
 
 // Start implements [broker.Broker]. It fails for a second server.
 func (b *Broker) Start(_ context.Context, sink broker.Sink) error {
