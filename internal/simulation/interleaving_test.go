@@ -1,11 +1,8 @@
-package socketcluster_test
+package simulation_test
 
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -15,8 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/socketcluster-go/socketcluster"
-	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
 
 // interleaving drives a server and up to six clients by random steps, many of
@@ -61,8 +56,7 @@ func (m *interleaving) join(rt *rapid.T) {
 	off := socketcluster.On(m.srv, func(e socketcluster.HandshakeEvent) {
 		c.socket, c.events = e.Socket, followAll(e.Socket)
 	})
-	p := m.world.dial()
-	c.conn = p.Conn
+	c.conn = m.world.dial()
 	go c.readAll()
 	go c.writeAll()
 	token := ""
@@ -468,10 +462,7 @@ func TestInterleavings(t *testing.T) {
 }
 
 func interleave(t *testing.T, rt *rapid.T, slowOutbound bool) {
-	cfg := socketcluster.Config{
-		Auth: auth.Options{Key: testKey}, Timeouts: socketcluster.Timeouts{PingDisabled: true, Close: time.Hour},
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}
+	cfg := socketcluster.Config{Timeouts: socketcluster.Timeouts{Close: time.Hour}}
 	if rapid.Bool().Draw(rt, "batch on handshake") {
 		cfg.Batching.OnHandshake = 400 * time.Millisecond
 	}
@@ -481,13 +472,9 @@ func interleave(t *testing.T, rt *rapid.T, slowOutbound bool) {
 	if rapid.Bool().Draw(rt, "short queues") {
 		cfg.Limits.Calls, cfg.Limits.Inbox = 3, 2
 	}
-	srv, err := socketcluster.New(cfg)
-	if err != nil {
-		rt.Fatal(err)
-	}
-	w := &world{t: t, srv: srv, listen: memnet.Listen()}
-	w.web = &http.Server{Handler: srv}
-	go w.web.Serve(w.listen)
+	w := newWorld(t, rt, cfg)
+	w.serve()
+	srv := w.srv
 	m.srv, m.world, m.started = srv, w, time.Now()
 	m.serve(slowOutbound)
 	defer func() {

@@ -1,4 +1,4 @@
-package socketcluster_test
+package simulation_test
 
 import (
 	"encoding/base64"

@@ -1,12 +1,9 @@
-package socketcluster_test
+package simulation_test
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +16,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
-	"github.com/socketcluster-go/socketcluster/internal/memnet"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // stateModel drives a server and up to three clients by random steps, some of
@@ -33,7 +30,7 @@ type stateModel struct {
 
 // modelClient is a client as it knows itself from what it was told.
 type modelClient struct {
-	*peer
+	*sctest.Conn
 	socket *socketcluster.Socket
 	left   bool // it has hung up, or been disconnected
 
@@ -122,7 +119,7 @@ func (m *stateModel) join(rt *rapid.T) {
 	off := socketcluster.On(w.srv, func(e socketcluster.HandshakeEvent) {
 		c.socket, c.events = e.Socket, followAll(e.Socket)
 	})
-	c.peer = w.dial()
+	c.Conn = w.dial()
 	go c.readAll()
 	c.call("#handshake", `{"authToken":`+quote(token)+`}`, modelCall{token: token})
 	synctest.Wait()
@@ -213,7 +210,7 @@ func (m *stateModel) step(rt *rapid.T, c *modelClient, busy map[*modelClient]boo
 	case "clientLogout":
 		busy[c] = true
 		c.token = ""
-		c.write(removeAuthToken)
+		c.write(`{"event":"#removeAuthToken"}`)
 	case "goodToken":
 		busy[c] = true
 		token := m.world.sign(map[string]any{"seq": seq}, auth.ExpiresIn(life))
@@ -374,18 +371,12 @@ func TestStates(t *testing.T) {
 }
 
 func runStates(t *testing.T, rt *rapid.T, outbound bool) {
-	w := &world{t: t, listen: memnet.Listen()}
-	var err error
-	w.srv, err = socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Timeouts: socketcluster.Timeouts{PingDisabled: true}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		rt.Fatal(err)
-	}
-	w.srv.Handle("echo", socketcluster.Func(echo))
+	w := newWorld(t, rt, socketcluster.Config{})
+	w.srv.Handle("echo", socketcluster.Func(func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil }))
 	if outbound {
 		w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { return nil })
 	}
-	w.web = &http.Server{Handler: w.srv}
-	go w.web.Serve(w.listen)
+	w.serve()
 	m := &stateModel{world: w}
 	defer func() {
 		for _, c := range m.clients {
