@@ -186,12 +186,12 @@ func TestConnectionsPerAddressLimit(t *testing.T) {
 func TestRefusedRequestsLeaveTheirPlace(t *testing.T) {
 	cfg := socketcluster.Config{Origins: []string{"a.com:443"}, AllowMissingOrigin: true, Limits: socketcluster.Limits{Connections: 1}}
 	inBubble(t, cfg, func(w *world) {
-		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Upgrade) error {
 			if a.Request.Header.Get("Test-Block") != "" {
 				return socketcluster.ErrBlocked
 			}
 			return nil
-		}))
+		})
 		for i := range 3 {
 			for _, test := range []struct {
 				header, value string

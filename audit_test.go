@@ -110,12 +110,12 @@ func TestAuditOfALife(t *testing.T) {
 
 func TestAuditOfTokens(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error {
 			if name, _ := a.AuthToken.Claim("username"); name == "mallory" {
 				return &wire.Error{Name: "Banned", Message: "you are banned"}
 			}
 			return nil
-		}))
+		})
 		record := w.audit()
 		signed := w.sign(map[string]any{"username": "alice", "jti": "t1"})
 		p, _ := w.connect(quote(signed))

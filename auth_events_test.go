@@ -68,7 +68,7 @@ func TestTokenChangesDuringAuthenticate(t *testing.T) {
 						want = test.events
 					}
 					log.take()
-					w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error { return test.during(a.Socket) }))
+					socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error { return test.during(a.Socket) })
 					p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
 					for _, text := range test.wire {
 						if text == "T" {
@@ -118,10 +118,10 @@ func TestTokenChangesDuringConnect(t *testing.T) {
 // A logout goes before the token of a handshake that middleware is looking at.
 func TestLogoutDuringHandshake(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Authenticate) error {
+		socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Authenticate) error {
 			a.Socket.DeauthenticateSelf()
 			return nil
-		}))
+		})
 		_, status := w.connect(quote(w.sign(map[string]any{})))
 		if status["isAuthenticated"] != false || w.only().AuthToken() != nil {
 			t.Errorf("%v, and the socket has %v", status, w.only().AuthToken())
@@ -153,7 +153,7 @@ func TestTokenChangesInEventHandler(t *testing.T) {
 	// QK-53: a rejected token and the answer to it do not take away the one that a
 	// handler has set because of it: that comes behind the answer.
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error { return nil }))
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error { return nil })
 		p := w.client()
 		socketcluster.On(w.srv, func(e socketcluster.BadAuthTokenEvent) { e.Socket.SetAuthToken(ctx, map[string]any{"guest": true}) })
 		p.send(`{"event":"#authenticate","data":"a.b.c","cid":2}`)

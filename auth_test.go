@@ -103,10 +103,10 @@ func TestLogin(t *testing.T) {
 func TestSetAuthTokenTooEarly(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		refused := make(chan error, 1)
-		w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Handshake) error {
+		socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Handshake) error {
 			refused <- a.Socket.SetAuthToken(ctx, map[string]any{"a": 1})
 			return nil
-		}))
+		})
 		log := w.record()
 		_, status := w.connect("null")
 		if err := <-refused; !errors.Is(err, wire.ErrInvalidAction) || !strings.Contains(err.Error(), "Cannot call setAuthToken before completing the handshake") {
@@ -290,7 +290,7 @@ func TestSubscriptionsOutliveLogin(t *testing.T) {
 func TestAuthenticate(t *testing.T) {
 	block := func(bad bool) func(w *world) {
 		return func(w *world) {
-			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error {
 				if blocked, _ := a.AuthToken.Claim("blocked"); blocked != true {
 					return nil
 				}
@@ -299,7 +299,7 @@ func TestAuthenticate(t *testing.T) {
 					e = e.With("isBadToken", true)
 				}
 				return e
-			}))
+			})
 		}
 	}
 	for _, test := range []struct {
@@ -400,13 +400,13 @@ func TestAuthenticate(t *testing.T) {
 func TestAuthenticateAction(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		seen := 0
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error {
 			seen++
 			if a.AuthToken == a.Socket.AuthToken() || a.SignedAuthToken != a.AuthToken.Signed() || (a.Socket.AuthState() == socketcluster.Authenticated) != (seen == 2) {
 				t.Error("the socket carries the token already, or has lost the one before")
 			}
 			return nil
-		}))
+		})
 		w.handleLogin()
 		p := w.login(map[string]any{})
 		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)

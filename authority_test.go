@@ -23,12 +23,12 @@ import (
 // procedure that only users may call.
 func (w *world) private() {
 	claimsRule(w)
-	w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+	socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Invoke) error {
 		if a.Socket.AuthToken() == nil && a.Procedure != "login" {
 			return &wire.Error{Name: "CallError", Message: "log in first"}
 		}
 		return nil
-	}))
+	})
 }
 
 // member is a client of alice's in the channel room.
@@ -138,12 +138,12 @@ func TestWhatWaitsIsTakenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{OutboxStall: time.Hour}}
 			inBubble(t, cfg, func(w *world) {
-				w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+				socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 					if a.Again {
 						time.Sleep(5 * time.Second) // the client reads on long before
 					}
 					return nil
-				}))
+				})
 				w.private()
 				p, s := w.member()
 				exp := time.Now().Add(10 * time.Second)
@@ -204,10 +204,10 @@ func TestWithheldFollows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 				p, s := w.member()
-				w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Subscribe) error {
+				socketcluster.Use(w.srv, func(context.Context, *socketcluster.Subscribe) error {
 					time.Sleep(70 * time.Millisecond)
 					return nil
-				}))
+				})
 				prepare(w, s)
 				for i := range 100 {
 					if i%10 == 5 {
@@ -248,12 +248,12 @@ func TestWithheldHasAnEnd(t *testing.T) {
 	const late = `{"event":"#kickOut","data":{"channel":"stuck","message":"The subscription was not authorized again in time"}}`
 	start := func(w *world) (*peer, *socketcluster.Socket, chan struct{}) {
 		stuck := make(chan struct{})
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Again && a.Channel == "stuck" {
 				<-stuck
 			}
 			return nil
-		}))
+		})
 		p := w.client()
 		for i, channel := range []string{"stuck", "free"} {
 			p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q},"cid":%d}`, channel, i+2))
@@ -324,12 +324,12 @@ func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, in a loop %t", name, loop), func(t *testing.T) {
 				inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
 					w.private()
-					w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Transmit) error {
+					socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Transmit) error {
 						if a.Socket.AuthToken() == nil {
 							return socketcluster.ErrBlocked
 						}
 						return nil
-					}))
+					})
 					var calls, notes atomic.Int32
 					p, s := w.member()
 					if loop {
@@ -428,10 +428,10 @@ func TestPendingIdentity(t *testing.T) {
 	for round := range 60 {
 		cfg := socketcluster.Config{TokenRenewal: socketcluster.TokenRenewal{Every: 50 * time.Millisecond, ExpiresIn: 2 * time.Second}}
 		inBubble(t, cfg, func(w *world) {
-			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error {
 				time.Sleep(100*time.Millisecond + time.Duration(round)*time.Microsecond)
 				return &wire.Error{Name: "Banned", Message: "no"}
-			}))
+			})
 			w.srv.Handle("who", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (string, error) {
 				return socketcluster.FromContext(ctx).AuthState().String(), nil
 			}))
@@ -458,12 +458,12 @@ func TestPendingIdentity(t *testing.T) {
 func TestBacklogOutlivesANewToken(t *testing.T) {
 	for _, change := range []bool{false, true} {
 		inBubble(t, socketcluster.Config{}, func(w *world) {
-			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 				if a.Again {
 					time.Sleep(time.Millisecond)
 				}
 				return nil // allows all
-			}))
+			})
 			p := w.subscribeTo("a", 1)[0]
 			s := w.only()
 			const count = 3000

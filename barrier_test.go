@@ -358,7 +358,7 @@ func TestBarrierAndAuthority(t *testing.T) {
 		return nil
 	}
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(guard))
+		socketcluster.Use(w.srv, guard)
 		p := w.login(map[string]any{})
 		s := w.only()
 		p.send(`{"event":"#subscribe","data":{"channel":"c"},"cid":2}`)
@@ -380,7 +380,7 @@ func TestBarrierAndAuthority(t *testing.T) {
 		p.silent(time.Second)
 	})
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(guard))
+		socketcluster.Use(w.srv, guard)
 		p := w.login(map[string]any{})
 		s := w.only()
 		p.send(`{"event":"#subscribe","data":{"channel":"c"},"cid":2}`)

@@ -111,10 +111,10 @@ func TestBatchOnHandshake(t *testing.T) {
 	inBubble(t, socketcluster.Config{Batching: socketcluster.Batching{OnHandshake: 400 * time.Millisecond}}, func(w *world) {
 		w.srv.Handle("echo", socketcluster.Func(echo))
 		var asked []string
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			asked = append(asked, a.Channel)
 			return nil
-		}))
+		})
 		began := time.Now()
 		p := w.client() // whose answer comes alone
 		var channels, calls, answers []string

@@ -323,12 +323,12 @@ func TestBudgetOfSubscriptions(t *testing.T) {
 // What is kept of a suspended subscription goes with the socket.
 func TestBudgetOfSuspendedSubscriptions(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Socket.AuthState() != socketcluster.Authenticated {
 				return socketcluster.ErrBlocked
 			}
 			return nil
-		}))
+		})
 		p := w.login(map[string]any{"a": 1})
 		p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"a","waitForAuth":true,"data":%q},"cid":2}`, strings.Repeat("d", 1000)))
 		p.want(`{"rid":2}`)

@@ -201,7 +201,7 @@ func TestNothingAfterClose(t *testing.T) {
 // PS-9: a subscription that middleware holds up past the close is not made.
 func TestSubscribePastClose(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Subscribe) error { time.Sleep(time.Second); return nil }))
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Subscribe) error { time.Sleep(time.Second); return nil })
 		log := w.record()
 		p := w.client()
 		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
@@ -250,16 +250,16 @@ func TestCloseInHandlers(t *testing.T) {
 		events string
 	}{
 		"handshake middleware": {func(w *world) {
-			w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error { quit(a.Socket); return nil }))
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Handshake) error { quit(a.Socket); return nil })
 		}, "connectAbort close error end"},
 		"raw middleware": {func(w *world) {
-			w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error { quit(a.Socket); return nil }))
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.RawMessage) error { quit(a.Socket); return nil })
 		}, "connectAbort close error end"},
 		"inbound middleware": {func(w *world) {
-			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error { quit(a.Socket); return nil }))
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Invoke) error { quit(a.Socket); return nil })
 		}, "connect subscribe disconnect close error unsubscribe end"},
 		"outbound middleware": {func(w *world) {
-			w.srv.UseOutbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishOut) error { quit(a.Socket); return nil }))
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.PublishOut) error { quit(a.Socket); return nil })
 			socketcluster.On(w.srv, func(e socketcluster.SubscribeEvent) { w.srv.Exchange().Publish(ctx, e.Channel, 1) })
 		}, "connect subscribe disconnect close error unsubscribe end"},
 		"handshake event": {func(w *world) {
@@ -327,15 +327,15 @@ func TestSentThenClosed(t *testing.T) {
 			inBubble(t, test.cfg, func(w *world) {
 				var mu sync.Mutex
 				var got []string
-				w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Transmit) error {
+				socketcluster.Use(w.srv, func(context.Context, *socketcluster.Transmit) error {
 					time.Sleep(10 * time.Millisecond)
 					return nil
-				}))
+				})
 				if test.raw {
-					w.srv.UseInboundRaw(socketcluster.Guard(func(context.Context, *socketcluster.RawMessage) error {
+					socketcluster.Use(w.srv, func(context.Context, *socketcluster.RawMessage) error {
 						time.Sleep(time.Millisecond)
 						return nil
-					}))
+					})
 				}
 				w.srv.Receive("x", socketcluster.ReceiverFunc(func(_ context.Context, tr *socketcluster.Transmission) error {
 					mu.Lock()
@@ -428,9 +428,9 @@ func (s saboteur) MarshalJSON() ([]byte, error) {
 func TestCloseLateInHandshake(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		events := w.record()
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error {
 			return (&wire.Error{Name: "E", Message: "m"}).With("field", saboteur{a.Socket.Terminate})
-		}))
+		})
 		token, err := w.srv.Auth().Sign(context.Background(), map[string]any{})
 		if err != nil {
 			t.Fatal(err)
@@ -478,7 +478,7 @@ func TestCloseDuringHandshake(t *testing.T) {
 				slow := func(context.Context, socketcluster.Action) error { time.Sleep(3 * time.Second); return nil }
 				switch line {
 				case "handshake":
-					w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Handshake) error { return slow(ctx, a) }))
+					socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Handshake) error { return slow(ctx, a) })
 				case "inbound":
 					w.srv.UseInbound(slow)
 				}

@@ -219,7 +219,7 @@ type Timeouts struct {
 	// context has no deadline. Default: [DefaultAckTimeout].
 	Ack time.Duration
 
-	// Timeouts.PingInterval is the time between two pings to a client. It must be below
+	// PingInterval is the time between two pings to a client. It must be below
 	// Ping. Default: [DefaultPingInterval].
 	PingInterval time.Duration
 
@@ -267,7 +267,7 @@ type Batching struct {
 // something else by default. What each allows has a price, but for TokenAfterAnswer.
 // [auth.Options].AllowWeakKey is another one.
 type Compat struct {
-	// Compat.KeepSubscriptions lets subscriptions outlive the token that they were
+	// KeepSubscriptions lets subscriptions outlive the token that they were
 	// made with, as socketcluster-server does. By default the inbound
 	// middleware is asked about each of them again ([Subscribe] with Again set)
 	// whenever the socket's token changes, and what it blocks is kicked out.
@@ -280,18 +280,18 @@ type Compat struct {
 	// timeout. By default it is answered with an UnknownProcedureError.
 	SilentUnhandledCalls bool
 
-	// Compat.DropWaiting drops the calls and transmissions of a client that still wait
+	// DropWaiting drops the calls and transmissions of a client that still wait
 	// for their handlers and loops when it has gone, as socketcluster-server
 	// does, and what is in its inbox. By default they are all handled, and what
 	// a client has sent before its close frame passes the inbox first, within
 	// Timeouts.Close. What is in the inbox when a connection is lost is dropped.
 	DropWaiting bool
 
-	// Compat.LenientHandshake ignores messages that come before the handshake
+	// LenientHandshake ignores messages that come before the handshake
 	// instead of closing the connection with 4009. None of them is acted on.
 	LenientHandshake bool
 
-	// Compat.KeepRequest keeps the upgrade request for the life of a socket. By
+	// KeepRequest keeps the upgrade request for the life of a socket. By
 	// default [Socket.Request] is nil once the connect event has been
 	// handled, as headers are a large part of what an idle connection costs.
 	KeepRequest bool

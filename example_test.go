@@ -118,16 +118,16 @@ func ExampleServer_Receive() {
 	// Output: moved to 3, 4
 }
 
-// Middleware decides on what clients do. Guard makes it out of a function for
-// one type of action; here clients may subscribe to public channels only.
-func ExampleGuard() {
+// Middleware decides on what clients do. Use adds it for one type of action; here
+// clients may subscribe to public channels only.
+func ExampleUse() {
 	srv := exampleServer(socketcluster.Config{})
-	srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 		if !strings.HasPrefix(a.Channel, "public/") {
 			return socketcluster.Errorf("SubscribeError", "You may not read %s", a.Channel)
 		}
 		return nil
-	}))
+	})
 
 	client := connectExample(srv)
 	defer client.close()
@@ -142,9 +142,9 @@ func ExampleGuard() {
 
 // Middleware may change the data of an action. Here the server, and not the
 // client, says when a message was published.
-func ExampleServer_UseInbound() {
+func ExampleUse_data() {
 	srv := exampleServer(socketcluster.Config{})
-	srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.PublishIn) error {
 		var message map[string]any
 		if err := json.Unmarshal(a.Data, &message); err != nil || message == nil { // null is no object
 			return socketcluster.Errorf("PublishError", "A message must be an object")
@@ -153,7 +153,7 @@ func ExampleServer_UseInbound() {
 		data, err := json.Marshal(message)
 		a.Data = data
 		return err
-	}))
+	})
 
 	client := connectExample(srv)
 	defer client.close()
@@ -173,9 +173,9 @@ func ExampleServer_UseInbound() {
 // the server gets to know.
 func ExampleSilent() {
 	srv := exampleServer(socketcluster.Config{})
-	srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Invoke) error {
 		return socketcluster.Silent(socketcluster.Errorf("QuotaError", "too many calls of %s", a.Procedure))
-	}))
+	})
 	warnings := make(chan error, 1)
 	socketcluster.On(srv, func(e socketcluster.WarningEvent) { warnings <- e.Err })
 
@@ -422,13 +422,13 @@ func ExampleClaims() {
 		Channels []string `json:"channels"`
 	}
 	srv := exampleServer(socketcluster.Config{})
-	srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.PublishIn) error {
 		user, ok := socketcluster.Claims[claims](a.Socket)
 		if !ok || !slices.Contains(user.Channels, a.Channel) {
 			return &wire.Error{Name: "PublishError", Message: "You are not authorized to publish to the " + a.Channel + " channel"}
 		}
 		return nil
-	}))
+	})
 
 	token, err := srv.Auth().Sign(context.Background(), claims{"alice", []string{"news"}})
 	if err != nil {
@@ -507,13 +507,13 @@ func ExampleSocket_Disconnect() {
 // Handshake middleware refuses a client with a close code of its choice.
 func ExampleServer_UseHandshake() {
 	srv := exampleServer(socketcluster.Config{})
-	srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error {
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Handshake) error {
 		if a.AuthToken == nil {
 			e := socketcluster.Errorf("LoginRequired", "Log in first")
 			return e.With("statusCode", 4500)
 		}
 		return nil
-	}))
+	})
 
 	client := connectExample(srv)
 	defer client.close()

@@ -76,13 +76,13 @@ func TestExpiry(t *testing.T) {
 func TestExpiryInFlight(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var expired []error
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Invoke) error {
 			expired = append(expired, a.AuthTokenExpired)
 			if string(a.Data) == `"slow"` {
 				time.Sleep(2 * time.Second) // past the expiry
 			}
 			return a.AuthTokenExpired
-		}))
+		})
 		w.srv.Handle("p", socketcluster.Func(echo))
 		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
 		p.send(`{"event":"p","data":"slow","cid":2}`)
@@ -109,10 +109,10 @@ func TestExpiryInFlight(t *testing.T) {
 	// The timer waits for a tick; a packet in between does not.
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var expired error
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Invoke) error {
 			expired = a.AuthTokenExpired
 			return expired
-		}))
+		})
 		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Second))))
 		exp, _ := w.only().AuthToken().ExpiresAt()
 		time.Sleep(time.Until(exp.Add(2 * time.Millisecond)))
@@ -287,10 +287,10 @@ func TestLoginDuringExpiry(t *testing.T) {
 func TestOldTokenExpiresMeanwhile(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p, _ := w.connect(quote(w.sign(map[string]any{"u": 1}, auth.ExpiresIn(time.Second))))
-		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Authenticate) error {
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Authenticate) error {
 			time.Sleep(3 * time.Second)
 			return nil
-		}))
+		})
 		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{"u": 2})) + `,"cid":2}`)
 		p.want(removeAuthToken, wasAdmitted)
 		if claims, _ := socketcluster.Claims[struct{ U int }](w.only()); claims.U != 2 {
@@ -306,17 +306,17 @@ func TestExpiryWhileOutboundMiddlewareDecides(t *testing.T) {
 		inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 			var exp time.Time
 			began := make(chan time.Time, 1)
-			w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 				if a.Socket.AuthToken() == nil {
 					return context.Canceled
 				}
 				return nil
-			}))
-			w.srv.UseOutbound(socketcluster.Guard(func(context.Context, *socketcluster.PublishOut) error {
+			})
+			socketcluster.Use(w.srv, func(context.Context, *socketcluster.PublishOut) error {
 				time.Sleep(time.Until(exp) + after)
 				began <- time.Now()
 				return nil
-			}))
+			})
 			exp = time.Now().Add(10*time.Second + 3*time.Millisecond)
 			text, _ := json.Marshal(float64(exp.UnixMilli()) / 1000)
 			p := w.login(map[string]json.RawMessage{"username": json.RawMessage(`"alice"`), "exp": text})

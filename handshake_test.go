@@ -121,10 +121,10 @@ func TestHandshakeRefused(t *testing.T) {
 	})
 	t.Run("HS-9, QK-24: timeout during middleware", func(t *testing.T) {
 		inBubble(t, socketcluster.Config{}, func(w *world) {
-			w.srv.UseHandshake(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Handshake) error {
+			socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Handshake) error {
 				<-ctx.Done()
 				return nil
-			}))
+			})
 			p := w.dial()
 			p.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)
 			p.wantClose(4005, "")
@@ -220,13 +220,13 @@ func TestHandshakeTokens(t *testing.T) {
 		for _, bad := range []bool{false, true} {
 			inBubble(t, socketcluster.Config{}, func(w *world) {
 				log := w.record()
-				w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Authenticate) error {
+				socketcluster.Use(w.srv, func(context.Context, *socketcluster.Authenticate) error {
 					e := &wire.Error{Name: "Banned", Message: "no"}
 					if bad {
 						e = e.With("isBadToken", true)
 					}
 					return e
-				}))
+				})
 				p, status := w.connect(sign(t, testKey, claims))
 				e, _ := status["authError"].(map[string]any)
 				if status["isAuthenticated"] != false || e["name"] != "Banned" || e["message"] != "no" {
@@ -281,7 +281,7 @@ func TestHandshakeBlocked(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, socketcluster.Config{}, func(w *world) {
-				w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error { return test.err }))
+				socketcluster.Use(w.srv, func(context.Context, *socketcluster.Handshake) error { return test.err })
 				log := w.record()
 				p := w.dial()
 				p.send(`{"event":"#handshake","data":{"authToken":null},"cid":1}`)

@@ -209,7 +209,7 @@ func TestRawMiddlewareAheadOfInbox(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var mu sync.Mutex
 		var backpressure []int
-		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.RawMessage) error {
 			mu.Lock()
 			defer mu.Unlock()
 			backpressure = append(backpressure, a.Socket.Stats().InboundBackpressure)
@@ -218,13 +218,13 @@ func TestRawMiddlewareAheadOfInbox(t *testing.T) {
 				return socketcluster.ErrBlocked
 			}
 			return nil
-		}))
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Transmit) error {
+		})
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Transmit) error {
 			if string(a.Data) == `"slow"` {
 				time.Sleep(time.Second)
 			}
 			return nil
-		}))
+		})
 		got := w.received()
 		p := w.client()
 		s := w.only()

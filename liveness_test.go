@@ -176,11 +176,11 @@ func TestPongsAndRawMiddleware(t *testing.T) {
 	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Ping: 8 * time.Second, PingInterval: latestPing(8 * time.Second)}}, func(w *world) {
 		p := w.client()
 		var seen []string
-		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.RawMessage) error {
 			seen = append(seen, string(a.Data))
 			time.Sleep(6 * time.Second)
 			return nil
-		}))
+		})
 		began := time.Now()
 		for _, text := range []string{"", "a", "", "b"} {
 			p.send(text)

@@ -27,17 +27,25 @@ import (
 // changes the token itself whenever it is asked gets its actions refused.
 type Middleware func(ctx context.Context, a Action) error
 
-// Guard makes middleware out of a function for one type of action:
+// Use adds middleware for one type of action, to the line that the action is on. The
+// returned function removes it again. It adds to the same lines as [Server.UseInbound]
+// and its kin, and runs in the order of addition.
 //
-//	srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.PublishIn) error { … }))
-func Guard[A Action](fn func(ctx context.Context, a A) error) Middleware {
-	mustCall("the function of Guard", fn)
-	return func(ctx context.Context, a Action) error {
+//	socketcluster.Use(srv, func(ctx context.Context, a *socketcluster.PublishIn) error { … })
+//
+// It panics for a nil fn, and for the interface [Action] in place of a type.
+func Use[A Action](srv *Server, fn func(ctx context.Context, a A) error) (remove func()) {
+	mustCall("the function of Use", fn)
+	var zero A
+	if any(zero) == nil {
+		panic("socketcluster: Use: name the type of one action, not Action; UseInbound takes functions for several")
+	}
+	return srv.middleware.use(zero.line(), []Middleware{func(ctx context.Context, a Action) error {
 		if a, ok := a.(A); ok {
 			return fn(ctx, a)
 		}
 		return nil
-	}
+	}})
 }
 
 // ErrBlocked, returned by middleware, blocks an action without a reason: the

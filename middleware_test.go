@@ -171,10 +171,10 @@ func TestReplacedData(t *testing.T) {
 		if all := got(); len(all) != 1 || all[0] != `"new"` {
 			t.Errorf("received %q", all)
 		}
-		w.srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.RawMessage) error {
 			a.Data = []byte(strings.ReplaceAll(string(a.Data), `"cid":3`, `"cid":33`))
 			return nil
-		}))
+		})
 		p.send(`{"event":"p","cid":3}`)
 		p.want(`{"rid":33,"data":"new"}`)
 	})
@@ -325,13 +325,13 @@ func TestMiddlewareOrder(t *testing.T) {
 func TestMiddlewareHoldsUp(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		ended := make(chan error, 1)
-		w.srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Invoke) error {
+		socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Invoke) error {
 			if string(a.Data) == `"hang"` {
 				<-ctx.Done()
 				ended <- ctx.Err()
 			}
 			return nil
-		}))
+		})
 		w.srv.Handle("p", socketcluster.Func(echo))
 		p, other := w.client(), w.client()
 		p.send(`{"event":"p","data":"hang","cid":2}`)
@@ -357,7 +357,7 @@ func TestMiddlewareReenters(t *testing.T) {
 			c.want(`{"rid":2}`)
 		}
 		var remove func()
-		remove = w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+		remove = socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Invoke) error {
 			remove()
 			w.srv.UseInbound(func(context.Context, socketcluster.Action) error { return nil })
 			w.srv.Exchange().Publish(ctx, "a", 1)
@@ -368,7 +368,7 @@ func TestMiddlewareReenters(t *testing.T) {
 				}
 			}
 			return a.Socket.KickOut(ctx, "a", nil)
-		}))
+		})
 		p.send(`{"event":"p","cid":3}`)
 		p.want(`{"event":"#publish","data":{"channel":"a","data":1}}`, `{"event":"#kickOut","data":{"channel":"a"}}`, `{"rid":3}`)
 		other.want(`{"event":"#publish","data":{"channel":"a","data":1}}`, `{"event":"#kickOut","data":{"channel":"a"}}`)

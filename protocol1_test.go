@@ -189,7 +189,7 @@ func TestRefusalsInVersion1(t *testing.T) {
 	const invalid = `{"message":"jwt malformed","name":"AuthTokenInvalidError","isBadToken":true}`
 	inBubble(t, twoPaths, func(w *world) {
 		blocked := (&wire.Error{Name: "E", Message: "no"}).With("statusCode", 4501)
-		remove := w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error { return blocked }))
+		remove := socketcluster.Use(w.srv, func(context.Context, *socketcluster.Handshake) error { return blocked })
 		for _, c := range []struct {
 			peer *peer
 			want string
@@ -362,8 +362,8 @@ func TestGuardsInVersion1(t *testing.T) {
 			return nil
 		}))
 		no := &wire.Error{Name: "E", Message: "no"}
-		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Invoke) error { return no }))
-		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Transmit) error { return no }))
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Invoke) error { return no })
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Transmit) error { return no })
 		p := w.client1()
 		for _, name := range []string{"procedure", "receiver"} {
 			p.send(`{"event":"` + name + `"}`)
@@ -476,10 +476,10 @@ func TestCallsThatWantNoAnswer(t *testing.T) {
 func TestSubscribeByTextInVersion1(t *testing.T) {
 	inBubble(t, twoPaths, func(w *world) {
 		var actions []string
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			actions = append(actions, a.Channel+" "+string(a.Data))
 			return nil
-		}))
+		})
 		var options []string
 		socketcluster.On(w.srv, func(e socketcluster.SubscribeEvent) { options = append(options, string(e.Options)) })
 		p, p1 := w.client(), w.client1()

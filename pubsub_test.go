@@ -88,7 +88,7 @@ func TestHalfCompletePackets(t *testing.T) {
 		var warnings []string
 		socketcluster.On(w.srv, func(e socketcluster.WarningEvent) { warnings = append(warnings, e.Err.Error()) })
 		asked := 0
-		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Subscribe) error { asked++; return nil }))
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Subscribe) error { asked++; return nil })
 		p := w.login(map[string]any{})
 		s := w.only()
 		p.send(`{"event":"#subscribe","data":{"channel":"a"}}`)
@@ -193,12 +193,12 @@ func TestOpaqueNames(t *testing.T) {
 // PS-12: what the subscribe event tells; middleware may replace the data.
 func TestSubscriptionOptions(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Channel == "changed" {
 				a.Data = json.RawMessage(`"new"`)
 			}
 			return nil
-		}))
+		})
 		got := make(chan string, 3)
 		socketcluster.On(w.srv, func(e socketcluster.SubscribeEvent) { got <- string(e.Options) })
 		p := w.client()
@@ -328,7 +328,7 @@ func TestExchange(t *testing.T) {
 // (QK-6), and others do not see it (QK-5).
 func TestPublicationMiddleware(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.PublishIn) error {
 			switch string(a.Data) {
 			case `"change"`:
 				a.Data = json.RawMessage(`"changed"`)
@@ -338,7 +338,7 @@ func TestPublicationMiddleware(t *testing.T) {
 				return fmt.Errorf("for the log: %w", socketcluster.ErrBlocked)
 			}
 			return nil
-		}))
+		})
 		p := w.client()
 		other, _ := w.upgrade(func(r *http.Request) { r.URL.RawQuery = "other" })
 		other.send(`{"event":"#handshake","cid":1}`)
@@ -355,7 +355,7 @@ func TestPublicationMiddleware(t *testing.T) {
 		p.send(`{"event":"#publish","data":{"channel":"a","data":"silent"},"cid":5}`)
 		p.want(`{"rid":5,"error":{"message":"The publishIn AGAction was blocked by inbound middleware","name":"SilentMiddlewareBlockedError","type":"inbound"}}`)
 
-		remove := w.srv.UseOutbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishOut) error {
+		remove := socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.PublishOut) error {
 			if strings.HasSuffix(a.Socket.URL(), "other") {
 				return nil
 			}
@@ -366,7 +366,7 @@ func TestPublicationMiddleware(t *testing.T) {
 				return socketcluster.ErrBlocked
 			}
 			return nil
-		}))
+		})
 		for i := 1; i <= 3; i++ {
 			if i == 3 {
 				synctest.Wait() // what is on its way must have met the middleware
@@ -384,12 +384,12 @@ func TestPublicationMiddleware(t *testing.T) {
 // which holds up no other socket (MW-2).
 func TestInboundOrder(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Channel == "slow" {
 				time.Sleep(3 * time.Second)
 			}
 			return nil
-		}))
+		})
 		p, other := w.client(), w.client()
 		p.send(`{"event":"#subscribe","data":{"channel":"slow"},"cid":2}`)
 		p.send(`{"event":"#publish","data":{"channel":"slow","data":1},"cid":3}`)

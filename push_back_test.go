@@ -453,13 +453,13 @@ func TestAnswersAndPublications(t *testing.T) {
 // Outbound middleware may send to its own socket, however much waits for it.
 func TestTransmitInOutboundMiddleware(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000}}, func(w *world) {
-		w.srv.UseOutbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.PublishOut) error {
+		socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.PublishOut) error {
 			time.Sleep(time.Millisecond)
 			if err := a.Socket.Transmit(ctx, "e", "extra"); err != nil {
 				t.Error(err)
 			}
 			return w.srv.Exchange().Publish(ctx, "b", "x")
-		}))
+		})
 		p := w.subscribeTo("a", 1)[0]
 		ctx := socketcluster.NoWait(context.Background())
 		for i := range 100 {

@@ -231,12 +231,12 @@ func TestHeldUpClientIsAlive(t *testing.T) {
 // right to any more.
 func TestThrottlingDoesNotDelayKickOut(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{AuthenticateRate: 1}}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Socket.AuthState() != socketcluster.Authenticated {
 				return socketcluster.ErrBlocked
 			}
 			return nil
-		}))
+		})
 		p := w.login(map[string]any{"a": 1})
 		p.send(`{"event":"#subscribe","data":{"channel":"private"},"cid":2}`)
 		p.want(`{"rid":2}`)

@@ -20,13 +20,13 @@ import (
 // claimsRule lets sockets subscribe to the channels of their claim, and to
 // those that begin with "public".
 func claimsRule(w *world) {
-	w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+	socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 		c, _ := socketcluster.Claims[struct{ Channels []string }](a.Socket)
 		if strings.HasPrefix(a.Channel, "public") || slices.Contains(c.Channels, a.Channel) {
 			return nil
 		}
 		return &wire.Error{Name: "SubscribeError", Message: "no access to " + a.Channel}
-	}))
+	})
 	w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, channels []string) error {
 		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]any{"channels": channels}, auth.NoTimestamp())
 	}))
@@ -172,10 +172,10 @@ func TestKeepSubscriptions(t *testing.T) {
 func TestSubscriptionData(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{SubscriptionData: 5}}, func(w *world) {
 		var got []string
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			got = append(got, fmt.Sprintf("%s %t", a.Data, a.Again))
 			return nil
-		}))
+		})
 		p := w.login(map[string]any{})
 		p.send(`{"event":"#subscribe","data":{"channel":"a","data":"abc"},"cid":2}`)
 		p.want(`{"rid":2}`)
@@ -224,12 +224,12 @@ func TestTokenLostWhileSubscribing(t *testing.T) {
 				synctest.Wait()
 				p.send(`{"event":"#unsubscribe","data":"room"}`)
 				synctest.Wait()
-				remove := w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+				remove := socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 					if !a.Again {
 						logout(a.Socket)
 					}
 					return nil
-				}))
+				})
 				p.send(subscribe)
 				lost(removeAuthToken, refused)
 				remove()
@@ -301,14 +301,14 @@ func TestLostRightsAreLoggedOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, socketcluster.Config{}, func(w *world) {
-				w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+				socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 					if token := a.Socket.AuthToken(); token != nil {
 						if v, _ := token.Claim("member"); v == true {
 							return nil
 						}
 					}
 					return test.err
-				}))
+				})
 				member := map[string]any{"member": true}
 				p := w.login(member)
 				s := w.only()
@@ -359,12 +359,12 @@ func TestLostRightsAreLoggedOnce(t *testing.T) {
 func TestAskedAgainWithTheSameData(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		asked := 0
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Invoke) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Invoke) error {
 			asked++
 			claims, _ := socketcluster.Claims[struct{ N int }](a.Socket)
 			a.Data = json.RawMessage(fmt.Sprintf(`"%s of %d"`, a.Data, claims.N))
 			return nil
-		}))
+		})
 		gate := make(chan struct{})
 		w.srv.Handle("p", socketcluster.Func(func(_ context.Context, in string) (string, error) {
 			<-gate
@@ -389,12 +389,12 @@ func TestAskedAgainWithTheSameData(t *testing.T) {
 // What was withheld comes first, also when the middleware has gone meanwhile.
 func TestInboundMiddlewareRemoved(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		remove := w.srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Subscribe) error {
+		remove := socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Subscribe) error {
 			if a.Again {
 				time.Sleep(time.Second)
 			}
 			return nil
-		}))
+		})
 		p := w.subscribeTo("a", 1)[0]
 		become(w.only())
 		synctest.Wait() // the middleware is being asked

@@ -207,10 +207,10 @@ func TestRenewSessionMeetsHandshake(t *testing.T) {
 	inBubble(t, cfg, func(w *world) {
 		ctx := t.Context()
 		hold := make(chan struct{})
-		w.srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error {
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Handshake) error {
 			<-hold
 			return nil
-		}))
+		})
 		again := func(old *auth.Token, life time.Duration) *auth.Token {
 			token, err := w.srv.SignAgain(ctx, old, auth.ExpiresIn(life))
 			if err != nil {

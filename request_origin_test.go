@@ -179,11 +179,11 @@ func TestOriginsComeFirst(t *testing.T) {
 // Upgrade middleware comes before; it may have set the principal.
 func TestPrincipalOfMiddleware(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Upgrade) error {
 			token, err := auth.NewToken("", []byte(`{"username":"alice"}`))
 			*a.Request = *a.Request.WithContext(httpauth.NewContext(a.Request.Context(), token))
 			return err
-		}))
+		})
 		_, status := w.connect("null")
 		if status["isAuthenticated"] != true || user(w.only()) != "alice" {
 			t.Errorf("status %v", status)
@@ -198,11 +198,11 @@ func TestPrincipalOfMiddleware(t *testing.T) {
 func TestPrincipalByAddress(t *testing.T) {
 	cfg := socketcluster.Config{Origins: []string{"*:*", "https://app.com"}}
 	inBubble(t, cfg, func(w *world) {
-		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Upgrade) error {
 			token, err := auth.NewToken("", []byte(`{"username":"alice"}`))
 			*a.Request = *a.Request.WithContext(httpauth.NewContextByAddress(a.Request.Context(), token))
 			return err
-		}))
+		})
 		record := w.audit()
 		for host, admits := range map[string]bool{"localhost:8000": true, "app.com": true, "evil.org:8000": false} {
 			for _, origin := range []string{"", "http://" + host} {

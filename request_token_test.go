@@ -91,16 +91,16 @@ func TestTokenOfRequest(t *testing.T) {
 				inBubble(t, fromRequests(), func(w *world) {
 					w.vouch()
 					var seen []string
-					w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error {
+					socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Handshake) error {
 						v, _ := a.AuthToken.Claim("username")
 						seen = append(seen, fmt.Sprintf("handshakeSC %v %t", v, a.SignedAuthToken == a.AuthToken.Signed()))
 						return nil
-					}))
-					w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+					})
+					socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error {
 						v, _ := a.AuthToken.Claim("username")
 						seen = append(seen, fmt.Sprintf("authenticate %v %t", v, a.SignedAuthToken == a.AuthToken.Signed()))
 						return nil
-					}))
+					})
 					log := w.record()
 					signed := w.sign(map[string]any{"username": "alice"})
 					p, status := w.connectWith(with(headers(signed)...), empty)
@@ -258,10 +258,10 @@ func TestBadTokenOfRequest(t *testing.T) {
 					t.Fatal(err)
 				}
 				var handshake error
-				w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Handshake) error {
+				socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Handshake) error {
 					handshake = a.AuthTokenError
 					return nil
-				}))
+				})
 				var connected socketcluster.ConnectEvent
 				socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) { connected = e })
 				log := w.record()
@@ -289,9 +289,9 @@ func TestBadTokenOfRequest(t *testing.T) {
 func TestPrincipalRefused(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.vouch()
-		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Authenticate) error {
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Authenticate) error {
 			return &wire.Error{Name: "BannedError", Message: "not you"}
-		}))
+		})
 		p, status := w.connectWith(with("X-User", `{"username":"alice"}`), "null")
 		if diff := cmp.Diff(map[string]any{"name": "BannedError", "message": "not you"}, status["authError"]); diff != "" || status["isAuthenticated"] != false {
 			t.Errorf("status %v: %s", status, diff)

@@ -24,10 +24,10 @@ func echo(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 // handles, although the close frame may not have been sent yet.
 func TestCallWhileDisconnecting(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.Invoke) error {
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Invoke) error {
 			time.Sleep(time.Second)
 			return nil
-		}))
+		})
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
 			calls := e.Socket.Procedure("looped").All()
 			go func() {
@@ -484,10 +484,10 @@ func TestCallBeforeHandshake(t *testing.T) {
 func TestInvokeFromMiddleware(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.srv.Handle("echo", socketcluster.Func(echo))
-		w.srv.UseInbound(socketcluster.Guard(func(ctx context.Context, a *socketcluster.Invoke) error {
+		socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Invoke) error {
 			_, err := a.Socket.Invoke(ctx, "confirm", nil)
 			return err
-		}))
+		})
 		p := w.client()
 		p.send(`{"event":"echo","cid":2,"data":1}`)
 		p.want(`{"event":"confirm","cid":1}`)

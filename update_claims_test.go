@@ -51,7 +51,7 @@ func (p *peer) nextClaims() map[string]json.RawMessage {
 // keeps what is not changed as it was, and ends what the user has lost.
 func TestUpdateClaims(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			claims, _ := socketcluster.Claims[roomClaims](a.Socket)
 			for _, room := range claims.Rooms {
 				if room == a.Channel {
@@ -59,7 +59,7 @@ func TestUpdateClaims(t *testing.T) {
 				}
 			}
 			return &wire.Error{Name: "SubscribeError", Message: "no access"}
-		}))
+		})
 		exp := time.Now().Add(time.Hour).Unix()
 		login := func(user string) *peer {
 			p := w.login(json.RawMessage(fmt.Sprintf(

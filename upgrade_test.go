@@ -385,13 +385,13 @@ func TestOrigins(t *testing.T) {
 func TestUpgradeOrder(t *testing.T) {
 	inBubble(t, socketcluster.Config{Origins: []string{"a.com:80"}}, func(w *world) {
 		ran := 0
-		w.srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Upgrade) error {
 			ran++
 			if a.Request.URL.RawQuery == "no" {
 				return &wire.Error{Name: "E", Message: "<b>go away</b>"}
 			}
 			return nil
-		}))
+		})
 		_, resp := w.upgrade(func(r *http.Request) { r.URL.Path = "/other/" })
 		refused(t, resp, 400, "Bad Request")
 		if ran != 0 {

@@ -154,10 +154,10 @@ func TestSubscriptionsEndWithTheRightToThem(t *testing.T) {
 func TestRightLostWhileSubscribing(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.UseInbound(chatRules().Middleware(w.log))
-		w.srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			a.Socket.DeauthenticateSelf()
 			return nil
-		}))
+		})
 		p := w.connect(members)
 		if got := p.subscribe("staff"); !strings.Contains(got, "You are not authorized to subscribe to the staff channel") {
 			t.Errorf("got %q", got)

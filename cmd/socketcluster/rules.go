@@ -37,7 +37,8 @@ type message struct {
 // applyRules makes a server decide who may use which channel, and sign what is
 // published there.
 func applyRules(srv *socketcluster.Server, set *rules.Set, log *slog.Logger) {
-	srv.UseInbound(set.Middleware(log), socketcluster.Guard(signPublication))
+	srv.UseInbound(set.Middleware(log))
+	socketcluster.Use(srv, signPublication)
 }
 
 // signPublication makes a publication a message of the user who is logged in, as

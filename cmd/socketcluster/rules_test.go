@@ -164,10 +164,10 @@ func TestSubscriptionsEndWithTheLogin(t *testing.T) {
 func TestSubscriptionThatComesTooLate(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		p := w.login("alice")
-		w.demo.sockets.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(w.demo.sockets, func(_ context.Context, a *socketcluster.Subscribe) error {
 			a.Socket.DeauthenticateSelf()
 			return nil
-		}))
+		})
 		if err := p.subscribe("user/alice"); err == nil {
 			t.Error("subscribed")
 		}

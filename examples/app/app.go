@@ -77,7 +77,8 @@ func newApp(s settings, u *users, revocations revoke.Store, log *slog.Logger) (*
 	}
 	a := &app{sockets, gate, u, log}
 	socketcluster.On(sockets, socketcluster.AuditLog(log)) // logins, failures, logouts
-	sockets.UseInbound(channelRules.Middleware(log), socketcluster.Guard(signMessage))
+	sockets.UseInbound(channelRules.Middleware(log))
+	socketcluster.Use(sockets, signMessage)
 	sockets.Handle("login", socketcluster.Do(a.login))
 	sockets.Handle("logout", socketcluster.Do(a.logout))
 	sockets.Handle("logoutEverywhere", socketcluster.Do(a.logoutEverywhere))

@@ -41,14 +41,8 @@ func newHandler() (*socketcluster.Server, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	srv.UseInbound(
-		socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
-			return onlyRoom(a.Channel)
-		}),
-		socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
-			return checkMessage(a)
-		}),
-	)
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error { return onlyRoom(a.Channel) })
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.PublishIn) error { return checkMessage(a) })
 	mux := http.NewServeMux()
 	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	mux.Handle("GET /client.js", browser.Handler())

@@ -166,11 +166,11 @@ func (st *staff) serve(outbound bool) {
 	socketcluster.On(st.srv, func(e socketcluster.DeauthenticateEvent) { ledgerOf(e.Socket).changed() })
 	st.srv.UseInbound(st.inbound)
 	if outbound {
-		st.srv.UseOutbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishOut) error {
+		socketcluster.Use(st.srv, func(_ context.Context, a *socketcluster.PublishOut) error {
 			defer ledgerOf(a.Socket).begin("the outbound middleware", 1)()
 			st.takeTime(parseWork(a.Data).MS)
 			return nil
-		}))
+		})
 	}
 	for _, name := range []string{"note", "memo", "crowd"} {
 		st.srv.Receive(name, socketcluster.Recv(func(ctx context.Context, in work) error {

@@ -211,9 +211,9 @@ func (v *server) allowClientPublish(allowed bool) error {
 		v.publishGuard()
 		return nil
 	}
-	v.publishGuard = v.srv.UseInbound(socketcluster.Guard(func(context.Context, *socketcluster.PublishIn) error {
+	v.publishGuard = socketcluster.Use(v.srv, func(context.Context, *socketcluster.PublishIn) error {
 		return &wire.Error{Name: wire.NameInvalidAction, Message: "Client publish feature is disabled"}
-	}))
+	})
 	return nil
 }
 

@@ -52,14 +52,12 @@ func run(ctx context.Context) error {
 	}
 	srv.Handle("echo", socketcluster.Func(echo))
 	srv.Handle("login", socketcluster.Do(login))
-	srv.UseInbound(
-		socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
-			return guardPrivate(a.Socket, a.Channel, "SubscribeError")
-		}),
-		socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishIn) error {
-			return guardPrivate(a.Socket, a.Channel, "PublishError")
-		}),
-	)
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
+		return guardPrivate(a.Socket, a.Channel, "SubscribeError")
+	})
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.PublishIn) error {
+		return guardPrivate(a.Socket, a.Channel, "PublishError")
+	})
 	return serve(ctx, srv)
 }
 

@@ -212,12 +212,12 @@ func TestClient14Calls(t *testing.T) {
 func TestClient14Channels(t *testing.T) {
 	n, m := startNode14(t), startNode(t)
 	srv := startBoth(t, socketcluster.Config{}, func(srv *socketcluster.Server) {
-		srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Channel == "closed" {
 				return socketcluster.Errorf("SubscribeError", "Members only")
 			}
 			return nil
-		}))
+		})
 	})
 	c := n.client(t, srv, nil)
 	socket := srv.socket(t, c.connect(t))
@@ -268,12 +268,12 @@ func TestClient14Channels(t *testing.T) {
 func TestClient14WaitForAuth(t *testing.T) {
 	n := startNode14(t)
 	srv := startBoth(t, socketcluster.Config{}, func(srv *socketcluster.Server) {
-		srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Subscribe) error {
+		socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 			if a.Socket.AuthToken() == nil {
 				return socketcluster.Errorf("SubscribeError", "Members only")
 			}
 			return nil
-		}))
+		})
 	})
 	c := n.client(t, srv, nil)
 	socket := srv.socket(t, c.connect(t))
@@ -308,12 +308,12 @@ func TestClient14Pings(t *testing.T) {
 	n := startNode14(t)
 	pongs := make(chan struct{}, 1024)
 	srv := startBoth(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: 20 * time.Millisecond, Ping: 5 * time.Second}}, func(srv *socketcluster.Server) {
-		srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
+		socketcluster.Use(srv, func(_ context.Context, a *socketcluster.RawMessage) error {
 			if !a.Binary && string(a.Data) == "#2" {
 				pongs <- struct{}{}
 			}
 			return nil
-		}))
+		})
 	})
 	c := n.connected(t, srv, nil)
 	for range 10 {
@@ -373,9 +373,9 @@ func TestClient14Close(t *testing.T) {
 
 	t.Run("a refused handshake", func(t *testing.T) {
 		for code, reconnect := range map[int]bool{4008: true, 4501: false} {
-			remove := srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error {
+			remove := socketcluster.Use(srv.Server, func(context.Context, *socketcluster.Handshake) error {
 				return (socketcluster.Errorf("E", "Not you")).With("statusCode", code)
-			}))
+			})
 			c := n.client(t, srv, nil, quick)
 			c.do(t, "dial")
 			if got := decode[closed](t, c.wait(t, "connectAbort")); got.Code != code || got.Reason != "E: Not you" {

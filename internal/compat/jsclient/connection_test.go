@@ -46,12 +46,12 @@ func TestProtocolVersions(t *testing.T) {
 				Auth: auth.Options{Key: key}, ProtocolVersion: version, Timeouts: socketcluster.Timeouts{PingInterval: 20 * time.Millisecond},
 			}, func(srv *socketcluster.Server) {
 				serveGuide(srv)
-				srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
+				socketcluster.Use(srv, func(_ context.Context, a *socketcluster.RawMessage) error {
 					if !a.Binary && string(a.Data) == version.Pong() {
 						pongs <- struct{}{}
 					}
 					return nil
-				}))
+				})
 			})
 			c := n.connected(t, srv, nil, options{"protocolVersion": version})
 			for range 3 {
@@ -82,7 +82,7 @@ func TestBatching(t *testing.T) {
 	t.Run("the client's batches", func(t *testing.T) {
 		batches := make(chan []json.RawMessage, 16)
 		srv, _ := startEcho(t, func(srv *socketcluster.Server) {
-			srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
+			socketcluster.Use(srv, func(_ context.Context, a *socketcluster.RawMessage) error {
 				if bytes.HasPrefix(a.Data, []byte("[")) {
 					var batch []json.RawMessage
 					if err := json.Unmarshal(a.Data, &batch); err != nil {
@@ -91,7 +91,7 @@ func TestBatching(t *testing.T) {
 					batches <- batch
 				}
 				return nil
-			}))
+			})
 		})
 		c := n.connected(t, srv, nil)
 		got := decode[[]string](t, c.do(t, "invokeBatched", "echo", []string{"a", "b", "c"}))

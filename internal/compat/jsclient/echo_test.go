@@ -35,8 +35,8 @@ func startEchoWith(t *testing.T, cfg socketcluster.Config, setup func(*socketclu
 }
 
 // changeData replaces "before" by "after" in the data of actions of a type.
-func changeData[A socketcluster.Action](data func(A) *json.RawMessage) socketcluster.Middleware {
-	return socketcluster.Guard(func(_ context.Context, a A) error {
+func changeData[A socketcluster.Action](srv *socketcluster.Server, data func(A) *json.RawMessage) {
+	socketcluster.Use(srv, func(_ context.Context, a A) error {
 		if d := data(a); string(*d) == `"before"` {
 			*d = json.RawMessage(`"after"`)
 		}

@@ -289,6 +289,6 @@ func serveGuide(srv *socketcluster.Server) {
 	// sample: registration
 	srv.Handle("login", socketcluster.Do(login))
 	srv.Handle("logout", socketcluster.Do(logout))
-	srv.UseInbound(socketcluster.Guard(publishRule))
+	socketcluster.Use(srv, publishRule)
 	// end
 }

@@ -13,7 +13,7 @@ import (
 
 // notePongs hands out the pongs of version 1, and whether they were binary.
 func notePongs(srv *socketcluster.Server, pongs chan<- string) {
-	srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.RawMessage) error {
 		switch text := string(a.Data); text {
 		case "#2", "\xa2#2":
 			select {
@@ -22,7 +22,7 @@ func notePongs(srv *socketcluster.Server, pongs chan<- string) {
 			}
 		}
 		return nil
-	}))
+	})
 }
 
 // wantPongs checks the next pongs.

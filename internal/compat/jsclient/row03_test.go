@@ -129,9 +129,9 @@ func TestRow03_ConnectStatus(t *testing.T) {
 	t.Run("HS-11 row 10: 3.6 middleware refuses a good token", func(t *testing.T) {
 		for _, bad := range []bool{false, true} {
 			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
-				srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+				socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Authenticate) error {
 					return &wire.Error{Name: "BannedError", Message: "not you", Fields: []wire.Field{{Key: "isBadToken", Value: bad}}}
-				}))
+				})
 			})
 			c := n.client(t, srv, sign(t, claims{"alice123", nil}))
 			wantAuthError(t, c.connect(t), "BannedError", "not you", map[string]any{"isBadToken": bad})

@@ -55,13 +55,13 @@ var refusals = []struct {
 
 // eachRefusal serves with middleware that blocks actions of one type in each
 // of the ways, and has try find out what the client sees.
-func eachRefusal[A socketcluster.Action](t *testing.T, n *node, line string, use func(*socketcluster.Server, ...socketcluster.Middleware) func(),
+func eachRefusal[A socketcluster.Action](t *testing.T, n *node, line string,
 	try func(t *testing.T, srv *server) (map[string]any, error)) {
 	var none A
 	for _, r := range refusals {
 		t.Run("block "+r.how, func(t *testing.T) {
 			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
-				use(srv, socketcluster.Guard(func(context.Context, A) error { return r.err }))
+				socketcluster.Use(srv, func(context.Context, A) error { return r.err })
 			})
 			more, err := try(t, srv)
 			message, fields := r.message, maps.Clone(r.fields)
@@ -89,12 +89,12 @@ func TestRow09_Middleware(t *testing.T) {
 	// MW-8
 	t.Run("9.2 handshakeWS", func(t *testing.T) {
 		srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
-			srv.UseHandshake(socketcluster.Guard(func(_ context.Context, a *socketcluster.Upgrade) error {
+			socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Upgrade) error {
 				if a.Request.URL.Query().Get("door") != "open" {
 					return socketcluster.Errorf("DoorError", "the door is shut")
 				}
 				return nil
-			}))
+			})
 		})
 		if st := n.client(t, srv, nil, options{"query": options{"door": "open"}}).connect(t); st.ID == "" {
 			t.Error("not connected")
@@ -112,7 +112,7 @@ func TestRow09_Middleware(t *testing.T) {
 
 	// HS-21, HS-22
 	t.Run("9.3 handshakeSC", func(t *testing.T) {
-		eachRefusal[*socketcluster.Handshake](t, n, "handshake", (*socketcluster.Server).UseHandshake,
+		eachRefusal[*socketcluster.Handshake](t, n, "handshake",
 			func(t *testing.T, srv *server) (map[string]any, error) {
 				c := n.client(t, srv, nil)
 				c.do(t, "dial")
@@ -124,9 +124,9 @@ func TestRow09_Middleware(t *testing.T) {
 			})
 		t.Run("block with a close code", func(t *testing.T) {
 			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
-				srv.UseHandshake(socketcluster.Guard(func(context.Context, *socketcluster.Handshake) error {
+				socketcluster.Use(srv, func(context.Context, *socketcluster.Handshake) error {
 					return &wire.Error{Name: "GoneError", Message: "for good", Fields: []wire.Field{{Key: "statusCode", Value: 4501}}}
-				}))
+				})
 			})
 			c := n.client(t, srv, nil, options{"autoReconnect": true})
 			c.do(t, "dial")
@@ -142,13 +142,13 @@ func TestRow09_Middleware(t *testing.T) {
 	// MW-5
 	t.Run("9.4 message", func(t *testing.T) {
 		srv, notes := startEcho(t, func(srv *socketcluster.Server) {
-			srv.UseInboundRaw(socketcluster.Guard(func(_ context.Context, a *socketcluster.RawMessage) error {
+			socketcluster.Use(srv, func(_ context.Context, a *socketcluster.RawMessage) error {
 				if bytes.Contains(a.Data, []byte("drop me")) {
 					return socketcluster.ErrBlocked
 				}
 				a.Data = bytes.ReplaceAll(a.Data, []byte("before"), []byte("after"))
 				return nil
-			}))
+			})
 		})
 		c := n.connected(t, srv, nil)
 		wantEcho(t, c, "before", "after")
@@ -160,7 +160,7 @@ func TestRow09_Middleware(t *testing.T) {
 
 	t.Run("9.5 transmit", func(t *testing.T) {
 		srv, notes := startEcho(t, func(srv *socketcluster.Server) {
-			srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Transmit) error {
+			socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Transmit) error {
 				switch string(a.Data) {
 				case `"blocked"`:
 					return socketcluster.Errorf("PolicyError", "not today")
@@ -168,7 +168,7 @@ func TestRow09_Middleware(t *testing.T) {
 					a.Data = json.RawMessage(`"after"`)
 				}
 				return nil
-			}))
+			})
 		})
 		c := n.connected(t, srv, nil)
 		for _, text := range []string{"blocked", "before", "end"} {
@@ -181,10 +181,10 @@ func TestRow09_Middleware(t *testing.T) {
 
 	t.Run("9.6 invoke", func(t *testing.T) {
 		srv, _ := startEcho(t, func(srv *socketcluster.Server) {
-			srv.UseInbound(changeData(func(a *socketcluster.Invoke) *json.RawMessage { return &a.Data }))
+			changeData(srv, func(a *socketcluster.Invoke) *json.RawMessage { return &a.Data })
 		})
 		wantEcho(t, n.connected(t, srv, nil), "before", "after")
-		eachRefusal[*socketcluster.Invoke](t, n, "inbound", (*socketcluster.Server).UseInbound,
+		eachRefusal[*socketcluster.Invoke](t, n, "inbound",
 			func(t *testing.T, srv *server) (map[string]any, error) {
 				_, err := n.connected(t, srv, nil).try(t, "invoke", "echo", "x")
 				return nil, err
@@ -193,7 +193,7 @@ func TestRow09_Middleware(t *testing.T) {
 
 	t.Run("9.7 subscribe", func(t *testing.T) {
 		srv, _ := startEcho(t, func(srv *socketcluster.Server) {
-			srv.UseInbound(changeData(func(a *socketcluster.Subscribe) *json.RawMessage { return &a.Data }))
+			changeData(srv, func(a *socketcluster.Subscribe) *json.RawMessage { return &a.Data })
 		})
 		c := n.client(t, srv, nil)
 		st := c.connect(t)
@@ -202,7 +202,7 @@ func TestRow09_Middleware(t *testing.T) {
 		if got := decode[struct{ Data string }](t, e.Options); e.Channel != "news" || got.Data != "after" {
 			t.Errorf("subscribe: %+v", e)
 		}
-		eachRefusal[*socketcluster.Subscribe](t, n, "inbound", (*socketcluster.Server).UseInbound,
+		eachRefusal[*socketcluster.Subscribe](t, n, "inbound",
 			func(t *testing.T, srv *server) (map[string]any, error) {
 				_, err := n.connected(t, srv, nil).try(t, "subscribe", "news", options{})
 				return nil, err
@@ -211,10 +211,10 @@ func TestRow09_Middleware(t *testing.T) {
 
 	t.Run("9.8 publishIn", func(t *testing.T) {
 		srv, _ := startEcho(t, func(srv *socketcluster.Server) {
-			srv.UseInbound(changeData(func(a *socketcluster.PublishIn) *json.RawMessage { return &a.Data }))
+			changeData(srv, func(a *socketcluster.PublishIn) *json.RawMessage { return &a.Data })
 		})
 		wantPublication(t, n.connected(t, srv, nil), "before", "after")
-		eachRefusal[*socketcluster.PublishIn](t, n, "inbound", (*socketcluster.Server).UseInbound,
+		eachRefusal[*socketcluster.PublishIn](t, n, "inbound",
 			func(t *testing.T, srv *server) (map[string]any, error) {
 				c := n.connected(t, srv, nil)
 				c.do(t, "subscribe", "news")
@@ -230,7 +230,7 @@ func TestRow09_Middleware(t *testing.T) {
 
 	// AUTH-37, AUTH-38, AUTH-39
 	t.Run("9.9 authenticate", func(t *testing.T) {
-		eachRefusal[*socketcluster.Authenticate](t, n, "inbound", (*socketcluster.Server).UseInbound,
+		eachRefusal[*socketcluster.Authenticate](t, n, "inbound",
 			func(t *testing.T, srv *server) (map[string]any, error) {
 				c := n.connected(t, srv, nil)
 				got := decode[authStatus](t, c.do(t, "authenticate", sign(t, claims{"alice123", nil})))
@@ -245,12 +245,12 @@ func TestRow09_Middleware(t *testing.T) {
 			})
 		t.Run("block with isBadToken", func(t *testing.T) {
 			srv := startServer(t, socketcluster.Config{Auth: auth.Options{Key: key}}, func(srv *socketcluster.Server) {
-				srv.UseInbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.Authenticate) error {
+				socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Authenticate) error {
 					if a.Socket.AuthToken() != nil || a.AuthToken.Signed() != a.SignedAuthToken {
 						t.Error("the socket carries the token that is being decided about")
 					}
 					return &wire.Error{Name: "BannedError", Message: "not you", Fields: []wire.Field{{Key: "isBadToken", Value: true}}}
-				}))
+				})
 			})
 			c := n.connected(t, srv, nil)
 			_, err := c.try(t, "authenticate", sign(t, claims{"alice123", nil}))
@@ -263,7 +263,7 @@ func TestRow09_Middleware(t *testing.T) {
 	t.Run("9.10 publishOut", func(t *testing.T) {
 		var fates sync.Map // by the ids of sockets
 		srv, _ := startEcho(t, func(srv *socketcluster.Server) {
-			srv.UseOutbound(socketcluster.Guard(func(_ context.Context, a *socketcluster.PublishOut) error {
+			socketcluster.Use(srv, func(_ context.Context, a *socketcluster.PublishOut) error {
 				switch fate, _ := fates.Load(a.Socket.ID()); fate {
 				case "block":
 					return socketcluster.ErrBlocked
@@ -271,7 +271,7 @@ func TestRow09_Middleware(t *testing.T) {
 					a.Data = json.RawMessage(`"after"`)
 				}
 				return nil
-			}))
+			})
 		})
 		first, second, third := n.client(t, srv, nil), n.client(t, srv, nil), n.client(t, srv, nil)
 		first.connect(t)
