@@ -20,7 +20,7 @@ import (
 // handleLogin makes a procedure "login" that gives its caller a token of the
 // claims that it is called with.
 func (w *world) handleLogin(opts ...auth.SignOption) {
-	w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, claims map[string]any) error {
+	w.srv.Handle("login", socketcluster.Proc(func(ctx context.Context, claims map[string]any) error {
 		return socketcluster.FromContext(ctx).SetAuthToken(ctx, claims, opts...)
 	}))
 }

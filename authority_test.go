@@ -53,8 +53,9 @@ var ends = map[string]func(w *world, s *socketcluster.Socket) error{
 	"UpdateClaims": func(w *world, _ *socketcluster.Socket) error {
 		_, err := socketcluster.UpdateClaims(w.t.Context(), w.srv, "sub", "alice", func(c *struct {
 			Channels []string `json:"channels,omitempty"`
-		}) {
+		}) error {
 			c.Channels = nil
+			return nil
 		})
 		return err
 	},
@@ -69,7 +70,7 @@ func TestNothingIsDeliveredAfterTheEnd(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d calls wait", name, calls), func(t *testing.T) {
 				inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory), Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 					w.private()
-					w.srv.Handle("slow", socketcluster.Do(func(context.Context, socketcluster.None) error {
+					w.srv.Handle("slow", socketcluster.Proc(func(context.Context, socketcluster.None) error {
 						time.Sleep(20 * time.Millisecond)
 						return nil
 					}))
@@ -349,7 +350,7 @@ func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 							}
 						}()
 					} else {
-						w.srv.Handle("work", socketcluster.Do(func(context.Context, socketcluster.None) error {
+						w.srv.Handle("work", socketcluster.Proc(func(context.Context, socketcluster.None) error {
 							calls.Add(1)
 							time.Sleep(20 * time.Millisecond)
 							return nil

@@ -412,3 +412,32 @@ func TestReadiness(t *testing.T) {
 		}
 	})
 }
+
+// lateBroker subscribes late, too.
+type lateBroker struct{ slowBroker }
+
+func (b *lateBroker) Subscribe(_ context.Context, channel string) error {
+	b.note("+" + channel)
+	<-b.gate
+	return nil
+}
+
+// Subscribe does not wait for a broker beyond the end of its context, and leaves no
+// route behind.
+func TestSubscribeWhileBrokerHangs(t *testing.T) {
+	b := new(lateBroker)
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		b.gate = make(chan struct{})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if _, err := w.srv.Exchange().Subscribe(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		close(b.gate)
+		synctest.Wait()
+		if got := b.calls(); got != "+a -a" || w.srv.Exchange().IsSubscribed("a") {
+			t.Errorf("calls of the broker: %s", got)
+		}
+	})
+}

@@ -215,7 +215,7 @@ func TestBudgetOfUnfinishedMessages(t *testing.T) {
 func TestBudgetWithHandlers(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		release := make(chan struct{})
-		w.srv.Handle("slow", socketcluster.Do(func(context.Context, json.RawMessage) error {
+		w.srv.Handle("slow", socketcluster.Proc(func(context.Context, json.RawMessage) error {
 			<-release // whatever happens
 			return nil
 		}), socketcluster.Concurrent(100))
@@ -252,7 +252,7 @@ func TestBudgetLetsAnswersIn(t *testing.T) {
 			return socketcluster.FromContext(ctx).Invoke(ctx, "question", nil)
 		}))
 		release := make(chan struct{})
-		w.srv.Handle("slow", socketcluster.Do(func(context.Context, json.RawMessage) error {
+		w.srv.Handle("slow", socketcluster.Proc(func(context.Context, json.RawMessage) error {
 			<-release
 			return nil
 		}), socketcluster.Concurrent(100))
@@ -509,7 +509,7 @@ func TestLoopsHoldCalls(t *testing.T) {
 func TestBudgetOfNames(t *testing.T) {
 	within(t, 10_000_000, func(w *world) {
 		release := make(chan struct{})
-		w.srv.HandleRest(func(context.Context, *socketcluster.Call) (any, error) {
+		w.srv.HandleDefault(func(context.Context, *socketcluster.Call) (any, error) {
 			<-release
 			return nil, nil
 		})

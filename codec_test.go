@@ -220,12 +220,12 @@ func TestBytesIntoGo(t *testing.T) {
 				published := make(chan []byte, 2)
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
-				files, err := socketcluster.Messages[[]byte](ctx, w.srv.Exchange(), "files")
+				files, err := w.srv.Exchange().Subscribe(ctx, "files")
 				if err != nil {
 					t.Fatal(err)
 				}
 				go func() {
-					for data, err := range files {
+					for data, err := range socketcluster.Messages[[]byte](files) {
 						if err != nil {
 							t.Error(err)
 						}

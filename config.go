@@ -243,7 +243,7 @@ type Timeouts struct {
 	// [DefaultReauthorizeTimeout].
 	Reauthorize time.Duration
 
-	// Shutdown is how long [Server.Serve] and [Server.ListenAndServe] give
+	// Shutdown is how long [Server.Serve] and [Server.Run] give
 	// clients and requests to go, a few seconds less than until the process is
 	// killed. [Server.Shutdown] goes by its context instead.
 	// Default: [DefaultShutdownTimeout].

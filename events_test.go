@@ -310,13 +310,13 @@ func TestChannelLoops(t *testing.T) {
 		left, _ := x.Subscribe(context.Background(), "a")
 		x.Publish(ctx, "a", 1)
 		x.Publish(ctx, "a", 2)
-		for raw := range left {
+		for raw := range left.All() {
 			if string(raw) != "1" {
 				t.Errorf("got %s", raw)
 			}
 			break
 		}
-		for range left {
+		for range left.All() {
 			t.Error("a second loop got a publication")
 		}
 		if n := x.NumSubscribers("a"); n != 1 {
@@ -327,7 +327,7 @@ func TestChannelLoops(t *testing.T) {
 		if x.IsSubscribed("a") {
 			t.Error("still subscribed after the context has ended")
 		}
-		for range never {
+		for range never.All() {
 			t.Error("a publication after the end of the context")
 		}
 	})
@@ -336,7 +336,7 @@ func TestChannelLoops(t *testing.T) {
 		x := w.srv.Exchange()
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		slow, err := socketcluster.Messages[int](ctx, x, "a")
+		slow, err := x.Subscribe(ctx, "a")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,7 +344,7 @@ func TestChannelLoops(t *testing.T) {
 			x.Publish(ctx, "a", i)
 		}
 		n, last := 0, 0
-		for i, err := range slow {
+		for i, err := range socketcluster.Messages[int](slow) {
 			if err != nil || n > 0 && i != last+1 {
 				t.Fatalf("%d after %d, %v", i, last, err)
 			}

@@ -144,7 +144,7 @@ func ExampleServer_WrapHandlers() {
 func ExampleKey() {
 	var language socketcluster.Key[string] // a variable of the package, as a rule
 	srv := exampleServer(socketcluster.Config{})
-	srv.Handle("speak", socketcluster.Do(func(ctx context.Context, lang string) error {
+	srv.Handle("speak", socketcluster.Proc(func(ctx context.Context, lang string) error {
 		language.Set(socketcluster.FromContext(ctx), lang)
 		return nil
 	}))
@@ -168,7 +168,7 @@ func ExampleKey() {
 // channel: here, what a server logs to the clients that have asked for it.
 func ExampleExchange_Forward() {
 	srv := exampleServer(socketcluster.Config{})
-	srv.Handle("tail", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+	srv.Handle("tail", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 		s := socketcluster.FromContext(ctx)
 		return srv.Exchange().Forward(s.Context(), "server/log", s, "line")
 	}))

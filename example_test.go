@@ -83,12 +83,12 @@ func ExampleFunc() {
 	// {"rid":4,"error":{"message":"The data does not have the form that is expected here","name":"InvalidArgumentsError"}}
 }
 
-// Do makes a handler of a function that answers with no data. FromContext returns the
+// Proc makes a handler of a function that answers with no data. FromContext returns the
 // socket of the client who calls.
-func ExampleDo() {
+func ExampleProc() {
 	type credentials struct{ Username, Password string }
 	srv := exampleServer(socketcluster.Config{})
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		if in.Username != "alice" || in.Password != "secret" {
 			return socketcluster.Errorf("LoginError", "Wrong name or password")
 		}
@@ -281,7 +281,7 @@ func ExampleMessages() {
 	srv := exampleServer(socketcluster.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	messages, err := socketcluster.Messages[chat](ctx, srv.Exchange(), "room")
+	messages, err := srv.Exchange().Subscribe(ctx, "room")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func ExampleMessages() {
 	client.send(`{"event":"#publish","data":{"channel":"room","data":{"from":"alice","text":"hi"}}}`)
 	client.send(`{"event":"#publish","data":{"channel":"room","data":"not a chat"}}`)
 	client.send(`{"event":"#publish","data":{"channel":"room","data":{"from":"alice","text":"bye"}}}`)
-	for m, err := range messages {
+	for m, err := range socketcluster.Messages[chat](messages) {
 		if err != nil {
 			fmt.Println("something else was published")
 			continue
@@ -315,7 +315,7 @@ func ExampleSocket_SetAuthToken() {
 		Username string `json:"username"`
 	}
 	srv := exampleServer(socketcluster.Config{})
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		if in.Username != "alice" || in.Password != "secret" { // an application asks its database, behind a login.Gate
 			return socketcluster.Errorf("LoginError", "Invalid user credentials")
 		}
@@ -462,7 +462,7 @@ func ExampleTokenRenewal() {
 }
 
 // Serve ends with its context. In an application that is one of
-// [signal.NotifyContext], or ListenAndServe takes the place of both.
+// [signal.NotifyContext], or Run takes the place of both.
 func ExampleServer_Serve() {
 	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "at least 32 bytes that nobody else knows"}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -493,7 +493,7 @@ func ExampleServer_Serve() {
 // not connect again after them.
 func ExampleSocket_Disconnect() {
 	srv := exampleServer(socketcluster.Config{})
-	srv.Handle("misbehave", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+	srv.Handle("misbehave", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 		return socketcluster.FromContext(ctx).Disconnect(4501, "Banned")
 	}))
 
@@ -570,8 +570,9 @@ func ExampleUpdateClaims() {
 	type rights struct {
 		Rooms []string `json:"rooms"`
 	}
-	sockets, err := socketcluster.UpdateClaims(context.Background(), srv, "username", "alice", func(c *rights) {
+	sockets, err := socketcluster.UpdateClaims(context.Background(), srv, "username", "alice", func(c *rights) error {
 		c.Rooms = append(c.Rooms, "staff")
+		return nil
 	})
 	fmt.Println(sockets, err)
 	// Output: 0 <nil>

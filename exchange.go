@@ -1,17 +1,13 @@
 package socketcluster
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"iter"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
-	"github.com/socketcluster-go/socketcluster/internal/loop"
 	"github.com/socketcluster-go/socketcluster/internal/route"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -140,74 +136,11 @@ func (x *Exchange) IsSubscribed(channel string) bool { return x.srv.hub.Has(chan
 // NumSubscribers is how many subscribers a channel has on this node.
 func (x *Exchange) NumSubscribers(channel string) int { return x.srv.hub.Count(channel) }
 
-// Subscribe returns the data of what is published on a channel, from the call
-// of Subscribe on, as a sequence for a for loop. The loop ends when ctx does,
-// or with the server. The sequence can be looped over once.
-//
-// Publications wait for the loop in a queue of 1024, and of 1 MiB or a single
-// one that is larger. A loop that falls further behind misses the oldest of
-// them, so that it never holds up the publishers. What waits counts against
-// Limits.Budget, a publication once for all who wait for it. The data that the
-// loop gets is its own.
-func (x *Exchange) Subscribe(ctx context.Context, channel string) (iter.Seq[json.RawMessage], error) {
-	if err := x.join(ctx, channel); err != nil {
-		return nil, err
-	}
-	l := loop.NewLossy(channelQueue, channelQueueBytes, func(p *hub.Publication) { p.Shared.Release() })
-	sub := x.srv.hub.Subscribe(channel, channelLoop{l})
-	end := sync.OnceFunc(func() {
-		x.srv.hub.Unsubscribe(sub)
-		_ = x.routes.Leave(context.WithoutCancel(ctx), channel) // waits for the broker
-		l.End()
-	})
-	stop := context.AfterFunc(ctx, end) // the loop may never begin
-	return func(yield func(json.RawMessage) bool) {
-		defer stop()
-		defer end()
-		l.Read(ctx, x.srv.ctx.Done(), func(p *hub.Publication) bool { return yield(bytes.Clone(p.Data)) })
-	}, nil
-}
-
-// What waits for a loop over a channel: so many publications, of so many bytes,
-// or a single one that is larger.
-const (
-	channelQueue      = 1024
-	channelQueueBytes = 1 << 20
-)
-
-// channelLoop is a loop over a channel as the hub sees it. What waits for it is shared
-// with the outboxes and with other loops, and counts in the budget once.
-type channelLoop struct{ *loop.Lossy[*hub.Publication] }
-
-// Deliver implements hub.Subscriber. A codec's frame may be smaller than the data.
-func (l channelLoop) Deliver(p *hub.Publication, _ *hub.Subscription) {
-	p.Shared.Take()
-	l.Write(p, max(p.Size(), len(p.Data)))
-}
-
-// Messages is [Exchange.Subscribe] with the data decoded into a T by
-// [wire.Unmarshal], so that a []byte comes as it was published. Data that
-// does not fit comes as an error in the sequence; the loop may go on.
-func Messages[T any](ctx context.Context, x *Exchange, channel string) (iter.Seq2[T, error], error) {
-	seq, err := x.Subscribe(ctx, channel)
-	if err != nil {
-		return nil, err
-	}
-	return func(yield func(T, error) bool) {
-		for raw := range seq {
-			var v T
-			err := wire.Unmarshal(raw, &v)
-			if !yield(v, err) {
-				return
-			}
-		}
-	}, nil
-}
-
 // Forward transmits what is published on a channel from now on to a socket, as an
-// event of its own, until ctx ends or the socket closes. The socket need not be
-// subscribed. A client that does not read misses the oldest publications, as a slow
-// loop over [Exchange.Subscribe] does.
+// event of its own, until ctx ends or the socket closes. The context of a handler may
+// end with the handler, see [Server.WrapHandlers]; that of the socket is the usual one.
+// The socket need not be subscribed. A client that does not read misses the oldest
+// publications, as a slow loop over a [Subscription] does.
 func (x *Exchange) Forward(ctx context.Context, channel string, to *Socket, event string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(to.Context(), cancel)
@@ -215,19 +148,15 @@ func (x *Exchange) Forward(ctx context.Context, channel string, to *Socket, even
 		stop()
 		cancel()
 	}
-	seq, err := x.Subscribe(ctx, channel)
+	sub, err := x.Subscribe(ctx, channel)
 	if err != nil {
 		end()
 		return err
 	}
 	go func() {
 		defer end()
-		for raw := range seq {
-			var data any
-			if raw != nil {
-				data = raw
-			}
-			if to.Transmit(ctx, event, data) != nil {
+		for raw := range sub.All() {
+			if to.Transmit(ctx, event, raw) != nil {
 				return
 			}
 		}

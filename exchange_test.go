@@ -2,8 +2,6 @@ package socketcluster_test
 
 import (
 	"context"
-	"encoding/json"
-	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +31,7 @@ func TestExchangePassesNoMiddleware(t *testing.T) {
 		}
 		began := time.Now()
 		var got []string
-		for raw := range messages {
+		for raw := range messages.All() {
 			got = append(got, string(raw))
 			break
 		}
@@ -146,7 +144,7 @@ func TestChannelQueueBytes(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		x := w.srv.Exchange()
-		var all []iter.Seq[json.RawMessage]
+		var all []*socketcluster.Subscription
 		for range loops {
 			messages, err := x.Subscribe(ctx, "a")
 			if err != nil {
@@ -163,7 +161,7 @@ func TestChannelQueueBytes(t *testing.T) {
 			t.Errorf("%d bytes are counted, want about 1 MiB", n)
 		}
 		var got []byte
-		for raw := range all[0] {
+		for raw := range all[0].All() {
 			got = append(got, raw[1])
 			copy(raw, "the loop may write here")
 			if len(got) == 10 {
@@ -173,7 +171,7 @@ func TestChannelQueueBytes(t *testing.T) {
 		if want := "ijklmnopqr"; string(got) != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		for raw := range all[1] {
+		for raw := range all[1].All() {
 			if raw[1] != 'i' {
 				t.Errorf("another loop got %q", raw[:30])
 			}
@@ -183,7 +181,7 @@ func TestChannelQueueBytes(t *testing.T) {
 		if err := x.Publish(ctx, "a", strings.Repeat("y", 2<<20)); err != nil {
 			t.Fatal(err)
 		}
-		for raw := range all[2] {
+		for raw := range all[2].All() {
 			if raw[1] != 'y' {
 				t.Errorf("got %q", raw[:10])
 			}
@@ -202,7 +200,7 @@ func TestChannelQueueBytes(t *testing.T) {
 func TestChannelQueueCount(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		ctx := context.Background()
-		messages, err := socketcluster.Messages[int](ctx, w.srv.Exchange(), "a")
+		messages, err := w.srv.Exchange().Subscribe(ctx, "a")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +210,7 @@ func TestChannelQueueCount(t *testing.T) {
 			}
 		}
 		var got []int
-		for n, err := range messages {
+		for n, err := range socketcluster.Messages[int](messages) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,6 +220,9 @@ func TestChannelQueueCount(t *testing.T) {
 		}
 		if len(got) != 1024 || got[0] != 2000-1024 || !slices.IsSorted(got) {
 			t.Errorf("got %d from %d on", len(got), got[0])
+		}
+		if n := messages.Dropped(); n != 2000-1024 {
+			t.Errorf("%d dropped", n)
 		}
 	})
 }

@@ -69,9 +69,14 @@ func (c *Call) original() *Call {
 func (c *Call) Answered() bool { return c.original().answered.Load() }
 
 // Detach lets a [Handler] return before the call is answered, for those who pass
-// calls on and must not hold up the next one. Reply or Fail answers it then; what the
-// handler returns is ignored. Only the handler may call it.
+// calls on and must not hold up the next one. Reply or Fail answers it then; an answer
+// that the handler returns is ignored, an error is the answer at once. Only the handler
+// may call it.
 func (c *Call) Detach() { c.detached = true }
+
+// Decode decodes the data of the call into v, as [Func] does, and fails with the error
+// that the client should get.
+func (c *Call) Decode(v any) error { return decodeData(c.Data, v) }
 
 // Reply answers with data; see [Socket.Transmit] for what data can be. It waits
 // while the client does not take what it was sent before. Data that cannot be
@@ -85,7 +90,8 @@ func (c *Call) Reply(data any) error {
 }
 
 // Fail answers with an error. A *[wire.Error], such as one of [Errorf], is what
-// the client gets; any other is logged, and the client receives an InternalError.
+// the client gets, also from within an error that wraps it; any other is logged, and the
+// client receives an InternalError.
 func (c *Call) Fail(err error) error {
 	if err == nil {
 		err = errors.New("a handler answered with a nil error")
@@ -143,6 +149,9 @@ func (c *Call) clone() packet {
 	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, approval: c.approval, began: c.began, of: c, oneWay: c.oneWay}
 }
 
+// Decode is [Call.Decode] for the data of a transmission.
+func (t *Transmission) Decode(v any) error { return decodeData(t.Data, v) }
+
 // Transmission is an event that a client has sent and that wants no answer.
 type Transmission struct {
 	Socket   *Socket
@@ -179,7 +188,7 @@ func (t *Transmission) clone() packet {
 // Handler handles the calls of a procedure. The call is answered with what
 // ServeCall returns: data, see [Socket.Transmit] for what that can be, or an error,
 // see [Call.Fail]. What it returns is ignored if the call has been answered by
-// then, or detached ([Call.Detach]). ctx is that of [Call.Context]: it ends with the socket, and
+// then, but for an error, which is logged, or was detached ([Call.Detach]). ctx is that of [Call.Context]: it ends with the socket, and
 // [FromContext] returns the socket. A panic is logged and answered as an
 // InternalError; the connection stays.
 //
@@ -222,9 +231,9 @@ func Func[In, Out any](fn func(ctx context.Context, in In) (Out, error)) Handler
 	})
 }
 
-// Do is [Func] for a function that answers with no data.
-func Do[In any](fn func(ctx context.Context, in In) error) Handler {
-	mustCall("the function of Do", fn)
+// Proc is [Func] for a function that answers with no data.
+func Proc[In any](fn func(ctx context.Context, in In) error) Handler {
+	mustCall("the function of Proc", fn)
 	return HandlerFunc(func(ctx context.Context, c *Call) (any, error) {
 		var in In
 		if err := decodeData(c.Data, &in); err != nil {
@@ -235,8 +244,8 @@ func Do[In any](fn func(ctx context.Context, in In) error) Handler {
 }
 
 // decodeData decodes what a client has sent. None takes anything.
-func decodeData[T any](raw json.RawMessage, v *T) error {
-	switch v := any(v).(type) {
+func decodeData(raw json.RawMessage, v any) error {
+	switch v := v.(type) {
 	case *None:
 		return nil
 	case *json.RawMessage:
@@ -326,9 +335,9 @@ func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
 	srv.handlers.calls.set(procedure, h, opts)
 }
 
-// HandleRest registers a function that handles all procedures without a handler.
-func (srv *Server) HandleRest(fn HandlerFunc, opts ...HandleOption) {
-	mustCall("the function of HandleRest", fn)
+// HandleDefault registers a function that handles all procedures without a handler.
+func (srv *Server) HandleDefault(fn HandlerFunc, opts ...HandleOption) {
+	mustCall("the function of HandleDefault", fn)
 	srv.handlers.calls.setRest(fn, opts)
 }
 
@@ -340,9 +349,9 @@ func (srv *Server) Receive(event string, r Receiver, opts ...HandleOption) {
 	srv.handlers.transmissions.set(event, r, opts)
 }
 
-// ReceiveRest registers a function that receives all events without a receiver.
-func (srv *Server) ReceiveRest(fn ReceiverFunc, opts ...HandleOption) {
-	mustCall("the function of ReceiveRest", fn)
+// ReceiveDefault registers a function that receives all events without a receiver.
+func (srv *Server) ReceiveDefault(fn ReceiverFunc, opts ...HandleOption) {
+	mustCall("the function of ReceiveDefault", fn)
 	srv.handlers.transmissions.setRest(fn, opts)
 }
 
@@ -360,7 +369,8 @@ func (srv *Server) ReceiveRest(fn ReceiverFunc, opts ...HandleOption) {
 //
 // The first of several is the outermost. wrap is called for each handler, and again
 // when another wrap is added. To wrap some handlers only, do it where they are
-// registered. Loops over a [Stream] are not wrapped.
+// registered. Loops over a [Stream] are not wrapped. With [Server.HandleDefault], clients
+// choose the names: do not make a metric's label of one that you do not know.
 func (srv *Server) WrapHandlers(wrap func(Handler) Handler) {
 	mustCall("the function of WrapHandlers", wrap)
 	srv.handlers.calls.wrap(wrap)
@@ -435,9 +445,11 @@ func serveCall(ctx context.Context, h Handler, c *Call) {
 		}
 		answer, err := h.ServeCall(ctx, c)
 		switch {
-		case c.detached || c.Answered():
+		case err != nil && c.Answered():
+			c.Socket.srv.logMasked(err, "procedure", c.Procedure) // nobody else gets to see it
 		case err != nil:
 			c.Fail(err)
+		case c.detached || c.Answered():
 		default:
 			c.Reply(answer)
 		}

@@ -34,10 +34,10 @@ func TestMistakesPanic(t *testing.T) {
 		}{
 			{"handler of the procedure x is nil", func() { srv.Handle("x", nil) }},
 			{"handler of the procedure x is nil", func() { srv.Handle("x", socketcluster.HandlerFunc(nil)) }},
-			{"function of HandleRest is nil", func() { srv.HandleRest(nil) }},
+			{"function of HandleDefault is nil", func() { srv.HandleDefault(nil) }},
 			{"receiver of the event x is nil", func() { srv.Receive("x", nil) }},
 			{"receiver of the event x is nil", func() { srv.Receive("x", socketcluster.ReceiverFunc(nil)) }},
-			{"function of ReceiveRest is nil", func() { srv.ReceiveRest(nil) }},
+			{"function of ReceiveDefault is nil", func() { srv.ReceiveDefault(nil) }},
 			{"function of Func is nil", func() { socketcluster.Func[int, int](nil) }},
 			{"function of Recv is nil", func() { socketcluster.Recv[int](nil) }},
 			{"function of UpdateClaims is nil", func() { socketcluster.UpdateClaims[any](t.Context(), srv, "sub", "nobody", nil) }},
@@ -150,7 +150,7 @@ func TestMisfitsAreLogged(t *testing.T) {
 	}
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.srv.Handle("order", socketcluster.Func(func(context.Context, order) (any, error) { return nil, nil }))
-		w.srv.HandleRest(socketcluster.Func(func(context.Context, int) (any, error) { return nil, nil }).ServeCall)
+		w.srv.HandleDefault(socketcluster.Func(func(context.Context, int) (any, error) { return nil, nil }).ServeCall)
 		w.srv.Receive("order", socketcluster.Recv(func(context.Context, order) error { return nil }))
 		var told []error
 		socketcluster.On(w.srv, func(e socketcluster.WarningEvent) { told = append(told, e.Err) })

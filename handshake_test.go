@@ -302,11 +302,11 @@ func TestLenientHandshake(t *testing.T) {
 			t.Errorf("asked about %s", a.Type())
 			return nil
 		})
-		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		w.srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			t.Errorf("called %s", c.Procedure)
 			return nil, nil
 		})
-		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.ReceiveDefault(func(_ context.Context, tr *socketcluster.Transmission) error {
 			t.Errorf("received %s", tr.Receiver)
 			return nil
 		})
@@ -334,7 +334,7 @@ func TestLenientHandshake(t *testing.T) {
 			t.Error("the socket has what it asked for too early")
 		}
 		w.srv.Exchange().Publish(ctx, "a", "late")
-		for raw := range messages {
+		for raw := range messages.All() {
 			if string(raw) != `"late"` {
 				t.Errorf("got %s", raw)
 			}

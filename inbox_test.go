@@ -63,7 +63,7 @@ func TestInboxBytesAdmitsOneMessage(t *testing.T) {
 // A socket that waits for room can be closed.
 func TestCloseWhileWaitingForRoom(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{InboxBytes: 10}}, func(w *world) {
-		w.srv.Handle("slow", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+		w.srv.Handle("slow", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 			<-ctx.Done()
 			return nil
 		}))
@@ -253,7 +253,7 @@ func TestRawMiddlewareAheadOfInbox(t *testing.T) {
 func (w *world) received() func() []string {
 	var mu sync.Mutex
 	var got []string
-	w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
+	w.srv.ReceiveDefault(func(_ context.Context, tr *socketcluster.Transmission) error {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, string(tr.Data))
@@ -341,7 +341,7 @@ func TestEscapedNamesInInbox(t *testing.T) {
 		})
 		var mu sync.Mutex
 		var got []string
-		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.ReceiveDefault(func(_ context.Context, tr *socketcluster.Transmission) error {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, tr.Receiver)

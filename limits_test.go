@@ -127,7 +127,7 @@ func TestBatchSizeAndDepth(t *testing.T) {
 				log := w.record()
 				var ran atomic.Int32
 				w.srv.Receive("x", socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { ran.Add(1); return nil }))
-				w.srv.Handle("p", socketcluster.Do(func(context.Context, any) error {
+				w.srv.Handle("p", socketcluster.Proc(func(context.Context, any) error {
 					return nil
 				}))
 				p := w.client()
@@ -244,7 +244,7 @@ func TestCallsPushBack(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Calls: calls, Inbox: 1}}, func(w *world) {
 		gate := make(chan struct{})
 		var running, most atomic.Int32
-		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		w.srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			most.Store(max(most.Load(), running.Add(1)))
 			<-gate
 			running.Add(-1)

@@ -375,7 +375,7 @@ func TestPanicsInLoops(t *testing.T) {
 			t.Fatal(err)
 		}
 		run(func() {
-			for range publications {
+			for range publications.All() {
 				panic("oh no")
 			}
 		})

@@ -238,13 +238,13 @@ func TestOneEventInVersion1(t *testing.T) {
 		w.srv.Receive("x", receiver(handled, "Receive"))
 	}
 	handleRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
-		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
-			handled("HandleRest " + c.Procedure)
+		w.srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) {
+			handled("HandleDefault " + c.Procedure)
 			return "called", nil
 		})
 	}
 	receiveRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
-		w.srv.ReceiveRest(receiver(handled, "ReceiveRest").ServeTransmission)
+		w.srv.ReceiveDefault(receiver(handled, "ReceiveDefault").ServeTransmission)
 	}
 	other := func(w *world, _ *socketcluster.Socket, _ func(string)) {
 		w.srv.Handle("y", handler)
@@ -283,10 +283,10 @@ func TestOneEventInVersion1(t *testing.T) {
 		{"a call of a receiver, beside a handler of the rest", []register{handleRest, receive}, call, "transmit", "Receive 1", `{"rid":2}`},
 		{"a transmission to a procedure, beside a receiver of the rest", []register{receiveRest, handle}, transmission, "invoke", "Handle 1", ""},
 		{"a transmission to both, beside a handler of the rest", []register{handle, receive, handleRest}, transmission, "transmit", "Receive 1", ""},
-		{"a call of the rest", []register{handleRest, receiveRest}, call, "invoke", "HandleRest x", `{"rid":2,"data":"called"}`},
-		{"a transmission to the rest", []register{handleRest, receiveRest}, transmission, "transmit", "ReceiveRest 1", ""},
-		{"a call of the receiver of the rest", []register{receiveRest, other}, call, "transmit", "ReceiveRest 1", `{"rid":2}`},
-		{"a transmission to the handler of the rest", []register{handleRest, other}, transmission, "invoke", "HandleRest x", ""},
+		{"a call of the rest", []register{handleRest, receiveRest}, call, "invoke", "HandleDefault x", `{"rid":2,"data":"called"}`},
+		{"a transmission to the rest", []register{handleRest, receiveRest}, transmission, "transmit", "ReceiveDefault 1", ""},
+		{"a call of the receiver of the rest", []register{receiveRest, other}, call, "transmit", "ReceiveDefault 1", `{"rid":2}`},
+		{"a transmission to the handler of the rest", []register{handleRest, other}, transmission, "invoke", "HandleDefault x", ""},
 		{"a call of a loop over a receiver", []register{receiverLoop, handleRest}, call, "transmit", "Receiver 1", `{"rid":2}`},
 		{"a transmission to a loop over a procedure", []register{procedure, receiveRest}, transmission, "invoke", "Procedure 1", ""},
 		{"a transmission to two loops over a procedure", []register{procedure, procedure}, transmission, "invoke", "Procedure 1, Procedure 1", ""},

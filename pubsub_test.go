@@ -282,14 +282,14 @@ func TestExchange(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		x := w.srv.Exchange()
 		var got []int
-		messages, err := socketcluster.Messages[int](ctx, x, "a")
+		messages, err := x.Subscribe(ctx, "a")
 		if err != nil {
 			t.Fatal(err)
 		}
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			for n, err := range messages {
+			for n, err := range socketcluster.Messages[int](messages) {
 				if err != nil {
 					n = -1
 				}

@@ -27,7 +27,7 @@ func claimsRule(w *world) {
 		}
 		return &wire.Error{Name: "SubscribeError", Message: "no access to " + a.Channel}
 	})
-	w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, channels []string) error {
+	w.srv.Handle("login", socketcluster.Proc(func(ctx context.Context, channels []string) error {
 		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]any{"channels": channels}, auth.NoTimestamp())
 	}))
 }

@@ -408,12 +408,12 @@ func TestUpdateClaimsOfRequest(t *testing.T) {
 				w.vouch()
 				p, _ := w.connectWith(with(headers(w)...), "null")
 				for range 2 { // what the second one changes is still none of the client's
-					n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "alice", func(c *roomClaims) { c.Admin = !c.Admin })
+					n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "alice", func(c *roomClaims) error { c.Admin = !c.Admin; return nil })
 					if n != 1 || err != nil {
 						t.Fatalf("%d sockets, %v", n, err)
 					}
 				}
-				n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "alice", func(c *roomClaims) { c.Rooms = []string{"a"} })
+				n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "alice", func(c *roomClaims) error { c.Rooms = []string{"a"}; return nil })
 				if claims, _ := socketcluster.Claims[roomClaims](w.only()); n != 1 || err != nil || !slices.Equal(claims.Rooms, []string{"a"}) {
 					t.Errorf("%d sockets with %v, %v", n, claims, err)
 				}

@@ -209,7 +209,7 @@ func (w *world) serveLogin(a *account) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, text string) error {
+	w.srv.Handle("login", socketcluster.Proc(func(ctx context.Context, text string) error {
 		s := socketcluster.FromContext(ctx)
 		granted, err := login.Do(ctx, gate, login.Attempt{User: "alice", Socket: s}, func(ctx context.Context) (map[string]string, error) {
 			return map[string]string{"sub": "alice"}, a.check(ctx, text)
@@ -307,7 +307,7 @@ func TestRevokeDisconnectsAtOnce(t *testing.T) {
 				w.private()
 			}
 			var calls atomic.Int32
-			w.srv.Handle("work", socketcluster.Do(func(context.Context, socketcluster.None) error {
+			w.srv.Handle("work", socketcluster.Proc(func(context.Context, socketcluster.None) error {
 				calls.Add(1)
 				time.Sleep(20 * time.Millisecond)
 				return nil

@@ -51,7 +51,7 @@ func TestCallWhileDisconnecting(t *testing.T) {
 func TestInvoke(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.srv.Handle("echo", socketcluster.Func(echo))
-		w.srv.Handle("none", socketcluster.Do(func(context.Context, socketcluster.None) error {
+		w.srv.Handle("none", socketcluster.Proc(func(context.Context, socketcluster.None) error {
 			return nil
 		}))
 		w.srv.Handle("null", socketcluster.Func(func(context.Context, any) (*int, error) { return nil, nil }))
@@ -171,7 +171,7 @@ func TestErrorFields(t *testing.T) {
 // answer, whatever it is.
 func TestAnswerComesLast(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.Handle("p", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+		w.srv.Handle("p", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 			s := socketcluster.FromContext(ctx)
 			s.Transmit(ctx, "x", 1)
 			w.srv.Exchange().Publish(ctx, "a", 2)
@@ -271,8 +271,11 @@ func TestDetach(t *testing.T) {
 		var passed []*socketcluster.Call
 		w.srv.Handle("pass", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			c.Detach()
+			if c.Data != nil {
+				return nil, socketcluster.Errorf("PassError", "nobody takes it")
+			}
 			passed = append(passed, c)
-			return "ignored", errors.New("ignored")
+			return "ignored", nil
 		}))
 		p := w.client()
 		p.send(`{"event":"pass","cid":2}`)
@@ -282,6 +285,9 @@ func TestDetach(t *testing.T) {
 		if len(passed) != 2 || passed[0].Answered() {
 			t.Fatalf("the handler got %d calls", len(passed))
 		}
+		// An error is the answer all the same.
+		p.send(`{"event":"pass","data":"none","cid":4}`)
+		p.want(`{"rid":4,"error":{"message":"nobody takes it","name":"PassError"}}`)
 		passed[1].Reply("second")
 		passed[0].Fail(socketcluster.Errorf("Late", "too %s", "late"))
 		p.want(`{"rid":3,"data":"second"}`, `{"rid":2,"error":{"message":"too late","name":"Late"}}`)
@@ -302,8 +308,8 @@ func TestNilError(t *testing.T) {
 // those that are the protocol's on the client.
 func TestProcedureNames(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) { return "called " + c.Procedure, nil })
-		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) { return "called " + c.Procedure, nil })
+		w.srv.ReceiveDefault(func(_ context.Context, tr *socketcluster.Transmission) error {
 			tr.Socket.Transmit(context.Background(), "got", tr.Receiver)
 			return nil
 		})
@@ -331,7 +337,7 @@ func TestTransmit(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		type received struct{ name, data string }
 		got := make(chan received, 10)
-		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.ReceiveDefault(func(_ context.Context, tr *socketcluster.Transmission) error {
 			got <- received{tr.Receiver, string(tr.Data)}
 			return nil
 		})

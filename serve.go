@@ -11,13 +11,13 @@ import (
 	"syscall"
 )
 
-// ListenAndServe runs web, the HTTP server that srv is mounted in, at web.Addr until
+// Run listens and runs web, the HTTP server that srv is mounted in, at web.Addr until
 // the process gets SIGINT or SIGTERM, and then shuts down both as [Server.Serve]
 // does. A second signal ends the process at once. If web.TLSConfig has certificates,
 // it serves HTTPS. An empty address stands for port 80 or, with HTTPS, 443.
 //
 // The error is that of [Server.Serve]: nil after a shutdown.
-func (srv *Server) ListenAndServe(web *http.Server) error {
+func (srv *Server) Run(web *http.Server) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal is not caught

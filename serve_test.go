@@ -132,7 +132,7 @@ func TestServeFails(t *testing.T) {
 			return srv.Serve(t.Context(), &http.Server{Handler: srv}, closed)
 		},
 		syscall.EADDRINUSE: func(srv *socketcluster.Server) error {
-			return srv.ListenAndServe(&http.Server{Handler: srv, Addr: taken.Addr().String()})
+			return srv.Run(&http.Server{Handler: srv, Addr: taken.Addr().String()})
 		},
 	} {
 		srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
@@ -178,7 +178,7 @@ func TestServeWithEndedContext(t *testing.T) {
 
 // The first signal begins the shutdown, the second one ends the process. With
 // certificates it is HTTPS. The test runs itself in processes of its own.
-func TestListenAndServe(t *testing.T) {
+func TestRun(t *testing.T) {
 	if address, found := os.LookupEnv(listenAndServeVariable); found {
 		listenAndServe(t, address)
 		return
@@ -194,7 +194,7 @@ func TestListenAndServe(t *testing.T) {
 		secure *tls.Config
 	}{{"ws", syscall.SIGTERM, nil}, {"ws", syscall.SIGINT, nil}, {"wss", syscall.SIGTERM, secure}, {"wss+function", syscall.SIGINT, secure}} {
 		t.Run(c.scheme+" "+c.signal.String(), func(t *testing.T) {
-			p := startListenAndServe(t, c.scheme, c.secure)
+			p := startRun(t, c.scheme, c.secure)
 			p.Process.Signal(c.signal)
 			frame, err := p.conn.ReadFrame()
 			if code, _ := ws.ParseCloseFrameData(frame.Payload); err != nil || code != ws.StatusGoingAway {
@@ -206,7 +206,7 @@ func TestListenAndServe(t *testing.T) {
 				t.Errorf("the process ended with %v:\n%s", err, p.output)
 			}
 
-			p = startListenAndServe(t, c.scheme, c.secure)
+			p = startRun(t, c.scheme, c.secure)
 			p.Process.Signal(c.signal)
 			if frame, err := p.conn.ReadFrame(); err != nil || frame.Header.OpCode != ws.OpClose {
 				t.Errorf("%v, %v", frame, err)
@@ -251,17 +251,17 @@ func listenAndServe(t *testing.T, address string) {
 	case "wss+function":
 		web.TLSConfig = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil }}
 	}
-	fmt.Println("returned", srv.ListenAndServe(web))
+	fmt.Println("returned", srv.Run(web))
 }
 
-// listenAndServeProcess is such a process, and a connection to it.
-type listenAndServeProcess struct {
+// runProcess is such a process, and a connection to it.
+type runProcess struct {
 	*exec.Cmd
 	output *bytes.Buffer // when it has ended
 	conn   *sctest.Conn
 }
 
-func startListenAndServe(t *testing.T, scheme string, secure *tls.Config) *listenAndServeProcess {
+func startRun(t *testing.T, scheme string, secure *tls.Config) *runProcess {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -273,7 +273,7 @@ func startListenAndServe(t *testing.T, scheme string, secure *tls.Config) *liste
 	}
 	address := free.Addr().String()
 	free.Close()
-	p := &listenAndServeProcess{Cmd: exec.Command(exe, "-test.run=^TestListenAndServe$"), output: new(bytes.Buffer)}
+	p := &runProcess{Cmd: exec.Command(exe, "-test.run=^TestRun$"), output: new(bytes.Buffer)}
 	p.Env = append(os.Environ(), listenAndServeVariable+"="+scheme+"://"+address)
 	p.Stdout, p.Stderr = p.output, p.output
 	if err := p.Start(); err != nil {

@@ -23,7 +23,7 @@ func TestLimitHits(t *testing.T) {
 	type limits = socketcluster.Limits
 	stuck := func(w *world) (release func()) {
 		gate := make(chan struct{})
-		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) { <-gate; return nil, nil })
+		w.srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) { <-gate; return nil, nil })
 		return func() { close(gate); synctest.Wait() }
 	}
 	// sends writes without waiting for the server to read.

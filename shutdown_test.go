@@ -190,7 +190,7 @@ func TestShutdownEndsLoops(t *testing.T) {
 		loops.Add(1)
 		go func() {
 			defer loops.Add(-1)
-			for range seq {
+			for range seq.All() {
 				taken.Add(1)
 			}
 		}()

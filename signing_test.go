@@ -116,7 +116,7 @@ func TestForgedTokenIsNotSignedAgain(t *testing.T) {
 				p.want(removeAuthToken) // at its exp
 				return
 			}
-			n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "sub", "alice", func(c *map[string]any) { (*c)["room"] = 1 })
+			n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "sub", "alice", func(c *map[string]any) error { (*c)["room"] = 1; return nil })
 			if n != 0 || err == nil {
 				t.Errorf("%d changed, %v", n, err)
 			}
@@ -154,7 +154,7 @@ func TestForeignTokenIsNotSignedAgain(t *testing.T) {
 				if status["isAuthenticated"] != true {
 					t.Fatal(status)
 				}
-				if _, err := socketcluster.UpdateClaims(t.Context(), w.srv, "sub", "alice", func(c *map[string]any) { (*c)["room"] = 1 }); !errors.Is(err, auth.ErrForeignToken) {
+				if _, err := socketcluster.UpdateClaims(t.Context(), w.srv, "sub", "alice", func(c *map[string]any) error { (*c)["room"] = 1; return nil }); !errors.Is(err, auth.ErrForeignToken) {
 					t.Errorf("got %v", err)
 				}
 				p.want(removeAuthToken)
@@ -248,7 +248,7 @@ func TestAuthMaxAge(t *testing.T) {
 // signature.
 func TestTimeOfLogin(t *testing.T) {
 	inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
-		w.srv.Handle("login", socketcluster.Do(func(ctx context.Context, user string) error {
+		w.srv.Handle("login", socketcluster.Proc(func(ctx context.Context, user string) error {
 			time.Sleep(3 * time.Second) // the check of a password that is being changed
 			return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]any{"sub": user})
 		}))

@@ -28,8 +28,9 @@ func encodeData(data any) (json.RawMessage, error) {
 	return wire.Marshal(data)
 }
 
-// Transmit sends an event that wants no answer. Data nil sends none; for the
-// JSON null, give json.RawMessage("null"). Everything that a socket is sent
+// Transmit sends an event that wants no answer. Data is encoded by [wire.Marshal], as by
+// encoding/json; a []byte becomes what JavaScript clients read as bytes. Data nil sends
+// none; for the JSON null, give json.RawMessage("null"). Everything that a socket is sent
 // leaves in the order of the calls.
 //
 // While half of Limits.Outbox or more waits for the client, Transmit waits until

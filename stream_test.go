@@ -131,11 +131,11 @@ func TestLoopsDrain(t *testing.T) {
 // answered by the server itself.
 func TestReservedNames(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
-		w.srv.ReceiveRest(func(_ context.Context, tr *socketcluster.Transmission) error {
+		w.srv.ReceiveDefault(func(_ context.Context, tr *socketcluster.Transmission) error {
 			t.Errorf("handled %s", tr.Receiver)
 			return nil
 		})
-		w.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		w.srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			t.Errorf("handled %s", c.Procedure)
 			return nil, nil
 		})
@@ -661,7 +661,7 @@ func TestLoopsLeakNothing(t *testing.T) {
 		left <- "events of the server"
 	}()
 	go func() {
-		for range publications {
+		for range publications.All() {
 			break
 		}
 		left <- "publications"

@@ -274,9 +274,9 @@ func FuzzServer(f *testing.F) {
 			cfg.ProtocolVersion = 1
 		}
 		inBubble(t, cfg, func(w *world) {
-			w.srv.HandleRest(socketcluster.Func(echo).ServeCall, socketcluster.Concurrent(2))
+			w.srv.HandleDefault(socketcluster.Func(echo).ServeCall, socketcluster.Concurrent(2))
 			w.srv.Handle("p", socketcluster.Func(echo))
-			w.srv.ReceiveRest(socketcluster.Recv(func(context.Context, map[string]int) error { return nil }).ServeTransmission)
+			w.srv.ReceiveDefault(socketcluster.Recv(func(context.Context, map[string]int) error { return nil }).ServeTransmission)
 			if mode&middleware != 0 {
 				useAll(w.srv, func(context.Context, socketcluster.Action) error { return nil })
 			}

@@ -26,7 +26,7 @@ import (
 // change is given the claims as a T and edits them; claims that a T does not
 // have stay. The new token expires when the old one would have, and has a new
 // jti if that had one. A socket that logs out or in meanwhile is left with the
-// outcome of that.
+// outcome of that. A socket for which change returns an error keeps its token.
 //
 // With Config.Revocations all tokens that the logins had before are revoked, by
 // their sid and the time of their signature, or by their jti if they have no sid:
@@ -39,7 +39,7 @@ import (
 // tokens that could not be revoked. A token that would be refused today, as its
 // key has been taken out, is not signed again: the socket is logged out. Other
 // sockets keep the old token, those among them whose token has another issuer.
-func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, change func(claims *T)) (updated int, err error) {
+func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, change func(claims *T) error) (updated int, err error) {
 	mustCall("the function of UpdateClaims", change)
 	edit := func(payload json.RawMessage, claims members) (members, error) {
 		return claims, editClaims(payload, claims, change)
@@ -144,7 +144,7 @@ func textClaim(token *auth.Token, claim string) (text string, ok bool) {
 
 // editClaims has change edit those claims of a payload that a T has. all are the
 // members of the payload.
-func editClaims[T any](payload json.RawMessage, all members, change func(*T)) error {
+func editClaims[T any](payload json.RawMessage, all members, change func(*T) error) error {
 	var typed T
 	if err := json.Unmarshal(payload, &typed); err != nil {
 		return err
@@ -153,7 +153,9 @@ func editClaims[T any](payload json.RawMessage, all members, change func(*T)) er
 	if err != nil {
 		return err
 	}
-	change(&typed)
+	if err := change(&typed); err != nil {
+		return err
+	}
 	after, err := membersOf(typed)
 	if err != nil {
 		return err

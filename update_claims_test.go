@@ -73,8 +73,9 @@ func TestUpdateClaims(t *testing.T) {
 		phone, tablet, other := login("alice"), login("alice"), login("bob")
 		time.Sleep(10 * time.Second)
 
-		n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "alice", func(c *roomClaims) {
+		n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "alice", func(c *roomClaims) error {
 			c.Rooms, c.Admin = []string{"b"}, false
+			return nil
 		})
 		if n != 2 || err != nil {
 			t.Fatalf("%d sockets, %v", n, err)
@@ -95,9 +96,10 @@ func TestUpdateClaims(t *testing.T) {
 		}
 		other.quiet(time.Second)
 
-		for name, change := range map[string]func(*map[string]any){
-			"claims that cannot be encoded": func(c *map[string]any) { (*c)["x"] = make(chan int) },
-			"a claim that cannot be signed": func(c *map[string]any) { (*c)["exp"] = "soon" },
+		for name, change := range map[string]func(*map[string]any) error{
+			"claims that cannot be encoded": func(c *map[string]any) error { (*c)["x"] = make(chan int); return nil },
+			"a claim that cannot be signed": func(c *map[string]any) error { (*c)["exp"] = "soon"; return nil },
+			"a change that is refused":      func(*map[string]any) error { return errors.New("no") },
 		} {
 			if n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "bob", change); n != 0 || err == nil {
 				t.Errorf("%s: %d sockets, %v", name, n, err)
@@ -106,7 +108,7 @@ func TestUpdateClaims(t *testing.T) {
 		other.quiet(time.Second)
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
-		if n, err := socketcluster.UpdateClaims(ended, w.srv, "sub", "bob", func(*roomClaims) {}); n != 0 || err == nil {
+		if n, err := socketcluster.UpdateClaims(ended, w.srv, "sub", "bob", func(*roomClaims) error { return nil }); n != 0 || err == nil {
 			t.Errorf("with a context that has ended: %d sockets, %v", n, err)
 		}
 	})
@@ -133,12 +135,13 @@ func TestUpdateClaimsMeetsLogin(t *testing.T) {
 		} {
 			login("alice")
 			first := true
-			n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "alice", func(c *roomClaims) {
+			n, err := socketcluster.UpdateClaims(context.Background(), w.srv, "sub", "alice", func(c *roomClaims) error {
 				c.Admin = true
 				if first {
 					first = false
 					row.then()
 				}
+				return nil
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -167,7 +170,7 @@ func TestUpdateClaimsRevokesTheOldTokens(t *testing.T) {
 		var lost bool
 		socketcluster.On(w.srv, func(socketcluster.DeauthenticateEvent) { lost = true })
 
-		n, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", "7", func(c *roomClaims) { c.Admin = false })
+		n, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", "7", func(c *roomClaims) error { c.Admin = false; return nil })
 		if n != 2 || err != nil {
 			t.Fatalf("%d sockets, %v", n, err)
 		}
@@ -205,7 +208,7 @@ func TestUpdateClaimsEndsOldTokens(t *testing.T) {
 		}
 		elsewhere := w.sign(map[string]any{"username": "alice"}) // another login
 		for range 2 {
-			if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) { (*c)["less"] = true }); n != 1 || err != nil {
+			if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) error { (*c)["less"] = true; return nil }); n != 1 || err != nil {
 				t.Fatalf("%d changed, %v", n, err)
 			}
 		}
@@ -237,7 +240,7 @@ func TestUpdateClaimsEndsSessionOfAnySpelling(t *testing.T) {
 				claims := map[string]any{"username": "alice", "sid": sid, "admin": true}
 				earlier, current := w.sign(claims), w.sign(claims)
 				w.connect(quote(current))
-				if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) { delete(*c, "admin") }); n != 1 || err != nil {
+				if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) error { delete(*c, "admin"); return nil }); n != 1 || err != nil {
 					t.Fatalf("%d changed, %v", n, err)
 				}
 				for which, token := range map[string]string{"earlier": earlier, "current": current} {
@@ -263,12 +266,13 @@ func TestUpdateClaimsIsNotOutrunOnClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		change := func(c *map[string]any) {
+		change := func(c *map[string]any) error {
 			// As SetAuthToken, it has no client any more to give a token to.
 			if err := gone.SetAuthTokenIf(t.Context(), old, claims); !errors.Is(err, wire.ErrBadConnection) {
 				t.Errorf("the old claims were signed again: %v", err)
 			}
 			delete(*c, "admin")
+			return nil
 		}
 		if n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", change); n != 1 || err != nil {
 			t.Fatalf("%d changed, %v", n, err)
@@ -289,10 +293,10 @@ func TestUpdateClaimsIsNotOutrun(t *testing.T) {
 			w.connect(quote(old))
 			first := w.only()
 			var late *socketcluster.Socket
-			n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) {
+			n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "username", "alice", func(c *map[string]any) error {
 				delete(*c, "admin")
 				if late != nil {
-					return
+					return nil
 				}
 				w.connect(quote(old))
 				for s := range w.srv.Clients() {
@@ -308,6 +312,7 @@ func TestUpdateClaimsIsNotOutrun(t *testing.T) {
 				if _, err := w.srv.SignAgain(t.Context(), late.AuthToken()); !errors.Is(err, socketcluster.ErrTokenChanged) {
 					t.Errorf("signed again: %v", err)
 				}
+				return nil
 			})
 			if n != 1 || err != nil {
 				t.Errorf("%d changed, %v", n, err)
@@ -343,7 +348,7 @@ func TestUpdateClaimsBesideSignAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", "alice", func(c *roomClaims) { c.Admin = false }); n != 1 || err != nil {
+		if n, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", "alice", func(c *roomClaims) error { c.Admin = false; return nil }); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
 		for range 30 {

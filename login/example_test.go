@@ -18,7 +18,7 @@ type claims struct {
 }
 
 // A login over a socket and one over HTTP share the limits.
-func ExampleDo() {
+func ExampleProc() {
 	srv, err := socketcluster.New(socketcluster.Config{})
 	if err != nil {
 		panic(err)
@@ -43,7 +43,7 @@ func ExampleDo() {
 		}
 	}
 
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		s := socketcluster.FromContext(ctx)
 		granted, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: s}, check(in))
 		if err != nil {

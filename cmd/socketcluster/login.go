@@ -47,7 +47,7 @@ func newLoginFlows(srv *socketcluster.Server, store *users.Store, log *slog.Logg
 
 // register adds the procedures of the socket flow.
 func (l *loginFlows) register(srv *socketcluster.Server) {
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		s := socketcluster.FromContext(ctx)
 		granted, err := login.Do(ctx, l.gate, login.Attempt{User: in.Username, Socket: s}, l.check(in))
 		if err != nil {
@@ -55,7 +55,7 @@ func (l *loginFlows) register(srv *socketcluster.Server) {
 		}
 		return s.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 	}))
-	srv.Handle("logout", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+	srv.Handle("logout", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 		socketcluster.FromContext(ctx).Deauthenticate(ctx)
 		return nil
 	}))

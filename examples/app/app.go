@@ -79,9 +79,9 @@ func newApp(s settings, u *users, revocations revoke.Store, log *slog.Logger) (*
 	socketcluster.On(sockets, socketcluster.AuditLog(log)) // logins, failures, logouts
 	sockets.UseInbound(channelRules.Middleware(log))
 	socketcluster.Use(sockets, signMessage)
-	sockets.Handle("login", socketcluster.Do(a.login))
-	sockets.Handle("logout", socketcluster.Do(a.logout))
-	sockets.Handle("logoutEverywhere", socketcluster.Do(a.logoutEverywhere))
+	sockets.Handle("login", socketcluster.Proc(a.login))
+	sockets.Handle("logout", socketcluster.Proc(a.logout))
+	sockets.Handle("logoutEverywhere", socketcluster.Proc(a.logoutEverywhere))
 	return a, nil
 }
 

@@ -49,7 +49,7 @@ func main() {
 		log.Fatal(err)
 	}
 	web := &http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	if err := srv.ListenAndServe(web); err != nil {
+	if err := srv.Run(web); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -34,7 +34,7 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 		return func(ctx context.Context) (claims, error) { return u.check(ctx, in.Username, in.Password) }
 	}
 
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		s := socketcluster.FromContext(ctx)
 		user, err := login.Do(ctx, gate, login.Attempt{User: in.Username, Socket: s}, check(in))
 		if err != nil {

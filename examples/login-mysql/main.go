@@ -52,5 +52,5 @@ func run(ctx context.Context, add string) error {
 	if err != nil {
 		return err
 	}
-	return srv.ListenAndServe(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
+	return srv.Run(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
 }

@@ -53,7 +53,7 @@ func run(ctx context.Context, add string) error {
 	if err != nil {
 		return err
 	}
-	return srv.ListenAndServe(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
+	return srv.Run(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
 }
 
 func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
@@ -67,7 +67,7 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	type credentials struct{ Username, Password string }
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		s := socketcluster.FromContext(ctx)
 		attempt := login.Attempt{User: in.Username, Socket: s}
 		found, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (user, error) {

@@ -49,7 +49,7 @@ func run(ctx context.Context, file, add string) error {
 	if err != nil {
 		return err
 	}
-	return srv.ListenAndServe(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
+	return srv.Run(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
 }
 
 // credentials are what a login sends.
@@ -75,7 +75,7 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	srv.UseInbound(rules.MustNew(rules.Rule{In: "channels"}).Middleware(nil))
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		s := socketcluster.FromContext(ctx)
 		attempt := login.Attempt{User: in.Username, Socket: s}
 		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (claims, error) {

@@ -54,7 +54,7 @@ func main() {
 		log.Fatal(err)
 	}
 	web := &http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	if err := srv.ListenAndServe(web); err != nil {
+	if err := srv.Run(web); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -84,10 +84,10 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
 	a := &app{srv: srv, gate: gate, users: u, sessions: newSessions()}
-	srv.Handle("login", socketcluster.Do(a.login))
+	srv.Handle("login", socketcluster.Proc(a.login))
 	srv.Handle("devices", socketcluster.Func(a.devices))
-	srv.Handle("logout", socketcluster.Do(a.logout))
-	srv.Handle("logoutEverywhere", socketcluster.Do(a.logoutEverywhere))
+	srv.Handle("logout", socketcluster.Proc(a.logout))
+	srv.Handle("logoutEverywhere", socketcluster.Proc(a.logoutEverywhere))
 	mux := http.NewServeMux()
 	mux.Handle("GET "+socketcluster.DefaultPath, srv)
 	return srv, mux, nil

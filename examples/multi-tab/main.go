@@ -77,7 +77,7 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 		return nil, nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		s := socketcluster.FromContext(ctx)
 		attempt := login.Attempt{User: in.Username, Socket: s}
 		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (claims, error) {

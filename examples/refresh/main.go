@@ -49,7 +49,7 @@ func main() {
 		log.Fatal(err)
 	}
 	web := &http.Server{Addr: ":8000", Handler: srv, ReadHeaderTimeout: 5 * time.Second}
-	if err := srv.ListenAndServe(web); err != nil {
+	if err := srv.Run(web); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -72,7 +72,7 @@ func newServer(key string, byHand bool, u *users) (*socketcluster.Server, error)
 		return nil, err
 	}
 	socketcluster.On(srv, socketcluster.AuditLog(slog.Default()))
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		s := socketcluster.FromContext(ctx)
 		attempt := login.Attempt{User: in.Username, Socket: s}
 		user, err := login.Do(ctx, gate, attempt, func(ctx context.Context) (string, error) { return u.check(ctx, in.Username, in.Password) })
@@ -81,7 +81,7 @@ func newServer(key string, byHand bool, u *users) (*socketcluster.Server, error)
 		}
 		return s.SetAuthToken(ctx, map[string]string{"username": user.Result}, auth.AuthTime(user.LoginTime))
 	}))
-	srv.Handle("logout", socketcluster.Do(logout))
+	srv.Handle("logout", socketcluster.Proc(logout))
 	return srv, nil
 }
 

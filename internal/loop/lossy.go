@@ -13,7 +13,8 @@ type Lossy[T any] struct {
 
 	mu    sync.Mutex
 	queue []sized[T]
-	bytes int           // of what is in queue
+	bytes int // of what is in queue
+	lost  uint64
 	ready chan struct{} // holds one token while queue is not empty
 	ended chan struct{} // closed by End
 }
@@ -35,6 +36,7 @@ func (l *Lossy[T]) Write(v T, size int) {
 	l.mu.Lock()
 	for len(l.queue) > 0 && (len(l.queue) == l.limit || l.bytes+size > l.limitBytes) {
 		l.release(l.popLocked())
+		l.lost++
 	}
 	l.queue = append(l.queue, sized[T]{v, size})
 	l.bytes += size
@@ -43,6 +45,13 @@ func (l *Lossy[T]) Write(v T, size int) {
 	case l.ready <- struct{}{}:
 	default:
 	}
+}
+
+// Lost returns how many items were lost, as the queue was full.
+func (l *Lossy[T]) Lost() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
 }
 
 // popLocked takes the oldest item off the queue, which must not be empty.

@@ -575,11 +575,12 @@ func (p *publisher) change(s *socketcluster.Socket) {
 		channel, give := pick(p.rng, "a", "b", "c"), p.rng.IntN(3) == 0
 		number := w.number()
 		begin := w.now()
-		_, err := socketcluster.UpdateClaims(context.WithValue(ctx, updateKey{}, number), w.srv, "sub", c.Subject, func(c *simClaims) {
+		_, err := socketcluster.UpdateClaims(context.WithValue(ctx, updateKey{}, number), w.srv, "sub", c.Subject, func(c *simClaims) error {
 			c.Channels = slices.DeleteFunc(slices.Clone(c.Channels), func(other string) bool { return other == channel })
 			if give {
 				c.Channels = append(c.Channels, channel)
 			}
+			return nil
 		})
 		end := w.now()
 		if err == nil {

@@ -53,12 +53,12 @@ func (v *server) watch() {
 	forward(v, "authenticationStateChange", describeAuthStateChange)
 	forward(v, "badSocketAuthToken", describeBadAuthToken)
 
-	v.srv.HandleRest(func(_ context.Context, c *socketcluster.Call) (any, error) {
+	v.srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) {
 		c.Detach() // the bridge answers
 		v.host.called(c)
 		return nil, nil
 	})
-	v.srv.ReceiveRest(func(_ context.Context, t *socketcluster.Transmission) error {
+	v.srv.ReceiveDefault(func(_ context.Context, t *socketcluster.Transmission) error {
 		v.host.received(t)
 		return nil
 	})

@@ -263,7 +263,7 @@ func (v *server) subscribe(channel string) error {
 	}
 	v.channels[channel] = cancel
 	go func() {
-		for data := range publications {
+		for data := range publications.All() {
 			v.host.out.put(func() any {
 				return exchangeLine{T: "exchange", Server: v.number, Channel: channel, Data: data}
 			})

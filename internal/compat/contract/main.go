@@ -51,7 +51,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	srv.Handle("echo", socketcluster.Func(echo))
-	srv.Handle("login", socketcluster.Do(login))
+	srv.Handle("login", socketcluster.Proc(login))
 	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 		return guardPrivate(a.Socket, a.Channel, "SubscribeError")
 	})

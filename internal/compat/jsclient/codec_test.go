@@ -22,10 +22,10 @@ const minBin = "sc-codec-min-bin"
 func TestCodecMinBin(t *testing.T) {
 	n := startNode(t)
 	srv, notes := startEchoWith(t, socketcluster.Config{Auth: auth.Options{Key: key}, Codec: minbin.Codec{}}, func(srv *socketcluster.Server) {
-		srv.Handle("login", socketcluster.Do(func(ctx context.Context, in claims) error {
+		srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in claims) error {
 			return socketcluster.FromContext(ctx).SetAuthToken(ctx, in)
 		}))
-		srv.Handle("fail", socketcluster.Do(func(context.Context, socketcluster.None) error {
+		srv.Handle("fail", socketcluster.Proc(func(context.Context, socketcluster.None) error {
 			return socketcluster.Errorf("SomeError", "some reason")
 		}))
 	})

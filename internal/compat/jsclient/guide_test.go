@@ -287,8 +287,8 @@ func loginForAMoment(ctx context.Context, s *socketcluster.Socket, c claims) err
 // serveGuide registers the guide's login, logout and publish rule.
 func serveGuide(srv *socketcluster.Server) {
 	// sample: registration
-	srv.Handle("login", socketcluster.Do(login))
-	srv.Handle("logout", socketcluster.Do(logout))
+	srv.Handle("login", socketcluster.Proc(login))
+	srv.Handle("logout", socketcluster.Proc(logout))
 	socketcluster.Use(srv, publishRule)
 	// end
 }

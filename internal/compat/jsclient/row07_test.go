@@ -73,7 +73,7 @@ func TestRow07_Renewal(t *testing.T) {
 			n := startNode(t)
 			srv := startServer(t, variant.cfg, func(srv *socketcluster.Server) {
 				serveGuide(srv)
-				srv.Handle("old login", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+				srv.Handle("old login", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 					return socketcluster.FromContext(ctx).SetAuthToken(ctx, oldToken())
 				}))
 				if variant.setup != nil {

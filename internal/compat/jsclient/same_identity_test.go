@@ -117,7 +117,7 @@ func serveIdentity(srv *socketcluster.Server) {
 		who.Signed = &signed
 		return who, err
 	}))
-	srv.Handle("batch", socketcluster.Do(func(ctx context.Context, _ socketcluster.None) error {
+	srv.Handle("batch", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 		socketcluster.FromContext(ctx).StartBatching()
 		return nil
 	}))
@@ -287,7 +287,7 @@ func TestLoginPages(t *testing.T) {
 			srv := startServer(t, cfg, func(srv *socketcluster.Server) {
 				serveIdentity(srv)
 				c.setup(srv)
-				srv.Handle("logout", socketcluster.Do(func(ctx context.Context, _ none) error {
+				srv.Handle("logout", socketcluster.Proc(func(ctx context.Context, _ none) error {
 					socketcluster.FromContext(ctx).Deauthenticate(ctx)
 					return nil
 				}))

@@ -44,7 +44,7 @@ func startOn(t *testing.T, addr string, secure *tls.Config, cfg socketcluster.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Handle("ping", socketcluster.Do(func(context.Context, json.RawMessage) error {
+	srv.Handle("ping", socketcluster.Proc(func(context.Context, json.RawMessage) error {
 		return nil
 	}))
 	events := record(srv)

@@ -38,7 +38,7 @@ func TestSamplesOfTheClient(t *testing.T) {
 	type claims struct {
 		Username string `json:"username"`
 	}
-	srv.Handle("login", socketcluster.Do(func(ctx context.Context, in credentials) error {
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in credentials) error {
 		return socketcluster.FromContext(ctx).SetAuthToken(ctx, claims{in.Username})
 	}))
 	mux := http.NewServeMux()

@@ -25,7 +25,7 @@ func main() {
 	http.Handle("GET /socketcluster.js", browser.Handler())
 	http.Handle("/", http.FileServer(http.Dir("public")))
 	web := &http.Server{Addr: ":8000", ReadHeaderTimeout: 5 * time.Second}
-	if err := srv.ListenAndServe(web); err != nil { // until SIGINT or SIGTERM
+	if err := srv.Run(web); err != nil { // until SIGINT or SIGTERM
 		log.Fatal(err)
 	}
 }

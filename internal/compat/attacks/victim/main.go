@@ -48,7 +48,7 @@ func run(ctx context.Context) error {
 	srv.Handle("echo", socketcluster.Func(echo))
 	srv.Handle("slow", socketcluster.Func(slow), socketcluster.Concurrent(cfg.Limits.Calls))
 	srv.Handle("serial", socketcluster.Func(stubborn))
-	srv.HandleRest(socketcluster.Func(stubborn).ServeCall)
+	srv.HandleDefault(socketcluster.Func(stubborn).ServeCall)
 	socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
 		for _, name := range []string{"loop", "loopb", "loopc"} {
 			calls := e.Socket.Procedure(name).All()

@@ -1,0 +1,120 @@
+package socketcluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"iter"
+	"sync"
+
+	"github.com/socketcluster-go/socketcluster/internal/hub"
+	"github.com/socketcluster-go/socketcluster/internal/loop"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// What waits for a loop over a channel: so many publications, of so many bytes,
+// or a single one that is larger.
+const (
+	channelQueue      = 1024
+	channelQueueBytes = 1 << 20
+)
+
+// Subscription is what is published on a channel, for the server itself. It begins with
+// the call of [Exchange.Subscribe], and ends with the context of that call, with Close, with its
+// loop, or with the server.
+//
+// Publications wait for the loop in a queue of 1024, and of 1 MiB or a single
+// one that is larger. A loop that falls further behind misses the oldest of
+// them, so that it never holds up the publishers; Dropped counts them. What waits
+// counts against Limits.Budget, a publication once for all who wait for it.
+type Subscription struct {
+	ctx   context.Context
+	srv   *Server
+	loop  *loop.Lossy[*hub.Publication]
+	end   func()
+	unbid func() bool // ends the wait for the end of ctx
+}
+
+// Subscribe subscribes the server to a channel. It waits for the broker until ctx ends.
+func (x *Exchange) Subscribe(ctx context.Context, channel string) (*Subscription, error) {
+	if err := x.joinUntil(ctx, channel); err != nil {
+		return nil, err
+	}
+	l := loop.NewLossy(channelQueue, channelQueueBytes, func(p *hub.Publication) { p.Shared.Release() })
+	sub := x.srv.hub.Subscribe(channel, channelLoop{l})
+	s := &Subscription{ctx: ctx, srv: x.srv, loop: l}
+	s.end = sync.OnceFunc(func() {
+		x.srv.hub.Unsubscribe(sub)
+		_ = x.routes.Leave(context.WithoutCancel(ctx), channel) // waits for the broker
+		l.End()
+	})
+	s.unbid = context.AfterFunc(ctx, s.end) // the loop may never begin
+	return s, nil
+}
+
+// joinUntil is join that does not wait beyond the end of ctx.
+func (x *Exchange) joinUntil(ctx context.Context, channel string) error {
+	if ctx.Done() == nil || x.routes == nil {
+		return x.join(ctx, channel)
+	}
+	ctx, late := context.WithoutCancel(ctx), ctx
+	joined := make(chan error, 1)
+	go func() {
+		joined <- protect(x.srv.log, "Broker.Subscribe", func() error { return x.join(ctx, channel) })
+	}()
+	select {
+	case err := <-joined:
+		return err
+	case <-late.Done():
+		go func() {
+			if <-joined == nil {
+				_ = x.routes.Leave(ctx, channel)
+			}
+		}()
+		return late.Err()
+	}
+}
+
+// All returns the data of the publications as a sequence for a for loop. The data is
+// the loop's own. There is one loop over a subscription; the end of it ends the subscription.
+func (s *Subscription) All() iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		defer s.Close()
+		s.loop.Read(s.ctx, s.srv.ctx.Done(), func(p *hub.Publication) bool { return yield(bytes.Clone(p.Data)) })
+	}
+}
+
+// Close ends the subscription. What waits for its loop is lost. It waits for the
+// broker.
+func (s *Subscription) Close() {
+	s.unbid()
+	s.end()
+}
+
+// Dropped is how many publications the loop has missed, as it was too slow.
+func (s *Subscription) Dropped() uint64 { return s.loop.Lost() }
+
+// channelLoop is a loop over a channel as the hub sees it. What waits for it is shared
+// with the outboxes and with other loops, and counts in the budget once.
+type channelLoop struct{ *loop.Lossy[*hub.Publication] }
+
+// Deliver implements hub.Subscriber. A codec's frame may be smaller than the data.
+func (l channelLoop) Deliver(p *hub.Publication, _ *hub.Subscription) {
+	p.Shared.Take()
+	l.Write(p, max(p.Size(), len(p.Data)))
+}
+
+// Messages is [Subscription.All] with the data decoded into a T by [wire.Unmarshal], so
+// that a []byte comes as it was published. Data that does not fit comes as an error;
+// the loop may go on.
+func Messages[T any](s *Subscription) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for raw := range s.All() {
+			var v T
+			err := wire.Unmarshal(raw, &v)
+			if !yield(v, err) {
+				return
+			}
+		}
+	}
+}
