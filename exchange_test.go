@@ -2,13 +2,20 @@ package socketcluster_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/broker/mem"
 )
 
 // PS-20, DOC-13: the server's own subscriptions pass no middleware, neither
@@ -279,6 +286,430 @@ func TestServerContext(t *testing.T) {
 		w.srv.Close()
 		if w.srv.Context().Err() == nil {
 			t.Error("it has not ended with the server")
+		}
+	})
+}
+
+// routeBroker notes for whom routes begin and end.
+type routeBroker struct {
+	mem.Broker
+	mu    sync.Mutex
+	notes []string
+}
+
+func (b *routeBroker) note(ctx context.Context, what, channel string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	who := "nobody"
+	if s := socketcluster.FromContext(ctx); s != nil {
+		who = s.ID()
+	}
+	if ctx.Err() != nil {
+		who += " whose time is over"
+	}
+	b.notes = append(b.notes, what+" "+channel+" for "+who)
+	return nil
+}
+
+func (b *routeBroker) Subscribe(ctx context.Context, channel string) error {
+	return b.note(ctx, "subscribe", channel)
+}
+
+func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) error {
+	return b.note(ctx, "unsubscribe", channel)
+}
+
+// PS-21: a broker is told of the first subscriber of a channel, socket or loop of
+// the server's, and when the last one has left.
+func TestBrokerRoutes(t *testing.T) {
+	b := new(routeBroker)
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		check := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			var got []string
+			for _, n := range b.notes {
+				got = append(got, n[:strings.Index(n, " for")])
+			}
+			b.notes = nil
+			if !slices.Equal(got, want) {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+		}
+		subscribe := func(p *peer) {
+			p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+			p.want(`{"rid":2}`)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		p, q := w.client(), w.client()
+		subscribe(p)
+		check("subscribe a")
+		subscribe(q)
+		subscribe(q)
+		if _, err := w.srv.Exchange().Subscribe(ctx, "a"); err != nil {
+			t.Fatal(err)
+		}
+		p.Conn.Close()
+		q.send(`{"event":"#unsubscribe","data":"a"}`)
+		check()
+		cancel()
+		check("unsubscribe a")
+		ctx, cancel = context.WithCancel(context.Background())
+		if _, err := w.srv.Exchange().Subscribe(ctx, "a"); err != nil {
+			t.Fatal(err)
+		}
+		check("subscribe a")
+		subscribe(q)
+		cancel()
+		check()
+		q.send(`{"event":"#unsubscribe","data":"a"}`)
+		check("unsubscribe a")
+	})
+}
+
+// PS-15, PS-21: a broker can tell which socket subscribes or has left, and its
+// context does not end with that socket.
+func TestBrokerContext(t *testing.T) {
+	b := new(routeBroker)
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		p.want(`{"rid":2}`)
+		s.Terminate()
+		synctest.Wait()
+		want := []string{"subscribe a for " + s.ID(), "unsubscribe a for " + s.ID()}
+		if !slices.Equal(b.notes, want) {
+			t.Errorf("got  %q\nwant %q", b.notes, want)
+		}
+	})
+}
+
+// faultyBroker fails where it is told to.
+type faultyBroker struct {
+	mem.Broker
+	start, publish, subscribe error
+	panics                    bool
+	closed                    chan struct{}
+}
+
+func (b *faultyBroker) Start(ctx context.Context, sink broker.Sink) error {
+	if b.start != nil {
+		return b.start
+	}
+	return b.Broker.Start(ctx, sink)
+}
+
+func (b *faultyBroker) Publish(ctx context.Context, channel string, data []byte) error {
+	if b.panics {
+		panic("broker")
+	}
+	if b.publish != nil {
+		return b.publish
+	}
+	return b.Broker.Publish(ctx, channel, data)
+}
+
+func (b *faultyBroker) Subscribe(context.Context, string) error { return b.subscribe }
+
+func (b *faultyBroker) Close() error {
+	if b.closed != nil {
+		close(b.closed)
+	}
+	return nil
+}
+
+// A broker that does not start is no server.
+func TestBrokerDoesNotStart(t *testing.T) {
+	down := errors.New("down")
+	if _, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Broker: &faultyBroker{start: down}}); !errors.Is(err, down) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// QK-29, PS-10: what a broker says stays on the server.
+func TestBrokerFailures(t *testing.T) {
+	b := &faultyBroker{publish: errors.New("secret"), subscribe: errors.New("secret")}
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		log := w.record()
+		p := w.client()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		p.want(`{"rid":2,"error":{"message":"Failed to subscribe socket to the a channel","name":"BrokerError"}}`)
+		p.send(`{"event":"#publish","data":{"channel":"a"},"cid":3}`)
+		p.want(`{"rid":3,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
+		log.want("connect error error")
+		if n := w.only().Stats().Subscriptions; n != 0 {
+			t.Errorf("%d subscriptions", n)
+		}
+		if _, err := w.srv.Exchange().Subscribe(context.Background(), "a"); err == nil {
+			t.Error("subscribed")
+		}
+		b.subscribe = nil
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":4}`)
+		p.want(`{"rid":4}`)
+	})
+}
+
+// QK-52: a panic below a packet ends its own connection only.
+func TestBrokerPanics(t *testing.T) {
+	inBubble(t, socketcluster.Config{Broker: &faultyBroker{panics: true}}, func(w *world) {
+		p, other := w.client(), w.client()
+		p.send(`{"event":"#publish","data":{"channel":"a"},"cid":3}`)
+		p.wantClose(1011, "")
+		other.send(`{"event":"x","cid":2}`)
+		other.next()
+		if !strings.Contains(w.logs.String(), "faultyBroker") {
+			t.Error("no stack was logged")
+		}
+	})
+}
+
+// slowBroker takes its time to end a route.
+type slowBroker struct {
+	mem.Broker
+	gate  chan struct{}
+	mu    sync.Mutex
+	notes []string
+}
+
+func (b *slowBroker) note(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.notes = append(b.notes, what)
+}
+
+func (b *slowBroker) calls() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Join(b.notes, " ")
+}
+
+func (b *slowBroker) Subscribe(_ context.Context, channel string) error {
+	b.note("+" + channel)
+	return nil
+}
+
+func (b *slowBroker) Unsubscribe(_ context.Context, channel string) error {
+	b.note("-" + channel)
+	<-b.gate
+	return nil
+}
+
+// PS-16: a socket that has left a channel gets nothing more of it, although the
+// broker still carries the channel to this node.
+func TestNothingDeliveredWhileBrokerUnsubscribes(t *testing.T) {
+	ctx := context.Background()
+	for name, kickOut := range map[string]bool{"unsubscribe": false, "kick out": true} {
+		t.Run(name, func(t *testing.T) {
+			b := new(slowBroker)
+			inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+				b.gate = make(chan struct{})
+				release := sync.OnceFunc(func() { close(b.gate) })
+				defer release() // the server waits for it at its end
+				p := w.client()
+				s := w.only()
+				p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+				p.want(`{"rid":2}`)
+				if kickOut {
+					go s.KickOut(ctx, "a", nil)
+					p.want(`{"event":"#kickOut","data":{"channel":"a"}}`)
+				} else {
+					p.send(`{"event":"#unsubscribe","data":"a","cid":3}`)
+				}
+				synctest.Wait()
+				if err := w.srv.Exchange().Publish(ctx, "a", 1); err != nil {
+					t.Fatal(err)
+				}
+				p.quiet(time.Second)
+				release()
+				if !kickOut {
+					p.want(`{"rid":3}`)
+				}
+				p.quiet(time.Second)
+			})
+		})
+	}
+}
+
+// PS-16, PS-21: KickOut does not wait for a broker that hangs any longer than its
+// context. The socket is out all the same, and the broker's calls stay in order.
+func TestKickOutWhileBrokerHangs(t *testing.T) {
+	b := new(slowBroker)
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		b.gate = make(chan struct{})
+		release := sync.OnceFunc(func() { close(b.gate) })
+		defer release()
+		log := w.record()
+		p := w.client()
+		s := w.only()
+		for _, channel := range []string{"a", "b", "c"} {
+			p.send(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":%q},"cid":2}`, channel))
+			p.want(`{"rid":2}`)
+		}
+		log.want("connect subscribe subscribe subscribe")
+		kick := func(kickOut func(context.Context) error) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			began := time.Now()
+			if err := kickOut(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+		kick(func(ctx context.Context) error { return s.KickOut(ctx, "a", nil) })
+		p.want(`{"event":"#kickOut","data":{"channel":"a"}}`)
+		log.want("unsubscribe")
+		kick(func(ctx context.Context) error { return s.KickOutAll(ctx, nil) })
+		for range 2 {
+			if text := p.next(); !strings.HasPrefix(text, `{"event":"#kickOut"`) {
+				t.Errorf("got %s", text)
+			}
+		}
+		log.want("unsubscribe unsubscribe")
+		for _, channel := range []string{"a", "b", "c"} {
+			if s.IsSubscribed(channel) {
+				t.Errorf("still subscribed to %s", channel)
+			}
+			if err := w.srv.Exchange().Publish(context.Background(), channel, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":3}`)
+		p.quiet(time.Second)
+		if got := b.calls(); got != "+a +b +c -a -b -c" && got != "+a +b +c -a -c -b" {
+			t.Errorf("calls of the broker: %s", got)
+		}
+		release()
+		p.want(`{"rid":3}`)
+		if got := b.calls(); !strings.HasSuffix(got, "+a") {
+			t.Errorf("calls of the broker: %s", got)
+		}
+	})
+}
+
+// PS-16, PS-7: a socket joins and leaves a channel while publications on it
+// are being delivered: neither waits for the other for good, and nothing of
+// the channel comes after the client was told that it has left.
+func TestDeliveryWhileJoiningAndLeaving(t *testing.T) {
+	const rounds = 200
+	for name, kickOut := range map[string]bool{"unsubscribe": false, "kick out": true} {
+		for _, outbound := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, outbound middleware %t", name, outbound), func(t *testing.T) {
+				inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
+					if outbound {
+						w.srv.UseOutbound(func(context.Context, socketcluster.Action) error { return nil })
+					}
+					ctx, cancel := context.WithCancel(context.Background())
+					defer cancel()
+					stopped := make(chan struct{})
+					p := w.client()
+					s := w.only()
+					go func() {
+						defer close(stopped)
+						for ctx.Err() == nil {
+							for range 500 {
+								w.srv.Exchange().Publish(ctx, "a", 1)
+							}
+							time.Sleep(time.Nanosecond) // until the client has read them
+						}
+					}()
+					// until reads up to the frame that begins like this; admits
+					// tells whether publications may come before it.
+					until := func(prefix string, admits bool) {
+						for {
+							switch text := p.next(); {
+							case strings.HasPrefix(text, prefix):
+								return
+							case text != `{"event":"#publish","data":{"channel":"a","data":1}}` || !admits:
+								t.Fatalf("got %s, want %s", text, prefix)
+							}
+						}
+					}
+					for range rounds {
+						p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+						until(`{"rid":2}`, true)
+						until(`{"event":"#publish"`, true)
+						if kickOut {
+							go s.KickOut(ctx, "a", nil)
+							until(`{"event":"#kickOut"`, true)
+						} else {
+							p.send(`{"event":"#unsubscribe","data":"a","cid":3}`)
+							until(`{"rid":3}`, true)
+						}
+						p.send(`{"event":"x","cid":4}`)
+						until(`{"rid":4,`, false)
+					}
+					cancel()
+					<-stopped
+				})
+			})
+		}
+	}
+}
+
+// startBroker is a broker that takes its time to start.
+type startBroker struct {
+	*mem.Broker
+	started bool
+	err     error
+}
+
+func (b *startBroker) Start(ctx context.Context, sink broker.Sink) error {
+	if b.err != nil {
+		return b.err
+	}
+	time.Sleep(time.Second)
+	b.started = true
+	return b.Broker.Start(ctx, sink)
+}
+
+// PS-22: there is no server before its broker is ready.
+func TestReadiness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &startBroker{Broker: new(mem.Broker)}
+		srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Broker: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close()
+		if !b.started {
+			t.Error("the server is there before its broker")
+		}
+		if err := srv.Exchange().Publish(context.Background(), "a", json.RawMessage("1")); err != nil {
+			t.Error(err)
+		}
+		broken := errors.New("no network")
+		if _, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Broker: &startBroker{err: broken}}); !errors.Is(err, broken) {
+			t.Errorf("got %v, want %v", err, broken)
+		}
+	})
+}
+
+// lateBroker subscribes late, too.
+type lateBroker struct{ slowBroker }
+
+func (b *lateBroker) Subscribe(_ context.Context, channel string) error {
+	b.note("+" + channel)
+	<-b.gate
+	return nil
+}
+
+// Subscribe does not wait for a broker beyond the end of its context, and leaves no
+// route behind.
+func TestSubscribeWhileBrokerHangs(t *testing.T) {
+	b := new(lateBroker)
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		b.gate = make(chan struct{})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if _, err := w.srv.Exchange().Subscribe(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		close(b.gate)
+		synctest.Wait()
+		if got := b.calls(); got != "+a -a" || w.srv.Exchange().IsSubscribed("a") {
+			t.Errorf("calls of the broker: %s", got)
 		}
 	})
 }
