@@ -63,20 +63,10 @@ func (s *Socket) guarded() bool {
 	return !s.srv.cfg.Compat.KeepSubscriptions && s.srv.middleware.has(lineInbound)
 }
 
-// inForce reports whether what middleware has approved in an epoch still holds:
-// the token is the same, and has not expired by the clock.
-func (s *Socket) inForce(epoch uint32) bool {
-	if s.epoch.Load() != epoch {
-		return false
-	}
-	token := s.token.Load()
-	return token == nil || !token.Expired(time.Now())
-}
-
 // approved reports whether a subscription may have what is delivered at a
 // moment. mu must be held.
 func (s *Socket) approved(sub *hub.Subscription, at moment) bool {
-	return sub.Epoch == s.epoch.Load() && (s.expires == 0 || at < s.expires) || !s.guarded()
+	return s.token.inForceAt(sub.Epoch, at) || !s.guarded()
 }
 
 // Deliver implements hub.Subscriber. It runs under the channel's lock.
@@ -311,14 +301,9 @@ func splitBatch(parts []part, stay func(*hub.Subscription) bool, back []withheld
 	return stays, back
 }
 
-// newEpoch ends what has been approved so far, and has middleware asked about
-// the subscriptions again. mu must be held.
-func (s *Socket) newEpoch() {
-	epoch := s.epoch.Load() + 1
-	if epoch == lostEpoch {
-		epoch = 0
-	}
-	s.epoch.Store(epoch)
+// endApprovals withholds what was approved in the epoch before, and has middleware
+// asked about the subscriptions again. mu must be held.
+func (s *Socket) endApprovals() {
 	if s.state == Connecting || !s.guarded() {
 		return
 	}

@@ -153,7 +153,7 @@ func (srv *Server) blocked(s *Socket, a Action, err error) *wire.Error {
 // each change of the token, as the others end for the same reason. A logout is no
 // news; an error that is not meant for clients is, if the client is still logged in.
 func (s *Socket) logLost(channel string, err error, masked bool) {
-	epoch := s.epoch.Load()
+	epoch := s.token.epoch.Load()
 	s.mu.Lock()
 	x := s.extend()
 	logged := x.lostIn == epoch

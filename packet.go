@@ -47,7 +47,7 @@ func stillIn(p packet) bool {
 	switch {
 	case s.dropsWaiting():
 		return false
-	case !s.srv.middleware.has(lineInbound) || s.inForce(p.approved().epoch):
+	case !s.srv.middleware.has(lineInbound) || s.token.inForce(p.approved().epoch):
 		return true
 	}
 	if blocked := letIn(p, s.expireNow()); blocked != nil {

@@ -79,7 +79,7 @@ func (s *Socket) beginRound() {
 	if s.state != Open || !s.guarded() {
 		return
 	}
-	r := &round{epoch: s.epoch.Load(), began: time.Now()}
+	r := &round{epoch: s.token.epoch.Load(), began: time.Now()}
 	first := r.began
 	for sub := range s.subs.All() {
 		if sub.Epoch == r.epoch || sub.Epoch == lostEpoch {
@@ -357,7 +357,7 @@ func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch.Load() == r.epoch && s.state == Open && s.forgetOptions(channel) {
+	if s.token.epoch.Load() == r.epoch && s.state == Open && s.forgetOptions(channel) {
 		s.sendLocked(wire.AppendKickOut(packetBuffer(channel, message), channel, message))
 	}
 }

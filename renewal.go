@@ -14,9 +14,9 @@ import (
 // armRenewal sets the time for the next token. One that came with the upgrade
 // request has none, as scripts of the client's page may not be meant to have a
 // token. mu must be held.
-func (s *Socket) armRenewal() {
-	renewal, token := s.srv.cfg.TokenRenewal, s.token.Load()
-	if renewal.Every <= 0 || token == nil || s.origin != fromClient || s.state != Open {
+func (s *Socket) armRenewal(token *auth.Token) {
+	renewal := s.srv.cfg.TokenRenewal
+	if renewal.Every <= 0 || s.token.origin != fromClient {
 		return
 	}
 	now := time.Now()
@@ -24,8 +24,7 @@ func (s *Socket) armRenewal() {
 	if exp, ok := token.ExpiresAt(); ok {
 		left = exp.Sub(now)
 	}
-	s.renewAt = s.srv.moment(now).add(renewal.after(left))
-	s.schedule(now)
+	s.renewIn(renewal.after(left), now)
 }
 
 // after is how long a token that has left to live is kept.
@@ -43,10 +42,14 @@ func (s *Socket) renewSoon(token *auth.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.token.Load() == token && s.state == Open {
-		now := time.Now()
-		s.renewAt = s.srv.moment(now).add(time.Second)
-		s.schedule(now)
+		s.renewIn(time.Second, time.Now())
 	}
+}
+
+// renewIn has the token renewed after a while. mu must be held.
+func (s *Socket) renewIn(d time.Duration, now time.Time) {
+	s.token.renewAt(s.srv.moment(now).add(d))
+	s.schedule(now)
 }
 
 // withNewLife are the claims of a token without its exp.

@@ -80,16 +80,3 @@ func (srv *Server) revoked(r revoke.Revocation) {
 		}
 	}
 }
-
-// endLogin takes a token away and tells the client, if the socket still has it.
-// Its events are left to be told.
-func (s *Socket) endLogin(token *auth.Token, kind AuditKind, reason string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.token.Load() != token {
-		return false
-	}
-	s.dropToken(kind, reason)
-	s.sendRemoveAuthToken(nil)
-	return true
-}

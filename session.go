@@ -66,7 +66,7 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 	var failed []error
 	for s := range srv.Clients() {
 		s.mu.Lock()
-		old, from := s.token.Load(), s.origin
+		old, from := s.token.Load(), s.token.origin
 		s.mu.Unlock()
 		if from == fromClient || old == nil || !hasClaim(old, claimSession, session) {
 			continue

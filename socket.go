@@ -95,26 +95,20 @@ type Socket struct {
 	pingForm  pingForm // guarded by mu
 	throttled bool     // the log knows; the inbox worker's
 
-	mu        sync.Mutex
-	state     State
-	toldEnd   bool          // the end event has been told
-	gone      bool          // the connection is, and the reading goroutine with it
-	authTold  bool          // events have told that the socket is authenticated
-	overruled bool          // the server has decided about the token while middleware was at it
-	origin    origin        // of token
-	turns     turns         // of the client's loop
-	request   *http.Request // until the connect event has been handled; see Config.Compat.KeepRequest
-	subs      hub.Set
-	ext       *extension
+	mu      sync.Mutex
+	state   State
+	toldEnd bool          // the end event has been told
+	gone    bool          // the connection is, and the reading goroutine with it
+	turns   turns         // of the client's loop
+	request *http.Request // until the connect event has been handled; see Config.Compat.KeepRequest
+	subs    hub.Set
+	ext     *extension
 
 	calls    atomic.Pointer[calls.Table] // written with mu held; nil before the first call to the client
-	token    atomic.Pointer[auth.Token]  // written with mu held
-	epoch    atomic.Uint32               // of token; see authority.go
-	expires  moment                      // of token
-	deadline moment                      // of the handshake, later of the peer's close
+	token    tokenLife
+	deadline moment // of the handshake, later of the peer's close
 	nextPing moment
 	asked    moment // when the first ping left since the client was last seen
-	renewAt  moment
 	plainAt  moment // when pings become plain unless a pong comes before; see pingForm
 
 	stats socketCounters

@@ -64,27 +64,6 @@ func isBadToken(err error) bool {
 	return bad
 }
 
-// origin is where the token of a socket has come from.
-type origin uint8
-
-const (
-	fromClient    origin = iota // the client has it: it sent it, or was sent it
-	fromRequest                 // the upgrade request: the client's scripts do not have it
-	fromPrincipal               // the application vouches for the upgrade request; there may be no text
-)
-
-// setToken changes the token and what hangs on it. Nothing else does. mu must be
-// held.
-func (s *Socket) setToken(token *auth.Token, from origin) {
-	changed := s.token.Swap(token) != token
-	s.origin = from
-	s.renewAt = 0
-	s.schedule(time.Now())
-	if changed {
-		s.newEpoch()
-	}
-}
-
 // lockUnlessRevoked locks mu, unless one of the tokens has been revoked. A token
 // that is set before mu is released is found by every revocation that is yet to
 // come; see Server.revoked.
@@ -108,7 +87,8 @@ func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
 // server decides about the socket's token from then on goes before it.
 func (s *Socket) beginDecision() {
 	s.mu.Lock()
-	s.overruled, s.turns.told = false, false
+	s.token.beginDecision()
+	s.turns.told = false
 	s.mu.Unlock()
 }
 
@@ -130,10 +110,8 @@ func (s *Socket) admitToken(id identity, v *verdict) {
 	}
 	v.token, v.told = id.token, s.turns.told
 	s.extend().verdict = v
-	if s.state == Open && !s.overruled {
-		s.setToken(id.token, id.origin)
-		s.queueAuthenticated(id.token, AuditTokenAccepted)
-		s.armRenewal()
+	if s.state == Open && !s.token.overruled {
+		s.gain(id.token, id.origin, AuditTokenAccepted)
 	}
 	s.mu.Unlock()
 	s.drainEvents()
@@ -168,7 +146,7 @@ func (s *Socket) reject(err error, id identity, emit bool, v *verdict) {
 	if v != nil {
 		s.extend().verdict = v
 	}
-	lost := !s.overruled
+	lost := !s.token.overruled
 	if lost {
 		s.setToken(nil, fromClient)
 	}
@@ -190,7 +168,7 @@ func (s *Socket) queueRejected(err error, id identity, old *auth.Token, lost boo
 		s.queue(BadAuthTokenEvent{s, err, id.signed})
 	}
 	if lost && (bad || old != nil) {
-		s.queueDeauthenticated(old, AuditLogout, "another token was not accepted")
+		s.announceLoss(old, AuditLogout, "another token was not accepted")
 	}
 }
 
@@ -224,34 +202,4 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 		})
 	}
 	s.conclude(v)
-}
-
-// queueAuthenticated queues the events of a new token. mu must be held.
-func (s *Socket) queueAuthenticated(token *auth.Token, kind AuditKind) {
-	if s.state == Closed {
-		return
-	}
-	if !s.authTold {
-		s.authTold = true
-		s.queue(AuthStateChangeEvent{s, Unauthenticated, Authenticated, token})
-	}
-	s.queue(AuthenticateEvent{s, token})
-	s.queueAudit(kind, token, "")
-}
-
-// queueDeauthenticated queues the events of a lost token. mu must be held.
-// The change of state goes by what has been told before: a token may be lost
-// while middleware looks at it, before anybody has heard of it.
-func (s *Socket) queueDeauthenticated(old *auth.Token, kind AuditKind, reason string) {
-	if s.state == Closed {
-		return
-	}
-	if s.authTold {
-		s.authTold = false
-		s.queue(AuthStateChangeEvent{s, Authenticated, Unauthenticated, nil})
-	}
-	s.queue(DeauthenticateEvent{s, old})
-	if old != nil {
-		s.queueAudit(kind, old, reason)
-	}
 }

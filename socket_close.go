@@ -171,7 +171,7 @@ func (s *Socket) becomeClosed() (was State, ok bool) {
 	}
 	s.state = Closed
 	s.srv.unregister(s, was)
-	s.renewAt = 0
+	s.token.renewAt(0)
 	s.deadline = 0
 	s.schedule(time.Now())
 	if s.ext != nil {

@@ -80,8 +80,7 @@ func (s *Socket) afterHandshake(id identity) {
 			s.forgetUpgrade()
 		}
 		if id.token != nil && s.token.Load() == id.token && s.state == Open {
-			s.queueAuthenticated(id.token, AuditTokenAccepted)
-			s.armRenewal()
+			s.announceToken(id.token, AuditTokenAccepted)
 		}
 	})
 	if id.token != nil && id.origin != fromClient {
@@ -104,7 +103,7 @@ func (s *Socket) open(cid float64, id identity) error {
 	if s.state != Connecting {
 		return errNotWritable
 	}
-	if id.token != nil && s.overruled {
+	if id.token != nil && s.token.overruled {
 		return errOverruled
 	}
 	s.state = Open

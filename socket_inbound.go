@@ -205,7 +205,7 @@ func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 // that the action has.
 func (s *Socket) approval(expired error, ask func(expired error) *wire.Error) (epoch uint32, blocked *wire.Error) {
 	for range maxAsks {
-		epoch = s.epoch.Load()
+		epoch = s.token.epoch.Load()
 		if s.discards.Load() {
 			return epoch, errNotWritable
 		}
@@ -215,7 +215,7 @@ func (s *Socket) approval(expired error, ask func(expired error) *wire.Error) (e
 		if blocked := ask(expired); blocked != nil {
 			return epoch, blocked
 		}
-		if s.inForce(epoch) {
+		if s.token.inForce(epoch) {
 			return epoch, nil
 		}
 		expired = s.expireNow()

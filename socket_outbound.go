@@ -228,7 +228,7 @@ func (s *Socket) followUp(sub *hub.Subscription) {
 			s.mu.Unlock()
 			return
 		}
-		p, epoch := s.ext.withheld[i].publication, s.epoch.Load()
+		p, epoch := s.ext.withheld[i].publication, s.token.epoch.Load()
 		s.mu.Unlock()
 		data, blocked := s.askOut(p)
 		s.mu.Lock()
@@ -262,7 +262,7 @@ func (s *Socket) sendOut(w withheld) {
 			s.mu.Unlock()
 			return
 		}
-		epoch := s.epoch.Load()
+		epoch := s.token.epoch.Load()
 		s.mu.Unlock()
 		data, blocked := s.askOut(w.publication)
 		s.mu.Lock()
@@ -281,7 +281,7 @@ func (s *Socket) sendOut(w withheld) {
 // outbound middleware was asked: no other epoch has begun, and the token has not
 // expired by the clock. mu must be held.
 func (s *Socket) stillApproved(sub *hub.Subscription, epoch uint32) bool {
-	return s.epoch.Load() == epoch && s.approved(sub, s.srv.moment(time.Now()))
+	return s.token.epoch.Load() == epoch && s.approved(sub, s.srv.moment(time.Now()))
 }
 
 // askOut asks the outbound middleware about a publication, of which it may change

@@ -199,7 +199,7 @@ func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epo
 	switch {
 	case s.state != Open:
 		return false, invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
-	case s.guarded() && !s.inForce(epoch), resume && !s.isSuspended(channel):
+	case s.guarded() && !s.token.inForce(epoch), resume && !s.isSuspended(channel):
 		return false, errStale
 	}
 	if entered = s.subs.Get(channel) == nil; entered {

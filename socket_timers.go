@@ -36,21 +36,11 @@ func (s *Socket) schedule(now time.Time) {
 		}
 	}
 	earlier(s.deadline)
-	s.expires = 0
-	if s.state != Closed {
-		if !s.srv.cfg.Timeouts.PingDisabled {
-			earlier(s.nextPing)
-			earlier(s.plainAt)
-			earlier(s.silentAt())
-		}
-		earlier(s.renewAt)
-	}
-	if t := s.token.Load(); t != nil {
-		if at, ok := t.ValidUntil(); ok {
-			// From now on, as the wall clock may have been set since the epoch.
-			s.expires = s.srv.moment(now).add(tokenDeath(at).Sub(now))
-			earlier(s.expires)
-		}
+	earlier(s.token.next(now, s.srv.moment(now)))
+	if s.state != Closed && !s.srv.cfg.Timeouts.PingDisabled {
+		earlier(s.nextPing)
+		earlier(s.plainAt)
+		earlier(s.silentAt())
 	}
 	if next == 0 || s.gone {
 		s.srv.wheel.Stop(&s.timer)
@@ -58,10 +48,6 @@ func (s *Socket) schedule(now time.Time) {
 	}
 	s.srv.wheel.Set(&s.timer, s.srv.epoch.Add(time.Duration(next)), (*wheelTask)(s))
 }
-
-// tokenDeath is the first moment at which a token counts as expired: strictly
-// after the time until which it is valid (AUTH-40).
-func tokenDeath(end time.Time) time.Time { return end.Add(time.Millisecond) }
 
 // Expire does what is due. It runs on the wheel's goroutine and does not
 // block: a socket whose lock somebody holds, and may hold for long on a busy
@@ -100,11 +86,9 @@ func (s *Socket) expireLocked(now time.Time) {
 			return
 		}
 	}
-	token := s.token.Load()
-	expired := token != nil && token.Expired(now)
 	if s.state == Closed {
-		if expired { // publications may wait in the outbox still
-			s.setToken(nil, fromClient)
+		if expired, _ := s.token.due(now, at); expired != nil { // publications may wait in the outbox still
+			s.dropToken(AuditExpiry, "")
 		}
 		return
 	}
@@ -129,13 +113,9 @@ func (s *Socket) expireLocked(now time.Time) {
 			}
 		}
 	}
-	if expired {
-		go s.expire(token)
-		s.renewAt = 0
-		return
-	}
-	if s.renewAt != 0 && at >= s.renewAt {
-		s.renewAt = 0
+	if expired, renew := s.token.due(now, at); expired != nil {
+		go s.expire(expired)
+	} else if renew {
 		go s.renew()
 	}
 }

@@ -5,16 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
-
-// What changes the token of a socket tells the client in the same step, under
-// mu: whatever else changes the token meanwhile, the client ends with the token
-// that the socket ends with.
 
 // SetAuthToken logs the client in: it signs a token with the claims, which
 // must make a JSON object, gives it to the socket and sends it to the client,
@@ -81,7 +76,7 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 		return err
 	}
 	s.mu.Lock()
-	from := s.origin
+	from := s.token.origin
 	s.mu.Unlock()
 	edit := func(json.RawMessage, members) (members, error) { return membersOf(claims) }
 	token, err := s.srv.resign(ctx, old, from, edit, opts...)
@@ -249,11 +244,11 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 	if s.state != Open {
 		return
 	}
-	s.setToken(token, fromClient)
-	s.overruled = s.overruled || kind == AuditLogin
+	if kind == AuditLogin {
+		s.token.overrule()
+	}
 	s.queue(AuthTokenSignedEvent{s, token.Signed()})
-	s.queueAuthenticated(token, kind)
-	s.armRenewal()
+	s.gain(token, fromClient, kind)
 }
 
 // replaceToken gives the socket and its client another token in place of old;
@@ -266,10 +261,9 @@ func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token, edit 
 		return s.replaceLeft(old, token, stands)
 	}
 	_, err = s.giveToken(ctx, token, old, AuditRenewal, func() bool {
-		if replaced = stands(); replaced && s.origin != fromClient {
+		if replaced = stands(); replaced && s.token.origin != fromClient {
 			// The client does not have the old one, and does not get this.
-			s.setToken(token, s.origin)
-			s.queueAuthenticated(token, AuditRenewal)
+			s.gain(token, s.token.origin, AuditRenewal)
 			return false
 		}
 		return replaced
@@ -288,23 +282,9 @@ func (s *Socket) replaceLeft(old, token *auth.Token, stands func() bool) (replac
 	}
 	defer s.mu.Unlock()
 	if replaced = stands(); replaced {
-		s.setToken(token, s.origin)
+		s.setToken(token, s.token.origin)
 	}
 	return replaced, nil
-}
-
-// logout takes the socket's token away by a decision of the application's or of
-// the client's. mu must be held.
-func (s *Socket) logout() {
-	s.overruled = true
-	s.dropToken(AuditLogout, "")
-}
-
-// dropToken takes the socket's token away. mu must be held.
-func (s *Socket) dropToken(kind AuditKind, reason string) {
-	old := s.token.Load()
-	s.setToken(nil, fromClient)
-	s.queueDeauthenticated(old, kind, reason)
 }
 
 // sendRemoveAuthToken tells the client to forget its token; see sendToken for after.
@@ -314,28 +294,4 @@ func (s *Socket) sendRemoveAuthToken(after *Call) {
 		return
 	}
 	s.sendToken(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil), after)
-}
-
-// expireNow takes an expired token away as a packet comes, in case the timer
-// is a moment late, and returns the error that middleware gets to see.
-func (s *Socket) expireNow() error {
-	token := s.token.Load()
-	if token == nil || !token.Expired(time.Now()) {
-		return nil
-	}
-	s.expire(token)
-	exp, _ := token.Claim("exp")
-	return &wire.Error{
-		Name:    wire.ErrAuthTokenExpired.Name,
-		Message: "The socket auth token has expired",
-		Fields:  []wire.Field{{Key: "expiry", Value: exp}},
-	}
-}
-
-// expire logs the client out because its token has expired, unless it has got
-// another one meanwhile.
-func (s *Socket) expire(token *auth.Token) {
-	if s.endLogin(token, AuditExpiry, "") {
-		s.drainEvents()
-	}
 }

@@ -107,7 +107,7 @@ func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token, beg
 func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit claimsEdit) (*auth.Token, error) {
 	for {
 		s.mu.Lock()
-		old, from := s.token.Load(), s.origin
+		old, from := s.token.Load(), s.token.origin
 		early := s.state == Connecting
 		s.mu.Unlock()
 		if old == nil || early || !hasClaim(old, claim, value) {

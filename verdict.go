@@ -59,7 +59,7 @@ func (s *Socket) conclude(v *verdict) {
 		s.forgetRejected()
 	case now == nil && v.told:
 		s.sendRemoveAuthToken(nil)
-	case now != nil && now != v.token && s.origin == fromClient:
+	case now != nil && now != v.token && s.token.origin == fromClient:
 		if raw, err := encodeData(tokenData{now.Signed()}); err == nil {
 			s.sendToken(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw), nil)
 		}

@@ -1,0 +1,218 @@
+package socketcluster
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// tokenLife is the token of a socket, and what begins and ends with it. Its methods
+// are the only writers of its fields, and call nothing of the socket.
+//
+// Load, inForce and a look at epoch need no lock. All other methods, and reads of the
+// other fields, need the socket's mu. The token changes through setToken, gain and
+// dropToken alone. Whoever calls them queues the events and sends the packet of the
+// change before mu is released: so the client ends with the token that the socket
+// ends with, whatever else changes the token meanwhile.
+type tokenLife struct {
+	token     atomic.Pointer[auth.Token]
+	expires   moment        // when deliveries end, or 0; next keeps it up to date
+	renewal   moment        // when the next token is due, or 0
+	epoch     atomic.Uint32 // see authority.go
+	origin    origin        // of token
+	announced AuthState     // by events
+	overruled bool          // the server has decided about the token while middleware was at it
+}
+
+// origin is where the token of a socket has come from.
+type origin uint8
+
+const (
+	fromClient    origin = iota // the client has it: it sent it, or was sent it
+	fromRequest                 // the upgrade request: the client's scripts do not have it
+	fromPrincipal               // the application vouches for the upgrade request; there may be no text
+)
+
+// Load returns the token, or nil.
+func (l *tokenLife) Load() *auth.Token { return l.token.Load() }
+
+// set makes a token the present one, or none. Unless it was that already, a new epoch
+// begins: after the change, as whoever asks middleware reads the epoch first.
+func (l *tokenLife) set(token *auth.Token, from origin) (changed bool) {
+	changed = l.token.Swap(token) != token
+	l.origin = from
+	l.renewal = 0
+	if changed {
+		epoch := l.epoch.Load() + 1
+		if epoch == lostEpoch {
+			epoch = 0
+		}
+		l.epoch.Store(epoch)
+	}
+	return changed
+}
+
+// renewAt sets when the next token is due; 0 is never.
+func (l *tokenLife) renewAt(at moment) { l.renewal = at }
+
+// next returns when something will be due, or 0. at is the moment of now.
+func (l *tokenLife) next(now time.Time, at moment) moment {
+	l.expires = 0
+	if token := l.Load(); token != nil {
+		if end, ok := token.ValidUntil(); ok {
+			// From now on, as the wall clock may have been set since the server's epoch.
+			l.expires = at.add(tokenDeath(end).Sub(now))
+		}
+	}
+	if l.renewal != 0 && (l.expires == 0 || l.renewal < l.expires) {
+		return l.renewal
+	}
+	return l.expires
+}
+
+// due returns the token if it has expired, or else reports whether it is to be
+// renewed. Neither is due again before the token is another one, or renewAt.
+func (l *tokenLife) due(now time.Time, at moment) (expired *auth.Token, renew bool) {
+	token := l.Load()
+	if token != nil && token.Expired(now) {
+		expired = token
+	}
+	renew = expired == nil && l.renewal != 0 && at >= l.renewal
+	if expired != nil || renew {
+		l.renewal = 0
+	}
+	return expired, renew
+}
+
+// tokenDeath is the first moment at which a token counts as expired: strictly
+// after the time until which it is valid (AUTH-40).
+func tokenDeath(end time.Time) time.Time { return end.Add(time.Millisecond) }
+
+// inForce reports whether what middleware has approved in an epoch still holds:
+// the token is the same, and has not expired by the clock.
+func (l *tokenLife) inForce(epoch uint32) bool {
+	if l.epoch.Load() != epoch {
+		return false
+	}
+	token := l.Load()
+	return token == nil || !token.Expired(time.Now())
+}
+
+// inForceAt is inForce at a moment.
+func (l *tokenLife) inForceAt(epoch uint32, at moment) bool {
+	return epoch == l.epoch.Load() && (l.expires == 0 || at < l.expires)
+}
+
+// beginDecision is called before a token of the client is looked at. What the
+// server decides about the token from then on goes before it.
+func (l *tokenLife) beginDecision() { l.overruled = false }
+
+// overrule takes note that the server decides.
+func (l *tokenLife) overrule() { l.overruled = true }
+
+// announce takes note of what events are about to say, and reports whether they have
+// last said something else.
+func (l *tokenLife) announce(state AuthState) (changed bool) {
+	changed = l.announced != state
+	l.announced = state
+	return changed
+}
+
+// setToken changes the token and what hangs on it: the timer, and what middleware
+// has approved. mu must be held.
+func (s *Socket) setToken(token *auth.Token, from origin) {
+	changed := s.token.set(token, from)
+	s.schedule(time.Now())
+	if changed {
+		s.endApprovals()
+	}
+}
+
+// gain makes a token the socket's own, and queues its events. mu must be held.
+func (s *Socket) gain(token *auth.Token, from origin, kind AuditKind) {
+	s.setToken(token, from)
+	s.announceToken(token, kind)
+}
+
+// announceToken queues the events of a new token, and sets the time for the one after
+// it. mu must be held.
+func (s *Socket) announceToken(token *auth.Token, kind AuditKind) {
+	if s.state == Closed {
+		return
+	}
+	if s.token.announce(Authenticated) {
+		s.queue(AuthStateChangeEvent{s, Unauthenticated, Authenticated, token})
+	}
+	s.queue(AuthenticateEvent{s, token})
+	s.queueAudit(kind, token, "")
+	s.armRenewal(token)
+}
+
+// dropToken takes the socket's token away. mu must be held.
+func (s *Socket) dropToken(kind AuditKind, reason string) {
+	old := s.token.Load()
+	s.setToken(nil, fromClient)
+	s.announceLoss(old, kind, reason)
+}
+
+// announceLoss queues the events of a lost token. mu must be held.
+// The change of state goes by what has been told before: a token may be lost
+// while middleware looks at it, before anybody has heard of it.
+func (s *Socket) announceLoss(old *auth.Token, kind AuditKind, reason string) {
+	if s.state == Closed {
+		return
+	}
+	if s.token.announce(Unauthenticated) {
+		s.queue(AuthStateChangeEvent{s, Authenticated, Unauthenticated, nil})
+	}
+	s.queue(DeauthenticateEvent{s, old})
+	if old != nil {
+		s.queueAudit(kind, old, reason)
+	}
+}
+
+// logout takes the socket's token away by a decision of the application's or of
+// the client's. mu must be held.
+func (s *Socket) logout() {
+	s.token.overrule()
+	s.dropToken(AuditLogout, "")
+}
+
+// endLogin takes a token away and tells the client, if the socket still has it.
+// Its events are left to be told.
+func (s *Socket) endLogin(token *auth.Token, kind AuditKind, reason string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token.Load() != token {
+		return false
+	}
+	s.dropToken(kind, reason)
+	s.sendRemoveAuthToken(nil)
+	return true
+}
+
+// expireNow takes an expired token away as a packet comes, in case the timer
+// is a moment late, and returns the error that middleware gets to see.
+func (s *Socket) expireNow() error {
+	token := s.token.Load()
+	if token == nil || !token.Expired(time.Now()) {
+		return nil
+	}
+	s.expire(token)
+	exp, _ := token.Claim("exp")
+	return &wire.Error{
+		Name:    wire.ErrAuthTokenExpired.Name,
+		Message: "The socket auth token has expired",
+		Fields:  []wire.Field{{Key: "expiry", Value: exp}},
+	}
+}
+
+// expire logs the client out because its token has expired, unless it has got
+// another one meanwhile.
+func (s *Socket) expire(token *auth.Token) {
+	if s.endLogin(token, AuditExpiry, "") {
+		s.drainEvents()
+	}
+}
