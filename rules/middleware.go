@@ -12,8 +12,8 @@ import (
 // Middleware makes the set decide on subscriptions and publications of clients;
 // it is for [socketcluster.Server.UseInbound]. A client that is denied an
 // operation gets a SubscribeError or a PublishError, or an
-// AuthTokenExpiredError if the server found with the same packet that its token
-// has expired.
+// AuthTokenExpiredError if its token was found to have expired when the packet
+// arrived.
 //
 // Denials are logged with their reason, but never with the token, at level
 // Info, or at level Debug if there are many in a second. A nil log means
