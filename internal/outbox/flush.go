@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// flush writes until nothing is left. It is the only place that writes, and
-// gives the queue back at the end.
+// flush writes until nothing is left. Nothing else writes. At the end it
+// returns the queue to the pool.
 func (q *queue[Tag]) flush() {
 	o := q.owner
 	preparer, prepares := o.conn.(Preparer)
@@ -40,13 +40,13 @@ func (q *queue[Tag]) flush() {
 			}
 			o.mu.Lock()
 			if q.len() == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-				continue // all was taken out: nobody has waited
+				continue // all frames were taken out: nobody has waited
 			}
 			if failure = err; o.ends(&failure) {
 				break
 			}
 			if q.compact(); len(q.batch) == 0 {
-				continue // was taken out
+				continue // the frame was taken out
 			}
 		}
 		q.writing = true
@@ -83,7 +83,8 @@ func (q *queue[Tag]) yield() {
 	}
 }
 
-// wrote counts what the connection has taken. It is called with the lock held.
+// wrote counts the bytes that the connection has taken. It is called with the
+// lock held.
 func (o *Outbox[Tag]) wrote(n int) {
 	q := o.queue
 	if n == 0 {
@@ -101,12 +102,12 @@ func (o *Outbox[Tag]) wrote(n int) {
 	o.shrunk(true)
 }
 
-// ends reports whether writing ends here, and kills the outbox of a connection that
-// has failed, or does not take enough. It is called with the lock held.
+// ends reports whether writing ends here. It kills the outbox if the connection
+// has failed or does not take enough. It is called with the lock held.
 func (o *Outbox[Tag]) ends(failure *error) bool {
 	switch {
 	case o.killed:
-		*failure = nil // nobody wants to know
+		*failure = nil // it is not reported after Kill
 		return true
 	case *failure == nil && o.overdue():
 		*failure = ErrSlow

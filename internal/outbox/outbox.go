@@ -10,54 +10,55 @@ import (
 )
 
 var (
-	// ErrSlow says that the connection has not taken enough for too long while
-	// much was waiting for it.
+	// ErrSlow reports that the connection has not taken enough for too long,
+	// while much was waiting for it.
 	ErrSlow = errors.New("outbox: the connection is too slow")
 	// ErrClosed is returned by Push after Finish, Kill or a failed write.
 	ErrClosed = errors.New("outbox: closed")
 )
 
 // Conn writes frames. An outbox never makes two calls at the same time, except
-// of Prompt.
+// calls of Prompt.
 type Conn interface {
-	// WriteFrames writes some of the frames, in order, and returns how many
-	// bytes; 0 if it would have to wait. It modifies
-	// neither the slice nor the bytes. A connection that is not Prompt may wait,
-	// and fails with os.ErrDeadlineExceeded after stall.
+	// WriteFrames writes some of the frames, in order, and returns the number
+	// of bytes, or 0 if it would have to wait. It modifies neither the slice
+	// nor the bytes. A connection that is not Prompt may wait, and fails with
+	// os.ErrDeadlineExceeded after stall.
 	WriteFrames(frames [][]byte, stall time.Duration) (n int, err error)
 
 	// AwaitWrite waits until WriteFrames would write something. It fails with
-	// os.ErrDeadlineExceeded when that takes longer than stall.
+	// os.ErrDeadlineExceeded if that takes longer than stall.
 	AwaitWrite(stall time.Duration) error
 
 	// Prompt reports whether WriteFrames never waits.
 	Prompt() bool
 }
 
-// Preparer is a Conn that writes something else in place of a frame.
+// Preparer is a Conn that writes frames in another form, such as a compressed
+// one.
 type Preparer interface {
-	// Prepare returns what is to be written for a frame, which it does not
+	// Prepare returns the bytes to be written for a frame, which it does not
 	// change.
 	Prepare(frame []byte) []byte
 }
 
-// Limits bounds what waits in an outbox.
+// Limits bounds the frames that wait in an outbox.
 type Limits struct {
-	// Bytes is beyond how many bytes an outbox is full, until half of them are
-	// left. 0 or less sets no limit.
+	// Bytes is the number of bytes above which an outbox is full, until half of
+	// them are left. 0 or less sets no limit.
 	Bytes int
-	// Stall is how long the connection may take nothing; half of it while more
-	// than Bytes waits. 0 or less sets no limit.
+	// Stall is the time for which the connection may take nothing, or half of
+	// it while more than Bytes waits. 0 or less sets no limit.
 	Stall time.Duration
-	// Drain is how long the connection may take to bring what waits, if that is
-	// more than Bytes, down by as much, or to Bytes.
+	// Drain is the time within which the connection must reduce the waiting
+	// bytes by Bytes, or to Bytes, if more than Bytes wait.
 	Drain time.Duration
 }
 
-// Owner learns that the outbox is full, and how it ended. See the package comment
-// for when it is called.
+// Owner is notified when the outbox is full, and when it has ended. The package
+// comment states when its methods are called.
 type Owner interface {
-	// OutboxFailed reports the write that failed; all queued frames are gone.
+	// OutboxFailed reports that a write has failed; all queued frames are gone.
 	OutboxFailed(err error)
 	// OutboxFlushed reports that everything up to the frame of Finish is written.
 	OutboxFlushed()
@@ -79,26 +80,25 @@ type Outbox[Tag comparable] struct {
 	frames   uint64      // that have been written
 	written  uint64      // their sizes
 	queue    *queue[Tag] // not nil exactly while a flusher exists
-	pressure *pressure   // nil while nobody waits and nothing has been full since it was empty
+	pressure *pressure   // nil while nobody waits and the outbox has not been full since it was empty
 	finished bool
 	killed   bool
 }
 
-// Init prepares the outbox. The limits may be those of other outboxes too. shard,
-// if not nil, counts the frames that are not shared, and what the queue takes for
-// each.
+// Init prepares the outbox. Many outboxes may share limits. shard, if not nil,
+// counts the frames that are not shared, and the cost of each in the queue.
 func (o *Outbox[Tag]) Init(c Conn, owner Owner, limits *Limits, shard *account.Shard) {
 	o.conn, o.owner, o.limits, o.shard = c, owner, limits, shard
 }
 
-// Push queues a frame of this outbox alone and never blocks. It returns ErrClosed
-// or ErrSlow when the frame was not queued. A full outbox takes frames too, for as
-// long as its connection takes enough.
+// Push queues a frame that is not shared. It never blocks. It returns ErrClosed
+// or ErrSlow if the frame was not queued. A full outbox still accepts frames,
+// as long as its connection takes enough.
 func (o *Outbox[Tag]) Push(frame []byte) error { return o.PushFrame(Frame[Tag]{Bytes: frame}) }
 
-// PushFrame is Push for a frame that is shared or tagged. A reference to Shared
-// passes from the caller to the outbox, which releases it when it has let go of
-// the frame: at once if the frame was not queued.
+// PushFrame is Push for a frame that is shared or tagged. The outbox takes over
+// the caller's reference to Shared, and releases it when it no longer needs the
+// frame: at once if the frame was not queued.
 func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error {
 	o.mu.Lock()
 	filled, err := o.push(f)
@@ -109,16 +109,17 @@ func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error {
 	return err
 }
 
-// PushFirst queues a frame in front of all others that are not being written yet.
-// overtakes reports whether there are any, or some that are being written. It queues
-// none in an outbox that has such a frame already, or has ended.
+// PushFirst queues a frame in front of all others that are not being written
+// yet. overtakes reports whether there are other frames, waiting or being
+// written. It queues nothing if the outbox already has such a frame, or has
+// ended.
 func (o *Outbox[Tag]) PushFirst(frame []byte) (queued, overtakes bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.pushFirst(frame)
 }
 
-// TryPushFirst is PushFirst unless the lock is taken at present: then ok is false.
+// TryPushFirst is PushFirst, unless the lock is taken: then ok is false.
 func (o *Outbox[Tag]) TryPushFirst(frame []byte) (queued, overtakes, ok bool) {
 	if !o.mu.TryLock() {
 		return false, false, false
@@ -149,8 +150,8 @@ func (o *Outbox[Tag]) push(f Frame[Tag]) (filled bool, err error) {
 	return o.grown(), nil
 }
 
-// refusal is why the outbox takes nothing more, or nil. It is called with the lock
-// held.
+// refusal returns the reason why the outbox accepts nothing more, or nil. It is
+// called with the lock held.
 func (o *Outbox[Tag]) refusal() error {
 	switch {
 	case o.finished || o.killed:
@@ -168,9 +169,9 @@ func (o *Outbox[Tag]) add(f Frame[Tag]) {
 	o.active().push(f)
 }
 
-// Reserve counts n bytes that are on their way to Push, so that they fill the
-// outbox already; cost is how many of them count in the shard. Negative numbers
-// take them off again. It returns ErrClosed and ErrSlow as Push does, and has
+// Reserve counts n bytes that will be pushed, so that they fill the outbox
+// already; cost is how many of them count in the shard. Negative numbers take
+// them off again. It returns ErrClosed and ErrSlow as Push does, and has
 // counted nothing then.
 func (o *Outbox[Tag]) Reserve(n, cost int) error {
 	o.mu.Lock()
@@ -195,17 +196,17 @@ func (o *Outbox[Tag]) Reserve(n, cost int) error {
 	return err
 }
 
-// Take takes out, in order, the tagged frames that match and of which the
-// connection has nothing yet. They are the caller's then, with their references
-// to Shared, and count no longer. match is called with the lock held. It may give a
-// frame that is not shared, and stays, other Bytes and another Tag.
+// Take removes and returns, in order, the tagged frames that match and of which
+// nothing has been written yet. The caller then owns them and their references
+// to Shared, and they no longer count. match is called with the lock held. If a
+// frame is not shared and stays, match may change its Bytes and its Tag.
 func (o *Outbox[Tag]) Take(match func(*Frame[Tag]) bool) []Frame[Tag] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if q := o.queue; q != nil && o.conn.Prompt() {
 		q.takers++
 		for q.writing {
-			o.await(context.Background(), nil) // for a moment
+			o.await(context.Background(), nil) // for the end of a short write
 		}
 		if q.takers--; q.takers == 0 {
 			o.wake()
@@ -231,15 +232,15 @@ func (o *Outbox[Tag]) Take(match func(*Frame[Tag]) bool) []Frame[Tag] {
 	return taken
 }
 
-// count counts in the shard. It is called with the lock held.
+// count adds n to the shard. It is called with the lock held.
 func (o *Outbox[Tag]) count(n int) {
 	o.counted += n
 	o.shard.Add(n)
 }
 
-// Finish queues the last frame behind the rest, whatever the limit; nil queues
-// none. Afterwards Push answers ErrClosed. Finish returns false, and does
-// nothing, when the outbox has been finished or killed before.
+// Finish queues the last frame after all others, whatever the limit; nil queues
+// none. Afterwards Push returns ErrClosed. If the outbox has been finished or
+// killed before, Finish does nothing and returns false.
 func (o *Outbox[Tag]) Finish(frame []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -256,21 +257,21 @@ func (o *Outbox[Tag]) Finish(frame []byte) bool {
 }
 
 // Kill drops all queued frames. A write that is under way is not interrupted,
-// but no other one starts.
+// but no other write starts.
 func (o *Outbox[Tag]) Kill() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.kill()
 }
 
-// Bytes returns the number of bytes queued or being written.
+// Bytes returns the number of bytes that are queued or being written.
 func (o *Outbox[Tag]) Bytes() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.bytes
 }
 
-// Len returns the number of frames queued or being written.
+// Len returns the number of frames that are queued or being written.
 func (o *Outbox[Tag]) Len() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -280,8 +281,8 @@ func (o *Outbox[Tag]) Len() int {
 	return o.queue.len()
 }
 
-// Held returns what the frames that are queued or being written take, shared
-// ones and their places in the queue included, and what is reserved.
+// Held returns the memory of the frames that are queued or being written,
+// including shared ones and places in the queue, plus the reserved bytes.
 func (o *Outbox[Tag]) Held() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -291,7 +292,7 @@ func (o *Outbox[Tag]) Held() int {
 	return o.bytes + frameCost*o.queue.len() + o.reserved
 }
 
-// Written returns how many frames have been written, and their size.
+// Written returns the number of frames that have been written, and their size.
 func (o *Outbox[Tag]) Written() (frames, size uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -309,8 +310,8 @@ func (o *Outbox[Tag]) kill() {
 	o.wake()
 }
 
-// active returns the queue, and starts a flusher with it if there is none. It
-// is called with the lock held.
+// active returns the queue. If there is none, it makes one and starts a
+// flusher. It is called with the lock held.
 func (o *Outbox[Tag]) active() *queue[Tag] {
 	if o.queue == nil {
 		o.queue = takeQueue(o)

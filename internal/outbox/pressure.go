@@ -6,31 +6,32 @@ import (
 )
 
 const (
-	// patience is how long WaitFor waits in all, from when an outbox is full
-	// until it is empty again, or is half empty in time.
+	// patience is the total time for which WaitFor waits, from the moment when
+	// an outbox is full until it is empty again, or is half empty in time.
 	patience = 250 * time.Millisecond
 
-	// pace is how long WaitFor waits for a connection that takes nothing.
+	// pace is the time for which WaitFor waits for a connection that takes
+	// nothing.
 	pace = 50 * time.Millisecond
 
-	// hurry is by how much Limits.Stall is shorter when more than Limits.Bytes
-	// waits.
+	// hurry is the factor by which Limits.Stall is shorter while more than
+	// Limits.Bytes waits.
 	hurry = 2
 )
 
-// pressure is what is to be known of an outbox that is full, or for which
-// somebody waits.
+// pressure is the state of an outbox that is full, or for which somebody waits.
 type pressure struct {
-	changed  chan struct{} // closed when somebody who waits should look again; nil if nobody does
+	changed  chan struct{} // closed when those who wait should check again; nil if nobody waits
 	full     bool
-	spent    bool      // it was full for longer than patience, and not empty since
-	since    time.Time // when it has become full
-	progress time.Time // when the connection has last taken something, as far as known
-	mark     time.Time // since when more than Limits.Bytes waits, without as many less than at the peak; or zero
-	peak     int       // the most that has waited since mark
+	spent    bool      // it was full for longer than patience, and has not been empty since
+	since    time.Time // when it became full
+	progress time.Time // when the connection last took something, as far as known
+	mark     time.Time // since when more than Limits.Bytes has waited without shrinking by as much from the peak; or zero
+	peak     int       // the maximum that has waited since mark
 }
 
-// pressed returns the pressure, which may be new. It is called with the lock held.
+// pressed returns the pressure, and makes it if there is none. It is called
+// with the lock held.
 func (o *Outbox[Tag]) pressed() *pressure {
 	if o.pressure == nil {
 		o.pressure = new(pressure)
@@ -38,11 +39,11 @@ func (o *Outbox[Tag]) pressed() *pressure {
 	return o.pressure
 }
 
-// waiting is how many bytes are on their way to the connection. It is called
-// with the lock held.
+// waiting returns the number of bytes that wait for the connection. It is
+// called with the lock held.
 func (o *Outbox[Tag]) waiting() int { return o.queued() + o.reserved }
 
-// queued is how many bytes have been pushed that the connection has not taken.
+// queued returns the number of pushed bytes that the connection has not taken.
 func (o *Outbox[Tag]) queued() int {
 	if o.queue == nil || o.killed {
 		return o.bytes
@@ -53,8 +54,8 @@ func (o *Outbox[Tag]) queued() int {
 // full is called with the lock held.
 func (o *Outbox[Tag]) full() bool { return o.pressure != nil && o.pressure.full }
 
-// grown looks whether the outbox has become full, and reports true if that is to
-// be told. It is called with the lock held.
+// grown checks whether the outbox has become full, and returns true if the
+// owner must be notified. It is called with the lock held.
 func (o *Outbox[Tag]) grown() bool {
 	n := o.waiting()
 	if o.limits.Bytes <= 0 || n <= o.limits.Bytes {
@@ -77,8 +78,8 @@ func (o *Outbox[Tag]) grown() bool {
 	return !p.spent
 }
 
-// shrunk looks whether the outbox is full no longer. It is called with the lock
-// held.
+// shrunk checks whether the outbox is no longer full. It is called with the
+// lock held.
 func (o *Outbox[Tag]) shrunk(progress bool) {
 	if o.full() {
 		p, n, now := o.pressure, o.waiting(), time.Now()
@@ -103,14 +104,14 @@ func (o *Outbox[Tag]) shrunk(progress bool) {
 // held.
 func (o *Outbox[Tag]) over() bool { return o.pressure != nil && !o.pressure.mark.IsZero() }
 
-// crowded reports whether so much waits that the outbox may be full, or those who
-// push may wait for room. It is called with the lock held.
+// crowded reports whether so much waits that the outbox may be full, or that
+// those who push may wait for room. It is called with the lock held.
 func (o *Outbox[Tag]) crowded() bool {
 	return o.limits.Bytes > 0 && o.waiting() >= o.limits.Bytes/2
 }
 
-// stall is how long the connection may take nothing. It is called with the lock
-// held.
+// stall returns the time for which the connection may take nothing. It is
+// called with the lock held.
 func (o *Outbox[Tag]) stall() time.Duration {
 	if o.over() {
 		return o.limits.Stall / hurry
@@ -128,7 +129,7 @@ func (o *Outbox[Tag]) overdue() bool {
 	if now.Sub(mark) > o.limits.Drain {
 		return true
 	}
-	// A wait that has begun earlier is for longer.
+	// A wait that began earlier has a longer timeout.
 	return o.limits.Stall > 0 && o.queue != nil && !o.queue.blocked.IsZero() && now.Sub(later(mark, o.queue.blocked)) > o.stall()
 }
 
@@ -139,8 +140,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// settle forgets the pressure when everything has gone. It is called with the
-// lock held.
+// settle forgets the pressure if nothing is left. It is called with the lock
+// held.
 func (o *Outbox[Tag]) settle() {
 	if o.queue == nil && o.reserved <= 0 {
 		o.wake()
@@ -148,7 +149,7 @@ func (o *Outbox[Tag]) settle() {
 	}
 }
 
-// wake has those who wait look again. It is called with the lock held.
+// wake makes those who wait check again. It is called with the lock held.
 func (o *Outbox[Tag]) wake() {
 	if p := o.pressure; p != nil && p.changed != nil {
 		close(p.changed)
@@ -156,9 +157,10 @@ func (o *Outbox[Tag]) wake() {
 	}
 }
 
-// await waits for wake without the lock, which is held before and afterwards, or
-// for the timeout, or for the end of ctx, which it reports. A context is not asked
-// anything with the lock held: it may have locks of its own.
+// await waits for wake, for the timeout, or for the end of ctx, which it
+// reports. The lock is held before and afterwards, but not while it waits. No
+// method of the context is called with the lock held, because it may have locks
+// of its own.
 func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) (ended bool) {
 	p := o.pressed()
 	if p.changed == nil {
@@ -177,13 +179,13 @@ func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) (ende
 }
 
 // Wait blocks until fewer than below bytes are queued or being written, or
-// Push would answer ErrClosed. Its error is that of ctx if that ends before. A
-// below under 1 counts as 1.
+// until Push would return ErrClosed. Its error is that of ctx if that ends
+// first. A below less than 1 counts as 1.
 func (o *Outbox[Tag]) Wait(ctx context.Context, below int) error {
 	return o.waitUntil(ctx, func() bool { return o.queued() < max(below, 1) })
 }
 
-// WaitReserved is Wait for what is reserved, too.
+// WaitReserved is Wait, but also counts reserved bytes.
 func (o *Outbox[Tag]) WaitReserved(ctx context.Context, below int) error {
 	return o.waitUntil(ctx, func() bool { return o.waiting() < max(below, 1) })
 }
@@ -201,9 +203,10 @@ func (o *Outbox[Tag]) waitUntil(ctx context.Context, enough func() bool) error {
 	return nil
 }
 
-// WaitFor blocks while the outbox is full, for as long as that is no burden to
-// others: until half of the limit is left, for 250 ms in all, and for a
-// connection that takes nothing no more than 50 ms. It returns when ctx ends.
+// WaitFor blocks while the outbox is full, but not so long that it would be a
+// burden to others: until half of the limit is left, for at most 250 ms in all,
+// and for at most 50 ms if the connection takes nothing. It returns when ctx
+// ends.
 func (o *Outbox[Tag]) WaitFor(ctx context.Context) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -219,7 +222,7 @@ func (o *Outbox[Tag]) WaitFor(ctx context.Context) {
 	}
 }
 
-// Full reports whether WaitFor may wait, now or when the connection takes
+// Full reports whether WaitFor may wait, now or once the connection takes
 // something again.
 func (o *Outbox[Tag]) Full() bool {
 	o.mu.Lock()
@@ -232,9 +235,9 @@ func (o *Outbox[Tag]) worthWaiting() bool {
 	return o.full() && !o.pressure.spent && time.Since(o.pressure.since) < patience && !o.finished && !o.killed
 }
 
-// Drain blocks until everything queued has been written, the frame of Finish
-// included, or a write has failed, or Kill was called. No new frames should
-// be pushed meanwhile.
+// Drain blocks until everything in the queue has been written, including the
+// frame of Finish, or until a write has failed or Kill was called. No new
+// frames should be pushed meanwhile.
 func (o *Outbox[Tag]) Drain() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

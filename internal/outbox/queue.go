@@ -11,23 +11,23 @@ const (
 	batchFrames = 64
 	batchBytes  = 64 << 10
 
-	// frameCost is what the queue takes for a frame beside its bytes: an entry,
-	// and as much again, as slices grow by doubling.
+	// frameCost is the memory that the queue needs for a frame besides its
+	// bytes: an entry, and as much again because slices grow by doubling.
 	frameCost = 2 * 56
 
 	// keepCapacity bounds the slices that go back to the pool.
 	keepCapacity = 256
 )
 
-// Frame is a complete frame, and what is to be known of it while it is queued.
-// It is never empty.
+// Frame is a complete frame, with what the outbox needs to know while it is
+// queued. It is never empty.
 type Frame[Tag comparable] struct {
 	Bytes  []byte
-	Shared *account.Shared // nil for a frame of this outbox alone
-	Tag    Tag             // what Take goes by; the zero value is no tag
+	Shared *account.Shared // nil for a frame that is not shared
+	Tag    Tag             // by which Take finds it; the zero value means no tag
 }
 
-// own returns what the frame counts for in the shard.
+// own returns the number of bytes for which the frame counts in the shard.
 func (f *Frame[Tag]) own() int {
 	if f.Shared != nil {
 		return frameCost
@@ -35,7 +35,7 @@ func (f *Frame[Tag]) own() int {
 	return len(f.Bytes) + frameCost
 }
 
-// release lets go of the frame.
+// release releases the shared part of the frame.
 func (f *Frame[Tag]) release() {
 	if f.Shared != nil {
 		f.Shared.Release()
@@ -43,27 +43,27 @@ func (f *Frame[Tag]) release() {
 	*f = Frame[Tag]{}
 }
 
-// queue holds what an outbox needs only while it has frames. Pushes append to
-// pending while the flusher works through current; when current is used up the
-// two swap. The flusher moves frames from there to the batch, and what the
-// connection is given of them is in wire. The owner's mutex guards all of it,
-// except for wire, which is the flusher's.
+// queue has the fields that an outbox needs only while it has frames. Pushes
+// append to pending while the flusher works through current; when current is
+// used up, the two swap. The flusher moves frames from current to the batch,
+// and gives wire to the connection. The outbox's mutex guards all fields except
+// wire, which belongs to the flusher.
 type queue[Tag comparable] struct {
 	owner   *Outbox[Tag]
 	run     func() // flush, bound once so that starting a flusher allocates nothing
 	first   []byte // goes in front of all others
 	pending []Frame[Tag]
 	current []Frame[Tag]
-	next    int          // current[next:] is to come
+	next    int          // current[next:] are the next frames
 	batch   []Frame[Tag] // a frame that was put back is empty
-	wire    [][]byte     // of the batch, prepared, without what is out already
-	out     int          // bytes of batch[0] that are out already
+	wire    [][]byte     // of the batch, prepared, without the bytes that have been written
+	out     int          // bytes of batch[0] that have been written
 	writing bool         // the connection has wire
 	takers  int          // calls of Take that wait for the end of that
-	blocked time.Time    // since when the connection has been waited for, or zero
+	blocked time.Time    // when the current wait for the connection began, or zero
 }
 
-// queues has those of all outboxes; a program has outboxes of one kind.
+// queues pools the queues of all outboxes; a program has outboxes of one type.
 var queues sync.Pool
 
 func takeQueue[Tag comparable](o *Outbox[Tag]) *queue[Tag] {
@@ -76,7 +76,7 @@ func takeQueue[Tag comparable](o *Outbox[Tag]) *queue[Tag] {
 	return q
 }
 
-// release gives the queue to the pool, without its frames.
+// release returns the queue to the pool, without its frames.
 func (q *queue[Tag]) release() {
 	q.drop()
 	for i := range q.batch {
@@ -97,8 +97,8 @@ func (q *queue[Tag]) release() {
 
 func (q *queue[Tag]) push(f Frame[Tag]) { q.pending = append(q.pending, f) }
 
-// len is the number of frames. Those of the batch that were put back are counted
-// there.
+// len returns the number of frames. Those of the batch that were put back count
+// where they are now.
 func (q *queue[Tag]) len() int {
 	n := len(q.pending) + len(q.current) - q.next
 	if q.first != nil {
@@ -112,8 +112,8 @@ func (q *queue[Tag]) len() int {
 	return n
 }
 
-// fill makes a batch of the next frames if there is none under way. It reports
-// false when no frames are left.
+// fill makes a batch of the next frames if there is none. ok is false if no
+// frames are left.
 func (q *queue[Tag]) fill() (fresh, ok bool) {
 	q.compact()
 	if len(q.batch) > 0 {
@@ -147,7 +147,7 @@ func (q *queue[Tag]) fill() (fresh, ok bool) {
 	return true, len(q.batch) > 0
 }
 
-// compact forgets the frames of the batch that were put back.
+// compact removes the frames that were put back from the batch.
 func (q *queue[Tag]) compact() {
 	n := 0
 	for i := range q.batch {
@@ -166,9 +166,9 @@ func (q *queue[Tag]) shorten(n int) {
 	q.batch, q.wire = q.batch[:n], q.wire[:n]
 }
 
-// written lets go of the frames that are among the n bytes that the connection
-// has taken. It returns their number, their size, and what they have counted for
-// in the shard.
+// written releases the frames that are complete within the n bytes that the
+// connection has taken. It returns their number, their size, and the bytes for
+// which they counted in the shard.
 func (q *queue[Tag]) written(n int) (frames, size, own int) {
 	for frames < len(q.wire) && n >= len(q.wire[frames]) {
 		f := &q.batch[frames]
@@ -185,13 +185,13 @@ func (q *queue[Tag]) written(n int) (frames, size, own int) {
 	}
 	if n > 0 {
 		q.wire[0] = q.wire[0][n:]
-		// What is prepared may be larger than the frame.
+		// The prepared form may be larger than the frame.
 		q.out = min(q.out+n, len(q.batch[0].Bytes))
 	}
 	return frames, size, own
 }
 
-// drop lets go of all frames but those of the batch, which the connection may
+// drop releases all frames except those of the batch, which the connection may
 // still be reading.
 func (q *queue[Tag]) drop() {
 	q.first = nil
@@ -205,8 +205,8 @@ func (q *queue[Tag]) drop() {
 	q.current = q.current[:q.next]
 }
 
-// take removes what Take is for: all but what the connection has, or has a part
-// of.
+// take removes the frames for Take: all except those of which the connection
+// has all or a part.
 func (q *queue[Tag]) take(match func(*Frame[Tag]) bool) (taken []Frame[Tag]) {
 	q.unfill()
 	var rest []Frame[Tag]
@@ -217,8 +217,8 @@ func (q *queue[Tag]) take(match func(*Frame[Tag]) bool) (taken []Frame[Tag]) {
 }
 
 // unfill puts the frames of the batch that the connection does not have back to
-// where fill has found them; fill prepares them again. One of PushFirst came from
-// nowhere, and may stay.
+// where fill found them; fill prepares them again. A frame of PushFirst has no
+// such place, and may stay.
 func (q *queue[Tag]) unfill() {
 	n := len(q.batch)
 	for n > 0 && q.next > 0 && !q.writing && (n > 1 || q.out == 0) {
