@@ -13,25 +13,27 @@ import (
 
 // Options of an accepted connection.
 type Options struct {
-	// ReadLimit is how many bytes a message may have; zero means
-	// DefaultReadLimit. It bounds what one connection can make the server hold.
+	// ReadLimit is the maximum size of a message in bytes; zero means
+	// DefaultReadLimit. It bounds the memory that one connection can make the
+	// server use.
 	ReadLimit int64
-	// MaxFragments is how many frames a message may have; zero means 4096. It
-	// bounds the work that a message of empty fragments costs.
+	// MaxFragments is the maximum number of frames of a message; zero means
+	// 4096. It bounds the work that a message of empty fragments causes.
 	MaxFragments int
 	// Subprotocol is announced if the client offered it.
 	Subprotocol string
 	// Deflate accepts permessage-deflate (RFC 7692) from clients that offer it.
 	Deflate bool
 	// OnPing is called by Read with the payload of each ping, a copy. Reading
-	// goes on when it returns: answering a flood of pings may hold it up.
+	// continues when it returns, so answering a flood of pings may delay
+	// reading.
 	OnPing func(payload []byte)
-	// OnHold is called by Read when a message makes the connection hold n
-	// bytes more while it waits for the rest, or fewer if n is negative. An
-	// error ends the connection; nothing is held then.
+	// OnHold is called by Read when the connection holds n more bytes of a
+	// message while it waits for the rest, or fewer if n is negative. An error
+	// ends the connection; nothing is then held.
 	OnHold func(n int) error
-	// Poller, if there is one, does the waiting of Park for connections that can be
-	// polled, and Resume is called when that is over.
+	// Poller, if set, waits in place of Park for connections that can be
+	// polled. Resume is called when that wait is over.
 	Poller *Poller
 	Resume func()
 	// Header is added to the 101 response, except for the headers of the
@@ -39,13 +41,13 @@ type Options struct {
 	Header http.Header
 }
 
-// upgradeTimeout is how long a peer may take to accept the 101 response.
+// upgradeTimeout is the time within which a peer must accept the 101 response.
 const upgradeTimeout = 10 * time.Second
 
 // acceptGUID is the constant of RFC 6455, section 1.3.
 const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// ownHeaders are set by the upgrade or have no place in its answer.
+// ownHeaders are set by the upgrade, or must not be in its response.
 var ownHeaders = map[string]bool{
 	"Connection":               true,
 	"Upgrade":                  true,
@@ -56,14 +58,15 @@ var ownHeaders = map[string]bool{
 	"Sec-Websocket-Protocol":   true,
 }
 
-// Accept upgrades a request that has passed [CheckRequest]. The connection keeps neither r nor w nor any
-// buffer of net/http; what the peer sent ahead of the answer is kept. The
-// handler should return soon afterwards and leave reading to another
-// goroutine, so that net/http's memory goes too.
+// Accept upgrades a request that has passed [CheckRequest]. The connection
+// keeps neither r nor w nor any buffer of net/http, but it keeps the bytes that
+// the peer sent before the response. The handler should return soon afterwards
+// and leave reading to another goroutine, so that net/http's memory is released
+// too.
 //
-// When Accept fails, the request has been answered or the connection is gone:
-// w is not to be used any more. Extensions that cannot be read give a *Refusal, and
-// a w that does not let go of its connection ErrWriter.
+// If Accept fails, the response has been written or the connection is gone: w
+// must not be used any more. The error is a *Refusal if the extensions cannot
+// be parsed, and ErrWriter if w cannot hand over its connection.
 func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	var extensions string
 	if o.Deflate {
@@ -82,7 +85,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		(&Refusal{Status: http.StatusInternalServerError, Text: "Internal Server Error"}).WriteTo(w)
 		return nil, fmt.Errorf("%w: %w", ErrWriter, err)
 	}
-	// Peek cannot fail for what is buffered.
+	// Peek cannot fail for buffered bytes.
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	c := newConn(nc, bytes.Clone(ahead), o)
 	c.deflate = extensions != ""

@@ -12,10 +12,10 @@ import (
 	gws "github.com/gobwas/ws"
 )
 
-// DefaultReadLimit holds when Options.ReadLimit is zero (TR-8).
+// DefaultReadLimit is used if Options.ReadLimit is zero (TR-8).
 const DefaultReadLimit = 100 << 20
 
-// defaultMaxFragments holds when Options.MaxFragments is zero.
+// defaultMaxFragments is used if Options.MaxFragments is zero.
 const defaultMaxFragments = 4096
 
 // Conn is a WebSocket connection. Read and WriteFrames have one
@@ -25,8 +25,8 @@ type Conn struct {
 	park   park
 	onPing func([]byte)
 	onHold func(n int) error
-	held   int   // what onHold knows of
-	err    error // sticky result of Read
+	held   int   // the bytes that onHold knows of
+	err    error // the lasting result of Read
 
 	in  []byte      // unread bytes, an alias of buf, carry or the upgrade's leftover
 	buf *readBuffer // borrowed from readBuffers, nil while parked
@@ -42,7 +42,8 @@ type Conn struct {
 	carry   [maxHeader - 1]byte
 }
 
-// newConn returns a connection of a server over nc; in is what was read from it already.
+// newConn returns a server's connection over nc; in is what has already been
+// read from it.
 func newConn(nc net.Conn, in []byte, o Options) *Conn {
 	c := &Conn{nc: nc, onPing: o.OnPing, onHold: o.OnHold, in: in, side: gws.StateServerSide, maxFragments: defaultMaxFragments}
 	if o.MaxFragments > 0 {
@@ -54,20 +55,21 @@ func newConn(nc net.Conn, in []byte, o Options) *Conn {
 	return c
 }
 
-// SetReadLimit sets how many bytes a message may have; zero or less means
-// DefaultReadLimit. It holds from the next frame header on.
+// SetReadLimit sets the maximum size of a message in bytes; zero or less means
+// DefaultReadLimit. It applies from the next frame header on.
 func (c *Conn) SetReadLimit(n int64) {
 	if n <= 0 {
 		n = DefaultReadLimit
 	}
-	// Leaves room for computing with the sizes of buffers.
+	// This leaves room for computing with the sizes of buffers.
 	c.limit.Store(min(n, math.MaxInt/8))
 }
 
 // Compressed reports whether the peer understands the frames of [Deflate].
 func (c *Conn) Compressed() bool { return c.deflate }
 
-// BytesRead returns how many bytes have come from the peer since the upgrade.
+// BytesRead returns the number of bytes received from the peer since the
+// upgrade.
 func (c *Conn) BytesRead() int64 { return c.received.Load() }
 
 // LocalAddr returns the address on this side.
@@ -91,22 +93,22 @@ func (c *Conn) Close() error {
 	if !ok {
 		return c.nc.Close()
 	}
-	// crypto/tls says goodbye first and may wait seconds for a peer that does
-	// not read: that must not hold up the caller, nor the reader.
+	// crypto/tls sends an alert first, and may wait seconds for a peer that
+	// does not read. That must delay neither the caller nor the reader.
 	err := tc.NetConn().SetReadDeadline(time.Unix(1, 0))
 	go tc.Close()
 	return err
 }
 
-// Interrupt makes the reader end, with os.ErrDeadlineExceeded. What has come
-// before may be lost; writing goes on.
+// Interrupt ends reading with os.ErrDeadlineExceeded. Bytes that have arrived
+// before may be lost. Writing continues.
 func (c *Conn) Interrupt() {
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 	c.park.signal()
 }
 
-// readError is what Read answers for err. The deadline that Close sets under
-// TLS is not the peer's doing.
+// readError returns the error that Read returns for err. The deadline that
+// Close sets under TLS is not the peer's fault.
 func (c *Conn) readError(err error) error {
 	if c.closed.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 		return net.ErrClosed

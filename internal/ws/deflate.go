@@ -9,26 +9,26 @@ import (
 // compressedBit is RSV1, which marks a compressed message (RFC 7692, section 6).
 const compressedBit = 0x40
 
-// flushTail is what a flushed DEFLATE stream ends with, and what a compressed
-// message leaves out (RFC 7692, section 7.2.1).
+// flushTail is the end of a flushed DEFLATE stream, which a compressed message
+// leaves out (RFC 7692, section 7.2.1).
 const flushTail = "\x00\x00\xff\xff"
 
-// compressor is a writer of compress/flate, about a megabyte, and what it has
-// written.
+// compressor is a writer of compress/flate, which takes about a megabyte, and
+// its output.
 type compressor struct {
 	w   *flate.Writer
 	out []byte
 }
 
-// keepCompressed bounds the output buffers that go back to the pool, to a part
-// of what the writer has anyway.
+// keepCompressed bounds the output buffers that go back to the pool to a part
+// of the size of the writer itself.
 const keepCompressed = 256 << 10
 
 // compressors are pooled by level.
 var compressors [flate.BestCompression + 1]sync.Pool
 
-// compressing bounds how many compressors are at work, and so how many there
-// are: more than processors would do nothing sooner.
+// compressing bounds the number of compressors at work, and so the number that
+// exist: more than there are processors would not be faster.
 var compressing = make(chan struct{}, runtime.GOMAXPROCS(0))
 
 // Write implements io.Writer.
@@ -37,12 +37,12 @@ func (z *compressor) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Deflate returns a frame with its payload compressed, for a connection that
-// is [Conn.Compressed]. The frame must be a whole one of [Seal]. Those of
-// control, with less payload than threshold bytes or compressed already are
-// returned as they are; frame itself is not changed. level is that of
-// compress/flate, from 1 to 9. The more processors are busy with compressing,
-// the longer Deflate waits for its turn.
+// Deflate returns a frame with its payload compressed, for a connection that is
+// [Conn.Compressed]. The frame must be a whole one from [Seal]. Control frames,
+// frames with a payload of less than threshold bytes, and compressed frames are
+// returned as they are. frame itself is not changed. level is that of
+// compress/flate, from 1 to 9. Deflate waits for its turn while all processors
+// are busy compressing.
 func Deflate(frame []byte, level, threshold int) []byte {
 	op := Opcode(frame[0] & 0x0f)
 	payload := framePayload(frame)
@@ -71,7 +71,7 @@ func Deflate(frame []byte, level, threshold int) []byte {
 	return sealed
 }
 
-// framePayload is the payload of a frame that Seal made.
+// framePayload returns the payload of a frame from Seal.
 func framePayload(frame []byte) []byte {
 	size := 2
 	switch frame[1] {

@@ -16,10 +16,10 @@ import (
 	gws "github.com/gobwas/ws"
 )
 
-// DialOptions of a connection that [Dial] opens.
+// DialOptions are the options of a connection that [Dial] opens.
 type DialOptions struct {
-	// Of Options, Subprotocol is offered, and a server that does not take it is
-	// an error; Deflate offers permessage-deflate; Header is sent with the
+	// In Options, Subprotocol is offered, and it is an error if the server does
+	// not select it. Deflate offers permessage-deflate. Header is sent with the
 	// request, except for the headers of the upgrade itself.
 	Options
 
@@ -28,7 +28,7 @@ type DialOptions struct {
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Proxy returns the proxy for a request, or nil, such as
 	// http.ProxyFromEnvironment; the URL of the request begins with http or
-	// https. Proxies of HTTP are asked to CONNECT, those of SOCKS are an error.
+	// https. An HTTP proxy gets a CONNECT request; a SOCKS proxy is an error.
 	// Default: none.
 	Proxy func(*http.Request) (*url.URL, error)
 	// TLS is for URLs that begin with wss, and for proxies whose URL begins with
@@ -36,12 +36,12 @@ type DialOptions struct {
 	TLS *tls.Config
 }
 
-// Dial opens a connection to a URL that begins with ws or wss. Nothing is bounded
-// in time but by ctx, which has no say any more once Dial has returned.
+// Dial opens a connection to a URL that begins with ws or wss. Only ctx bounds
+// the time. Once Dial has returned, ctx has no effect.
 //
-// A server that answers with a status other than 101, a redirection among them,
-// gives a *[Refusal] with the beginning of its text. Frames that are written to
-// the connection must have been given to [Mask].
+// If the status of the response is not 101, and so for a redirect too, the
+// error is a *[Refusal] with the beginning of its text. Frames that are written
+// to the connection must be masked by [Mask].
 func Dial(ctx context.Context, rawURL string, o DialOptions) (*Conn, error) {
 	r, err := o.request(rawURL)
 	if err != nil {
@@ -49,7 +49,7 @@ func Dial(ctx context.Context, rawURL string, o DialOptions) (*Conn, error) {
 	}
 	c, err := o.dial(ctx, r)
 	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx) // and what it has done to the connection says less
+		err = context.Cause(ctx) // says more than the error of the closed connection
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ws: dialing %s: %w", r.URL.Host, err)
@@ -118,7 +118,7 @@ func (o *DialOptions) dial(ctx context.Context, r *http.Request) (*Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	// Whatever step the end of ctx meets, it fails.
+	// The end of ctx makes the current step fail.
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	c, err := o.open(raw, r, proxy)
 	if !stop() && err == nil {
@@ -131,7 +131,7 @@ func (o *DialOptions) dial(ctx context.Context, r *http.Request) (*Conn, error) 
 	return c, nil
 }
 
-// open makes a connection to a server, or a proxy, one of the WebSocket.
+// open makes a WebSocket connection over a connection to the server or a proxy.
 func (o *DialOptions) open(nc net.Conn, r *http.Request, proxy *url.URL) (*Conn, error) {
 	var err error
 	if proxy != nil {
@@ -170,7 +170,7 @@ func (o *DialOptions) open(nc net.Conn, r *http.Request, proxy *url.URL) (*Conn,
 	return c, nil
 }
 
-// tunnel has a proxy connect to the host of a URL.
+// tunnel makes a proxy connect to the host of a URL.
 func (o *DialOptions) tunnel(nc net.Conn, to, proxy *url.URL) (net.Conn, error) {
 	switch proxy.Scheme {
 	case "http":
@@ -199,24 +199,24 @@ func (o *DialOptions) tunnel(nc net.Conn, to, proxy *url.URL) (net.Conn, error) 
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("it answered with %s", resp.Status)
 	case len(ahead) > 0:
-		return nil, errors.New("it spoke before the server was asked")
+		return nil, errors.New("it sent data before the request was made")
 	}
 	return nc, nil
 }
 
-// secure is the handshake of TLS with a host.
+// secure performs the TLS handshake with a host.
 func (o *DialOptions) secure(nc net.Conn, host string) (net.Conn, error) {
 	config := o.TLS.Clone()
 	if config == nil {
 		config = new(tls.Config)
 	}
 	config.ServerName = host
-	config.NextProtos = []string{"http/1.1"} // an upgrade means nothing in HTTP/2
+	config.NextProtos = []string{"http/1.1"} // HTTP/2 has no such upgrade
 	tc := tls.Client(nc, config)
 	return tc, tc.Handshake()
 }
 
-// address is where to connect for a URL.
+// address returns the address to connect to for a URL.
 func address(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -237,10 +237,10 @@ func TestDialOfMisbehavingServers(t *testing.T) {
 		{"the end within headers", Options{}, func(*http.Request) string { return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" }, io.ErrUnexpectedEOF.Error()},
 		{"no Upgrade", Options{}, func(r *http.Request) string {
 			return strings.Replace(accepting(r, ""), "Upgrade: WebSocket", "Upgrade: h2c", 1)
-		}, "no upgrade to WebSocket"},
+		}, "not an upgrade to WebSocket"},
 		{"no Connection", Options{}, func(r *http.Request) string {
 			return strings.Replace(accepting(r, ""), "Connection: ", "X: ", 1)
-		}, "no upgrade to WebSocket"},
+		}, "not an upgrade to WebSocket"},
 		{"a wrong key", Options{}, func(r *http.Request) string {
 			return strings.Replace(accepting(r, ""), acceptKey(r.Header.Get("Sec-WebSocket-Key")), sampleAccept, 1)
 		}, "Sec-WebSocket-Accept is wrong"},
@@ -249,11 +249,11 @@ func TestDialOfMisbehavingServers(t *testing.T) {
 		}, "Sec-WebSocket-Accept is wrong"},
 		{"a subprotocol unasked", Options{}, func(r *http.Request) string {
 			return accepting(r, "Sec-WebSocket-Protocol: chat\r\n")
-		}, `speaks the subprotocol "chat"; it was offered ""`},
+		}, `selected the subprotocol "chat"; it was offered ""`},
 		{"another subprotocol", Options{Subprotocol: "chat"}, func(r *http.Request) string {
 			return accepting(r, "Sec-WebSocket-Protocol: mqtt\r\n")
-		}, `speaks the subprotocol "mqtt"; it was offered "chat"`},
-		{"no subprotocol", Options{Subprotocol: "chat"}, func(r *http.Request) string { return accepting(r, "") }, `speaks the subprotocol ""`},
+		}, `selected the subprotocol "mqtt"; it was offered "chat"`},
+		{"no subprotocol", Options{Subprotocol: "chat"}, func(r *http.Request) string { return accepting(r, "") }, `selected the subprotocol ""`},
 		{"compression unasked", Options{}, func(r *http.Request) string { return accepting(r, extension+"\r\n") }, "extensions"},
 		{"another extension", Options{Deflate: true}, func(r *http.Request) string {
 			return accepting(r, "Sec-WebSocket-Extensions: bzip\r\n")
@@ -502,7 +502,7 @@ func TestDialOfProxiesThatCannotBeUsed(t *testing.T) {
 	}{
 		"an error":     {func(*http.Request) (*url.URL, error) { return nil, errors.New("no such proxy") }, "", "no such proxy"},
 		"SOCKS":        {http.ProxyURL(&url.URL{Scheme: "socks5", Host: "server.test:80"}), "", `begins with "socks5"`},
-		"an early one": {http.ProxyURL(&url.URL{Scheme: "http", Host: "server.test"}), "HTTP/1.1 200 OK\r\n\r\nhello", "before the server was asked"},
+		"an early one": {http.ProxyURL(&url.URL{Scheme: "http", Host: "server.test"}), "HTTP/1.1 200 OK\r\n\r\nhello", "before the request was made"},
 		"another":      {http.ProxyURL(&url.URL{Scheme: "http", Host: "server.test"}), "HTTP/1.1 502 Bad Gateway\r\n\r\n", "502 Bad Gateway"},
 		"endless":      {http.ProxyURL(&url.URL{Scheme: "http", Host: "server.test"}), "HTTP/1.1 200 " + strings.Repeat("x", 2*maxResponse), "too large"},
 	} {

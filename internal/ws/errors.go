@@ -7,8 +7,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// ErrWriter is the error of Accept for an http.ResponseWriter that does not let
-// go of its connection.
+// ErrWriter is the error of Accept for an http.ResponseWriter that cannot hand
+// over its connection.
 var ErrWriter = errors.New("ws: the connection cannot be taken over")
 
 // CloseError is the close frame that the peer sent. An empty close frame has
@@ -26,8 +26,8 @@ func (e *CloseError) Error() string {
 	return fmt.Sprintf("ws: closed by the peer with code %d: %s", e.Code, e.Reason)
 }
 
-// ProtocolError says how the peer broke RFC 6455 or a limit. Code is what the
-// connection should be closed with: 1002, 1007 or 1009.
+// ProtocolError reports how the peer broke RFC 6455 or exceeded a limit. Code
+// is the code with which to close the connection: 1002, 1007 or 1009.
 type ProtocolError struct {
 	Code   wire.CloseCode
 	Reason string
@@ -38,7 +38,8 @@ func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("ws: protocol error %d: %s", e.Code, e.Reason)
 }
 
-// What a message may be too large for. The text of ErrTooBig is TR-8's.
+// Errors for messages that exceed a limit. The text of ErrTooBig is that of
+// TR-8.
 var (
 	ErrTooBig    = &ProtocolError{wire.CloseTooBig, "Max payload size exceeded"}
 	ErrFragments = &ProtocolError{wire.CloseTooBig, "too many fragments in one message"}

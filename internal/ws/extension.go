@@ -9,14 +9,14 @@ import (
 // deflateName is the extension of RFC 7692 in Sec-WebSocket-Extensions.
 const deflateName = "permessage-deflate"
 
-// deflateAnswer accepts an offer, and is the offer of a client. Neither side keeps its window between two
-// messages, so that an idle connection holds no state of a compressor, and a
-// compressed message can be shared. A server may ask for either unasked (RFC
-// 7692, section 7.1.1).
+// deflateAnswer accepts an offer, and is also the offer of a client. Neither
+// side keeps its window between two messages, so an idle connection holds no
+// compressor state, and a compressed message can be shared. A server may demand
+// both even if the client did not offer them (RFC 7692, section 7.1.1).
 const deflateAnswer = deflateName + "; server_no_context_takeover; client_no_context_takeover"
 
-// maxExtensions is how many bytes the offers of a client may have in all. Those
-// of browsers have some 50, and parsing costs many times as much memory.
+// maxExtensions is the maximum total length of a client's offers in bytes.
+// Those of browsers have about 50, and parsing takes many times as much memory.
 const maxExtensions = 1024
 
 // extension is one element of Sec-WebSocket-Extensions.
@@ -30,9 +30,8 @@ type extensionParam struct {
 	hasValue    bool
 }
 
-// negotiateDeflate answers the first offer that can be kept, or with "" when
-// there is none. It reports false when the header breaks its grammar or is too
-// long.
+// negotiateDeflate returns the answer to the first acceptable offer, or "" if
+// there is none. ok is false if the header violates its grammar or is too long.
 func negotiateDeflate(h http.Header) (answer string, ok bool) {
 	length := 0
 	for _, line := range h["Sec-Websocket-Extensions"] {
@@ -52,8 +51,8 @@ func negotiateDeflate(h http.Header) (answer string, ok bool) {
 	return answer, true
 }
 
-// acceptDeflate is the answer to an offer, or "" to decline it: as RFC 7692,
-// section 7.1, asks for unknown, repeated and invalid parameters.
+// acceptDeflate returns the answer to an offer, or "" to decline it, as RFC
+// 7692, section 7.1, demands for unknown, repeated and invalid parameters.
 func (e *extension) acceptDeflate() string {
 	if e.name != deflateName {
 		return ""
@@ -69,13 +68,14 @@ func (e *extension) acceptDeflate() string {
 				return ""
 			}
 		case "server_max_window_bits":
-			// compress/flate has one size of window, and no smaller one can be promised.
+			// compress/flate has one window size, so a smaller one cannot be
+			// promised.
 			if p.value != "15" {
 				return ""
 			}
 			answer += "; server_max_window_bits=15"
 		case "client_max_window_bits":
-			// The decompressor takes any window: nothing to answer.
+			// The decompressor accepts any window, so no answer is needed.
 			if p.hasValue && !slices.Contains(windowBits, p.value) {
 				return ""
 			}
@@ -86,8 +86,8 @@ func (e *extension) acceptDeflate() string {
 	return answer
 }
 
-// deflateAccepted reads the answer to deflateAnswer as an offer. It reports !ok for
-// an extension or a parameter that was not offered, or that cannot be kept.
+// deflateAccepted reads the answer to deflateAnswer as an offer. ok is false
+// for an extension or a parameter that was not offered or is not supported.
 func deflateAccepted(h http.Header) (deflate, ok bool) {
 	var all []extension
 	for _, line := range h["Sec-Websocket-Extensions"] {
@@ -103,7 +103,7 @@ func deflateAccepted(h http.Header) (deflate, ok bool) {
 	if len(all) > 1 || all[0].name != deflateName {
 		return false, false
 	}
-	stateless := false // as without the server's promise its messages cannot be read
+	stateless := false // without this promise of the server, its messages cannot be read
 	for i, p := range all[0].params {
 		if slices.ContainsFunc(all[0].params[:i], func(q extensionParam) bool { return q.name == p.name }) {
 			return false, false
@@ -115,7 +115,7 @@ func deflateAccepted(h http.Header) (deflate, ok bool) {
 			if p.hasValue {
 				return false, false
 			}
-		case "server_max_window_bits": // the decompressor takes any window
+		case "server_max_window_bits": // the decompressor accepts any window
 			if !slices.Contains(windowBits, p.value) {
 				return false, false
 			}
@@ -129,8 +129,8 @@ func deflateAccepted(h http.Header) (deflate, ok bool) {
 // windowBits are the values of the parameters for the size of the window.
 var windowBits = []string{"8", "9", "10", "11", "12", "13", "14", "15"}
 
-// parseExtensions reads a value of Sec-WebSocket-Extensions: RFC 6455, section
-// 9.1. Elements of a list may be empty, as in all lists of HTTP.
+// parseExtensions parses a value of Sec-WebSocket-Extensions (RFC 6455, section
+// 9.1). Elements of the list may be empty, as in all HTTP lists.
 func parseExtensions(s string) (all []extension, ok bool) {
 	in := extensionScanner{s}
 	for {
@@ -163,10 +163,10 @@ func parseExtensions(s string) (all []extension, ok bool) {
 	}
 }
 
-// extensionScanner takes a header's value apart.
+// extensionScanner scans the value of a header.
 type extensionScanner struct{ rest string }
 
-// take skips white space and then a delimiter, if that is next.
+// take skips white space, and then a delimiter if it comes next.
 func (in *extensionScanner) take(delimiter byte) bool {
 	in.rest = strings.TrimLeft(in.rest, " \t")
 	if in.rest == "" || in.rest[0] != delimiter {
@@ -187,7 +187,7 @@ func (in *extensionScanner) token() (t string, ok bool) {
 	return t, isToken(t)
 }
 
-// value is a token, with or without quotes around it; what a backslash quotes
+// value reads a token, with or without quotes; a character after a backslash
 // stands for itself.
 func (in *extensionScanner) value() (v string, ok bool) {
 	if !in.take('"') {

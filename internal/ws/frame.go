@@ -10,11 +10,11 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// HeaderSpace is the room that [NewBuffer] reserves in front of a payload: the
-// longest header of an unmasked frame.
+// HeaderSpace is the room that [NewBuffer] reserves before a payload: the size
+// of the longest header of an unmasked frame.
 const HeaderSpace = 10
 
-// Opcode is the kind of a frame that is sent.
+// Opcode is the kind of an outbound frame.
 type Opcode byte
 
 // The opcodes of RFC 6455, section 5.2. There is no continuation: frames are
@@ -39,9 +39,9 @@ func NewBuffer(capacity int) []byte {
 	return make([]byte, HeaderSpace, HeaderSpace+capacity)
 }
 
-// Seal writes the header of a frame right in front of the payload in buf[HeaderSpace:]
-// and returns the whole frame, which aliases buf. The buffer must come from
-// [NewBuffer] and must be sealed once.
+// Seal writes the header of a frame directly before the payload in
+// buf[HeaderSpace:], and returns the whole frame, which aliases buf. The buffer
+// must come from [NewBuffer], and must be sealed only once.
 func Seal(buf []byte, op Opcode) []byte {
 	n := len(buf) - HeaderSpace
 	first := finBit | byte(op)
@@ -62,9 +62,9 @@ func Seal(buf []byte, op Opcode) []byte {
 	}
 }
 
-// Mask returns a frame as a client sends it, with a payload that is masked by a key
-// that nobody can foresee (RFC 6455, section 5.3). The frame must be a whole one of
-// [Seal], [Deflate] or [CloseFrame]; it is not changed.
+// Mask returns a frame as a client sends it, with a payload that is masked by
+// an unpredictable key (RFC 6455, section 5.3). The frame must be a whole one
+// from [Seal], [Deflate] or [CloseFrame]; it is not changed.
 func Mask(frame []byte) []byte {
 	payload := framePayload(frame)
 	header := len(frame) - len(payload)
@@ -77,9 +77,9 @@ func Mask(frame []byte) []byte {
 	return masked
 }
 
-// CloseFrame returns a whole close frame. A code that must not be sent (0,
-// 1005, 1006, see TR-33) gives an empty close frame; the reason is cut at 123
-// bytes at the boundary of a character.
+// CloseFrame returns a whole close frame. For a code that must not be sent (0,
+// 1005, 1006, see TR-33) the frame is empty. The reason is cut to 123 bytes,
+// between characters.
 func CloseFrame(code wire.CloseCode, reason string) []byte {
 	if !code.Sendable() {
 		return Seal(NewBuffer(0), OpClose)

@@ -11,12 +11,12 @@ import (
 // maxHeader is the longest header of a masked frame.
 const maxHeader = gws.MaxHeaderSize
 
-// rsv1 is compressedBit as the headers of gobwas/ws have it. It may only be set
-// at the beginning of a message.
+// rsv1 is compressedBit as gobwas/ws represents it in headers. It may only be
+// set in the first frame of a message.
 const rsv1 = compressedBit >> 4
 
-// header consumes the next frame header and checks it. What the first two
-// bytes show to be wrong is refused before any further byte is waited for.
+// header consumes the next frame header and checks it. If the first two bytes
+// are already invalid, it does not wait for more.
 func (c *Conn) header(h *gws.Header, state gws.State) error {
 	for len(c.in) < 2 {
 		if err := c.more(len(c.in) > 0); err != nil {
@@ -46,9 +46,9 @@ func (c *Conn) header(h *gws.Header, state gws.State) error {
 	return nil
 }
 
-// firstBytes decodes the first two bytes of a frame and returns the size of
-// its header. Length stays at 126 or 127 where it follows later; that is
-// already too much for a control frame.
+// firstBytes decodes the first two bytes of a frame and returns the size of its
+// header. Length stays 126 or 127 if the real length follows; that is already
+// too much for a control frame.
 func firstBytes(b []byte, h *gws.Header) (size int) {
 	*h = gws.Header{
 		Fin:    b[0]&0x80 != 0,
@@ -70,9 +70,9 @@ func firstBytes(b []byte, h *gws.Header) (size int) {
 	return size
 }
 
-// restOfHeader decodes what follows the first two bytes; false means that the
+// restOfHeader decodes the bytes after the first two. It returns false if the
 // highest bit of a 64-bit length is set. A length that would fit a shorter
-// encoding is accepted, as the receiver's rules of RFC 6455 allow and other
+// encoding is accepted, as RFC 6455 allows receivers to do, and as other
 // servers do.
 func restOfHeader(b []byte, h *gws.Header) bool {
 	switch h.Length {

@@ -7,17 +7,17 @@ import (
 	"sync"
 )
 
-// inflateTail is put behind a compressed message: what the sender has left
-// out, and a final block, without which the decompressor could not tell the
-// end of the message from a part that is missing.
+// inflateTail is appended to a compressed message: the tail that the sender
+// left out, and a final block, without which the decompressor could not
+// distinguish the end of the message from a missing part.
 const inflateTail = flushTail + "\x01\x00\x00\xff\xff"
 
-// compressedLimit is how many compressed bytes a message of up to limit bytes
-// may have. Data that does not compress grows: in zlib by an eighth and some
-// bytes at worst, with the smallest of its memory levels.
+// compressedLimit returns the maximum compressed size of a message of up to
+// limit bytes. Data that does not compress grows: in zlib by an eighth and some
+// bytes at most, at its lowest memory level.
 func compressedLimit(limit int64) int64 { return limit + limit/8 + 64 }
 
-// inflater is a decompressor, 40 KiB.
+// inflater is a decompressor, which takes 40 KiB.
 type inflater struct {
 	r   io.Reader // also a flate.Resetter
 	src inflateSource
@@ -29,12 +29,12 @@ var inflaters = sync.Pool{New: func() any {
 	return z
 }}
 
-// inflating bounds how many decompressors are at work, and so what compressed
-// messages make the server hold beside their content.
+// inflating bounds the number of decompressors at work, and so the memory for
+// compressed messages besides their content.
 var inflating = make(chan struct{}, runtime.GOMAXPROCS(0))
 
-// inflateSource is a message and its tail. That it is an io.ByteReader keeps
-// the decompressor from reading further than it needs.
+// inflateSource is a message and its tail. It is an io.ByteReader so that the
+// decompressor does not read further than it needs.
 type inflateSource struct {
 	data []byte
 	tail string
@@ -71,8 +71,8 @@ func (s *inflateSource) Read(p []byte) (n int, err error) {
 func (s *inflateSource) empty() bool { return len(s.data) == 0 && s.tail == "" }
 
 // inflate decompresses a message and releases its compressed form. It works on
-// a goroutine of its own: the stack of the reading one would stay as large as
-// the decompressor has once made it.
+// a goroutine of its own, because the decompressor grows the stack, and the
+// stack of the reading goroutine would stay large.
 func (c *Conn) inflate(buf *buffer) (out *buffer, err error) {
 	done := make(chan struct{})
 	go func() {
@@ -84,11 +84,11 @@ func (c *Conn) inflate(buf *buffer) (out *buffer, err error) {
 	return out, err
 }
 
-// inflate decompresses data to at most limit bytes. Memory grows with what
-// has been decompressed, not with what the message may turn out to be. The
-// data may consist of several streams, each ended by a block that says so
-// (RFC 7692, section 7.2.3.4), but of no more than maxStreams: to begin one
-// costs more than it has bytes.
+// inflate decompresses data to at most limit bytes. Memory grows with the
+// decompressed bytes, not with the possible size of the message. The data may
+// consist of several streams, each with a final block (RFC 7692, section
+// 7.2.3.4), but of no more than maxStreams, because beginning a stream costs
+// far more than its bytes.
 func inflate(data []byte, limit int, maxStreams int32) (out *buffer, err error) {
 	inflating <- struct{}{}
 	defer func() { <-inflating }()
@@ -102,8 +102,8 @@ func inflate(data []byte, limit int, maxStreams int32) (out *buffer, err error) 
 			out = nil
 		}
 	}()
-	// One byte more than the limit shows that there is more. Text becomes four
-	// times as long, or somewhat more.
+	// One byte beyond the limit shows that the message is too long. Text
+	// usually becomes about four times as long.
 	size := max(min(4*len(data), limit+1), 1)
 	out = out.grow(size, size)
 	for range maxStreams {

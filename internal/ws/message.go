@@ -7,7 +7,8 @@ import (
 
 // Message is one whole data message.
 type Message struct {
-	// Binary tells a binary message from a text message, whose Data is valid UTF-8.
+	// Binary distinguishes a binary message from a text message, whose Data is
+	// valid UTF-8.
 	Binary bool
 	// Data is the payload, never nil. It belongs to the caller until Release.
 	Data []byte
@@ -15,9 +16,9 @@ type Message struct {
 	buf *buffer
 }
 
-// Release gives the memory of the message back; neither Data nor anything that
-// aliases it may be used afterwards. Release it through one copy of the Message
-// only; calling it again on that one does nothing.
+// Release returns the memory of the message to its pool. Afterwards neither
+// Data nor anything that aliases it may be used. Call it on one copy of the
+// Message only; a second call on that copy does nothing.
 func (m *Message) Release() {
 	buf := m.buf
 	m.Data, m.buf = nil, nil
@@ -49,7 +50,8 @@ func newBuffer(n int) *buffer {
 	return &buffer{data: make([]byte, 0, 1<<class)}
 }
 
-// release puts the buffer back into its class, or leaves it to the garbage collector.
+// release puts the buffer back into its pool, or leaves it to the garbage
+// collector.
 func (b *buffer) release() {
 	if b == nil || cap(b.data) > 1<<maxClass {
 		return
@@ -58,7 +60,7 @@ func (b *buffer) release() {
 	classes[bits.Len(uint(cap(b.data)-1))-minClass].Put(b)
 }
 
-// bytes returns the content, which is never nil.
+// bytes returns the content. It is never nil.
 func (b *buffer) bytes() []byte {
 	if b == nil {
 		return []byte{}
@@ -74,8 +76,8 @@ func (b *buffer) len() int {
 }
 
 // grow returns a buffer with the same content and room for need more bytes,
-// where left >= need bytes are expected in all. The growth is four-fold at
-// most, so that memory follows what arrives and not what was announced.
+// where left >= need bytes are expected in all. It grows at most fourfold, so
+// that memory follows the bytes that arrive, not the length that was announced.
 func (b *buffer) grow(need, left int) *buffer {
 	have := b.len()
 	if b != nil && cap(b.data)-have >= need {

@@ -12,22 +12,22 @@ type readBuffer [readSize]byte
 
 var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
 
-// park waits for the peer without holding a buffer, as well as the kind of
+// park waits for the peer without holding a buffer, as far as the kind of
 // connection allows.
 type park interface {
 	// wait blocks until there are bytes and sets c.in to c.carry[:c.carried]
 	// followed by at least one of them. c.buf is nil before the call. started
-	// reports that the peer is in the middle of a frame.
+	// means that the peer is in the middle of a frame.
 	wait(c *Conn, started bool) error
 
-	// leave gives up the reader if there is nothing to read and a Poller can wait
-	// in its place. Otherwise it waits.
+	// leave releases the reader if there is nothing to read and a Poller can
+	// wait in its place. Otherwise it waits.
 	leave(c *Conn) (gone bool, err error)
 
 	// signal wakes the connection if its reader has left.
 	signal()
 
-	// closed reports that the connection has been closed.
+	// closed is called when the connection has been closed.
 	closed()
 }
 
@@ -38,7 +38,7 @@ func (c *Conn) borrow() []byte {
 	return c.buf[copy(c.buf[:], c.carry[:c.carried]):]
 }
 
-// filled takes the n bytes that were read behind the carried ones.
+// filled accepts the n bytes that were read after the carried ones.
 func (c *Conn) filled(n int) {
 	c.in = c.buf[:int(c.carried)+n]
 	c.carried = 0
@@ -53,7 +53,7 @@ func (c *Conn) giveBack() {
 	}
 }
 
-// more blocks for bytes behind the unread ones, which are the beginning of a
+// more waits for bytes after the unread ones, which are the beginning of a
 // frame header or nothing.
 func (c *Conn) more(started bool) error {
 	c.carried = uint8(copy(c.carry[:], c.in))
@@ -92,7 +92,7 @@ func (readPark) wait(c *Conn, started bool) error {
 		}
 		return err
 	}
-	// An error beside bytes comes again with the next read.
+	// An error that comes with bytes comes again with the next read.
 	if started {
 		c.filled(n)
 		return nil

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// newPark picks by concrete type: a wrapper may promote SyscallConn from the
-// connection that it embeds while its own Read does more than the socket's.
+// newPark decides by the concrete type: a wrapper may promote SyscallConn from
+// an embedded connection, while its own Read does more than that of the socket.
 func newPark(nc net.Conn, o *Options) park {
 	var sc syscall.Conn
 	switch nc := nc.(type) {
@@ -34,8 +34,8 @@ func newPark(nc net.Conn, o *Options) park {
 	return p
 }
 
-// pollPark waits in the runtime's poller and borrows a buffer when bytes are
-// there, or leaves the waiting to a Poller.
+// pollPark waits in the runtime's poller and borrows a buffer when there are
+// bytes, or lets a Poller wait.
 type pollPark struct {
 	raw   syscall.RawConn
 	ready func(fd uintptr) bool // p.read, bound once
@@ -46,21 +46,22 @@ type pollPark struct {
 	resume  func()
 	arm     func(fd uintptr) // p.watch, bound once
 	try     bool             // read does not wait
-	broken  atomic.Bool      // the poller does not take it
+	broken  atomic.Bool      // the poller does not accept it
 	state   atomic.Uint32
 	watched atomic.Int32 // its descriptor and 1, once the poller knows it
 }
 
-// The states of a connection that has a Poller. The reader goes from reading to
-// parked, if there was no signal since it began to try. A signal goes from
-// parked to reading, with a new reader.
+// The states of a connection that has a Poller. The reader changes reading to
+// parked if there was no signal since it began to try. A signal changes parked
+// to reading and starts a new reader.
 const (
 	reading uint32 = iota
 	signaled
 	parked
 )
 
-// signal wakes a parked connection, or has its reader try again before it parks.
+// signal wakes a parked connection, or makes its reader try again before it
+// parks.
 func (p *pollPark) signal() {
 	for {
 		switch p.state.Load() {
@@ -79,15 +80,15 @@ func (p *pollPark) signal() {
 	}
 }
 
-// leave implements park. Once the reader has been given up, only atomic fields
-// may be touched.
+// leave implements park. Once the reader has been released, only atomic fields
+// may be accessed.
 func (p *pollPark) leave(c *Conn) (gone bool, err error) {
 	if p.poller == nil || p.broken.Load() {
 		return false, c.more(false)
 	}
 	p.conn = c
 	for {
-		p.state.Store(reading) // what was signaled is seen by read
+		p.state.Store(reading) // read sees what was signaled
 		p.try = true
 		err := p.raw.Read(p.ready)
 		p.try = false
@@ -97,14 +98,15 @@ func (p *pollPark) leave(c *Conn) (gone bool, err error) {
 		case p.err != syscall.EAGAIN:
 			return false, p.err
 		case p.state.CompareAndSwap(reading, parked):
-			// If that fails, the connection has been closed, which signals.
+			// If this fails, the connection has been closed, which signals.
 			_ = p.raw.Control(p.arm)
 			return true, nil
 		}
 	}
 }
 
-// watch has the poller watch the connection. Closing that waits meanwhile.
+// watch makes the poller watch the connection, which cannot be closed
+// meanwhile.
 func (p *pollPark) watch(fd uintptr) {
 	if p.poller.watch(int(fd), p) {
 		p.watched.Store(int32(fd) + 1)
@@ -114,7 +116,7 @@ func (p *pollPark) watch(fd uintptr) {
 	p.signal()
 }
 
-// closed reports that the descriptor has been closed.
+// closed is called when the descriptor has been closed.
 func (p *pollPark) closed() {
 	if fd := p.watched.Load(); fd > 0 {
 		p.poller.forget(int(fd-1), p)
@@ -130,7 +132,8 @@ func (p *pollPark) wait(c *Conn, _ bool) error {
 	return p.err
 }
 
-// read tries once; false parks the goroutine until the socket is readable.
+// read tries once; returning false parks the goroutine until the socket is
+// readable.
 func (p *pollPark) read(fd uintptr) bool {
 	dst := p.conn.borrow()
 	n, err := syscall.Read(int(fd), dst)

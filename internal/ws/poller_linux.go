@@ -7,16 +7,16 @@ import (
 	"syscall"
 )
 
-// pollEvents is how many events a Poller takes at a time.
+// pollEvents is the number of events that a Poller takes at a time.
 const pollEvents = 128
 
-// Poller waits for bytes on many connections with one goroutine, so that none
-// of them needs one while it is silent. It starts with the first connection that
-// can be polled.
+// Poller waits for bytes on many connections in one goroutine, so no connection
+// needs one while it is silent. It starts with the first connection that can be
+// polled.
 //
-// It is an epoll instance that is itself polled by the runtime, so that no
-// thread waits in it. The connections stay with the runtime's poller too, for
-// writes, deadlines, and the rest of a message that has begun.
+// It is an epoll instance that the runtime polls, so no thread waits in it. The
+// connections also stay in the runtime's poller, for writes, deadlines, and the
+// rest of a message that has begun.
 type Poller struct {
 	log *slog.Logger
 
@@ -28,22 +28,25 @@ type Poller struct {
 	reported bool // that it could not start
 	closed   bool
 	conns    []polled // by descriptor
-	last     int32    // the number of the one that was added last
+	last     int32    // the number of the last one added
 }
 
-// polled is a connection that has been watched. Its number tells it from others
-// that have had the same descriptor, for which an event may be under way.
+// polled is a connection that has been watched. Its number distinguishes it
+// from earlier connections with the same descriptor, for which an event may
+// still be under way.
 type polled struct {
 	park   *pollPark
 	number int32
 }
 
-// NewPoller returns a Poller. The logger gets what makes connections do without it.
+// NewPoller returns a Poller. It logs the reason if connections have to do
+// without it.
 func NewPoller(log *slog.Logger) *Poller { return &Poller{log: log} }
 
-// ready starts the Poller, unless it runs. It reports false where connections have
-// to do without: when it has been closed, or could not start. That happens when
-// descriptors run out, and may be over with the next connection.
+// ready starts the Poller, unless it is running. It returns false if it has
+// been closed or could not start; then connections have to do without it.
+// Starting fails if descriptors run out, and may succeed for the next
+// connection.
 func (p *Poller) ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,7 +63,7 @@ func (p *Poller) ready() bool {
 	return true
 }
 
-// start opens the epoll instance. mu must be held.
+// start opens the epoll instance. The caller holds mu.
 func (p *Poller) start() error {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
@@ -81,8 +84,8 @@ func (p *Poller) start() error {
 	return nil
 }
 
-// Close stops the Poller and returns when it has stopped. All its connections
-// wait with a goroutine each from then on.
+// Close stops the Poller and returns when it has stopped. From then on, each of
+// its connections waits in a goroutine.
 func (p *Poller) Close() error {
 	p.release() // before the descriptor can be another file's
 	if p.file == nil {
@@ -93,13 +96,13 @@ func (p *Poller) Close() error {
 	return err
 }
 
-// watch has the connection with this descriptor signaled once, when bytes or
-// the end have come, or are there already. The descriptor must not be closed
-// meanwhile. It reports false if that cannot be done.
+// watch makes the Poller signal the connection with this descriptor once, when
+// bytes or the end arrive or have already arrived. The descriptor must not be
+// closed meanwhile. It returns false if this is not possible.
 func (p *Poller) watch(fd int, park *pollPark) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed { // and its descriptor may be another file's by now
+	if p.closed { // its descriptor may now be another file's
 		return false
 	}
 	if fd >= len(p.conns) {
@@ -123,9 +126,9 @@ func (p *Poller) watch(fd int, park *pollPark) bool {
 	return err == nil
 }
 
-// forget lets go of a connection whose descriptor has been closed, which has
-// taken it out of the epoll instance. The descriptor may be another
-// connection's by now.
+// forget releases a connection whose descriptor has been closed, which has
+// removed it from the epoll instance. The descriptor may now be another
+// connection's.
 func (p *Poller) forget(fd int, park *pollPark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,18 +149,18 @@ func (p *Poller) run() {
 				continue
 			}
 			if err != nil {
-				p.log.Error("connections have to be waited for with a goroutine each", slog.Any("error", os.NewSyscallError("epoll_wait", err)))
+				p.log.Error("polling has failed; each connection needs a goroutine", slog.Any("error", os.NewSyscallError("epoll_wait", err)))
 				return true
 			}
 			p.signal(events[:n])
 			if n < len(events) {
-				return false // what has come meanwhile makes the runtime call again
+				return false // an event in the meantime makes the runtime call again
 			}
 		}
 	})
 }
 
-// release takes no more connections, and wakes those that are parked.
+// release makes the Poller refuse connections, and wakes those that are parked.
 func (p *Poller) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -4,10 +4,10 @@ package ws
 
 import "log/slog"
 
-// Poller is none on this system: connections wait with a goroutine each.
+// Poller does nothing on this system: each connection waits in a goroutine.
 type Poller struct{}
 
-// NewPoller returns a Poller that takes no connections.
+// NewPoller returns a Poller that accepts no connections.
 func NewPoller(*slog.Logger) *Poller { return new(Poller) }
 
 // Close does nothing.

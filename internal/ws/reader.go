@@ -12,12 +12,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Park waits until Read has something to do: a byte has come, or the connection
-// has ended. It reports true at once if a [Poller] does the waiting: the caller
-// must go, and Options.Resume is called on a goroutine of its own when it is
-// time to call Park again. Otherwise it blocks, with a stack that is shallower
-// than that of Read; always so for a caller that stays, which saves the time of
-// ending and starting goroutines where not much waiting is expected.
+// Park waits until Read has something to do: a byte has arrived, or the
+// connection has ended. It returns true at once if a [Poller] waits in its
+// place: then the caller must end, and Options.Resume is called on a goroutine
+// of its own when it is time to call Park again. Otherwise it blocks, with a
+// shallower stack than Read. With stay it always blocks, which saves ending and
+// starting a goroutine if the wait is expected to be short.
 func (c *Conn) Park(stay bool) (gone bool) {
 	if len(c.in) > 0 || c.err != nil {
 		return false
@@ -35,9 +35,9 @@ func (c *Conn) Park(stay bool) (gone bool) {
 }
 
 // Read returns the next message. Its error is a *CloseError for the peer's
-// close frame, a *ProtocolError when the peer broke the protocol or a limit,
-// and anything else when the connection is lost (code 1006). The error stays:
-// later calls return it again.
+// close frame, a *ProtocolError if the peer broke the protocol or exceeded a
+// limit, and any other error if the connection is lost (code 1006). Later calls
+// return the same error again.
 func (c *Conn) Read() (Message, error) {
 	if c.err != nil {
 		return Message{}, c.err
@@ -53,7 +53,7 @@ func (c *Conn) Read() (Message, error) {
 		checked    int // bytes of buf that are known to be UTF-8
 	)
 	for {
-		// Parking right here keeps the waiting goroutine's stack shallow.
+		// Parking here keeps the stack of the waiting goroutine shallow.
 		if buf != nil {
 			if err := c.hold(buf); err != nil {
 				return c.fail(buf, err, true)
@@ -84,7 +84,8 @@ func (c *Conn) Read() (Message, error) {
 		if compressed {
 			limit = compressedLimit(limit)
 		}
-		// Before any allocation, and in a form that cannot overflow.
+		// This check comes before any allocation, in a form that cannot
+		// overflow.
 		if h.Length > limit-int64(buf.len()) {
 			return c.fail(buf, ErrTooBig, true)
 		}
@@ -103,7 +104,7 @@ func (c *Conn) Read() (Message, error) {
 		}
 		state = state.Set(gws.StateFragmented)
 	}
-	_ = c.hold(nil) // it is the caller's now
+	_ = c.hold(nil) // it belongs to the caller now
 	if compressed {
 		var err error
 		if buf, err = c.inflate(buf); err != nil {
@@ -116,7 +117,8 @@ func (c *Conn) Read() (Message, error) {
 	return Message{Binary: op == gws.OpBinary, Data: buf.bytes(), buf: buf}, nil
 }
 
-// hold tells of what a message takes for which the connection is about to wait.
+// hold reports the memory of a message whose rest the connection is about to
+// wait for.
 func (c *Conn) hold(buf *buffer) error {
 	n := 0
 	if buf != nil {
@@ -130,7 +132,8 @@ func (c *Conn) hold(buf *buffer) error {
 	return c.onHold(more)
 }
 
-// wholeCharacters is the length of b without a character that has only begun.
+// wholeCharacters returns the length of b without an incomplete character at
+// its end.
 func wholeCharacters(b []byte) int {
 	for n := len(b) - 1; n >= max(0, len(b)-utf8.UTFMax+1); n-- {
 		if utf8.RuneStart(b[n]) {
@@ -158,11 +161,11 @@ func (c *Conn) fail(buf *buffer, err error, started bool) (Message, error) {
 
 // payload appends the frame's payload to *buf, unmasked.
 func (c *Conn) payload(buf **buffer, h *gws.Header) error {
-	left := int(h.Length) // fits: the limit is checked, control frames are short
+	left := int(h.Length) // fits: the limit has been checked, and control frames are short
 	for done := 0; left > 0; {
 		b := *buf
-		// Small parts come through a read buffer, which also picks up the frames
-		// behind; the bulk of a large message is read in place.
+		// Small parts come through a read buffer, which also picks up the
+		// following frames. The bulk of a large message is read in place.
 		direct := len(c.in) == 0 && left >= readSize && b.len() >= readSize
 		if len(c.in) == 0 && !direct {
 			if !h.OpCode.IsControl() { // which may come in the middle of a message
@@ -180,7 +183,8 @@ func (c *Conn) payload(buf **buffer, h *gws.Header) error {
 			err  error
 		)
 		if !h.Fin {
-			// With room for one fragment at a time, each would copy the message.
+			// With room for only one fragment at a time, each fragment would
+			// copy the message.
 			room = max(left, b.len())
 		}
 		if direct {
@@ -232,7 +236,7 @@ func (c *Conn) control(h *gws.Header) error {
 	return err
 }
 
-// closeError is what a close frame with that payload amounts to.
+// closeError returns the error for a close frame with this payload.
 func closeError(p []byte) error {
 	if len(p) == 0 {
 		return &CloseError{Code: wire.CloseNoStatus}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Refusal is the HTTP answer to a request that is not upgraded.
+// Refusal is the HTTP response to a request that is not upgraded.
 type Refusal struct {
 	Status int
 	Text   string
@@ -19,7 +19,8 @@ func (r *Refusal) Error() string {
 	return "ws: upgrade refused with " + strconv.Itoa(r.Status) + ": " + r.Text
 }
 
-// WriteTo answers with the text as text/plain and asks for the connection to be closed (TR-5).
+// WriteTo responds with the text as text/plain and asks for the connection to
+// be closed (TR-5).
 func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	h := w.Header()
 	for name, values := range r.Header {
@@ -30,12 +31,12 @@ func (r *Refusal) WriteTo(w http.ResponseWriter) {
 	h.Set("Content-Length", strconv.Itoa(len(r.Text)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(r.Status)
-	// A peer that has gone away misses its refusal.
+	// A peer that has gone away does not need the refusal.
 	_, _ = w.Write([]byte(r.Text))
 }
 
-// CheckRequest reports whether the method and the headers make a WebSocket
-// upgrade request, in the order of TR-5; it returns nil for a good one.
+// CheckRequest returns nil if the method and the headers make a valid WebSocket
+// upgrade request. It makes its checks in the order of TR-5.
 func CheckRequest(r *http.Request) *Refusal {
 	refuse := func(text string) *Refusal {
 		return &Refusal{Status: http.StatusBadRequest, Text: text}
@@ -43,12 +44,12 @@ func CheckRequest(r *http.Request) *Refusal {
 	switch {
 	case r.Method != http.MethodGet:
 		return &Refusal{http.StatusMethodNotAllowed, "Invalid HTTP method", http.Header{"Allow": {http.MethodGet}}}
-	case !r.ProtoAtLeast(1, 1), // RFC 9110, section 7.8: Upgrade means nothing in HTTP/1.0
+	case !r.ProtoAtLeast(1, 1), // RFC 9110, section 7.8: Upgrade has no meaning in HTTP/1.0
 		!hasToken(r.Header, "Upgrade", "websocket"),
 		!hasToken(r.Header, "Connection", "upgrade"):
 		return refuse("Invalid Upgrade header")
 	case r.ContentLength != 0:
-		// The body's bytes would be taken for frames.
+		// The bytes of the body would be taken for frames.
 		return refuse("Bad Request")
 	case !validKey(r.Header["Sec-Websocket-Key"]):
 		return refuse("Missing or invalid Sec-WebSocket-Key header")
@@ -63,8 +64,8 @@ func CheckRequest(r *http.Request) *Refusal {
 	return nil
 }
 
-// Subprotocols returns what the client offers, in its order of preference, or
-// nil when the header is absent or malformed.
+// Subprotocols returns the client's offers, in its order of preference, or nil
+// if the header is absent or malformed.
 func Subprotocols(r *http.Request) []string {
 	names, _ := subprotocols(r.Header)
 	return names
@@ -90,10 +91,12 @@ func subprotocols(h http.Header) (names []string, ok bool) {
 	return names, true
 }
 
-// maxSubprotocols bounds the search for duplicates in what a stranger sent.
+// maxSubprotocols bounds the search for duplicates, because strangers choose
+// the list.
 const maxSubprotocols = 64
 
-// hasToken reports whether a comma-separated header holds the token, whatever its case.
+// hasToken reports whether a comma-separated header contains the token,
+// ignoring case.
 func hasToken(h http.Header, name, token string) bool {
 	for _, line := range h[name] {
 		for t := range strings.SplitSeq(line, ",") {
@@ -118,7 +121,7 @@ func validKey(values []string) bool {
 	return true
 }
 
-// validVersion admits 13 and, like the reference server, 8 (TR-1).
+// validVersion accepts 13 and, like the reference server, 8 (TR-1).
 func validVersion(values []string) bool {
 	return len(values) == 1 && (values[0] == "13" || values[0] == "8")
 }

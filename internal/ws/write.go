@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// chunkSize is the size of a TLS record, and how much is written at a time to a
-// connection that may wait meanwhile.
+// chunkSize is the size of a TLS record. It is the amount that is written at a
+// time to a connection that may wait.
 const chunkSize = 16 << 10
 
-// blockSize is up to where frames are copied together, which is cheaper than a
-// vector: the runtime keeps a connection's vector for as long as the connection
-// lives.
+// blockSize is the size up to which frames are copied together. That is cheaper
+// than a vector, because the runtime keeps a connection's vector for as long as
+// the connection lives.
 const blockSize = 64 << 10
 
 var (
@@ -22,13 +22,14 @@ var (
 	blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 )
 
-// promptWriter is a connection that can be written to without waiting: a
-// socket of the kernel, or one of memory.
+// promptWriter is a connection that supports writing without waiting: a kernel
+// socket, or a connection in memory.
 type promptWriter interface {
-	// TryWrite writes what is taken at once, which may be nothing.
+	// TryWrite writes what is accepted at once, which may be nothing.
 	TryWrite(p []byte) (n int, err error)
 
-	// AwaitWrite waits until something would be taken, or for the write deadline.
+	// AwaitWrite waits until something would be accepted, or until the write
+	// deadline.
 	AwaitWrite() error
 }
 
@@ -43,13 +44,13 @@ func (c *Conn) promptWriter() promptWriter {
 // Prompt reports whether WriteFrames never waits.
 func (c *Conn) Prompt() bool { return c.promptWriter() != nil }
 
-// WriteFrames writes some of the frames, in order, and returns how many bytes
-// that are; the last ones may be the beginning of a frame. It returns 0 when
-// nothing is taken without waiting; see AwaitWrite. A connection that is not
-// Prompt waits, though, and is given 16 KiB at most: it fails with
-// os.ErrDeadlineExceeded when it takes nothing for stall (over TLS: not all of
-// it). Zero or less waits for ever. After an error the stream may be broken in
-// the middle of a frame: close the connection.
+// WriteFrames writes some of the frames, in order, and returns the number of
+// bytes; the last ones may be the beginning of a frame. It returns 0 if nothing
+// is accepted without waiting; see AwaitWrite. A connection that is not Prompt
+// waits, however, and is given at most 16 KiB: WriteFrames fails with
+// os.ErrDeadlineExceeded if the connection accepts nothing within stall (over
+// TLS: not all of it). Zero or less waits forever. After an error the stream
+// may be broken in the middle of a frame: close the connection.
 func (c *Conn) WriteFrames(frames [][]byte, stall time.Duration) (n int, err error) {
 	w := c.promptWriter()
 	switch {
@@ -73,7 +74,7 @@ func (c *Conn) WriteFrames(frames [][]byte, stall time.Duration) (n int, err err
 }
 
 // WriteAll writes all of p, such as a frame. It fails with
-// os.ErrDeadlineExceeded when the peer takes nothing for stall.
+// os.ErrDeadlineExceeded if the peer accepts nothing within stall.
 func (c *Conn) WriteAll(p []byte, stall time.Duration) error {
 	for {
 		n, err := c.WriteFrames([][]byte{p}, stall)
@@ -105,8 +106,7 @@ func together(frames [][]byte, buf []byte) (piece []byte, count int) {
 	return piece, count
 }
 
-// writeChunk writes a chunk, the last part of which may be the beginning of a
-// frame.
+// writeChunk writes a chunk, whose last part may be the beginning of a frame.
 func (c *Conn) writeChunk(frames [][]byte, stall time.Duration) (n int, err error) {
 	buf := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(buf)
@@ -128,8 +128,8 @@ func (c *Conn) writeChunk(frames [][]byte, stall time.Duration) (n int, err erro
 }
 
 // AwaitWrite waits until WriteFrames would write something, but fails with
-// os.ErrDeadlineExceeded after stall. Zero or less waits for ever. Where that
-// cannot be told, it returns at once.
+// os.ErrDeadlineExceeded after stall. Zero or less waits forever. It returns at
+// once if the connection does not support such a wait.
 func (c *Conn) AwaitWrite(stall time.Duration) error {
 	w := c.promptWriter()
 	if w == nil {
@@ -147,7 +147,7 @@ func (c *Conn) AwaitWrite(stall time.Duration) error {
 	return err
 }
 
-// below is what TLS writes to.
+// below returns the connection to which TLS writes.
 func (c *Conn) below() promptWriter {
 	tc, ok := c.nc.(*tls.Conn)
 	if !ok {
@@ -159,7 +159,7 @@ func (c *Conn) below() promptWriter {
 	return kernelWriter(tc.NetConn())
 }
 
-// arm starts the time within which some progress is due.
+// arm starts the time within which there must be progress.
 func (c *Conn) arm(stall time.Duration) error {
 	if stall <= 0 {
 		return nil
@@ -167,7 +167,7 @@ func (c *Conn) arm(stall time.Duration) error {
 	return c.nc.SetWriteDeadline(time.Now().Add(stall))
 }
 
-// disarm ends it: an idle connection has no timer running.
+// disarm ends that time, so an idle connection has no running timer.
 func (c *Conn) disarm(stall time.Duration) error {
 	if stall <= 0 {
 		return nil

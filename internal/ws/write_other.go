@@ -4,8 +4,9 @@ package ws
 
 import "net"
 
-// limitUnsent does nothing where the kernel cannot be asked.
+// limitUnsent does nothing on systems whose kernel does not support it.
 func limitUnsent(net.Conn) {}
 
-// kernelWriter is nil where it cannot be told what the kernel takes.
+// kernelWriter returns nil on systems where it is not known what the kernel
+// accepts.
 func kernelWriter(net.Conn) promptWriter { return nil }

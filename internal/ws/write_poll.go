@@ -12,13 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsent is how many bytes the kernel takes of a connection beyond those that are
-// on their way to the peer. What is more stays with those who write, where pings
-// can overtake it and it can be taken back; and the peer's progress shows sooner.
+// unsent is the number of bytes that the kernel accepts for a connection beyond
+// those that are on their way to the peer. Further bytes stay with the writer,
+// where pings can overtake them and they can be taken back. The peer's progress
+// also shows sooner.
 const unsent = 128 << 10
 
-// limitUnsent makes the kernel of a TCP connection, or of that below TLS, take no
-// more than unsent. Without it, writing works all the same.
+// limitUnsent makes the kernel accept no more than unsent bytes for a TCP
+// connection, or for the one below TLS. Writing also works without it.
 func limitUnsent(nc net.Conn) {
 	if tc, ok := nc.(*tls.Conn); ok {
 		nc = tc.NetConn()
@@ -54,10 +55,10 @@ func (p *pollPark) TryWrite(b []byte) (int, error) { return socket{p.raw}.TryWri
 // AwaitWrite implements promptWriter.
 func (p *pollPark) AwaitWrite() error { return socket{p.raw}.AwaitWrite() }
 
-// socket is one of the kernel.
+// socket is a kernel socket.
 type socket struct{ raw syscall.RawConn }
 
-// kernelWriter is nil for other connections than sockets of the kernel.
+// kernelWriter returns nil for a connection that is not a kernel socket.
 func kernelWriter(nc net.Conn) promptWriter {
 	var sc syscall.Conn
 	switch nc := nc.(type) { // by concrete type, as in newPark
@@ -89,7 +90,7 @@ func (s socket) TryWrite(b []byte) (int, error) {
 	return n, err
 }
 
-// write ends the wait for the socket to be writable in any case.
+// write always ends the wait for the socket to be writable.
 func (a *attempt) write(fd uintptr) bool {
 	n, err := syscall.Write(int(fd), a.data)
 	for err == syscall.EINTR {
@@ -105,13 +106,13 @@ func (a *attempt) write(fd uintptr) bool {
 // AwaitWrite implements promptWriter.
 func (s socket) AwaitWrite() error { return s.raw.Write(writable) }
 
-// writable asks the kernel, as the runtime's poller tells of changes only: one
-// may have come before the wait has begun.
+// writable asks the kernel, because the runtime's poller reports only changes:
+// one may have come before the wait began.
 func writable(fd uintptr) bool {
 	events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 	n, err := unix.Poll(events, 0)
 	for err == unix.EINTR {
 		n, err = unix.Poll(events, 0)
 	}
-	return n > 0 || err != nil // an error comes again with the next write
+	return n > 0 || err != nil // the next write returns an error again
 }

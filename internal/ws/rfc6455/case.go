@@ -3,9 +3,9 @@ package rfc6455
 import "fmt"
 
 const (
-	// Limit is how many bytes a message may have.
+	// Limit is the maximum size of a message in bytes.
 	Limit = 1 << 20
-	// Fragments is how many frames a message may have.
+	// Fragments is the maximum number of frames of a message.
 	Fragments = 4096
 )
 
@@ -18,27 +18,28 @@ const (
 	closeTooBig   = 1009
 )
 
-// Mode tells on which connections a case holds.
+// Mode is the set of connections to which a case applies.
 type Mode uint8
 
 const (
 	Always     Mode = iota
-	Plain           // only where no extension has been agreed upon
-	Compressed      // only where permessage-deflate has been
+	Plain           // only without an extension
+	Compressed      // only with permessage-deflate
 )
 
-// Case is one stream of frames and its answers.
+// Case is one stream of frames and the replies to it.
 type Case struct {
 	Number string // such as "2.7"
 	Name   string
-	Rule   string // where the RFC decides, such as "5.5.2"
+	Rule   string // the section of the RFC, such as "5.5.2"
 	Mode   Mode
 	Stream []byte // what the client sends
-	// Piece is how many bytes arrive at a time; 0 is all at once.
+	// Piece is the number of bytes that arrive at a time; 0 means all at once.
 	Piece int
-	// Replies are the answers in front of the close frame.
+	// Replies are the replies before the close frame.
 	Replies []Reply
-	// Code is that of the server's close frame, 1005 for one without.
+	// Code is the code of the server's close frame, 1005 for one without a
+	// code.
 	Code int
 }
 
@@ -93,10 +94,10 @@ func (t *table) pieces(piece int, rule, name string, stream []byte, replies ...R
 	t.add(Case{Name: name, Rule: rule, Stream: join(stream, bye), Piece: piece, Replies: replies, Code: closeNormal})
 }
 
-// bad adds a case that the server ends, whatever comes behind the stream.
+// bad adds a case that the server ends, whatever follows the stream.
 func (t *table) bad(rule, name string, code int, stream []byte, replies ...Reply) {
 	t.add(Case{Name: name, Rule: rule, Stream: stream, Replies: replies, Code: code})
 }
 
-// only restricts the case that was added last.
+// only restricts the last case.
 func (t *table) only(m Mode) { t.cases[len(t.cases)-1].Mode = m }

@@ -3,8 +3,7 @@ package rfc6455
 import "fmt"
 
 // ValidCloseCodes may be in a close frame: those of RFC 6455, section 7.4.1,
-// and of the registry that it began, and the ranges for libraries and
-// applications.
+// those of its registry, and the ranges for libraries and applications.
 var ValidCloseCodes = []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4500, 4999}
 
 // closing handshakes.
@@ -30,7 +29,7 @@ func closing(t *table) {
 	t.pieces(1, "5.5.1", "byte by byte", nil)
 	t.good("5.5.1", "behind a message", frame(fin|opText, "last"), Reply{opText, "last"})
 	t.good("5.5.1", "behind a ping", frame(fin|opPing, "last"), Reply{opPong, "last"})
-	// What comes behind a close frame is not looked at.
+	// Bytes after a close frame are ignored.
 	for name, after := range map[string][]byte{
 		"a message": frame(fin|opText, "late"), "a ping": frame(fin|opPing, "late"), "another close frame": closeFrame(1001, ""),
 		"a reserved opcode": frame(fin|3, ""), "noise": []byte(noise(100)),

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// compression by RFC 7692, where it has been agreed upon.
+// compression by RFC 7692, if it has been negotiated.
 func compression(t *table) {
 	good := func(rule, name string, stream []byte, replies ...Reply) {
 		t.good("7692 "+rule, name, stream, replies...)

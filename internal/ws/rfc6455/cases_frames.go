@@ -18,7 +18,8 @@ func framing(t *table) {
 		}
 	}
 	for _, e := range []struct{ length, width int }{{0, 2}, {5, 2}, {125, 2}, {0, 8}, {5, 8}, {126, 8}, {65535, 8}} {
-		// A sender must choose the shortest encoding; a receiver is not asked to look.
+		// A sender must choose the shortest encoding; a receiver need not
+		// check.
 		t.good("5.2", fmt.Sprintf("%d bytes with a length of %d", e.length, e.width),
 			long(fin|opText, e.width, text(e.length)), Reply{opText, text(e.length)})
 	}
@@ -57,7 +58,7 @@ func pings(t *table) {
 		name := fmt.Sprintf("ping of %d bytes %.4q", len(payload), payload)
 		t.good("5.5.2", name, frame(fin|opPing, payload), Reply{opPong, payload})
 		t.pieces(1, "5.5.2", name, frame(fin|opPing, payload), Reply{opPong, payload})
-		// A pong that nobody has asked for is a sign of life, and has no answer.
+		// An unsolicited pong is a sign of life, and has no reply.
 		name = fmt.Sprintf("pong of %d bytes %.4q", len(payload), payload)
 		t.good("5.5.3", name, join(frame(fin|opPong, payload), frame(fin|opPing, "after")), Reply{opPong, "after"})
 	}

@@ -39,7 +39,7 @@ func fragments(t *table) {
 		replies = append(replies, Reply{m.op(), strings.Repeat("x", 20)})
 		t.good("5.4", m.Name+" with a ping behind each fragment", join(stream, frame(fin|opContinuation, "")), replies...)
 
-		// What is left unfinished has no answer.
+		// An unfinished message has no reply.
 		t.good("5.5.1", m.Name+" with a close frame between", frame(m.op(), "ab"))
 		for _, final := range []byte{0, fin} {
 			t.bad("5.4", fmt.Sprintf("%s begins amid fragments, first byte %#x", m.Name, final|m.op()), closeProtocol,
@@ -84,7 +84,7 @@ func utf8Texts(t *table) {
 		t.bad("8.1", name+" behind a message", closeInvalid, join(frame(fin|opText, "before"), frame(fin|opText, mixed+s)), Reply{opText, "before"})
 		t.good("5.6", name+" as binary", frame(fin|opBinary, s), Reply{opBinary, s})
 	}
-	// No end of the message is needed to know.
+	// The error is known before the end of the message.
 	for _, s := range []string{"\xff", "\xc0", "\x80", "ab\xed\xa0\x80", "\xf4\x90", "\xe0\x80", "\xc2\x20"} {
 		t.bad("8.1", fmt.Sprintf("%+q in a first fragment", s), closeInvalid, frame(opText, s))
 		t.bad("8.1", fmt.Sprintf("%+q in a second fragment", s), closeInvalid, join(frame(opText, "κόσμε"), frame(opContinuation, s)))

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// Upgrade sends an upgrade request for path and reads its answer. The reader
-// holds what has come behind that. compressed offers permessage-deflate, and
-// fails if the server does not take it up.
+// Upgrade sends an upgrade request for path and reads the response. The reader
+// has the bytes that came after it. compressed offers permessage-deflate, and
+// fails if the server does not accept it.
 func Upgrade(conn net.Conn, path string, compressed bool) (*bufio.Reader, error) {
 	request := "GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n"
@@ -36,8 +36,8 @@ func Upgrade(conn net.Conn, path string, compressed bool) (*bufio.Reader, error)
 	return in, nil
 }
 
-// Play sends the stream of the case and returns what the server answers, up to
-// the end of the connection. in is what Upgrade has returned.
+// Play sends the stream of the case and returns the server's replies, up to the
+// end of the connection. in is the reader from Upgrade.
 func (c *Case) Play(conn net.Conn, in *bufio.Reader) (replies []Reply, code int, err error) {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, 0, err
@@ -49,7 +49,7 @@ func (c *Case) Play(conn net.Conn, in *bufio.Reader) (replies []Reply, code int,
 		if piece == 0 {
 			piece = len(c.Stream)
 		}
-		// A server that has had enough takes no more: that shows in its answers.
+		// A server may stop reading: that shows in its replies.
 		for p := c.Stream; len(p) > 0; p = p[min(piece, len(p)):] {
 			if _, err := conn.Write(p[:min(piece, len(p))]); err != nil {
 				return

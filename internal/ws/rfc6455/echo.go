@@ -10,11 +10,11 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// patience bounds what a broken server or client could wait for.
+// patience bounds each wait, in case the server or the client is broken.
 const patience = 30 * time.Second
 
-// Echo is a handler that upgrades with package ws and answers every message
-// with itself, compressed if the client has offered that, and every ping. It
+// Echo is a handler that upgrades with package ws, echoes every message,
+// compressed if the client has offered that, and replies to every ping. It
 // returns when the connection has ended.
 var Echo http.Handler = http.HandlerFunc(echo)
 
@@ -24,7 +24,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		if c.Compressed() {
 			frame = ws.Deflate(frame, 1, 0)
 		}
-		// A client that is gone shows when the next message is read.
+		// If the client is gone, the next read fails.
 		_ = c.WriteAll(frame, patience)
 	}
 	seal := func(op ws.Opcode, payload []byte) []byte {
@@ -55,8 +55,8 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// goodbye ends the connection as its error asks for, and waits for the client
-// to hang up: closing with bytes unread could take the close frame away.
+// goodbye ends the connection as its error demands, and waits for the client to
+// close it: closing with unread bytes could destroy the close frame.
 func goodbye(c *ws.Conn, write func([]byte), err error) {
 	var (
 		closed *ws.CloseError

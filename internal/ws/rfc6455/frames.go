@@ -24,7 +24,7 @@ var (
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-// frame is a frame of a client, with the shortest encoding of its length.
+// frame returns a client's frame with the shortest encoding of its length.
 func frame(first byte, payload string) []byte { return masked(first, payload, mask) }
 
 func masked(first byte, payload string, mask [4]byte) []byte {
@@ -35,7 +35,7 @@ func masked(first byte, payload string, mask [4]byte) []byte {
 	return b
 }
 
-// unmasked is a frame as only a server may send it.
+// unmasked returns a frame without a mask, which only a server may send.
 func unmasked(first byte, payload string) []byte {
 	return append(head(first, 0, len(payload)), payload...)
 }
@@ -51,7 +51,7 @@ func head(first, maskBit byte, n int) []byte {
 	}
 }
 
-// long is a frame with its length in 2 or 8 bytes, whether it needs them or not.
+// long returns a frame with its length in 2 or 8 bytes, even if fewer would do.
 func long(first byte, width int, payload string) []byte {
 	b := []byte{first, 0x80 | 126}
 	if width == 8 {
@@ -62,7 +62,7 @@ func long(first byte, width int, payload string) []byte {
 	return append(b, frame(first, payload)[len(head(first, 0, len(payload))):]...)
 }
 
-// announced is the beginning of a frame of n bytes, without any of them.
+// announced returns the header of a frame of n bytes, without any of them.
 func announced(first byte, n uint64) []byte {
 	return append(binary.BigEndian.AppendUint64([]byte{first, 0xff}, n), mask[:]...)
 }
@@ -71,7 +71,8 @@ func closeFrame(code int, reason string) []byte {
 	return frame(fin|opClose, string(binary.BigEndian.AppendUint16(nil, uint16(code)))+reason)
 }
 
-// split sends a payload in fragments of the given sizes; the last takes the rest.
+// split returns a payload in fragments of the given sizes; the last one has the
+// rest.
 func split(first byte, payload string, sizes ...int) []byte {
 	var b []byte
 	for _, n := range sizes {
@@ -81,12 +82,12 @@ func split(first byte, payload string, sizes ...int) []byte {
 	return append(b, frame(fin|first, payload)...)
 }
 
-// every sends a payload in fragments of n bytes.
+// every returns a payload in fragments of n bytes.
 func every(first byte, payload string, n int) []byte {
 	return split(first, payload, evenly(len(payload), n)...)
 }
 
-// evenly are the sizes of all fragments of n bytes but the last.
+// evenly returns the sizes of all fragments of n bytes except the last.
 func evenly(length, n int) (sizes []int) {
 	for ; length > n; length -= n {
 		sizes = append(sizes, n)
@@ -103,10 +104,10 @@ func deflate(level int, payload string) string {
 	return strings.TrimSuffix(b.String(), deflateTail)
 }
 
-// deflateTail is what a compressed message leaves out.
+// deflateTail is the tail that a compressed message leaves out.
 const deflateTail = "\x00\x00\xff\xff"
 
-// inflater undoes deflate.
+// inflater decompresses messages.
 type inflater struct{ r io.ReadCloser }
 
 func (z *inflater) inflate(payload string) (string, error) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Message is a data message that every server has to accept.
+// Message is a data message that every server must accept.
 type Message struct {
 	Name    string
 	Binary  bool
@@ -41,10 +41,10 @@ func Messages() []Message {
 	)
 }
 
-// lengths are those at which a header changes, and their neighbours.
+// lengths are the lengths at which a header changes, and their neighbours.
 var lengths = []int{0, 1, 2, 124, 125, 126, 127, 128, 1000, 4095, 4096, 4097, 65534, 65535, 65536, 65537, 200_000}
 
-// text is readable and has many lengths of repetition.
+// text returns readable text with repetitions of many lengths.
 func text(n int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < n; i++ {
@@ -53,7 +53,7 @@ func text(n int) string {
 	return b.String()[:n]
 }
 
-// noise does not compress.
+// noise returns text that does not compress.
 func noise(n int) string {
 	b := make([]byte, n)
 	x := uint32(2463534242)
@@ -66,9 +66,9 @@ func noise(n int) string {
 	return string(b)
 }
 
-// validTexts are UTF-8 (RFC 3629): the first and last character of each
-// length, the neighbours of what is forbidden, and the last two of each plane,
-// which are no characters but may be sent; the very last is among them.
+// validTexts are UTF-8 (RFC 3629): the first and last character of each length,
+// the neighbours of forbidden ranges, and the last two code points of each
+// plane, which are not characters but may be sent.
 func validTexts() []string {
 	all := []string{
 		"plain", "Привет, мир", "日本語", "שלום", "a\u0301", "👩‍👩‍👧", "\ufeffwith a mark in front", "x\ufffdy",
@@ -82,20 +82,20 @@ func validTexts() []string {
 
 // invalidTexts are not UTF-8.
 var invalidTexts = []string{
-	// Bytes that continue nothing.
+	// Continuation bytes without a beginning.
 	"\x80", "\xbf", "\x80\xbf", "\x80\xbf\x80", "\x80\xbf\x80\xbf", "ab\x80cd",
-	// Characters that only begin.
+	// Incomplete characters.
 	"\xc2", "\xdf", "\xe0\xa0", "\xe1", "\xef\xbf", "\xf0\x90", "\xf0\x90\x80", "\xf4\x8f\xbf", "\xf1",
-	// The same, and then something else.
+	// Incomplete characters followed by something else.
 	"\xc2 ", "\xe0\xa0 ", "\xf0\x90\x80 ", "\xe1\xe1\x80\x80", "\xf1\x80\xc2\x80",
-	// Bytes that begin nothing.
+	// Bytes that begin no character.
 	"\xc0", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xfc\x84\x80\x80\x80\x80", "\xfe", "\xff", "\xfe\xfe\xff\xff",
-	// Encodings longer than they need to be.
+	// Overlong encodings.
 	"\xc0\xaf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xc0\x80", "\xe0\x80\x80", "\xf0\x80\x80\x80",
 	"\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf",
-	// Halves of pairs, and pairs.
+	// Halves of surrogate pairs, and surrogate pairs.
 	"\xed\xa0\x80", "\xed\xad\xbf", "\xed\xae\x80", "\xed\xaf\xbf", "\xed\xb0\x80", "\xed\xbe\x80", "\xed\xbf\xbf",
 	"\xed\xa0\x80\xed\xb0\x80", "\xed\xaf\xbf\xed\xbf\xbf",
-	// Beyond the last character.
+	// Beyond the last code point.
 	"\xf4\x90\x80\x80", "\xf7\xbf\xbf\xbf",
 }
