@@ -13,7 +13,7 @@ test:
 lint:
 	scripts/lint.sh
 
-# The server beside socketcluster-server on Node, in one run.
+# The server beside a centrifuge server and socketcluster-server on Node, in one run.
 bench:
 	cd internal/compat && go run ./bench
 

@@ -7,13 +7,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -22,28 +20,38 @@ import (
 // that hangs ends the run instead of stalling it.
 const ioTimeout = 20 * time.Second
 
+// endpoint is where a server listens and how to speak to it.
+type endpoint struct {
+	addr   string
+	proto  protocol
+	origin string // sent if it is not empty
+}
+
 // conn is a client connection that spends as little as possible on each
 // message, to leave the machine to the server. Reading belongs to one
 // goroutine; writing is safe from several, one frame or batch of frames each.
 type conn struct {
 	net        net.Conn
+	proto      protocol
 	buf        []byte // buf[start:end] is read but not yet consumed
 	start, end int
-	cid        uint64
+	lines      []byte // what is left of the last frame, if several messages share one
+	id         uint64 // of the last call
 	pings      atomic.Uint64
+	closed     bool // the server's close frame has been read
 }
 
-// dial connects and upgrades. An empty origin sends no Origin header.
-func dial(ctx context.Context, addr, origin string) (*conn, error) {
+// dial connects and upgrades.
+func dial(ctx context.Context, e endpoint) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
 	var d net.Dialer
-	nc, err := d.DialContext(ctx, "tcp", addr)
+	nc, err := d.DialContext(ctx, "tcp", e.addr)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{net: nc, buf: make([]byte, 1<<10)}
-	if err := c.upgrade(addr, origin); err != nil {
+	c := &conn{net: nc, proto: e.proto, buf: make([]byte, 1<<10)}
+	if err := c.upgrade(e); err != nil {
 		nc.Close()
 		return nil, err
 	}
@@ -60,12 +68,12 @@ func (e *statusError) Error() string { return fmt.Sprintf("upgrade refused: %d %
 
 var endOfHeader = []byte("\r\n\r\n")
 
-func (c *conn) upgrade(addr, origin string) error {
-	request := "GET /socketcluster/ HTTP/1.1\r\nHost: " + addr +
+func (c *conn) upgrade(e endpoint) error {
+	request := "GET " + e.proto.path() + " HTTP/1.1\r\nHost: " + e.addr +
 		"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13" +
 		"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-	if origin != "" {
-		request += "Origin: " + origin + "\r\n"
+	if e.origin != "" {
+		request += "Origin: " + e.origin + "\r\n"
 	}
 	c.net.SetDeadline(time.Now().Add(ioTimeout))
 	defer c.net.SetDeadline(time.Time{})
@@ -125,7 +133,7 @@ func (c *conn) fill() error {
 }
 
 // next returns the next message, valid until the following call. It answers
-// pings, which are empty messages, on the way.
+// pings on the way.
 func (c *conn) next() ([]byte, error) {
 	for {
 		message, ok, err := c.buffered()
@@ -138,116 +146,120 @@ func (c *conn) next() ([]byte, error) {
 	}
 }
 
-var pong = appendFrame(nil, opText, nil)
-
 // buffered is next without reading from the network.
 func (c *conn) buffered() (message []byte, ok bool, err error) {
 	for {
-		opcode, payload, size, err := parseFrame(c.buf[c.start:c.end])
-		if err != nil || size == 0 {
+		message, ok, err := c.message()
+		if !ok || err != nil {
 			return nil, false, err
 		}
-		c.start += size
-		switch {
-		case opcode == opClose:
-			return nil, false, parseClose(payload)
-		case opcode != opText:
-			return nil, false, fmt.Errorf("%w: opcode %d", errFrame, opcode)
-		case len(payload) > 0:
-			return payload, true, nil
+		if string(message) != c.proto.ping() {
+			return message, true, nil
 		}
-		if _, err := c.net.Write(pong); err != nil {
+		if _, err := c.net.Write(appendFrame(nil, opText, []byte(c.proto.pong()))); err != nil {
 			return nil, false, err
 		}
 		c.pings.Add(1)
 	}
 }
 
-// appendCall appends the frame of a call of event with JSON data. A call with
-// cid 0 is a transmit: it gets no answer.
-func appendCall(dst, scratch []byte, event, data string, cid uint64) (frame, reuse []byte) {
-	scratch = append(scratch[:0], `{"event":"`...)
-	scratch = append(scratch, event...)
-	scratch = append(scratch, `","data":`...)
-	scratch = append(scratch, data...)
-	if cid > 0 {
-		scratch = append(scratch, `,"cid":`...)
-		scratch = strconv.AppendUint(scratch, cid, 10)
+// message is buffered with the pings.
+func (c *conn) message() (message []byte, ok bool, err error) {
+	payload := c.lines
+	if len(payload) == 0 {
+		var opcode byte
+		var size int
+		opcode, payload, size, err = parseFrame(c.buf[c.start:c.end])
+		if err != nil || size == 0 {
+			return nil, false, err
+		}
+		c.start += size
+		switch opcode {
+		case opText:
+		case opClose:
+			c.closed = true
+			return nil, false, parseClose(payload)
+		default:
+			return nil, false, fmt.Errorf("%w: opcode %d", errFrame, opcode)
+		}
 	}
-	scratch = append(scratch, '}')
-	return appendFrame(dst, opText, scratch), scratch
+	c.lines = nil
+	if c.proto.lines() {
+		payload, c.lines, _ = bytes.Cut(payload, newline)
+	}
+	return payload, true, nil
 }
 
-// packet is any message of the protocol that a client receives.
-type packet struct {
-	Event string          `json:"event"`
-	Rid   uint64          `json:"rid"`
-	Data  json.RawMessage `json:"data"`
-	Error *wireError      `json:"error"`
-}
+var newline = []byte("\n")
 
-type wireError struct {
-	Name    string `json:"name"`
-	Message string `json:"message"`
-}
+// refusedError is an answer by which a server refuses.
+type refusedError struct{ answer string }
 
-func (e *wireError) Error() string { return e.Name + ": " + e.Message }
+func (e *refusedError) Error() string { return "the server refused: " + e.answer }
 
-// call invokes event and returns the data of the answer, and the other
-// messages that arrived before it. An error of the server is a *wireError.
-func (c *conn) call(event, data string) (answer json.RawMessage, before []packet, err error) {
-	c.cid++
-	frame, _ := appendCall(nil, nil, event, data, c.cid)
+// roundTrip sends frames with calls and returns the last of their answers,
+// which is valid until the next message is read. What else arrives is dropped.
+func (c *conn) roundTrip(frames []byte, calls int) (last []byte, err error) {
 	c.net.SetDeadline(time.Now().Add(ioTimeout))
 	defer c.net.SetDeadline(time.Time{})
-	if _, err := c.net.Write(frame); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", event, err)
+	if _, err := c.net.Write(frames); err != nil {
+		return nil, err
 	}
-	for {
-		message, err := c.next()
-		if err != nil {
-			return nil, before, fmt.Errorf("%s: %w", event, err)
+	for calls > 0 {
+		if last, err = c.next(); err != nil {
+			return nil, err
 		}
-		var p packet
-		if err := json.Unmarshal(bytes.Clone(message), &p); err != nil {
-			return nil, before, fmt.Errorf("%s: message %q: %w", event, message, err)
+		switch c.proto.kind(last) {
+		case answer:
+			calls--
+		case refusal:
+			return nil, &refusedError{string(last)}
 		}
-		if p.Rid != c.cid {
-			before = append(before, p)
+	}
+	return last, nil
+}
+
+// handshake opens the session, with a token unless it is empty. If the server
+// does not accept the token, the error is a *refusedError.
+func (c *conn) handshake(token string) error {
+	c.id++
+	message := c.proto.appendHandshake(nil, c.id, token)
+	answer, err := c.roundTrip(appendFrame(nil, opText, message), 1)
+	var closed *closeError
+	switch {
+	case errors.As(err, &closed):
+		err = &refusedError{closed.Error()}
+	case err == nil && !c.proto.opened(answer, token == ""):
+		err = &refusedError{string(answer)}
+	}
+	if err != nil {
+		return fmt.Errorf("handshake: %w", err)
+	}
+	return nil
+}
+
+// subscribe asks for all channels in one write: in one frame if the protocol
+// can, as its stock client does after a reconnect, and in one each otherwise.
+func (c *conn) subscribe(channels ...string) error {
+	var frames, message []byte
+	for i, channel := range channels {
+		c.id++
+		message = c.proto.appendSubscribe(message, c.id, channel)
+		if c.proto.lines() && i < len(channels)-1 {
+			message = append(message, '\n')
 			continue
 		}
-		if p.Error != nil {
-			return nil, before, fmt.Errorf("%s: %w", event, p.Error)
-		}
-		return p.Data, before, nil
+		frames, message = appendFrame(frames, opText, message), message[:0]
 	}
+	if _, err := c.roundTrip(frames, len(channels)); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	return nil
 }
 
-var (
-	authenticated   = []byte(`"isAuthenticated":true`)
-	unauthenticated = []byte(`"isAuthenticated":false`)
-)
-
-// handshake opens the session, with a token unless it is empty.
-func (c *conn) handshake(token string) error {
-	data, want := `{"authToken":null}`, unauthenticated
-	if token != "" {
-		data, want = `{"authToken":"`+token+`"}`, authenticated
-	}
-	answer, _, err := c.call("#handshake", data)
-	if err == nil && !bytes.Contains(answer, want) {
-		err = fmt.Errorf("the handshake answer %s lacks %s", answer, want)
-	}
-	return err
-}
-
-func (c *conn) subscribe(channel string) error {
-	_, _, err := c.call("#subscribe", `{"channel":"`+channel+`"}`)
-	return err
-}
-
-// close says goodbye and waits until the server has closed the connection, so
-// that the server does its whole part and keeps the port, not this process.
+// close says goodbye, unless the server has, and waits until the server has
+// closed the connection, so that the server does its whole part and keeps the
+// port, not this process.
 func (c *conn) close() error {
 	defer c.net.Close()
 	c.net.SetDeadline(time.Now().Add(ioTimeout))
@@ -255,16 +267,11 @@ func (c *conn) close() error {
 	if _, err := c.net.Write(frame); err != nil {
 		return err
 	}
-	for {
-		_, err := c.next()
-		if err == nil {
-			continue
-		}
+	for !c.closed {
 		var closed *closeError
-		if !errors.As(err, &closed) {
+		if _, err := c.next(); err != nil && !errors.As(err, &closed) {
 			return err
 		}
-		break
 	}
 	for {
 		c.start = c.end // nothing may follow a close frame

@@ -45,7 +45,7 @@ func pipeConn(t *testing.T, sent []byte, chunk int) (*conn, <-chan []byte) {
 		b, _ := io.ReadAll(server)
 		written <- b
 	}()
-	return &conn{net: client, buf: make([]byte, 16)}, written
+	return &conn{net: client, proto: socketcluster{}, buf: make([]byte, 16)}, written
 }
 
 func TestNextReassemblesFrames(t *testing.T) {
@@ -79,6 +79,22 @@ func TestNextAnswersPings(t *testing.T) {
 	}
 	if c.pings.Load() != 1 {
 		t.Errorf("%d pings counted", c.pings.Load())
+	}
+}
+
+// Messages of centrifuge may share a frame, pings among them.
+func TestNextSplitsLines(t *testing.T) {
+	sent := append(serverFrame(opText, "{\"id\":1}\n{}\n{\"push\":2}\n"), serverFrame(opText, "{\"id\":3}")...)
+	c, written := pipeConn(t, sent, len(sent))
+	c.proto = centrifugeJSON{}
+	for _, want := range []string{`{"id":1}`, `{"push":2}`, `{"id":3}`} {
+		if got, err := c.next(); err != nil || string(got) != want {
+			t.Errorf("got %q, %v, want %s", got, err, want)
+		}
+	}
+	c.net.Close()
+	if got := <-written; !bytes.Equal(got, appendFrame(nil, opText, []byte("{}"))) {
+		t.Errorf("wrote % x", got)
 	}
 }
 

@@ -3,9 +3,10 @@
 package main
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"reflect"
 	"strings"
@@ -31,7 +32,7 @@ func startContract(t *testing.T, command func(t *testing.T, env ...string) *exec
 
 func connect(t *testing.T, addr, token string) *conn {
 	t.Helper()
-	c, err := dial(t.Context(), addr, "")
+	c, err := dial(t.Context(), endpoint{addr: addr, proto: socketcluster{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +41,50 @@ func connect(t *testing.T, addr, token string) *conn {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// packet is any message of the protocol that a client receives.
+type packet struct {
+	Event string          `json:"event"`
+	Rid   uint64          `json:"rid"`
+	Data  json.RawMessage `json:"data"`
+	Error *wireError      `json:"error"`
+}
+
+type wireError struct {
+	Name    string `json:"name"`
+	Message string `json:"message"`
+}
+
+func (e *wireError) Error() string { return e.Name + ": " + e.Message }
+
+// call invokes event and returns the data of the answer, and the other
+// messages that arrived before it. An error of the server is a *wireError.
+func (c *conn) call(event, data string) (answer json.RawMessage, before []packet, err error) {
+	c.id++
+	c.net.SetDeadline(time.Now().Add(ioTimeout))
+	defer c.net.SetDeadline(time.Time{})
+	if _, err := c.net.Write(appendFrame(nil, opText, c.proto.appendCall(nil, c.id, event, data))); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", event, err)
+	}
+	for {
+		message, err := c.next()
+		if err != nil {
+			return nil, before, fmt.Errorf("%s: %w", event, err)
+		}
+		var p packet
+		if err := json.Unmarshal(bytes.Clone(message), &p); err != nil {
+			return nil, before, fmt.Errorf("%s: message %q: %w", event, message, err)
+		}
+		if p.Rid != c.id {
+			before = append(before, p)
+			continue
+		}
+		if p.Error != nil {
+			return nil, before, fmt.Errorf("%s: %w", event, p.Error)
+		}
+		return p.Data, before, nil
+	}
 }
 
 func wantRefusal(t *testing.T, c *conn, event, data, name string) {
@@ -77,17 +122,21 @@ func TestContract(t *testing.T) {
 		t.Run(name+" origins", func(t *testing.T) { testOrigins(t, command) })
 		t.Run(name+" ping interval", func(t *testing.T) {
 			p := startContract(t, command, "PING_INTERVAL=20")
-			c := connect(t, p.Addr(), "")
-			f := &fleet{conns: []*conn{c}}
-			f.ctx, f.cancel = context.WithCancelCause(t.Context())
-			f.read(discard)
-			defer f.abandon()
-			for f.pings() < 3 {
-				if err := sleep(f.ctx, 0); err != nil {
-					t.Fatal(err)
-				}
-			}
+			testPings(t, endpoint{addr: p.Addr(), proto: socketcluster{}})
 		})
+	}
+}
+
+func testPings(t *testing.T, e endpoint) {
+	f, err := openFleet(t.Context(), e, 1, anonymous, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.abandon()
+	for f.pings() < 3 {
+		if err := sleep(f.ctx, 0); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -172,7 +221,7 @@ func testOrigins(t *testing.T, command func(t *testing.T, env ...string) *exec.C
 		"http://evil.example":        false,
 		"":                           false, // TR-14
 	} {
-		c, err := dial(t.Context(), p.Addr(), origin)
+		c, err := dial(t.Context(), endpoint{addr: p.Addr(), proto: socketcluster{}, origin: origin})
 		if err == nil {
 			c.net.Close()
 		}

@@ -13,8 +13,8 @@ import (
 // only queue up at the server, as it has the same few cores.
 const dialers = 16
 
-// fleet is a set of open connections, one reading goroutine each. The first
-// failure of any of them ends the work of all: it cancels ctx with the cause.
+// fleet is a set of open connections. The first failure of any of them ends the
+// work of all: it cancels ctx with the cause.
 type fleet struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -24,8 +24,15 @@ type fleet struct {
 	readers sync.WaitGroup
 }
 
-// openFleet dials n connections and runs setup on each.
-func openFleet(ctx context.Context, addr string, n int, setup func(i int, c *conn) error) (*fleet, error) {
+// openFleet dials n connections, some at a time, and runs setup on each. A
+// connection that is set up goes on in body, in a goroutine of its own: an error
+// that body returns before the fleet is abandoned fails the fleet. Without a
+// body nobody reads.
+func openFleet(ctx context.Context, e endpoint, n int, setup, body func(i int, c *conn) error) (*fleet, error) {
+	return openFleetWith(ctx, dialers, e, n, setup, body)
+}
+
+func openFleetWith(ctx context.Context, dialers int, e endpoint, n int, setup, body func(i int, c *conn) error) (*fleet, error) {
 	f := &fleet{conns: make([]*conn, n)}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	var (
@@ -39,34 +46,31 @@ func openFleet(ctx context.Context, addr string, n int, setup func(i int, c *con
 				if i >= n {
 					return
 				}
-				c, err := dial(f.ctx, addr, "")
+				c, err := dial(f.ctx, e)
 				if err == nil {
 					f.conns[i] = c
 					err = setup(i, c)
 				}
 				if err != nil {
 					f.cancel(fmt.Errorf("connection %d: %w", i, err))
+				} else if body != nil {
+					f.readers.Go(func() { f.read(i, c, body) })
 				}
 			}
 		})
 	}
 	workers.Wait()
 	if f.ctx.Err() != nil {
+		err := context.Cause(f.ctx)
 		f.abandon()
-		return nil, context.Cause(f.ctx)
+		return nil, err
 	}
 	return f, nil
 }
 
-// read starts body for each connection in a goroutine of its own. An error
-// that body returns before the fleet closes fails the fleet.
-func (f *fleet) read(body func(i int, c *conn) error) {
-	for i, c := range f.conns {
-		f.readers.Go(func() {
-			if err := body(i, c); err != nil && !f.closing.Load() {
-				f.cancel(fmt.Errorf("connection %d: %w", i, err))
-			}
-		})
+func (f *fleet) read(i int, c *conn, body func(i int, c *conn) error) {
+	if err := body(i, c); err != nil && !f.closing.Load() {
+		f.cancel(fmt.Errorf("connection %d: %w", i, err))
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,9 +35,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(log)
 	duration := flags.Duration("duration", 5*time.Second, "length of each measured window")
-	connections := flags.Int("connections", 2000, "number of idle connections")
-	rounds := flags.Int("rounds", 2, "rounds over the servers; the median counts")
-	only := flags.String("only", "", "measure one server only: go or js")
+	connections := flags.Int("connections", 10_000, "number of idle connections; half of them where they are pinged or return")
+	rounds := flags.Int("rounds", 3, "rounds over the servers; the median counts")
+	only := flags.String("only", "", "measure these servers only, separated by commas: go, centrifuge, js")
 	filter := flags.String("run", "", "measure only the scenarios whose name matches this regular expression")
 	asJSON := flags.Bool("json", false, "report as JSON instead of a markdown table")
 	if err := flags.Parse(args); err != nil {
@@ -48,7 +50,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	targets, err := selectTargets(ctx, *only)
+	targets, err := selectTargets(*only)
 	if err != nil {
 		return err
 	}
@@ -74,29 +76,44 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 // target is a server program to measure.
 type target struct {
 	name    string
-	command func(env ...string) (*exec.Cmd, error)
+	proto   protocol
+	command func(ctx context.Context, env ...string) (*exec.Cmd, error)
 }
 
-func selectTargets(ctx context.Context, only string) ([]target, error) {
-	var targets []target
-	if only != "" && only != "go" && only != "js" {
-		return nil, fmt.Errorf("-only %q: want go or js", only)
-	}
-	if only != "js" {
-		binary, err := proc.Build(ctx, "./contract")
+// allTargets are in the order of the columns of the report.
+var allTargets = []target{
+	{"go", socketcluster{}, goProgram("./contract")},
+	{"centrifuge", centrifugeJSON{}, goProgram("./bench/centrifuge")},
+	{"js", socketcluster{}, func(ctx context.Context, env ...string) (*exec.Cmd, error) {
+		return proc.NodeCommand(ctx, "bench/js/server.js", env...)
+	}},
+}
+
+func goProgram(pkg string) func(ctx context.Context, env ...string) (*exec.Cmd, error) {
+	return func(ctx context.Context, env ...string) (*exec.Cmd, error) {
+		binary, err := proc.Build(ctx, pkg)
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, target{"go", func(env ...string) (*exec.Cmd, error) {
-			return proc.Binary(binary, env...), nil
-		}})
+		return proc.Binary(binary, env...), nil
 	}
-	if only != "go" {
-		targets = append(targets, target{"js", func(env ...string) (*exec.Cmd, error) {
-			return proc.NodeCommand(ctx, "bench/js/server.js", env...)
-		}})
+}
+
+// selectTargets returns the targets that only names, which are all if it is
+// empty.
+func selectTargets(only string) ([]target, error) {
+	if only == "" {
+		return allTargets, nil
 	}
-	return targets, nil
+	var selected []target
+	for _, name := range strings.Split(only, ",") {
+		i := slices.IndexFunc(allTargets, func(t target) bool { return t.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("-only %q: there is no server %q", only, name)
+		}
+		selected = append(selected, allTargets[i])
+	}
+	return selected, nil
 }
 
 func selectScenarios(filter string) ([]scenario, error) {
@@ -118,7 +135,7 @@ func selectScenarios(filter string) ([]scenario, error) {
 
 // measure lets the servers take turns at one scenario.
 func measure(ctx context.Context, s scenario, targets []target, l load, rounds int, log io.Writer) (result, error) {
-	r := result{Name: s.name, Title: s.title(l), Rounds: make(map[string][]sample)}
+	r := result{Name: s.name, Title: s.title(l), Unit: s.unit, Rounds: make(map[string][]sample)}
 	for round := range rounds {
 		for _, t := range targets {
 			fmt.Fprintf(log, "%s, round %d of %d, %s\n", s.name, round+1, rounds, t.name)
@@ -129,19 +146,16 @@ func measure(ctx context.Context, s scenario, targets []target, l load, rounds i
 			r.Rounds[t.name] = append(r.Rounds[t.name], one)
 		}
 	}
-	r.Median = make(map[string]sample)
-	for name, samples := range r.Rounds {
-		r.Median[name] = median(samples)
-	}
+	r.summarize()
 	return r, nil
 }
 
 func measureOnce(ctx context.Context, s scenario, t target, l load) (sample, error) {
-	env := []string{"PORT=0", "AUTH_KEY=" + authKey}
+	env := []string{"PORT=0", "AUTH_KEY=" + authKey, "PUBLISH_RATE=" + strconv.Itoa(publishRate)}
 	if s.env != nil {
 		env = append(env, s.env(l)...)
 	}
-	cmd, err := t.command(env...)
+	cmd, err := t.command(ctx, env...)
 	if err != nil {
 		return sample{}, err
 	}
@@ -149,7 +163,7 @@ func measureOnce(ctx context.Context, s scenario, t target, l load) (sample, err
 	if err != nil {
 		return sample{}, err
 	}
-	result, err := s.run(ctx, p, l)
+	result, err := s.run(ctx, server{p, endpoint{addr: p.Addr(), proto: t.proto}}, l)
 	stopErr := p.Stop()
 	if err == nil {
 		err = stopErr
@@ -159,6 +173,10 @@ func measureOnce(ctx context.Context, s scenario, t target, l load) (sample, err
 	}
 	return result, nil
 }
+
+// publishRate is more than a client can publish: the limit would hold back the
+// one publisher of a scenario, and the peers have none.
+const publishRate = 10_000_000
 
 func describeMachine(ctx context.Context) machine {
 	m := machine{CPUs: runtime.NumCPU(), Go: runtime.Version(), Node: "not installed"}

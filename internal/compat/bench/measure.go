@@ -6,21 +6,21 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
 )
 
 // load is how much each scenario puts on a server.
 type load struct {
-	duration    time.Duration // of each measured window
-	warmup      time.Duration // before it, under the same load
-	connections int           // idle ones
-	subscribers int           // of the fan-out
-	callers     int           // connections that make calls
-	window      int           // calls or publications that may be on their way
-	handshakers int           // goroutines that connect
-	pingEvery   time.Duration // while pings are measured
-	settleEvery time.Duration // between readings of the memory
+	duration      time.Duration // of each measured window
+	warmup        time.Duration // before it, under the same load
+	connections   int           // idle ones
+	subscribers   int           // of the fan-out, and channels where there are many
+	callers       int           // connections that make calls
+	callWindow    int           // calls of each that may be on their way
+	publishWindow int           // publications that may be on their way
+	handshakers   int           // goroutines that connect
+	crowd         int           // clients that connect at once
+	pingEvery     time.Duration // while pings are measured
+	settleEvery   time.Duration // between readings until a server is at rest
 }
 
 // stallTimeout is how long a server under load may go without completing an
@@ -29,36 +29,40 @@ const stallTimeout = 10 * time.Second
 
 func defaultLoad(duration time.Duration, connections int) load {
 	return load{
-		duration:    duration,
-		warmup:      time.Second,
-		connections: connections,
-		subscribers: min(1000, connections),
-		callers:     50,
-		window:      16,
-		handshakers: 8,
-		pingEvery:   time.Second,
-		settleEvery: 500 * time.Millisecond,
+		duration:      duration,
+		warmup:        time.Second,
+		connections:   connections,
+		subscribers:   min(1000, connections),
+		callers:       50,
+		callWindow:    8,
+		publishWindow: 16,
+		handshakers:   8,
+		crowd:         1000,
+		pingEvery:     time.Second,
+		settleEvery:   500 * time.Millisecond,
 	}
 }
 
-// sample is the outcome of one scenario on one server in one round. Either
-// the memory or the other three fields are set.
+// Half of the idle connections are enough where CPU time is measured.
+func (l load) pinged() int    { return (l.connections + 1) / 2 }
+func (l load) returning() int { return (l.connections + 1) / 2 }
+
+// sample is the outcome of one scenario on one server in one round.
 type sample struct {
-	BytesPerConnection float64 `json:"rss_bytes_per_connection,omitempty"`
-	CPUPerMillion      float64 `json:"server_cpu_seconds_per_million,omitempty"`
-	PerSecond          float64 `json:"operations_per_second,omitempty"`
-	Operations         uint64  `json:"operations,omitempty"`
+	Cost       float64 `json:"cost"` // of an operation or of a connection, in the scenario's unit
+	PerSecond  float64 `json:"operations_per_second,omitempty"`
+	Operations uint64  `json:"operations,omitempty"`
 }
 
 // sampleWindow observes a server that is under load: how much CPU time it
 // uses while the counter of operations advances. The load must be running and
 // must go on when sampleWindow returns. The window is made longer when no
 // operation was completed in it. It fails when ctx ends.
-func sampleWindow(ctx context.Context, p *proc.Process, l load, operations func() uint64) (sample, error) {
+func sampleWindow(ctx context.Context, s server, l load, operations func() uint64) (sample, error) {
 	if err := sleep(ctx, l.warmup); err != nil {
 		return sample{}, err
 	}
-	start, startCPU, startOps, err := reading(p, operations)
+	start, startCPU, startOps, err := reading(s, operations)
 	if err != nil {
 		return sample{}, err
 	}
@@ -70,19 +74,19 @@ func sampleWindow(ctx context.Context, p *proc.Process, l load, operations func(
 		if err := sleep(ctx, l.duration); err != nil {
 			return sample{}, err
 		}
-		if end, endCPU, endOps, err = reading(p, operations); err != nil {
+		if end, endCPU, endOps, err = reading(s, operations); err != nil {
 			return sample{}, err
 		}
 	}
 	ops := endOps - startOps
 	return sample{
-		CPUPerMillion: (endCPU - startCPU).Seconds() * 1e6 / float64(ops),
-		PerSecond:     float64(ops) / end.Sub(start).Seconds(),
-		Operations:    ops,
+		Cost:       float64((endCPU - startCPU).Nanoseconds()) / 1e3 / float64(ops),
+		PerSecond:  float64(ops) / end.Sub(start).Seconds(),
+		Operations: ops,
 	}, nil
 }
 
-func reading(p *proc.Process, operations func() uint64) (now time.Time, cpu time.Duration, ops uint64, err error) {
-	cpu, err = cpuTime(p.Pid())
+func reading(s server, operations func() uint64) (now time.Time, cpu time.Duration, ops uint64, err error) {
+	cpu, err = cpuTime(s.Pid())
 	return time.Now(), cpu, operations(), err
 }

@@ -26,24 +26,61 @@ type machine struct {
 type result struct {
 	Name   string              `json:"name"`
 	Title  string              `json:"title"`
+	Unit   unit                `json:"unit"`
 	Median map[string]sample   `json:"median"`
+	Ratios map[string]float64  `json:"ratios"`
 	Rounds map[string][]sample `json:"rounds"`
+}
+
+// ratio is a column of the report: the cost of one server in that of another.
+type ratio struct{ title, of, in string }
+
+var ratios = []ratio{
+	{"Go : centrifuge", "go", "centrifuge"},
+	{"JS : Go", "js", "go"},
+}
+
+// summarize takes the medians. That of a ratio is the median of the ratios of
+// the rounds, as servers that took turns met the same machine.
+func (r *result) summarize() {
+	r.Median, r.Ratios = make(map[string]sample), make(map[string]float64)
+	for name, samples := range r.Rounds {
+		r.Median[name] = median(samples)
+	}
+	for _, ratio := range ratios {
+		if of, in := r.Rounds[ratio.of], r.Rounds[ratio.in]; len(of) > 0 && len(in) > 0 {
+			r.Ratios[ratio.title] = medianRatio(of, in)
+		}
+	}
+}
+
+// medianRatio leaves out rounds in which a server cost nothing that could be
+// measured.
+func medianRatio(of, in []sample) float64 {
+	var values []float64
+	for i := range of {
+		if in[i].Cost > 0 {
+			values = append(values, of[i].Cost/in[i].Cost)
+		}
+	}
+	return medianOf(values)
 }
 
 // median takes the median of each field on its own.
 func median(samples []sample) sample {
-	return sample{
-		BytesPerConnection: medianOf(samples, func(s sample) float64 { return s.BytesPerConnection }),
-		CPUPerMillion:      medianOf(samples, func(s sample) float64 { return s.CPUPerMillion }),
-		PerSecond:          medianOf(samples, func(s sample) float64 { return s.PerSecond }),
-		Operations:         uint64(medianOf(samples, func(s sample) float64 { return float64(s.Operations) })),
+	var cost, perSecond, operations []float64
+	for _, s := range samples {
+		cost = append(cost, s.Cost)
+		perSecond = append(perSecond, s.PerSecond)
+		operations = append(operations, float64(s.Operations))
 	}
+	return sample{Cost: medianOf(cost), PerSecond: medianOf(perSecond), Operations: uint64(medianOf(operations))}
 }
 
-func medianOf(samples []sample, field func(sample) float64) float64 {
-	values := make([]float64, len(samples))
-	for i, s := range samples {
-		values[i] = field(s)
+// medianOf sorts values. That of none is 0.
+func medianOf(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
 	}
 	slices.Sort(values)
 	middle := len(values) / 2
@@ -63,8 +100,11 @@ func (r report) writeJSON(w io.Writer) error {
 func (r report) writeMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d CPUs, %s, Node.js %s; median of %d rounds.\n\n", r.Machine.CPUs, r.Machine.Go, r.Machine.Node, r.Rounds)
-	b.WriteString("| Operation | Measured | Go | JS | JS : Go | Go per second | JS per second |\n")
-	b.WriteString("|---|---|--:|--:|--:|--:|--:|\n")
+	b.WriteString("| Operation | Unit | Go | centrifuge | JS |")
+	for _, ratio := range ratios {
+		b.WriteString(" " + ratio.title + " |")
+	}
+	b.WriteString("\n|---|---|--:|--:|--:|" + strings.Repeat("--:|", len(ratios)) + "\n")
 	for _, result := range r.Results {
 		result.writeRow(&b)
 	}
@@ -73,23 +113,31 @@ func (r report) writeMarkdown(w io.Writer) error {
 }
 
 func (r result) writeRow(b *strings.Builder) {
-	goSample, haveGo := r.Median["go"]
-	jsSample, haveJS := r.Median["js"]
-	measured, format := "server CPU seconds per million", "%.2f"
-	value := func(s sample) float64 { return s.CPUPerMillion }
-	if r.Name == "idle" {
-		measured, format = "RSS bytes per connection", "%.0f"
-		value = func(s sample) float64 { return s.BytesPerConnection }
-	}
-	cell := func(have bool, format string, v float64) string {
-		if !have {
-			return "–"
+	fmt.Fprintf(b, "| %s | %s |", r.Title, r.Unit)
+	for _, t := range allTargets {
+		if s, ok := r.Median[t.name]; ok {
+			fmt.Fprintf(b, " %s |", significant(s.Cost))
+		} else {
+			b.WriteString(" – |")
 		}
-		return fmt.Sprintf(format, v)
 	}
-	ratio := cell(haveGo && haveJS && value(goSample) > 0, "%.1f", value(jsSample)/value(goSample))
-	fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", r.Title, measured,
-		cell(haveGo, format, value(goSample)), cell(haveJS, format, value(jsSample)), ratio,
-		cell(haveGo && goSample.Operations > 0, "%.0f", goSample.PerSecond),
-		cell(haveJS && jsSample.Operations > 0, "%.0f", jsSample.PerSecond))
+	for _, ratio := range ratios {
+		if v, ok := r.Ratios[ratio.title]; ok {
+			fmt.Fprintf(b, " %.2f |", v)
+		} else {
+			b.WriteString(" – |")
+		}
+	}
+	b.WriteString("\n")
+}
+
+// significant writes three digits.
+func significant(v float64) string {
+	switch {
+	case v < 10:
+		return fmt.Sprintf("%.2f", v)
+	case v < 100:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
 }

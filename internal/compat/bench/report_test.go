@@ -6,22 +6,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func testReport() report {
-	echo := result{Name: "echo", Title: "RPC echo", Rounds: map[string][]sample{
-		"go": {{CPUPerMillion: 4, PerSecond: 100, Operations: 10}, {CPUPerMillion: 6, PerSecond: 300, Operations: 30}},
-		"js": {{CPUPerMillion: 20, PerSecond: 50, Operations: 5}, {CPUPerMillion: 30, PerSecond: 70, Operations: 7}},
+	echo := result{Name: "echo", Title: "RPC echo", Unit: cpuTimeUnit, Rounds: map[string][]sample{
+		"go":         {{Cost: 4, PerSecond: 100, Operations: 10}, {Cost: 6, PerSecond: 300, Operations: 30}, {Cost: 8}},
+		"centrifuge": {{Cost: 8}, {Cost: 10}, {Cost: 80}},
+		"js":         {{Cost: 20, PerSecond: 50, Operations: 5}, {Cost: 30, PerSecond: 70, Operations: 7}, {Cost: 4000}},
 	}}
-	idle := result{Name: "idle", Title: "idle", Rounds: map[string][]sample{"js": {{BytesPerConnection: 32000.4}}}}
-	r := report{Machine: machine{CPUs: 2, Go: "go1", Node: "v20"}, Rounds: 2, Results: []result{idle, echo}}
+	idle := result{Name: "idle", Title: "idle", Unit: memoryUnit, Rounds: map[string][]sample{"js": {{Cost: 32.04}}}}
+	r := report{Machine: machine{CPUs: 2, Go: "go1", Node: "v20"}, Rounds: 3, Results: []result{idle, echo}}
 	for i := range r.Results {
-		r.Results[i].Median = map[string]sample{}
-		for name, samples := range r.Results[i].Rounds {
-			r.Results[i].Median[name] = median(samples)
-		}
+		r.Results[i].summarize()
 	}
 	return r
 }
@@ -31,14 +30,15 @@ func TestMarkdown(t *testing.T) {
 	if err := testReport().writeMarkdown(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{
-		"2 CPUs, go1, Node.js v20; median of 2 rounds.\n",
-		"| idle | RSS bytes per connection | – | 32000 | – | – | – |\n",
-		"| RPC echo | server CPU seconds per million | 5.00 | 25.00 | 5.0 | 200 | 60 |\n",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, out.String())
-		}
+	const want = `2 CPUs, go1, Node.js v20; median of 3 rounds.
+
+| Operation | Unit | Go | centrifuge | JS | Go : centrifuge | JS : Go |
+|---|---|--:|--:|--:|--:|--:|
+| idle | RSS KB | – | – | 32.0 | – | – |
+| RPC echo | CPU µs | 6.00 | 10.0 | 30.0 | 0.50 | 5.00 |
+`
+	if got := out.String(); got != want {
+		t.Errorf("got\n%s", got)
 	}
 }
 
@@ -62,16 +62,13 @@ func TestMedian(t *testing.T) {
 		values []float64
 		want   float64
 	}{
+		{nil, 0},
 		{[]float64{3}, 3},
 		{[]float64{9, 1}, 5},
 		{[]float64{9, 1, 2}, 2},
 		{[]float64{4, 9, 1, 2}, 3},
 	} {
-		var samples []sample
-		for _, v := range test.values {
-			samples = append(samples, sample{PerSecond: v})
-		}
-		if got := median(samples).PerSecond; got != test.want {
+		if got := medianOf(slices.Clone(test.values)); got != test.want {
 			t.Errorf("median of %v is %v, want %v", test.values, got, test.want)
 		}
 	}

@@ -27,13 +27,28 @@ type claims struct {
 var tokenHeader = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
 
 // signToken makes a token with the claims that the login procedure sets.
-func signToken(username string) string {
-	now := time.Now()
+func signToken(username string) string { return signTokenAt(username, time.Now()) }
+
+const tokenLife = 24 * time.Hour
+
+// expiredToken is one that has been good.
+func expiredToken(username string) string {
+	return signTokenAt(username, time.Now().Add(-tokenLife-time.Hour))
+}
+
+// forgedToken is one that somebody has signed who does not have the key.
+func forgedToken(username string) string {
+	token := signToken(username)
+	signed := token[:strings.LastIndexByte(token, '.')]
+	return signed + "." + signature(signed+"x")
+}
+
+func signTokenAt(username string, now time.Time) string {
 	payload, err := json.Marshal(claims{
 		Username: username,
 		Channels: []string{"news", "room/" + username, "user/" + username},
 		IssuedAt: now.Unix(),
-		Expiry:   now.Add(24 * time.Hour).Unix(),
+		Expiry:   now.Add(tokenLife).Unix(),
 	})
 	if err != nil {
 		panic(err) // strings and integers always encode

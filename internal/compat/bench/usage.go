@@ -86,6 +86,25 @@ func settledResident(ctx context.Context, pid int, interval time.Duration) (int6
 	return last, nil
 }
 
+// settledCPU waits until the process uses hardly any CPU time, but not longer
+// than settleLimit intervals.
+func settledCPU(ctx context.Context, pid int, interval time.Duration) error {
+	last, err := cpuTime(pid)
+	for range settleLimit {
+		if err != nil {
+			return err
+		}
+		if err := sleep(ctx, interval); err != nil {
+			return err
+		}
+		before := last
+		if last, err = cpuTime(pid); err == nil && last-before < interval/50 {
+			return nil
+		}
+	}
+	return err
+}
+
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -2,7 +2,8 @@
 // judge the library from outside: tests, benchmarks, and people with a client.
 //
 // It listens on 127.0.0.1:$PORT and takes its other settings from AUTH_KEY,
-// ORIGINS (comma-separated) and PING_INTERVAL (milliseconds).
+// ORIGINS (comma-separated), PING_INTERVAL (milliseconds) and PUBLISH_RATE (the
+// publications of a client in a second, as the benchmark has one publisher).
 package main
 
 import (
@@ -67,17 +68,29 @@ func config() (socketcluster.Config, error) {
 	if list := os.Getenv("ORIGINS"); list != "" {
 		cfg.Origins = strings.Split(list, ",")
 	}
-	if text := os.Getenv("PING_INTERVAL"); text != "" {
-		ms, err := strconv.Atoi(text)
-		if err != nil {
-			return cfg, fmt.Errorf("PING_INTERVAL must be a number of milliseconds: %w", err)
-		}
-		if ms <= 0 || ms > math.MaxInt32 {
-			return cfg, fmt.Errorf("PING_INTERVAL is %d: it must be a number of milliseconds above 0 and within 32 bits", ms)
-		}
-		cfg.Timeouts.PingInterval = time.Duration(ms) * time.Millisecond
+	ms, err := positive("PING_INTERVAL")
+	if err != nil {
+		return cfg, err
 	}
-	return cfg, nil
+	cfg.Timeouts.PingInterval = time.Duration(ms) * time.Millisecond
+	cfg.Limits.PublishRate, err = positive("PUBLISH_RATE")
+	return cfg, err
+}
+
+// positive is a number above 0 in the environment, or 0 if there is none.
+func positive(name string) (int, error) {
+	text := os.Getenv(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("%s must be a number: %w", name, err)
+	}
+	if n <= 0 || n > math.MaxInt32 {
+		return 0, fmt.Errorf("%s is %d: it must be above 0 and within 32 bits", name, n)
+	}
+	return n, nil
 }
 
 func echo(_ context.Context, in json.RawMessage) (json.RawMessage, error) {

@@ -1,0 +1,152 @@
+// Command centrifuge is what ../../contract is, on the library centrifuge: the
+// peer in Go that the bench command measures this project against. It verifies
+// HS256 tokens, echoes, takes subscriptions and publications, and pings, with
+// the defaults of the library for all that is not said here.
+//
+// It is a module of its own, so that nothing else depends on that library. It
+// reads the environment of the contract server, as far as the benchmark uses it.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/centrifugal/centrifuge"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// defaultPingInterval is that of SocketCluster.
+const defaultPingInterval = 8 * time.Second
+
+// claims is what the tokens of the contract server say.
+type claims struct {
+	Username string   `json:"username"`
+	Channels []string `json:"channels"`
+	jwt.RegisteredClaims
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		slog.Error("centrifuge server failed", slog.Any("error", err))
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	pings, err := pingPong()
+	if err != nil {
+		return err
+	}
+	node, err := centrifuge.New(centrifuge.Config{})
+	if err != nil {
+		return err
+	}
+	key := []byte(os.Getenv("AUTH_KEY"))
+	node.OnConnecting(func(_ context.Context, e centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+		credentials, err := identify(e.Token, key)
+		return centrifuge.ConnectReply{Credentials: credentials, ClientSideRefresh: true}, err
+	})
+	node.OnConnect(handle)
+	if err := node.Run(); err != nil {
+		return err
+	}
+	return serve(ctx, node, centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{PingPongConfig: pings}))
+}
+
+// pingPong reads the environment. The library asks for a pong before the next
+// ping, where SocketCluster allows 20 seconds.
+func pingPong() (centrifuge.PingPongConfig, error) {
+	interval := defaultPingInterval
+	if text := os.Getenv("PING_INTERVAL"); text != "" {
+		ms, err := strconv.Atoi(text)
+		if err != nil || ms <= 0 {
+			return centrifuge.PingPongConfig{}, fmt.Errorf("PING_INTERVAL is %q: it must be a number of milliseconds", text)
+		}
+		interval = time.Duration(ms) * time.Millisecond
+	}
+	return centrifuge.PingPongConfig{PingInterval: interval, PongTimeout: interval * 9 / 10}, nil
+}
+
+// identify verifies a token. Without one, a client is anonymous.
+func identify(token string, key []byte) (*centrifuge.Credentials, error) {
+	if token == "" {
+		return &centrifuge.Credentials{}, nil
+	}
+	var c claims
+	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key, nil }, jwt.WithValidMethods([]string{"HS256"}))
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return nil, centrifuge.ErrorTokenExpired
+	case err != nil:
+		return nil, centrifuge.DisconnectInvalidToken
+	}
+	credentials := &centrifuge.Credentials{UserID: c.Username}
+	if c.ExpiresAt != nil {
+		credentials.ExpireAt = c.ExpiresAt.Unix()
+	}
+	return credentials, nil
+}
+
+// handle sets what a client may do.
+func handle(client *centrifuge.Client) {
+	client.OnRPC(func(e centrifuge.RPCEvent, done centrifuge.RPCCallback) {
+		if e.Method != "echo" {
+			done(centrifuge.RPCReply{}, centrifuge.ErrorMethodNotFound)
+			return
+		}
+		done(centrifuge.RPCReply{Data: e.Data}, nil)
+	})
+	client.OnSubscribe(func(e centrifuge.SubscribeEvent, done centrifuge.SubscribeCallback) {
+		done(centrifuge.SubscribeReply{}, guardPrivate(client, e.Channel))
+	})
+	client.OnPublish(func(e centrifuge.PublishEvent, done centrifuge.PublishCallback) {
+		done(centrifuge.PublishReply{}, guardPrivate(client, e.Channel))
+	})
+}
+
+// guardPrivate keeps anonymous clients out of private channels.
+func guardPrivate(client *centrifuge.Client, channel string) error {
+	if strings.HasPrefix(channel, "private.") && client.UserID() == "" {
+		return centrifuge.ErrorPermissionDenied
+	}
+	return nil
+}
+
+func serve(ctx context.Context, node *centrifuge.Node, websocket http.Handler) error {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", cmp.Or(os.Getenv("PORT"), "8000")))
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/connection/websocket", websocket)
+	httpServer := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
+	fmt.Println("listening on", listener.Addr())
+
+	failed := make(chan error, 1)
+	go func() { failed <- httpServer.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	defer cancel()
+	err = errors.Join(httpServer.Shutdown(drain), node.Shutdown(drain))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil // the clients that were left have been dropped
+	}
+	return err
+}

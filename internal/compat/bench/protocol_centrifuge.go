@@ -1,0 +1,84 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// centrifugeJSON is the JSON protocol of centrifuge, bidirectional, with pings
+// of the application, as the stock client speaks it.
+type centrifugeJSON struct{}
+
+func (centrifugeJSON) path() string { return "/connection/websocket" }
+func (centrifugeJSON) lines() bool  { return true }
+func (centrifugeJSON) ping() string { return "{}" }
+func (centrifugeJSON) pong() string { return "{}" }
+
+func (centrifugeJSON) appendHandshake(dst []byte, id uint64, token string) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = strconv.AppendUint(dst, id, 10)
+	dst = append(dst, `,"connect":{`...)
+	if token != "" {
+		dst = append(dst, `"token":"`...)
+		dst = append(dst, token...)
+		dst = append(dst, '"')
+	}
+	return append(dst, `}}`...)
+}
+
+var centrifugeConnect = []byte(`,"connect":{"client":"`)
+
+// opened needs no more than the kind of answer: the server of the benchmark
+// refuses who is not who the token says.
+func (centrifugeJSON) opened(answer []byte, _ bool) bool {
+	return bytes.Contains(answer, centrifugeConnect)
+}
+
+func (centrifugeJSON) appendCall(dst []byte, id uint64, procedure, data string) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = strconv.AppendUint(dst, id, 10)
+	dst = append(dst, `,"rpc":{"method":"`...)
+	dst = append(dst, procedure...)
+	dst = append(dst, `","data":`...)
+	dst = append(dst, data...)
+	return append(dst, `}}`...)
+}
+
+func (centrifugeJSON) appendSubscribe(dst []byte, id uint64, channel string) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = strconv.AppendUint(dst, id, 10)
+	dst = append(dst, `,"subscribe":{"channel":"`...)
+	dst = append(dst, channel...)
+	return append(dst, `"}}`...)
+}
+
+func (centrifugeJSON) appendPublish(dst []byte, id uint64, channel, data string) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = strconv.AppendUint(dst, id, 10)
+	dst = append(dst, `,"publish":{"channel":"`...)
+	dst = append(dst, channel...)
+	dst = append(dst, `","data":`...)
+	dst = append(dst, data...)
+	return append(dst, `}}`...)
+}
+
+var (
+	centrifugeAnswer      = []byte(`{"id":`)
+	centrifugeError       = []byte(`,"error":{"code":`)
+	centrifugePublication = []byte(`{"push":{"channel":`)
+)
+
+// kind relies on the order of keys, which is that of the library.
+func (centrifugeJSON) kind(message []byte) kind {
+	switch {
+	case bytes.HasPrefix(message, centrifugePublication):
+		return publication
+	case !bytes.HasPrefix(message, centrifugeAnswer):
+		return other
+	case bytes.Contains(message, centrifugeError):
+		return refusal
+	}
+	return answer
+}

@@ -1,0 +1,76 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// socketcluster is version 2 of the protocol of SocketCluster.
+type socketcluster struct{}
+
+func (socketcluster) path() string { return "/socketcluster/" }
+func (socketcluster) lines() bool  { return false }
+func (socketcluster) ping() string { return "" }
+func (socketcluster) pong() string { return "" }
+
+func (p socketcluster) appendHandshake(dst []byte, id uint64, token string) []byte {
+	data := `{"authToken":null}`
+	if token != "" {
+		data = `{"authToken":"` + token + `"}`
+	}
+	return p.appendCall(dst, id, "#handshake", data)
+}
+
+var (
+	authenticated   = []byte(`"isAuthenticated":true`)
+	unauthenticated = []byte(`"isAuthenticated":false`)
+	authError       = []byte(`"authError":`)
+)
+
+// opened takes the answer to a token that was refused for a refusal, though the
+// session is open: it is one of nobody.
+func (socketcluster) opened(answer []byte, anonymous bool) bool {
+	if anonymous {
+		return bytes.Contains(answer, unauthenticated) && !bytes.Contains(answer, authError)
+	}
+	return bytes.Contains(answer, authenticated)
+}
+
+func (socketcluster) appendCall(dst []byte, id uint64, procedure, data string) []byte {
+	dst = append(dst, `{"event":"`...)
+	dst = append(dst, procedure...)
+	dst = append(dst, `","data":`...)
+	dst = append(dst, data...)
+	dst = append(dst, `,"cid":`...)
+	dst = strconv.AppendUint(dst, id, 10)
+	return append(dst, '}')
+}
+
+func (p socketcluster) appendSubscribe(dst []byte, id uint64, channel string) []byte {
+	return p.appendCall(dst, id, "#subscribe", `{"channel":"`+channel+`"}`)
+}
+
+func (p socketcluster) appendPublish(dst []byte, id uint64, channel, data string) []byte {
+	return p.appendCall(dst, id, "#publish", `{"channel":"`+channel+`","data":`+data+`}`)
+}
+
+var (
+	scAnswer      = []byte(`{"rid":`)
+	scError       = []byte(`"error":`)
+	scPublication = []byte(`{"event":"#publish",`)
+)
+
+// kind relies on the order of keys, which is that of both servers.
+func (socketcluster) kind(message []byte) kind {
+	switch {
+	case bytes.HasPrefix(message, scPublication):
+		return publication
+	case !bytes.HasPrefix(message, scAnswer):
+		return other
+	case bytes.Contains(message, scError):
+		return refusal
+	}
+	return answer
+}

@@ -1,0 +1,218 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+func anonymous(_ int, c *conn) error { return c.handshake("") }
+
+func runEcho(ctx context.Context, s server, l load) (sample, error) {
+	var answered atomic.Uint64
+	f, err := openFleet(ctx, s.endpoint, l.callers, anonymous, func(_ int, c *conn) error {
+		return pipeline(c, l.callWindow, &answered, func(dst []byte, id uint64) []byte {
+			return c.proto.appendCall(dst, id, "echo", payload)
+		})
+	})
+	if err != nil {
+		return sample{}, err
+	}
+	defer f.abandon()
+	return sampleWindow(f.ctx, s, l, answered.Load)
+}
+
+// runAcknowledged counts publications that have been both acknowledged and
+// delivered.
+func runAcknowledged(ctx context.Context, s server, l load) (sample, error) {
+	var answered, delivered atomic.Uint64
+	subscriber, err := openFleet(ctx, s.endpoint, 1, subscribed("bench"), func(_ int, c *conn) error {
+		return receive(c, func() error { delivered.Add(1); return nil })
+	})
+	if err != nil {
+		return sample{}, err
+	}
+	defer subscriber.abandon()
+	publisher, err := openFleet(subscriber.ctx, s.endpoint, 1, anonymous, func(_ int, c *conn) error {
+		return pipeline(c, l.publishWindow, &answered, func(dst []byte, id uint64) []byte {
+			return c.proto.appendPublish(dst, id, "bench", payload)
+		})
+	})
+	if err != nil {
+		return sample{}, err
+	}
+	defer publisher.abandon()
+	return sampleWindow(publisher.ctx, s, l, func() uint64 { return min(answered.Load(), delivered.Load()) })
+}
+
+func subscribed(channels ...string) func(int, *conn) error {
+	return func(_ int, c *conn) error {
+		if err := c.handshake(""); err != nil {
+			return err
+		}
+		return c.subscribe(channels...)
+	}
+}
+
+// pipeline keeps window calls on their way until the connection closes: as many
+// new calls leave in one write as answers came in one read.
+func pipeline(c *conn, window int, answered *atomic.Uint64, appendCall func(dst []byte, id uint64) []byte) error {
+	var frames, message []byte
+	for send := window; ; {
+		frames = frames[:0]
+		for range send {
+			c.id++
+			message = appendCall(message[:0], c.id)
+			frames = appendFrame(frames, opText, message)
+		}
+		if _, err := c.net.Write(frames); err != nil {
+			return err
+		}
+		send = 0
+		for message, err := c.next(); ; {
+			if err != nil {
+				return err
+			}
+			if c.proto.kind(message) != answer {
+				return fmt.Errorf("unexpected answer %q", message)
+			}
+			send++
+			var more bool
+			if message, more, err = c.buffered(); err == nil && !more {
+				break
+			}
+		}
+		answered.Add(uint64(send))
+	}
+}
+
+// receive calls each for each publication, until the connection closes.
+func receive(c *conn, each func() error) error {
+	for {
+		message, err := c.next()
+		if err != nil {
+			return err
+		}
+		if c.proto.kind(message) != publication {
+			return fmt.Errorf("unexpected message %q", message)
+		}
+		if err := each(); err != nil {
+			return err
+		}
+	}
+}
+
+// deliveries is a load of publications of one client to others.
+type deliveries struct {
+	clients  int
+	channels func(client int) []string // that it subscribes to
+	targets  []string                  // the channels that are published to, in turn
+	each     int                       // subscribers of each target
+	inFlight int
+	data     string // JSON
+}
+
+// oneChannel has all clients in one channel.
+func oneChannel(clients, inFlight int) deliveries {
+	return deliveries{
+		clients: clients, each: clients, inFlight: inFlight, data: payload,
+		channels: func(int) []string { return []string{"bench"} },
+		targets:  []string{"bench"},
+	}
+}
+
+// channelsEach is how many channels a client has in manyChannels, and how many
+// clients a channel.
+const channelsEach = 10
+
+// manyChannels has as many channels as clients. Channels that follow each other
+// have no client in common, so that each delivery travels alone.
+func manyChannels(clients, inFlight int) deliveries {
+	each := min(channelsEach, clients)
+	d := deliveries{clients: clients, each: each, inFlight: inFlight, data: payload}
+	for i := range clients {
+		d.targets = append(d.targets, fmt.Sprint("room/", i))
+	}
+	d.channels = func(client int) (own []string) {
+		for i := range each {
+			own = append(own, d.targets[(client+i*clients/each)%clients])
+		}
+		return own
+	}
+	return d
+}
+
+// runDeliveries has one connection publish as fast as the others receive: a
+// publication leaves when as many deliveries have arrived as an earlier one has.
+func runDeliveries(ctx context.Context, s server, l load, d deliveries) (sample, error) {
+	var publishing sync.WaitGroup
+	defer publishing.Wait() // after all connections are closed
+	credits := make(chan struct{}, d.inFlight)
+	for range d.inFlight {
+		credits <- struct{}{}
+	}
+	var delivered atomic.Uint64
+	arrived := func() error {
+		if delivered.Add(1)%uint64(d.each) != 0 {
+			return nil
+		}
+		select {
+		case credits <- struct{}{}:
+			return nil
+		default:
+			return errors.New("more deliveries than publications")
+		}
+	}
+	f, err := openFleet(ctx, s.endpoint, d.clients,
+		func(i int, c *conn) error { return subscribed(d.channels(i)...)(i, c) },
+		func(_ int, c *conn) error { return receive(c, arrived) })
+	if err != nil {
+		return sample{}, err
+	}
+	defer f.abandon()
+	publisher, err := openFleet(f.ctx, s.endpoint, 1, anonymous, discard)
+	if err != nil {
+		return sample{}, err
+	}
+	defer publisher.abandon()
+	stop, cancel := context.WithCancel(f.ctx)
+	defer cancel()
+	publishing.Go(func() {
+		if err := publish(stop, publisher.conns[0], d, credits); err != nil {
+			f.cancel(err)
+		}
+	})
+	return sampleWindow(publisher.ctx, s, l, delivered.Load)
+}
+
+// publish sends one publication for each credit until ctx ends. It asks for
+// answers and leaves them to the reader.
+func publish(ctx context.Context, c *conn, d deliveries, credits <-chan struct{}) error {
+	stalled := time.NewTimer(stallTimeout)
+	defer stalled.Stop()
+	var frame, message []byte
+	for next := 0; ; next++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-stalled.C:
+			return errors.New("a publication did not reach all subscribers")
+		case <-credits:
+		}
+		stalled.Reset(stallTimeout)
+		c.id++
+		message = c.proto.appendPublish(message[:0], c.id, d.targets[next%len(d.targets)], d.data)
+		frame = appendFrame(frame[:0], opText, message)
+		if _, err := c.net.Write(frame); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
