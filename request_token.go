@@ -7,7 +7,6 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
-	"github.com/socketcluster-go/socketcluster/internal/principal"
 )
 
 // requestToken is what an upgrade request says about who has sent it. It is
@@ -59,53 +58,6 @@ func (srv *Server) askSource(source httpauth.Source, r *http.Request) (signed st
 // ownsSubprotocol tells whether a subprotocol holds a token.
 func (srv *Server) ownsSubprotocol(name string) bool {
 	return slices.ContainsFunc(srv.cfg.TokenSources, func(s httpauth.Source) bool { return s.Owns(name) })
-}
-
-// identity is who a client says it is, and what has become of that.
-type identity struct {
-	signed  string      // the token as text, if there is one
-	sent    bool        // the client has sent it in the packet
-	token   *auth.Token // nil if there is none, or it is not accepted
-	err     error       // why it is not
-	revoked *auth.Token // what is nobody's any more, for the record
-	origin  origin
-}
-
-// verifyRequest verifies the identity of the upgrade request, if it has one.
-func (s *Socket) verifyRequest() (id identity) {
-	r := s.Request()
-	if r == nil {
-		return id
-	}
-	t, found := r.Context().Value(requestTokenKey{}).(*requestToken)
-	switch {
-	case !found:
-	case t.err != nil:
-		id.origin = fromRequest
-		id.err = s.srv.tokenError(t.err)
-	case t.principal != nil:
-		id.origin = fromPrincipal
-		id.signed = t.principal.Signed()
-		if id.err = s.srv.checkPrincipal(t.principal); id.err == nil {
-			id.token = t.principal
-		} else {
-			id.revoked = t.principal
-		}
-	default:
-		id.origin = fromRequest
-		id.signed = t.signed
-		id.token, id.revoked, id.err = s.verify(t.signed)
-	}
-	return id
-}
-
-// checkPrincipal holds a principal to its exp and to revocations, as nobody
-// else may have done it.
-func (srv *Server) checkPrincipal(token *auth.Token) error {
-	if err := principal.Expiry(token); err != nil {
-		return err
-	}
-	return srv.revocation(token)
 }
 
 // Authenticator authenticates ordinary HTTP requests as this server does its

@@ -105,8 +105,8 @@ type Socket struct {
 	ext     *extension
 
 	calls    atomic.Pointer[calls.Table] // written with mu held; nil before the first call to the client
-	token    tokenLife
-	deadline moment // of the handshake, later of the peer's close
+	token    tokenLife                   // says itself what mu guards
+	deadline moment                      // of the handshake, later of the peer's close
 	nextPing moment
 	asked    moment // when the first ping left since the client was last seen
 	plainAt  moment // when pings become plain unless a pong comes before; see pingForm

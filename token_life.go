@@ -105,8 +105,8 @@ func (l *tokenLife) inForceAt(epoch uint32, at moment) bool {
 	return epoch == l.epoch.Load() && (l.expires == 0 || at < l.expires)
 }
 
-// beginDecision is called before a token of the client is looked at. What the
-// server decides about the token from then on goes before it.
+// beginDecision begins the decision about a token of the client. What the server
+// decides from then on goes before it.
 func (l *tokenLife) beginDecision() { l.overruled = false }
 
 // overrule takes note that the server decides.
@@ -118,6 +118,25 @@ func (l *tokenLife) announce(state AuthState) (changed bool) {
 	changed = l.announced != state
 	l.announced = state
 	return changed
+}
+
+// lockUnlessRevoked locks mu, unless one of the tokens has been revoked. A token
+// that is set before mu is released is found by every revocation that is yet to
+// come; see Server.revoked.
+func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
+	for {
+		seen := s.srv.revocations.Load()
+		for _, t := range tokens {
+			if err := s.srv.revocation(t); err != nil {
+				return err
+			}
+		}
+		s.mu.Lock()
+		if s.srv.revocations.Load() == seen {
+			return nil
+		}
+		s.mu.Unlock()
+	}
 }
 
 // setToken changes the token and what hangs on it: the timer, and what middleware

@@ -4,11 +4,23 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/principal"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
+
+// identity is who a client says it is, and what has become of that.
+type identity struct {
+	signed  string      // the token as text, if there is one
+	sent    bool        // the client has sent it in the packet
+	token   *auth.Token // nil if there is none, or it is not accepted
+	err     error       // why it is not
+	revoked *auth.Token // what is nobody's any more, for the record
+	origin  origin
+}
 
 // verify asks the engine. A panic in it is an error like another. revoked is a
 // token that would be good had it not been revoked.
@@ -42,6 +54,43 @@ func (s *Socket) verify(signed string) (token, revoked *auth.Token, err error) {
 	return s.srv.verify(s.Context(), signed)
 }
 
+// verifyRequest verifies the identity of the upgrade request, if it has one.
+func (s *Socket) verifyRequest() (id identity) {
+	r := s.Request()
+	if r == nil {
+		return id
+	}
+	t, found := r.Context().Value(requestTokenKey{}).(*requestToken)
+	switch {
+	case !found:
+	case t.err != nil:
+		id.origin = fromRequest
+		id.err = s.srv.tokenError(t.err)
+	case t.principal != nil:
+		id.origin = fromPrincipal
+		id.signed = t.principal.Signed()
+		if id.err = s.srv.checkPrincipal(t.principal); id.err == nil {
+			id.token = t.principal
+		} else {
+			id.revoked = t.principal
+		}
+	default:
+		id.origin = fromRequest
+		id.signed = t.signed
+		id.token, id.revoked, id.err = s.verify(t.signed)
+	}
+	return id
+}
+
+// checkPrincipal holds a principal to its exp and to revocations, as nobody
+// else may have done it.
+func (srv *Server) checkPrincipal(token *auth.Token) error {
+	if err := principal.Expiry(token); err != nil {
+		return err
+	}
+	return srv.revocation(token)
+}
+
 // tokenError gives the errors of custom engines the form that clients know:
 // whatever is not a wire error is an AuthTokenError of a bad token.
 func (srv *Server) tokenError(err error) error {
@@ -64,27 +113,7 @@ func isBadToken(err error) bool {
 	return bad
 }
 
-// lockUnlessRevoked locks mu, unless one of the tokens has been revoked. A token
-// that is set before mu is released is found by every revocation that is yet to
-// come; see Server.revoked.
-func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
-	for {
-		seen := s.srv.revocations.Load()
-		for _, t := range tokens {
-			if err := s.srv.revocation(t); err != nil {
-				return err
-			}
-		}
-		s.mu.Lock()
-		if s.srv.revocations.Load() == seen {
-			return nil
-		}
-		s.mu.Unlock()
-	}
-}
-
-// beginDecision is called before a token of the client is looked at. What the
-// server decides about the socket's token from then on goes before it.
+// beginDecision is called before a token of the client is looked at.
 func (s *Socket) beginDecision() {
 	s.mu.Lock()
 	s.token.beginDecision()
@@ -202,4 +231,69 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 		})
 	}
 	s.conclude(v)
+}
+
+// verdict is the answer to #authenticate. The events of the decision are told before
+// it is given (AUTH-35). What one of their handlers does to the token comes behind
+// the answer all the same, as the client would take the answer for the last word;
+// so the answer leaves at once then. The socket's mu guards it.
+type verdict struct {
+	id    float64
+	token *auth.Token // that was accepted, or nil
+	told  bool        // by then the client had been told of a decision of the server's
+	err   *wire.Error // why it was not accepted
+	bad   bool        // it never will be
+	given bool
+}
+
+// refuse makes the verdict that a token is not accepted.
+func (v *verdict) refuse(s *Socket, err error) {
+	v.err, v.bad = s.srv.publicError(err, "step", "authenticate"), isBadToken(err)
+}
+
+// pronounce gives the answer, as things are by now: a handler may have taken the
+// token away. mu must be held.
+func (s *Socket) pronounce(v *verdict) {
+	s.ext.verdict = nil
+	v.given = true
+	switch {
+	case v.token != nil:
+		s.sendLocked(response(v.id, fmt.Appendf(nil, `{"isAuthenticated":%t,"authError":null}`, s.token.Load() != nil), nil))
+	case v.bad:
+		s.sendLocked(response(v.id, s.unauthenticatedData(v.err), v.err))
+	default:
+		s.sendLocked(response(v.id, authStatus(v.err), nil))
+	}
+	s.mustAct(false)
+}
+
+// conclude gives the answer if no change of the token has done so, and tells the
+// client what else it has to know: that its token is gone for good, or what the
+// server has done to it while it was deciding, as the answer makes the client
+// forget that.
+func (s *Socket) conclude(v *verdict) {
+	s.awaitRoom(0)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v.given || s.state != Open {
+		return
+	}
+	s.pronounce(v)
+	now := s.token.Load()
+	switch {
+	case now == nil && v.bad:
+		s.forgetRejected()
+	case now == nil && v.told:
+		s.sendRemoveAuthToken(nil)
+	case now != nil && now != v.token && s.token.origin == fromClient:
+		if raw, err := encodeData(tokenData{now.Signed()}); err == nil {
+			s.sendToken(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw), nil)
+		}
+	}
+}
+
+// forgetRejected tells the client to forget a token that was not accepted. As the
+// answer says the same, the two may reach it in one turn (HS-14). mu must be held.
+func (s *Socket) forgetRejected() {
+	s.sendLocked(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
 }
