@@ -109,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 		poller:  ws.NewPoller(cfg.Logger),
 		epoch:   time.Now().Add(-1), // so that no moment is zero
 		rates:   newRates(&cfg.Limits),
-		outbox:  outbox.Limits{Bytes: cfg.Limits.Outbox, Stall: cfg.Limits.OutboxStall, Drain: cfg.Limits.OutboxDrain},
+		outbox:  outbox.Limits{Bytes: cfg.Limits.Outbox, Stall: cfg.Limits.OutboxStall, Drain: cfg.Limits.OutboxDrain, Crew: new(outbox.Crew)},
 		places: admission.NewPlaces(admission.Limits{
 			Connections: cfg.Limits.Connections,
 			Pending:     cfg.Limits.PendingHandshakes,

@@ -1,6 +1,7 @@
 // Package outbox provides the bounded queue of complete frames in front of one
 // connection. A goroutine writes them that exists only while there is something
-// to write.
+// to write. Outboxes of connections that never make a writer wait may share a few
+// such goroutines, see Crew.
 //
 // # Ordering
 //

@@ -9,23 +9,28 @@ import (
 )
 
 // flush writes until nothing is left. Nothing else writes. At the end it
-// returns the queue to the pool.
-func (q *queue[Tag]) flush() {
+// returns the queue to the pool. If it may not wait for the connection, another
+// goroutine continues where it would have to.
+func (q *queue[Tag]) flush(mayWait bool) {
 	o := q.owner
 	preparer, prepares := o.conn.(Preparer)
 	prompt := o.conn.Prompt()
 	var failure error
-	blocked := false // the connection has taken nothing
 	o.mu.Lock()
 	for q.yield(); !o.killed; q.yield() {
 		fresh, ok := q.fill()
 		if !ok {
 			break
 		}
-		await := blocked || !prompt
+		await := q.stuck || !prompt
 		if fresh && prepares || await {
 			if await && q.blocked.IsZero() {
 				q.blocked = time.Now()
+			}
+			if await && !mayWait {
+				o.mu.Unlock()
+				go q.run()
+				return
 			}
 			stall := o.stall()
 			o.mu.Unlock()
@@ -55,7 +60,7 @@ func (q *queue[Tag]) flush() {
 		n, err := o.conn.WriteFrames(q.wire, stall)
 		o.mu.Lock()
 		q.writing = false
-		failure, blocked = err, n == 0
+		failure, q.stuck = err, n == 0
 		o.wrote(n)
 		if o.ends(&failure) {
 			break
@@ -68,11 +73,19 @@ func (q *queue[Tag]) flush() {
 	o.mu.Unlock()
 	q.release()
 
+	told := func() {}
 	switch {
 	case failure != nil:
-		o.owner.OutboxFailed(failure)
+		told = func() { o.owner.OutboxFailed(failure) }
 	case flushed:
-		o.owner.OutboxFlushed()
+		told = o.owner.OutboxFlushed
+	default:
+		return
+	}
+	if mayWait {
+		told()
+	} else {
+		go told() // it may take its time
 	}
 }
 

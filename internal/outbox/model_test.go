@@ -524,6 +524,9 @@ func TestModel(t *testing.T) {
 				tags:   make(map[uint32]int),
 			}
 			m.conn.waits = rapid.Bool().Draw(t, "the connection waits")
+			if rapid.Bool().Draw(t, "with a crew") {
+				m.limits.Crew = new(Crew)
+			}
 			m.owner.outbox = &m.outbox
 			m.outbox.Init(m.conn, &m.owner, &m.limits, m.budget.Shard(0))
 			defer m.end()

@@ -53,6 +53,9 @@ type Limits struct {
 	// Drain is the time within which the connection must reduce the waiting
 	// bytes by Bytes, or to Bytes, if more than Bytes wait.
 	Drain time.Duration
+	// Crew flushes the outboxes of prompt connections. Without it each has a
+	// goroutine of its own while it is flushed.
+	Crew *Crew
 }
 
 // Owner is notified when the outbox is full, and when it has ended. The package
@@ -315,7 +318,11 @@ func (o *Outbox[Tag]) kill() {
 func (o *Outbox[Tag]) active() *queue[Tag] {
 	if o.queue == nil {
 		o.queue = takeQueue(o)
-		go o.queue.run()
+		if crew := o.limits.Crew; crew != nil && o.conn.Prompt() {
+			crew.add(o.queue.prompt)
+		} else {
+			go o.queue.run()
+		}
 	}
 	return o.queue
 }

@@ -55,7 +55,7 @@ func TestConcurrentProducers(t *testing.T) {
 		var o Outbox[int]
 		c := &orderConn{t: t, last: map[uint32]uint32{}}
 		owner := &ownerLog{outbox: &o}
-		o.Init(c, owner, &Limits{Bytes: limit, Drain: drain}, nil)
+		o.Init(c, owner, &Limits{Bytes: limit, Drain: drain, Crew: new(Crew)}, nil)
 		for p := range uint32(producers) {
 			go func() {
 				for seq := uint32(1); seq <= each; seq++ {
@@ -137,7 +137,7 @@ func TestKillLetsGoOfFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
+		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall, Crew: new(Crew)}, nil)
 		for range 3 * batchFrames {
 			if err := o.Push(make([]byte, 8)); err != nil {
 				t.Fatal(err)
@@ -168,7 +168,7 @@ func TestBurstDoesNotStayAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
+		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall, Crew: new(Crew)}, nil)
 		push := func() {
 			if err := o.Push([]byte("frame")); err != nil {
 				t.Fatal(err)

@@ -51,6 +51,7 @@ func (f *Frame[Tag]) release() {
 type queue[Tag comparable] struct {
 	owner   *Outbox[Tag]
 	run     func() // flush, bound once so that starting a flusher allocates nothing
+	prompt  func() // flush that does not wait
 	first   []byte // goes in front of all others
 	pending []Frame[Tag]
 	current []Frame[Tag]
@@ -60,6 +61,7 @@ type queue[Tag comparable] struct {
 	out     int          // bytes of batch[0] that have been written
 	writing bool         // the connection has wire
 	takers  int          // calls of Take that wait for the end of that
+	stuck   bool         // the connection took nothing of the last write
 	blocked time.Time    // when the current wait for the connection began, or zero
 }
 
@@ -70,7 +72,8 @@ func takeQueue[Tag comparable](o *Outbox[Tag]) *queue[Tag] {
 	q, _ := queues.Get().(*queue[Tag])
 	if q == nil {
 		q = new(queue[Tag])
-		q.run = q.flush
+		q.run = func() { q.flush(true) }
+		q.prompt = func() { q.flush(false) }
 	}
 	q.owner = o
 	return q
@@ -91,7 +94,7 @@ func (q *queue[Tag]) release() {
 	if cap(q.current) > keepCapacity {
 		q.current = nil
 	}
-	q.owner, q.out, q.blocked = nil, 0, time.Time{}
+	q.owner, q.out, q.stuck, q.blocked = nil, 0, false, time.Time{}
 	queues.Put(q)
 }
 

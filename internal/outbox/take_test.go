@@ -20,7 +20,7 @@ func TestTakeMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
+		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall, Crew: new(Crew)}, nil)
 		if err := o.Push(make([]byte, 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestTakeFromABlockedWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(10 + 3)
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
+		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall, Crew: new(Crew)}, nil)
 		var frames [][]byte
 		for i := range 10 {
 			f := bytes.Repeat([]byte{byte('a' + i)}, 10)
