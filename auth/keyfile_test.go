@@ -66,7 +66,7 @@ func TestKeyFilesTellOfOpenFiles(t *testing.T) {
 					t.Errorf("%s is not in the log: %s", part, text)
 				}
 			}
-			if n := strings.Count(text, "open to others"); n != min(len(want), 1) {
+			if n := strings.Count(text, "others can read or change"); n != min(len(want), 1) {
 				t.Errorf("logged %s", text)
 			}
 		}

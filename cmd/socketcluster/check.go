@@ -44,7 +44,7 @@ func runCheck(ctx context.Context, args []string, s streams) error {
 		return answer(err)
 	}
 	if set == nil {
-		return answer(fmt.Errorf("no rules are set: give -%s, or -%s with a file that has them", rulesSetting, configSetting))
+		return answer(fmt.Errorf("no rules are set: use -%s, or -%s with a file that contains them", rulesSetting, configSetting))
 	}
 	token, standing, err := o.subject(ctx, s.in)
 	if err != nil {
@@ -83,7 +83,7 @@ func (o *checkOptions) setOps(list string) error {
 	return nil
 }
 
-// check refuses settings that are at odds, and sets what is open.
+// check refuses settings that exclude each other, and sets defaults.
 func (o *checkOptions) check() error {
 	sources := 0
 	for _, given := range []bool{o.tokenFile != "" || o.unverified, o.claimsFile != "", o.noToken} {
@@ -100,8 +100,7 @@ func (o *checkOptions) check() error {
 	return nil
 }
 
-// subject returns the token that the check is about, nil for a client without
-// one.
+// subject returns the token of the check, or nil for a client without one.
 func (o *checkOptions) subject(ctx context.Context, stdin io.Reader) (token *auth.Token, standing string, err error) {
 	switch {
 	case o.noToken:
@@ -126,7 +125,7 @@ type report struct {
 	Grants    []grant    `json:"grants,omitempty"`
 }
 
-// decision is the answer about one channel that was asked for.
+// decision is the result for one channel of the arguments.
 type decision struct {
 	Channel string `json:"channel"`
 	Op      string `json:"op"`
@@ -134,7 +133,7 @@ type decision struct {
 	Reason  string `json:"reason"`
 }
 
-// grant is what one rule gives.
+// grant is a channel that one rule gives.
 type grant struct {
 	Rule     int      `json:"rule"`
 	Pattern  string   `json:"pattern"`
@@ -144,7 +143,7 @@ type grant struct {
 	Reason   string   `json:"reason,omitempty"` // why the rule gives nothing
 }
 
-// grants lists what the rules give as far as it is about some operations.
+// grants lists the channels that the rules give for some operations.
 func grants(set *rules.Set, token *auth.Token, ops []rules.Op) []grant {
 	list := set.Rules()
 	var all []grant
@@ -163,7 +162,8 @@ func grants(set *rules.Set, token *auth.Token, ops []rules.Op) []grant {
 	return all
 }
 
-// write prints a report. Its error is errDenied if there is a denial in it.
+// write prints a report. Its error is errDenied if the report contains a
+// denial.
 func (r *report) write(w io.Writer, asJSON bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(w)
@@ -206,8 +206,9 @@ func (r *report) writeText(w io.Writer) error {
 	return table.Flush()
 }
 
-// shown is the name of a channel for a terminal. It may come from a token that
-// nobody has verified. An * in it that is none of the pattern is quoted too.
+// shown returns the name of a channel for a terminal, which may come from a
+// token that nobody has verified. A * that is not part of the pattern is quoted
+// too.
 func shown(name string, star bool) string {
 	quoted := strconv.Quote(name)
 	if quoted[1:len(quoted)-1] != name || name == "" || strings.Contains(name, " ") || !star && strings.Contains(name, "*") {

@@ -188,12 +188,12 @@ func TestCheckTrouble(t *testing.T) {
 	flag := "-rules=" + writeFile(t, "rules.json", checkRules)
 	claims := "-claims=" + writeFile(t, "claims.json", "{}")
 	for args, want := range map[string]string{
-		"chat -no-token":                               "no rules are set: give -rules, or -config with a file that has them",
-		"-no-token":                                    "no rules are set: give -rules, or -config with a file that has them",
+		"chat -no-token":                               "no rules are set: use -rules, or -config with a file that contains them",
+		"-no-token":                                    "no rules are set: use -rules, or -config with a file that contains them",
 		"-no-token -config none.toml":                  "none.toml",
 		"-no-token -rules none.json":                   "none.json",
 		"-no-token -rules " + claims[len("-claims="):]: "claims.json: rules: not a JSON array of rules",
-		flag:                                 "no key is set: give -auth-key-file or $SOCKETCLUSTER_AUTH_KEY",
+		flag:                                 "no key is set: use -auth-key-file or $SOCKETCLUSTER_AUTH_KEY",
 		flag + " -claims none.json":          "none.json",
 		flag + " " + claims + " -no-token":   "exclude each other",
 		flag + " " + claims + " -unverified": "exclude each other",

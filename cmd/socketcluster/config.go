@@ -16,14 +16,14 @@ import (
 	"github.com/socketcluster-go/socketcluster/rules"
 )
 
-// config is what a config file says.
+// config is the content of a config file.
 type config struct {
 	path   string
 	values map[string]configValue
 	rules  *rules.Set // nil without any
 }
 
-// configValue is a setting as the flag of its name takes it.
+// configValue is a setting in the form of the flag with its name.
 type configValue struct {
 	text string
 	line int
@@ -77,7 +77,7 @@ func parseConfig(path string, text []byte) (*config, error) {
 	return c, err
 }
 
-// text is a value of the file as the flag takes it.
+// text returns a value of the file in the form of the flag.
 func (s fileSetting) text(value any) (text string, ok bool) {
 	switch value := value.(type) {
 	case string:
@@ -101,15 +101,15 @@ func settingNames() string {
 	return strings.Join(append(names, limitPrefix+"*"), ", ")
 }
 
-// configParser knows where things are in a config file.
+// configParser knows the lines of keys and rules in a config file.
 type configParser struct {
 	path      string
-	lines     map[string][]int // by key, those that have not been asked for
+	lines     map[string][]int // by key, those that next has not returned yet
 	ruleLines []int            // where each rule begins
 }
 
-// next returns the line of a key, and at the next call that of the next such key;
-// 0 if it is not known.
+// next returns the line of a key, and at the next call that of the next such
+// key, or 0 if it is not known.
 func (p *configParser) next(key string) int {
 	lines := p.lines[key]
 	if len(lines) == 0 {
@@ -127,8 +127,8 @@ func (p *configParser) fail(line int, key, what string) error {
 	return fmt.Errorf("%s:%d: %q %s", p.path, line, key, what)
 }
 
-// checkRules looks at the form of the channel rules. The decoder would take keys
-// in other letters for them.
+// checkRules checks the form of the channel rules. The decoder would also
+// accept keys in another case.
 func (p *configParser) checkRules(value any) error {
 	at := p.next(rulesKey)
 	list, ok := value.([]any)
@@ -136,8 +136,8 @@ func (p *configParser) checkRules(value any) error {
 		return p.fail(at, rulesKey, "must be an array of tables: [[rules]]")
 	}
 	if len(list) == 0 {
-		// Not told apart from a list that somebody has yet to write.
-		return p.fail(at, rulesKey, "is empty: leave it out for the rules of the demo; to deny everything, set -"+rulesSetting+" to a JSON file that says []")
+		// This cannot be distinguished from a list that is still to be written.
+		return p.fail(at, rulesKey, "is empty: leave it out for the rules of the demo; to deny everything, set -"+rulesSetting+" to a JSON file that contains []")
 	}
 	for _, element := range list {
 		rule, ok := element.(map[string]any)
@@ -182,8 +182,8 @@ func (p *configParser) parseRules(text []byte) (*rules.Set, error) {
 	return set, nil
 }
 
-// linesOf returns the lines of each key. It decodes into nothing, so that the
-// decoder reports all keys as unknown, with their places.
+// linesOf returns the lines of each key. It decodes into an empty struct, so
+// that the decoder reports all keys as unknown, with their places.
 func linesOf(text []byte) map[string][]int {
 	var nothing struct{}
 	var noRules struct {
@@ -208,7 +208,7 @@ func linesOf(text []byte) map[string][]int {
 	return lines
 }
 
-// located puts the line in front of what the decoder says.
+// located adds the line to an error of the decoder.
 func located(path string, err error) error {
 	e, ok := errors.AsType[*toml.DecodeError](err)
 	if !ok {

@@ -47,7 +47,7 @@ func TestConfigWithoutRules(t *testing.T) {
 	if c, err := parseConfig("c.toml", []byte(`addr = ":1"`)); err != nil || c.rules != nil {
 		t.Errorf("without: %+v, %v", c, err)
 	}
-	want := `c.toml:2: "rules" is empty: leave it out for the rules of the demo; to deny everything, set -rules to a JSON file that says []`
+	want := `c.toml:2: "rules" is empty: leave it out for the rules of the demo; to deny everything, set -rules to a JSON file that contains []`
 	if c, err := parseConfig("c.toml", []byte("addr = ':1'\nrules = []")); err == nil || err.Error() != want {
 		t.Errorf("with none: %+v\ngot  %v\nwant %s", c, err, want)
 	}

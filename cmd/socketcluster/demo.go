@@ -15,28 +15,28 @@ import (
 	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/users"
 )
 
-// demo is everything that the command serves.
+// demo has everything that the command serves.
 type demo struct {
 	users    *users.Store
 	sockets  *socketcluster.Server
 	handler  http.Handler
-	accounts []account // the demo users that were made at this start
-	stopKeys func()    // ends the watch over the file of the keys, if there is one
+	accounts []account // the demo users that were created at this start
+	stopKeys func()    // stops watching the key file, if there is one
 }
 
-// account is what somebody needs to log in as a demo user.
+// account is what a visitor needs to log in as a demo user.
 type account struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 }
 
-// demoUsers differ in one channel, so that one can see what a refusal is like.
+// demoUsers differ in one channel, so that visitors can see a refusal.
 var demoUsers = []users.User{
 	{Username: "alice", Channels: []string{"chat", "user/alice", "room/staff"}},
 	{Username: "bob", Channels: []string{"chat", "user/bob"}},
 }
 
-// newDemo puts the parts together.
+// newDemo makes the parts and connects them.
 func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err error) {
 	set, err := o.rules()
 	if err != nil {
@@ -99,7 +99,8 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 
 	facts := pageConfig{Client: kind, TokenName: tokenName, Users: []account{}, DirectMessages: byDefault}
 	if o.db == "" {
-		// The page offers them to everybody. A file outlives the demo.
+		// The page shows them to everybody, but not if the users are in a file,
+		// which outlives the demo.
 		facts.Users = d.accounts
 	}
 	mux := http.NewServeMux()
@@ -112,8 +113,8 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	return d, nil
 }
 
-// atPath serves one path by a handler of its own. The path may be any, also one
-// that a mux would take for a pattern, or has already.
+// atPath serves one path by a handler of its own. It may be any path, even one
+// that a mux would take for a pattern, or that a mux already has.
 func atPath(path string, there, elsewhere http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := elsewhere
@@ -124,7 +125,7 @@ func atPath(path string, there, elsewhere http.Handler) http.Handler {
 	})
 }
 
-// close ends what the demo has besides its sockets.
+// close closes everything in the demo except its sockets.
 func (d *demo) close() error {
 	d.stopKeys()
 	return d.users.Close()

@@ -47,7 +47,7 @@ func TestOpenFilesAreTold(t *testing.T) {
 		d.sockets.Close()
 		d.close()
 		text := log.Take()
-		if n := strings.Count(text, "open to others"); n != min(len(c.want), 1) {
+		if n := strings.Count(text, "others can read or change"); n != min(len(c.want), 1) {
 			t.Errorf("%s: logged %s", c.args, text)
 		}
 		for _, part := range c.want {

@@ -14,15 +14,15 @@ import (
 // maxKeyFile leaves room for any JWK Set.
 const maxKeyFile = 1 << 20
 
-// engine makes an engine of the key that is set, which there must be, and of
-// options without one. The file of a JWK or of a set of them is watched, so that
-// keys can rotate, until closeKeys is called; other files are read once, and
-// their tokens need no kid.
+// engine makes an engine from the key that is set, and from options without a
+// key. It fails if no key is set. A file with a JWK or a JWK Set is watched
+// until closeKeys is called, so that keys can rotate. Other files are read
+// once, and their tokens need no kid.
 func (s *settings) engine(o auth.Options, log *slog.Logger) (engine *auth.JWT, closeKeys func(), err error) {
 	closeKeys = func() {}
 	if s.authKeyFile == "" {
 		if s.authKey == "" {
-			return nil, closeKeys, fmt.Errorf("no key is set: give -%s or $%s", authKeyFileSetting, variable(authKeySetting))
+			return nil, closeKeys, fmt.Errorf("no key is set: use -%s or $%s", authKeyFileSetting, variable(authKeySetting))
 		}
 		o.Key = s.authKey
 		engine, err = auth.NewJWT(o)
@@ -62,7 +62,7 @@ func (s *settings) engine(o auth.Options, log *slog.Logger) (engine *auth.JWT, c
 	return engine, closeKeys, nil
 }
 
-// warnIfOpen tells of a file with secrets that others can read or change.
+// warnIfOpen logs a warning if others can read or change a file with secrets.
 func warnIfOpen(path string, log *slog.Logger) {
 	if info, err := os.Stat(path); err == nil && filemode.Exposed(info.Mode()) {
 		log.Warn(filemode.Warning, slog.String("file", path), slog.String("mode", info.Mode().String()))

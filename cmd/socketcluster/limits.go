@@ -11,15 +11,15 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 )
 
-// limitPrefix begins the settings that are fields of [socketcluster.Limits]:
-// limits-message-size is Limits.MessageSize. They are made from the type, so
-// that none is left out.
+// limitPrefix is the prefix of the settings for fields of
+// [socketcluster.Limits]: limits-message-size is Limits.MessageSize. They are
+// derived from the type, so that none is left out.
 const limitPrefix = "limits-"
 
 // limitFields are the fields of [socketcluster.Limits].
 var limitFields = reflect.VisibleFields(reflect.TypeFor[socketcluster.Limits]())
 
-// limitSetting is the name of the setting for a field.
+// limitSetting returns the name of the setting for a field.
 func limitSetting(field string) string {
 	var name strings.Builder
 	for i, r := range field {
@@ -31,7 +31,7 @@ func limitSetting(field string) string {
 	return limitPrefix + name.String()
 }
 
-// limitSettings are those of the config file.
+// limitSettings returns the settings of the config file.
 func limitSettings() []fileSetting {
 	var all []fileSetting
 	for _, field := range limitFields {

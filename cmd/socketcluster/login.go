@@ -13,13 +13,13 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// credentials are what a login sends, over HTTP or a socket.
+// credentials are the data of a login, over HTTP or a socket.
 type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 }
 
-// claims are what the tokens of the demo say.
+// claims are the claims in the tokens of the demo.
 type claims struct {
 	Username string   `json:"username"`
 	Channels []string `json:"channels"`
@@ -33,7 +33,7 @@ type loginFlows struct {
 	log    *slog.Logger
 }
 
-// newLoginFlows puts what becomes of them on record, too.
+// newLoginFlows makes the flows, and logs the audit events of logins.
 func newLoginFlows(srv *socketcluster.Server, store *users.Store, log *slog.Logger) (*loginFlows, error) {
 	gate, err := login.New(srv, login.Options{})
 	if err != nil {
@@ -72,7 +72,7 @@ func (l *loginFlows) check(in credentials) func(context.Context) (claims, error)
 	}
 }
 
-// ServeHTTP answers credentials with a token.
+// ServeHTTP responds to credentials with a token.
 func (l *loginFlows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var in credentials
 	if !login.ReadJSON(w, r, &in) {

@@ -4,13 +4,13 @@
 //	socketcluster check       what the owner of a token may do by channel rules
 //	socketcluster token       signs and verifies tokens
 //
-// The demo needs nothing but Go:
+// The demo needs only Go:
 //
 //	go run ./cmd/socketcluster
 //
-// serves it at http://localhost:8000/ and prints the users and their
-// passwords. The flag -help lists what can be set. Each setting has three
-// places, of which the first that has it counts: the flag -token-expiry, the
+// serves it at http://localhost:8000/ and prints the users and their passwords.
+// The flag -help lists what can be set. Each setting can be made in three
+// places; the first one that has it counts: the flag -token-expiry, the
 // variable SOCKETCLUSTER_TOKEN_EXPIRY, and token-expiry in the TOML file of
 // -config.
 package main
@@ -27,20 +27,20 @@ import (
 	"syscall"
 )
 
-// streams are those of the process, or of a test.
+// streams are the standard streams of the process, or those of a test.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// command is what the first argument names.
+// command is a command that the first argument names.
 type command struct {
 	name string
 	does string
 	run  func(ctx context.Context, args []string, s streams) error
 }
 
-// commands lists them; the first one is meant if none is named.
+// commands lists the commands; the first one is the default.
 func commands() []command {
 	return []command{
 		{"serve", "serves the demo; the default command", runServe},
@@ -57,17 +57,18 @@ func main() {
 	os.Exit(exit(err, os.Stderr))
 }
 
-// errDenied is the result of a check that has told what is denied.
+// errDenied is the result of a check that has printed what is denied.
 var errDenied = errors.New("something is denied")
 
-// refusedError reports that a token is no good.
+// refusedError reports that a token is not valid.
 type refusedError struct{ error }
 
-// troubleError tells what kept a question from being answered, so that a script
-// does not take it for a no.
+// troubleError is the reason why there is no result, so that a script does not
+// take it for a denial.
 type troubleError struct{ error }
 
-// exit tells what went wrong, unless that was done, and returns the exit status.
+// exit prints what went wrong, unless that was done before, and returns the
+// exit status.
 func exit(err error, stderr io.Writer) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
@@ -84,7 +85,8 @@ func exit(err error, stderr io.Writer) int {
 	return 1
 }
 
-// answer makes an error other than a no one of trouble.
+// answer turns every error that is not a denial or a refusal into a
+// troubleError.
 func answer(err error) error {
 	if err == nil || errors.Is(err, errDenied) || errors.As(err, new(refusedError)) || errors.As(err, new(usageError)) {
 		return err

@@ -19,17 +19,17 @@ type options struct {
 	tokenExpiry  time.Duration
 	tokenRenewal time.Duration
 	quiet        bool
-	server       socketcluster.Config // what of it can be set beside the above
+	server       socketcluster.Config // the other fields that can be set
 }
 
-// Tokens are short-lived, as the demo renews them.
+// Tokens are short-lived, because the demo renews them.
 const (
 	defaultTokenExpiry  = 30 * time.Minute
 	defaultTokenRenewal = 5 * time.Minute
 )
 
-// parseOptions reads the arguments of serve. It writes what is wrong with them,
-// or the help that was asked for, to output.
+// parseOptions reads the arguments of serve. It writes errors, or the requested
+// help, to output.
 func parseOptions(args []string, output io.Writer) (options, error) {
 	var o options
 	f := newFlags("serve", "", output)

@@ -13,10 +13,10 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// demoRules are in force unless others are set: everybody may read the chat,
-// private channels are for those in whose token they are, and users may write to
-// each other. A user's channel is read by its owner alone, and its messages are
-// from whom they say.
+// demoRules are used unless others are set: everybody may read the chat,
+// private channels are for users whose token lists them, and users may write to
+// each other. Only its owner can read a user's channel, and its messages name
+// their real senders.
 var demoRules = rules.MustNew(
 	rules.Rule{Channel: "chat", Subscribe: rules.Anyone, Publish: rules.Authenticated},
 	rules.Rule{In: "channels"},
@@ -26,23 +26,23 @@ var demoRules = rules.MustNew(
 // maxText is the longest text of a message, in characters.
 const maxText = 500
 
-// message is what is published on all channels of the demo. Clients give the
-// text; the rest is up to the server.
+// message is a message on any channel of the demo. Clients send the text; the
+// server adds the rest.
 type message struct {
 	From string `json:"from"`
 	Text string `json:"text"`
 	At   int64  `json:"at"` // milliseconds since 1970, as Date.now()
 }
 
-// applyRules makes a server decide who may use which channel, and sign what is
-// published there.
+// applyRules makes a server decide who may use which channel, and add the
+// sender to publications.
 func applyRules(srv *socketcluster.Server, set *rules.Set, log *slog.Logger) {
 	srv.UseInbound(set.Middleware(log))
 	socketcluster.Use(srv, signPublication)
 }
 
-// signPublication makes a publication a message of the user who is logged in, as
-// nobody else can be trusted to say who that is.
+// signPublication turns a publication into a message of the user who is logged
+// in. Only the server can be trusted to name that user.
 func signPublication(_ context.Context, a *socketcluster.PublishIn) error {
 	user, ok := socketcluster.Claims[claims](a.Socket)
 	switch {
@@ -60,7 +60,7 @@ func signPublication(_ context.Context, a *socketcluster.PublishIn) error {
 	return nil
 }
 
-// signMessage checks what a client publishes, and makes a message of it.
+// signMessage checks what a client publishes, and makes a message from it.
 func signMessage(data json.RawMessage, from string, at time.Time) (json.RawMessage, error) {
 	var in struct {
 		Text string `json:"text"`

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// runServe serves until ctx ends. The banner goes to the output, the log to the
-// errors.
+// runServe serves until ctx ends. It writes the banner to the standard output,
+// and the log to the standard error.
 func runServe(ctx context.Context, args []string, s streams) (err error) {
 	o, err := parseOptions(args, s.err)
 	if err != nil {
@@ -41,10 +41,10 @@ func runServe(ctx context.Context, args []string, s streams) (err error) {
 	return d.serve(ctx, listener, log)
 }
 
-// serve serves until ctx ends, and then gives the clients time to go.
+// serve serves until ctx ends, and then gives the clients time to leave.
 func (d *demo) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
-	// The timeouts are those of the site: an upgraded connection is freed of
-	// them.
+	// These timeouts are for the site: they do not apply to upgraded
+	// connections.
 	server := &http.Server{
 		Handler:           d.handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -57,7 +57,7 @@ func (d *demo) serve(ctx context.Context, listener net.Listener, log *slog.Logge
 	return d.sockets.Serve(ctx, server, listener)
 }
 
-// siteURL is an address as a browser on this machine can open it.
+// siteURL returns an address that a browser on this machine can open.
 func siteURL(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

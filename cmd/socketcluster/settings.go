@@ -27,13 +27,13 @@ const (
 // fileSetting is a setting that the config file may have.
 type fileSetting struct {
 	name   string
-	form   string // what it must be
-	field  string // of socketcluster.Config, "" for what is the command's own
-	number bool   // it may stand in the file without quotes
+	form   string // a description of valid values
+	field  string // of socketcluster.Config, or "" for a setting of the command
+	number bool   // it may be in the file without quotes
 }
 
-// fileSettings are what the config file may set besides its rules. A key has no
-// place in it, as config files are shown around.
+// fileSettings are the settings that the config file may have besides its
+// rules. It must not contain a key, because people share config files.
 var fileSettings = append([]fileSetting{
 	{name: "addr", form: `a text such as ":8000"`},
 	{name: "db", form: `a text such as "users.db"`},
@@ -69,15 +69,15 @@ func settingOf(name string) (s fileSetting, ok bool) {
 	return fileSettings[i], true
 }
 
-// formOf is what a setting of the config file must be, "" if there is no such
-// setting.
+// formOf describes the valid values of a setting of the config file. It returns
+// "" if there is no such setting.
 func formOf(name string) string {
 	s, _ := settingOf(name)
 	return s.form
 }
 
-// named tells of a field of the server's that cannot be used by the name that
-// its setting has.
+// named rewrites an error about a field of the server so that it names the
+// setting.
 func named(err error) error {
 	bad, ok := errors.AsType[*socketcluster.ConfigError](err)
 	if !ok {
@@ -94,29 +94,30 @@ func named(err error) error {
 	return err
 }
 
-// settings are what several commands have.
+// settings are the settings that several commands have.
 type settings struct {
 	configFile  string
 	authKey     string
 	authKeyFile string
 	rulesFile   string
-	configRules *rules.Set // of the config file, nil without any
+	configRules *rules.Set // of the config file, or nil
 }
 
-// usageError is an error that the user has been told with the usage.
+// usageError is an error that has been printed with the usage.
 type usageError struct{ error }
 
 // Unwrap lets errors.Is find flag.ErrHelp.
 func (e usageError) Unwrap() error { return e.error }
 
-// badUsage tells what is wrong with the arguments.
+// badUsage prints what is wrong with the arguments.
 func badUsage(f *flag.FlagSet, err error) error {
 	fmt.Fprintln(f.Output(), err)
 	f.Usage()
 	return usageError{err}
 }
 
-// newFlags makes the flags of a command. arguments is what follows them.
+// newFlags makes the flags of a command. arguments describes the arguments
+// after them.
 func newFlags(name, arguments string, output io.Writer) *flag.FlagSet {
 	f := flag.NewFlagSet("socketcluster "+name, flag.ContinueOnError)
 	f.SetOutput(output)
@@ -133,13 +134,13 @@ func (s *settings) define(f *flag.FlagSet) {
 	f.StringVar(&s.authKeyFile, authKeyFileSetting, "", "`file` with the key of tokens: a text of at least 32 bytes, PEM, a JWK or\na JWK Set. Or set $"+variable(authKeySetting)+" to the text")
 }
 
-// variable is the name of a setting in the environment.
+// variable returns the name of a setting in the environment.
 func variable(setting string) string {
 	return "SOCKETCLUSTER_" + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 }
 
-// parse reads the arguments, and takes the settings that they leave open from
-// the environment and then from the config file.
+// parse reads the arguments. It takes the settings that they do not contain
+// from the environment, and then from the config file.
 func (s *settings) parse(f *flag.FlagSet, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return usageError{err}
@@ -174,7 +175,7 @@ func (c *config) fill(fl *flag.Flag) error {
 	form := formOf(fl.Name)
 	inFile := form != ""
 	if fl.Name == authKeyFileSetting || !inFile && fl.Name != rulesSetting {
-		return nil // see chooseKey; the others are no settings
+		return nil // see chooseKey; the others are not settings
 	}
 	if value := os.Getenv(variable(fl.Name)); value != "" {
 		if err := fl.Value.Set(value); err != nil {
@@ -190,8 +191,8 @@ func (c *config) fill(fl *flag.Flag) error {
 	return nil
 }
 
-// chooseKey takes the key or its file from one place: a file among the arguments
-// is not at odds with a key in the environment.
+// chooseKey takes the key or its file from one place: a file in the arguments
+// does not conflict with a key in the environment.
 func (s *settings) chooseKey(given map[string]bool, file *config) error {
 	if given[authKeySetting] && given[authKeyFileSetting] {
 		return errors.New("set -auth-key or -auth-key-file, not both")
@@ -209,7 +210,7 @@ func (s *settings) chooseKey(given map[string]bool, file *config) error {
 	return nil
 }
 
-// rules returns the channel rules that are set, nil if there are none.
+// rules returns the channel rules that are set, or nil if there are none.
 func (s *settings) rules() (*rules.Set, error) {
 	if s.rulesFile == "" {
 		return s.configRules, nil

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// tokenName is where clients of the protocol keep their token in
+// tokenName is the key under which clients of the protocol keep their token in
 // localStorage.
 const tokenName = "socketcluster.authToken"
 
-// pageConfig is what the page is told as config.json.
+// pageConfig is the content of config.json, which the page reads.
 type pageConfig struct {
 	Client    string    `json:"client"` // "browser" or "stock"
 	TokenName string    `json:"tokenName"`
@@ -21,8 +21,8 @@ type pageConfig struct {
 	DirectMessages bool `json:"directMessages"`
 }
 
-// siteHeaders keep the token in localStorage out of the reach of scripts of
-// others: the page runs its own files only, and nobody may frame it.
+// siteHeaders protect the token in localStorage from foreign scripts: the page
+// runs only its own files, and nobody may frame it.
 var siteHeaders = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
@@ -35,7 +35,7 @@ var siteHeaders = map[string]string{
 	"Cache-Control":                "no-cache",
 }
 
-// pageTypes are fixed, as those of the system may be others and nosniff makes
+// pageTypes are fixed because those of the system may differ, and nosniff makes
 // browsers insist on them.
 var pageTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
@@ -72,7 +72,7 @@ func script(source []byte) http.Handler {
 	})
 }
 
-// writeJSON answers with JSON that nobody may keep.
+// writeJSON responds with JSON that must not be cached.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

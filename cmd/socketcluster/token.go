@@ -13,8 +13,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// maxToken is the longest text of a token or of claims, in bytes. Servers accept
-// no token that is as long by default.
+// maxToken is the longest text of a token or of claims, in bytes. By default
+// servers accept only much shorter tokens.
 const maxToken = 256 << 10
 
 // runToken signs or verifies a token.
@@ -57,7 +57,7 @@ func runSign(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if len(bytes.TrimSpace(claims)) == 0 {
-		return errors.New("there are no claims on the standard input")
+		return errors.New("the standard input contains no claims")
 	}
 	token, err := engine.Sign(ctx, json.RawMessage(claims))
 	if err != nil {
@@ -91,7 +91,7 @@ func runVerify(ctx context.Context, args []string, s streams) error {
 	return err
 }
 
-// readAll reads a stream that should not be long.
+// readAll reads a stream that should be short.
 func readAll(r io.Reader, from string, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {

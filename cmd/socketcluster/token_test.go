@@ -190,8 +190,8 @@ func TestTokenTrouble(t *testing.T) {
 	key := "-auth-key-file=" + writeFile(t, "key", testKey)
 	private, public := keyPairPEM(t)
 	for _, c := range []struct{ stdin, args, want string }{
-		{"x", "token verify", "no key is set: give -auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
-		{"{}", "token sign", "no key is set: give -auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
+		{"x", "token verify", "no key is set: use -auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
+		{"{}", "token sign", "no key is set: use -auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
 		{"x", "token verify -auth-key-file none", "none"},
 		{"x", "token verify -auth-key-file " + writeFile(t, "empty", "\n"), "is empty"},
 		{"x", "token verify -auth-key-file " + writeFile(t, "weak", "weak"), "Key: has 4 bytes"},
@@ -202,7 +202,7 @@ func TestTokenTrouble(t *testing.T) {
 		{" \n", "token verify " + key, "there is no token in the standard input"},
 		{strings.Repeat("x", maxToken+1), "token verify " + key, "the standard input has more than"},
 		{"", "token verify -token-file none " + key, "none"},
-		{"", "token sign " + key, "there are no claims"},
+		{"", "token sign " + key, "contains no claims"},
 		{"[]", "token sign " + key, "object"},
 		{`{"exp":"soon"}`, "token sign " + key, "exp"},
 		{"", "token", "Usage of socketcluster token"},

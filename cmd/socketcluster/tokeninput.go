@@ -28,8 +28,8 @@ func (in *tokenInput) define(f *flag.FlagSet) {
 	f.BoolVar(&in.unverified, "unverified", false, "accept the token without checking its signature")
 }
 
-// read reads a token, and verifies it unless that is not wanted. standing says
-// how far the token can be trusted.
+// read reads a token, and verifies it unless -unverified is set. standing
+// describes how far the token can be trusted.
 func (in *tokenInput) read(ctx context.Context, stdin io.Reader) (token *auth.Token, standing string, err error) {
 	if in.unverified {
 		signed, err := in.readToken(stdin)
@@ -57,7 +57,7 @@ func (in *tokenInput) read(ctx context.Context, stdin io.Reader) (token *auth.To
 	return token, "The token is good. It " + until(token) + ".", nil
 }
 
-// until tells when a token expires.
+// until describes when a token expires.
 func until(token *auth.Token) string {
 	if end, ok := token.ExpiresAt(); ok {
 		return "expires at " + end.UTC().Format(time.RFC3339)
@@ -65,8 +65,8 @@ func until(token *auth.Token) string {
 	return "does not expire"
 }
 
-// readToken reads the text of a token. It is never an argument, which others see
-// in the list of processes and shells keep.
+// readToken reads the text of a token. It is never an argument, because others
+// can see arguments in the list of processes, and shells keep them.
 func (in *tokenInput) readToken(stdin io.Reader) (string, error) {
 	var text []byte
 	var err error

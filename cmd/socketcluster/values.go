@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// durationVar adds a flag for a time that is not below min.
+// durationVar adds a flag for a duration of at least min.
 func durationVar(f *flag.FlagSet, p *time.Duration, name string, value, min time.Duration, usage string) {
 	*p = value
 	f.Var(&duration{p, name, min}, name, usage)
@@ -80,7 +80,7 @@ func parseList(text string) []string {
 	return list
 }
 
-// formError tells what a setting must be.
+// formError describes the valid values of a setting.
 func formError(name string) error {
 	return errors.New("it must be " + formOf(name))
 }

@@ -9,8 +9,8 @@
 //
 // # Names
 //
-// Users are kept under the login.NormalName of theirs: Alice and alice are one
-// user, to the limits of package login and here.
+// Users are stored under their login.NormalName: Alice and alice are one user,
+// here and for the limits of package login.
 //
 // # Blocking
 //

@@ -16,7 +16,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
-// User is somebody who may log in.
+// User is a person who may log in.
 type User struct {
 	Username string
 	Channels []string // private channels that the user may use
@@ -29,7 +29,7 @@ type Store struct {
 	hasher hasher
 }
 
-// hasher is what a Store needs of a [password.Hasher].
+// hasher has the methods of [password.Hasher] that a Store needs.
 type hasher interface {
 	Hash(ctx context.Context, password string) (string, error)
 	Verify(ctx context.Context, hash, password string) (bool, error)
@@ -42,8 +42,8 @@ CREATE TABLE IF NOT EXISTS users (
 	channels TEXT NOT NULL  -- JSON array of names
 ) STRICT`
 
-// Open opens the database in a file, which is created if there is none. With
-// an empty name, the database is in memory and ends with the Store.
+// Open opens the database in a file, and creates the file if there is none.
+// With an empty name, the database is in memory and ends with the Store.
 func Open(ctx context.Context, file string) (*Store, error) {
 	name, err := dataSource(file)
 	if err != nil {
@@ -63,7 +63,7 @@ func Open(ctx context.Context, file string) (*Store, error) {
 	return s, nil
 }
 
-// dataSource is the name by which the driver knows a file.
+// dataSource returns the name of a file for the driver.
 func dataSource(file string) (string, error) {
 	query := url.Values{"_pragma": {"busy_timeout(5000)"}} // milliseconds
 	u := url.URL{Scheme: "file"}
@@ -72,7 +72,7 @@ func dataSource(file string) (string, error) {
 		u.Opaque = "/" + rand.Text()
 		query.Set("vfs", "memdb")
 	} else {
-		// SQLite would let everybody on the machine read the hashes.
+		// By default SQLite would let everybody on the machine read the hashes.
 		f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return "", fmt.Errorf("users: %w", err)
@@ -94,7 +94,7 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// Count is the number of users.
+// Count returns the number of users.
 func (s *Store) Count(ctx context.Context) (n int, err error) {
 	err = s.db.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&n)
 	return n, err
@@ -116,14 +116,14 @@ func (s *Store) Add(ctx context.Context, u User, password string) error {
 }
 
 // Check returns the user with a name, in any spelling, and a password, or
-// [login.ErrInvalidCredentials]. Any other error is one of the database, of
-// package auth/password, or that of ctx.
+// [login.ErrInvalidCredentials]. Any other error comes from the database, from
+// package auth/password, or from ctx.
 func (s *Store) Check(ctx context.Context, username, password string) (User, error) {
 	u, hash, err := s.find(ctx, username)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return User{}, err
 	}
-	// Without a hash for a name that nobody has, which takes as long.
+	// For an unknown name the hash is empty, which takes as long.
 	good, err := s.hasher.Verify(ctx, hash, password)
 	switch {
 	case err != nil:
@@ -142,7 +142,7 @@ func (s *Store) find(ctx context.Context, username string) (u User, hash string,
 		return User{}, "", err
 	}
 	if err := json.Unmarshal([]byte(channels), &u.Channels); err != nil {
-		return User{}, "", fmt.Errorf("users: the channels of a user are no JSON array of names: %w", err)
+		return User{}, "", fmt.Errorf("users: the channels of a user are not a JSON array of names: %w", err)
 	}
 	return u, hash, nil
 }
