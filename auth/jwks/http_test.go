@@ -65,7 +65,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// Over real connections: TLS, the request itself, and redirections.
+// Over real connections: TLS, the request itself, and redirects.
 func TestHTTP(t *testing.T) {
 	i := newIssuer(t, "1")
 	mux := http.NewServeMux()
@@ -110,13 +110,13 @@ func TestHTTP(t *testing.T) {
 		{"http on a loopback address", plain.URL + "/jwks", "", ""},
 		{"redirected once", secure.URL + "/once", "", ""},
 		{"redirected three times", secure.URL + "/thrice", "", ""},
-		{"redirected four times", secure.URL + "/often", unavailable, "more than 3 redirections"},
-		{"redirected in a circle", secure.URL + "/loop", unavailable, "more than 3 redirections"},
+		{"redirected four times", secure.URL + "/often", unavailable, "more than 3 redirects"},
+		{"redirected in a circle", secure.URL + "/loop", unavailable, "more than 3 redirects"},
 		{"from http to https", plain.URL + "/up", "", ""},
 		{"from https to http", secure.URL + "/down", unavailable, "leads from https to http"},
-		{"from a loopback address to http elsewhere", plain.URL + "/away", unavailable, "the address of a redirection is not https"},
-		{"to a file", plain.URL + "/file", unavailable, "the address of a redirection has no host"},
-		{"to an address with a password", secure.URL + "/user", unavailable, "the address of a redirection has user information"},
+		{"from a loopback address to http elsewhere", plain.URL + "/away", unavailable, "the address of a redirect is not https"},
+		{"to a file", plain.URL + "/file", unavailable, "the address of a redirect has no host"},
+		{"to an address with a password", secure.URL + "/user", unavailable, "the address of a redirect has user information"},
 		{"too large", secure.URL + "/huge", unavailable, "more than 1048576 bytes"},
 		{"endless", secure.URL + "/endless", unavailable, "more than 1048576 bytes"},
 		{"missing", secure.URL + "/missing", unavailable, "status 404"},

@@ -88,12 +88,12 @@ func TestDiscoverFails(t *testing.T) {
 		"keys on localhost":                 {set("jwks_uri", "http://localhost:8080/jwks"), "its jwks_uri is not https, but the issuer is"},
 		"logins on this machine":            {set("authorization_endpoint", "http://[::1]/auth"), "its authorization_endpoint is not https, but the issuer is"},
 		"codes on this machine":             {set("token_endpoint", "http://127.0.0.1/token"), "its token_endpoint is not https, but the issuer is"},
-		"keys on this machine over https":   {set("jwks_uri", "https://127.0.0.1/secret"), "its jwks_uri cannot be used: an address is on this machine"},
-		"keys on localhost over https":      {set("jwks_uri", "https://localhost/secret"), "its jwks_uri cannot be used: an address is on this machine"},
-		"keys in a private network":         {set("jwks_uri", "https://10.0.0.1/secret"), "its jwks_uri cannot be used: an address is in a private network"},
-		"keys of a cloud":                   {set("jwks_uri", "https://169.254.169.254/secret"), "its jwks_uri cannot be used: an address is on this machine"},
-		"logins on this machine over https": {set("authorization_endpoint", "https://[::1]/secret"), "its authorization_endpoint cannot be used: an address is on this machine"},
-		"codes on this machine over https":  {set("token_endpoint", "https://[::ffff:127.0.0.1]/secret"), "its token_endpoint cannot be used: an address is on this machine"},
+		"keys on this machine over https":   {set("jwks_uri", "https://127.0.0.1/secret"), "its jwks_uri cannot be used: its address is on this machine"},
+		"keys on localhost over https":      {set("jwks_uri", "https://localhost/secret"), "its jwks_uri cannot be used: its address is on this machine"},
+		"keys in a private network":         {set("jwks_uri", "https://10.0.0.1/secret"), "its jwks_uri cannot be used: its address is in a private network"},
+		"keys of a cloud":                   {set("jwks_uri", "https://169.254.169.254/secret"), "its jwks_uri cannot be used: its address is on this machine"},
+		"logins on this machine over https": {set("authorization_endpoint", "https://[::1]/secret"), "its authorization_endpoint cannot be used: its address is on this machine"},
+		"codes on this machine over https":  {set("token_endpoint", "https://[::ffff:127.0.0.1]/secret"), "its token_endpoint cannot be used: its address is on this machine"},
 		"keys in a file":                    {set("jwks_uri", "file:///secret"), "its jwks_uri has no host"},
 		"keys with a password":              {set("jwks_uri", "https://me:secret@keys.example"), "its jwks_uri has user information"},
 		"keys that are no URL":              {set("jwks_uri", "https://secret\x7f"), "its jwks_uri is not a URL"},
@@ -160,7 +160,7 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// Over real connections: TLS, loopback addresses, redirections.
+// Over real connections: TLS, loopback addresses, redirects.
 func TestHTTP(t *testing.T) {
 	s := newSigner(t, "1")
 	for _, c := range []struct {
@@ -173,10 +173,10 @@ func TestHTTP(t *testing.T) {
 		{"http on a loopback address", nil, true, ""},
 		{"redirected", func(_, secure string) string { return secure + "/moved" }, false, ""},
 		{"redirected to https", func(_, secure string) string { return secure + "/moved" }, true, ""},
-		{"redirected in a circle", func(_, secure string) string { return secure + document }, false, "more than 3 redirections"},
+		{"redirected in a circle", func(_, secure string) string { return secure + document }, false, "more than 3 redirects"},
 		{"from https to http", func(plain, _ string) string { return plain + "/moved?secret" }, false, "leads from https to http"},
-		{"to http elsewhere", func(string, string) string { return "http://login.example/secret" }, true, "the address of a redirection is not https"},
-		{"to a file", func(string, string) string { return "file:///secret" }, true, "the address of a redirection has no host"},
+		{"to http elsewhere", func(string, string) string { return "http://login.example/secret" }, true, "the address of a redirect is not https"},
+		{"to a file", func(string, string) string { return "file:///secret" }, true, "the address of a redirect has no host"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWeb(s)

@@ -11,23 +11,24 @@ import (
 	"sync/atomic"
 )
 
-// A Guard is a transport that does not lead from a configured address to one that is
-// nearer to this machine: neither a document from there nor a redirection, nor the
-// name that one of them gives, can make it ask services of this machine or of its
-// network. The configured host itself may be anywhere; where it is found, others may
-// be.
+// A Guard is a transport that never leads from a configured address to one that
+// is nearer to this machine: neither a document from there nor a redirect, nor
+// a host name in one of them, can make it call services of this machine or of
+// its network. The configured host itself may be anywhere; other hosts may be
+// as near as it.
 //
-// It looks at the address of each connection before anything is sent on it, so that
-// what a name stands for now counts. Behind a proxy, and with a transport that is no
-// *http.Transport, it knows names only, and refuses localhost and addresses.
+// It checks the address of each connection before anything is sent, so the
+// current address of a name counts. Behind a proxy, and with a transport that
+// is not an *http.Transport, it sees only the host of the URL, and checks
+// literal addresses and the name localhost.
 type Guard struct {
 	host    string // the configured one
 	inner   http.RoundTripper
 	own     *http.Transport // inner, if it was made here
-	nearest atomic.Int32    // a reach: up to which others may be
+	nearest atomic.Int32    // a reach: the nearest that others may have
 }
 
-// NewGuard makes a guard over a transport, which stays as it is.
+// NewGuard makes a guard over a transport, which it does not change.
 func NewGuard(inner http.RoundTripper, configured *url.URL) *Guard {
 	g := &Guard{host: configured.Hostname(), inner: inner}
 	g.nearest.Store(int32(reachOfName(g.host)))
@@ -41,7 +42,7 @@ func NewGuard(inner http.RoundTripper, configured *url.URL) *Guard {
 // proxied marks the context of a request that a proxy makes.
 type proxied struct{}
 
-// guarded copies a transport, and looks at its connections.
+// guarded returns a copy of a transport whose connections are checked.
 func (g *Guard) guarded(t *http.Transport) *http.Transport {
 	t = t.Clone()
 	//lint:ignore SA1019 a transport that has only this would lose it
@@ -59,7 +60,7 @@ func (g *Guard) guarded(t *http.Transport) *http.Transport {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// withContext answers the one of two functions that a transport uses.
+// withContext returns the one of two functions that a transport uses.
 func withContext(dial dialFunc, old func(network, address string) (net.Conn, error)) dialFunc {
 	if dial != nil || old == nil {
 		return dial
@@ -81,7 +82,7 @@ func (g *Guard) dialer(dial dialFunc) dialFunc {
 	}
 }
 
-// check looks at where a connection to an address has led.
+// check checks the remote address of a connection.
 func (g *Guard) check(address string, remote net.Addr) error {
 	at, err := netip.ParseAddrPort(remote.String())
 	if err != nil {
@@ -106,12 +107,13 @@ func (g *Guard) widen(r reach) {
 
 func (g *Guard) allow(r reach) error {
 	if known := reach(g.nearest.Load()); r > known {
-		return fmt.Errorf("an address is %v, which the configured one is not", r)
+		return fmt.Errorf("its address is %v, which the configured one is not", r)
 	}
 	return nil
 }
 
-// CheckHost reports why nothing must be asked of a host, as far as its name says it.
+// CheckHost reports why a host must not be called, as far as its name shows
+// this.
 func (g *Guard) CheckHost(u *url.URL) error {
 	if strings.EqualFold(u.Hostname(), g.host) {
 		return nil
@@ -132,7 +134,7 @@ func (g *Guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.inner.RoundTrip(r)
 }
 
-// CloseIdleConnections closes those of its own.
+// CloseIdleConnections closes the guard's own idle connections.
 func (g *Guard) CloseIdleConnections() {
 	if g.own != nil {
 		g.own.CloseIdleConnections()

@@ -11,23 +11,23 @@ type reach int
 
 const (
 	public  reach = iota
-	private       // of a network that strangers do not get at
-	local         // of this machine, or of what only it gets at, such as the metadata of a cloud
+	private       // of a network that strangers cannot reach
+	local         // of this machine, or of a service that only it can reach, such as the metadata of a cloud
 )
 
 func (r reach) String() string {
 	return [...]string{"public", "in a private network", "on this machine"}[r]
 }
 
-// Of these, the registries of special addresses of IANA tell that they are not
-// reached from elsewhere (RFC 6890); the methods of netip.Addr know the others.
+// According to IANA's registries of special addresses, these cannot be reached
+// from elsewhere (RFC 6890). The methods of netip.Addr know the others.
 var (
 	localNetworks = prefixes("0.0.0.0/8", "::/96")
-	// Shared by customers of a carrier; for protocols; for benchmarks; reserved; for
-	// translation within a network.
+	// In order: shared by customers of a carrier, for protocols, for
+	// benchmarks, reserved, for translation within a network.
 	privateNetworks = prefixes("100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "64:ff9b:1::/48")
-	// IPv6 addresses that stand for the IPv4 address in their last bytes, or behind
-	// their first two.
+	// IPv6 addresses that stand for the IPv4 address in their last bytes, or
+	// after their first two.
 	translated = netip.MustParsePrefix("64:ff9b::/96")
 	sixToFour  = netip.MustParsePrefix("2002::/16")
 )
@@ -56,7 +56,8 @@ func reachOf(addr netip.Addr) reach {
 	return public
 }
 
-// reachOfName is what the host of a URL tells without being looked up.
+// reachOfName returns the reach of a URL's host as far as it is known without a
+// lookup.
 func reachOfName(host string) reach {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return reachOf(addr)

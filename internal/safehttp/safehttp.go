@@ -1,9 +1,8 @@
-// Package safehttp tells from which addresses keys may be fetched: whoever can
-// change what travels in between can issue tokens, and an address that somebody else
+// Package safehttp decides from which addresses keys may be fetched. Whoever
+// can change the traffic can issue tokens, and an address that somebody else
 // has chosen must not lead to services of this machine or of its network.
 //
-// The functions do not block, but for [Guard.RoundTrip], and are safe for concurrent
-// use.
+// Only [Guard.RoundTrip] blocks. All functions are safe for concurrent use.
 package safehttp
 
 import (
@@ -14,11 +13,13 @@ import (
 	"net/url"
 )
 
-// maxRedirects is generous: addresses of keys are meant to be fetched directly.
+// maxRedirects is generous, because keys are usually fetched from their address
+// directly.
 const maxRedirects = 3
 
-// CheckURL reports why nothing must be fetched from there, "" when it may: it must
-// be https, or http on a loopback address, or on any with allowInsecure.
+// CheckURL reports why nothing must be fetched from a URL, or returns "". The
+// URL must be https, or http on a loopback address or, with allowInsecure, on
+// any address.
 func CheckURL(u *url.URL, allowInsecure bool) string {
 	switch {
 	case u.Host == "":
@@ -40,18 +41,18 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
-// CheckRedirect is for [http.Client]: it bounds redirections, and keeps them as
-// safe as what was configured.
+// CheckRedirect is for [http.Client]: it bounds the number of redirects, and
+// keeps them as safe as the configured address.
 func CheckRedirect(allowInsecure bool) func(*http.Request, []*http.Request) error {
 	return func(next *http.Request, via []*http.Request) error {
 		if len(via) > maxRedirects {
-			return fmt.Errorf("more than %d redirections", maxRedirects)
+			return fmt.Errorf("more than %d redirects", maxRedirects)
 		}
 		if reason := CheckURL(next.URL, allowInsecure); reason != "" {
-			return fmt.Errorf("the address of a redirection %s", reason)
+			return fmt.Errorf("the address of a redirect %s", reason)
 		}
 		if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
-			return errors.New("a redirection leads from https to http")
+			return errors.New("a redirect leads from https to http")
 		}
 		return nil
 	}
