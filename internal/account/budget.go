@@ -4,10 +4,10 @@ import "sync/atomic"
 
 const (
 	shardCount = 16
-	parts      = 1024 // of the limit: how much a shard may keep to itself
+	parts      = 1024 // of the limit: the amount that a shard may keep to itself
 )
 
-// Budget is a number of bytes that many may hold together.
+// Budget is a number of bytes that many connections may hold together.
 type Budget struct {
 	limit    int64
 	slack    int64
@@ -17,8 +17,8 @@ type Budget struct {
 	shards   [shardCount]Shard
 }
 
-// NewBudget makes a budget of so many bytes. over is called, again and again, when
-// something is counted beyond the limit.
+// NewBudget makes a budget of limit bytes. over is called whenever something is
+// counted beyond the limit.
 func NewBudget(limit int64, over func()) *Budget {
 	b := &Budget{limit: limit, slack: max(limit/parts, 1), over: over}
 	for i := range b.shards {
@@ -27,18 +27,18 @@ func NewBudget(limit int64, over func()) *Budget {
 	return b
 }
 
-// Limit is how many bytes there are.
+// Limit returns the size of the budget in bytes.
 func (b *Budget) Limit() int64 { return b.limit }
 
-// Shard returns the part of the budget in which a holder counts; any number
-// will do. What is added in one shard may be taken off in another.
+// Shard returns the part of the budget in which a holder counts; n may be any
+// number. Bytes that are added in one shard may be subtracted in another.
 func (b *Budget) Shard(n uint8) *Shard { return &b.shards[n%shardCount] }
 
 // Over reports whether more is held than the limit, as far as shards have
 // reported.
 func (b *Budget) Over() bool { return b.total.Load() > b.limit }
 
-// Used is how much is held.
+// Used returns the number of bytes that are held.
 func (b *Budget) Used() int64 {
 	n := b.total.Load()
 	for i := range b.shards {
@@ -47,7 +47,8 @@ func (b *Budget) Used() int64 {
 	return n
 }
 
-// Orphaned is how much of it handlers of closed connections hold.
+// Orphaned returns the number of bytes that handlers of closed connections
+// hold.
 func (b *Budget) Orphaned() int64 { return b.orphaned.Load() }
 
 // Shard is a part of a budget. A nil Shard counts nothing.
@@ -57,7 +58,7 @@ type Shard struct {
 	_      [112]byte    // processors fetch cache lines in pairs
 }
 
-// Add counts n bytes more, or fewer.
+// Add counts n more bytes, or fewer if n is negative.
 func (s *Shard) Add(n int) {
 	if s == nil || n == 0 {
 		return
@@ -71,7 +72,7 @@ func (s *Shard) Add(n int) {
 	}
 }
 
-// orphan counts n bytes more as orphaned, or fewer.
+// orphan counts n more bytes as orphaned, or fewer if n is negative.
 func (s *Shard) orphan(n int) {
 	if s != nil {
 		s.budget.orphaned.Add(int64(n))

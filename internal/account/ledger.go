@@ -2,35 +2,37 @@ package account
 
 import "sync"
 
-// Kind is what a ledger counts bytes for.
+// Kind is a purpose for which a ledger counts bytes.
 type Kind uint8
 
 const (
-	// Messages are what the client has sent, from its arrival until it has been
-	// handled. Take bounds them.
+	// Messages are those that the client has sent, from their arrival until
+	// they have been handled. Take bounds them.
 	Messages Kind = iota
 	// Handlers are the goroutines that handle messages, and their queues.
 	Handlers
-	// Unfinished is a message of which a part is still to come.
+	// Unfinished is a message of which a part has not arrived yet.
 	Unfinished
-	// Subscriptions are the channels, and what the client has sent with them.
+	// Subscriptions are the channels, and the data that the client sent with
+	// them.
 	Subscriptions
 	// Upgrade is the URL, and the upgrade request.
 	Upgrade
 
-	// Batch is what is collected to be sent as one message.
+	// Batch has the packets that are collected to be sent as one message.
 	Batch
-	// Withheld is what waits for its approval.
+	// Withheld are the publications that wait for approval.
 	Withheld
-	// Publications are those of the withheld ones that are shared. They count in
-	// the budget by themselves.
+	// Publications are the withheld ones that are shared. They count separately
+	// in the budget.
 	Publications
 
 	numKinds
-	firstOut = Batch // what waits for the client; before it, what comes from it
+	firstOut = Batch // from here on: bytes that wait for the client; before: bytes from it
 )
 
-// Ledger counts what one connection makes the server hold. Init makes it ready.
+// Ledger counts the bytes that the server holds for one connection. Init makes
+// it ready.
 type Ledger struct {
 	mu     sync.Mutex
 	shard  *Shard
@@ -39,11 +41,11 @@ type Ledger struct {
 	closed bool
 }
 
-// Init says where in the budget the ledger counts.
+// Init sets the shard in which the ledger counts.
 func (l *Ledger) Init(shard *Shard) { l.shard = shard }
 
-// Take counts a message of n bytes. It waits until that fits under the limit, or
-// there is no other one. ok is false if done was closed first.
+// Take counts a message of n bytes. It waits until the message fits under the
+// limit, or is the only one. ok is false if done was closed first.
 func (l *Ledger) Take(n, limit int, done func() <-chan struct{}) (ok, waited bool) {
 	for {
 		l.mu.Lock()
@@ -66,8 +68,9 @@ func (l *Ledger) Take(n, limit int, done func() <-chan struct{}) (ok, waited boo
 	}
 }
 
-// Add counts n bytes more of a kind, or fewer. It reports whether the connection
-// has closed, and has begun or ceased to have orphaned bytes by that.
+// Add counts n more bytes of a kind, or fewer if n is negative. It reports
+// whether the connection has closed and this has given it its first orphaned
+// bytes, or freed its last ones.
 func (l *Ledger) Add(k Kind, n int) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,14 +79,14 @@ func (l *Ledger) Add(k Kind, n int) (changed bool) {
 	return (before == 0) != (l.orphaned() == 0)
 }
 
-// Set makes n bytes of a kind count.
+// Set sets the number of bytes of a kind.
 func (l *Ledger) Set(k Kind, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.add(k, n-l.bytes[k])
 }
 
-// add must be called with mu held.
+// add is called with mu held.
 func (l *Ledger) add(k Kind, n int) {
 	l.bytes[k] += n
 	if k != Publications {
@@ -98,7 +101,7 @@ func (l *Ledger) add(k Kind, n int) {
 	}
 }
 
-// Close makes orphans of the messages that handlers hold, now and until they
+// Close makes the messages that handlers hold orphans, until the handlers
 // return.
 func (l *Ledger) Close() {
 	l.mu.Lock()
@@ -109,7 +112,8 @@ func (l *Ledger) Close() {
 	}
 }
 
-// Orphaned is what handlers hold of a connection that has closed; 0 before.
+// Orphaned returns the bytes that handlers hold of a connection that has
+// closed, or 0 before.
 func (l *Ledger) Orphaned() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,15 +127,15 @@ func (l *Ledger) orphaned() int {
 	return l.bytes[Messages] + l.bytes[Handlers]
 }
 
-// Bytes is how much of a kind counts.
+// Bytes returns the number of bytes of a kind.
 func (l *Ledger) Bytes(k Kind) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.bytes[k]
 }
 
-// Held is how much the connection makes the server hold: what has come from the
-// client, and what waits for it.
+// Held returns the number of bytes that the server holds for the connection:
+// those that have come from the client, and those that wait for it.
 func (l *Ledger) Held() (in, out int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,9 +2,9 @@ package account
 
 import "sync/atomic"
 
-// Shared counts something once that many hold, for as long as one of them
-// does. First it is handed out, by one goroutine, with Take for each holder and
-// Settle at the end; holders may let go of it at any time after their Take.
+// Shared counts an object once that has many holders, as long as one of them
+// has it. First one goroutine hands it out, by Take for each holder and Settle
+// at the end. Holders may release it at any time after their Take.
 type Shared struct {
 	shard *Shard
 	size  int
@@ -12,21 +12,21 @@ type Shared struct {
 	refs  atomic.Int64
 }
 
-// Init says what is to be counted, and where.
+// Init sets the shard and the size to count.
 func (s *Shared) Init(shard *Shard, size int) { s.shard, s.size = shard, size }
 
-// Take hands it out to one more holder.
+// Take adds a holder.
 func (s *Shared) Take() { s.taken++ }
 
-// Settle counts it if any of its holders is left.
+// Settle counts the object if it still has a holder.
 func (s *Shared) Settle() {
-	// Those that have let go of it already have made refs negative.
+	// Holders that have already released it have made refs negative.
 	if s.refs.Add(s.taken) > 0 {
 		s.shard.Add(s.size)
 	}
 }
 
-// Release reports that one holder has let go of it.
+// Release removes a holder.
 func (s *Shared) Release() {
 	if s.refs.Add(-1) == 0 {
 		s.shard.Add(-s.size)

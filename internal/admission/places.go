@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// Limits is how many connections there may be: in all, of them before the end of
-// their handshake, and of them from one [Subnet].
+// Limits are the maximum numbers of connections: in all, before the end of
+// their handshake, and from one [Subnet].
 type Limits struct {
 	Connections, Pending, PerAddress int
 }
 
-// Shortage is why there is no place for a connection.
+// Shortage is the reason why there is no place for a connection.
 type Shortage int
 
-// The limits that may be in the way.
+// The limits that may be reached.
 const (
 	None Shortage = iota
 	Connections
@@ -28,15 +28,16 @@ type Places struct {
 
 	mu      sync.Mutex
 	taken   int
-	pending int                // of them, those without a complete handshake
-	from    map[netip.Addr]int // by address, as far as they are counted
+	pending int                // those without a complete handshake
+	from    map[netip.Addr]int // by address, if it is counted
 }
 
 // NewPlaces returns places that are all free.
 func NewPlaces(l Limits) *Places { return &Places{limits: l, from: make(map[netip.Addr]int)} }
 
-// counted returns what connections from an address are counted under. Proxies
-// and tests are not counted: one address is many clients there.
+// counted returns the key under which connections from an address are counted.
+// Local addresses are not counted: proxies and tests connect from them, so one
+// address stands for many clients.
 func counted(addr netip.Addr) (key netip.Addr, ok bool) {
 	if !addr.IsValid() || addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
 		return key, false
@@ -44,7 +45,7 @@ func counted(addr netip.Addr) (key netip.Addr, ok bool) {
 	return Subnet(addr), true
 }
 
-// Take takes a place for a connection that begins, unless a limit is in the way.
+// Take takes a place for a new connection, unless a limit has been reached.
 func (p *Places) Take(addr netip.Addr) Shortage {
 	key, counts := counted(addr)
 	p.mu.Lock()
@@ -72,7 +73,7 @@ func (p *Places) Settle() {
 	p.mu.Unlock()
 }
 
-// Leave reports that a connection that is settled has ended.
+// Leave reports that a settled connection has ended.
 func (p *Places) Leave(addr netip.Addr) {
 	key, counts := counted(addr)
 	p.mu.Lock()
@@ -86,7 +87,7 @@ func (p *Places) Leave(addr netip.Addr) {
 	}
 }
 
-// Count returns how many connections there are, and how many of them are in their
+// Count returns the number of connections, and the number of those in their
 // handshake.
 func (p *Places) Count() (taken, pending int) {
 	p.mu.Lock()

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Proxies are those whose word is taken for where a request comes from.
+// Proxies are the proxies that are trusted to report the address from which a
+// request comes.
 type Proxies struct {
 	networks []netip.Prefix
 	unix     bool // whoever connects over a Unix socket
@@ -17,8 +18,8 @@ type Proxies struct {
 // unixProxies is the entry for proxies that have no address.
 const unixProxies = "unix"
 
-// ParseProxies reads addresses, networks, and "unix" for all that connect over a
-// Unix socket.
+// ParseProxies parses addresses, networks, and "unix", which stands for all
+// that connect over a Unix socket.
 func ParseProxies(entries ...string) (*Proxies, error) {
 	p := new(Proxies)
 	for _, entry := range entries {
@@ -53,11 +54,11 @@ func (p *Proxies) has(addr netip.Addr) bool {
 	return false
 }
 
-// ClientAddr returns the address that a request comes from: that of the other end
-// of the connection, or, if this is one of the proxies, the right-most address in
-// X-Forwarded-For that is none of them. What stands further to the left may be
-// invented by the client. IPv4 addresses have their short form, and no address has
-// a zone or port. The result is the zero Addr if there is none.
+// ClientAddr returns the address from which a request comes: that of the peer
+// of the connection or, if this is one of the proxies, the right-most address
+// in X-Forwarded-For that is not one of them. The client may have invented the
+// addresses further to the left. IPv4 addresses have their short form, and no
+// address has a zone or port. The result is the zero Addr if there is none.
 func (p *Proxies) ClientAddr(r *http.Request) netip.Addr {
 	addr := parseAddr(r.RemoteAddr)
 	if !p.has(addr) && !(p.unix && isUnix(r)) {
@@ -73,7 +74,7 @@ func (p *Proxies) ClientAddr(r *http.Request) netip.Addr {
 			}
 			next := parseAddr(strings.TrimSpace(entry))
 			if !next.IsValid() {
-				return addr // the proxy that wrote it is all that is known
+				return addr // only the proxy that wrote it is known
 			}
 			if addr = next; !p.has(addr) {
 				return addr
@@ -83,8 +84,8 @@ func (p *Proxies) ClientAddr(r *http.Request) netip.Addr {
 	return addr
 }
 
-// isUnix reports whether a request has come over a Unix socket. The other end of
-// one has no name as a rule.
+// isUnix reports whether a request came over a Unix socket, whose peer usually
+// has no name.
 func isUnix(r *http.Request) bool {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		return local.Network() == "unix"
@@ -93,7 +94,8 @@ func isUnix(r *http.Request) bool {
 }
 
 // parseAddr reads an address with or without a port, and with or without
-// brackets if it is an IPv6 one. The result is the zero Addr if it is none.
+// brackets if it is an IPv6 one. The result is the zero Addr if text is not an
+// address.
 func parseAddr(text string) netip.Addr {
 	bare := text
 	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") && strings.Count(text, ":") > 1 {

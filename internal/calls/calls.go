@@ -12,7 +12,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Table holds the calls of one connection. Its methods are safe for concurrent
+// Table has the calls of one connection. Its methods are safe for concurrent
 // use.
 type Table struct {
 	wheel *wheel.Wheel
@@ -23,9 +23,9 @@ type Table struct {
 	waiting map[uint64]*Call
 }
 
-// New returns a table without calls. busy is called with true when a first call
-// begins to wait, and with false when the last one has been answered or taken out,
-// under the lock of the table.
+// New returns a table without calls. busy is called under the lock of the
+// table: with true when a first call begins to wait, and with false when the
+// last one has been answered or removed.
 func New(w *wheel.Wheel, busy func(bool)) *Table {
 	return &Table{wheel: w, busy: busy, waiting: make(map[uint64]*Call)}
 }
@@ -60,8 +60,9 @@ func (t *Table) Begin(event string, deadline time.Time) *Call {
 	return c
 }
 
-// Wait returns the answer: the data or the error of the peer, the error of Abort, a
-// [wire.ErrTimeout] after the deadline, or the error of ctx.
+// Wait waits for the answer and returns it: the data or the error of the peer,
+// the error of Abort, a [wire.ErrTimeout] after the deadline, or the error of
+// ctx.
 func (c *Call) Wait(ctx context.Context) (json.RawMessage, error) {
 	defer func() {
 		c.table.take(c.ID)
@@ -103,8 +104,8 @@ func (t *Table) Waiting() bool {
 	return len(t.waiting) > 0
 }
 
-// Answer gives an answer to its call. It reports false if no call waits for it, as
-// the call has ended already or never was.
+// Answer passes an answer to its call. It returns false if no call waits for
+// it, because the call has already ended or never existed.
 func (t *Table) Answer(p *wire.Packet) bool {
 	id := uint64(p.ID)
 	if t == nil || p.ID < 1 || float64(id) != p.ID {
@@ -122,7 +123,7 @@ func (t *Table) Answer(p *wire.Packet) bool {
 	return true
 }
 
-// take takes a call out of the table. It returns nil if that was done before.
+// take removes a call from the table. It returns nil if that was done before.
 func (t *Table) take(id uint64) *Call {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,8 +138,8 @@ func (t *Table) take(id uint64) *Call {
 	return c
 }
 
-// Abort ends all calls that wait, each with the error that failure makes for its
-// event. The connection has ended: nothing may begin afterwards.
+// Abort ends all waiting calls, each with the error that failure returns for
+// its event. The connection has ended, so no call may begin afterwards.
 func (t *Table) Abort(failure func(event string) error) {
 	if t == nil {
 		return

@@ -1,4 +1,4 @@
-// Package casefold gives names that differ only in case one spelling.
+// Package casefold returns one spelling for names that differ only in case.
 //
 // The functions do not block, and are safe for concurrent use.
 package casefold
@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// String answers the same text for all texts that [strings.EqualFold] takes for
-// equal, as encoding/json does with names.
+// String returns the same text for all texts that are equal under
+// [strings.EqualFold], which is how encoding/json compares names.
 func String(s string) string { return strings.Map(Rune, s) }
 
 // Rune returns the smallest of the characters that differ only in case.

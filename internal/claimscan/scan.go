@@ -1,8 +1,8 @@
-// Package claimscan steps through the claims of a token without decoding them:
-// for packages that look at a few claims of many tokens.
+// Package claimscan iterates over the claims of a token without decoding them.
+// It is for packages that read a few claims of many tokens.
 //
-// What it yields aliases the text that it is given. It is for text that is
-// known to be valid JSON, as the payload of an auth.Token always is.
+// Its results alias the text. The text must be known to be valid JSON, as the
+// payload of an auth.Token always is.
 package claimscan
 
 import (
@@ -12,13 +12,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Scanner steps through a JSON object or array that is known to be valid, as
-// the payload of a token always is; that makes it many times as fast as a
-// decoder. In other text the steps end early.
+// Scanner iterates over a JSON object or array that is known to be valid, which
+// makes it many times as fast as a decoder. In invalid text the iteration ends
+// early.
 type Scanner struct {
 	text  []byte
 	at    int
-	plain bool // there is no backslash in text, and thus no escape in a string
+	plain bool // text has no backslash, and thus no escapes in strings
 }
 
 // Scan begins at the start of text.
@@ -26,7 +26,8 @@ func Scan(text []byte) Scanner {
 	return Scanner{text: text, plain: bytes.IndexByte(text, '\\') < 0}
 }
 
-// Members yields the members of an object, and nothing if it is none.
+// Members yields the members of an object, and nothing if the text is not an
+// object.
 func (s *Scanner) Members() iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		if !s.enter('{') {
@@ -50,7 +51,8 @@ func (s *Scanner) Members() iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// Elements yields the elements of an array, and nothing if it is none.
+// Elements yields the elements of an array, and nothing if the text is not an
+// array.
 func (s *Scanner) Elements() iter.Seq[[]byte] {
 	return func(yield func(value []byte) bool) {
 		if !s.enter('[') {
@@ -67,7 +69,7 @@ func (s *Scanner) Elements() iter.Seq[[]byte] {
 	}
 }
 
-// enter begins at the first member or element. It reports false if the value
+// enter moves to the first member or element. It returns false if the value
 // does not begin with the bracket.
 func (s *Scanner) enter(bracket byte) bool {
 	if s.peek() != bracket {
@@ -98,7 +100,7 @@ func (s *Scanner) member() (name, value []byte, ok bool) {
 	return name, value, len(value) > 0
 }
 
-// peek skips space and returns the byte after it, 0 at the end.
+// peek skips space and returns the byte after it, or 0 at the end.
 func (s *Scanner) peek() byte {
 	for i := s.at; i < len(s.text); i++ {
 		if c := s.text[i]; c > ' ' {
@@ -110,7 +112,7 @@ func (s *Scanner) peek() byte {
 	return 0
 }
 
-// value returns the next value as it is written, nothing if there is none.
+// value returns the next raw value, or nil if there is none.
 func (s *Scanner) value() []byte {
 	c := s.peek()
 	start := s.at
@@ -136,7 +138,7 @@ func endsScalar(c byte) bool {
 	return c <= ' ' || c == ',' || c == ':' || c == ']' || c == '}'
 }
 
-// endOfString returns the index behind the string that begins at one.
+// endOfString returns the index after the string that begins at start.
 func (s *Scanner) endOfString(start int) int {
 	for i := start + 1; i < len(s.text); i++ {
 		switch s.text[i] {
@@ -149,7 +151,7 @@ func (s *Scanner) endOfString(start int) int {
 	return len(s.text)
 }
 
-// endOfNested returns the index behind the object or array that begins at one.
+// endOfNested returns the index after the object or array that begins at start.
 func (s *Scanner) endOfNested(start int) int {
 	depth := 0
 	for i := start; i < len(s.text); i++ {
@@ -167,7 +169,7 @@ func (s *Scanner) endOfNested(start int) int {
 	return len(s.text)
 }
 
-// Unquote returns the text of a JSON string, which aliases it if it can.
+// Unquote returns the text of a JSON string. It aliases the string if possible.
 func Unquote(quoted []byte) ([]byte, bool) {
 	if len(quoted) < 2 || quoted[0] != '"' || quoted[len(quoted)-1] != '"' {
 		return nil, false
@@ -179,7 +181,7 @@ func Unquote(quoted []byte) ([]byte, bool) {
 	return text, err == nil
 }
 
-// TextOf returns the text of a string or a whole number. It reports false for
+// TextOf returns the text of a string or a whole number. It returns false for
 // any other value.
 func TextOf(value []byte) ([]byte, bool) {
 	if len(value) == 0 || value[0] == '"' {
@@ -197,9 +199,9 @@ func TextOf(value []byte) ([]byte, bool) {
 	return value, len(digits) > 0
 }
 
-// TextOfMember returns the text of an object's member that is a string or a whole
-// number: of the last one with that name. It reports false if there is none, or
-// another value.
+// TextOfMember returns the text of an object's member that is a string or a
+// whole number. Of several members with that name, the last one counts. It
+// returns false if there is none, or if it has another value.
 func TextOfMember(object []byte, member string) (text string, ok bool) {
 	s := Scan(object)
 	for name, value := range s.Members() {

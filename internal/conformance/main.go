@@ -62,7 +62,7 @@ func inspect(root string) (report, error) {
 	return newReport(rules, tests, scanDeviations(string(text), rules), scanUntested(string(text))), nil
 }
 
-// tableOf returns the table in a document, between its marks, and what stands
+// tableOf returns the table in a document, between its marks, and the text
 // before and after it.
 func tableOf(text string) (before, table, after string, err error) {
 	before, rest, ok := strings.Cut(text, begin)

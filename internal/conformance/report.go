@@ -27,18 +27,18 @@ type entry struct {
 	rule
 	status
 	listed bool   // as a deviation
-	class  string // the one that the document gives it among the rules without a test
+	class  string // its class in the document's table of rules without a test
 	places []place
 }
 
 // report is the decision on every rule.
 type report struct {
 	entries []entry
-	unknown []string // what is named and is no rule
+	unknown []string // names that are not rules
 }
 
-// newReport compares rules with the tests that name them and with what the
-// document says of them: its deviations, and the classes of rules without a test.
+// newReport compares rules with the tests that name them and with the document:
+// its deviations, and its classes of rules without a test.
 func newReport(rules []rule, tests named, deviations []string, untested map[string]string) report {
 	var r report
 	isRule := map[string]bool{}
@@ -76,7 +76,7 @@ func newReport(rules []rule, tests named, deviations []string, untested map[stri
 	return r
 }
 
-// problems are what must not be.
+// problems returns everything that is wrong.
 func (r report) problems() []string {
 	var all []string
 	for _, u := range r.unknown {
@@ -100,7 +100,7 @@ func (r report) problems() []string {
 	return all
 }
 
-// summary is the count by chapter, as a table in Markdown.
+// summary returns the count by chapter, as a table in Markdown.
 func (r report) summary() string {
 	var b strings.Builder
 	b.WriteString("| Chapter | Ids | Tested | Deviation | Go client | Other | Undecided |\n|---|--:|--:|--:|--:|--:|--:|\n")

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// side says who has to do with a rule.
+// side is the party that a rule is about.
 type side string
 
 const (
@@ -25,7 +25,7 @@ type rule struct {
 	title string
 }
 
-// chapter returns the letters of a rule's id.
+// chapter returns the letters of a rule's ID.
 func (r rule) chapter() string {
 	letters, _, _ := strings.Cut(r.id, "-")
 	return letters
@@ -34,7 +34,7 @@ func (r rule) chapter() string {
 //go:embed rules.tsv
 var table string
 
-// chapters are the letters of the ids and what their rules are about.
+// chapters are the letters of the IDs, and the subjects of their rules.
 var chapters = []struct{ letters, about string }{
 	{"CV", "conventions"},
 	{"TR", "transport, messages, batches, closing"},
@@ -71,7 +71,7 @@ func readRules(text string) ([]rule, error) {
 		case seen[r.id]:
 			return nil, fmt.Errorf("rules.tsv:%d: %s occurs twice", i+2, r.id)
 		case !known(r.chapter()):
-			return nil, fmt.Errorf("rules.tsv:%d: %s is of no chapter", i+2, r.id)
+			return nil, fmt.Errorf("rules.tsv:%d: %s belongs to no chapter", i+2, r.id)
 		case !slices.Contains([]side{serverSide, clientSide, otherSide}, r.side):
 			return nil, fmt.Errorf("rules.tsv:%d: no such side: %q", i+2, r.side)
 		}
@@ -99,8 +99,8 @@ var mention = func() *regexp.Regexp {
 	return regexp.MustCompile(`\b(` + strings.Join(letters, "|") + `)-(\d+)\b(?: to (` + strings.Join(letters, "|") + `)-(\d+)\b)?`)
 }()
 
-// mentions calls yield for each id in a text, with its place there. A range is
-// all of its ids.
+// mentions calls yield for each ID in a text, with its place there. A range
+// stands for all of its IDs.
 func mentions(text string, yield func(id string, at int)) {
 	for _, m := range mention.FindAllStringSubmatchIndex(text, -1) {
 		letters := text[m[2]:m[3]]

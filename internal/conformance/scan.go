@@ -17,17 +17,17 @@ import (
 // place is where a test names a rule.
 type place struct {
 	file string // from the root of the repository, with slashes
-	what string // the declaration, and the string that has the id
+	what string // the declaration, and the string that has the ID
 }
 
 func (p place) String() string { return p.file + ": " + p.what }
 
-// pins reports whether a test at this place can pin rules of that side.
+// pins reports whether a test in this place can pin rules of that side.
 func (p place) pins(s side) bool {
 	return strings.HasPrefix(p.file, "browser/test/") == (s == clientSide)
 }
 
-// named are the places of each id that tests name.
+// named are the places of each ID that tests name.
 type named map[string][]place
 
 func (n named) add(id string, p place) {
@@ -36,7 +36,7 @@ func (n named) add(id string, p place) {
 	}
 }
 
-// skipped are folders whose tests name ids without pinning them: this package's
+// skipped are folders whose tests name IDs without pinning them: this package's
 // own, and those of the bridge to the npm suites, which are about the bridge.
 var skipped = []string{"internal/conformance", "internal/compat/bridgehost"}
 
@@ -75,7 +75,7 @@ func scanTests(root string) (named, error) {
 	return found, err
 }
 
-// scanGo adds what the declarations of a file name.
+// scanGo adds the IDs that the declarations of a file name.
 func scanGo(file, text string, found named) error {
 	files := token.NewFileSet()
 	parsed, err := parser.ParseFile(files, file, text, parser.ParseComments)

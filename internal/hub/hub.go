@@ -19,17 +19,17 @@ type Publication struct {
 	Frame    []byte
 	Deflated []byte
 
-	// At is when it was published, on a clock that is the business of who
-	// publishes and of subscribers.
+	// At is the time of the publication. The hub does not use it; its clock is
+	// a matter of publishers and subscribers.
 	At time.Duration
 
-	// Shared counts the frames for as long as a subscriber has one of them. It is
-	// the business of who publishes and of subscribers.
+	// Shared counts the frames as long as a subscriber has one of them. The hub
+	// does not use it; it is a matter of publishers and subscribers.
 	Shared account.Shared
 }
 
-// Size is how many bytes the frames have. A frame that is not worth compressing
-// may be both.
+// Size returns the size of the frames in bytes. If compressing was not worth
+// it, Frame and Deflated may be the same frame.
 func (p *Publication) Size() int {
 	if len(p.Deflated) == 0 || len(p.Frame) > 0 && &p.Deflated[0] == &p.Frame[0] {
 		return len(p.Frame)
@@ -38,14 +38,14 @@ func (p *Publication) Size() int {
 }
 
 // Subscriber receives publications. Deliver is called with the channel locked:
-// it must neither block nor call the hub. sub is the subscription that p comes
-// by.
+// it must neither block nor call the hub. sub is the subscription by which p
+// comes.
 type Subscriber interface {
 	Deliver(p *Publication, sub *Subscription)
 }
 
-// Hub holds the subscriptions of this server. Its methods are safe for
-// concurrent use.
+// Hub has the subscriptions of this server. Its methods are safe for concurrent
+// use.
 type Hub struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
@@ -56,7 +56,7 @@ func New() *Hub {
 	return &Hub{seed: maphash.MakeSeed()}
 }
 
-// Subscribe adds s to the channel. The hub does not look for duplicates: a
+// Subscribe adds s to the channel. The hub does not check for duplicates: a
 // subscriber that subscribes twice receives everything twice.
 func (h *Hub) Subscribe(channel string, s Subscriber) *Subscription {
 	sh := h.shard(channel)
@@ -70,7 +70,7 @@ func (h *Hub) Subscribe(channel string, s Subscriber) *Subscription {
 	}
 }
 
-// Unsubscribe ends the subscription. It is O(1), and calls after the first do
+// Unsubscribe ends the subscription. It is O(1). Calls after the first do
 // nothing.
 func (h *Hub) Unsubscribe(sub *Subscription) {
 	if sub.topic.discard(sub) {

@@ -2,12 +2,12 @@ package hub
 
 import "iter"
 
-// Set is the subscriptions of one subscriber by channel, one for each. It has no
-// lock. Most subscribers have a few, for which a slice is smaller than a map and as
-// fast.
+// Set has the subscriptions of one subscriber, one for each channel. It has no
+// lock. Most subscribers have few subscriptions, for which a slice is smaller
+// than a map and as fast.
 type Set struct {
 	few  []*Subscription
-	many map[string]*Subscription // instead of few beyond fewSubscriptions
+	many map[string]*Subscription // replaces few above fewSubscriptions
 }
 
 const fewSubscriptions = 16
@@ -61,7 +61,7 @@ func (s *Set) Remove(channel string) {
 // Len returns the number of subscriptions.
 func (s *Set) Len() int { return len(s.few) + len(s.many) }
 
-// All yields the subscriptions, in no order.
+// All yields the subscriptions, in no particular order.
 func (s *Set) All() iter.Seq[*Subscription] {
 	return func(yield func(*Subscription) bool) {
 		for _, sub := range s.few {
@@ -77,7 +77,7 @@ func (s *Set) All() iter.Seq[*Subscription] {
 	}
 }
 
-// Names returns the channels, in no order.
+// Names returns the channels, in no particular order.
 func (s *Set) Names() []string {
 	names := make([]string, 0, s.Len())
 	for _, sub := range s.few {

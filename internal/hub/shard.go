@@ -18,7 +18,7 @@ func (s *shard) find(name string) *topic {
 	return s.topics[name]
 }
 
-// obtain returns the topic of that name, a new one if need be.
+// obtain returns the topic of that name, and makes it if there is none.
 func (s *shard) obtain(name string) *topic {
 	if t := s.find(name); t != nil {
 		return t
@@ -37,7 +37,7 @@ func (s *shard) obtain(name string) *topic {
 	return t
 }
 
-// remove takes out a closed topic, unless another one has its place by now.
+// remove removes a closed topic, unless another one has taken its place.
 func (s *shard) remove(t *topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

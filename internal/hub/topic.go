@@ -8,7 +8,7 @@ const listKeep = 8
 // removed is the index of a subscription that has ended.
 const removed = -1
 
-// topic is a channel while it has subscribers. When the last one leaves it is
+// topic is a channel while it has subscribers. When the last one leaves, it is
 // closed for good; the next subscriber gets a new topic.
 type topic struct {
 	name    string
@@ -17,8 +17,8 @@ type topic struct {
 	closed  bool
 }
 
-// entry keeps the subscriber beside the subscription, so that a publication
-// walks the list without following a pointer that it does not need.
+// entry keeps the subscriber beside the subscription, so that a publication can
+// go through the list without following a pointer that it does not need.
 type entry struct {
 	subscriber   Subscriber
 	subscription *Subscription
@@ -29,7 +29,7 @@ type Subscription struct {
 	topic *topic
 	index int32 // in topic.entries, guarded by topic.mu
 
-	// Epoch is the subscriber's own: the hub neither reads nor writes it.
+	// Epoch belongs to the subscriber: the hub neither reads nor writes it.
 	Epoch uint32
 }
 
@@ -38,7 +38,7 @@ func (s *Subscription) Channel() string {
 	return s.topic.name
 }
 
-// add returns nil when the topic is closed.
+// add returns nil if the topic is closed.
 func (t *topic) add(s Subscriber) *Subscription {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,8 +50,8 @@ func (t *topic) add(s Subscriber) *Subscription {
 	return sub
 }
 
-// discard removes the subscription, fills its place with the last one, and
-// closes the topic when none is left.
+// discard removes the subscription, moves the last one to its place, and closes
+// the topic if none is left.
 func (t *topic) discard(sub *Subscription) (last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

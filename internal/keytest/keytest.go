@@ -14,7 +14,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// NewEC makes a key pair on P-256, and its public key as a JWK. Either has the
+// NewEC makes a key pair on P-256, and its public key as a JWK. Both have the
 // kid, unless that is empty.
 func NewEC(t testing.TB, kid string) (key auth.RingKey, jwk string) {
 	t.Helper()
@@ -22,7 +22,7 @@ func NewEC(t testing.TB, kid string) (key auth.RingKey, jwk string) {
 	return key, jwk
 }
 
-// NewECPair is NewEC that shows the private part as well, the member d of a JWK.
+// NewECPair is NewEC, but also returns the private part, the member d of a JWK.
 func NewECPair(t testing.TB, kid string) (key auth.RingKey, jwk, d string) {
 	t.Helper()
 	pair, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -11,15 +11,15 @@
 // # Blocking
 //
 // Push, Len, Lift, Idle and Close never block. PushWait blocks while the queue
-// is at its limit, unless Lift has taken limits away. Handle may block for as long as it likes: it delays the items behind
-// it and nothing else. All methods may be called from inside Handle, but a
-// PushWait from there can wait for itself.
+// is at its limit, unless Lift has removed the limits. Handle may block for any
+// time: it delays the items after it and nothing else. All methods may be
+// called from Handle, but a PushWait from there may wait for itself.
 //
 // # Memory
 //
-// The zero value is ready. An idle lane is a mutex, a nil pointer and three
-// flags: it owns no goroutine and no buffer. The queue behind a running item
-// grows and shrinks with its length and is released when it has drained. Its
+// The zero value is ready for use. An idle lane is a mutex, a nil pointer and
+// three flags: it owns no goroutine and no buffer. The queue behind a running
+// item grows and shrinks with its length, and is released once it is empty. Its
 // first capacity of 4 items and the quarter-full rule for shrinking are chosen
 // here; nothing outside depends on them.
 package lane

@@ -8,11 +8,11 @@ import (
 // A Handler handles the items of a lane.
 //
 // If it also has a method Panicked(v any), a panic in Handle is recovered, its
-// value is passed to Panicked on the worker's goroutine, and the lane goes on
+// value is passed to Panicked on the worker's goroutine, and the lane continues
 // with the next item. Without that method a panic crashes the program.
 //
-// If it has a method Waiting(), that is called for each PushWait that has to
-// wait, before it does. It must not call the lane.
+// If it has a method Waiting(), each PushWait that has to wait calls it first.
+// It must not call the lane.
 type Handler[T any] interface {
 	Handle(T)
 }
@@ -28,9 +28,9 @@ type waitHandler interface {
 // Lane is a FIFO with an on-demand worker. The zero value is ready to use; a
 // Lane must not be copied after first use.
 //
-// The handler travels with each push so that an idle lane need not store it.
-// The worker keeps the one that it was started with: all pushes to one lane
-// must name the same handler.
+// Each push has the handler as an argument, so that an idle lane need not store
+// it. The worker keeps the one with which it was started: all pushes to one
+// lane must have the same handler.
 type Lane[T any] struct {
 	mu     sync.Mutex
 	queue  *queue[T] // nil unless items have queued up behind a running one
@@ -39,15 +39,15 @@ type Lane[T any] struct {
 	lifted bool // PushWait does not wait
 }
 
-// Push appends v and never blocks. It returns false after Close, in which case
-// the caller keeps v.
+// Push appends v and never blocks. It returns false after Close; the caller
+// then keeps v.
 func (l *Lane[T]) Push(v T, h Handler[T]) bool {
 	return l.PushWait(v, h, math.MaxInt)
 }
 
 // PushWait appends v as soon as fewer than limit items are queued, or Lift has
-// taken limits away; a limit below 1 counts as 1. It returns false after Close, also when Close happens
-// while it waits, in which case the caller keeps v.
+// removed the limits; a limit below 1 counts as 1. It returns false after
+// Close, even if Close is called while it waits; the caller then keeps v.
 func (l *Lane[T]) PushWait(v T, h Handler[T], limit int) bool {
 	limit = max(limit, 1)
 	l.mu.Lock()
@@ -81,8 +81,8 @@ func (l *Lane[T]) full(limit int) bool {
 	return !l.closed && !l.lifted && l.queued() >= limit
 }
 
-// Lift makes PushWait ignore its limit, or obey it again. Those that wait are
-// let go on.
+// Lift makes PushWait ignore its limit, or obey it again. Calls that wait
+// continue.
 func (l *Lane[T]) Lift(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,9 +118,9 @@ func (l *Lane[T]) Len() int {
 	return l.queued()
 }
 
-// Close refuses further items and hands the queued ones to drop, in order and
+// Close refuses further items and passes the queued ones to drop, in order and
 // on the caller's goroutine; drop may be nil. The item being handled finishes,
-// and Close does not wait for it. Calls after the first do nothing.
+// but Close does not wait for it. Calls after the first do nothing.
 func (l *Lane[T]) Close(drop func(T)) {
 	l.mu.Lock()
 	q := l.queue
@@ -146,7 +146,7 @@ func (l *Lane[T]) queued() int {
 	return l.queue.n
 }
 
-// next takes the next item, or ends the worker's term when there is none.
+// next takes the next item, or ends the worker if there is none.
 func (l *Lane[T]) next() (v T, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,9 +176,9 @@ func (l *Lane[T]) work(v T, h Handler[T]) {
 	returned = true
 }
 
-// abandoned runs when Handle did not return: it panicked, or it ended its
-// goroutine with runtime.Goexit (cause is nil). Either way the queue behind it
-// needs a new worker.
+// abandoned runs if Handle did not return, because it panicked, or because it
+// ended its goroutine by runtime.Goexit (then cause is nil). In both cases the
+// queue needs a new worker.
 func (l *Lane[T]) abandoned(h Handler[T], cause any) {
 	if cause != nil {
 		p, ok := h.(panicHandler)

@@ -12,7 +12,7 @@ type queue[T any] struct {
 	head  int
 	n     int
 	space *sync.Cond    // exists once somebody has waited
-	idle  chan struct{} // exists once somebody has asked for it
+	idle  chan struct{} // exists once Idle has been called
 }
 
 func (q *queue[T]) push(v T) {
@@ -50,7 +50,7 @@ func (q *queue[T]) wait(l sync.Locker) {
 	q.space.Wait()
 }
 
-// drained reports that the queue is of no more use.
+// drained is called when the queue is no longer needed.
 func (q *queue[T]) drained() {
 	if q.idle != nil {
 		close(q.idle)
@@ -58,7 +58,7 @@ func (q *queue[T]) drained() {
 	}
 }
 
-// wake wakes all waiters, not one: their limits may differ.
+// wake wakes all waiters, not just one, because their limits may differ.
 func (q *queue[T]) wake() {
 	if q.space != nil {
 		q.space.Broadcast()

@@ -1,4 +1,4 @@
-// Package logtest collects what is logged in tests.
+// Package logtest collects log records in tests.
 package logtest
 
 import (
@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Buffer collects the text of a log. The zero value is ready, and safe for
-// concurrent use.
+// Buffer collects the text of a log. The zero value is ready for use, and safe
+// for concurrent use.
 type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -21,7 +21,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// Take returns what has been logged since the last call.
+// Take returns the text that has been logged since the last call.
 func (b *Buffer) Take() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// queueLength is how many items wait for a loop before its writer does.
+// queueLength is the number of items that wait for a loop before its writer
+// waits.
 const queueLength = 16
 
 // Loop is one loop over a stream: a short queue between the goroutine that writes
@@ -17,7 +18,7 @@ type Loop[T any] struct {
 	finished <-chan struct{} // closed when nothing more will be written
 	ended    chan struct{}   // closed when nothing more will be read
 	end      sync.Once
-	begun    atomic.Bool // somebody reads
+	begun    atomic.Bool // the loop is being read
 	mu       sync.Mutex  // keeps Release and the change of begun apart
 
 	// Of a loop of a Set:
@@ -26,20 +27,20 @@ type Loop[T any] struct {
 	closing bool // guarded by the lock of the owner
 }
 
-// item is what is written to a loop.
+// item is an item in the queue of a loop.
 type item[T any] struct {
 	value    T
-	delivery *delivery // nil: of Write
-	done     bool      // the loop counts as through with it
+	delivery *delivery // nil: from Write
+	done     bool      // the loop counts as finished with it
 }
 
-// delivery is what the loops that have got copies of an item have in common.
+// delivery is shared by the loops that have copies of an item.
 type delivery struct {
 	handled, unread func()
-	using, holding  atomic.Int32 // loops that are not through with it, that have it or have read it
+	using, holding  atomic.Int32 // loops that have not finished with it; loops that have it or have read it
 }
 
-// handled reports that the loop is through with the item.
+// handled reports that the loop has finished with the item.
 func (i *item[T]) handled() {
 	if i.delivery == nil || i.done {
 		return
@@ -50,14 +51,14 @@ func (i *item[T]) handled() {
 	}
 }
 
-// New returns a loop that ends with ctx, and when finished is closed, with what was
-// written before.
+// New returns a loop that ends with ctx. It also ends when finished is closed,
+// after the items that were written before.
 func New[T any](ctx context.Context, finished <-chan struct{}) *Loop[T] {
 	return &Loop[T]{ctx: ctx, items: make(chan item[T], queueLength), finished: finished, ended: make(chan struct{})}
 }
 
-// NewNamed returns a loop for a [Set], which Finish and End end. admit decides, as
-// the turn of an item comes, whether it is still for the loop.
+// NewNamed returns a loop for a [Set], which Finish and End end. admit decides,
+// when it is an item's turn, whether the loop still gets it.
 func NewNamed[T any](admit func(T) bool) *Loop[T] {
 	finished := make(chan struct{})
 	l := New[T](context.Background(), finished)
@@ -66,7 +67,7 @@ func NewNamed[T any](admit func(T) bool) *Loop[T] {
 	return l
 }
 
-// Write waits for room, or until nobody will read.
+// Write writes an item. It waits for room, or until nobody will read.
 func (l *Loop[T]) Write(v T) { l.write(item[T]{value: v}) }
 
 func (l *Loop[T]) write(v item[T]) {
@@ -74,7 +75,7 @@ func (l *Loop[T]) write(v item[T]) {
 	case <-l.ended:
 		l.giveUp(v)
 		return
-	case <-l.finished: // what came before may have been given up
+	case <-l.finished: // earlier items may have been dropped
 		l.giveUp(v)
 		return
 	default:
@@ -91,7 +92,7 @@ func (l *Loop[T]) write(v item[T]) {
 		return
 	case <-l.ended:
 	case <-l.finished:
-	case <-l.ctx.Done(): // nobody may ever have begun to read
+	case <-l.ctx.Done(): // perhaps nobody has ever begun to read
 	}
 	l.giveUp(v)
 }
@@ -103,7 +104,7 @@ func (l *Loop[T]) giveUp(v item[T]) {
 	}
 }
 
-// recheck takes back what was written while the loop ended.
+// recheck takes back items that were written while the loop ended.
 func (l *Loop[T]) recheck() {
 	select {
 	case <-l.ended:
@@ -114,11 +115,12 @@ func (l *Loop[T]) recheck() {
 	}
 }
 
-// Finish ends the loop once it has read what was written before.
+// Finish ends the loop once it has read the items that were written before.
 func (l *Loop[T]) Finish() { l.finish() }
 
-// Release counts what waits for a finished loop as handled if nobody has begun to
-// read, and leaves it to the loop all the same: nobody knows whether it ever begins.
+// Release counts the items that wait for a finished loop as handled if nobody
+// has begun to read. The items stay for the loop nevertheless, because it may
+// still begin.
 func (l *Loop[T]) Release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,7 +133,7 @@ func (l *Loop[T]) Release() {
 			v.handled()
 			select {
 			case l.items <- v:
-			default: // somebody has written meanwhile
+			default: // an item has been written meanwhile
 				l.giveUp(v)
 			}
 		default:
@@ -139,7 +141,8 @@ func (l *Loop[T]) Release() {
 	}
 }
 
-// End ends the loop at once. Writers are let go on, and what waits is given up.
+// End ends the loop at once. Writers no longer wait, and waiting items are
+// dropped.
 func (l *Loop[T]) End() {
 	l.end.Do(func() { close(l.ended) })
 	l.drain()
@@ -164,7 +167,7 @@ func (l *Loop[T]) Read(yield func(T) bool) {
 	l.mu.Unlock()
 	for l.ctx.Err() == nil {
 		select {
-		case <-l.ended: // killed, or it is the second loop
+		case <-l.ended: // killed, or this is the second loop
 			return
 		default:
 		}
@@ -193,15 +196,15 @@ func (l *Loop[T]) Read(yield func(T) bool) {
 	}
 }
 
-// hand gives the loop what it has taken. To come back is to have handled it.
+// hand yields an item to the loop. It is handled when yield returns.
 func (l *Loop[T]) hand(v item[T], yield func(T) bool) bool {
 	defer v.handled()
 	return l.admit != nil && !l.admit(v.value) || yield(v.value)
 }
 
-// Deliver writes to several loops: to each a copy, which is its own. handled is
-// called when the last one is through with it, and unread when none has read it and
-// none will.
+// Deliver writes a copy of v to each of several loops. handled is called when
+// the last one has finished with it, and unread if none has read it and none
+// will.
 func Deliver[T any](to []*Loop[T], v T, clone func(T) T, handled, unread func()) {
 	d := &delivery{handled: handled, unread: unread}
 	d.using.Store(int32(len(to)))

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// Lossy is a loop over what must not be held up: a full queue loses its oldest
-// items. Its methods are safe for concurrent use.
+// Lossy is a loop over a stream whose writers must not wait: a full queue loses
+// its oldest items. Its methods are safe for concurrent use.
 type Lossy[T any] struct {
 	limit, limitBytes int
 	release           func(T)
 
 	mu    sync.Mutex
 	queue []sized[T]
-	bytes int // of what is in queue
+	bytes int // of the items in queue
 	lost  uint64
 	ready chan struct{} // holds one token while queue is not empty
 	ended chan struct{} // closed by End
@@ -24,14 +24,15 @@ type sized[T any] struct {
 	size  int
 }
 
-// NewLossy returns a loop with a queue of so many items, and of so many bytes or a
-// single item that is larger. release gets each item that the queue has had, when it
-// was lost, given up or read.
+// NewLossy returns a loop with a queue of at most limit items and limitBytes
+// bytes, or one larger item. release is called for each item after it was lost,
+// dropped or read.
 func NewLossy[T any](limit, limitBytes int, release func(T)) *Lossy[T] {
 	return &Lossy[T]{limit: limit, limitBytes: limitBytes, release: release, ready: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
-// Write appends an item of size bytes, and never waits. After End nobody may write.
+// Write appends an item of size bytes. It never waits. It must not be called
+// after End.
 func (l *Lossy[T]) Write(v T, size int) {
 	l.mu.Lock()
 	for len(l.queue) > 0 && (len(l.queue) == l.limit || l.bytes+size > l.limitBytes) {
@@ -47,14 +48,15 @@ func (l *Lossy[T]) Write(v T, size int) {
 	}
 }
 
-// Lost returns how many items were lost, as the queue was full.
+// Lost returns the number of items that were lost because the queue was full.
 func (l *Lossy[T]) Lost() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
 }
 
-// popLocked takes the oldest item off the queue, which must not be empty.
+// popLocked removes and returns the oldest item of the queue, which must not be
+// empty.
 func (l *Lossy[T]) popLocked() T {
 	oldest := l.queue[0]
 	l.queue[0] = sized[T]{}
@@ -74,7 +76,7 @@ func (l *Lossy[T]) pop() (v T, ok bool) {
 	return l.popLocked(), true
 }
 
-// End ends the loop and gives up what waits. It must be called once.
+// End ends the loop and drops the waiting items. It must be called once.
 func (l *Lossy[T]) End() {
 	close(l.ended)
 	for v, ok := l.pop(); ok; v, ok = l.pop() {
@@ -82,8 +84,8 @@ func (l *Lossy[T]) End() {
 	}
 }
 
-// Read yields items until yield returns false, ctx ends, finished is closed and
-// nothing waits, or the loop has ended.
+// Read yields items until yield returns false, until ctx ends, until finished
+// is closed and nothing waits, or until the loop has ended.
 func (l *Lossy[T]) Read(ctx context.Context, finished <-chan struct{}, yield func(T) bool) {
 	for {
 		if v, ok := l.pop(); ok {
@@ -94,7 +96,7 @@ func (l *Lossy[T]) Read(ctx context.Context, finished <-chan struct{}, yield fun
 		}
 		select {
 		case <-l.ready:
-		case <-l.ended: // it is the second loop
+		case <-l.ended: // this is the second loop
 			return
 		case <-ctx.Done():
 			return

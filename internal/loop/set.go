@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Set holds loops by the names of their streams. The zero value is empty. A lock of
-// the owner guards it.
+// Set has loops by the names of their streams. The zero value is empty. A lock
+// of the owner guards it.
 type Set[Name comparable, T any] struct{ loops map[Name][]*Loop[T] }
 
-// Add adds a loop of [NewNamed] to those over a stream.
+// Add adds a loop from [NewNamed] to those over a stream.
 func (s *Set[Name, T]) Add(name Name, l *Loop[T]) {
 	if s.loops == nil {
 		s.loops = make(map[Name][]*Loop[T])
@@ -17,7 +17,7 @@ func (s *Set[Name, T]) Add(name Name, l *Loop[T]) {
 	s.loops[name] = append(slices.Clip(s.loops[name]), l)
 }
 
-// Remove takes a loop out.
+// Remove removes a loop.
 func (s *Set[Name, T]) Remove(name Name, l *Loop[T]) {
 	left := slices.DeleteFunc(slices.Clone(s.loops[name]), func(other *Loop[T]) bool { return other == l })
 	if len(left) == 0 {
@@ -38,11 +38,11 @@ func (s *Set[Name, T]) Open(name Name) []*Loop[T] {
 	return slices.DeleteFunc(slices.Clone(all), closing)
 }
 
-// Close closes the loops over a stream: Open does not return them any more. Those
-// that nobody has begun to read are finished and removed, as what waits behind them
-// would wait for ever; Release must be called on each, without the lock of the owner.
-// The others can be killed until they have ended; Finish must be called on each when
-// what came before has been written.
+// Close closes the loops over a stream: Open no longer returns them. Loops that
+// nobody has begun to read are finished and removed, because later items would
+// wait for them forever; Release must be called on each, without the lock of
+// the owner. The others can be killed until they have ended; Finish must be
+// called on each once all earlier items have been written.
 func (s *Set[Name, T]) Close(name Name) (begun, unbegun []*Loop[T]) {
 	for _, l := range s.Open(name) {
 		l.closing = true
@@ -65,7 +65,8 @@ func (s *Set[Name, T]) Kill(name Name) []*Loop[T] {
 	return killed
 }
 
-// Longest is how much waits for the slowest loop over a stream.
+// Longest returns the number of items that wait for the slowest loop over a
+// stream.
 func (s *Set[Name, T]) Longest(name Name) (n int) {
 	for _, l := range s.loops[name] {
 		n = max(n, len(l.items))

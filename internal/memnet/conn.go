@@ -34,21 +34,22 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, opError("write", err)
 }
 
-// TryWrite writes what the buffer has room for, which may be nothing.
+// TryWrite writes as much as the buffer has room for, which may be nothing.
 func (c *conn) TryWrite(p []byte) (int, error) {
 	n, err := c.w.write(p, false)
 	return n, opError("write", err)
 }
 
-// AwaitWrite waits until there is room in the buffer, or for the write deadline.
+// AwaitWrite waits until there is room in the buffer, or until the write
+// deadline.
 func (c *conn) AwaitWrite() error { return opError("write", c.w.await()) }
 
-// CloseWrite ends the direction to the peer, as of *net.TCPConn.
+// CloseWrite ends the direction to the peer, like that of *net.TCPConn.
 func (c *conn) CloseWrite() error { return opError("close", c.w.finish()) }
 
 func (c *conn) Close() error {
 	err := c.r.abandon()
-	// Only what CloseWrite has ended before fails here.
+	// This fails only if CloseWrite has been called before.
 	_ = c.w.finish()
 	return opError("close", err)
 }
@@ -83,13 +84,13 @@ func opError(op string, err error) error {
 // pipe is one direction: a bounded FIFO of bytes.
 type pipe struct {
 	mu     sync.Mutex
-	change sync.Cond // broadcast on each change of what follows
-	data   []byte    // written and not yet read
+	change sync.Cond // broadcast on each change of the fields below
+	data   []byte    // written but not yet read
 	size   int
 	reader side
 	writer side
 
-	writing bool // somebody is, perhaps in several pieces
+	writing bool // a write is under way, perhaps in several pieces
 }
 
 // side is the state of one of the two ends of a pipe.
@@ -130,7 +131,7 @@ func (p *pipe) read(b []byte) (int, error) {
 	}
 }
 
-// writeError reports why nothing can be written. mu must be held.
+// writeError reports why nothing can be written. The caller holds mu.
 func (p *pipe) writeError() error {
 	switch {
 	case p.writer.closed:
@@ -153,11 +154,11 @@ func (p *pipe) await() error {
 	return err
 }
 
-// write writes all of b, or what there is room for.
+// write writes all of b, or as much as there is room for.
 func (p *pipe) write(b []byte, all bool) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.writing { // what two goroutines write does not mix, as on a TCP connection
+	for p.writing { // writes of two goroutines do not mix, as on a TCP connection
 		p.change.Wait()
 	}
 	p.writing = true
@@ -183,14 +184,14 @@ func (p *pipe) write(b []byte, all bool) (n int, err error) {
 	}
 }
 
-// finish ends the writer's side; what is written stays readable.
+// finish ends the writer's side; written bytes stay readable.
 func (p *pipe) finish() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.end(&p.writer)
 }
 
-// abandon ends the reader's side; what is written is lost.
+// abandon ends the reader's side; written bytes are lost.
 func (p *pipe) abandon() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -235,7 +236,7 @@ func (p *pipe) setDeadline(s *side, t time.Time) error {
 	timer = time.AfterFunc(left, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		// A timer that was replaced while it fired means nothing any more.
+		// A timer that was replaced while it fired no longer counts.
 		if s.timer == timer {
 			s.expired = true
 			p.change.Broadcast()

@@ -51,7 +51,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and Dial; accepted connections live on.
+// Close ends Accept and Dial. Accepted connections stay open.
 func (l *Listener) Close() error {
 	l.close.Do(func() { close(l.done) })
 	return nil

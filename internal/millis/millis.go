@@ -1,8 +1,8 @@
 // Package millis refuses durations that were meant to be in another unit.
 //
-// A number without a unit is a valid time.Duration and counts nanoseconds, where
-// whoever knows the options of JavaScript means milliseconds or seconds. No
-// setting of this module makes sense below a millisecond.
+// A number without a unit is a valid time.Duration and counts nanoseconds, but
+// somebody who knows the options of JavaScript means milliseconds or seconds.
+// No setting of this module makes sense below a millisecond.
 package millis
 
 import (
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Reason reports why a setting cannot be so long, or answers "". Zero and what is
-// negative are for the caller to judge.
+// Reason reports why a setting cannot have this value, or returns "". The
+// caller decides about zero and negative values.
 func Reason(d time.Duration) string {
 	if d <= 0 || d >= time.Millisecond {
 		return ""

@@ -1,6 +1,7 @@
-// Package numericdate reads and writes the dates in tokens (NumericDate, RFC 7519
-// section 2) without loss: a double has too few digits for the fraction of a second
-// of a present date, so that two of them which differ by 100 ns are one.
+// Package numericdate reads and writes the dates in tokens (NumericDate, RFC
+// 7519 section 2) without loss. A double has too few digits for the fractions
+// of a second of a present date: two dates that differ by 100 ns would be
+// equal.
 //
 // The functions do not block and do not allocate, and are safe for concurrent use.
 package numericdate
@@ -13,24 +14,24 @@ import (
 	"time"
 )
 
-// A Date counts from the epoch, as exactly as a clock can tell.
+// A Date is a time since the epoch, as exact as a clock.
 type Date struct {
 	sec  int64 // rounded down
 	nsec int64 // below a second, rounded down
 	more bool  // it is later than that, by less than a nanosecond
 }
 
-// far is where dates end, in seconds from the epoch on both sides: far beyond all
-// calendars, and near enough to add to.
+// far is the limit of dates, in seconds from the epoch on both sides: far
+// beyond all calendars, but small enough to add to.
 const far = 1e15
 
 // MaxMilli is the largest distance from the epoch, in milliseconds, that a
 // JavaScript date can hold (ECMA-262, time values).
 const MaxMilli = 8.64e15
 
-// Parse reads a raw JSON number. What no double can hold is none: an infinite exp
-// would be a token without end (JWT-26). Dates beyond all calendars are moved to
-// where dates end.
+// Parse reads a raw JSON number. A number that no double can hold is refused,
+// because an infinite exp would be a token without end (JWT-26). Dates beyond
+// all calendars are moved to the limit of dates.
 func Parse(raw []byte) (Date, bool) {
 	digits, negative := bytes.CutPrefix(raw, []byte("-"))
 	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' {
@@ -41,8 +42,8 @@ func Parse(raw []byte) (Date, bool) {
 	}
 	n := decimal{}
 	if i := bytes.IndexAny(digits, "eE"); i >= 0 {
-		n.exponent, _ = strconv.Atoi(string(digits[i+1:])) // out of range it is the last int on its side
-		n.exponent = min(max(n.exponent, -1e6), 1e6)       // either way the number is 0, or none
+		n.exponent, _ = strconv.Atoi(string(digits[i+1:])) // out of range it is the largest or smallest int
+		n.exponent = min(max(n.exponent, -1e6), 1e6)       // beyond this the number is 0 or refused
 		digits = digits[:i]
 	}
 	n.whole, n.fraction, _ = bytes.Cut(digits, []byte("."))
@@ -53,7 +54,7 @@ func Parse(raw []byte) (Date, bool) {
 	return d, true
 }
 
-// decimal is a number taken apart.
+// decimal has the parts of a number.
 type decimal struct {
 	whole, fraction []byte // its digits
 	exponent        int
@@ -73,7 +74,7 @@ func (n *decimal) digit(i int) int64 {
 
 func (n *decimal) date() Date {
 	var d Date
-	point := len(n.whole) + n.exponent // how many digits are before it
+	point := len(n.whole) + n.exponent // the number of digits before it
 	for i := 0; i < point && d.sec < far && (i < n.len() || d.sec > 0); i++ {
 		d.sec = d.sec*10 + n.digit(i)
 	}
@@ -101,7 +102,7 @@ func (d Date) negated() Date {
 	return n
 }
 
-// Of is the date of a time.
+// Of returns the date of a time.
 func Of(t time.Time) Date { return Date{sec: t.Unix(), nsec: int64(t.Nanosecond())} }
 
 // After reports whether d is later than other.
@@ -112,7 +113,7 @@ func (d Date) After(other Date) bool {
 	return d.more && !other.more
 }
 
-// Add is a date that much later.
+// Add returns the date that is span later.
 func (d Date) Add(span time.Duration) Date {
 	d.sec += int64(span / time.Second)
 	d.nsec += int64(span % time.Second)
@@ -134,7 +135,7 @@ func (d Date) AddSeconds(seconds float64) Date {
 	return d.Add(time.Duration(math.Round(fraction * 1e9)))
 }
 
-// Floor is the second that d is in.
+// Floor returns d, rounded down to the second.
 func (d Date) Floor() Date { return Date{sec: d.sec} }
 
 // InCalendar reports whether a JavaScript date can hold d.
@@ -143,7 +144,8 @@ func (d Date) InCalendar() bool {
 	return d.sec >= -last && !d.After(Date{sec: last})
 }
 
-// Time is the nearest time that a JavaScript date can hold, cut to the nanosecond.
+// Time returns the nearest time that a JavaScript date can hold, truncated to
+// the nanosecond.
 func (d Date) Time() time.Time {
 	switch {
 	case d.InCalendar():
@@ -154,11 +156,11 @@ func (d Date) Time() time.Time {
 	return time.UnixMilli(-MaxMilli)
 }
 
-// Milli is the milliseconds since the epoch, rounded down.
+// Milli returns the milliseconds since the epoch, rounded down.
 func (d Date) Milli() int64 { return d.sec*1000 + d.nsec/1e6 }
 
-// Append writes a time as a number, cut to the microsecond, which is what a double
-// can tell apart until the year 2242.
+// Append writes a time as a number, truncated to the microsecond, which is the
+// resolution of a double until the year 2242.
 func Append(dst []byte, t time.Time) []byte {
 	us := t.UnixMicro()
 	if us < 0 {

@@ -172,10 +172,10 @@ func (o *Outbox[Tag]) add(f Frame[Tag]) {
 	o.active().push(f)
 }
 
-// Reserve counts n bytes that will be pushed, so that they fill the outbox
-// already; cost is how many of them count in the shard. Negative numbers take
-// them off again. It returns ErrClosed and ErrSlow as Push does, and has
-// counted nothing then.
+// Reserve counts n bytes that will be pushed, so that they already fill the
+// outbox; cost is the number of bytes that count in the shard. Negative numbers
+// undo this. It returns ErrClosed and ErrSlow as Push does, and has then
+// counted nothing.
 func (o *Outbox[Tag]) Reserve(n, cost int) error {
 	o.mu.Lock()
 	if n < 0 {

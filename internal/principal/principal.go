@@ -1,5 +1,5 @@
-// Package principal checks principals: tokens that an application vouches for,
-// so that no engine has looked at their end.
+// Package principal checks principals. The application vouches for these
+// tokens, so no engine has checked their expiry.
 package principal
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Expiry is the error of a principal that has expired, or nil.
+// Expiry returns the error of a principal that has expired, or nil.
 func Expiry(token *auth.Token) error {
 	if end, ok := token.ValidUntil(); !ok || time.Now().Before(end) {
 		return nil

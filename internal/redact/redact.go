@@ -1,9 +1,9 @@
-// Package redact prints structs that hold secrets without them: for the methods
-// Format and MarshalJSON of such types, so that no verb of fmt, no log and no JSON
-// shows a token or a key.
+// Package redact prints structs without the secrets that they contain. It is
+// for the methods Format and MarshalJSON of such types, so that no verb of fmt,
+// no log and no JSON shows a token or a key.
 //
-// A type has to have both methods: fmt looks into the fields of a struct with most
-// verbs, whatever its String method says, and encoding/json does so by itself.
+// A type needs both methods: most verbs of fmt print the fields of a struct,
+// whatever its String method returns, and so does encoding/json.
 package redact
 
 import (
@@ -14,10 +14,10 @@ import (
 	"strings"
 )
 
-// Text describes a struct, or a pointer to one, like %+v: its exported fields that
-// are set. Of the fields that are named, which must be texts or bytes, it tells the
-// length only. What another type holds behind a pointer, an interface or a function
-// is not looked into; the type may have a method of its own for that.
+// Text describes a struct, or a pointer to one, like %+v: its exported fields
+// that are set. Of the secret fields, which must be texts or bytes, it shows
+// only the length. It does not show values behind a pointer, an interface or a
+// function, unless their type has a method of its own for that.
 func Text(v any, secret ...string) string {
 	value := reflect.Indirect(reflect.ValueOf(v))
 	if !value.IsValid() {
@@ -47,7 +47,7 @@ func Text(v any, secret ...string) string {
 	return b.String()
 }
 
-// opaque reports whether fmt would look into what does not print itself, and which
+// opaque reports whether fmt would read a value that does not print itself and
 // may be in use meanwhile.
 func opaque(v reflect.Value) bool {
 	switch v.Interface().(type) {
@@ -64,5 +64,5 @@ func opaque(v reflect.Value) bool {
 // Format writes a text for [fmt.Formatter], whatever the verb.
 func Format(f fmt.State, text string) { _, _ = f.Write([]byte(text)) }
 
-// JSON makes a string of a text, for [json.Marshaler].
+// JSON encodes a text as a string, for [json.Marshaler].
 func JSON(text string) ([]byte, error) { return json.Marshal(text) }

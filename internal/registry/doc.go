@@ -1,19 +1,19 @@
-// Package registry keeps what is registered seldom and looked up all the time: a
-// list of functions, or handlers by name.
+// Package registry keeps entries that are registered rarely and looked up all
+// the time: a list of functions, or handlers by name.
 //
 // # Ordering
 //
-// A list has the order of its additions. Whoever reads sees one moment: what is
-// added or removed meanwhile is seen the next time.
+// A list has the order of its additions. A reader sees a snapshot: changes in
+// the meantime are visible at the next read.
 //
 // # Blocking
 //
-// Nothing blocks. Reading is one atomic load. A change copies everything, and
-// begins again if another one was faster.
+// Nothing blocks. A read is one atomic load. A change copies everything, and
+// starts again if another change was faster.
 //
 // # Ownership
 //
-// What All returns is shared and must not be written to.
+// The result of All is shared and must not be changed.
 //
 // # Memory
 //

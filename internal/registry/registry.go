@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// List is a list to which entries are added, and from which they are removed by
-// those who have added them. It must not be copied after first use.
+// List is a list of entries. Those who have added entries can remove them. It
+// must not be copied after first use.
 type List[T any] struct{ entries value[[]*T] }
 
 // Add appends entries. The returned function removes them again.
@@ -30,10 +30,10 @@ func (l *List[T]) All() []*T { return l.entries.load() }
 // Empty reports whether there are no entries.
 func (l *List[T]) Empty() bool { return len(l.entries.load()) == 0 }
 
-// Names holds entries by name. It must not be copied after first use.
+// Names has entries by name. It must not be copied after first use.
 type Names[T any] struct{ entries value[map[string]T] }
 
-// Set puts an entry in the place of an earlier one of that name.
+// Set adds an entry, and replaces an earlier one with that name.
 func (n *Names[T]) Set(name string, entry T) {
 	n.entries.change(func(all map[string]T) map[string]T {
 		next := make(map[string]T, len(all)+1)
@@ -43,7 +43,7 @@ func (n *Names[T]) Set(name string, entry T) {
 	})
 }
 
-// Get returns the entry of a name.
+// Get returns the entry with a name.
 func (n *Names[T]) Get(name string) (entry T, ok bool) {
 	entry, ok = n.entries.load()[name]
 	return entry, ok
@@ -52,7 +52,7 @@ func (n *Names[T]) Get(name string) (entry T, ok bool) {
 // All returns the entries by name.
 func (n *Names[T]) All() map[string]T { return n.entries.load() }
 
-// value is what is replaced as a whole.
+// value is a value that is replaced as a whole.
 type value[T any] struct{ now atomic.Pointer[T] }
 
 func (v *value[T]) load() (now T) {
@@ -62,8 +62,8 @@ func (v *value[T]) load() (now T) {
 	return now
 }
 
-// change replaces the value by what next makes of it. It calls next again when
-// another change has come in between.
+// change replaces the value by the result of next. It calls next again if
+// another change came in between.
 func (v *value[T]) change(next func(T) T) {
 	for {
 		old := v.now.Load()

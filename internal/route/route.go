@@ -13,8 +13,8 @@ type Broker interface {
 	Unsubscribe(ctx context.Context, channel string)
 }
 
-// Table has the routes of a node. A nil Table is that of a node that gets all
-// channels: it calls nobody.
+// Table has the routes of a node. A nil Table is for a node that gets all
+// channels: it makes no calls.
 type Table struct {
 	broker Broker
 
@@ -25,7 +25,7 @@ type Table struct {
 // route counts those who have joined a channel.
 type route struct {
 	users int           // guarded by Table.mu
-	turn  chan struct{} // the lock of the broker's calls, which may take their time
+	turn  chan struct{} // the lock for the broker's calls, which may take long
 	on    bool          // the broker delivers; guarded by turn
 }
 
@@ -35,8 +35,8 @@ func (r *route) unlock() { <-r.turn }
 // New returns a table without routes.
 func New(b Broker) *Table { return &Table{broker: b, routes: make(map[string]*route)} }
 
-// Join begins a route or takes part in one. What it begins, Leave ends, unless it
-// fails with the broker's error.
+// Join begins a route or joins an existing one. Call Leave once for each Join
+// that has returned nil; an error is that of the broker.
 func (t *Table) Join(ctx context.Context, channel string) error {
 	if t == nil {
 		return nil
@@ -55,7 +55,7 @@ func (t *Table) Join(ctx context.Context, channel string) error {
 	if r.on {
 		return nil
 	}
-	defer func() { // also when the broker panics
+	defer func() { // even if the broker panics
 		if !r.on {
 			t.release(r)
 			t.settle(ctx, channel, r)
@@ -68,9 +68,8 @@ func (t *Table) Join(ctx context.Context, channel string) error {
 	return nil
 }
 
-// Leave ends what one Join has begun. If the route ends by that, it waits for the
-// broker. When ctx ends before, it returns its error, and the route ends all the
-// same.
+// Leave undoes one Join. If this ends the route, it waits for the broker. If
+// ctx ends first, Leave returns its error, and the route ends nevertheless.
 func (t *Table) Leave(ctx context.Context, channel string) error {
 	if t == nil {
 		return nil
@@ -103,7 +102,7 @@ func (t *Table) Leave(ctx context.Context, channel string) error {
 	}
 }
 
-// release takes one user off a route. It reports whether there are others.
+// release removes one user of a route. It reports whether there are others.
 func (t *Table) release(r *route) (used bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +110,7 @@ func (t *Table) release(r *route) (used bool) {
 	return r.users > 0
 }
 
-// settle ends a route that nobody uses. The route must be locked.
+// settle ends a route that has no users. The route must be locked.
 func (t *Table) settle(ctx context.Context, channel string, r *route) {
 	if r.on && !t.used(r) {
 		r.on = false

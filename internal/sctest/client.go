@@ -16,9 +16,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Patience is how long a Client waits for what must come: longer than the time
-// between two renewals of a token, which is no time in a bubble. Elsewhere the
-// timeout of go test comes first.
+// Patience is the time for which a Client waits for an expected message: longer
+// than the time between two renewals of a token, which takes no real time in a
+// bubble. Outside of a bubble the timeout of go test comes first.
 const Patience = time.Hour
 
 // Packet is what a client receives.
@@ -29,18 +29,18 @@ type Packet struct {
 	Error json.RawMessage `json:"error"`
 }
 
-// Client is a client of a test, which ends when something unexpected happens to it.
+// Client is a client for a test. Anything unexpected ends the test.
 type Client struct {
 	*Conn
 	t    testing.TB
 	cid  int      // of the last call
-	kept []Packet // that came before what was waited for
+	kept []Packet // that came before those that were waited for
 
-	in  chan string // of one that follows; closed with the connection
-	end error       // why in was closed
+	in  chan string // of a client that follows; closed with the connection
+	end error       // the reason why in was closed
 }
 
-// New makes a client of a connection, which ends with the test.
+// New makes a client from a connection, which ends with the test.
 func New(t testing.TB, conn *Conn) *Client {
 	t.Cleanup(func() { conn.Close() })
 	return &Client{Conn: conn, t: t}
@@ -75,7 +75,8 @@ func Connect(t testing.TB, dial Dial, token string) *Client {
 	return client
 }
 
-// Follow reads in the background from now on. It returns the client.
+// Follow makes the client read in the background from now on. It returns the
+// client.
 func (c *Client) Follow() *Client {
 	c.in = make(chan string, 1000)
 	go func() {
@@ -93,22 +94,22 @@ func (c *Client) Follow() *Client {
 	return c
 }
 
-// Send sends a text message, whatever becomes of it.
+// Send sends a text message, and ignores errors.
 func (c *Client) Send(text string) { _ = c.Conn.Send(text) }
 
-// Transmit sends an event that wants no answer.
+// Transmit sends an event that expects no answer.
 func (c *Client) Transmit(event string, data any) {
 	c.t.Helper()
 	c.Send(c.marshal(map[string]any{"event": event, "data": data}))
 }
 
-// Call calls a procedure. The error is a *[wire.Error] of the server's.
+// Call calls a procedure. The error is a *[wire.Error] from the server.
 func (c *Client) Call(procedure string, data any) (json.RawMessage, error) {
 	c.t.Helper()
 	return c.Answer(c.Start(procedure, data))
 }
 
-// Start calls a procedure and returns the id of the call.
+// Start calls a procedure and returns the ID of the call.
 func (c *Client) Start(procedure string, data any) (cid int) {
 	c.t.Helper()
 	c.cid++
@@ -130,7 +131,7 @@ func (c *Client) Subscribe(channel string) error {
 	return err
 }
 
-// Publish publishes with an answer.
+// Publish publishes and waits for the answer.
 func (c *Client) Publish(channel string, data any) error {
 	c.t.Helper()
 	_, err := c.Call("#publish", map[string]any{"channel": channel, "data": data})
@@ -149,12 +150,12 @@ func (c *Client) Event(name string, v any) {
 	}
 }
 
-// Before returns what came before that which was waited for, and nobody has waited
-// for yet.
+// Before returns the packets that came before those that were waited for, and
+// that nobody has waited for yet.
 func (c *Client) Before() []Packet { return c.kept }
 
-// Kept returns what has come and nobody has waited for, and forgets it. The client
-// must follow.
+// Kept returns the packets that have arrived and that nobody has waited for,
+// and forgets them. The client must follow.
 func (c *Client) Kept() (all []Packet) {
 	c.t.Helper()
 	for len(c.in) > 0 {
@@ -164,8 +165,8 @@ func (c *Client) Kept() (all []Packet) {
 	return all
 }
 
-// Closed waits for the server to close the connection, drops what comes before, and
-// returns the code of the close frame, 0 if there is none.
+// Closed waits for the server to close the connection, drops all messages
+// before that, and returns the code of the close frame, or 0 if there is none.
 func (c *Client) Closed() wire.CloseCode {
 	c.t.Helper()
 	for {
@@ -182,7 +183,7 @@ func (c *Client) Closed() wire.CloseCode {
 	}
 }
 
-// await takes the first packet that fits, and keeps the others for later.
+// await returns the first packet that fits, and keeps the others for later.
 func (c *Client) await(what string, fits func(Packet) bool) Packet {
 	c.t.Helper()
 	for i, p := range c.kept {
@@ -204,8 +205,8 @@ func (c *Client) await(what string, fits func(Packet) bool) Packet {
 	}
 }
 
-// message returns the next message. The error says how the connection has ended, or
-// is os.ErrDeadlineExceeded.
+// message returns the next message. The error states how the connection has
+// ended, or is os.ErrDeadlineExceeded.
 func (c *Client) message() (string, error) {
 	if c.in == nil {
 		c.SetReadDeadline(time.Now().Add(Patience))
@@ -224,7 +225,7 @@ func (c *Client) message() (string, error) {
 	}
 }
 
-// Next returns the next message that is no ping. It does not look at packets that
+// Next returns the next message that is not a ping. It ignores packets that
 // have been kept.
 func (c *Client) Next() string {
 	c.t.Helper()
@@ -245,7 +246,7 @@ func (c *Client) Want(texts ...string) {
 	}
 }
 
-// Quiet checks that nothing but pings comes for a while. The client must not follow.
+// Quiet checks that only pings arrive for a while. The client must not follow.
 func (c *Client) Quiet(d time.Duration) {
 	c.t.Helper()
 	c.SetReadDeadline(time.Now().Add(d))
@@ -255,9 +256,9 @@ func (c *Client) Quiet(d time.Duration) {
 	}
 }
 
-// WantClose reads up to a close frame, which nothing but pings may precede, checks
-// it, answers it, and waits for the end of the connection. It does not answer pings.
-// The client must not follow.
+// WantClose reads up to a close frame, which only pings may precede, checks it,
+// answers it, and waits for the end of the connection. It does not answer
+// pings. The client must not follow.
 func (c *Client) WantClose(code int, reason string) {
 	c.t.Helper()
 	c.SetReadDeadline(time.Now().Add(Patience))

@@ -16,13 +16,14 @@ import (
 // Path is where clients of the current version of the protocol connect.
 const Path = "/socketcluster/"
 
-// maxFrame is above what any server of the tests sends.
+// maxFrame is larger than any frame that a server sends in the tests.
 const maxFrame = 16 << 20
 
-// Conn is a WebSocket as a client has it, or a connection that is to become one.
+// Conn is the client's side of a WebSocket, or a connection that will become
+// one.
 type Conn struct {
 	net.Conn
-	In *bufio.Reader // what Conn has to read; nobody else may read it
+	In *bufio.Reader // what Conn reads; nobody else may read it
 }
 
 // NewConn makes a Conn that has not been upgraded.
@@ -43,8 +44,8 @@ func Open(conn net.Conn, edit func(r *http.Request)) (*Conn, error) {
 	return c, nil
 }
 
-// Upgrade sends an upgrade request, which edit may change first, and returns the
-// response, whatever it is.
+// Upgrade sends an upgrade request, which edit may change first, and returns
+// the response, whatever its status.
 func (c *Conn) Upgrade(edit func(r *http.Request)) (*http.Response, error) {
 	r, err := http.NewRequest(http.MethodGet, "http://server"+Path, nil)
 	if err != nil {
@@ -63,7 +64,7 @@ func (c *Conn) Upgrade(edit func(r *http.Request)) (*http.Response, error) {
 	return http.ReadResponse(c.In, r)
 }
 
-// SendFrame sends a frame, masked. It is one Write.
+// SendFrame masks a frame and sends it by one Write.
 func (c *Conn) SendFrame(f ws.Frame) error {
 	b, err := ws.CompileFrame(ws.MaskFrame(f))
 	if err == nil {
@@ -89,9 +90,9 @@ func (c *Conn) ReadFrame() (ws.Frame, error) {
 	return ws.Frame{Header: h, Payload: payload}, err
 }
 
-// Next returns the next message that is no ping, which it answers. It answers a
-// close frame, too, and returns it as a [wsutil.ClosedError]. Anything but text is
-// an error.
+// Next returns the next message and answers pings before it. It also answers a
+// close frame, and returns it as a [wsutil.ClosedError]. A message that is not
+// text is an error.
 func (c *Conn) Next() (string, error) {
 	for {
 		f, err := c.ReadFrame()
@@ -107,7 +108,7 @@ func (c *Conn) Next() (string, error) {
 		case len(f.Payload) > 0:
 			return string(f.Payload), nil
 		}
-		_ = c.Send("") // if it fails, reading finds out
+		_ = c.Send("") // if this fails, the next read fails too
 	}
 }
 
@@ -128,7 +129,7 @@ func (c *Conn) Handshake(token string) (json.RawMessage, error) {
 	return answer.Data, nil
 }
 
-// HandshakeMessage is what Handshake sends.
+// HandshakeMessage returns the message that Handshake sends.
 func HandshakeMessage(token string) string {
 	text := "null"
 	if token != "" {

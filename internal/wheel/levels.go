@@ -12,14 +12,14 @@ const (
 	slotLists = 2 // id of the list of level 0, slot 0
 )
 
-// levelSet holds the timers by due tick, relative to a current tick that only
+// levelSet has the timers by due tick, relative to a current tick that only
 // grows.
 //
 // A timer sits on the level of the highest 6-bit digit in which its due tick
 // differs from the current one, in the slot of that digit. It follows that all
-// slots in use on a level lie ahead of the current digit, that they lie within
-// the current slot of the level above, and so that the first slot of the lowest
-// level in use is the next event.
+// slots in use on a level are ahead of the current digit, and within the
+// current slot of the level above. So the first slot of the lowest level in use
+// is the next event.
 type levelSet struct {
 	current tick
 	used    [levels]uint64
@@ -59,7 +59,7 @@ func (s *levelSet) unlink(t *Timer) {
 	}
 }
 
-// place links a timer by its due tick, which must not lie before the current
+// place links a timer by its due tick, which must not be before the current
 // one.
 func (s *levelSet) place(t *Timer) {
 	if t.due == s.current {
@@ -72,7 +72,7 @@ func (s *levelSet) place(t *Timer) {
 }
 
 // next returns the tick of the next event and its list: a slot whose timers
-// become due, or move to finer levels.
+// become due or move to finer levels.
 func (s *levelSet) next() (at tick, id listID, ok bool) {
 	for level, used := range s.used {
 		if used == 0 {
@@ -86,8 +86,8 @@ func (s *levelSet) next() (at tick, id listID, ok bool) {
 	return 0, noList, false
 }
 
-// advance moves the current tick as far as to, but stops at the first event
-// that makes timers due; it reports whether it stopped there.
+// advance moves the current tick up to to, but stops at the first event that
+// makes timers due. It reports whether it stopped there.
 func (s *levelSet) advance(to tick) bool {
 	for s.heads[dueList] == nil {
 		at, id, ok := s.next()

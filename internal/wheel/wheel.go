@@ -16,18 +16,18 @@ type Wheel struct {
 	mu      sync.Mutex
 	start   time.Time
 	alarm   *time.Timer // runs run; nil before the first Set
-	alarmAt tick        // never when the alarm is not armed
-	running bool        // run is at work and will arm the alarm at its end
+	alarmAt tick        // the value never if the alarm is not armed
+	running bool        // run is working, and will arm the alarm at its end
 	closed  bool
 	timers  levelSet
 }
 
-// New returns a wheel without timers. It holds no goroutine.
+// New returns a wheel without timers. It has no goroutine.
 func New() *Wheel {
 	return &Wheel{start: time.Now(), alarmAt: never}
 }
 
-// Set schedules task for the time at, in place of what t was set for before.
+// Set schedules task for the time at, in place of an earlier setting of t.
 // After Close it does nothing.
 func (w *Wheel) Set(t *Timer, at time.Time, task Task) {
 	w.mu.Lock()
@@ -39,8 +39,8 @@ func (w *Wheel) Set(t *Timer, at time.Time, task Task) {
 		w.timers.unlink(t)
 	}
 	now := time.Now()
-	// The current tick may move up to the present as long as no event is
-	// skipped, and the alarm is never later than the next event.
+	// The current tick may move up to the present as long as it skips no event,
+	// and the alarm is never later than the next event.
 	if present := w.ticksUntil(now); !w.running && present < w.alarmAt {
 		w.timers.current = max(w.timers.current, present)
 	}
@@ -52,8 +52,8 @@ func (w *Wheel) Set(t *Timer, at time.Time, task Task) {
 	}
 }
 
-// Stop takes t off the wheel. It returns false if t was not set or its task
-// has been started.
+// Stop removes t from the wheel. It returns false if t was not set, or if its
+// task has been started.
 func (w *Wheel) Stop(t *Timer) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -68,8 +68,8 @@ func (w *Wheel) Stop(t *Timer) bool {
 	return true
 }
 
-// Close drops all timers. No task starts after it has returned; one that is
-// running is not waited for.
+// Close drops all timers. No task starts after it has returned. Close does not
+// wait for a running task.
 func (w *Wheel) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +85,7 @@ func (w *Wheel) Close() {
 	}
 }
 
-// run is started by the alarm and runs all tasks that are due.
+// run is started by the alarm, and runs all tasks that are due.
 func (w *Wheel) run() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -110,14 +110,14 @@ func (w *Wheel) run() {
 	}
 }
 
-// expire is called with the lock held and gives it up while the task runs.
+// expire is called with the lock held, and releases it while the task runs.
 func (w *Wheel) expire(task Task, now time.Time) {
 	w.mu.Unlock()
 	defer w.mu.Lock()
 	task.Expire(now)
 }
 
-// arm sets the alarm to the next event, unless it is due no later already.
+// arm sets the alarm to the next event, unless it is already set no later.
 func (w *Wheel) arm(now time.Time) {
 	at, _, ok := w.timers.next()
 	if !ok || at >= w.alarmAt {
@@ -146,7 +146,7 @@ func (w *Wheel) ticksUntil(now time.Time) tick {
 	return tick(now.Sub(w.start) / resolution)
 }
 
-// dueTick returns the first tick that is not before at. It goes by the distance
+// dueTick returns the first tick that is not before at. It uses the distance
 // from now, because at may be a reading of the wall clock, which may have been
 // stepped since the start.
 func (w *Wheel) dueTick(now, at time.Time) tick {
