@@ -156,6 +156,39 @@ func TestWaitForAuthComesBack(t *testing.T) {
 	})
 }
 
+// A subscription with waitForAuth whose token ends before it is confirmed has
+// succeeded all the same: what becomes of it after the next login is then no surprise
+// to the client.
+func TestSuspendedBeforeItIsConfirmed(t *testing.T) {
+	for _, access := range []bool{true, false} {
+		inBubble(t, socketcluster.Config{}, func(w *world) {
+			claimsRule(w)
+			p := w.login(map[string]any{"channels": []string{"room"}})
+			off := socketcluster.On(w.srv, func(e socketcluster.SubscribeEvent) {
+				e.Socket.Deauthenticate(t.Context())
+				time.Sleep(time.Second) // middleware has taken it out of the channel
+			})
+			p.send(`{"event":"#subscribe","data":{"channel":"room","waitForAuth":true},"cid":2}`)
+			p.want(removeAuthToken, `{"rid":2}`)
+			off()
+			if access {
+				p.send(`{"event":"login","data":["room"],"cid":3}`)
+				p.nextToken()
+				p.want(`{"rid":3}`)
+				w.wantPublication(p, "room", true)
+				return
+			}
+			p.send(`{"event":"login","data":[],"cid":3}`)
+			p.nextToken()
+			texts := []string{p.next(), p.next()}
+			slices.Sort(texts)
+			if texts[0] != `{"event":"#kickOut","data":{"channel":"room","message":"no access to room"}}` || texts[1] != `{"rid":3}` {
+				t.Errorf("got %q", texts)
+			}
+		})
+	}
+}
+
 // AUTH-33: the switch that lets subscriptions outlive their token.
 func TestKeepSubscriptions(t *testing.T) {
 	inBubble(t, socketcluster.Config{Compat: socketcluster.Compat{KeepSubscriptions: true}}, func(w *world) {

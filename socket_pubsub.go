@@ -118,11 +118,15 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 
 // confirmSubscribed answers a subscription unless the socket has been taken
 // out of the channel again, by a handler of the event perhaps: the client must
-// not take the answer, coming after the #kickOut, for a new subscription.
+// not take the answer, coming after the #kickOut, for a new subscription. Whoever
+// takes the socket out holds subMu until the #kickOut is sent, so that a refusal
+// comes after it, too. A subscription that waits for the next login has succeeded.
 func (s *Socket) confirmSubscribed(id float64, channel string) bool {
+	s.subMu.Lock()
+	defer s.subMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.subs.Get(channel) == nil && s.state == Open {
+	if s.subs.Get(channel) == nil && !s.isSuspended(channel) && s.state == Open {
 		return false
 	}
 	s.sendLocked(wire.AppendResponse(packetBuffer("", nil), id, nil))
