@@ -68,16 +68,20 @@ func (e *statusError) Error() string { return fmt.Sprintf("upgrade refused: %d %
 
 var endOfHeader = []byte("\r\n\r\n")
 
-func (c *conn) upgrade(e endpoint) error {
+func upgradeRequest(e endpoint) []byte {
 	request := "GET " + e.proto.path() + " HTTP/1.1\r\nHost: " + e.addr +
 		"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13" +
 		"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	if e.origin != "" {
 		request += "Origin: " + e.origin + "\r\n"
 	}
+	return []byte(request + "\r\n")
+}
+
+func (c *conn) upgrade(e endpoint) error {
 	c.net.SetDeadline(time.Now().Add(ioTimeout))
 	defer c.net.SetDeadline(time.Time{})
-	if _, err := io.WriteString(c.net, request+"\r\n"); err != nil {
+	if _, err := c.net.Write(upgradeRequest(e)); err != nil {
 		return err
 	}
 	for {
@@ -257,13 +261,15 @@ func (c *conn) subscribe(channels ...string) error {
 	return nil
 }
 
+var closeBody = binary.BigEndian.AppendUint16(nil, closeNormal)
+
 // close says goodbye, unless the server has, and waits until the server has
 // closed the connection, so that the server does its whole part and keeps the
 // port, not this process.
 func (c *conn) close() error {
 	defer c.net.Close()
 	c.net.SetDeadline(time.Now().Add(ioTimeout))
-	frame := appendFrame(nil, opClose, binary.BigEndian.AppendUint16(nil, closeNormal))
+	frame := appendFrame(nil, opClose, closeBody)
 	if _, err := c.net.Write(frame); err != nil {
 		return err
 	}

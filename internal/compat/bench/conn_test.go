@@ -45,7 +45,7 @@ func pipeConn(t *testing.T, sent []byte, chunk int) (*conn, <-chan []byte) {
 		b, _ := io.ReadAll(server)
 		written <- b
 	}()
-	return &conn{net: client, proto: socketcluster{}, buf: make([]byte, 16)}, written
+	return &conn{net: client, proto: scProtocol{}, buf: make([]byte, 16)}, written
 }
 
 func TestNextReassemblesFrames(t *testing.T) {
@@ -86,7 +86,7 @@ func TestNextAnswersPings(t *testing.T) {
 func TestNextSplitsLines(t *testing.T) {
 	sent := append(serverFrame(opText, "{\"id\":1}\n{}\n{\"push\":2}\n"), serverFrame(opText, "{\"id\":3}")...)
 	c, written := pipeConn(t, sent, len(sent))
-	c.proto = centrifugeJSON{}
+	c.proto = centrifugeProtocol{}
 	for _, want := range []string{`{"id":1}`, `{"push":2}`, `{"id":3}`} {
 		if got, err := c.next(); err != nil || string(got) != want {
 			t.Errorf("got %q, %v, want %s", got, err, want)

@@ -32,7 +32,7 @@ func startContract(t *testing.T, command func(t *testing.T, env ...string) *exec
 
 func connect(t *testing.T, addr, token string) *conn {
 	t.Helper()
-	c, err := dial(t.Context(), endpoint{addr: addr, proto: socketcluster{}})
+	c, err := dial(t.Context(), endpoint{addr: addr, proto: scProtocol{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestContract(t *testing.T) {
 		t.Run(name+" origins", func(t *testing.T) { testOrigins(t, command) })
 		t.Run(name+" ping interval", func(t *testing.T) {
 			p := startContract(t, command, "PING_INTERVAL=20")
-			testPings(t, endpoint{addr: p.Addr(), proto: socketcluster{}})
+			testPings(t, endpoint{addr: p.Addr(), proto: scProtocol{}})
 		})
 	}
 }
@@ -221,7 +221,7 @@ func testOrigins(t *testing.T, command func(t *testing.T, env ...string) *exec.C
 		"http://evil.example":        false,
 		"":                           false, // TR-14
 	} {
-		c, err := dial(t.Context(), endpoint{addr: p.Addr(), proto: socketcluster{}, origin: origin})
+		c, err := dial(t.Context(), endpoint{addr: p.Addr(), proto: scProtocol{}, origin: origin})
 		if err == nil {
 			c.net.Close()
 		}

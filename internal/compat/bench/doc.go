@@ -16,7 +16,10 @@
 //
 // Run it from internal/compat:
 //
-//	go run ./bench [-duration 5s] [-connections 10000] [-rounds 3] [-only go,centrifuge,js] [-run regexp] [-json]
+//	go run ./bench [-duration 5s] [-connections 10000] [-rounds 3] [-only go,centrifuge,js] [-run regexp] [-json | -gate]
+//
+// With -gate it only checks that no operation costs more than it should, and
+// fails otherwise.
 //
 // It runs on Linux only, because it reads the CPU clock of another process
 // and /proc.

@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	rounds := flags.Int("rounds", 3, "rounds over the servers; the median counts")
 	only := flags.String("only", "", "measure these servers only, separated by commas: go, centrifuge, js")
 	filter := flags.String("run", "", "measure only the scenarios whose name matches this regular expression")
+	gated := flags.Bool("gate", false, "only check that no operation costs more than it should, for CI")
 	asJSON := flags.Bool("json", false, "report as JSON instead of a markdown table")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -58,6 +59,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	const otherFiles = 200
 	if err := raiseFileLimit(uint64(l.connections + otherFiles)); err != nil {
 		return err
+	}
+	if *gated {
+		return gate(ctx, out, log)
 	}
 	rep := report{Machine: describeMachine(ctx), Rounds: *rounds}
 	for _, s := range selected {
@@ -82,9 +86,9 @@ type target struct {
 
 // allTargets are in the order of the columns of the report.
 var allTargets = []target{
-	{"go", socketcluster{}, goProgram("./contract")},
-	{"centrifuge", centrifugeJSON{}, goProgram("./bench/centrifuge")},
-	{"js", socketcluster{}, func(ctx context.Context, env ...string) (*exec.Cmd, error) {
+	{"go", scProtocol{}, goProgram("./contract")},
+	{"centrifuge", centrifugeProtocol{}, goProgram("./bench/centrifuge")},
+	{"js", scProtocol{}, func(ctx context.Context, env ...string) (*exec.Cmd, error) {
 		return proc.NodeCommand(ctx, "bench/js/server.js", env...)
 	}},
 }

@@ -7,16 +7,16 @@ import (
 	"strconv"
 )
 
-// centrifugeJSON is the JSON protocol of centrifuge, bidirectional, with pings
+// centrifugeProtocol is the JSON protocol of centrifuge, bidirectional, with pings
 // of the application, as the stock client speaks it.
-type centrifugeJSON struct{}
+type centrifugeProtocol struct{}
 
-func (centrifugeJSON) path() string { return "/connection/websocket" }
-func (centrifugeJSON) lines() bool  { return true }
-func (centrifugeJSON) ping() string { return "{}" }
-func (centrifugeJSON) pong() string { return "{}" }
+func (centrifugeProtocol) path() string { return "/connection/websocket" }
+func (centrifugeProtocol) lines() bool  { return true }
+func (centrifugeProtocol) ping() string { return "{}" }
+func (centrifugeProtocol) pong() string { return "{}" }
 
-func (centrifugeJSON) appendHandshake(dst []byte, id uint64, token string) []byte {
+func (centrifugeProtocol) appendHandshake(dst []byte, id uint64, token string) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = strconv.AppendUint(dst, id, 10)
 	dst = append(dst, `,"connect":{`...)
@@ -32,11 +32,11 @@ var centrifugeConnect = []byte(`,"connect":{"client":"`)
 
 // opened needs no more than the kind of answer: the server of the benchmark
 // refuses who is not who the token says.
-func (centrifugeJSON) opened(answer []byte, _ bool) bool {
+func (centrifugeProtocol) opened(answer []byte, _ bool) bool {
 	return bytes.Contains(answer, centrifugeConnect)
 }
 
-func (centrifugeJSON) appendCall(dst []byte, id uint64, procedure, data string) []byte {
+func (centrifugeProtocol) appendCall(dst []byte, id uint64, procedure, data string) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = strconv.AppendUint(dst, id, 10)
 	dst = append(dst, `,"rpc":{"method":"`...)
@@ -46,7 +46,7 @@ func (centrifugeJSON) appendCall(dst []byte, id uint64, procedure, data string) 
 	return append(dst, `}}`...)
 }
 
-func (centrifugeJSON) appendSubscribe(dst []byte, id uint64, channel string) []byte {
+func (centrifugeProtocol) appendSubscribe(dst []byte, id uint64, channel string) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = strconv.AppendUint(dst, id, 10)
 	dst = append(dst, `,"subscribe":{"channel":"`...)
@@ -54,7 +54,7 @@ func (centrifugeJSON) appendSubscribe(dst []byte, id uint64, channel string) []b
 	return append(dst, `"}}`...)
 }
 
-func (centrifugeJSON) appendPublish(dst []byte, id uint64, channel, data string) []byte {
+func (centrifugeProtocol) appendPublish(dst []byte, id uint64, channel, data string) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = strconv.AppendUint(dst, id, 10)
 	dst = append(dst, `,"publish":{"channel":"`...)
@@ -71,7 +71,7 @@ var (
 )
 
 // kind relies on the order of keys, which is that of the library.
-func (centrifugeJSON) kind(message []byte) kind {
+func (centrifugeProtocol) kind(message []byte) kind {
 	switch {
 	case bytes.HasPrefix(message, centrifugePublication):
 		return publication

@@ -7,15 +7,15 @@ import (
 	"strconv"
 )
 
-// socketcluster is version 2 of the protocol of SocketCluster.
-type socketcluster struct{}
+// scProtocol is version 2 of the protocol of SocketCluster.
+type scProtocol struct{}
 
-func (socketcluster) path() string { return "/socketcluster/" }
-func (socketcluster) lines() bool  { return false }
-func (socketcluster) ping() string { return "" }
-func (socketcluster) pong() string { return "" }
+func (scProtocol) path() string { return "/socketcluster/" }
+func (scProtocol) lines() bool  { return false }
+func (scProtocol) ping() string { return "" }
+func (scProtocol) pong() string { return "" }
 
-func (p socketcluster) appendHandshake(dst []byte, id uint64, token string) []byte {
+func (p scProtocol) appendHandshake(dst []byte, id uint64, token string) []byte {
 	data := `{"authToken":null}`
 	if token != "" {
 		data = `{"authToken":"` + token + `"}`
@@ -31,14 +31,14 @@ var (
 
 // opened takes the answer to a token that was refused for a refusal, though the
 // session is open: it is one of nobody.
-func (socketcluster) opened(answer []byte, anonymous bool) bool {
+func (scProtocol) opened(answer []byte, anonymous bool) bool {
 	if anonymous {
 		return bytes.Contains(answer, unauthenticated) && !bytes.Contains(answer, authError)
 	}
 	return bytes.Contains(answer, authenticated)
 }
 
-func (socketcluster) appendCall(dst []byte, id uint64, procedure, data string) []byte {
+func (scProtocol) appendCall(dst []byte, id uint64, procedure, data string) []byte {
 	dst = append(dst, `{"event":"`...)
 	dst = append(dst, procedure...)
 	dst = append(dst, `","data":`...)
@@ -48,11 +48,11 @@ func (socketcluster) appendCall(dst []byte, id uint64, procedure, data string) [
 	return append(dst, '}')
 }
 
-func (p socketcluster) appendSubscribe(dst []byte, id uint64, channel string) []byte {
+func (p scProtocol) appendSubscribe(dst []byte, id uint64, channel string) []byte {
 	return p.appendCall(dst, id, "#subscribe", `{"channel":"`+channel+`"}`)
 }
 
-func (p socketcluster) appendPublish(dst []byte, id uint64, channel, data string) []byte {
+func (p scProtocol) appendPublish(dst []byte, id uint64, channel, data string) []byte {
 	return p.appendCall(dst, id, "#publish", `{"channel":"`+channel+`","data":`+data+`}`)
 }
 
@@ -63,7 +63,7 @@ var (
 )
 
 // kind relies on the order of keys, which is that of both servers.
-func (socketcluster) kind(message []byte) kind {
+func (scProtocol) kind(message []byte) kind {
 	switch {
 	case bytes.HasPrefix(message, scPublication):
 		return publication

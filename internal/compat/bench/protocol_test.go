@@ -16,15 +16,15 @@ func TestKind(t *testing.T) {
 		message string
 		want    kind
 	}{
-		{socketcluster{}, `{"rid":1}`, answer},
-		{socketcluster{}, `{"rid":1,"data":{"authError":{}}}`, answer},
-		{socketcluster{}, `{"rid":1,"error":{}}`, refusal},
-		{socketcluster{}, `{"event":"#publish","data":{}}`, publication},
-		{socketcluster{}, `{"event":"#removeAuthToken"}`, other},
-		{centrifugeJSON{}, `{"id":1,"publish":{}}`, answer},
-		{centrifugeJSON{}, `{"id":1,"error":{"code":109}}`, refusal},
-		{centrifugeJSON{}, `{"push":{"channel":"a","pub":{"data":1}}}`, publication},
-		{centrifugeJSON{}, `{}`, other},
+		{scProtocol{}, `{"rid":1}`, answer},
+		{scProtocol{}, `{"rid":1,"data":{"authError":{}}}`, answer},
+		{scProtocol{}, `{"rid":1,"error":{}}`, refusal},
+		{scProtocol{}, `{"event":"#publish","data":{}}`, publication},
+		{scProtocol{}, `{"event":"#removeAuthToken"}`, other},
+		{centrifugeProtocol{}, `{"id":1,"publish":{}}`, answer},
+		{centrifugeProtocol{}, `{"id":1,"error":{"code":109}}`, refusal},
+		{centrifugeProtocol{}, `{"push":{"channel":"a","pub":{"data":1}}}`, publication},
+		{centrifugeProtocol{}, `{}`, other},
 	} {
 		if got := test.proto.kind([]byte(test.message)); got != test.want {
 			t.Errorf("%s is %d, want %d", test.message, got, test.want)
@@ -33,7 +33,7 @@ func TestKind(t *testing.T) {
 }
 
 func TestMessagesAreJSON(t *testing.T) {
-	for _, p := range []protocol{socketcluster{}, centrifugeJSON{}} {
+	for _, p := range []protocol{scProtocol{}, centrifugeProtocol{}} {
 		for _, message := range [][]byte{
 			p.appendHandshake(nil, 1, ""), p.appendHandshake(nil, 1, "a.b.c"), p.appendCall(nil, 1, "echo", payload),
 			p.appendSubscribe(nil, 1, "a"), p.appendPublish(nil, 1, "a", payload),
@@ -52,7 +52,7 @@ func TestMessagesAreJSON(t *testing.T) {
 func TestPeer(t *testing.T) {
 	command := func(env ...string) endpoint {
 		p := proc.Start(t, proc.Binary(proc.GoBuild(t, "./bench/centrifuge"), append(env, "PORT=0", "AUTH_KEY="+authKey)...))
-		return endpoint{addr: p.Addr(), proto: centrifugeJSON{}}
+		return endpoint{addr: p.Addr(), proto: centrifugeProtocol{}}
 	}
 	t.Run("pings", func(t *testing.T) { testPings(t, command("PING_INTERVAL=500")) })
 	e := command()

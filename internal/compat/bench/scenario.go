@@ -42,19 +42,19 @@ var scenarios = []scenario{
 	},
 	{
 		name:  "handshake-expired",
-		title: titled("the same with an expired token"),
+		title: titled("connect, handshake with an expired token, close"),
 		unit:  cpuTimeUnit,
 		run:   handshakes(refusedHandshake, func() string { return expiredToken("alice") }),
 	},
 	{
 		name:  "handshake-forged",
-		title: titled("the same with a forged token"),
+		title: titled("connect, handshake with a forged token, close"),
 		unit:  cpuTimeUnit,
 		run:   handshakes(refusedHandshake, func() string { return forgedToken("alice") }),
 	},
 	{
 		name:  "handshake-anonymous",
-		title: titled("the same without a token"),
+		title: titled("connect, handshake without a token, close"),
 		unit:  cpuTimeUnit,
 		run:   handshakes(acceptedHandshake, func() string { return "" }),
 	},
@@ -87,7 +87,7 @@ var scenarios = []scenario{
 	{
 		name: "fanout",
 		title: func(l load) string {
-			return fmt.Sprintf("the same, %d in flight", l.publishWindow)
+			return fmt.Sprintf("delivery to one of %d subscribers, %d messages in flight", l.subscribers, l.publishWindow)
 		},
 		unit: cpuTimeUnit,
 		run: func(ctx context.Context, s server, l load) (sample, error) {
@@ -129,7 +129,7 @@ var scenarios = []scenario{
 	},
 	{
 		name:  "idle-channel",
-		title: func(l load) string { return "the same with one channel of its own" },
+		title: func(l load) string { return fmt.Sprintf("idle connection with a token and one channel of its own, of %d", l.connections) },
 		unit:  memoryUnit,
 		run:   func(ctx context.Context, s server, l load) (sample, error) { return runIdle(ctx, s, l, 1) },
 	},

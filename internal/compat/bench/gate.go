@@ -1,0 +1,89 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+)
+
+// ceilings are the ratios Go : centrifuge that the gate lets pass: half as much
+// again as those of a quiet machine, as a busy one shifts them. Whoever makes a
+// scenario cheaper lowers its ceiling.
+var ceilings = map[string]float64{
+	"handshake-token":   1.5,
+	"handshake-expired": 1.5,
+	"echo":              1.5,
+	"publish":           1.5,
+	"fanout-1":          1.3,
+	"fanout":            1.2,
+	"channels":          1.2,
+	"ping":              0.9,
+	"return":            1.4,
+	"idle-channel":      0.25,
+}
+
+// gateLoad is large enough for a ratio and small enough for CI.
+func gateLoad() load {
+	l := defaultLoad(time.Second, 2000)
+	l.warmup = 500 * time.Millisecond
+	l.settleEvery = 200 * time.Millisecond
+	return l
+}
+
+// gateTries is how often a scenario is measured that is above its ceiling. A
+// busy machine is so once, a server that costs more each time.
+const gateTries = 3
+
+// gate fails when an operation costs more than it should: in allocations, or in
+// comparison to the peer, in one run. It knows no times.
+func gate(ctx context.Context, out, log io.Writer) error {
+	measured, err := allocations(ctx)
+	if err != nil {
+		return err
+	}
+	failed := checkAllocations(measured, out)
+	fmt.Fprintln(out)
+	expensive, err := checkRatios(ctx, gateLoad(), ceilings, out, log)
+	if err != nil {
+		return err
+	}
+	if failed = append(failed, expensive...); len(failed) > 0 {
+		return fmt.Errorf("too expensive: %s", strings.Join(failed, "; "))
+	}
+	return nil
+}
+
+// checkRatios measures the scenarios that have a ceiling, writes their ratios,
+// and returns the names of those that were above it each time.
+func checkRatios(ctx context.Context, l load, ceilings map[string]float64, out, log io.Writer) (failed []string, err error) {
+	ratio := ratios[0]
+	targets, err := selectTargets(ratio.of + "," + ratio.in)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "| Operation | %s | at most |\n|---|--:|--:|\n", ratio.title)
+	for _, s := range scenarios {
+		ceiling, ok := ceilings[s.name]
+		if !ok {
+			continue
+		}
+		got, tries := math.Inf(1), 0
+		for ; got > ceiling && tries < gateTries; tries++ {
+			r, err := measure(ctx, s, targets, l, 3, log)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.name, err)
+			}
+			got = min(got, r.Ratios[ratio.title])
+		}
+		fmt.Fprintf(out, "| %s | %.2f | %.2f |\n", s.title(l), got, ceiling)
+		if got > ceiling {
+			failed = append(failed, s.name)
+		}
+	}
+	return failed, nil
+}
