@@ -20,33 +20,33 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// loginLife is how long a login lasts, however often its token is renewed.
+// loginLife is the duration of a login, however often its token is renewed.
 const loginLife = 30 * 24 * time.Hour
 
-// claims are what a token says. The client can read them, and nobody can change
-// them without the key.
+// claims are the claims of a token. The client can read them, but nobody can
+// change them without the key.
 type claims struct {
 	User    string   `json:"sub"`
-	Session string   `json:"sid"` // that of one device, for its logout
+	Session string   `json:"sid"` // of one device, for its logout
 	Rooms   []string `json:"rooms"`
 }
 
-// channelRules are what clients may do. What is not allowed is denied.
+// channelRules state what clients may do. Everything else is denied.
 var channelRules = rules.MustNew(
 	rules.Rule{Channel: "lobby", Subscribe: rules.Anyone, Publish: rules.Authenticated},
 	rules.Rule{Channel: "room/*", In: "rooms"},                                                            // subscribe and publish
-	rules.Rule{Channel: "user/{sub}", Subscribe: rules.Authenticated},                                     // one's own, to listen to
-	rules.Rule{Channel: "user/{sub}/notes", Publish: rules.Authenticated, Subscribe: rules.Authenticated}, // between one's devices
+	rules.Rule{Channel: "user/{sub}", Subscribe: rules.Authenticated},                                     // the user's own, to listen to
+	rules.Rule{Channel: "user/{sub}/notes", Publish: rules.Authenticated, Subscribe: rules.Authenticated}, // between the user's devices
 )
 
-// limits are those that this program wants lower than they are by default.
+// limits are those that this program sets lower than their defaults.
 var limits = socketcluster.Limits{
 	MessageSize:           64 << 10,
 	Channels:              100,
 	ConnectionsPerAddress: 500,
 }
 
-// app is the server with what its procedures and routes need.
+// app is the server, with everything that its procedures and routes need.
 type app struct {
 	sockets *socketcluster.Server
 	gate    *login.Gate
@@ -61,7 +61,8 @@ func newApp(s settings, u *users, revocations revoke.Store, log *slog.Logger) (*
 		TokenRenewal: socketcluster.TokenRenewal{Every: s.tokenLife / 2},
 		Revocations:  revocations,
 		Origins:      s.origins,
-		// Phones and services send none. They cannot misuse anybody's browser.
+		// Phones and services send no Origin header. They cannot misuse
+		// anybody's browser.
 		AllowMissingOrigin: true,
 		TrustedProxies:     s.proxies,
 		Limits:             limits,
@@ -70,7 +71,7 @@ func newApp(s settings, u *users, revocations revoke.Store, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	// The gate limits how often somebody may try, by socket, address and user.
+	// The gate limits attempts to log in, by socket, address and user.
 	gate, err := login.New(sockets, login.Options{})
 	if err != nil {
 		return nil, err
@@ -85,14 +86,14 @@ func newApp(s settings, u *users, revocations revoke.Store, log *slog.Logger) (*
 	return a, nil
 }
 
-// message is what is published. The client sends the text alone.
+// message is a message in a channel. The client sends only the text.
 type message struct {
 	From string `json:"from"`
 	Text string `json:"text"`
 }
 
-// signMessage puts the name of who has published it into each message, so that
-// nobody writes in the name of another. The rules have let it pass before.
+// signMessage adds the name of the publisher to each message, so that nobody
+// can write in the name of another. It runs after the rules.
 func signMessage(_ context.Context, a *socketcluster.PublishIn) error {
 	me, err := whoIs(a.Socket)
 	if err != nil {
@@ -106,14 +107,14 @@ func signMessage(_ context.Context, a *socketcluster.PublishIn) error {
 	return err
 }
 
-// credentials are what a login sends, over a socket or over HTTP.
+// credentials are the data of a login, over a socket or over HTTP.
 type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 }
 
-// attempt checks a login. A wrong name and a wrong password take the same time
-// and get the same answer.
+// attempt checks a login. An unknown name and a wrong password take the same
+// time and get the same answer.
 func (a *app) attempt(ctx context.Context, by login.Attempt, in credentials) (login.Success[claims], error) {
 	by.User = in.Username
 	return login.Do(ctx, a.gate, by, func(ctx context.Context) (claims, error) {
@@ -132,8 +133,8 @@ func (a *app) login(ctx context.Context, in credentials) error {
 	return s.SetAuthToken(ctx, granted.Result, auth.AuthTime(granted.LoginTime))
 }
 
-// serveLogin answers a login over HTTP with a token, which the client presents
-// when it connects, or over its socket. It is good for other routes too.
+// serveLogin responds to a login over HTTP with a token, which the client
+// presents when it connects, or over its socket. Other routes accept it too.
 func (a *app) serveLogin(w http.ResponseWriter, r *http.Request) {
 	var in credentials
 	if !login.ReadJSON(w, r, &in) {
@@ -148,7 +149,7 @@ func (a *app) serveLogin(w http.ResponseWriter, r *http.Request) {
 		if !errors.As(err, new(*wire.Error)) {
 			a.log.Error("login failed", slog.Any("error", err))
 		}
-		login.WriteError(w, err) // without the text of such an error
+		login.WriteError(w, err) // without the text of an internal error
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -202,12 +203,12 @@ func (a *app) handler() http.Handler {
 	mux.HandleFunc("POST /login", a.serveLogin)
 	mux.Handle("GET /{$}", http.FileServerFS(files))
 	mux.Handle("GET /app.js", http.FileServerFS(files))
-	// Pages of other origins must not have a visitor's browser log in.
+	// Pages of other origins must not make a visitor's browser log in.
 	return a.sockets.Authenticator().Protect(secure(mux))
 }
 
-// secure keeps scripts of others out of the page, as the token is in its
-// localStorage: only its own files run, and nobody may frame it.
+// secure keeps foreign scripts out of the page, because its localStorage
+// contains the token: only its own files run, and nobody may frame it.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -1,15 +1,16 @@
-// Command app is a complete program to begin with: copy the folder, and change
-// what you need. It needs nothing but Go.
+// Command app is a complete program to start from: copy the folder, and change
+// what you need. It needs only Go.
 //
 //	go run ./app adduser alice staff      # and type a password; staff is a room
 //	export AUTH_KEY=$(openssl rand -hex 32)
 //	go run ./app serve
 //
-// It serves http://localhost:8000/, a page with a login and rooms. Behind nginx,
-// with TLS, it is started as nginx.conf tells.
+// It serves http://localhost:8000/, a page with a login and rooms. The comments
+// in nginx.conf show how to start it behind nginx, with TLS.
 //
-// Read on in app.go: what clients may do, and the way in and out. Users and
-// revocations are in users.go and revocations.go, one database in a file.
+// Continue with app.go: it has the rules for clients, and the login and logout.
+// Users and revocations are in users.go and revocations.go; both use one
+// database file.
 package main
 
 import (
@@ -30,7 +31,7 @@ import (
 )
 
 func main() {
-	// The first signal begins the shutdown, the second one ends the process.
+	// The first signal begins the shutdown; the second one ends the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
@@ -53,9 +54,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	return errors.New("the first argument must be serve or adduser; each has -help")
 }
 
-// addUser adds a user, or gives one a new password and other rooms. The password
-// is on the standard input, so that no history of a shell and no list of processes
-// has it.
+// addUser adds a user, or gives one a new password and other rooms. It reads
+// the password from the standard input, so that no shell history and no list of
+// processes contains it.
 func addUser(ctx context.Context, args []string, stdin io.Reader) error {
 	flags := flag.NewFlagSet("adduser [flags] name [room...]", flag.ContinueOnError)
 	file := flags.String("db", "app.db", "`file` of the database")
@@ -63,7 +64,7 @@ func addUser(ctx context.Context, args []string, stdin io.Reader) error {
 		return ignoreHelp(err)
 	}
 	if flags.NArg() == 0 {
-		return errors.New("adduser: who? The arguments are a name and rooms")
+		return errors.New("adduser needs a name; the arguments are a name and rooms")
 	}
 	line := bufio.NewScanner(stdin)
 	line.Scan() // without a line, the password is empty, and refused
@@ -75,9 +76,9 @@ func addUser(ctx context.Context, args []string, stdin io.Reader) error {
 	return (&users{db: db}).set(ctx, flags.Arg(0), line.Text(), flags.Args()[1:])
 }
 
-// settings are what can be set when the program starts.
+// settings are the settings of the program.
 type settings struct {
-	key       string        // that signs tokens
+	key       string        // signs tokens
 	tokenLife time.Duration // renewed at half of it
 	origins   []string      // of the pages that may connect
 	proxies   []string      // whose X-Forwarded-For is believed
@@ -120,7 +121,7 @@ func serve(ctx context.Context, args []string, stdout io.Writer) error {
 	fmt.Fprintln(stdout, "listening on", listener.Addr())
 	web := &http.Server{
 		Handler: a.handler(),
-		// These are for requests. A socket is freed of them.
+		// These timeouts are for requests. They do not apply to sockets.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -128,13 +129,13 @@ func serve(ctx context.Context, args []string, stdout io.Writer) error {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	// When ctx ends, clients are told to connect again, which brings them to
-	// the next process at this address, and requests are finished. Who has not
-	// gone after Config.Timeouts.Shutdown, 8 seconds, is dropped.
+	// When ctx ends, clients are asked to connect again, which brings them to
+	// the next process at this address, and requests are finished. Clients that
+	// have not left after Config.Timeouts.Shutdown, 8 seconds, are dropped.
 	return a.sockets.Serve(ctx, web, listener)
 }
 
-// list reads a list with commas.
+// list parses a list that is separated by commas.
 func list(into *[]string) func(string) error {
 	return func(text string) error {
 		*into = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
@@ -142,7 +143,7 @@ func list(into *[]string) func(string) error {
 	}
 }
 
-// ignoreHelp takes a question for help for no error.
+// ignoreHelp returns no error if help was requested.
 func ignoreHelp(err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return nil

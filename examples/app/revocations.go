@@ -11,14 +11,14 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 )
 
-// revocations are those in memory, which are asked about each token, and in the
-// database, so that a restart brings back no login that has ended.
+// revocations are kept in memory, where each token is checked, and in the
+// database, so that no ended login is valid again after a restart.
 type revocations struct {
 	revoke.Memory
 	db *sql.DB
 }
 
-// openRevocations reads what is still of use.
+// openRevocations reads the revocations that are still needed.
 func openRevocations(ctx context.Context, db *sql.DB) (*revocations, error) {
 	r := &revocations{db: db}
 	rows, err := db.QueryContext(ctx, `SELECT revocation FROM revocations WHERE until > ?`, time.Now().Unix())
@@ -43,9 +43,9 @@ func openRevocations(ctx context.Context, db *sql.DB) (*revocations, error) {
 	return r, rows.Err()
 }
 
-// Add implements [revoke.Store]. What cannot be kept is not revoked: the user
-// gets an error and can try again, while a logout that a restart undoes would
-// look like one that worked.
+// Add implements [revoke.Store]. If the revocation cannot be stored, nothing is
+// revoked: the user gets an error and can try again. Otherwise a logout would
+// seem to have worked, but a restart would undo it.
 func (r *revocations) Add(ctx context.Context, one revoke.Revocation) error {
 	now := time.Now()
 	one, err := one.Normalize(now)

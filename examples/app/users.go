@@ -26,8 +26,8 @@ func openDatabase(ctx context.Context, file string) (*sql.DB, error) {
 		return nil, err
 	}
 	f.Close()
-	// With a write-ahead log, logins go on while somebody is being added; a
-	// second writer waits for the first one.
+	// With a write-ahead log, logins are possible while a user is being added;
+	// a second writer waits for the first one.
 	pragmas := url.Values{"_pragma": {"journal_mode(wal)", "busy_timeout(5000)"}}
 	db, err := sql.Open("sqlite", "file:"+url.PathEscape(file)+"?"+pragmas.Encode())
 	if err != nil {
@@ -46,17 +46,17 @@ type users struct {
 	passwords password.Hasher // a bounded number of argon2id hashes at once
 }
 
-// user is somebody who may log in.
+// user is a person who may log in.
 type user struct {
 	name  string
 	rooms []string
 }
 
 // check returns the user with a name, in any spelling, and a password, or
-// login.ErrInvalidCredentials. A name that nobody has takes as long as a wrong
-// password. It is to be called through a login.Gate.
+// login.ErrInvalidCredentials. An unknown name takes as long as a wrong
+// password. Call it through a login.Gate.
 func (u *users) check(ctx context.Context, name, password string) (user, error) {
-	found := user{name: login.NormalName(name)} // by which the gate counts, too
+	found := user{name: login.NormalName(name)} // the gate counts by it, too
 	var hash, rooms string
 	err := u.db.QueryRowContext(ctx, `SELECT password, rooms FROM users WHERE name = ?`, found.name).Scan(&hash, &rooms)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -1,5 +1,5 @@
-// Command chat is the smallest useful server: whoever opens its page can read
-// and write in one room. It serves http://localhost:8000/.
+// Command chat is the smallest useful server: everybody who opens its page can
+// read and write in one room. It serves http://localhost:8000/.
 //
 //	go run ./chat
 package main
@@ -19,7 +19,7 @@ import (
 //go:embed index.html
 var page []byte
 
-// message is what is published in the room.
+// message is a message in the room.
 type message struct {
 	From string `json:"from"`
 	Text string `json:"text"`
@@ -50,7 +50,7 @@ func newHandler() (*socketcluster.Server, http.Handler, error) {
 	return srv, mux, nil
 }
 
-// onlyRoom keeps clients from making channels of their own.
+// onlyRoom keeps clients from creating other channels.
 func onlyRoom(channel string) error {
 	if channel != "room" {
 		return socketcluster.Errorf("ChannelError", "There is no such channel")
@@ -58,7 +58,7 @@ func onlyRoom(channel string) error {
 	return nil
 }
 
-// checkMessage lets nothing but messages into the room.
+// checkMessage lets only messages into the room.
 func checkMessage(a *socketcluster.PublishIn) error {
 	if err := onlyRoom(a.Channel); err != nil {
 		return err
@@ -68,6 +68,6 @@ func checkMessage(a *socketcluster.PublishIn) error {
 		return socketcluster.Errorf("MessageError", "A message needs a short name and a text")
 	}
 	var err error
-	a.Data, err = wire.Marshal(m) // without what else the client has put in
+	a.Data, err = wire.Marshal(m) // without other members that the client has added
 	return err
 }

@@ -1,11 +1,11 @@
-// Command cookies keeps the login in a cookie that no script can read, so that a
-// script that has no business in the page cannot steal it either.
+// Command cookies keeps the login in a cookie that no script can read, so a
+// malicious script in the page cannot steal it.
 //
 //	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./cookies
 //
 // It serves http://localhost:8000/ with one user, alice. The name matters:
-// browsers accept cookies for TLS alone from http://localhost too, but from no
-// other address without TLS.
+// without TLS, browsers accept cookies that are marked Secure only from
+// http://localhost.
 package main
 
 import (
@@ -34,18 +34,19 @@ import (
 )
 
 const (
-	// Browsers take a cookie whose name begins with __Host- from this host
-	// alone, and not from a neighbour in the same domain.
+	// Browsers accept a cookie whose name begins with __Host- only from this
+	// host, and not from a neighbour in the same domain.
 	cookieName = "__Host-token"
 
-	// loginLife is how long a login lasts, however often its cookie is renewed.
+	// loginLife is the duration of a login, however often its cookie is
+	// renewed.
 	loginLife = 12 * time.Hour
 )
 
 //go:embed index.html
 var page []byte
 
-// claims are what the token says.
+// claims are the claims of the token.
 type claims struct {
 	Username string `json:"username"`
 	Session  string `json:"sid"` // by which a logout finds the sockets of this login
@@ -53,7 +54,7 @@ type claims struct {
 
 func main() {
 	addr := flag.String("addr", "localhost:8000", "the address to listen at")
-	life := flag.Duration("token-life", 15*time.Minute, "how long a cookie lasts that is not renewed")
+	life := flag.Duration("token-life", 15*time.Minute, "life of a cookie that is not renewed")
 	flag.Parse()
 	srv, handler, err := newHandler(os.Getenv("AUTH_KEY"), os.Getenv("PASSWORD"), *life)
 	if err != nil {
@@ -94,7 +95,7 @@ func newHandler(key, password string, life time.Duration) (*socketcluster.Server
 	mux.Handle("GET /client.js", browser.Handler())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })
 	mux.HandleFunc("POST /login", s.login)
-	// Ordinary routes know the user by the same cookie.
+	// Ordinary routes identify the user by the same cookie.
 	authenticator := srv.Authenticator()
 	mux.Handle("GET /me", authenticator.Require(http.HandlerFunc(me)))
 	mux.Handle("POST /refresh", authenticator.Require(http.HandlerFunc(s.refresh)))
@@ -107,7 +108,7 @@ type site struct {
 	srv      *socketcluster.Server
 	gate     *login.Gate
 	password string
-	longest  time.Duration // how long any cookie of a login may be good
+	longest  time.Duration // the longest time for which a cookie of a login may be valid
 }
 
 func (s *site) login(w http.ResponseWriter, r *http.Request) {
@@ -137,7 +138,8 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer sets the cookie, and tells for how many seconds it is good.
+// answer sets the cookie, and returns the number of seconds for which it is
+// valid.
 func answer(w http.ResponseWriter, token *auth.Token) error {
 	if err := httpauth.SetCookie(w, cookieName, token); err != nil {
 		return err
@@ -148,8 +150,8 @@ func answer(w http.ResponseWriter, token *auth.Token) error {
 	return json.NewEncoder(w).Encode(map[string]int{"expiresIn": int(time.Until(end).Seconds())})
 }
 
-// refresh renews the cookie, and with it the login of the sockets that are open:
-// they go on without a reconnect, and no script sees the token.
+// refresh renews the cookie, and the login of the open sockets: they continue
+// without a reconnect, and no script sees the token.
 func (s *site) refresh(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
 	token, err := s.srv.SignAgain(r.Context(), httpauth.FromContext(r.Context()))
@@ -158,7 +160,7 @@ func (s *site) refresh(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Log in again", http.StatusUnauthorized)
 		return
 	}
-	// A socket that fails must not keep the others from the new cookie.
+	// If one socket fails, the others still get the new cookie.
 	if _, err := s.srv.RenewSession(r.Context(), user.Session, token); err != nil {
 		log.Print(err)
 	}
@@ -167,12 +169,12 @@ func (s *site) refresh(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logout ends the login in all tabs of the browser: the cookie goes, the token
-// in it is good no longer, and the sockets that have it are logged out.
+// logout ends the login in all tabs of the browser: it removes the cookie,
+// revokes the token in it, and logs out the sockets that have it.
 func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
-	// The exp of this cookie would be too early: a refresh beside the logout may
-	// have signed another one, which lives longer.
+	// The exp of this cookie would be too early: a refresh during the logout
+	// may have signed another one, which lives longer.
 	until := time.Now().Add(s.longest)
 	err := s.srv.Revoke(r.Context(), revoke.Revocation{Session: user.Session, Until: until})
 	if err == nil {

@@ -1,5 +1,5 @@
 // Command login-chi is the HTTP flow with the router chi: a route logs users
-// in, other routes and the sockets take the token that it answers.
+// in, and other routes and the sockets accept its token.
 //
 //	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./login-chi
 //	curl -H 'Content-Type: application/json' -d '{"username":"alice","password":"secret"}' localhost:8000/login
@@ -28,12 +28,13 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// claims are what the token says. Everybody can read it: keep secrets out.
+// claims are the claims of the token. Everybody who has it can read them: keep
+// secrets out.
 type claims struct {
 	Username string `json:"username"`
 }
 
-// credentials are what a login sends.
+// credentials are the data of a login.
 type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
@@ -68,12 +69,13 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 
 	router := chi.NewRouter()
 	router.Use(middleware.Recoverer)
-	// Not in the group: a socket lives longer than a request may, and what
-	// wraps the ResponseWriter may keep it from being one.
+	// This is not in the group: a socket lives longer than the timeout of a
+	// request, and middleware that wraps the ResponseWriter may prevent the
+	// upgrade.
 	router.Handle(socketcluster.DefaultPath, srv)
 	router.Group(func(r chi.Router) {
 		r.Use(middleware.Timeout(10*time.Second), middleware.Compress(5))
-		// Pages of other origins must not have a visitor's browser log in.
+		// Pages of other origins must not make a visitor's browser log in.
 		r.With(srv.Authenticator().Protect, middleware.AllowContentType("application/json"), middleware.RequestSize(4096)).
 			Post("/login", logIn(srv, gate, u))
 		r.With(srv.Authenticator().Require).Get("/me", me)
@@ -81,7 +83,7 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 	return srv, router, nil
 }
 
-// logIn answers with a token for whoever knows a password.
+// logIn responds with a token if the password is right.
 func logIn(srv *socketcluster.Server, gate *login.Gate, u *users) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in credentials
@@ -101,7 +103,7 @@ func logIn(srv *socketcluster.Server, gate *login.Gate, u *users) http.HandlerFu
 			if !errors.As(err, new(*wire.Error)) {
 				log.Print("login: ", err)
 			}
-			login.WriteError(w, err) // without the text of such an error
+			login.WriteError(w, err) // without the text of an internal error
 			return
 		}
 		writeJSON(w, map[string]string{"token": token.Signed()})

@@ -16,7 +16,7 @@ type users struct {
 
 func newUsers(ctx context.Context, secret string) (*users, error) {
 	if secret == "" {
-		return nil, errors.New("set PASSWORD: everybody knows the empty one")
+		return nil, errors.New("set PASSWORD: it must not be empty")
 	}
 	u := new(users)
 	var err error
@@ -25,10 +25,10 @@ func newUsers(ctx context.Context, secret string) (*users, error) {
 }
 
 // check returns the name of the user who has this name, in any spelling, and
-// password, or login.ErrInvalidCredentials. It is to be called through a login.Gate.
+// password, or login.ErrInvalidCredentials. Call it through a login.Gate.
 func (u *users) check(ctx context.Context, name, secret string) (string, error) {
 	name = login.NormalName(name)
-	hash := "" // of nobody, which takes as long to verify
+	hash := "" // matches no password, but takes as long to verify
 	if name == "alice" || name == "bob" {
 		hash = u.hash
 	}

@@ -1,14 +1,14 @@
-// Command login-http logs users in over HTTP with a token that it signs by
-// itself: any JWT library will do, also that of a backend in another language,
-// as long as it has the key of the socket server.
+// Command login-http logs users in over HTTP with a token that it signs itself.
+// Any JWT library will do, even that of a backend in another language, if it
+// has the key of the socket server.
 //
 //	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./login-http
 //	curl -H 'Content-Type: application/json' -d '{"username":"alice","password":"secret"}' localhost:8000/login
 //	curl -H 'Authorization: Bearer …' localhost:8000/me
 //
-// A page stores the token in localStorage, under the name that is the option
-// authTokenName of its client, before it connects; the client then presents it
-// in its handshake.
+// Before a page connects, it stores the token in localStorage, under the name
+// in the option authTokenName of its client. The client then presents it in its
+// handshake.
 package main
 
 import (
@@ -29,10 +29,11 @@ import (
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
-// claims are what the token says. Everybody can read it: keep secrets out.
+// claims are the claims of the token. Everybody who has it can read them: keep
+// secrets out.
 type claims struct {
 	Username  string           `json:"username"`
-	LoginTime *jwt.NumericDate `json:"auth_time"` // by which all logins of the user are revoked
+	LoginTime *jwt.NumericDate `json:"auth_time"` // for revoking all logins of the user
 	jwt.RegisteredClaims
 }
 
@@ -88,11 +89,11 @@ func newHandler(key, password string) (*socketcluster.Server, http.Handler, erro
 		json.NewEncoder(w).Encode(map[string]string{"token": token})
 	})
 	mux.Handle("GET /me", srv.Authenticator().Require(http.HandlerFunc(me)))
-	// Pages of other origins must not have a visitor's browser log in.
+	// Pages of other origins must not make a visitor's browser log in.
 	return srv, srv.Authenticator().Protect(mux), nil
 }
 
-// sign needs nothing of the socket server but its key.
+// sign needs only the key of the socket server.
 func sign(key, username string, loginTime time.Time) (string, error) {
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
@@ -106,7 +107,7 @@ func sign(key, username string, loginTime time.Time) (string, error) {
 	return token.SignedString([]byte(key))
 }
 
-// me answers requests that Authenticator.Require has let pass.
+// me serves requests that have passed Authenticator.Require.
 func me(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
 	w.Header().Set("Content-Type", "application/json")

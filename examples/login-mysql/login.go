@@ -14,7 +14,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// credentials are what a login sends.
+// credentials are the data of a login.
 type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
@@ -60,16 +60,16 @@ func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, erro
 			if !errors.As(err, new(*wire.Error)) {
 				log.Print("login: ", err)
 			}
-			login.WriteError(w, err) // without the text of such an error
+			login.WriteError(w, err) // without the text of an internal error
 			return
 		}
 		writeJSON(w, http.StatusOK, map[string]string{"token": token.Signed()})
 	})
-	// Pages of other origins must not have a visitor's browser log in.
+	// Pages of other origins must not make a visitor's browser log in.
 	return srv, srv.Authenticator().Protect(mux), nil
 }
 
-// whoami reads the token, wherever the client has got it.
+// whoami reads the token, wherever the client got it.
 func whoami(ctx context.Context, _ socketcluster.None) (claims, error) {
 	user, ok := socketcluster.Claims[claims](socketcluster.FromContext(ctx))
 	if !ok {

@@ -6,8 +6,8 @@
 //	go run ./login-mysql
 //
 // Clients call the procedure login over ws://localhost:8000/socketcluster/, or
-// send the same data to http://localhost:8000/login and present the token that
-// they get in their handshake.
+// send the same data to http://localhost:8000/login, and present the token from
+// there in their handshake.
 package main
 
 import (

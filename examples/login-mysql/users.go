@@ -20,7 +20,7 @@ type users struct {
 	passwords password.Hasher
 }
 
-// claims are what the token of a user says.
+// claims are the claims in the token of a user.
 type claims struct {
 	Username string   `json:"username"`
 	Channels []string `json:"channels"`
@@ -34,8 +34,8 @@ func openUsers(ctx context.Context, db *sql.DB) (*users, error) {
 }
 
 // check returns the claims of the user with a name and password, or
-// login.ErrInvalidCredentials. Names are kept and looked up in the one spelling by
-// which the gate counts attempts.
+// login.ErrInvalidCredentials. Names are stored and looked up in the spelling
+// by which the gate counts attempts.
 func (u *users) check(ctx context.Context, username, password string) (claims, error) {
 	var c claims
 	var hash string
@@ -45,7 +45,7 @@ func (u *users) check(ctx context.Context, username, password string) (claims, e
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return claims{}, err
 	}
-	// Without a hash for a name that nobody has, which takes as long.
+	// For an unknown name the hash is empty, which takes as long.
 	right, err := u.passwords.Verify(ctx, hash, password)
 	if err != nil {
 		return claims{}, err
@@ -58,7 +58,7 @@ func (u *users) check(ctx context.Context, username, password string) (claims, e
 
 func (u *users) add(ctx context.Context, username, password string, channels []string) error {
 	if password == "" {
-		return errors.New("no password is on the standard input")
+		return errors.New("there is no password on the standard input")
 	}
 	list, err := json.Marshal(channels)
 	if err != nil {

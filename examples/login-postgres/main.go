@@ -5,8 +5,8 @@
 //	go run ./login-postgres -add alice # and type the password, which no history of the shell keeps then
 //	go run ./login-postgres
 //
-// Clients call the procedure login over ws://localhost:8000/socketcluster/.
-// How to log in over HTTP is in login-http, login-chi and login-mysql.
+// Clients call the procedure login over ws://localhost:8000/socketcluster/. For
+// logins over HTTP, see login-http, login-chi and login-mysql.
 package main
 
 import (

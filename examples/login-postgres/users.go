@@ -16,7 +16,7 @@ import (
 //go:embed schema.sql
 var schema string
 
-// user is a row of the table, and what the token of the user says.
+// user is a row of the table, and the claims in the token of the user.
 type user struct {
 	Username string   `json:"username"`
 	Channels []string `json:"channels"`
@@ -38,7 +38,7 @@ func openUsers(ctx context.Context, pool *pgxpool.Pool) (*users, error) {
 }
 
 // check returns the user with a name and password, or
-// login.ErrInvalidCredentials. A name that nobody has takes as long as a wrong
+// login.ErrInvalidCredentials. An unknown name takes as long as a wrong
 // password.
 func (u *users) check(ctx context.Context, username, password string) (user, error) {
 	found, err := u.find(ctx, username)
@@ -55,9 +55,9 @@ func (u *users) check(ctx context.Context, username, password string) (user, err
 // find returns a user without a hash if nobody has the name.
 func (u *users) find(ctx context.Context, username string) (user, error) {
 	if strings.ContainsRune(username, 0) {
-		return user{}, nil // the text of PostgreSQL cannot have one
+		return user{}, nil // text in PostgreSQL cannot contain it
 	}
-	found := user{Username: login.NormalName(username)} // by which the gate counts, too
+	found := user{Username: login.NormalName(username)} // the gate counts by it, too
 	err := u.pool.QueryRow(ctx, `SELECT password, channels FROM users WHERE username = $1`, found.Username).Scan(&found.hash, &found.Channels)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil
@@ -67,7 +67,7 @@ func (u *users) find(ctx context.Context, username string) (user, error) {
 
 func (u *users) add(ctx context.Context, added user, password string) error {
 	if password == "" {
-		return errors.New("no password is on the standard input")
+		return errors.New("there is no password on the standard input")
 	}
 	hash, err := u.passwords.Hash(ctx, password)
 	if err != nil {

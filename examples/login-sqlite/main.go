@@ -1,5 +1,5 @@
-// Command login-sqlite logs users in over a socket. They are in a file, a
-// database of SQLite, so that nothing else has to be installed or started.
+// Command login-sqlite logs users in over a socket. They are in an SQLite file,
+// so that nothing else has to be installed or started.
 //
 //	export AUTH_KEY=$(openssl rand -hex 32)
 //	go run ./login-sqlite -add alice # and type the password, which no history of the shell keeps then
@@ -52,13 +52,13 @@ func run(ctx context.Context, file, add string) error {
 	return srv.Run(&http.Server{Addr: ":8000", Handler: handler, ReadHeaderTimeout: 5 * time.Second})
 }
 
-// credentials are what a login sends.
+// credentials are the data of a login.
 type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 }
 
-// claims are what the token of a user says.
+// claims are the claims in the token of a user.
 type claims struct {
 	Username string   `json:"username"`
 	Channels []string `json:"channels"`

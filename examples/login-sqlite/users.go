@@ -30,8 +30,8 @@ func openUsers(ctx context.Context, file string) (*users, error) {
 	if err := keepPrivate(file); err != nil {
 		return nil, err
 	}
-	// With a write-ahead log, logins go on while somebody is being added; a
-	// second writer waits for the first one.
+	// With a write-ahead log, logins are possible while a user is being added;
+	// a second writer waits for the first one.
 	pragmas := url.Values{"_pragma": {"journal_mode(wal)", "busy_timeout(5000)"}}
 	db, err := sql.Open("sqlite", "file:"+url.PathEscape(file)+"?"+pragmas.Encode())
 	if err != nil {
@@ -44,9 +44,9 @@ func openUsers(ctx context.Context, file string) (*users, error) {
 	return &users{db: db}, nil
 }
 
-// keepPrivate makes the file, if there is none, so that nobody else on the machine
-// can read the hashes. SQLite would let them, and gives its write-ahead log the
-// permissions that the file has.
+// keepPrivate makes the file, if there is none, so that nobody else on the
+// machine can read the hashes. By default SQLite would let them. It gives its
+// write-ahead log the permissions of the file.
 func keepPrivate(file string) error {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -55,7 +55,7 @@ func keepPrivate(file string) error {
 	defer f.Close()
 	info, err := f.Stat()
 	if err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o026 != 0 {
-		slog.Warn("the file of the users is open to others", "file", file, "mode", info.Mode().String())
+		slog.Warn("others can read or change the file of the users", "file", file, "mode", info.Mode().String())
 	}
 	return err
 }
@@ -63,10 +63,10 @@ func keepPrivate(file string) error {
 func (u *users) close() error { return u.db.Close() }
 
 // check returns the claims of the user with a name and password, or
-// login.ErrInvalidCredentials. A name that nobody has takes as long as a wrong
+// login.ErrInvalidCredentials. An unknown name takes as long as a wrong
 // password.
 func (u *users) check(ctx context.Context, username, password string) (claims, error) {
-	c := claims{Username: login.NormalName(username)} // by which the gate counts, too
+	c := claims{Username: login.NormalName(username)} // the gate counts by it, too
 	var hash, channels string
 	err := u.db.QueryRowContext(ctx, `SELECT password, channels FROM users WHERE username = ?`, c.Username).Scan(&hash, &channels)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -84,7 +84,7 @@ func (u *users) check(ctx context.Context, username, password string) (claims, e
 
 func (u *users) add(ctx context.Context, username, password string, channels []string) error {
 	if password == "" {
-		return errors.New("no password is on the standard input")
+		return errors.New("there is no password on the standard input")
 	}
 	list, err := json.Marshal(channels)
 	if err != nil {

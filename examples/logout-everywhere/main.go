@@ -1,5 +1,5 @@
 // Command logout-everywhere logs a user out on all devices at once, or on all
-// but the one that asks for it.
+// except the one that requests it.
 //
 //	AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret go run ./logout-everywhere
 //
@@ -29,7 +29,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
-// life is how long a token is good, and so how long a revocation must be kept.
+// life is the time for which a token is valid, and so the time for which a
+// revocation must be kept.
 const life = time.Hour
 
 // claims name the user and the device, in the names that revocations know.
@@ -38,7 +39,7 @@ type claims struct {
 	Session string `json:"sid"`
 }
 
-// credentials are what a login sends.
+// credentials are the data of a login.
 type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
@@ -59,7 +60,7 @@ func main() {
 	}
 }
 
-// app is the server with what its procedures need.
+// app is the server, with everything that its procedures need.
 type app struct {
 	srv      *socketcluster.Server
 	gate     *login.Gate
@@ -70,9 +71,9 @@ type app struct {
 func newHandler(key string, u *users) (*socketcluster.Server, http.Handler, error) {
 	srv, err := socketcluster.New(socketcluster.Config{
 		Auth: auth.Options{Key: key, DefaultExpiry: life},
-		// Memory forgets with the process. As long as the key stays the same,
-		// so do the tokens: where a restart must not bring revoked ones back,
-		// put a revoke.Store here that keeps them in a database.
+		// Memory is lost when the process ends, but tokens stay valid as long
+		// as the key stays the same. If revoked tokens must stay revoked after
+		// a restart, use a revoke.Store here that keeps them in a database.
 		Revocations: new(revoke.Memory),
 	})
 	if err != nil {
@@ -124,10 +125,10 @@ func (a *app) logout(ctx context.Context, _ socketcluster.None) error {
 	return a.end(ctx, me.User, me.Session, false)
 }
 
-// everywhere says how to log out everywhere.
+// everywhere has the options of a logout everywhere.
 type everywhere struct {
-	KeepThis   bool `json:"keepThis"`   // not on the device that asks
-	Disconnect bool `json:"disconnect"` // the connections end too; that of the asker perhaps before its answer
+	KeepThis   bool `json:"keepThis"`   // not on the device that requests it
+	Disconnect bool `json:"disconnect"` // the connections end too; that of the caller perhaps before its answer
 }
 
 func (a *app) logoutEverywhere(ctx context.Context, in everywhere) error {
@@ -143,14 +144,15 @@ func (a *app) logoutEverywhere(ctx context.Context, in everywhere) error {
 		}
 		return nil
 	}
-	// Whatever was issued until now: this needs no list of sessions.
+	// This revokes everything that was issued until now, and needs no list of
+	// sessions.
 	a.sessions.removeAll(me.User)
 	return a.srv.Revoke(ctx, revoke.Revocation{
 		Subject: me.User, Until: time.Now().Add(life), Disconnect: in.Disconnect, Reason: "logout everywhere",
 	})
 }
 
-// end logs a device out: all its sockets now, and its token for good.
+// end logs out a device: all its sockets now, and its token for good.
 func (a *app) end(ctx context.Context, user, session string, disconnect bool) error {
 	a.sessions.remove(user, session)
 	return a.srv.Revoke(ctx, revoke.Revocation{

@@ -8,7 +8,8 @@ import (
 )
 
 // sessions lists the devices of each user, in place of a table in a database.
-// It only has to be complete for users to keep the device that they ask from.
+// It need be complete only for users who keep the device that requests a
+// logout.
 type sessions struct {
 	mu     sync.Mutex
 	byUser map[string]map[string]time.Time // when each session began
@@ -18,7 +19,7 @@ func newSessions() *sessions {
 	return &sessions{byUser: make(map[string]map[string]time.Time)}
 }
 
-// add lists a session, and forgets those whose tokens have expired.
+// add adds a session, and removes those whose tokens have expired.
 func (s *sessions) add(user, session string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,7 +45,7 @@ func (s *sessions) removeAll(user string) {
 	delete(s.byUser, user)
 }
 
-// others returns the sessions of a user but one.
+// others returns all sessions of a user except one.
 func (s *sessions) others(user, session string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +53,7 @@ func (s *sessions) others(user, session string) []string {
 	return slices.DeleteFunc(all, func(one string) bool { return one == session })
 }
 
-// times returns when the sessions of a user began, the oldest first.
+// times returns the times when the sessions of a user began, the oldest first.
 func (s *sessions) times(user string) []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()

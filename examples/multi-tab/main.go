@@ -1,9 +1,9 @@
 // Command multi-tab serves a page whose tabs log in and out together. The
-// point of it is tabs.js; the server is an ordinary one.
+// interesting part is tabs.js; the server is an ordinary one.
 //
 //	PASSWORD=secret go run ./multi-tab
 //
-// It prints where the page is, http://localhost:8000/ by default.
+// It prints the address of the page, by default http://localhost:8000/.
 package main
 
 import (
@@ -29,12 +29,12 @@ import (
 //go:embed index.html tabs.js
 var page embed.FS
 
-// claims are what the token says: tabs.js reads the username.
+// claims are the claims of the token: tabs.js reads the username.
 type claims struct {
 	Username string `json:"username"`
 }
 
-// credentials are what a login sends.
+// credentials are the data of a login.
 type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`

@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// Browsers take cookies whose names begin with __Host- from this host alone.
+	// Browsers accept cookies whose names begin with __Host- only from this
+	// host.
 	cookieName  = "__Host-token"
 	pendingName = "__Host-login" // between the two halves of a login
 
@@ -30,18 +31,18 @@ const (
 	clockSkew   = 30 * time.Second // between the provider and this machine
 )
 
-// claims are what our own token says.
+// claims are the claims of our own token.
 //
-// The ID token itself is not what the cookie holds. It is the provider's word
-// that somebody has logged in, once, to us alone. How long that login lasts here,
-// what is in the token that travels with each request, and when it ends before
-// its time is for us to say; and while the provider is down, nobody has to
-// notice.
+// The cookie does not contain the ID token. That only states that somebody has
+// logged in once, and is meant for us alone. We decide how long the login lasts
+// here, what the token in each request contains, and whether it ends early. And
+// if the provider is down, logged-in users do not notice.
 type claims struct {
-	Subject string `json:"sub"` // unique at the one provider that there is
+	Subject string `json:"sub"` // unique, as there is only one provider
 
-	// By this a logout finds the sockets of this login. The sid of an ID token
-	// would not do: it is the same again at the next login, and revoked by then.
+	// A logout finds the sockets of this login by the session. The sid of an ID
+	// token would not do: the next login would have the same one, which is
+	// revoked by then.
 	Session string `json:"sid"`
 }
 
@@ -51,9 +52,9 @@ type site struct {
 	oauth    oauth2.Config
 }
 
-// login sends the browser to the provider. What the callback has to compare with
-// stays with the browser, so that nobody can finish a login that another browser
-// has begun.
+// login sends the browser to the provider. The values that the callback
+// compares stay in the browser, so that nobody can finish a login that another
+// browser has begun.
 func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	state, nonce, verifier := rand.Text(), rand.Text(), oauth2.GenerateVerifier()
 	pending := url.Values{"state": {state}, "nonce": {nonce}, "verifier": {verifier}}
@@ -61,10 +62,10 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, s.oauth.AuthCodeURL(state, oauth2.SetAuthURLParam("nonce", nonce), oauth2.S256ChallengeOption(verifier)), http.StatusFound)
 }
 
-// callback is where the provider sends the browser back to.
+// callback is the route to which the provider sends the browser back.
 func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 	loginTime := time.Now()
-	setPending(w, "", -time.Second) // it is for one attempt
+	setPending(w, "", -time.Second) // it is valid for one attempt
 	idToken, err := s.idToken(r)
 	if err != nil {
 		log.Printf("login: %v", err)
@@ -83,8 +84,8 @@ func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// idToken trades the code of a callback for an ID token, and checks that both
-// belong to a login that this browser has begun.
+// idToken exchanges the code of a callback for an ID token, and checks that
+// both belong to a login that this browser has begun.
 func (s *site) idToken(r *http.Request) (*auth.Token, error) {
 	cookie, err := r.Cookie(pendingName)
 	if err != nil {
@@ -96,7 +97,7 @@ func (s *site) idToken(r *http.Request) (*auth.Token, error) {
 	}
 	query, state := r.URL.Query(), pending.Get("state")
 	if state == "" || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) == 0 {
-		return nil, errors.New("the state is not that of the login that has begun")
+		return nil, errors.New("the state does not match the login that has begun")
 	}
 	if reason := query.Get("error"); reason != "" {
 		return nil, errors.New("the provider says " + url.QueryEscape(reason))
@@ -114,7 +115,7 @@ func (s *site) idToken(r *http.Request) (*auth.Token, error) {
 	return s.provider.Verify(ctx, signed, pending.Get("nonce"), auth.ClockTolerance(clockSkew))
 }
 
-// sign makes our own token of an ID token.
+// sign makes our own token from an ID token.
 func (s *site) sign(ctx context.Context, idToken *auth.Token, loginTime time.Time) (*auth.Token, error) {
 	var user claims
 	if err := idToken.Claims(&user); err != nil {
@@ -125,11 +126,11 @@ func (s *site) sign(ctx context.Context, idToken *auth.Token, loginTime time.Tim
 }
 
 // logout ends the login in all tabs of the browser, here. At the provider the
-// user stays logged in, so that the next login may not ask for a password.
+// user stays logged in, so the next login may not ask for a password.
 func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 	user, _ := httpauth.Claims[claims](r.Context())
-	// The exp of this cookie would be too early as soon as cookies are renewed: by
-	// then, the session may have another one.
+	// The exp of this cookie would be too early if cookies were renewed: the
+	// session may then have another one.
 	until := time.Now().Add(loginLife)
 	err := s.srv.Revoke(r.Context(), revoke.Revocation{Session: user.Session, Until: until})
 	if err == nil {

@@ -1,12 +1,12 @@
-// Command oidc logs users in at an OpenID Connect provider, with the
+// Command oidc logs users in through an OpenID Connect provider, with the
 // authorization code flow and PKCE, and keeps the login in a cookie that no
 // script can read.
 //
 //	AUTH_KEY=$(openssl rand -hex 32) OIDC_CLIENT_SECRET=… \
 //	go run ./oidc -issuer https://accounts.example.com -client-id …
 //
-// The provider must know http://localhost:8000/callback as an address to send
-// browsers back to.
+// Register http://localhost:8000/callback as a redirect address at the
+// provider.
 package main
 
 import (
@@ -37,9 +37,9 @@ var page []byte
 
 func main() {
 	addr := flag.String("addr", "localhost:8000", "the address to listen at")
-	issuer := flag.String("issuer", os.Getenv("OIDC_ISSUER"), "the provider, as it calls itself (OIDC_ISSUER)")
+	issuer := flag.String("issuer", os.Getenv("OIDC_ISSUER"), "the issuer address of the provider (OIDC_ISSUER)")
 	clientID := flag.String("client-id", os.Getenv("OIDC_CLIENT_ID"), "the name of this site at the provider (OIDC_CLIENT_ID)")
-	url := flag.String("url", "", "the address of this site, as browsers know it (default http://localhost and the port)")
+	url := flag.String("url", "", "the address of this site for browsers (default http://localhost and the port)")
 	flag.Parse()
 	if err := run(*addr, *url, *issuer, *clientID); err != nil {
 		log.Fatal(err)
@@ -83,9 +83,9 @@ func newHandler(provider *oidc.Provider, oauth oauth2.Config, key string) (*sock
 		return nil, nil, err
 	}
 	srv, err := socketcluster.New(socketcluster.Config{
-		// The own key signs. The provider's are for programs that have got an ID
-		// token themselves and present it in their handshake; leave them out if
-		// there are none.
+		// The own key signs. The provider's keys are for programs that have
+		// obtained an ID token themselves and present it in their handshake;
+		// leave them out if there are none.
 		Auth:         auth.Options{Keys: auth.KeySources{own, provider}, DefaultExpiry: loginLife},
 		TokenSources: []httpauth.Source{httpauth.Cookie(cookieName)},
 		Revocations:  &revoke.Memory{},

@@ -1,5 +1,5 @@
 // Command refresh replaces the tokens of connected clients before they expire,
-// so that who stays connected stays logged in.
+// so that users who stay connected stay logged in.
 //
 //	export AUTH_KEY=$(openssl rand -hex 32) PASSWORD=secret
 //	go run ./refresh           # the server does it
@@ -31,7 +31,7 @@ const (
 	tokenLife  = 30 * time.Minute
 )
 
-// credentials are what a login sends.
+// credentials are the data of a login.
 type credentials struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
@@ -57,7 +57,7 @@ func main() {
 func newServer(key string, byHand bool, u *users) (*socketcluster.Server, error) {
 	cfg := socketcluster.Config{Auth: auth.Options{Key: key, DefaultExpiry: tokenLife}}
 	if !byHand {
-		// This line is all that it takes.
+		// This line is all that is needed.
 		cfg.TokenRenewal = socketcluster.TokenRenewal{Every: renewEvery, ExpiresIn: tokenLife}
 	}
 	srv, err := socketcluster.New(cfg)
@@ -98,10 +98,10 @@ func renewByHand(srv *socketcluster.Server) {
 	})
 }
 
-// renew gives a socket a new token with the claims of its old one. Its jti must be
-// random: a revocation by jti ends every token that has it, so that with numbers, which
-// begin anew with each process, it would end those of strangers. A logout or another
-// login between the lines that read and set the token stays as it is: then
+// renew gives a socket a new token with the claims of its old one. Its jti must
+// be random: a revocation by jti ends every token that has it, so with numbers,
+// which start again in each process, it would end those of strangers. If there
+// is a logout or another login between reading and setting the token,
 // SetAuthTokenIf changes nothing.
 func renew(s *socketcluster.Socket) {
 	old := s.AuthToken()

@@ -15,12 +15,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
-// attempts is how many wrong passwords a gate takes by default for a name from
-// one address.
+// attempts is the number of wrong passwords that a gate allows by default for a
+// name from one address.
 const attempts = 10
 
 // LimitsCalls checks that one wrong password too many is refused over a socket,
-// and that all of them are on record.
+// and that all of them are logged.
 func LimitsCalls(t *testing.T, newHandler func() (*socketcluster.Server, http.Handler, error)) {
 	t.Helper()
 	server, logged := start(t, newHandler)
@@ -58,7 +58,7 @@ func LimitsRequests(t *testing.T, newHandler func() (*socketcluster.Server, http
 	logged.wait(t)
 }
 
-// lines are those of the log.
+// lines are the lines of the log.
 type lines chan string
 
 // Write implements io.Writer.
@@ -85,7 +85,7 @@ func start(t *testing.T, newHandler func() (*socketcluster.Server, http.Handler,
 	return site.Serve(t, handler), logged
 }
 
-// wait waits until the failures and the refusal are on record.
+// wait waits until the failures and the refusal have been logged.
 func (l lines) wait(t *testing.T) {
 	t.Helper()
 	late := time.After(time.Minute)

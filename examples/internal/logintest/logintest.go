@@ -1,5 +1,5 @@
-// Package logintest checks that an example logs the right users in, over a
-// socket, and tells nothing to the others.
+// Package logintest checks that an example logs in the right users, over a
+// socket, and reveals nothing to others.
 package logintest
 
 import (
@@ -28,7 +28,7 @@ type credentials struct {
 	Password string `json:"password"`
 }
 
-// refused are credentials that all fail in the same words.
+// refused are credentials that all fail with the same error.
 var refused = map[string]credentials{
 	"wrong password":          {Username, "wrong"},
 	"no password":             {Username, ""},
@@ -64,7 +64,7 @@ func Refuses(t *testing.T, server *site.Server) {
 func Login(t *testing.T, server *site.Server) (client *sctest.Client, signed, claims string) {
 	t.Helper()
 	client = server.Connect("")
-	// The gate takes all spellings for one user, and so must the users.
+	// The gate treats all spellings as one user, and so must the users.
 	if _, err := client.Call("login", credentials{" " + strings.ToUpper(Username), Password}); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func Login(t *testing.T, server *site.Server) (client *sctest.Client, signed, cl
 	return client, data.Token, read(t, data.Token)
 }
 
-// read verifies a token, which must tell of a login just now, and returns its
+// read verifies a token, which must be of a login just now, and returns its
 // claims without the times.
 func read(t *testing.T, signed string) string {
 	t.Helper()
@@ -102,8 +102,8 @@ func read(t *testing.T, signed string) string {
 	return string(text)
 }
 
-// FailsWithoutDatabase checks that what is wrong with a database is not the
-// client's affair, and never a login.
+// FailsWithoutDatabase checks that an error of the database is hidden from the
+// client, and never logs anybody in.
 func FailsWithoutDatabase(t *testing.T, server *site.Server) {
 	_, err := server.Connect("").Call("login", credentials{Username, Password})
 	if !errors.Is(err, &wire.Error{Name: "InternalError"}) || strings.Contains(err.Error(), "sql") {
@@ -111,8 +111,8 @@ func FailsWithoutDatabase(t *testing.T, server *site.Server) {
 	}
 }
 
-// RefusesRequests checks that a login over HTTP is kept from pages of other
-// origins, and from what their forms can send.
+// RefusesRequests checks that a login over HTTP is refused for pages of other
+// origins, and for requests that their forms can send.
 func RefusesRequests(t *testing.T, server *site.Server) {
 	t.Helper()
 	body, err := json.Marshal(credentials{Username, Password})

@@ -31,8 +31,8 @@ func (s *Server) Connect(token string) *sctest.Client {
 	return sctest.Connect(s.t, sctest.TCP(strings.TrimPrefix(s.URL, "http://")), token).Follow()
 }
 
-// Do sends an HTTP request whose header has these names and values in turn,
-// and returns the status and the body of the answer.
+// Do sends an HTTP request with a header of alternating names and values, and
+// returns the status and the body of the response.
 func (s *Server) Do(method, path, body string, header ...string) (status int, answer string) {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
