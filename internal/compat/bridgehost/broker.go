@@ -10,8 +10,8 @@ import (
 )
 
 // hookedBroker asks the bridge where the suite has overridden methods of the
-// broker. The library tells a broker of the first and the last subscriber of a
-// channel, so that the bridge hears of those alone.
+// broker. The library calls a broker only for the first and the last subscriber
+// of a channel, so the bridge is notified only of those.
 type hookedBroker struct {
 	mem.Broker
 	server *server

@@ -88,7 +88,7 @@ type resultLine struct {
 	snapshots
 }
 
-// eventLine tells of an event of a server or of a socket.
+// eventLine reports an event of a server or of a socket.
 type eventLine struct {
 	T      string `json:"t"`
 	On     string `json:"on"`

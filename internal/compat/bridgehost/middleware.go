@@ -91,7 +91,7 @@ func blocked(raw json.RawMessage) error {
 type described struct {
 	fields  fields
 	socket  *socket
-	stream  string // tells apart what may be decided side by side
+	stream  string // distinguishes actions that may be decided concurrently
 	replace func(json.RawMessage)
 }
 

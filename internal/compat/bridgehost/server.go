@@ -161,7 +161,7 @@ func (v *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.srv.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestNumber{}, v.host.number())))
 }
 
-// close ends the server, but leaves its connections alone if it is told so.
+// close ends the server. It can leave its connections open.
 func (v *server) close(keepSocketsOpen bool) error {
 	v.ready.Store(false)
 	if keepSocketsOpen {

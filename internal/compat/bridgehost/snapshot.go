@@ -10,7 +10,7 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 )
 
-// snapshots are what a line tells about the state of servers and sockets.
+// snapshots are the states of servers and sockets in a line.
 type snapshots struct {
 	Servers []serverSnapshot `json:"servers,omitempty"`
 	Sockets []socketSnapshot `json:"sockets,omitempty"`

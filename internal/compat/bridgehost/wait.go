@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// waitContext tells when somebody begins to wait: whoever does so under a
-// context asks it for Done first.
+// waitContext notices when somebody begins to wait: a wait under a context
+// calls Done first.
 type waitContext struct {
 	context.Context
 	once    sync.Once

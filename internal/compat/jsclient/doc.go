@@ -1,11 +1,11 @@
 // Package jsclient runs the stock JavaScript client against a server in the
 // same test process, so that a test sees both ends.
 //
-// Each test starts one Node.js process, js/driver.mjs, and tells it over its
-// standard input what its clients have to do. Steps are answered in any order;
-// a step that is not answered within hangLimit fails the test. No test asserts
-// on elapsed time: where something must not happen, another event that comes
-// later for certain is awaited first.
+// Each test starts one Node.js process, js/driver.mjs, and sends it the steps
+// of its clients over its standard input. Steps are answered in any order; a
+// step that is not answered within hangLimit fails the test. No test asserts on
+// elapsed time: where something must not happen, another event that comes later
+// for certain is awaited first.
 //
 // The guide on authentication is covered row by row by TestRow01 to TestRow10.
 // Its samples are in js/guide.mjs and guide_test.go, and shown by the

@@ -14,8 +14,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/compat/cachedir"
 )
 
-// installHint tells what is missing to someone who runs the tests for the
-// first time.
+// installHint is for someone who runs the tests for the first time, and names
+// what is missing.
 const installHint = "install Node.js 20 or later together with npm (Debian: apt-get install nodejs npm)"
 
 var (

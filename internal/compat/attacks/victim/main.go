@@ -1,8 +1,8 @@
 // Command victim is a small server that is meant to be attacked: with a small
 // memory budget, and limits that are quick to reach. It takes its settings from
 // the environment, as JSON of socketcluster.Limits in LIMITS, and listens on a
-// free port of 127.0.0.1, and on one for TLS that it names at /tls. It believes X-Forwarded-For, so that one machine can
-// be many clients.
+// free port of 127.0.0.1, and on one for TLS that it names at /tls. It trusts
+// X-Forwarded-For, so that one machine can act as many clients.
 package main
 
 import (

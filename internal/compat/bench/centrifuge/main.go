@@ -1,7 +1,7 @@
-// Command centrifuge is what ../../contract is, on the library centrifuge: the
-// peer in Go that the bench command measures this project against. It verifies
-// HS256 tokens, echoes, takes subscriptions and publications, and pings, with
-// the defaults of the library for all that is not said here.
+// Command centrifuge is the counterpart of ../../contract on the library
+// centrifuge, the Go server with which the bench command compares this project.
+// It verifies HS256 tokens, echoes, accepts subscriptions and publications, and
+// sends pings. Everything else has the defaults of the library.
 //
 // It is a module of its own, so that nothing else depends on that library. It
 // reads the environment of the contract server, as far as the benchmark uses it.
@@ -29,7 +29,7 @@ import (
 // defaultPingInterval is that of SocketCluster.
 const defaultPingInterval = 8 * time.Second
 
-// claims is what the tokens of the contract server say.
+// claims are the claims in the tokens of the contract server.
 type claims struct {
 	Username string   `json:"username"`
 	Channels []string `json:"channels"`
