@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // checker finds what must not have happened in the journal of a world.
@@ -107,9 +109,9 @@ func (c *checker) readWrites(log *connLog) {
 		return
 	}
 	at, write := head+4, 0
+	frames := sctest.Conn{In: bufio.NewReader(bytes.NewReader(tap.data[at:]))}
 	for at < len(tap.data) {
-		in := bytes.NewReader(tap.data[at:])
-		f, err := ws.ReadFrame(in)
+		f, err := frames.ReadFrame()
 		if err != nil {
 			return // cut off
 		}
@@ -117,7 +119,7 @@ func (c *checker) readWrites(log *connLog) {
 			write++
 		}
 		begin := tap.writes[write].begin
-		at = len(tap.data) - in.Len()
+		at += ws.HeaderSize(f.Header) + len(f.Payload)
 		if f.Header.OpCode != ws.OpText {
 			continue
 		}
