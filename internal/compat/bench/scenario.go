@@ -128,10 +128,12 @@ var scenarios = []scenario{
 		run:   func(ctx context.Context, s server, l load) (sample, error) { return runIdle(ctx, s, l, 0) },
 	},
 	{
-		name:  "idle-channel",
-		title: func(l load) string { return fmt.Sprintf("idle connection with a token and one channel of its own, of %d", l.connections) },
-		unit:  memoryUnit,
-		run:   func(ctx context.Context, s server, l load) (sample, error) { return runIdle(ctx, s, l, 1) },
+		name: "idle-channel",
+		title: func(l load) string {
+			return fmt.Sprintf("idle connection with a token and one channel of its own, of %d", l.connections)
+		},
+		unit: memoryUnit,
+		run:  func(ctx context.Context, s server, l load) (sample, error) { return runIdle(ctx, s, l, 1) },
 	},
 }
 
