@@ -7,12 +7,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// An Action is what middleware decides on: a pointer to one of the action
-// types of this package. Middleware may set the Data of those that have it to
-// something else; what comes after sees that.
+// An Action is something that middleware allows or blocks: a pointer to one of
+// the action types of this package. Middleware may replace the Data of actions
+// that have it; later middleware and handlers see the new data.
 //
-// Data is JSON as it came, and nil when the client sent none. An action's
-// slices belong to it: they may be kept, and must not be written into.
+// Data is JSON as it arrived, or nil if the client sent none. The slices of an
+// action belong to it: they may be kept, but must not be changed.
 type Action interface {
 	// Type is the name of the action in the protocol's documentation, such
 	// as "publishIn".
@@ -35,41 +35,41 @@ func (l line) String() string {
 	return [...]string{"handshake", "inboundRaw", "inbound", "outbound"}[l]
 }
 
-// Upgrade: somebody wants to open a WebSocket. Blocking answers with 401.
-// Handshake line.
+// Upgrade: a client wants to open a WebSocket. If it is blocked, the response
+// is 401. Handshake line.
 type Upgrade struct {
 	Request *http.Request
 }
 
-// Handshake: a client has sent its handshake, and its token, if any, or else
-// that of its upgrade request (Config.TokenSources), has been verified.
-// Blocking answers with the error and closes the connection with the error's
-// statusCode field, or 4008. Handshake line.
+// Handshake: a client has sent its handshake, and its token, or else that of
+// its upgrade request (Config.TokenSources), has been verified if there is one.
+// If it is blocked, the client receives the error, and the connection is closed
+// with the code in the error's field statusCode, or 4008. Handshake line.
 type Handshake struct {
 	Request *http.Request
 	Socket  *Socket
 
 	SignedAuthToken string
-	AuthToken       *auth.Token // nil if there is none, or a bad one
+	AuthToken       *auth.Token // nil if there is none, or it is bad
 	AuthTokenError  error       // why AuthToken is nil, if there was a token
 }
 
-// RawMessage: a message has been received, a pong or anything else. Blocking
-// drops it. Inbound raw line.
+// RawMessage: a message has been received, including pongs. If it is blocked,
+// it is dropped. Inbound raw line.
 type RawMessage struct {
 	Socket *Socket
 	Binary bool
 	Data   []byte
 }
 
-// Transmit: the client has sent an event that wants no answer. Inbound line.
+// Transmit: the client has sent an event that expects no answer. Inbound line.
 type Transmit struct {
 	Socket   *Socket
 	Receiver string
 	Data     json.RawMessage
 
-	// AuthTokenExpired is set when the socket's token was found to have
-	// expired as this packet came.
+	// AuthTokenExpired is set if the socket's token was found to have expired
+	// when this packet arrived.
 	AuthTokenExpired error
 }
 
@@ -82,20 +82,21 @@ type Invoke struct {
 }
 
 // Subscribe: the client wants to subscribe to a channel, or is subscribed and
-// its token has changed, by login, renewal, logout or expiry. Blocking kicks it
-// out in the second case, and so does taking longer than
-// Config.Timeouts.Reauthorize; see Config.Compat.KeepSubscriptions. Several subscriptions
-// of a socket may be asked about at the same time then, beside its other actions.
-// Inbound line.
+// its token has changed, by login, renewal, logout or expiry. In the second
+// case, the client is kicked out if the action is blocked, or if middleware
+// takes longer than Config.Timeouts.Reauthorize; see
+// Config.Compat.KeepSubscriptions. Middleware may then run for several
+// subscriptions of a socket at the same time, and concurrently with its other
+// actions. Inbound line.
 type Subscribe struct {
 	Socket           *Socket
 	Channel          string
 	Data             json.RawMessage // the data option of the subscription
-	Again            bool            // the socket is subscribed already
+	Again            bool            // the socket is already subscribed
 	AuthTokenExpired error           // see Transmit
 }
 
-// PublishIn: the client publishes. Inbound line.
+// PublishIn: the client publishes to a channel. Inbound line.
 type PublishIn struct {
 	Socket           *Socket
 	Channel          string
@@ -103,20 +104,20 @@ type PublishIn struct {
 	AuthTokenExpired error // see Transmit
 }
 
-// Authenticate: the client has sent a good token, in its handshake, with its
-// upgrade request or later. It becomes that of the socket when all middleware has
-// allowed it; until then the socket has the one that it had before. After a block
-// the socket has none. Tokens that the server sets itself do not pass here.
-// Inbound line.
+// Authenticate: the client has sent a valid token, in its handshake, with its
+// upgrade request or later. It becomes the token of the socket when all
+// middleware has allowed it; until then the socket keeps its previous token. If
+// it is blocked, the socket has no token. Tokens that the server sets itself do
+// not cause this action. Inbound line.
 type Authenticate struct {
 	Socket          *Socket
 	SignedAuthToken string
 	AuthToken       *auth.Token
 }
 
-// PublishOut: a publication is on its way to one of its subscribers. Blocking
-// spares that subscriber, changing Data changes it for that subscriber alone.
-// Outbound line.
+// PublishOut: a publication is on its way to one of its subscribers. If it is
+// blocked, this subscriber does not get it. A change of Data affects this
+// subscriber only. Outbound line.
 type PublishOut struct {
 	Socket  *Socket
 	Channel string

@@ -12,8 +12,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 )
 
-// AuditKind is what an [AuditEvent] tells of. The application may have kinds
-// of its own.
+// AuditKind is the kind of an [AuditEvent]. The application may define its own
+// kinds.
 type AuditKind string
 
 const (
@@ -24,40 +24,40 @@ const (
 	// AuditLoginLimited: there were too many attempts; see package login.
 	AuditLoginLimited AuditKind = "loginLimited"
 	// AuditTokenAccepted: a client has presented a token, in its handshake or
-	// later, and is logged in by it.
+	// later, and is logged in with it.
 	AuditTokenAccepted AuditKind = "tokenAccepted"
-	// AuditTokenRejected: a client has presented a token that is not good, or
+	// AuditTokenRejected: a client has presented a token that is not valid, or
 	// that middleware has blocked, or a cookie from a page of another origin.
-	// It tells whose token it was if that was verified before.
+	// User is set only if the token was verified.
 	AuditTokenRejected AuditKind = "tokenRejected"
-	// AuditRenewal: the server has replaced the token of a login by another,
-	// to renew it or as the claims have changed.
+	// AuditRenewal: the server has replaced the token of a login, to renew it
+	// or because its claims have changed.
 	AuditRenewal AuditKind = "renewal"
 	// AuditLogout: a socket has lost its token, for another reason than those
 	// below.
 	AuditLogout AuditKind = "logout"
-	// AuditExpiry: a socket has lost its token, as it has expired.
+	// AuditExpiry: a socket has lost its token because it has expired.
 	AuditExpiry AuditKind = "expiry"
-	// AuditRevocation: with a Socket, it has lost its token, as it was revoked;
-	// without one, the revocation itself.
+	// AuditRevocation: a socket has lost its token because it was revoked.
+	// Without a Socket: tokens have been revoked.
 	AuditRevocation AuditKind = "revocation"
 )
 
-// AuditEvent: somebody was logged in or out, or not. Only the server emits it.
-// It is for the record: [AuditLog] writes it to a log. It never holds a token
-// or a password.
+// AuditEvent: somebody was logged in or out, or an attempt failed. Only the
+// server emits it. [AuditLog] writes it to a log. It never contains a token or
+// a password.
 //
-// The events of one socket come in order. As every event, it holds up its
-// socket while it is handled.
+// The events of one socket are in order. Like every event, it delays its socket
+// while it is handled.
 type AuditEvent struct {
 	Kind    AuditKind
 	Time    time.Time
 	Socket  *Socket    // nil over HTTP, and for a revocation itself
 	Address netip.Addr // of the client; the zero Addr if it is not known
 
-	// User is the claim sub of the token, or username if it has no sub. Of an
-	// attempt to log in it is the name that was given, cut to 128 bytes: whoever
-	// it was may have put a password there.
+	// User is the claim sub of the token, or username if it has no sub. For an
+	// attempt to log in it is the name that was entered, cut to 128 bytes. It
+	// may be a password that was typed in the wrong place.
 	User string
 
 	JTI    string // the claim jti of the token
@@ -65,8 +65,8 @@ type AuditEvent struct {
 	Reason string // for people
 }
 
-// Audit puts an event of the application's own among those of the server. A
-// zero Time is set to the present, and an unset Address to that of the Socket.
+// Audit emits an event of the application among those of the server. A zero
+// Time is set to the current time, and an unset Address to that of the Socket.
 func (srv *Server) Audit(e AuditEvent) {
 	if !srv.audited() {
 		return
@@ -84,8 +84,8 @@ func (srv *Server) Audit(e AuditEvent) {
 	e.Socket.emit(e)
 }
 
-// audited tells whether anybody listens: most servers need not find out who a
-// token is of.
+// audited reports whether anybody listens: most servers need not determine the
+// user of a token.
 func (srv *Server) audited() bool { return srv.listeners.has(kindAudit) }
 
 // queueAudit queues the event of a token, which may be nil. mu must be held.
@@ -104,7 +104,8 @@ func (s *Socket) queueAudit(kind AuditKind, token *auth.Token, reason string) {
 	s.queue(e)
 }
 
-// auditRefused tells of an ordinary request whose token was not accepted.
+// auditRefused emits an event for an ordinary request whose token was not
+// accepted.
 func (srv *Server) auditRefused(r *http.Request, token *auth.Token, err error) {
 	if !srv.audited() {
 		return
@@ -118,8 +119,8 @@ func (srv *Server) auditRefused(r *http.Request, token *auth.Token, err error) {
 	srv.Audit(e)
 }
 
-// setClaims copies what tells who a token is of, and which it is. token may be
-// nil.
+// setClaims copies the claims that identify the user and the token. token may
+// be nil.
 func (e *AuditEvent) setClaims(token *auth.Token) {
 	if token == nil {
 		return
@@ -146,9 +147,9 @@ func (e *AuditEvent) setClaims(token *auth.Token) {
 	e.User = cmp.Or(e.User, username)
 }
 
-// AuditLog returns a handler for [On] that writes each event as one record
-// with the message "audit". Failures, limits and rejected tokens are at level
-// Warn, all else at Info. What is empty is left out. A nil log is
+// AuditLog returns a handler for [On] that writes each event as one record with
+// the message "audit". Failures, limits and rejected tokens are at level Warn,
+// all others at Info. Empty fields are left out. A nil log means
 // [slog.Default].
 func AuditLog(log *slog.Logger) func(AuditEvent) {
 	if log == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// seal makes the frame of a packet or a batch, which is JSON behind header
+// seal makes the frame of a packet or a batch, which is JSON after header
 // space. It returns nil if Config.Codec cannot encode it.
 func (srv *Server) seal(buf []byte) []byte {
 	if srv.cfg.Codec == nil {
@@ -23,7 +23,7 @@ func (srv *Server) seal(buf []byte) []byte {
 	return frame
 }
 
-// sealCoded has the codec encode a message, and makes a frame of it.
+// sealCoded encodes a message by the codec, and makes a frame of it.
 func (srv *Server) sealCoded(message []byte) ([]byte, error) {
 	out, err := srv.encode(ws.NewBuffer(len(message)), message)
 	if err != nil {
@@ -36,8 +36,8 @@ func (srv *Server) sealCoded(message []byte) ([]byte, error) {
 	return ws.Seal(out, op), nil
 }
 
-// encode has the codec append a message. A panic in it is an error like
-// another, as locks are held here.
+// encode lets the codec append a message. A panic in it becomes an error,
+// because locks are held here.
 func (srv *Server) encode(dst, message []byte) (out []byte, err error) {
 	err = protect(srv.log, "Codec.Encode", func() error {
 		out, err = srv.cfg.Codec.Encode(dst, message)
@@ -48,7 +48,7 @@ func (srv *Server) encode(dst, message []byte) (out []byte, err error) {
 
 var errWrongFrame = &wire.Error{Name: wire.NameInvalidMessage, Message: "The codec of the server takes binary messages"}
 
-// decode makes JSON of a message that the client has sent. The error is a
+// decode converts a message from the client to JSON. The error is a
 // *wire.Error, wire.ErrMessageTooLarge or a *panicError.
 func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error) {
 	codec := s.srv.cfg.Codec
@@ -69,7 +69,7 @@ func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error)
 	return decoded, err
 }
 
-// undecodable deals with a message that the codec could not decode (TR-28).
+// undecodable handles a message that the codec could not decode (TR-28).
 func (s *Socket) undecodable(err error) {
 	tooLarge := errors.Is(err, wire.ErrMessageTooLarge)
 	if tooLarge {

@@ -7,32 +7,31 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 )
 
-// DefaultCompressionThreshold is that of the npm package ws, and about what
-// fits a network packet in any case.
+// DefaultCompressionThreshold is that of the npm package ws. Smaller messages
+// fit in one network packet in any case.
 const DefaultCompressionThreshold = 1024
 
-// Compression makes a server accept permessage-deflate (RFC 7692) from
-// clients that offer it, as browsers and the stock client do. Each message is
-// compressed by itself: an idle connection costs no more memory than without,
-// and a publication is compressed once for all its subscribers.
+// Compression makes a server accept permessage-deflate (RFC 7692) from clients
+// that offer it, as browsers and the stock client do. Each message is
+// compressed by itself: an idle connection takes no more memory than without
+// compression, and a publication is compressed once for all its subscribers.
 //
-// Compression is an exchange of CPU time for network traffic, see
-// docs/OPERATIONS.md for figures. Limits.MessageSize holds for what a message
-// is after it has been decompressed.
+// Compression trades CPU time for network traffic, see docs/OPERATIONS.md for
+// figures. Limits.MessageSize applies to decompressed messages.
 //
-// How well a message compresses shows in its length, which encryption does not
-// hide. Where one message holds both a secret and text that a stranger has
-// chosen, and the stranger can see the traffic and have such messages sent
-// over and over, the secret can be guessed piece by piece (the attacks CRIME
+// The length of a message shows how well it compresses, and encryption does not
+// hide the length. If one message contains both a secret and text that a
+// stranger chose, and the stranger can see the traffic and cause such messages
+// again and again, the secret can be guessed piece by piece (the attacks CRIME
 // and BREACH). Messages do not share a window, so a secret in a message of its
 // own is safe.
 type Compression struct {
-	// Level is how hard the server tries: 1 is the fastest, 9 gives the
-	// smallest messages. 0 turns compression off, in both directions.
+	// Level is the compression level: 1 is the fastest, 9 gives the smallest
+	// messages. 0 turns compression off, in both directions.
 	Level int
 
-	// Threshold is how many bytes a message has at least that the server
-	// compresses. Default: [DefaultCompressionThreshold].
+	// Threshold is the minimum size of a message that the server compresses, in
+	// bytes. Default: [DefaultCompressionThreshold].
 	Threshold int
 }
 
@@ -49,14 +48,14 @@ func (c *Compression) setDefaults() error {
 	return nil
 }
 
-// deflate compresses a frame that is worth it.
+// deflate compresses a frame if that is worthwhile.
 func (srv *Server) deflate(frame []byte) []byte {
 	return ws.Deflate(frame, srv.cfg.Compression.Level, srv.cfg.Compression.Threshold)
 }
 
-// deflateShared is deflate for the frame of a publication: nil as long as no
-// client could read the result. It runs before the channel is locked, on the
-// publisher's time.
+// deflateShared is deflate for the frame of a publication. It returns nil if no
+// client could read the result. The publisher calls it before the channel is
+// locked.
 func (srv *Server) deflateShared(frame []byte) []byte {
 	if frame == nil || srv.compressed.Load() == 0 {
 		return nil
@@ -64,7 +63,7 @@ func (srv *Server) deflateShared(frame []byte) []byte {
 	return srv.deflate(frame)
 }
 
-// outboxConn is what the outbox of a socket writes to.
+// outboxConn returns the connection to which the outbox of a socket writes.
 func (s *Socket) outboxConn() outbox.Conn {
 	if s.conn.Compressed() {
 		return deflatingConn{s.conn, s.srv}
@@ -72,9 +71,8 @@ func (s *Socket) outboxConn() outbox.Conn {
 	return s.conn
 }
 
-// deflatingConn compresses what a socket writes, on the goroutine that writes
-// it: without a lock, at most a write's worth at a time, and not at all for a
-// client that is gone.
+// deflatingConn compresses frames on the goroutine that writes them: without a
+// lock, at most as many as one write takes, and none for a client that is gone.
 type deflatingConn struct {
 	*ws.Conn
 	srv *Server

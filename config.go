@@ -19,9 +19,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Defaults of [Config]. The durations are those of socketcluster-server 20;
-// the ping timeout, for example, is what a stock client is told to expect. The
-// margin of renewals, which it does not know, is this package's own.
+// Defaults of [Config]. The durations are those of socketcluster-server 20. The
+// margin of renewals, which that server does not have, is this package's own.
 const (
 	DefaultPath               = "/socketcluster/"
 	DefaultHandshakeTimeout   = 10 * time.Second
@@ -36,186 +35,189 @@ const (
 
 // DefaultDrainRate is the default of Config.DrainRate. A thousand clients that
 // connect in a second, with TLS and a token to verify, keep about one processor
-// busy, of all those of the servers that take them.
+// busy on the servers to which they connect.
 const DefaultDrainRate = 1000
 
-// DefaultShutdownTimeout is the default of Config.Timeouts.Shutdown. It is below the
-// 10 seconds after which Docker kills a process that it has told to stop.
-// Kubernetes waits for 30.
+// DefaultShutdownTimeout is the default of Config.Timeouts.Shutdown. It is less
+// than the 10 seconds after which Docker kills a process that it is stopping.
+// Kubernetes waits 30 seconds.
 const DefaultShutdownTimeout = 8 * time.Second
 
-// Config holds all settings of a [Server]. The zero value works: it serves
-// protocol 2 at /socketcluster/ and signs tokens with a key made for this
-// process, so that logins end when it does.
+// Config has all settings of a [Server]. The zero value works: it serves
+// protocol 2 at /socketcluster/ and signs tokens with a random key, so logins
+// end with the process.
 //
-// A duration of zero means its default, and one below a millisecond is refused:
-// it was meant to be in another unit than nanoseconds. Nothing in it may change
-// once it has been given to [New].
+// A duration of zero means the default. One below a millisecond is refused,
+// because it was meant to be in another unit than nanoseconds. Nothing in a
+// Config may change after it has been passed to [New].
 type Config struct {
-	// Auth has the keys that sign and verify tokens, and what holds for all tokens.
-	// Auth.Key is for HS256, Auth.PrivateKey and Auth.PublicKey are a pair, and
-	// Auth.Keys are several keys that may change while the server runs. Without any
-	// key a random one is made, and a warning logged when the first token is signed:
-	// such tokens die with the process, and other servers do not accept them.
+	// Auth has the keys that sign and verify tokens, and the settings for all
+	// tokens. Auth.Key is for HS256, Auth.PrivateKey and Auth.PublicKey are a
+	// pair, and Auth.Keys are several keys that may change while the server
+	// runs. Without any key a random one is made, and a warning is logged when
+	// the first token is signed: such tokens end with the process, and other
+	// servers do not accept them.
 	//
 	// Defaults besides those of [auth.Options]: MaxTokenSize is Limits.TokenSize,
 	// TokenIDs is true with Revocations, and Logger is that of the server.
 	Auth auth.Options
 
-	// AuthEngine replaces the JWT engine that is made of Auth, which must then be
-	// empty.
+	// AuthEngine replaces the JWT engine that is made from Auth, which must
+	// then be empty.
 	AuthEngine auth.Engine
 
-	// AuthMaxAge is how long after a login its token is signed again, by
-	// TokenRenewal, [UpdateClaims], [Socket.SetAuthTokenIf] or [Server.SignAgain], at
-	// most; no such token lives beyond it. The
-	// user has to log in again then. The time of the login is the claim auth_time
-	// of the token, or else iat. Default: 0, which is for ever.
+	// AuthMaxAge is the time after a login within which its token can be signed
+	// again, by TokenRenewal, [UpdateClaims], [Socket.SetAuthTokenIf] or
+	// [Server.SignAgain]. No such token lives longer; the user then has to log
+	// in again. The time of the login is the claim auth_time of the token, or
+	// else iat. Default: 0, which means no limit.
 	AuthMaxAge time.Duration
 
 	// TokenSources are the places of an upgrade request in which a token may
-	// be. They are asked in order when the client's handshake brings no token
-	// and the request has no principal ([httpauth.NewContext]); the first that
+	// be. They are tried in order if the client's handshake has no token and
+	// the request has no principal ([httpauth.NewContext]). The first one that
 	// has a token, or an error, decides. Default: none.
 	//
 	// A request with a principal or an ambient token, such as a cookie, is
-	// refused with 403 if it comes from a page of another origin, unless
-	// Origins has that with its host: entries in which the host is "*" do not
-	// count for it. What goes by the address of the client is also refused if it
-	// has come to a host that Origins does not have, but for localhost and IP
-	// addresses. See [httpauth.Origins.Trust].
+	// refused with 403 if it comes from a page of another origin, unless an
+	// entry of Origins names its host: entries whose host is "*" do not count.
+	// If the identity depends on the address of the client, the request is also
+	// refused unless it is addressed to a host that Origins names, to
+	// localhost, or to an IP address. See [httpauth.Origins.Trust].
 	//
-	// Tokens that came this way are not renewed, as the client's scripts would
-	// see the new one.
+	// Such tokens are not renewed, because the client's scripts would see the
+	// new one.
 	TokenSources []httpauth.Source
 
-	// Revocations says which tokens are no longer good although they have not
-	// expired. It is asked about each token that a socket gets, and nothing is
-	// asked for a message; what is added to it ends the logins of the sockets
-	// that are there. See [Server.Revoke]. With it, tokens are
-	// signed with a random jti unless they have one; an AuthEngine must see to
-	// that by itself. Default: none.
+	// Revocations is the store of revoked tokens. Each token that a socket gets
+	// is checked once, and messages cause no checks. A revocation that is added
+	// also ends the logins of connected sockets. See [Server.Revoke]. With a
+	// store, tokens without a jti are signed with a random one; an AuthEngine
+	// must do so itself. Default: none.
 	Revocations revoke.Store
 
-	// TokenRenewal gives every authenticated socket a fresh token from time
-	// to time. Default: off.
+	// TokenRenewal gives every authenticated socket a new token periodically.
+	// Default: off.
 	TokenRenewal TokenRenewal
 
-	// Path is the path at which the server is mounted; it is compared with
-	// the request's byte for byte, as it stands in the request: what must be
-	// percent-encoded there must be so here. Default: [DefaultPath].
+	// Path is the path at which the server is mounted. It is compared with that
+	// of the request byte by byte, so percent-encode what is percent-encoded in
+	// requests. Default: [DefaultPath].
 	Path string
 
 	// Origins lists the origins of the pages that may connect:
-	// "https://app.example.com", "https://*.example.com", "capacitor://localhost",
-	// or "host:port", in which either part may be "*"; see [httpauth.Origins].
-	// Empty admits all, as tokens in localStorage cannot be
-	// used by another origin. A request without an Origin header does not
-	// come from a browser's page; a list refuses it unless
-	// AllowMissingOrigin is set.
+	// "https://app.example.com", "https://*.example.com",
+	// "capacitor://localhost", or "host:port", in which either part may be "*";
+	// see [httpauth.Origins]. An empty list admits all, because pages of
+	// another origin cannot use tokens in localStorage. A request without an
+	// Origin header does not come from a page in a browser; a list refuses it
+	// unless AllowMissingOrigin is set.
 	Origins            []string
 	AllowMissingOrigin bool
 
 	// TrustedProxies are the addresses or networks of your own proxies, such as
-	// "::1" and "10.0.0.0/8", whose header X-Forwarded-For is believed; "unix"
-	// stands for all that connect over a Unix socket. See [Server.ClientAddr]. Each
-	// of them must append the address that it has heard from. Default: none.
+	// "::1" and "10.0.0.0/8", whose header X-Forwarded-For is trusted; "unix"
+	// stands for all that connect over a Unix socket. See [Server.ClientAddr].
+	// Each of them must append the address from which it received the request.
+	// Default: none.
 	TrustedProxies []string
 
-	// Subprotocol picks one of the subprotocols that a client offers. Those
-	// that hold a token, see [httpauth.Subprotocol], are left out. Without it,
-	// the first one offered is echoed. Stock clients offer none.
+	// Subprotocol selects one of the subprotocols that a client offers. offered
+	// does not contain those with a token, see [httpauth.Subprotocol]. Without
+	// this function, the first one offered is selected. Stock clients offer
+	// none.
 	Subprotocol func(offered []string, r *http.Request) string
 
-	// ProtocolVersion is what is spoken at Path: 2 for clients from v15 on, or
-	// 1 for those before. Clients do not say which one they speak.
+	// ProtocolVersion is the version of the protocol at Path: 2 for clients
+	// from v15 on, or 1 for older ones. Clients do not state their version.
 	ProtocolVersion wire.Version
 
-	// Protocol1Path is a second path, at which version 1 is spoken while Path
-	// speaks version 2. The clients of both are sockets of this one server:
-	// handlers, middleware and channels are the same for all. Default: none.
+	// Protocol1Path is a second path, for version 1, while Path is for version
+	// 2. The clients of both are sockets of this one server: handlers,
+	// middleware and channels are the same for all. Default: none.
 	Protocol1Path string
 
-	// Codec is the form of messages in place of JSON text, such as
+	// Codec encodes messages in another form than JSON text, such as
 	// [github.com/socketcluster-go/socketcluster/wire/minbin]. All clients of
-	// the server must be set to the same. Default: JSON.
+	// the server must use the same codec. Default: JSON.
 	Codec wire.Codec
 
 	// Timeouts are the times that clients, the server and its middleware have.
 	Timeouts Timeouts
 
-	// DrainRate is how many clients a second [Server.Shutdown] closes, after as
-	// many at once in the beginning: so the servers that they turn to are not
-	// stormed, and a small server shuts down at once. Stock clients wait 10 to 20
-	// seconds before they connect again, which spreads them besides. Default:
-	// [DefaultDrainRate].
+	// DrainRate is the number of clients that [Server.Shutdown] closes each
+	// second, after as many at once at the beginning. So the servers to which
+	// they connect next are not overrun, and a small server shuts down at once.
+	// Stock clients also wait 10 to 20 seconds before they connect again, which
+	// spreads them further. Default: [DefaultDrainRate].
 	DrainRate int
 
 	// DisableClientPublish refuses every publication by clients.
 	DisableClientPublish bool
 
-	// MuteMiddlewareFailures keeps actions that middleware has blocked from
-	// being emitted as errors of the socket.
+	// MuteMiddlewareFailures stops the socket from emitting an error when
+	// middleware blocks an action.
 	MuteMiddlewareFailures bool
 
-	// Batching is how packets are collected into messages.
+	// Batching collects packets into messages.
 	Batching Batching
 
 	// Compression compresses messages for clients that offer it. Default: off.
 	Compression Compression
 
-	// Limits bounds what clients can make the server hold.
+	// Limits bounds the memory and the work that clients can cause.
 	Limits Limits
 
-	// Compat has the server do as socketcluster-server does where this package does
-	// something else by default.
+	// Compat makes the server behave like socketcluster-server where this
+	// package differs by default.
 	Compat Compat
 
-	// Broker carries publications; the default serves this process alone.
+	// Broker carries publications. The default serves only this process.
 	Broker broker.Broker
 
-	// Logger gets what an operator should see. Tokens and message contents
-	// are never logged. Default: slog.Default().
+	// Logger receives records for operators. Tokens and message contents are
+	// never logged. Default: slog.Default().
 	Logger *slog.Logger
 }
 
-// TokenRenewal tells a server to replace the tokens of its sockets before they
-// expire. The new token carries the claims of the old one without iat, exp,
-// nbf and jti, has a new jti, and expires after ExpiresIn.
+// TokenRenewal makes a server replace the tokens of its sockets before they
+// expire. The new token has the claims of the old one except iat, exp, nbf and
+// jti. It has a new jti, and expires after ExpiresIn.
 //
-// It starts when a socket becomes authenticated, by login or by a token in
-// its handshake, and stops with its authentication. A token that came with the
-// upgrade request (Config.TokenSources) is not replaced.
+// Renewal starts when a socket becomes authenticated, by login or by a token in
+// its handshake, and stops when it is no longer authenticated. A token that
+// came with the upgrade request (Config.TokenSources) is not replaced.
 type TokenRenewal struct {
-	// Every is the longest time that a token is kept. 0 turns renewal off; the
-	// other fields must be 0 then too.
+	// Every is the maximum time for which a token is kept. 0 turns renewal off;
+	// the other fields must then be 0 too.
 	Every time.Duration
 
 	// ExpiresIn is the life of the new tokens. Default: the engine's default
 	// expiry.
 	ExpiresIn time.Duration
 
-	// Margin is how long before its end a token is replaced at the latest, or
-	// at half of its life if that is later. A client that is slow to take the
-	// new token, or offline for less than the margin, stays logged in.
+	// Margin is the minimum time before its end at which a token is replaced,
+	// or half of its life if that is shorter. A client that is slow to accept
+	// the new token, or offline for less than the margin, stays logged in.
 	// Default: [DefaultRenewalMargin].
 	Margin time.Duration
 
-	// Jitter spreads renewals: each comes earlier by a random time below it,
-	// and below half of the wait. Without it, clients that have connected in
-	// the same moment, as after a restart, would all be renewed in the same
-	// moment. Default: a tenth of Every; 1 is as good as none.
+	// Jitter spreads renewals: each comes earlier by a random time that is less
+	// than Jitter, and less than half of the wait. Without it, clients that
+	// connect at the same moment, for instance after a restart, would all be
+	// renewed at the same moment. Default: a tenth of Every; 1 means
+	// practically none.
 	Jitter time.Duration
 }
 
 // Timeouts of a [Config].
 type Timeouts struct {
-	// Handshake is how long a connection may take from the upgrade to
-	// the answer of its handshake, the verification of its token and all
-	// middleware included. Default: [DefaultHandshakeTimeout].
+	// Handshake is the time within which a connection must get from the upgrade
+	// to the answer to its handshake, including the verification of its token
+	// and all middleware. Default: [DefaultHandshakeTimeout].
 	Handshake time.Duration
 
-	// Ack is how long Invoke waits for a client's answer when the
+	// Ack is the time for which Invoke waits for a client's answer if the
 	// context has no deadline. Default: [DefaultAckTimeout].
 	Ack time.Duration
 
@@ -223,29 +225,31 @@ type Timeouts struct {
 	// Ping. Default: [DefaultPingInterval].
 	PingInterval time.Duration
 
-	// Ping is how long a client may be silent. Clients are told it in
-	// the handshake and use it for the server's pings. Default: [DefaultPingTimeout].
+	// Ping is the time for which a client may be silent. The handshake sends it
+	// to clients, which apply it to the server's pings. Default:
+	// [DefaultPingTimeout].
 	Ping time.Duration
 
-	// PingDisabled stops the pings of every Timeouts.PingInterval and the timeout. The
-	// client must be told to ignore its own timeout too (pingTimeoutDisabled).
+	// PingDisabled turns off the pings every Timeouts.PingInterval, and the
+	// timeout. Clients must turn off their own timeout too
+	// (pingTimeoutDisabled).
 	PingDisabled bool
 
-	// Close is how long a client may take to answer a close frame, and
-	// how long the inbox may take to handle what a client has sent before it
-	// has closed the connection. Default: [DefaultCloseTimeout].
+	// Close is the time within which a client must answer a close frame. It is
+	// also the time within which the inbox must handle what a client sent
+	// before it closed the connection. Default: [DefaultCloseTimeout].
 	Close time.Duration
 
-	// Reauthorize is how long inbound middleware may take to say whether
-	// subscriptions may go on after the token has changed, see
-	// Compat.KeepSubscriptions. Until then what is published to them is
-	// withheld. Those without an answer at its end are kicked out. Default:
+	// Reauthorize is the time within which inbound middleware must decide
+	// whether subscriptions may continue after the token has changed, see
+	// Compat.KeepSubscriptions. Until then their publications are withheld.
+	// Subscriptions without a decision after that time are kicked out. Default:
 	// [DefaultReauthorizeTimeout].
 	Reauthorize time.Duration
 
-	// Shutdown is how long [Server.Serve] and [Server.Run] give
-	// clients and requests to go, a few seconds less than until the process is
-	// killed. [Server.Shutdown] goes by its context instead.
+	// Shutdown is the time that [Server.Serve] and [Server.Run] give clients
+	// and requests to end. Make it a few seconds less than the time after which
+	// the process is killed. [Server.Shutdown] uses its context instead.
 	// Default: [DefaultShutdownTimeout].
 	Shutdown time.Duration
 }
@@ -253,9 +257,9 @@ type Timeouts struct {
 // Batching of a [Config]: packets that are sent to a socket within a short time leave
 // as one message. See also [Socket.StartBatch].
 type Batching struct {
-	// OnHandshake collects what is sent to a socket for so long after its
-	// handshake. Default: 0, which is off; socketcluster-server has 400 ms when its
-	// batchOnHandshake is set.
+	// OnHandshake is the time after its handshake during which packets for a
+	// socket are collected. Default: 0, which is off; socketcluster-server uses
+	// 400 ms if its batchOnHandshake is set.
 	OnHandshake time.Duration
 
 	// Interval is the time for which packets are collected into one message.
@@ -263,16 +267,16 @@ type Batching struct {
 	Interval time.Duration
 }
 
-// Compat has switches back to what socketcluster-server does, where this package does
-// something else by default. What each allows has a price, but for TokenAfterAnswer.
-// [auth.Options].AllowWeakKey is another one.
+// Compat has switches for the behaviour of socketcluster-server, where this
+// package differs by default. Each of them except TokenAfterAnswer has a price.
+// [auth.Options].AllowWeakKey is another such switch.
 type Compat struct {
 	// KeepSubscriptions lets subscriptions outlive the token that they were
 	// made with, as socketcluster-server does. By default the inbound
-	// middleware is asked about each of them again ([Subscribe] with Again set)
-	// whenever the socket's token changes, and what it blocks is kicked out.
-	// Those that the client made with waitForAuth are suspended instead when
-	// it logs out, and come back with the next login.
+	// middleware runs again for each of them ([Subscribe] with Again set)
+	// whenever the socket's token changes, and subscriptions that it blocks are
+	// kicked out. When the client logs out, those that it made with waitForAuth
+	// are suspended instead, and resume with the next login.
 	KeepSubscriptions bool
 
 	// SilentUnhandledCalls leaves a call of a procedure that nobody handles
@@ -280,37 +284,40 @@ type Compat struct {
 	// timeout. By default it is answered with an UnknownProcedureError.
 	SilentUnhandledCalls bool
 
-	// DropWaiting drops the calls and transmissions of a client that still wait
-	// for their handlers and loops when it has gone, as socketcluster-server
-	// does, and what is in its inbox. By default they are all handled, and what
-	// a client has sent before its close frame passes the inbox first, within
-	// Timeouts.Close. What is in the inbox when a connection is lost is dropped.
+	// DropWaiting drops the messages in the inbox of a client that has gone,
+	// and its calls and transmissions that still wait for their handlers and
+	// loops, as socketcluster-server does. By default they are all handled, and
+	// messages that a client sent before its close frame pass the inbox first,
+	// within Timeouts.Close. If a connection is lost, the messages in its inbox
+	// are dropped in any case.
 	DropWaiting bool
 
-	// LenientHandshake ignores messages that come before the handshake
-	// instead of closing the connection with 4009. None of them is acted on.
+	// LenientHandshake ignores messages that arrive before the handshake,
+	// instead of closing the connection with 4009. They have no effect.
 	LenientHandshake bool
 
 	// KeepRequest keeps the upgrade request for the life of a socket. By
-	// default [Socket.Request] is nil once the connect event has been
-	// handled, as headers are a large part of what an idle connection costs.
+	// default [Socket.Request] is nil once the connect event has been handled,
+	// because headers are a large part of the memory of an idle connection.
 	KeepRequest bool
 
-	// TokenAfterAnswer keeps what a handler has done to the token of its socket
-	// from the client until the call is answered. By default the client has its
-	// token when the call is answered, so that a page can go on. With this set a
-	// page can wait for the token after the answer:
+	// TokenAfterAnswer sends a change that a handler makes to the token of its
+	// socket after the answer to the call. By default the client has its token
+	// when the call is answered, so a page can continue at once. With this
+	// switch a page can wait for the token after the answer:
 	//
 	//	await socket.invoke('login', credentials);
 	//	await socket.listener('authenticate').once();
 	//
-	// By default it would wait for ever, as the event has come before.
+	// By default it would wait forever, because the event comes before the
+	// answer.
 	//
-	// It is for [Socket.SetAuthToken], [Socket.SetAuthTokenIf], [UpdateClaims] and
-	// [Socket.Deauthenticate], called with the context of the handler, one made from
-	// it, or, in a loop, that of [Call.Context]. The socket has its new token at once,
-	// and what else it is sent does not wait. A call that is not answered keeps
-	// the token from the client for Timeouts.Ack, as stock clients wait no longer.
+	// It applies to [Socket.SetAuthToken], [Socket.SetAuthTokenIf],
+	// [UpdateClaims] and [Socket.Deauthenticate] with the context of the
+	// handler, one derived from it, or, in a loop, that of [Call.Context]. The
+	// socket has its new token at once, and other packets to the client do not
+	// wait. If the call is not answered, the client gets the token after
+	// Timeouts.Ack, because stock clients wait no longer.
 	TokenAfterAnswer bool
 }
 
@@ -333,13 +340,13 @@ func configError(field, format string, args ...any) *ConfigError {
 	return &ConfigError{Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
-// withDefaults returns a checked copy of c in which nothing is unset.
+// withDefaults returns a checked copy of c with all defaults set.
 func (c Config) withDefaults() (Config, error) {
 	if c.Path == "" {
 		c.Path = DefaultPath
 	}
 	if !isPath(c.Path) {
-		return c, configError("Path", "is %q; it must be the path of a URL as it stands in a request", c.Path)
+		return c, configError("Path", "is %q; it must be the path of a URL, encoded as in a request", c.Path)
 	}
 	if c.ProtocolVersion == 0 {
 		c.ProtocolVersion = wire.Version2
@@ -350,11 +357,11 @@ func (c Config) withDefaults() (Config, error) {
 	if p := c.Protocol1Path; p != "" {
 		switch {
 		case !isPath(p):
-			return c, configError("Protocol1Path", "is %q; it must be the path of a URL as it stands in a request", p)
+			return c, configError("Protocol1Path", "is %q; it must be the path of a URL, encoded as in a request", p)
 		case p == c.Path:
-			return c, configError("Protocol1Path", "is %q, as Path is; to speak version 1 alone, set ProtocolVersion", p)
+			return c, configError("Protocol1Path", "is %q, the same as Path; to serve only version 1, set ProtocolVersion", p)
 		case c.ProtocolVersion == wire.Version1:
-			return c, configError("Protocol1Path", "is set while ProtocolVersion is 1; it is the second path, beside one for version 2")
+			return c, configError("Protocol1Path", "is set while ProtocolVersion is 1; it is a second path beside the one for version 2")
 		}
 	}
 	if r := c.TokenRenewal; r.Every == 0 {
@@ -365,7 +372,7 @@ func (c Config) withDefaults() (Config, error) {
 			{"TokenRenewal.ExpiresIn", r.ExpiresIn}, {"TokenRenewal.Margin", r.Margin}, {"TokenRenewal.Jitter", r.Jitter},
 		} {
 			if d.value > 0 {
-				return c, configError(d.field, "is %v while TokenRenewal.Every is 0, without which nothing is renewed; for the life of all tokens set Auth.DefaultExpiry", d.value)
+				return c, configError(d.field, "is %v while TokenRenewal.Every is 0, so nothing is renewed; for the life of all tokens set Auth.DefaultExpiry", d.value)
 			}
 		}
 	}
@@ -395,14 +402,14 @@ func (c Config) withDefaults() (Config, error) {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
-		// A jitter may be as short as can be, as 0 means the default.
+		// A jitter may be as short as possible, because 0 means the default.
 		if reason := millis.Reason(*d.value); reason != "" && d.value != &c.TokenRenewal.Jitter {
 			return c, &ConfigError{Field: d.field, Reason: reason}
 		}
 	}
 	t := &c.Timeouts
 	if !t.PingDisabled && t.PingInterval >= t.Ping {
-		return c, configError("Timeouts.PingInterval", "is %v; it must be below Timeouts.Ping, which is %v: a silent server sends nothing else, and clients give up after that time", t.PingInterval, t.Ping)
+		return c, configError("Timeouts.PingInterval", "is %v; it must be less than Timeouts.Ping, which is %v: pings may be all that a server sends, and clients give up after that time", t.PingInterval, t.Ping)
 	}
 	// Clients keep the timeout in a 32-bit number of milliseconds and refuse
 	// to start their timer beyond it.
@@ -430,7 +437,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	for i, source := range c.TokenSources {
 		if err := source.Err(); err != nil {
-			return c, configError("TokenSources", "has an entry %d that cannot be used: %v", i, err)
+			return c, configError("TokenSources", "has an unusable entry %d: %v", i, err)
 		}
 	}
 	if err := c.Compression.setDefaults(); err != nil {
@@ -441,13 +448,13 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	if given != 0 && given < leastToken && c.AuthEngine == nil {
-		return c, configError(limitTokenSize.String(), "is %d; it must be at least %d, as no token is shorter", given, leastToken)
+		return c, configError(limitTokenSize.String(), "is %d; it must be at least %d, because no token is shorter", given, leastToken)
 	}
-	// A client brings its token in the handshake, and would try for ever with one
+	// A client sends its token in the handshake, and would try forever with one
 	// that does not fit.
 	if l := &c.Limits; l.TokenSize > l.HandshakeMessageSize-aroundToken && len(c.TokenSources) == 0 {
 		if given != 0 {
-			return c, configError(limitTokenSize.String(), "is %d; it must not be larger than %d, which is Limits.HandshakeMessageSize without the %d bytes around a token, as clients bring their tokens in the handshake", given, l.HandshakeMessageSize-aroundToken, aroundToken)
+			return c, configError(limitTokenSize.String(), "is %d; it must not be larger than %d, which is Limits.HandshakeMessageSize minus the %d bytes around a token, because clients send their tokens in the handshake", given, l.HandshakeMessageSize-aroundToken, aroundToken)
 		}
 		l.TokenSize = l.HandshakeMessageSize - aroundToken
 	}
@@ -457,7 +464,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// isPath tells whether a path may stand in a request as it is.
+// isPath reports whether a request may contain a path as it is.
 func isPath(p string) bool {
 	u, err := url.ParseRequestURI(p)
 	return err == nil && p[0] == '/' && u.EscapedPath() == p

@@ -10,18 +10,18 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// ErrServerClosed is returned by what needs a running server after
+// ErrServerClosed is the error of functions that need a running server, after
 // [Server.Shutdown] or [Server.Close].
 var ErrServerClosed = errors.New("socketcluster: server closed")
 
-// errUnknownProcedure answers calls that nobody handles.
+// errUnknownProcedure is the answer to calls that nobody handles.
 var errUnknownProcedure = &wire.Error{Name: "UnknownProcedureError", Message: "The server has no such procedure"}
 
-// errMisfit answers calls with data that their handler cannot take.
+// errMisfit is the answer to calls with data that their handler cannot decode.
 var errMisfit = &wire.Error{Name: wire.ErrInvalidArguments.Name, Message: "The data does not have the form that is expected here"}
 
-// misfit is the errMisfit of certain data. Where it does not fit is for who looks
-// for the mistake, and not for the client; the data itself is for nobody.
+// misfit is errMisfit with the place where the data does not fit. The place is
+// logged, but not sent to the client. The data itself is never shown.
 type misfit struct {
 	path     string // see wire.Misfit
 	expected reflect.Type
@@ -33,10 +33,10 @@ func (e *misfit) Error() string {
 
 func (e *misfit) Unwrap() error { return errMisfit }
 
-// publicError returns what a client may see of an error: a *wire.Error, even
-// a wrapped one, goes out as it is, with its text cut to the limit; anything
-// else is logged and masked. A panic has been logged before. attrs are pairs for
-// the log.
+// publicError returns the error that a client may see: a *wire.Error, even a
+// wrapped one, as it is, with its text cut to the limit. All other errors are
+// logged and masked. A panic has been logged before. attrs are pairs for the
+// log.
 func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 	public, masked := srv.mask(err)
 	if bad, ok := errors.AsType[*misfit](err); ok {
@@ -48,8 +48,8 @@ func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 	return public
 }
 
-// mask is publicError without the log. masked is an error that nobody gets to see
-// unless it is logged.
+// mask is publicError without the log. masked reports whether nobody sees the
+// error unless it is logged.
 func (srv *Server) mask(err error) (public *wire.Error, masked bool) {
 	if errors.As(err, &public) && public != nil {
 		return srv.cutText(public), false
@@ -62,8 +62,8 @@ func (srv *Server) logMasked(err error, attrs ...string) {
 	srv.log.LogAttrs(context.Background(), slog.LevelError, "error kept from the client", log...)
 }
 
-// logFailure logs what a receiver has returned. No client gets to see it, so that
-// an error that is made for clients is logged, too.
+// logFailure logs the error of a receiver. No client sees it, so an error that
+// is meant for clients is logged, too.
 func (srv *Server) logFailure(err error, receiver string) {
 	if e, ok := errors.AsType[*wire.Error](err); ok && e != errMisfit {
 		srv.logFault("a receiver has refused data of a client", []string{"receiver", receiver, "error", err.Error()})
@@ -72,7 +72,8 @@ func (srv *Server) logFailure(err error, receiver string) {
 	srv.publicError(err, "receiver", receiver)
 }
 
-// logFault logs what a client has done wrong. Clients decide how often.
+// logFault logs a mistake of a client. Clients determine how often this
+// happens.
 func (srv *Server) logFault(message string, attrs []string) {
 	level := slog.LevelDebug
 	if srv.faults.allow(srv.clock(), 1) {
@@ -81,7 +82,7 @@ func (srv *Server) logFault(message string, attrs []string) {
 	srv.log.LogAttrs(context.Background(), level, message, srv.logAttrs(attrs)...)
 }
 
-// logAttrs makes attributes of pairs. Their texts may be the client's own.
+// logAttrs makes attributes of pairs. Their texts may come from the client.
 func (srv *Server) logAttrs(pairs []string) (attrs []slog.Attr) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		attrs = append(attrs, slog.String(pairs[i], truncate(pairs[i+1], srv.cfg.Limits.ErrorText)))
@@ -89,7 +90,7 @@ func (srv *Server) logAttrs(pairs []string) (attrs []slog.Attr) {
 	return attrs
 }
 
-// cutText returns the error with no more text than Limits.ErrorText.
+// cutText returns the error with its text cut to Limits.ErrorText.
 func (srv *Server) cutText(e *wire.Error) *wire.Error {
 	limit := srv.cfg.Limits.ErrorText
 	if len(e.Message) <= limit {
@@ -112,10 +113,10 @@ func truncate(s string, n int) string {
 	return s[:n]
 }
 
-// Errorf makes an error that clients receive as it is, with a name by which they can
-// tell it from others, and a message as by [fmt.Sprintf]. What is not meant for clients is
-// any other error: they receive an InternalError in its place, and the log has the rest.
-// Further fields are added by [wire.Error.With].
+// Errorf makes an error that clients receive as it is. It has a name, by which
+// they can distinguish it from others, and a message that is formatted as by
+// [fmt.Sprintf]. For all other errors, clients receive an InternalError, and
+// the error is logged. [wire.Error.With] adds further fields.
 func Errorf(name, format string, args ...any) *wire.Error {
 	return &wire.Error{Name: name, Message: fmt.Sprintf(format, args...)}
 }
@@ -128,7 +129,7 @@ func brokerError(format string, args ...any) *wire.Error {
 	return Errorf(wire.NameBroker, format, args...)
 }
 
-// badConnection is the error of calls that a lost connection has ended.
+// badConnection is the error of calls that end because the connection is lost.
 func badConnection(kind string, code wire.CloseCode, reason, format string, args ...any) *wire.Error {
 	return &wire.Error{
 		Name:    wire.ErrBadConnection.Name,

@@ -43,14 +43,14 @@ const (
 	numLimits
 )
 
-// limitRow is what there is to know of a limit by itself.
+// limitRow describes one limit.
 type limitRow struct {
 	name  string                 // of the setting in Config
-	check func() (reason string) // sets the default, or returns what is wrong; nil for what Config checks
+	check func() (reason string) // sets the default, or returns what is wrong; nil if Config checks it
 }
 
-// table returns all limits with the settings in l. How large a default is may
-// depend on other settings.
+// table returns all limits with the settings in l. A default may depend on
+// other settings.
 func (l *Limits) table() [numLimits]limitRow {
 	budget := cmp.Or(l.Budget, defaultBudget())
 	connections := cmp.Or(l.Connections, min(max(budget/leastShare, 1), 250_000))
@@ -94,7 +94,7 @@ func (l limit) String() string { return limitTable[l].name }
 // count checks a number.
 func count(value *int, fallback int) func() string { return countFrom(0, "", value, fallback) }
 
-// countFrom checks a number that is not smaller than least, for the reason why,
+// countFrom checks a number that must be at least least, for the reason why,
 // unless it is the default.
 func countFrom(least int, why string, value *int, fallback int) func() string {
 	return func() string {
@@ -110,7 +110,7 @@ func countFrom(least int, why string, value *int, fallback int) func() string {
 	}
 }
 
-// period checks a time.
+// period checks a duration.
 func period(value *time.Duration, fallback time.Duration) func() string {
 	return func() string {
 		if *value < 0 {
