@@ -560,6 +560,29 @@ func TestTokenChangesDuringAuthenticate(t *testing.T) {
 	}
 }
 
+// A token that takes the place of the one before, as a renewed one does, is no decision
+// against the one that the client presents.
+func TestRenewalDuringAuthenticate(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		ctx := context.Background()
+		p := w.client()
+		s := w.only()
+		s.SetAuthToken(ctx, map[string]any{})
+		p.nextToken()
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Authenticate) error {
+			return s.SetAuthTokenIf(ctx, s.AuthToken(), map[string]any{"renewed": true})
+		})
+		presented := w.sign(map[string]any{})
+		p.send(`{"event":"#authenticate","data":` + quote(presented) + `,"cid":2}`)
+		p.nextToken()
+		p.want(wasAdmitted)
+		p.quiet(time.Second)
+		if s.AuthToken().Signed() != presented {
+			t.Error("the socket does not have the token that the client has presented")
+		}
+	})
+}
+
 // A token that replaces the one of the handshake in the connect handler, or
 // its loss there, makes one consistent story with the events that follow.
 func TestTokenChangesDuringConnect(t *testing.T) {

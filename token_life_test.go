@@ -97,6 +97,19 @@ func TestTokenDue(t *testing.T) {
 	}
 }
 
+// A socket that has closed renews no token: its timer would keep it in memory.
+func TestClosedSocketRenewsNothing(t *testing.T) {
+	s, _ := lone(t, Config{})
+	defer s.srv.wheel.Close()
+	s.mu.Lock()
+	s.token.renewAt(s.srv.moment(time.Now().Add(time.Hour)))
+	s.mu.Unlock()
+	s.becomeClosed()
+	if at := s.token.next(time.Now(), s.srv.moment(time.Now())); at != 0 {
+		t.Errorf("the renewal is due at %d", at)
+	}
+}
+
 // Nothing but token_life.go writes what a tokenLife holds.
 func TestTokenHasOneWriter(t *testing.T) {
 	files, err := filepath.Glob("*.go")
