@@ -104,8 +104,8 @@ func TestBadServerSettings(t *testing.T) {
 		"-origins=,a.com:443":             `the setting origins has the entry ""`,
 		"-trusted-proxies=::1,proxy":      `the setting trusted-proxies has the entry "proxy"; each must be an address`,
 		"-protocol1-path=v1":              `the setting protocol1-path is "v1"; it must be the path of a URL`,
-		"-protocol1-path=/socketcluster/": `the setting protocol1-path is "/socketcluster/", as Path is`,
-		"-limits-depth=1000000":           `the setting limits-depth is 1000000; the parser goes no deeper`,
+		"-protocol1-path=/socketcluster/": `the setting protocol1-path is "/socketcluster/", the same as Path`,
+		"-limits-depth=1000000":           `the setting limits-depth is 1000000; it must be at most 10000, the limit of the parser`,
 		"-ping-timeout=10000h":            `the setting ping-timeout is 10000h0m0s; clients accept at most`,
 		"-limits-message-size=1000 -limits-handshake-message-size=2000": `the setting limits-handshake-message-size is 2000; it must not be larger`,
 	} {
