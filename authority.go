@@ -11,26 +11,27 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// The authority of a socket is what inbound middleware has approved for its
-// token. Every change of the token begins a new epoch, and so ends what was
-// approved before: each subscription keeps the epoch of its approval
-// (hub.Subscription.Epoch, which mu guards), each packet on its way to a handler
-// or to the broker that of its own. Whoever is about to deliver or to accept
-// something compares the two.
+// The authority of a socket is everything that inbound middleware has approved
+// for its token. Every change of the token begins a new epoch, which ends
+// earlier approvals: each subscription keeps the epoch of its approval
+// (hub.Subscription.Epoch, which mu guards), and so does each packet on its way
+// to a handler or to the broker. Before something is delivered or accepted,
+// that epoch is compared with the current one.
 //
-// A publication by a subscription that is not approved is withheld, in order,
-// until middleware has been asked again (see round): then it follows, or
-// vanishes with the subscription.
+// A publication for a subscription that is not approved is withheld, in order,
+// until middleware has decided again (see round): then it is sent, or dropped
+// with the subscription.
 
-// lostEpoch is no epoch of a socket. A subscription that has it gets nothing
-// more: it is about to be ended.
+// lostEpoch is never the epoch of a socket. A subscription with this epoch gets
+// nothing more, because it is about to end.
 const lostEpoch = math.MaxUint32
 
-// withheldCost is about what a withheld publication takes beside its frame.
+// withheldCost is the approximate memory of a withheld publication besides its
+// frame.
 const withheldCost = 96
 
-// cargo says which publications a frame in the outbox carries. It is the frame's
-// tag, by which it can be taken out again. Other frames have none.
+// cargo identifies the publications in a frame of the outbox. It is the frame's
+// tag, by which the frame can be taken out again. Other frames have none.
 type cargo struct {
 	sub         *hub.Subscription
 	publication *hub.Publication
@@ -46,9 +47,9 @@ type withheld struct {
 
 func (w *withheld) size() int { return len(w.publication.Frame) }
 
-// discard lets go of a publication that is not sent.
+// discard releases a publication that is not sent.
 func (s *Socket) discard(w *withheld) {
-	s.stats.sent.Add(1) // it waits no more
+	s.stats.sent.Add(1) // it no longer waits
 	w.release()
 }
 
@@ -58,13 +59,13 @@ func (w *withheld) release() {
 	}
 }
 
-// guarded reports whether deliveries depend on what middleware has approved.
+// guarded reports whether deliveries depend on the approval of middleware.
 func (s *Socket) guarded() bool {
 	return !s.srv.cfg.Compat.KeepSubscriptions && s.srv.middleware.has(lineInbound)
 }
 
-// approved reports whether a subscription may have what is delivered at a
-// moment. mu must be held.
+// approved reports whether a subscription may receive publications at a moment.
+// mu must be held.
 func (s *Socket) approved(sub *hub.Subscription, at moment) bool {
 	return s.token.inForceAt(sub.Epoch, at) || !s.guarded()
 }
@@ -83,8 +84,9 @@ func (w *subscriber) Deliver(p *hub.Publication, sub *hub.Subscription) {
 }
 
 // deliver sends a publication, or withholds it. While others wait for the
-// outbound middleware it waits behind them, and is compared when its turn has
-// come. shared is a reference, which passes to deliver, or nil. mu must be held.
+// outbound middleware, it waits behind them, and its epoch is compared when its
+// turn has come. shared is a reference that deliver takes over, or nil. mu must
+// be held.
 func (s *Socket) deliver(sub *hub.Subscription, p *hub.Publication, shared *account.Shared) {
 	switch {
 	case s.queuesOut():
@@ -117,10 +119,10 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, sha
 	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: shared, Tag: cargo{sub: sub, publication: p}})
 }
 
-// withhold keeps a publication back until its subscription has been approved,
-// and sees to it that somebody is asked. It waits no longer than
-// Config.Timeouts.Reauthorize, and Limits.Budget bounds what waits: a client that
-// reads loses nothing by a change of its token. mu must be held.
+// withhold keeps back a publication until its subscription has been approved,
+// and ensures that there is a round for it. The publication waits no longer
+// than Config.Timeouts.Reauthorize, and Limits.Budget bounds the memory: a
+// client that reads loses nothing by a change of its token. mu must be held.
 func (s *Socket) withhold(w withheld) {
 	if s.state == Closed || w.sub.Epoch == lostEpoch || s.subs.Get(w.sub.Channel()) != w.sub {
 		s.discard(&w)
@@ -134,14 +136,14 @@ func (s *Socket) withhold(w withheld) {
 	}
 }
 
-// keepBack withholds what was about to be sent, in front of newer publications of
-// the same subscription. mu must be held.
+// keepBack withholds publications that were about to be sent, before newer
+// publications of the same subscription. mu must be held.
 func (s *Socket) keepBack(older []withheld) {
 	if len(older) == 0 {
 		return
 	}
 	s.stats.sent.Add(-uint32(len(older)))
-	// What the socket has left meanwhile is nobody's to approve.
+	// Nobody approves subscriptions that the socket has left meanwhile.
 	older = slices.DeleteFunc(older, func(w withheld) bool {
 		left := s.subs.Get(w.sub.Channel()) != w.sub
 		if left {
@@ -156,18 +158,18 @@ func (s *Socket) keepBack(older []withheld) {
 	}
 }
 
-// countWithheld counts one more that is withheld, or one fewer.
+// countWithheld counts one more withheld publication, or one fewer.
 func (s *Socket) countWithheld(w *withheld, n int) {
 	kind := account.Publications
 	if w.shared == nil {
-		kind = account.Withheld // nobody else counts it
+		kind = account.Withheld // it is not counted elsewhere
 	}
 	s.ledger.Add(kind, n*w.size())
 	s.ledger.Add(account.Withheld, n*withheldCost)
 }
 
-// takeWithheld removes what is withheld of a subscription, in order; nil stands
-// for all subscriptions. mu must be held.
+// takeWithheld removes and returns the withheld publications of a subscription,
+// in order; nil stands for all subscriptions. mu must be held.
 func (s *Socket) takeWithheld(sub *hub.Subscription) []withheld {
 	x := s.ext
 	if x == nil || len(x.withheld) == 0 {
@@ -188,7 +190,7 @@ func (s *Socket) takeWithheld(sub *hub.Subscription) []withheld {
 	return taken
 }
 
-// firstWithheld returns where the oldest publication is that is withheld of a
+// firstWithheld returns the index of the oldest withheld publication of a
 // subscription, or -1. mu must be held.
 func (s *Socket) firstWithheld(sub *hub.Subscription) int {
 	if s.ext == nil {
@@ -197,7 +199,8 @@ func (s *Socket) firstWithheld(sub *hub.Subscription) int {
 	return slices.IndexFunc(s.ext.withheld, func(w withheld) bool { return w.sub == sub })
 }
 
-// takeWithheldAt removes what is withheld at a place. mu must be held.
+// takeWithheldAt removes and returns the withheld publication at an index. mu
+// must be held.
 func (s *Socket) takeWithheldAt(i int) withheld {
 	x := s.ext
 	w := x.withheld[i]
@@ -208,12 +211,12 @@ func (s *Socket) takeWithheldAt(i int) withheld {
 	return w
 }
 
-// withholds tells whether anything is withheld of a subscription. mu must be
-// held.
+// withholds reports whether any publication of a subscription is withheld. mu
+// must be held.
 func (s *Socket) withholds(sub *hub.Subscription) bool { return s.firstWithheld(sub) >= 0 }
 
-// approve lets a subscription have what was withheld of it, and what follows.
-// mu must be held.
+// approve lets a subscription receive its withheld publications, and later
+// ones. mu must be held.
 func (s *Socket) approve(sub *hub.Subscription, epoch uint32) {
 	if sub.Epoch == lostEpoch {
 		return
@@ -223,16 +226,16 @@ func (s *Socket) approve(sub *hub.Subscription, epoch uint32) {
 		return
 	}
 	if s.queuesOut() {
-		// Behind what the outbound lane holds, which joins the withheld ones
-		// when its turn comes before this.
+		// They follow the publications in the outbound lane, which join the
+		// withheld ones if their turn comes before this.
 		s.throughMiddleware(s.ext, outboundItem{follow: sub})
 		return
 	}
 	s.sendWithheld(sub)
 }
 
-// sendWithheld sends what was withheld of a subscription, as far as that is
-// approved. mu must be held.
+// sendWithheld sends the withheld publications of a subscription, as far as it
+// is approved. mu must be held.
 func (s *Socket) sendWithheld(sub *hub.Subscription) {
 	now := s.srv.moment(time.Now())
 	if !s.approved(sub, now) {
@@ -243,23 +246,23 @@ func (s *Socket) sendWithheld(sub *hub.Subscription) {
 	}
 }
 
-// lose ends the right of a subscription at once: nothing of it leaves any more,
-// although it still has to be ended. mu must be held.
+// lose ends the right of a subscription at once: none of its publications is
+// sent any more, although it still has to be ended. mu must be held.
 func (s *Socket) lose(sub *hub.Subscription) {
 	sub.Epoch = lostEpoch
 	s.takeBack(sub)
 	s.discardWithheld(sub)
 }
 
-// discardWithheld lets go of what is withheld; see takeWithheld.
+// discardWithheld releases withheld publications; see takeWithheld.
 func (s *Socket) discardWithheld(sub *hub.Subscription) {
 	for _, w := range s.takeWithheld(sub) {
 		s.discard(&w)
 	}
 }
 
-// takeBack withholds what waits in the outbox and in the batch: the publications
-// of a subscription, or of all if that is nil. mu must be held.
+// takeBack withholds the publications that wait in the outbox and in the batch:
+// those of a subscription, or all if that is nil. mu must be held.
 func (s *Socket) takeBack(sub *hub.Subscription) {
 	var back []withheld
 	other := func(of *hub.Subscription) bool { return sub != nil && of != sub }
@@ -287,7 +290,7 @@ func (s *Socket) takeBack(sub *hub.Subscription) {
 	s.keepBack(back)
 }
 
-// splitBatch takes the publications that are not to stay out of a batch, and
+// splitBatch removes from a batch the publications that must not stay, and
 // appends them to back.
 func splitBatch(parts []part, stay func(*hub.Subscription) bool, back []withheld) ([]part, []withheld) {
 	var stays []part
@@ -301,14 +304,14 @@ func splitBatch(parts []part, stay func(*hub.Subscription) bool, back []withheld
 	return stays, back
 }
 
-// endApprovals withholds what was approved in the epoch before, and has middleware
-// asked about the subscriptions again. mu must be held.
+// endApprovals withholds publications that were approved in the previous epoch,
+// and begins a round for the subscriptions. mu must be held.
 func (s *Socket) endApprovals() {
 	if s.state == Connecting || !s.guarded() {
 		return
 	}
 	s.takeBack(nil)
-	if s.state == Closed { // and nobody will be asked
+	if s.state == Closed { // so there will be no round
 		s.discardWithheld(nil)
 		return
 	}

@@ -11,11 +11,11 @@ import (
 
 type noWaitKey struct{}
 
-// NoWait returns a context for those who send and must not wait for clients:
-// with it [Exchange.Publish], [Socket.Transmit], [Socket.Send] and
-// [Socket.SendBinary] return at once. What they send waits for the client, for as
-// long as that reads at the pace of Limits.OutboxDrain and Limits.Budget allows.
-// Outbound middleware gets such a context.
+// NoWait returns a context for senders that must not wait for clients: with it,
+// [Exchange.Publish], [Socket.Transmit], [Socket.Send] and [Socket.SendBinary]
+// return at once. Their messages wait for the client as long as it reads at the
+// pace of Limits.OutboxDrain and Limits.Budget permits. Outbound middleware
+// gets such a context.
 func NoWait(ctx context.Context) context.Context {
 	return context.WithValue(ctx, noWaitKey{}, true)
 }
@@ -42,8 +42,9 @@ func (s *Socket) awaitRoomFor(ctx context.Context, n int) error {
 	return fmt.Errorf("socket %s: the client has not read what waits for it (see Limits.Outbox): %w", s.id, context.Cause(ctx))
 }
 
-// crowd are the sockets for which publishers wait: those whose outboxes have
-// become full. Who waits for them finds out when it is not worth while any more.
+// crowd has the sockets for which publishers wait: those whose outboxes have
+// become full. A publisher that waits for one finds out when it is no longer
+// worth waiting.
 type crowd struct {
 	size    atomic.Int32
 	mu      sync.Mutex // a leaf
@@ -81,8 +82,8 @@ func (c *crowd) all() []*Socket {
 }
 
 // awaitReaders waits for the subscribers of a channel that have much to read.
-// Each is waited for from when its outbox is full, so that all together are
-// waited for as long as one.
+// The wait for each begins when its outbox is full, so waiting for all takes no
+// longer than for one.
 func (x *Exchange) awaitReaders(ctx context.Context, channel string) {
 	if !mayWait(ctx) {
 		return

@@ -6,37 +6,38 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 )
 
-// The answers to #handshake and #authenticate tell a client who it is. A stock
-// client acts on an answer when the promise of its call settles: after all packets
-// of the same batch, and in Node.js after all frames of the same TCP segment. So it
-// overwrites what a packet behind the answer has told it about its token (QK-53). The
-// answer cannot tell it, as it has no room for a token.
+// The answers to #handshake and #authenticate give a client its identity. A
+// stock client acts on an answer when the promise of its call settles: after
+// all packets of the same batch, and in Node.js after all frames of the same
+// TCP segment. So it overwrites what it learned about its token from a packet
+// after the answer (QK-53). The answer itself has no room for a token.
 //
-// Therefore a packet that gives the client a token, or takes it away, must reach it
-// in a later turn of its loop than the answer. A barrier between the two sees to
-// that: a ping of the protocol, which the client answers in the turn in which it
-// reads it. What is sent behind the ping is held, in order, until the pong has come.
+// Therefore a packet that gives the client a token, or takes it away, must
+// reach it in a later turn of its loop than the answer. A barrier between the
+// two ensures this: a ping of the protocol, which the client answers in the
+// turn in which it reads it. Packets after the ping are held, in order, until
+// the pong has arrived.
 //
-// Where no such packet follows an answer there is no barrier.
+// If no such packet follows an answer, there is no barrier.
 
-// turns is what is known of how far the client is with the last answer that it has
-// to act on. The socket's mu guards it.
+// turns records whether the client has acted on the last answer that gives it
+// an identity. The socket's mu guards it.
 type turns struct {
 	pings   uint8 // that have not been answered
-	behind  uint8 // how many pongs are to come until the client has certainly acted; see onlyBarrier
+	behind  uint8 // the number of pongs until the client has certainly acted; see onlyBarrier
 	unheard bool  // the answer is that of the handshake, and the client has sent nothing since
-	told    bool  // of a token, or of none, since the client's last one came; see verdict
+	told    bool  // of a token, or of none, since the client's last one arrived; see verdict
 }
 
-// onlyBarrier is in place of a number for an answer that may still wait in the
-// outbound lane or in a batch.
+// onlyBarrier replaces the number if the answer may still wait in the outbound
+// lane or in a batch.
 const onlyBarrier = 0xff
 
-// maxPings is where the count of pings ends, for a client that answers none.
+// maxPings is the limit of the count of pings, for a client that answers none.
 const maxPings = onlyBarrier - 2
 
-// mustAct takes note of an answer that the client has to act on before it may be
-// told of another token. mu must be held.
+// mustAct records an answer on which the client has to act before it may
+// receive another token. mu must be held.
 func (s *Socket) mustAct(handshake bool) {
 	s.turns.unheard = handshake
 	s.turns.behind = s.turns.pings + 1
@@ -45,17 +46,17 @@ func (s *Socket) mustAct(handshake bool) {
 	}
 }
 
-// hearPacket takes note of a packet of the client's. A stock client sends none
-// before it has acted on the answer to its handshake. mu must be held.
+// hearPacket records a packet of the client. A stock client sends none before
+// it has acted on the answer to its handshake. mu must be held.
 func (s *Socket) hearPacket() {
 	if s.turns.unheard {
 		s.turns.unheard, s.turns.behind = false, 0
 	}
 }
 
-// pinged takes note of a ping that was queued in front of what waits. If it
-// overtakes something, its pong says nothing of an answer or of the ping of a barrier
-// that may be there. mu must be held.
+// pinged records a ping that was queued before all waiting frames. If it
+// overtakes some, they may include an answer or the ping of a barrier, and its
+// pong proves nothing about these. mu must be held.
 func (s *Socket) pinged(queued, overtakes bool) {
 	if !queued {
 		return
@@ -74,8 +75,8 @@ func (s *Socket) pinged(queued, overtakes bool) {
 	}
 }
 
-// hearPong takes note of a pong as it arrives: what waits for it may hold up the
-// inbox.
+// hearPong records a pong when it arrives, not in the inbox, which may wait for
+// what the pong releases.
 func (s *Socket) hearPong() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,17 +95,17 @@ func (s *Socket) hearPong() {
 	}
 }
 
-// barrier is a ping whose pong is to come, and with it the end of what is held.
-// The socket's mu guards it.
+// barrier is a ping whose pong releases the packets that are held. The socket's
+// mu guards it.
 type barrier struct {
-	pongs uint8 // how many pongs are to come until it is that one
+	pongs uint8 // the number of pongs until that one
 	timer *time.Timer
 	over  chan struct{} // closed when nothing is held any more
 }
 
-// sendToken sends a packet that gives the client a token or takes it away: behind the
-// answer to a call, if that is not nil. One that still waits for another answer is of
-// no use any more. mu must be held.
+// sendToken sends a packet that gives the client a token or takes it away:
+// after the answer to a call, if after is not nil. A packet that still waits
+// for another answer is obsolete. mu must be held.
 func (s *Socket) sendToken(packet []byte, after *Call) {
 	s.forgetOwed()
 	if after != nil {
@@ -126,9 +127,9 @@ func (s *Socket) sendToken(packet []byte, after *Call) {
 	s.sendLocked(packet)
 }
 
-// raiseBarrier sends a ping, and holds what is sent from then on, up to Limits.Outbox.
-// For clients that do not answer pings there is an end to it, early enough for the
-// answer to a call of the server that waits behind it. mu must be held.
+// raiseBarrier sends a ping, and holds all later packets, up to Limits.Outbox.
+// For clients that do not answer pings it ends by itself, early enough for a
+// call of the server that waits behind it to be answered. mu must be held.
 func (s *Socket) raiseBarrier() {
 	if s.state != Open {
 		return
@@ -144,7 +145,7 @@ func (s *Socket) raiseBarrier() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if b.barrier == raised {
-			s.turns.pings = 0 // nobody answers them, or one was lost
+			s.turns.pings = 0 // the client does not answer them, or one was lost
 			s.pass()
 		}
 	})
@@ -153,9 +154,8 @@ func (s *Socket) raiseBarrier() {
 	s.pushFrame(s.nextPingFrame(s.srv.moment(time.Now()))) // behind the answer
 }
 
-// pass ends a barrier: what it has held is sent, up to the next one if there is
-// another, less the publications to which the right has ended by the clock. mu must be
-// held.
+// pass ends a barrier and sends what it has held, up to the next one if there
+// is another, except publications whose right has expired. mu must be held.
 func (s *Socket) pass() {
 	b := &s.ext.batch
 	b.barrier.timer.Stop()

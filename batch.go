@@ -10,19 +10,20 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 )
 
-// batch collects packets that leave as one message. The socket's mu guards it.
+// batch collects packets that are sent as one message. The socket's mu guards
+// it.
 type batch struct {
 	collecting bool
 	parts      []part
 	bytes      int // of the message that parts make
 	ticker     *time.Timer
 	until      time.Time // zero: until stopped
-	barrier    *barrier  // until it is over, nothing leaves
+	barrier    *barrier  // until it is over, nothing is sent
 }
 
-// part is a packet, behind header space. One that is a publication has the
-// subscription that it comes by. Behind a barrier, there may be raw messages,
-// further barriers and ends of batches too.
+// part is a packet, after header space. A publication also has the subscription
+// by which it comes. After a barrier there may be raw messages, further
+// barriers and ends of batches too.
 type part struct {
 	packet      []byte
 	sub         *hub.Subscription
@@ -33,7 +34,7 @@ type part struct {
 	batched     bool // it belongs to a batch
 }
 
-// size is how long the part is in a message.
+// size returns the length of the part in a message.
 func (p *part) size() int {
 	if p.barrier || p.flush {
 		return 0
@@ -41,7 +42,7 @@ func (p *part) size() int {
 	return len(p.packet) - ws.HeaderSpace + 1
 }
 
-// stop drops what has been collected and ends collecting.
+// stop drops the collected packets and ends collecting.
 func (b *batch) stop() {
 	b.collecting = false
 	b.parts, b.bytes = nil, 0
@@ -61,9 +62,9 @@ type Batch struct {
 	ticks  bool
 }
 
-// StartBatch collects what is sent to the socket from now on, until the batch is
-// ended, which sends it as one message. A batch of more than Limits.Outbox bytes
-// leaves in parts. A socket has one such batch at a time.
+// StartBatch collects the packets for the socket from now on. [Batch.End] sends
+// them as one message. A batch of more than Limits.Outbox bytes is sent in
+// parts. A socket has one such batch at a time.
 func (s *Socket) StartBatch() Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,8 +74,8 @@ func (s *Socket) StartBatch() Batch {
 	return Batch{s, false}
 }
 
-// StartBatching sends what is sent from now on as one message for each
-// Config.Batching.Interval, until the batch is ended.
+// StartBatching collects the packets of each Config.Batching.Interval into one
+// message from now on, until the batch is ended.
 func (s *Socket) StartBatching() Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +103,8 @@ func (b Batch) end(rest func(*Socket)) {
 	rest(s)
 }
 
-// startBatching is StartBatching until a time, or for good. mu must be held.
+// startBatching is StartBatching until a time, or without an end. mu must be
+// held.
 func (s *Socket) startBatching(until time.Time) {
 	if s.state == Closed {
 		return
@@ -142,7 +144,7 @@ func (s *Socket) stopBatching() {
 	s.flushLocked()
 }
 
-// batching tells whether packets are collected. mu must be held.
+// batching reports whether packets are collected. mu must be held.
 func (s *Socket) batching() bool {
 	return s.ext != nil && (s.ext.batch.collecting || s.ext.batch.barrier != nil)
 }
@@ -161,7 +163,7 @@ func (s *Socket) addToBatch(p part) {
 	}
 }
 
-// dropBatch drops what has been collected, but nothing else that a barrier holds.
+// dropBatch drops the collected packets, but nothing else that a barrier holds.
 // mu must be held.
 func (s *Socket) dropBatch() {
 	b := &s.ext.batch
@@ -175,7 +177,7 @@ func (s *Socket) dropBatch() {
 	s.setBatch(slices.Concat(b.parts[:ended], open))
 }
 
-// setBatch replaces what is collected. mu must be held.
+// setBatch replaces the collected parts. mu must be held.
 func (s *Socket) setBatch(parts []part) {
 	b := &s.ext.batch
 	b.parts, b.bytes = parts, 0
@@ -185,9 +187,8 @@ func (s *Socket) setBatch(parts []part) {
 	s.ledger.Set(account.Batch, b.bytes)
 }
 
-// flushLocked queues the batch, less the publications to which the right has
-// ended by the clock. mu must be held, so that nothing overtakes it; the outbox is
-// a leaf.
+// flushLocked queues the batch, except publications whose right has expired. mu
+// must be held, so that nothing overtakes it; the outbox is a leaf.
 func (s *Socket) flushLocked() {
 	if s.ext.batch.barrier != nil {
 		s.addToBatch(part{flush: true})
@@ -197,8 +198,8 @@ func (s *Socket) flushLocked() {
 	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Tag: tag})
 }
 
-// takeBatch takes what is collected. Publications to which the right has ended by
-// the clock are not among it: they are withheld. mu must be held.
+// takeBatch removes and returns the collected parts, except publications whose
+// right has expired: they are withheld. mu must be held.
 func (s *Socket) takeBatch() []part {
 	now := s.srv.moment(time.Now())
 	parts, late := splitBatch(s.ext.batch.parts, func(sub *hub.Subscription) bool { return s.approved(sub, now) }, nil)
@@ -207,8 +208,8 @@ func (s *Socket) takeBatch() []part {
 	return parts
 }
 
-// sealBatch makes one frame of the parts of a batch, or none if there are none.
-// mu must be held.
+// sealBatch makes one frame of the parts of a batch, or none if there are no
+// parts. mu must be held.
 func (s *Socket) sealBatch(parts []part) (frame []byte, tag cargo) {
 	if len(parts) == 0 {
 		return nil, cargo{}

@@ -15,11 +15,11 @@ const drainStep = 100 * time.Millisecond
 // pace spreads a number of disconnects over time.
 type pace struct {
 	all    int
-	rate   int           // a second; as many go at once in the beginning
-	within time.Duration // when all must have gone at the latest
+	rate   int           // a second; as many are closed at once at the beginning
+	within time.Duration // the time within which all must be closed
 }
 
-// due is how many of all must have gone by a time.
+// due returns the number that must be closed by a time.
 func (p pace) due(after time.Duration) int {
 	if after >= p.within {
 		return p.all
@@ -29,8 +29,8 @@ func (p pace) due(after time.Duration) int {
 	return int(min(max(byRate, byTime), float64(p.all)))
 }
 
-// drainTime is how long drain may take. What is left of the time until the
-// deadline is for clients and event handlers that are slow.
+// drainTime returns the time that drain may take. The rest of the time until
+// the deadline is for slow clients and event handlers.
 func (srv *Server) drainTime(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -40,11 +40,11 @@ func (srv *Server) drainTime(ctx context.Context) time.Duration {
 	return max(left-left/10-srv.cfg.Timeouts.Close, left/2)
 }
 
-// drain tells all clients to connect elsewhere, in batches, and waits for the
-// handlers of their events. When ctx ends, all that are left are one batch. When
-// Close is called, they are left to it.
+// drain closes all clients in batches, so that they connect elsewhere, and
+// waits for the handlers of their events. When ctx ends, the rest is one batch.
+// When Close is called, it closes the rest.
 func (srv *Server) drain(ctx context.Context) {
-	// A goroutine for each socket of a batch, as event handlers may block.
+	// Each socket of a batch has a goroutine, because event handlers may block.
 	var batches sync.WaitGroup
 	defer batches.Wait()
 	left := srv.pendingFirst()
@@ -57,7 +57,7 @@ func (srv *Server) drain(ctx context.Context) {
 		for _, s := range left[:n] {
 			batches.Go(func() { s.closeWith(wire.CloseGoingAway) })
 		}
-		clear(left[:n]) // sockets that have gone are not kept
+		clear(left[:n]) // closed sockets are not kept
 		if left = left[n:]; len(left) == 0 {
 			return
 		}
@@ -71,8 +71,8 @@ func (srv *Server) drain(ctx context.Context) {
 	}
 }
 
-// pendingFirst is snapshot with those in front that have not completed their
-// handshake: there is nothing yet that the client would lose.
+// pendingFirst is snapshot, but begins with the sockets that have not completed
+// their handshake: their clients have nothing to lose yet.
 func (srv *Server) pendingFirst() []*Socket {
 	all := srv.snapshot()
 	pending := 0

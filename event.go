@@ -28,17 +28,17 @@ type Emitter interface {
 	emits(k eventKind) bool
 }
 
-// On calls fn for every event of type E that the emitter emits from now on.
-// It returns a function that ends this.
+// On calls fn for every event of type E that the emitter emits from now on. The
+// returned function ends this.
 //
-// The handlers of one socket's events run one at a time, in the order in
-// which the state of the socket changed, those of the socket before those of
-// the server. The state is that after the change already. A handler that
-// blocks holds up what its socket does next, but no other socket. An event
-// that a handler causes itself is handled after it has returned.
+// The handlers of one socket's events run one at a time, in the order in which
+// the state of the socket changed, those of the socket before those of the
+// server. They see the state after the change. A handler that blocks delays its
+// socket, but no other socket. An event that a handler causes itself is handled
+// after the handler has returned.
 //
-// It panics for a nil fn, and for an event that this emitter never emits: each
-// event says so where not both the socket and its server emit it.
+// It panics if fn is nil, and for an event that this emitter never emits: the
+// comment of an event states it if only the socket or only the server emits it.
 func On[E Event](from Emitter, fn func(E)) (off func()) {
 	var zero E
 	mustEmit(from, zero)
@@ -46,15 +46,17 @@ func On[E Event](from Emitter, fn func(E)) (off func()) {
 	return from.addListener(zero.kind(), func(e Event) { fn(e.(E)) })
 }
 
-// Events returns the events of type E as a sequence for a for loop. Events
-// count from the call of Events on, not from the start of the loop; call it
-// in the handler of [ConnectEvent], say, and loop over it in a goroutine. The
-// loop ends when ctx does, after the [EndEvent] of a socket, and when the
-// server has been closed. The sequence can be looped over once.
+// Events returns the events of type E as a sequence for a for loop. The
+// sequence contains the events since the call of Events, not since the start of
+// the loop. For example, call it in the handler of [ConnectEvent], and loop
+// over it in a goroutine. The loop ends when ctx does, after the [EndEvent] of
+// a socket, and when the server has been closed. The sequence can be looped
+// over once.
 //
-// Events wait for the loop in a short queue. When it is full, the emitter
-// waits: a slow loop over the events of a socket holds up that, and one over
-// those of the server all sockets. So does one that never begins, until ctx ends.
+// Events wait for the loop in a short queue. When the queue is full, the
+// emitter waits: a slow loop over the events of a socket delays that socket,
+// and one over the events of the server delays all sockets. A loop that never
+// begins does the same, until ctx ends.
 func Events[E Event](ctx context.Context, from Emitter) iter.Seq[E] {
 	var zero E
 	mustEmit(from, zero)
@@ -97,7 +99,8 @@ const (
 )
 
 // HandshakeEvent: a WebSocket has been accepted; nothing has been received on
-// it yet. Only the server emits it, as nobody can listen to the socket before.
+// it yet. Only the server emits it, because nobody can listen to the socket
+// before.
 type HandshakeEvent struct{ Socket *Socket }
 
 // ConnectEvent: the handshake is complete. JavaScript: connect on the socket,
@@ -139,14 +142,14 @@ type CloseEvent struct {
 type EndEvent struct{ Socket *Socket }
 
 // ErrorEvent: something went wrong with the socket. Only the socket emits it;
-// on the server it is a [WarningEvent].
+// the server emits a [WarningEvent].
 type ErrorEvent struct {
 	Socket *Socket
 	Err    error
 }
 
-// WarningEvent: something went wrong with a socket, or with a request before
-// it became one; Socket is nil then. Only the server emits it.
+// WarningEvent: something went wrong with a socket, or with a request before it
+// became one, in which case Socket is nil. Only the server emits it.
 type WarningEvent struct {
 	Socket *Socket
 	Err    error
@@ -160,7 +163,7 @@ type MessageEvent struct {
 	Data   []byte
 }
 
-// RawEvent: a message has been received that is no packet of the protocol.
+// RawEvent: a message has been received that is not a packet of the protocol.
 // Only the socket emits it.
 type RawEvent struct {
 	Socket *Socket
@@ -173,7 +176,7 @@ type RawEvent struct {
 type SubscribeEvent struct {
 	Socket  *Socket
 	Channel string
-	Options json.RawMessage // what the client gave besides the channel, an object
+	Options json.RawMessage // the client's options besides the channel, an object
 }
 
 // UnsubscribeEvent: the socket has left a channel. JavaScript: unsubscribe,
@@ -183,7 +186,7 @@ type UnsubscribeEvent struct {
 	Channel string
 }
 
-// AuthenticateEvent: the socket has got a token, its first or another.
+// AuthenticateEvent: the socket has a token, its first or another one.
 // JavaScript: authenticate, authentication.
 type AuthenticateEvent struct {
 	Socket    *Socket
@@ -198,16 +201,16 @@ type DeauthenticateEvent struct {
 }
 
 // AuthStateChangeEvent comes before AuthenticateEvent and DeauthenticateEvent
-// when the state has really changed. JavaScript: authStateChange,
+// if the state has really changed. JavaScript: authStateChange,
 // authenticationStateChange.
 type AuthStateChangeEvent struct {
 	Socket       *Socket
 	OldAuthState AuthState
 	NewAuthState AuthState
-	AuthToken    *auth.Token // nil when NewAuthState is Unauthenticated
+	AuthToken    *auth.Token // nil if NewAuthState is Unauthenticated
 }
 
-// BadAuthTokenEvent: the client has sent a token that will never be good.
+// BadAuthTokenEvent: the client has sent a token that will never be valid.
 // JavaScript: badAuthToken, badSocketAuthToken.
 type BadAuthTokenEvent struct {
 	Socket          *Socket
@@ -215,7 +218,7 @@ type BadAuthTokenEvent struct {
 	SignedAuthToken string
 }
 
-// AuthTokenSignedEvent: the server has made a token for the socket. Only the
+// AuthTokenSignedEvent: the server has signed a token for the socket. Only the
 // socket emits it.
 type AuthTokenSignedEvent struct {
 	Socket          *Socket
@@ -241,13 +244,13 @@ func (BadAuthTokenEvent) kind() eventKind    { return kindBadAuthToken }
 func (AuthTokenSignedEvent) kind() eventKind { return kindAuthTokenSigned }
 func (AuditEvent) kind() eventKind           { return kindAudit }
 
-// listeners holds the handlers of an emitter by the kind of event.
+// listeners has the handlers of an emitter by the kind of event.
 type listeners [numEventKinds]registry.List[func(Event)]
 
 func (l *listeners) has(k eventKind) bool { return !l[k].Empty() }
 
 // call calls the handlers of an event. A panic in one of them is logged, and
-// the others are called all the same.
+// the others are still called.
 func (l *listeners) call(e Event, log *slog.Logger) {
 	for _, fn := range l[e.kind()].All() {
 		_ = protect(log, "an event handler", func() error {

@@ -12,11 +12,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Exchange publishes and subscribes on behalf of the server. It passes no
-// inbound middleware; [PublishOut] runs for each socket that receives.
+// Exchange publishes and subscribes on behalf of the server. It does not run
+// inbound middleware; [PublishOut] runs for each socket that receives a
+// publication.
 type Exchange struct {
 	srv    *Server
-	routes *route.Table // nil: publications reach this node without
+	routes *route.Table // nil: all publications reach this node
 }
 
 func newExchange(srv *Server) *Exchange {
@@ -27,7 +28,7 @@ func newExchange(srv *Server) *Exchange {
 	return x
 }
 
-// routeBroker is the broker as it is called for routes.
+// routeBroker calls the broker for routes.
 type routeBroker Server
 
 // Subscribe implements route.Broker.
@@ -35,8 +36,8 @@ func (b *routeBroker) Subscribe(ctx context.Context, channel string) error {
 	return b.cfg.Broker.Subscribe(ctx, channel)
 }
 
-// Unsubscribe implements route.Broker. It may run on goroutines on which nobody
-// else would recover.
+// Unsubscribe implements route.Broker. It may run on goroutines in which nobody
+// else recovers.
 func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) {
 	if b.down.Load() {
 		return
@@ -51,15 +52,16 @@ func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) {
 // returns nil, the broker has accepted it; the subscribers on this node have
 // it in their outboxes. Publications of one caller stay in order.
 //
-// A publisher keeps to the pace of those subscribers on this node that read
-// well: when more than Limits.Outbox bytes wait for one of them, Publish waits,
-// after it has delivered, until half of that is left. It waits for each of them
-// for 250 ms at most from then on, and for one that takes nothing for 50 ms,
-// so that slow ones do not hold up the others; what they have not read stays
-// with the server. One that was too slow for that is not waited for until it has
-// read everything. All are waited for at the same time. The end of ctx ends the
-// wait, not the publication, and with a context of [NoWait] there is none. What
-// clients publish waits in the same way, and with it what they send next.
+// A publisher keeps the pace of the subscribers on this node that read well: if
+// more than Limits.Outbox bytes wait for one of them, Publish waits, after it
+// has delivered, until half of that is left. It waits at most 250 ms for each
+// subscriber, and at most 50 ms for one that accepts nothing, so that slow ones
+// do not delay the others; their unread messages stay in the server. If a
+// subscriber was too slow, Publish does not wait for it again until it has read
+// everything. It waits for all at the same time. The end of ctx ends the wait,
+// but not the publication. With a context from [NoWait], Publish does not wait.
+// Publications of clients wait in the same way, which delays what these clients
+// send next.
 func (x *Exchange) Publish(ctx context.Context, channel string, data any) error {
 	raw, err := encodeData(data)
 	if err != nil {
@@ -82,9 +84,9 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte) err
 // sink is the exchange as the broker sees it.
 type sink Exchange
 
-// Deliver implements broker.Sink: it hands a publication to the subscribers
-// on this node. It waits for none of them, as a broker delivers for all nodes and
-// channels; publishers wait, on their own node.
+// Deliver implements broker.Sink: it passes a publication to the subscribers on
+// this node. It waits for none of them, because a broker delivers for all nodes
+// and channels; publishers wait, on their own node.
 func (x *sink) Deliver(channel string, data []byte) {
 	count := x.srv.counters.publications.Add(1)
 	if !x.srv.hub.Has(channel) {
@@ -100,7 +102,7 @@ func (x *sink) Deliver(channel string, data []byte) {
 	p.Deflated = x.srv.deflateShared(p.Frame)
 	held := p.Size()
 	if x.srv.cfg.Codec != nil {
-		held += len(buf) // what the data is in is not the frame
+		held += len(buf) // the data is in another buffer than the frame
 	}
 	p.Shared.Init(x.srv.budget.Shard(uint8(count)), held)
 	n := x.srv.hub.Publish(p)
@@ -108,8 +110,7 @@ func (x *sink) Deliver(channel string, data []byte) {
 	x.srv.counters.deliveries.Add(uint64(n))
 }
 
-// join makes the broker deliver a channel to this node. What it begins,
-// routes.Leave ends.
+// join makes the broker deliver a channel to this node. routes.Leave undoes it.
 func (x *Exchange) join(ctx context.Context, channel string) error {
 	if x.srv.down.Load() {
 		return ErrServerClosed
@@ -117,8 +118,8 @@ func (x *Exchange) join(ctx context.Context, channel string) error {
 	return x.routes.Join(ctx, channel)
 }
 
-// Subscriptions yields the channels that somebody on this node is subscribed
-// to, in no order.
+// Subscriptions yields the channels that have subscribers on this node, in no
+// particular order.
 func (x *Exchange) Subscriptions() iter.Seq[string] {
 	names := x.srv.hub.Channels()
 	return func(yield func(string) bool) {
@@ -130,17 +131,19 @@ func (x *Exchange) Subscriptions() iter.Seq[string] {
 	}
 }
 
-// IsSubscribed reports whether somebody on this node is subscribed to a channel.
+// IsSubscribed reports whether a channel has subscribers on this node.
 func (x *Exchange) IsSubscribed(channel string) bool { return x.srv.hub.Has(channel) }
 
-// NumSubscribers is how many subscribers a channel has on this node.
+// NumSubscribers returns the number of subscribers that a channel has on this
+// node.
 func (x *Exchange) NumSubscribers(channel string) int { return x.srv.hub.Count(channel) }
 
-// Forward transmits what is published on a channel from now on to a socket, as an
-// event of its own, until ctx ends or the socket closes. The context of a handler may
-// end with the handler, see [Server.WrapHandlers]; that of the socket is the usual one.
-// The socket need not be subscribed. A client that does not read misses the oldest
-// publications, as a slow loop over a [Subscription] does.
+// Forward transmits the publications on a channel from now on to a socket, as
+// events with the given name, until ctx ends or the socket closes. Usually ctx
+// is the context of the socket, because that of a handler may end with the
+// handler, see [Server.WrapHandlers]. The socket need not be subscribed. A
+// client that does not read misses the oldest publications, like a slow loop
+// over a [Subscription].
 func (x *Exchange) Forward(ctx context.Context, channel string, to *Socket, event string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(to.Context(), cancel)

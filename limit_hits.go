@@ -11,16 +11,16 @@ import (
 
 // limitHits counts how often each limit was reached.
 type limitHits struct {
-	count [numLimits]atomic.Uint64
-	told  [numLimits]seldom // whether the log is
+	count  [numLimits]atomic.Uint64
+	logged [numLimits]seldom // bounds the records in the log
 }
 
-// seldom lets something happen a number of times a second: strangers must not fill
-// the log.
+// seldom bounds how often something happens in a second: strangers must not
+// fill the log.
 type seldom struct{ bucket atomic.Int64 } // a bucket.Bucket, by the server clock
 
-// allow reports whether something may happen once more, with at most n times at
-// once, and n a second from then on.
+// allow reports whether something may happen once more: at most n times at
+// once, and n times a second from then on.
 func (s *seldom) allow(now time.Duration, n int) bool {
 	r := bucket.PerSecond(n, n)
 	for {
@@ -38,25 +38,26 @@ func (s *seldom) allow(now time.Duration, n int) bool {
 // hit counts that a limit was reached.
 func (srv *Server) hit(l limit) { srv.hits.count[l].Add(1) }
 
-// hitLogged is hit with a line in the log, once a second for each limit at
-// most. The counter knows of the others.
+// hitLogged is hit with a record in the log, at most once a second for each
+// limit. The counter has the others.
 func (srv *Server) hitLogged(l limit, message string, attrs ...slog.Attr) {
 	srv.hit(l)
-	if srv.hits.told[l].allow(srv.clock(), 1) {
+	if srv.hits.logged[l].allow(srv.clock(), 1) {
 		srv.logLimit(slog.LevelWarn, l, message, attrs)
 	}
 }
 
-// socketsTold is how many sockets the log tells of as warnings in a second, for
-// each limit.
-const socketsTold = 5
+// socketsLogged is the number of sockets that are logged as warnings in a
+// second, for each limit.
+const socketsLogged = 5
 
-// hit is that of the server with a line in the log, for what happens once to a
-// socket. Each socket has its line, but those above socketsTold are for who debugs.
+// hit is Server.hit with a record in the log, for limits that a socket reaches
+// once. Each socket has its record, but those beyond socketsLogged are at level
+// Debug.
 func (s *Socket) hit(l limit, message string, attrs ...slog.Attr) {
 	s.srv.hit(l)
 	level := slog.LevelDebug
-	if s.srv.hits.told[l].allow(s.srv.clock(), socketsTold) {
+	if s.srv.hits.logged[l].allow(s.srv.clock(), socketsLogged) {
 		level = slog.LevelWarn
 	}
 	s.srv.logLimit(level, l, message, append(attrs, slog.String("socket", s.id)))
@@ -66,5 +67,5 @@ func (srv *Server) logLimit(level slog.Level, l limit, message string, attrs []s
 	srv.log.LogAttrs(context.Background(), level, message, append(attrs, slog.String("limit", l.String()))...)
 }
 
-// clock is the time since the server was made.
+// clock returns the time since the server was made.
 func (srv *Server) clock() time.Duration { return time.Since(srv.epoch) }

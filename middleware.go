@@ -10,30 +10,32 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Middleware decides whether an action goes on: nil allows it, an error blocks
-// it. A *[wire.Error] is what the client gets to see; any other error is
-// logged, and the client sees that something internal failed.
+// Middleware decides whether an action is allowed: nil allows it, an error
+// blocks it. The client receives a *[wire.Error]; any other error is logged,
+// and the client receives an InternalError.
 //
-// An action that middleware does nothing about is allowed.
+// Middleware returns nil for actions that it does not decide about.
 //
 // The middleware of one socket runs for one action of a line at a time, in the
-// order in which they came, and holds up what the socket sends after it, but no
-// other socket. ctx ends with the connection.
+// order in which the actions arrived. It delays later messages of its socket,
+// but no other socket. ctx ends with the connection.
 //
-// What inbound middleware has allowed holds for the token that the socket has at
-// the time. When that changes, the middleware is asked again: about subscriptions
-// at once, about a call, transmission or publication when its turn comes, with the
-// data as it came. It runs beside other actions of the socket then. Middleware that
-// changes the token itself whenever it is asked gets its actions refused.
+// The decision of inbound middleware is valid for the token that the socket has
+// at the time. When the token changes, the middleware runs again: at once for
+// subscriptions, and for a call, transmission or publication when its turn
+// comes, with the original data. It then runs concurrently with other actions
+// of the socket. If middleware changes the token each time it runs, its actions
+// are refused.
 type Middleware func(ctx context.Context, a Action) error
 
-// Use adds middleware for one type of action, to the line that the action is on. The
-// returned function removes it again. It adds to the same lines as [Server.UseInbound]
-// and its kin, and runs in the order of addition.
+// Use adds middleware for one type of action, to the line of that action. The
+// returned function removes it again. It adds to the same lines as
+// [Server.UseInbound] and the similar methods, and the middleware of a line
+// runs in the order of addition.
 //
 //	socketcluster.Use(srv, func(ctx context.Context, a *socketcluster.PublishIn) error { … })
 //
-// It panics for a nil fn, and for the interface [Action] in place of a type.
+// It panics if fn is nil, or if A is the interface [Action].
 func Use[A Action](srv *Server, fn func(ctx context.Context, a A) error) (remove func()) {
 	mustCall("the function of Use", fn)
 	var zero A
@@ -49,7 +51,7 @@ func Use[A Action](srv *Server, fn func(ctx context.Context, a A) error) (remove
 }
 
 // ErrBlocked, returned by middleware, blocks an action without a reason: the
-// client gets a SilentMiddlewareBlockedError.
+// client receives a SilentMiddlewareBlockedError.
 var ErrBlocked error = &silentError{}
 
 // Silent blocks like [ErrBlocked], but emits err on the socket.
@@ -67,7 +69,7 @@ func (e *silentError) Error() string {
 
 func (e *silentError) Unwrap() error { return e.cause }
 
-// middlewares holds the functions of the four lines.
+// middlewares has the functions of the four lines.
 type middlewares [numLines]registry.List[Middleware]
 
 func (m *middlewares) use(l line, fns []Middleware) (remove func()) {
@@ -83,8 +85,8 @@ func (m *middlewares) has(l line) bool { return !m[l].Empty() }
 // returned function removes it again.
 //
 // The middleware of a line runs in the order in which it was added, until one
-// blocks. It may be added and removed at any time; each action goes through
-// what there is at that moment. A nil function is a panic.
+// blocks. It may be added and removed at any time; each action passes the
+// middleware of that moment. UseHandshake panics if a function is nil.
 func (srv *Server) UseHandshake(fns ...Middleware) (remove func()) {
 	return srv.middleware.use(lineHandshake, fns)
 }
@@ -106,8 +108,8 @@ func (srv *Server) UseOutbound(fns ...Middleware) (remove func()) {
 	return srv.middleware.use(lineOutbound, fns)
 }
 
-// runMiddleware sends an action through its line. The error is what the
-// client may see; the real one has been emitted by then.
+// runMiddleware passes an action through its line. It returns the error that
+// the client may see; it has already emitted the real one.
 func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire.Error {
 	for _, fn := range srv.middleware[a.line()].All() {
 		err := protect(srv.log, "middleware", func() error { return (*fn)(ctx, a) }, slog.String("action", a.Type()))
@@ -118,7 +120,8 @@ func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire
 	return nil
 }
 
-// blocked emits why an action was blocked, and returns what the client sees.
+// blocked emits the reason why an action was blocked, and returns the error
+// that the client sees.
 func (srv *Server) blocked(s *Socket, a Action, err error) *wire.Error {
 	var public *wire.Error
 	var silent *silentError
@@ -129,7 +132,7 @@ func (srv *Server) blocked(s *Socket, a Action, err error) *wire.Error {
 			Message: fmt.Sprintf("The %s AGAction was blocked by %s middleware", a.Type(), a.line()),
 			Fields:  []wire.Field{{Key: "type", Value: a.line().String()}},
 		}
-		if err == silent { // and not something around it, which says more
+		if err == silent { // and not an error that wraps it, which says more
 			err = silent.cause
 		}
 		if err == nil {
@@ -149,9 +152,10 @@ func (srv *Server) blocked(s *Socket, a Action, err error) *wire.Error {
 	return public
 }
 
-// logLost logs that a subscription ends with the right to it: the first one after
-// each change of the token, as the others end for the same reason. A logout is no
-// news; an error that is not meant for clients is, if the client is still logged in.
+// logLost logs that a subscription has ended because the right to it has ended.
+// It logs only the first one after each change of the token, because the others
+// end for the same reason. A logout is not logged; an error that is not meant
+// for clients is, if the client is still logged in.
 func (s *Socket) logLost(channel string, err error, masked bool) {
 	epoch := s.token.epoch.Load()
 	s.mu.Lock()

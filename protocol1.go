@@ -10,13 +10,14 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// What is different for clients of version 1. They read the details of a refused
-// handshake or token from the data beside the error, and tell in a packet of
-// its own why they leave. A call and a transmission of one name are one event
-// to them. With a codec, their pings and pongs have two forms.
+// This file has the differences for clients of version 1. They read the details
+// of a refused handshake or token from the data beside the error, and send the
+// reason for leaving in a separate packet. A call and a transmission of one
+// name are the same event for them. With a codec, their pings and pongs have
+// two forms.
 
-// versionAt returns the version that is spoken at a path. ok is false if none
-// is.
+// versionAt returns the version of the protocol at a path. ok is false if the
+// path is not served.
 func (srv *Server) versionAt(path string) (v wire.Version, ok bool) {
 	switch path {
 	case srv.cfg.Path:
@@ -27,17 +28,18 @@ func (srv *Server) versionAt(path string) (v wire.Version, ok bool) {
 	return 0, false
 }
 
-// Protocol1 returns a handler that speaks version 1 at Config.Path, for a listener of
-// its own: some clients of v14 and before can be given another port, but no path. Their
-// sockets are those of this server. Config.Protocol1Path is simpler where a path will do.
+// Protocol1 returns a handler that serves version 1 at Config.Path. Use it on a
+// listener of its own: some clients of v14 and before can use another port, but
+// no other path. Their sockets belong to this server. Config.Protocol1Path is
+// simpler if a path is enough.
 func (srv *Server) Protocol1() http.Handler {
 	at := func(path string) (wire.Version, bool) { return wire.Version1, path == srv.cfg.Path }
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { srv.upgrade(w, r, at) })
 }
 
-// rejectionData is the data beside the error that refuses a handshake. A
-// client of version 1 closes with that code, and decides by it whether to
-// connect again.
+// rejectionData returns the data beside the error that refuses a handshake. A
+// client of version 1 closes with that code, which determines whether it
+// connects again.
 func (s *Socket) rejectionData(code wire.CloseCode) []byte {
 	if s.version != wire.Version1 {
 		return nil
@@ -45,8 +47,8 @@ func (s *Socket) rejectionData(code wire.CloseCode) []byte {
 	return fmt.Appendf(nil, `{"code":%d}`, int(code))
 }
 
-// unauthenticatedData is the data beside the error that refuses a token. A
-// client of version 1 passes it on to the application.
+// unauthenticatedData returns the data beside the error that refuses a token. A
+// client of version 1 passes it to the application.
 func (s *Socket) unauthenticatedData(err *wire.Error) []byte {
 	if s.version != wire.Version1 {
 		return nil
@@ -54,19 +56,19 @@ func (s *Socket) unauthenticatedData(err *wire.Error) []byte {
 	return authStatus(err)
 }
 
-// authStatus tells that a token has not been accepted.
+// authStatus returns the data which reports that a token has not been accepted.
 func authStatus(err *wire.Error) []byte {
 	return append(err.AppendJSON([]byte(`{"isAuthenticated":false,"authError":`)), '}')
 }
 
-// eventDisconnect tells why a client of version 1 disconnects, ahead of its close
-// frame, which has only the code.
+// eventDisconnect has the reason why a client of version 1 disconnects. It
+// comes before the close frame, which has only the code.
 const eventDisconnect = "#disconnect"
 
-// disconnects closes the socket if that is what a message tells, as a transmission or
-// as a call: clients up to v5.0 make calls of all that they send. It looks at
-// messages as they are read: in the inbox, the close frame would overtake them.
-// What came before is handled first, see handleRest.
+// disconnects closes the socket if a message is the disconnect event, as a
+// transmission or as a call: clients up to v5.0 send everything as calls. It
+// checks messages when they are read, because in the inbox the close frame
+// would overtake them. Earlier messages are handled first, see handleRest.
 func (s *Socket) disconnects(msg ws.Message) bool {
 	if !bytes.Contains(msg.Data, []byte(eventDisconnect)) || s.State() != Open {
 		return false
@@ -91,8 +93,8 @@ func (s *Socket) disconnects(msg ws.Message) bool {
 	return false
 }
 
-// disconnectAs closes the socket with the code and reason that the client has
-// given. A code that may not be sent is left to its close frame.
+// disconnectAs closes the socket with the code and reason from the client. If
+// the code must not be sent, its close frame closes the socket.
 func (s *Socket) disconnectAs(data []byte) {
 	var why struct {
 		Code wire.CloseCode `json:"code"`
@@ -110,12 +112,12 @@ func (s *Socket) disconnectAs(data []byte) {
 	s.disconnect(why.Code, "", wire.TruncateReason(reason))
 }
 
-// handledAsCall tells whether a packet is for a procedure, and not for a
-// receiver. In version 2 the packet says so itself. In version 1 it only says
-// whether an answer is wanted; there it goes to whoever has its name, and to
-// those of its own kind if both have (QK-55). The middleware gets the action of
-// the kind that is chosen here, and later no other kind is looked for, so that
-// no packet reaches a handler past the guard of its name.
+// handledAsCall reports whether a packet is for a procedure, and not for a
+// receiver. In version 2 the packet itself states this. In version 1 it only
+// states whether an answer is expected; there it goes to the handler with its
+// name, and to one of its own kind if there are both (QK-55). The middleware
+// gets the action of the kind that is chosen here, and the kind does not change
+// afterwards, so that no packet reaches a handler past the guard of its name.
 func (s *Socket) handledAsCall(p *wire.Packet, isCall bool) bool {
 	if s.version != wire.Version1 {
 		return isCall
@@ -128,22 +130,22 @@ func (s *Socket) handledAsCall(p *wire.Packet, isCall bool) bool {
 	if !procedure && !receiver {
 		procedure, receiver = h.calls.rest.Load() != nil, h.transmissions.rest.Load() != nil
 	}
-	if procedure == receiver { // both have it, or nobody
+	if procedure == receiver { // both exist, or neither
 		return isCall
 	}
 	return procedure
 }
 
-// respondTo answers a packet if it has a cid: with an error, or with nothing,
-// which tells that a receiver has it.
+// respondTo answers a packet if it has a cid: with an error, or without data,
+// which confirms that a receiver has it.
 func (s *Socket) respondTo(p *wire.Packet, failure *wire.Error) {
 	if p.Kind == wire.KindInvoke {
 		s.respond(p.ID, nil, failure)
 	}
 }
 
-// parseSubscribe reads the data of #subscribe, which clients up to v3 send as
-// the name of the channel alone (QK-57).
+// parseSubscribe reads the data of #subscribe. Clients up to v3 send only the
+// name of the channel (QK-57).
 func (s *Socket) parseSubscribe(data []byte) (wire.Subscribe, bool) {
 	req, ok := wire.ParseSubscribe(data)
 	if ok || s.version != wire.Version1 {
@@ -154,24 +156,24 @@ func (s *Socket) parseSubscribe(data []byte) (wire.Subscribe, bool) {
 }
 
 // With a codec, clients of v5.1 to v14 read pings as messages of the codec, as
-// socketcluster-server 14 sends them, and one as plain text ends them with an
-// error. Those before, and later ones that are set to version 1, read plain
-// pings only, and take a coded one for a raw message, which hurts nobody (QK-56).
-// No client tells of itself which kind it is. So the first pings are coded ones,
-// and the first pong settles the form. Without one for half of the time that a
-// client has to answer the first of them, which is Timeouts.Ping less Timeouts.PingInterval,
-// there is a plain ping at once, as the next one may come too late, and those
-// after it are plain, until a coded pong comes after all.
+// socketcluster-server 14 sends them, and fail if they get one as plain text.
+// Older clients, and later ones that are set to version 1, read only plain
+// pings, and take a coded one for a raw message, which is harmless (QK-56). No
+// client states its kind. So the first pings are coded, and the first pong
+// determines the form. A client has Timeouts.Ping minus Timeouts.PingInterval
+// to answer the first ping. If no pong comes within half of that, a plain ping
+// is sent at once, because the next one may come too late. Later pings are
+// plain too, unless a coded pong arrives.
 type pingForm uint8
 
 const (
-	pingsUntold pingForm = iota // no pong has come
+	pingsUnknown pingForm = iota // no pong has arrived
 	pingsCoded
 	pingsPlain
 )
 
-// codedPing is a ping of version 1 as a frame, and its pong, in the form of the
-// codec. Both are nil if there is no codec, or it has no form for them.
+// codedPing has a ping of version 1 as a frame, and its pong, in the form of
+// the codec. Both are nil if there is no codec, or if it has no form for them.
 type codedPing struct{ ping, pong []byte }
 
 func (srv *Server) newCodedPing() codedPing {
@@ -189,26 +191,26 @@ func (srv *Server) newCodedPing() codedPing {
 	return codedPing{ping, pong}
 }
 
-// plainRetry is how much later it is tried to turn to plain pings again while the
-// server does not read.
+// plainRetry is the time until the server tries again to switch to plain pings,
+// if it is not reading.
 const plainRetry = time.Second
 
-// nextPingFrame is the next ping for the client. mu must be held.
+// nextPingFrame returns the next ping for the client. mu must be held.
 func (s *Socket) nextPingFrame(at moment) []byte {
 	plain, coded := s.srv.pings[s.version], s.srv.coded.ping
 	if s.version != wire.Version1 || coded == nil || s.pingForm == pingsPlain || s.turnToPlainPings(at) {
 		return plain
 	}
-	if s.pingForm == pingsUntold && s.plainAt == 0 {
+	if s.pingForm == pingsUnknown && s.plainAt == 0 {
 		cfg := &s.srv.cfg
 		s.plainAt = at.add((cfg.Timeouts.Ping - cfg.Timeouts.PingInterval) / 2)
 	}
 	return coded
 }
 
-// turnToPlainPings ends the coded pings if the client has had its time to answer
-// them. It reports whether it has. While the server does not read, the pong may wait
-// behind other messages. mu must be held.
+// turnToPlainPings ends the coded pings if the client has had its time to
+// answer them. It reports whether it has done so. While the server is not
+// reading, the pong may wait behind other messages. mu must be held.
 func (s *Socket) turnToPlainPings(at moment) bool {
 	if s.plainAt == 0 || at < s.plainAt {
 		return false
@@ -226,7 +228,8 @@ func (s *Socket) isCodedPong(data []byte) bool {
 	return s.version == wire.Version1 && coded != nil && bytes.Equal(data, coded)
 }
 
-// learnPingForm notes the form of a pong. Only the reading goroutine calls it.
+// learnPingForm records the form of a pong. Only the reading goroutine calls
+// it.
 func (s *Socket) learnPingForm(pong ws.Message) {
 	if s.version != wire.Version1 || s.srv.coded.pong == nil {
 		return

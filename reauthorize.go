@@ -14,38 +14,38 @@ import (
 
 // When the token of a socket changes, its subscriptions are authorized again:
 // the inbound middleware sees a Subscribe action for each of them, with Again
-// set. What it blocks is kicked out, but for subscriptions that the client has
-// asked for with waitForAuth. Those the client goes on to take for its own
-// after a logout, so that they are suspended, and resumed by the next login
-// that middleware lets in.
+// set. If it blocks one, the socket is kicked out, except from subscriptions
+// that the client made with waitForAuth. After a logout, the client still
+// considers those as its own. So they are suspended, and resumed by the next
+// login if middleware allows it.
 
-// subscribeOptions is what a client has sent with a subscription, as far as it is
-// needed to authorize it again. Most subscriptions have none.
+// subscribeOptions has the options that a client sent with a subscription, as
+// far as they are needed to authorize it again. Most subscriptions have none.
 type subscribeOptions struct {
 	waitForAuth bool
-	suspended   bool // the socket is not in the channel at present
+	suspended   bool // the socket is currently not in the channel
 	data        json.RawMessage
 }
 
-// size is how much of the budget it takes.
+// size returns the bytes that the options take of the budget.
 func (o subscribeOptions) size(channel string) int {
 	n := len(o.data) + optionsCost
 	if o.suspended {
-		n += len(channel) // which nobody else has
+		n += len(channel) // not counted elsewhere
 	}
 	return n
 }
 
-// round asks middleware about the subscriptions of a socket for one epoch. It has
-// goroutines and a deadline of its own, so that it never waits for what the
-// client has sent or does not read. The next epoch takes its place at once; what
-// middleware still says to this one is void then.
+// round runs middleware for the subscriptions of a socket in one epoch. It has
+// goroutines and a deadline of its own, so it never waits for messages that the
+// client has sent or does not read. The next epoch replaces it at once; later
+// decisions for this one are void.
 //
 // The socket's mu guards it.
 type round struct {
 	epoch  uint32
 	began  time.Time
-	older  map[*hub.Subscription]time.Time // since when those wait that an earlier round has not approved
+	older  map[*hub.Subscription]time.Time // since when subscriptions wait that an earlier round has not approved
 	alarm  *time.Timer                     // at the next deadline
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -53,8 +53,8 @@ type round struct {
 	asking int // goroutines
 }
 
-// since is from when on a subscription waits. The deadline counts from there, also
-// where one epoch follows the other.
+// since returns the time since which a subscription waits. The deadline counts
+// from there, even if one epoch follows another.
 func (r *round) since(sub *hub.Subscription) time.Time {
 	if since, ok := r.older[sub]; ok {
 		return since
@@ -62,17 +62,18 @@ func (r *round) since(sub *hub.Subscription) time.Time {
 	return r.began
 }
 
-// question is whether a subscription may go on, or a suspended one be resumed.
+// question is whether a subscription may continue, or a suspended one may be
+// resumed.
 type question struct {
 	channel string
 	sub     *hub.Subscription // nil: it is suspended
 }
 
-// roundWidth is how many questions of a socket middleware is asked at a time, so
-// that one that takes long does not keep the others from their verdict.
+// roundWidth is the number of questions of a socket that middleware gets at a
+// time, so that a slow one does not delay the others.
 const roundWidth = 32
 
-// beginRound has middleware asked about all that is not approved in the present
+// beginRound starts a round for everything that is not approved in the current
 // epoch. mu must be held.
 func (s *Socket) beginRound() {
 	last := s.endRound()
@@ -105,7 +106,8 @@ func (s *Socket) beginRound() {
 		return
 	}
 	timeout := s.srv.cfg.Timeouts.Reauthorize
-	// Not the context of the socket, which needs mu; destroy ends the round.
+	// This is not the context of the socket, which needs mu; destroy ends the
+	// round.
 	r.ctx, r.cancel = context.WithDeadline(context.WithValue(context.Background(), socketKey{}, s), r.began.Add(timeout))
 	r.alarm = time.AfterFunc(time.Until(first.Add(timeout)), func() { s.overdue(r) })
 	r.asking = min(len(r.todo), roundWidth)
@@ -122,7 +124,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// endRound ends the round that there is, and returns it, or nil. mu must be held.
+// endRound ends the current round, if any, and returns it, or nil. mu must be
+// held.
 func (s *Socket) endRound() *round {
 	if s.ext == nil || s.ext.round == nil {
 		return nil
@@ -152,7 +155,7 @@ func (s *Socket) ask(r *round) {
 			left = append(left, q.channel)
 		}
 	}
-	// Only now, as the broker and event handlers may take their time.
+	// This comes last, because the broker and event handlers may be slow.
 	_ = s.haveLeft(s.unending(), left...)
 }
 
@@ -170,13 +173,13 @@ func (s *Socket) nextQuestion(r *round) (q question, ok bool) {
 	return question{}, false
 }
 
-// authorizeAgain asks the inbound middleware about a subscription.
+// authorizeAgain runs the inbound middleware for a subscription.
 func (s *Socket) authorizeAgain(ctx context.Context, channel string) *wire.Error {
 	return s.srv.runMiddleware(ctx, s, &Subscribe{Socket: s, Channel: channel, Data: s.optionsOf(channel).data, Again: true})
 }
 
-// verdict does what middleware says about a subscription. It reports true if
-// the socket has left the channel.
+// verdict applies the decision of middleware about a subscription. It returns
+// true if the socket has left the channel.
 func (s *Socket) verdict(r *round, sub *hub.Subscription, blocked *wire.Error) (left bool) {
 	s.mu.Lock()
 	if s.ext.round != r || s.subs.Get(sub.Channel()) != sub {
@@ -194,8 +197,8 @@ func (s *Socket) verdict(r *round, sub *hub.Subscription, blocked *wire.Error) (
 	return s.expel(sub, blocked, loggedOut)
 }
 
-// overdue takes for blocked what has no verdict at its deadline, and ends a round
-// in which nothing else is asked.
+// overdue treats subscriptions without a verdict at their deadline as blocked,
+// and ends a round without further questions.
 func (s *Socket) overdue(r *round) {
 	s.mu.Lock()
 	if s.ext.round != r {
@@ -239,9 +242,9 @@ func (s *Socket) overdue(r *round) {
 
 var errOverdue = &wire.Error{Name: wire.ErrTimeout.Name, Message: "The subscription was not authorized again in time"}
 
-// expel ends a subscription that is lost, and tells the client. After a logout
-// it may suspend it instead. It reports true if the socket was in the channel.
-// Neither the broker nor the event handlers have been told; see haveLeft.
+// expel ends a lost subscription, and notifies the client. After a logout it
+// may suspend it instead. It returns true if the socket was in the channel. It
+// notifies neither the broker nor the event handlers; see haveLeft.
 func (s *Socket) expel(sub *hub.Subscription, why *wire.Error, loggedOut bool) bool {
 	channel := sub.Channel()
 	message, err := encodeData(why.Message)
@@ -253,7 +256,7 @@ func (s *Socket) expel(sub *hub.Subscription, why *wire.Error, loggedOut bool) b
 			o.suspended = true
 			s.storeOptions(channel, o)
 			s.ext.suspended++
-			if s.token.Load() != nil { // a login since, whose round does not know of it
+			if s.token.Load() != nil { // a login since then, whose round does not know of it
 				s.beginRound()
 			}
 			return
@@ -262,9 +265,9 @@ func (s *Socket) expel(sub *hub.Subscription, why *wire.Error, loggedOut bool) b
 	})
 }
 
-// haveLeft tells the broker and the event handlers which channels the socket
-// has been taken out of. It waits for the broker until ctx ends, and returns its
-// error then.
+// haveLeft notifies the broker and the event handlers of the channels from
+// which the socket has been removed. It waits for the broker until ctx ends,
+// and then returns its error.
 func (s *Socket) haveLeft(ctx context.Context, channels ...string) (err error) {
 	for _, channel := range channels {
 		err = cmp.Or(s.srv.exchange.routes.Leave(ctx, channel), err)
@@ -321,7 +324,7 @@ func (s *Socket) forgetSuspended(channel string) bool {
 	return s.forgetOptions(channel)
 }
 
-// isSuspended tells whether a subscription is suspended. mu must be held.
+// isSuspended reports whether a subscription is suspended. mu must be held.
 func (s *Socket) isSuspended(channel string) bool {
 	return s.ext != nil && s.ext.options[channel].suspended
 }
@@ -339,8 +342,8 @@ func (s *Socket) suspendedLocked(channel string) int {
 	return n
 }
 
-// resume takes a socket back into a channel, or tells the client that it is
-// out of it for good.
+// resume puts a socket back into a channel, or notifies the client that it has
+// left the channel for good.
 func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 	if blocked == nil {
 		options := s.optionsOf(channel)

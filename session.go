@@ -11,17 +11,18 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// A login whose token came with the upgrade request, in a cookie mostly, is
-// renewed over HTTP: a route signs the token again, sets the cookie and tells the
-// sockets of the login.
+// A login whose token came with the upgrade request, usually in a cookie, is
+// renewed over HTTP: a route signs the token again, sets the cookie, and gives
+// the new token to the sockets of the login.
 
-// SignAgain signs the claims of a token again, with a new life: that of opts, or
-// the default one. The token keeps its session (sid) and the time of its login
-// (auth_time), gets another jti, and does not outlive Config.AuthMaxAge.
+// SignAgain signs the claims of a token again, with a new life: that of opts,
+// or the default one. The token keeps its session (sid) and the time of its
+// login (auth_time), gets a new jti, and does not outlive Config.AuthMaxAge.
 //
-// old may come from [httpauth.FromContext], say. SignAgain fails, and signs
-// nothing, if old would not be accepted now, or was signed by others; and with
-// [ErrTokenChanged] while [UpdateClaims] changes the claims of that user.
+// old may come from [httpauth.FromContext], for example. SignAgain fails, and
+// signs nothing, if old would not be accepted now or was signed by others. It
+// fails with [ErrTokenChanged] while [UpdateClaims] is changing the claims of
+// that user.
 func (srv *Server) SignAgain(ctx context.Context, old *auth.Token, opts ...auth.SignOption) (*auth.Token, error) {
 	token, err := srv.resign(ctx, old, fromClient, withNewLife, opts...)
 	if err == nil && srv.edits.concern(old) {
@@ -30,26 +31,25 @@ func (srv *Server) SignAgain(ctx context.Context, old *auth.Token, opts ...auth.
 	return token, err
 }
 
-// RenewSession gives a token to all sockets of this server whose upgrade request
-// has brought another one of the same session, in place of that. A session is the
-// claim sid, a text or a whole number, which the token must have too. It returns
-// how many sockets those were.
+// RenewSession replaces the token of all sockets of this server whose upgrade
+// request had another token of the same session. A session is the claim sid, a
+// text or a whole number, which the new token must have too. It returns the
+// number of these sockets.
 //
-// Nothing is sent to the clients, so that no script of the page sees the token.
-// Inbound middleware is asked about the subscriptions again; what is published to
-// them meanwhile follows when it has allowed them. Events tell of the token as of
-// any other one.
+// Nothing is sent to the clients, so no script of the page sees the token.
+// Inbound middleware runs again for the subscriptions; publications to them
+// wait until it has allowed them. The events are those of any other new token.
 //
-// A socket that is in its handshake, or whose upgrade request arrives with the old
-// token within Config.Timeouts.Handshake, gets the token as soon as it has completed
-// the handshake; it is not in the number. That holds if both tokens have an iat, and
-// that of the old one is earlier. Other sockets are logged out when the old token
-// expires.
+// A socket that is in its handshake, or whose upgrade request arrives with the
+// old token within Config.Timeouts.Handshake, gets the new token when it has
+// completed the handshake, if both tokens have an iat and that of the old one
+// is earlier. It is not included in the number. Other sockets are logged out
+// when the old token expires.
 //
-// The token is checked as that of an upgrade request is; one without a text as a
-// principal. Sockets to which the
-// application has given another token meanwhile are left alone. The error tells of
-// each socket that could not be given the token; the others have it.
+// The token is checked like that of an upgrade request; one without a text is
+// checked like a principal. Sockets to which the application has given another
+// token meanwhile do not change. The error contains one for each socket that
+// could not get the token; the others have it.
 func (srv *Server) RenewSession(ctx context.Context, session string, token *auth.Token) (renewed int, err error) {
 	if !hasClaim(token, claimSession, session) {
 		return 0, errors.New("socketcluster: the sid of the token is not that of the session")
@@ -61,7 +61,8 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 	if err := srv.stillGood(ctx, token, from); err != nil {
 		return 0, err
 	}
-	// Before the sockets are looked at: who is in its handshake then looks here later.
+	// This comes before the loop over the sockets: a socket that is still in
+	// its handshake then will look here later.
 	srv.renewals.add(session, token, time.Now().Add(srv.cfg.Timeouts.Handshake))
 	var failed []error
 	for s := range srv.Clients() {
@@ -82,13 +83,13 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 	return renewed, errors.Join(failed...)
 }
 
-// renewals are the last calls of RenewSession, by session, for sockets that were in
-// their handshake. It holds those of the last Timeouts.Handshake, and at most as many
-// others.
+// renewals has the latest calls of RenewSession, by session, for sockets that
+// were in their handshake. It has those of the last Timeouts.Handshake, and at
+// most as many others.
 type renewals struct {
 	mu    sync.Mutex
 	last  map[string]renewal
-	prune int // the size of last at which it is looked through
+	prune int // the size of last at which it is pruned
 }
 
 type renewal struct {
@@ -96,7 +97,7 @@ type renewal struct {
 	until time.Time
 }
 
-// minRenewals is a size of last that is not worth a look.
+// minRenewals is a size of last that is not worth pruning.
 const minRenewals = 64
 
 func (r *renewals) add(session string, token *auth.Token, until time.Time) {
@@ -113,8 +114,8 @@ func (r *renewals) add(session string, token *auth.Token, until time.Time) {
 	}
 }
 
-// newer returns the token by which the session of a token was renewed, or nil if it
-// was not, or if the token may be of a later time.
+// newer returns the token by which the session of a token was renewed. It
+// returns nil if there was none, or if the given token may be newer.
 func (r *renewals) newer(than *auth.Token) *auth.Token {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -145,6 +146,6 @@ func (s *Socket) catchUp(old *auth.Token) {
 		return
 	}
 	if _, err := s.replaceToken(s.Context(), old, token, false); err != nil {
-		s.srv.log.Debug("a session was renewed during the handshake, but its new token is not good", "socket", s.id, "error", err)
+		s.srv.log.Debug("a session was renewed during the handshake, but its new token is not valid", "socket", s.id, "error", err)
 	}
 }

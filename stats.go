@@ -2,13 +2,13 @@ package socketcluster
 
 import "sync/atomic"
 
-// socketCounters count messages and packets of one socket.
+// socketCounters counts messages and packets of one socket.
 type socketCounters struct {
 	received                  atomic.Uint64
 	processed, prepared, sent atomic.Uint32
 }
 
-// waiting is how much waits in a stream. mu must be held.
+// waiting returns the number of items that wait in a stream. mu must be held.
 func (s *Socket) waiting(name queueName) int {
 	if s.ext == nil {
 		return 0
@@ -20,27 +20,28 @@ func (s *Socket) waiting(name queueName) int {
 	return n
 }
 
-// SocketStats are figures of one socket: counts since it was accepted, which wrap
-// around at 2^32, and what waits at this moment.
+// SocketStats are the figures of one socket: counts since it was accepted,
+// which wrap around at 2^32, and the numbers of messages, packets and bytes
+// that wait.
 type SocketStats struct {
 	InboundReceived  uint32 // messages that have arrived
-	InboundProcessed uint32 // those of them whose turn has come
-	OutboundPrepared uint32 // packets that were to be sent
-	OutboundSent     uint32 // those of them that have passed the outbound middleware
+	InboundProcessed uint32 // those whose turn has come
+	OutboundPrepared uint32 // packets that were prepared for sending
+	OutboundSent     uint32 // those that have passed the outbound middleware
 	BytesReceived    int64
-	OutboxBytes      int // waiting to be taken by the client's side
+	OutboxBytes      int // waiting for the client to read them
 	Subscriptions    int
 
 	InboundBackpressure  int // messages that have arrived and are not being handled yet
 	OutboundBackpressure int // packets that have not passed the outbound middleware
 
-	// Backpressure is the greatest of these two, of that of each procedure and
+	// Backpressure is the maximum of these two, of that of each procedure and
 	// receiver ([Stream.Backpressure]), and of the number of events that wait
 	// for their handlers and loops.
 	Backpressure int
 }
 
-// Stats returns the figures of this moment.
+// Stats returns the current figures.
 func (s *Socket) Stats() SocketStats {
 	st := SocketStats{
 		InboundReceived:  uint32(s.stats.received.Load()),

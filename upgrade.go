@@ -13,23 +13,25 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// ServeHTTP upgrades a request to a WebSocket and returns; the socket lives
-// on without a goroutine of net/http, and the connection is its own: nobody else
-// may read, write or close it ([Socket.Terminate] does). Other requests are refused.
+// ServeHTTP upgrades a request to a WebSocket and returns. The socket does not
+// need a goroutine of net/http any more, and owns the connection: nobody else
+// may read, write or close it ([Socket.Terminate] does). Other requests are
+// refused.
 //
-// The order is that of socketcluster-server: method and headers, path,
-// handshake middleware, origin. The limits of connections come before the
-// middleware, so that a refusal by them costs next to nothing. The origin of a
-// page whose request has a principal or an ambient token is the last, see
+// The order of the checks is that of socketcluster-server: method and headers,
+// path, handshake middleware, origin. The limits of connections come before the
+// middleware, so that a refusal by them costs very little. The check of the
+// origin for requests with a principal or an ambient token comes last, see
 // Config.TokenSources.
 //
-// w must let its connection be taken over, as that of net/http does: what wraps it
-// needs a method Unwrap ([http.ResponseController]). http.TimeoutHandler has none.
+// w must be able to hand over its connection, as that of net/http can: a
+// wrapper needs a method Unwrap ([http.ResponseController]). That of
+// http.TimeoutHandler has none.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	srv.upgrade(w, r, srv.versionAt)
 }
 
-// upgrade is ServeHTTP with the versions that are spoken at the paths of a handler.
+// upgrade is ServeHTTP with the versions at the paths of a handler.
 func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt func(path string) (wire.Version, bool)) {
 	version, refusal := srv.checkRequest(r, versionAt)
 	addr := srv.ClientAddr(r)
@@ -61,7 +63,7 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt fun
 		srv.refuseOrigin(r, reason).WriteTo(w)
 		return
 	}
-	// The copy lets go of the request's first line, which the path is a part of.
+	// The copy releases the request's first line, of which the path is a part.
 	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI()), addr: addr.As16(), version: version}
 	conn, err := ws.Accept(w, r, ws.Options{
 		ReadLimit:    int64(srv.cfg.Limits.HandshakeMessageSize),
@@ -84,8 +86,8 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt fun
 	started = s.start(conn, r)
 }
 
-// checkRequest returns the version that a request is for, or why it is none for
-// this server.
+// checkRequest returns the version for a request, or the reason why the request
+// is not for this server.
 func (srv *Server) checkRequest(r *http.Request, versionAt func(path string) (wire.Version, bool)) (wire.Version, *ws.Refusal) {
 	if refusal := ws.CheckRequest(r); refusal != nil {
 		srv.lostHeaders(r)
@@ -105,7 +107,7 @@ func (srv *Server) checkRequest(r *http.Request, versionAt func(path string) (wi
 	return version, nil
 }
 
-// admit returns why a request may not become a socket, or nil.
+// admit returns the reason why a request may not become a socket, or nil.
 func (srv *Server) admit(r *http.Request) *ws.Refusal {
 	if blocked := srv.runMiddleware(r.Context(), nil, &Upgrade{Request: r}); blocked != nil {
 		text := blocked.Message
@@ -121,8 +123,8 @@ func (srv *Server) admit(r *http.Request) *ws.Refusal {
 	return nil
 }
 
-// refuseOrigin refuses an upgrade for a reason that may be shown: it tells
-// whoever builds the page what to do about it.
+// refuseOrigin refuses an upgrade for a reason that may be shown, so that the
+// author of the page knows what to do.
 func (srv *Server) refuseOrigin(r *http.Request, reason string) *ws.Refusal {
 	srv.counters.byOrigin.Add(1)
 	text := "Failed to authorize socket handshake - " + reason
@@ -131,7 +133,7 @@ func (srv *Server) refuseOrigin(r *http.Request, reason string) *ws.Refusal {
 	return &ws.Refusal{Status: http.StatusForbidden, Text: text}
 }
 
-// subprotocol returns the subprotocol that is spoken with a client, or "".
+// subprotocol returns the subprotocol for a client, or "".
 func (srv *Server) subprotocol(r *http.Request) string {
 	offered := slices.DeleteFunc(ws.Subprotocols(r), srv.ownsSubprotocol)
 	if len(offered) == 0 {
@@ -146,7 +148,8 @@ func (srv *Server) subprotocol(r *http.Request) string {
 	return offered[0]
 }
 
-// chooseSubprotocol asks the application, which has chosen none if it panics.
+// chooseSubprotocol calls the application's function. A panic means that it has
+// chosen none.
 func (srv *Server) chooseSubprotocol(offered []string, r *http.Request) (chosen string) {
 	_ = protect(srv.log, "Config.Subprotocol", func() error {
 		chosen = srv.cfg.Subprotocol(offered, r)
@@ -155,12 +158,12 @@ func (srv *Server) chooseSubprotocol(offered []string, r *http.Request) (chosen 
 	return chosen
 }
 
-// pongRoom is beyond how many bytes that wait for a client its pings are not
-// answered yet. Pongs are small, and cost more than their bytes.
+// pongRoom is the number of bytes that wait for a client beyond which its pings
+// are not answered yet. Pongs are small, and cost more than their bytes.
 const pongRoom = 16 << 10
 
-// answerPing answers a ping of the WebSocket protocol. The pong waits for
-// room, so that a peer that pings without reading holds up only itself.
+// answerPing answers a ping of the WebSocket protocol. The pong waits for room,
+// so that a peer that pings without reading delays only itself.
 func (s *Socket) answerPing(payload []byte) {
 	s.out.Wait(context.Background(), min(s.srv.cfg.Limits.Outbox/2, pongRoom))
 	s.pushFrame(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong))
@@ -171,7 +174,8 @@ func (s *Socket) countUpgrade() {
 	s.ledger.Set(account.Upgrade, len(s.url)+requestSize(s.request))
 }
 
-// requestSize is about how many bytes an upgrade request takes.
+// requestSize returns the approximate number of bytes that an upgrade request
+// takes.
 func requestSize(r *http.Request) int {
 	n := len(r.RequestURI) + upgradeCost
 	for name, values := range r.Header {
@@ -183,7 +187,7 @@ func requestSize(r *http.Request) int {
 	return n
 }
 
-// forgetUpgrade lets go of the request. mu must be held.
+// forgetUpgrade releases the request. mu must be held.
 func (s *Socket) forgetUpgrade() {
 	if s.request != nil {
 		s.request = nil
