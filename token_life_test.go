@@ -57,6 +57,32 @@ func TestTokenChange(t *testing.T) {
 	}
 }
 
+// Whoever reads the epoch and then the token has the token of that epoch or a later one:
+// what middleware allows for an old token is not taken for an approval of the new one.
+func TestTokenChangesBeforeItsEpoch(t *testing.T) {
+	const changes = 2_000
+	index := make(map[*auth.Token]uint32, changes)
+	tokens := make([]*auth.Token, changes)
+	for i := range tokens {
+		tokens[i] = new(auth.Token)
+		index[tokens[i]] = uint32(i + 1)
+	}
+	for range 200 {
+		var l tokenLife
+		go func() {
+			for _, token := range tokens {
+				l.set(token, fromClient)
+			}
+		}()
+		for epoch := uint32(0); epoch < changes; {
+			epoch = l.epoch.Load()
+			if token := index[l.Load()]; token < epoch {
+				t.Fatalf("token %d in epoch %d", token, epoch)
+			}
+		}
+	}
+}
+
 // The end of a token and its renewal are due once each, the end first; and the end
 // follows the wall clock when that is set.
 func TestTokenDue(t *testing.T) {
@@ -92,6 +118,10 @@ func TestTokenDue(t *testing.T) {
 	if expired, renew := l.due(end.Add(time.Second), 108*second); expired != token || renew {
 		t.Error("an expired token is not due, or is to be renewed")
 	}
+	if l.set(tokenUntil(t, time.Now().Add(-time.Second)), fromClient); l.inForce(l.epoch.Load()) {
+		t.Error("what an expired token allowed is in force")
+	}
+	l.set(token, fromClient)
 	if at := l.next(end, 107*second); at != 107*second+moment(time.Millisecond) {
 		t.Errorf("after the end of its token the renewal is still due, at %d", at)
 	}
