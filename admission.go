@@ -11,12 +11,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 )
 
-// retryAfter is what a refused client is told to wait: as long as stock
-// clients wait at least before they connect again.
+// retryAfter is the time that a refused client should wait: the minimum after
+// which stock clients connect again.
 const retryAfter = 10 * time.Second
 
-// takePlace takes a place for a request, or refuses it. Nothing has been done for
-// the request by then.
+// takePlace takes a place for a request, or refuses the request. It comes
+// before all other work for the request.
 func (srv *Server) takePlace(addr netip.Addr) *ws.Refusal {
 	var full limit
 	text, message := "", "connections are refused: a limit is reached"
@@ -35,8 +35,8 @@ func (srv *Server) takePlace(addr netip.Addr) *ws.Refusal {
 	return refuseForNow(text)
 }
 
-// checkRoom refuses a request that alone would be more than a socket's share,
-// while all together hold too much.
+// checkRoom refuses a request that alone would exceed a socket's share, while
+// all sockets together exceed the budget.
 func (srv *Server) checkRoom(r *http.Request) *ws.Refusal {
 	if !srv.budget.Over() || int64(requestSize(r)) <= srv.share() {
 		return nil
@@ -53,19 +53,19 @@ func refuseForNow(text string) *ws.Refusal {
 	}
 }
 
-// ClientAddr returns the address that a request comes from. It is that of the other
-// end of the connection; if this is one of Config.TrustedProxies, it is the
-// right-most address in X-Forwarded-For that is none of them. What stands
-// further to the left may be invented by the client. The header Forwarded is
-// not looked at.
+// ClientAddr returns the address from which a request comes. It is that of the
+// peer of the connection; if this is one of Config.TrustedProxies, it is the
+// right-most address in X-Forwarded-For that is not one of them. The client may
+// have invented the addresses further to the left. The header Forwarded is
+// ignored.
 //
 // IPv4 addresses have their short form, and no address has a zone or port. The
 // result is the zero Addr if the connection has no IP address, such as a Unix
 // socket, and no trusted proxy reports one.
 func (srv *Server) ClientAddr(r *http.Request) netip.Addr { return srv.proxies.ClientAddr(r) }
 
-// ClientAddr returns the address that the socket was opened from, found as by
-// [Server.ClientAddr]; the zero Addr if there is none.
+// ClientAddr returns the address from which the socket was opened, as
+// [Server.ClientAddr] determines it, or the zero Addr if there is none.
 func (s *Socket) ClientAddr() netip.Addr {
 	if s.addr == ([16]byte{}) {
 		return netip.Addr{}

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// With Compat.TokenAfterAnswer, what tells the client of its token leaves behind the
-// answer to the call whose handler has changed the token, and in a later turn of the
-// client, see barrier.go. Everything else leaves as ever, so that a handler may
-// wait for the client before it answers.
+// With Compat.TokenAfterAnswer, packets about the token are sent after the
+// answer to the call whose handler has changed the token, and in a later turn
+// of the client, see barrier.go. All other packets are sent as usual, so that a
+// handler may wait for the client before it answers.
 
 // owed is a packet about the token that waits for the answer to a call. The socket's
 // mu guards it.
@@ -18,8 +18,8 @@ type owed struct {
 	timer  *time.Timer
 }
 
-// owes returns the call whose answer comes before what is sent about the token under
-// ctx, or nil if nothing does. mu must be held.
+// owes returns the call whose answer must come before packets about the token
+// under ctx, or nil. mu must be held.
 func (s *Socket) owes(ctx context.Context) *Call {
 	if !s.srv.cfg.Compat.TokenAfterAnswer {
 		return nil
@@ -31,8 +31,9 @@ func (s *Socket) owes(ctx context.Context) *Call {
 	return c.original()
 }
 
-// owe keeps a packet back until a call has been answered. A call that is not answered
-// keeps it for as long as the client waits for the answer. mu must be held.
+// owe keeps back a packet until a call has been answered. If it is not
+// answered, the packet waits as long as the client waits for the answer. mu
+// must be held.
 func (s *Socket) owe(packet []byte, call *Call) {
 	o := &owed{call: call, packet: packet}
 	o.timer = time.AfterFunc(s.srv.cfg.Timeouts.Ack, func() {
@@ -45,14 +46,14 @@ func (s *Socket) owe(packet []byte, call *Call) {
 	s.extend().owed = o
 }
 
-// payOwed sends what is kept back. mu must be held.
+// payOwed sends the packets that are kept back. mu must be held.
 func (s *Socket) payOwed() {
 	packet := s.ext.owed.packet
 	s.forgetOwed()
 	s.sendToken(packet, nil)
 }
 
-// forgetOwed drops what is kept back. mu must be held.
+// forgetOwed drops the packets that are kept back. mu must be held.
 func (s *Socket) forgetOwed() {
 	if s.ext != nil && s.ext.owed != nil {
 		s.ext.owed.timer.Stop()
@@ -60,7 +61,7 @@ func (s *Socket) forgetOwed() {
 	}
 }
 
-// noteAnswer takes note that the answer to a call has been sent.
+// noteAnswer records that the answer to a call has been sent.
 func (s *Socket) noteAnswer(call *Call) {
 	if !s.srv.cfg.Compat.TokenAfterAnswer {
 		return

@@ -23,10 +23,10 @@ import (
 // turns records whether the client has acted on the last answer that gives it
 // an identity. The socket's mu guards it.
 type turns struct {
-	pings   uint8 // that have not been answered
-	behind  uint8 // the number of pongs until the client has certainly acted; see onlyBarrier
-	unheard bool  // the answer is that of the handshake, and the client has sent nothing since
-	told    bool  // of a token, or of none, since the client's last one arrived; see verdict
+	pings    uint8 // that have not been answered
+	behind   uint8 // the number of pongs until the client has certainly acted; see onlyBarrier
+	unheard  bool  // the answer is that of the handshake, and the client has sent nothing since
+	notified bool  // of a token, or of none, since the client's last one arrived; see verdict
 }
 
 // onlyBarrier replaces the number if the answer may still wait in the outbound
@@ -112,7 +112,7 @@ func (s *Socket) sendToken(packet []byte, after *Call) {
 		s.owe(packet, after)
 		return
 	}
-	s.turns.told = true
+	s.turns.notified = true
 	if s.ext != nil && s.ext.verdict != nil {
 		s.pronounce(s.ext.verdict)
 	}

@@ -13,23 +13,23 @@ type queueName struct {
 	name string
 }
 
-// nameQueue handles what one socket sends to one procedure or receiver, in
-// order. It exists while it has something to do.
+// nameQueue handles the calls or transmissions of one socket to one procedure
+// or receiver, in order. It exists while it has work.
 type nameQueue struct {
 	socket  *Socket
 	name    queueName
 	lane    lane.Lane[task]
-	users   int           // tasks given to it and not done; the socket's mu guards it
+	users   int           // tasks that are not done; the socket's mu guards it
 	running chan struct{} // a semaphore, see Concurrent; the socket's mu guards the field
 }
 
-// task is a call or transmission on its way to who handles it.
+// task is a call or transmission on its way to its handler.
 type task struct {
 	run     func()
-	deliver func(handled func()) // instead of run: loops have it, and handle it later
-	size    int                  // of its name and data, as it counts in the ledger
+	deliver func(handled func()) // instead of run: gives it to loops, which handle it later
+	size    int                  // of its name and data, as counted in the ledger
 	running chan struct{}        // nil: in order, one at a time
-	marker  bool                 // it marks a place in the queue, and holds no slot
+	marker  bool                 // it marks a place in the queue, and has no slot
 }
 
 // Handle implements lane.Handler.
@@ -67,7 +67,7 @@ func (q *nameQueue) run(t task) {
 	}
 }
 
-// drop gets what is not to be handled any more.
+// drop drops a task that must no longer be handled.
 func (q *nameQueue) drop(t task) {
 	if t.marker {
 		t.run()
@@ -77,7 +77,7 @@ func (q *nameQueue) drop(t task) {
 	q.done()
 }
 
-// done tells that a task has left the queue.
+// done records that a task has left the queue.
 func (q *nameQueue) done() {
 	s := q.socket
 	s.mu.Lock()
@@ -88,15 +88,16 @@ func (q *nameQueue) done() {
 	}
 }
 
-// What tasks take in bytes, measured with 25,000 calls of a process: each beside
-// its name and data, and each goroutine of a queue, with a stack that handlers
-// make grow beyond the smallest one, and the queue's place in a map.
+// The memory of tasks in bytes, measured with 25,000 calls: of each task
+// besides its name and data, and of each goroutine of a queue, with a stack
+// that handlers make grow beyond the smallest one, and the queue's place in a
+// map.
 const (
 	taskCost   = 512
 	workerCost = 9 << 9
 )
 
-// handled tells that a task takes no memory any more, and no slot.
+// handled records that a task no longer takes memory, or a slot.
 func (s *Socket) handled(size int) {
 	s.count(account.Messages, -size)
 	s.count(account.Handlers, -taskCost)
@@ -106,9 +107,9 @@ func (s *Socket) handled(size int) {
 	<-slots // does not block: the task holds one
 }
 
-// dispatch gives a packet to the loops of its socket, or else to the server's handler.
-// It waits while the socket has too many of them running. A transmission that nobody
-// takes is lost, as in JavaScript.
+// dispatch passes a packet to the loops of its socket, or else to the server's
+// handler. It waits while too many packets of the socket are being handled. A
+// transmission without a loop or receiver is lost, as in JavaScript.
 func dispatch(p packet) {
 	s, name := p.socket(), p.queue()
 	t := task{size: p.size()}
@@ -116,15 +117,15 @@ func dispatch(p packet) {
 	if loops := (Stream[packet]{s, name}).loops(); len(loops) > 0 {
 		t.deliver = func(handled func()) {
 			loop.Deliver(loops, p, packet.clone, handled, func() {
-				// The loops were left before they have taken it, so that whoever
-				// handles the name now gets it.
+				// The loops ended before they took it, so the current handler
+				// of the name gets it.
 				if !s.dropsWaiting() {
 					go dispatch(p)
 				}
 			})
 		}
 	} else if t.run, concurrent = p.handler(); t.run == nil {
-		// On a socket that has closed, there may have been a loop.
+		// A closed socket may have had a loop.
 		if !s.srv.cfg.Compat.SilentUnhandledCalls && s.State() != Closed {
 			p.refuse(errUnknownProcedure)
 		}
@@ -133,8 +134,8 @@ func dispatch(p packet) {
 	s.enqueue(name, t, concurrent)
 }
 
-// enqueue runs a task behind what the queue has already, on a goroutine of the
-// queue, or on one of its own if several may run at a time.
+// enqueue runs a task after those that are already in the queue, on a goroutine
+// of the queue, or on one of its own if several may run at a time.
 func (s *Socket) enqueue(name queueName, t task, concurrent int) {
 	if !s.takeSlot() {
 		return
@@ -159,15 +160,15 @@ func (s *Socket) enqueue(name queueName, t task, concurrent int) {
 		}
 		t.running = q.running
 	}
-	ok := q.lane.Push(t, q) // with mu, so that a marker comes behind all that was counted
+	ok := q.lane.Push(t, q) // with mu, so that a marker comes after everything that was counted
 	s.mu.Unlock()
 	if !ok { // see dropWaiting
 		q.drop(t)
 	}
 }
 
-// takeSlot waits until one more task may be with handlers. It reports false
-// when the socket has closed meanwhile.
+// takeSlot waits until one more task may be given to handlers. It returns false
+// if the socket has closed meanwhile.
 func (s *Socket) takeSlot() bool {
 	s.mu.Lock()
 	x := s.extend()

@@ -15,26 +15,27 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Call is a client's call of a procedure. It is answered once: by what its
-// [Handler] returns, or by Reply or Fail.
+// Call is a client's call of a procedure. It is answered once: by the result of
+// its [Handler], or by Reply or Fail.
 type Call struct {
 	Socket    *Socket
-	ID        float64 // the client's id of the call
+	ID        float64 // the client's ID of the call
 	Procedure string
 	Data      json.RawMessage // nil when the client gave none
 
 	approval
-	began      time.Time // when it came; see Call.Context
+	began      time.Time // when it arrived; see Call.Context
 	answerSent bool      // its answer has been sent; the socket's mu guards it, and only Compat.TokenAfterAnswer needs it
-	of         *Call     // what this is a copy of, for one of several loops; nil otherwise
+	of         *Call     // the original, if this is a copy for one of several loops; else nil
 	oneWay     bool      // a transmission of a client of version 1, see handledAsCall
-	detached   bool      // see Detach; the handler's goroutine's
+	detached   bool      // see Detach; only for the handler's goroutine
 	answered   atomic.Bool
 }
 
-// Context is the context of the socket, and says besides which call it is about:
-// [Socket.SetAuthToken] takes the time at which that came for the time of the
-// login. A handler gets it; a loop over calls can ask for it.
+// Context returns the context of the socket, which also identifies the call:
+// [Socket.SetAuthToken] uses the time at which the call arrived as the time of
+// the login. A handler receives this context; a loop over calls can get it
+// here.
 func (c *Call) Context() context.Context { return callContext{socketContext{c.Socket}, c} }
 
 // callContext makes contexts without a goroutine for each call.
@@ -45,7 +46,7 @@ type callContext struct {
 
 type callKey struct{}
 
-// callOf returns the call whose handler a context is that of, or nil.
+// callOf returns the call to whose handler a context belongs, or nil.
 func callOf(ctx context.Context) *Call {
 	c, _ := ctx.Value(callKey{}).(*Call)
 	return c
@@ -68,19 +69,19 @@ func (c *Call) original() *Call {
 // Answered reports whether the call has been answered.
 func (c *Call) Answered() bool { return c.original().answered.Load() }
 
-// Detach lets a [Handler] return before the call is answered, for those who pass
-// calls on and must not hold up the next one. Reply or Fail answers it then; an answer
-// that the handler returns is ignored, an error is the answer at once. Only the handler
-// may call it.
+// Detach lets a [Handler] return before the call is answered. It is for
+// handlers that pass calls on and must not delay the next one. Reply or Fail
+// then answers the call. An answer that the handler returns is ignored; an
+// error that it returns is sent at once. Only the handler may call Detach.
 func (c *Call) Detach() { c.detached = true }
 
-// Decode decodes the data of the call into v, as [Func] does, and fails with the error
-// that the client should get.
+// Decode decodes the data of the call into v, as [Func] does. Its error is the
+// one that the client should receive.
 func (c *Call) Decode(v any) error { return decodeData(c.Data, v) }
 
 // Reply answers with data; see [Socket.Transmit] for what data can be. It waits
-// while the client does not take what it was sent before. Data that cannot be
-// encoded is answered with an error, and returned as one.
+// while the client does not read earlier messages. If the data cannot be
+// encoded, the client receives an error, and Reply returns it.
 func (c *Call) Reply(data any) error {
 	raw, err := encodeData(data)
 	if err != nil {
@@ -89,9 +90,9 @@ func (c *Call) Reply(data any) error {
 	return c.answer(raw, nil)
 }
 
-// Fail answers with an error. A *[wire.Error], such as one of [Errorf], is what
-// the client gets, also from within an error that wraps it; any other is logged, and the
-// client receives an InternalError.
+// Fail answers with an error. The client receives a *[wire.Error], such as one
+// from [Errorf], even if another error wraps it. Any other error is logged, and
+// the client receives an InternalError.
 func (c *Call) Fail(err error) error {
 	if err == nil {
 		err = errors.New("a handler answered with a nil error")
@@ -133,7 +134,8 @@ func (c *Call) ask(expired error) *wire.Error {
 	return blocked
 }
 
-// refuse fails if the call has been answered, or nobody is there.
+// refuse answers with an error. It does nothing if the call has been answered,
+// or the client has gone.
 func (c *Call) refuse(failure *wire.Error) { _ = c.answer(nil, failure) }
 
 func (c *Call) handler() (run func(), concurrent int) {
@@ -144,7 +146,7 @@ func (c *Call) handler() (run func(), concurrent int) {
 	return func() { serveCall(c.Context(), h.wrapped, c) }, h.concurrent
 }
 
-// clone returns a copy whose answer is that of the original.
+// clone returns a copy that shares the answer of the original.
 func (c *Call) clone() packet {
 	return &Call{Socket: c.Socket, ID: c.ID, Procedure: c.Procedure, Data: c.Data, approval: c.approval, began: c.began, of: c, oneWay: c.oneWay}
 }
@@ -152,7 +154,7 @@ func (c *Call) clone() packet {
 // Decode is [Call.Decode] for the data of a transmission.
 func (t *Transmission) Decode(v any) error { return decodeData(t.Data, v) }
 
-// Transmission is an event that a client has sent and that wants no answer.
+// Transmission is an event from a client that expects no answer.
 type Transmission struct {
 	Socket   *Socket
 	Receiver string
@@ -185,25 +187,26 @@ func (t *Transmission) clone() packet {
 	return &Transmission{Socket: t.Socket, Receiver: t.Receiver, Data: t.Data, approval: t.approval}
 }
 
-// Handler handles the calls of a procedure. The call is answered with what
-// ServeCall returns: data, see [Socket.Transmit] for what that can be, or an error,
-// see [Call.Fail]. What it returns is ignored if the call has been answered by
-// then, but for an error, which is logged, or was detached ([Call.Detach]). ctx is that of [Call.Context]: it ends with the socket, and
-// [FromContext] returns the socket. A panic is logged and answered as an
-// InternalError; the connection stays.
+// Handler handles the calls of a procedure. The result of ServeCall is the
+// answer: data, see [Socket.Transmit], or an error, see [Call.Fail]. The result
+// is ignored if the call was detached ([Call.Detach]) or has already been
+// answered, but then an error is logged. ctx is that of [Call.Context]: it ends
+// with the socket, and [FromContext] returns the socket. A panic is logged and
+// answered with an InternalError; the connection stays open.
 //
-// To clients of version 1, calls and transmissions of a name are one event. On
-// their sockets a name without a [Receiver] has its transmissions handled here:
-// the answer goes nowhere, and an error is emitted on the socket.
+// For clients of version 1, calls and transmissions of a name are the same
+// event. On their sockets, a Handler also gets the transmissions of its name if
+// there is no [Receiver]: the answer is dropped, and an error is emitted on the
+// socket.
 //
-// The calls of one socket to one procedure are handled one after the other,
-// in the order in which they came; different procedures and different sockets
-// are handled side by side.
+// The calls of one socket to one procedure are handled one after the other, in
+// the order in which they arrived. Different procedures and different sockets
+// are handled concurrently.
 type Handler interface {
 	ServeCall(ctx context.Context, c *Call) (answer any, err error)
 }
 
-// HandlerFunc is a function as a [Handler].
+// HandlerFunc makes a [Handler] of a function.
 type HandlerFunc func(ctx context.Context, c *Call) (answer any, err error)
 
 // ServeCall implements [Handler].
@@ -212,12 +215,13 @@ func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) (answer any, err er
 }
 
 // Func makes a [Handler] of a typed function: the data of the call is decoded
-// into an In by [wire.Unmarshal], as by encoding/json and with bytes as clients
-// send them, and what the function returns is the answer. A call without data
-// leaves In at its zero value. A lone surrogate in a string becomes U+FFFD: where
-// a string names something, such as a user, refuse those that contain it.
-// Data that does not fit is answered with an InvalidArgumentsError; the log
-// tells where it does not, and what is expected there.
+// into an In by [wire.Unmarshal], which is like encoding/json and also accepts
+// bytes as clients send them. The result of the function is the answer. A call
+// without data leaves In at its zero value. A lone surrogate in a string
+// becomes U+FFFD: if a string is a name, such as that of a user, refuse strings
+// that contain U+FFFD. Data that does not fit is answered with an
+// InvalidArgumentsError; the log shows the place where it does not fit, and the
+// type that is expected there.
 //
 // [FromContext] returns the socket of the client.
 func Func[In, Out any](fn func(ctx context.Context, in In) (Out, error)) Handler {
@@ -231,7 +235,7 @@ func Func[In, Out any](fn func(ctx context.Context, in In) (Out, error)) Handler
 	})
 }
 
-// Proc is [Func] for a function that answers with no data.
+// Proc is [Func] for a function whose answer has no data.
 func Proc[In any](fn func(ctx context.Context, in In) error) Handler {
 	mustCall("the function of Proc", fn)
 	return HandlerFunc(func(ctx context.Context, c *Call) (any, error) {
@@ -243,13 +247,13 @@ func Proc[In any](fn func(ctx context.Context, in In) error) Handler {
 	})
 }
 
-// decodeData decodes what a client has sent. None takes anything.
+// decodeData decodes the data from a client. None accepts any data.
 func decodeData(raw json.RawMessage, v any) error {
 	switch v := v.(type) {
 	case *None:
 		return nil
 	case *json.RawMessage:
-		*v = raw // valid, and the handler's own
+		*v = raw // valid, and owned by the handler
 		return nil
 	}
 	if err := wire.Unmarshal(raw, v); err != nil {
@@ -260,22 +264,22 @@ func decodeData(raw json.RawMessage, v any) error {
 }
 
 // Receiver handles the transmissions of one name. The ordering is that of
-// [Handler], and ctx is that of the socket. The error, or a panic, is emitted on
-// the socket; no client gets to see it. On sockets of version 1 it also gets the
-// calls of a name without a Handler, which are answered with no data as soon as it
-// has been given them.
+// [Handler], and ctx is that of the socket. An error or a panic is emitted on
+// the socket; no client sees it. On sockets of version 1 a Receiver also gets
+// the calls of its name if there is no Handler; they are answered without data
+// as soon as it has them.
 type Receiver interface {
 	ServeTransmission(ctx context.Context, t *Transmission) error
 }
 
-// ReceiverFunc is a function as a [Receiver].
+// ReceiverFunc makes a [Receiver] of a function.
 type ReceiverFunc func(ctx context.Context, t *Transmission) error
 
 // ServeTransmission implements [Receiver].
 func (f ReceiverFunc) ServeTransmission(ctx context.Context, t *Transmission) error { return f(ctx, t) }
 
-// Recv makes a [Receiver] of a typed function, which gets data as that of a [Func]
-// does.
+// Recv makes a [Receiver] of a typed function, which gets its data as that of a
+// [Func] does.
 func Recv[In any](fn func(ctx context.Context, in In) error) Receiver {
 	mustCall("the function of Recv", fn)
 	return ReceiverFunc(func(ctx context.Context, t *Transmission) error {
@@ -312,13 +316,13 @@ type registered[H any] struct {
 // atomic load.
 type handlerTable[H any] struct {
 	names registry.Names[registered[H]]
-	rest  atomic.Pointer[registered[H]] // for names that are not there
+	rest  atomic.Pointer[registered[H]] // for names without a handler
 
 	mu    sync.Mutex // of changes
 	wraps []func(H) H
 }
 
-// handlers are those of a server.
+// handlers has the handlers and receivers of a server.
 type handlers struct {
 	calls         handlerTable[Handler]
 	transmissions handlerTable[Receiver]
@@ -327,8 +331,8 @@ type handlers struct {
 // Handle registers the handler of a procedure for all sockets, in place of an
 // earlier one. Names are compared as they are; they have no patterns.
 //
-// It panics for a nil handler, and for the names that the server handles itself,
-// such as #publish, as do all functions that register.
+// It panics for a nil handler, and for names that the server handles itself,
+// such as #publish. So do all functions that register handlers.
 func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
 	mustReach("Handle", procedure)
 	mustCall("the handler of the procedure "+procedure, h)
@@ -355,9 +359,10 @@ func (srv *Server) ReceiveDefault(fn ReceiverFunc, opts ...HandleOption) {
 	srv.handlers.transmissions.setRest(fn, opts)
 }
 
-// WrapHandlers puts a handler of wrap's around each handler of the server, those that
-// are registered later too. It sees the name ([Call].Procedure), the answer and the
-// error, and how long it takes, and may change each of them, or the context:
+// WrapHandlers wraps each handler of the server by the handler that wrap
+// returns, including those that are registered later. The wrapper sees the name
+// ([Call].Procedure), the answer, the error and the duration, and may change
+// the answer, the error and the context:
 //
 //	srv.WrapHandlers(func(next socketcluster.Handler) socketcluster.Handler {
 //		return socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
@@ -367,10 +372,11 @@ func (srv *Server) ReceiveDefault(fn ReceiverFunc, opts ...HandleOption) {
 //		})
 //	})
 //
-// The first of several is the outermost. wrap is called for each handler, and again
-// when another wrap is added. To wrap some handlers only, do it where they are
-// registered. Loops over a [Stream] are not wrapped. With [Server.HandleDefault], clients
-// choose the names: do not make a metric's label of one that you do not know.
+// The first of several wrappers is the outermost. wrap is called for each
+// handler, and again when another wrapper is added. To wrap only some handlers,
+// wrap them where you register them. Loops over a [Stream] are not wrapped.
+// With [Server.HandleDefault], clients choose the names: do not use an unknown
+// name as the label of a metric.
 func (srv *Server) WrapHandlers(wrap func(Handler) Handler) {
 	mustCall("the function of WrapHandlers", wrap)
 	srv.handlers.calls.wrap(wrap)
@@ -425,7 +431,7 @@ func withOptions(opts []HandleOption) (all handlerOptions) {
 	return all
 }
 
-// lookup finds the handler for a name, or the one for the rest.
+// lookup returns the handler for a name, or the default one.
 func (t *handlerTable[H]) lookup(name string) (r registered[H], ok bool) {
 	if r, ok := t.names.Get(name); ok {
 		return r, true
@@ -436,8 +442,8 @@ func (t *handlerTable[H]) lookup(name string) (r registered[H], ok bool) {
 	return r, false
 }
 
-// serveCall runs a handler and answers with what it returns. It answers for one
-// that panics.
+// serveCall runs a handler and answers with its result. If the handler panics,
+// it answers with an error.
 func serveCall(ctx context.Context, h Handler, c *Call) {
 	err := protect(c.Socket.srv.log, "a handler", func() error {
 		if !stillIn(c) {
@@ -446,7 +452,7 @@ func serveCall(ctx context.Context, h Handler, c *Call) {
 		answer, err := h.ServeCall(ctx, c)
 		switch {
 		case err != nil && c.Answered():
-			c.Socket.srv.logMasked(err, "procedure", c.Procedure) // nobody else gets to see it
+			c.Socket.srv.logMasked(err, "procedure", c.Procedure) // nobody else sees it
 		case err != nil:
 			c.Fail(err)
 		case c.detached || c.Answered():

@@ -14,9 +14,9 @@ import (
 // ends or, if ctx has no deadline, for Config.Timeouts.Ack. See
 // [Socket.Transmit] for data.
 //
-// The error is a TimeoutError when the client has not answered in time, a
-// BadConnectionError when the connection was lost, or what the client has
-// answered with; each of them is a *[wire.Error].
+// The error is a TimeoutError if the client has not answered in time, a
+// BadConnectionError if the connection was lost, or the error in the client's
+// answer; each of them is a *[wire.Error].
 func (s *Socket) Invoke(ctx context.Context, event string, data any) (json.RawMessage, error) {
 	return s.invokeAs(ctx, event, data, s.lock, nil)
 }
@@ -27,8 +27,8 @@ func (s *Socket) lock() error {
 	return nil
 }
 
-// invokeAs is Invoke in one step with a change of the socket, if there is one.
-// lock locks mu, or fails; change is called with mu held.
+// invokeAs is Invoke, but may change the socket in the same step. lock locks
+// mu, or fails; change, if not nil, is called with mu held.
 func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func() error, change func()) (json.RawMessage, error) {
 	raw, err := encodeData(data)
 	if err != nil {
@@ -65,8 +65,9 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 
 // callsLocked returns the calls to the client. mu must be held.
 //
-// While calls wait, the limit of the inbox is lifted: behind it the answers
-// would never be read for which what is in front of it is waiting.
+// While calls wait, the limit of the inbox is lifted: otherwise messages in the
+// inbox may wait for answers that the server never reads because the inbox is
+// full.
 func (s *Socket) callsLocked() *calls.Table {
 	t := s.calls.Load()
 	if t == nil {

@@ -1,23 +1,24 @@
 package socketcluster
 
-// A Key keeps values of the application's with sockets, one of type T for each.
-// Declare a variable for each kind of value; its address tells it from other keys:
+// A Key stores values of the application with sockets, one of type T for each
+// socket. Declare a variable for each kind of value; its address distinguishes
+// it from other keys:
 //
 //	var room socketcluster.Key[string]
 //
 // It must not be copied. Its methods are safe for concurrent use.
 type Key[T any] struct {
 	_ noCopy
-	_ byte // so that no two keys have one address
+	_ byte // so that no two keys have the same address
 }
 
-// noCopy has go vet report copies.
+// noCopy makes go vet report copies.
 type noCopy struct{}
 
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
-// Set keeps a value with a socket, in place of an earlier one.
+// Set stores a value with a socket, in place of an earlier one.
 func (k *Key[T]) Set(s *Socket, v T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,7 +29,8 @@ func (k *Key[T]) Set(s *Socket, v T) {
 	x.values[k] = v
 }
 
-// Get returns the value that Set has kept with a socket. ok is false if there is none.
+// Get returns the value that Set has stored with a socket. ok is false if there
+// is none.
 func (k *Key[T]) Get(s *Socket) (v T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

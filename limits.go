@@ -44,8 +44,7 @@ type Limits struct {
 	// disconnected, with 1013 for what they have sent, or without a close frame
 	// for what they have not read; stock clients connect again. A socket is
 	// safe if it holds no more than its share of half of the budget, or no more
-	// than 8 KiB, or an equal share of the whole budget for Connections if that
-	// is less.
+	// than 8 KiB (or the budget divided by Connections, if that is less).
 	//
 	// The process needs more: a few KiB for each connection, and as much again
 	// for the collector. At least 8 KiB. Default: a quarter of the memory limit

@@ -14,9 +14,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// defaultBudget is a quarter of the process's memory limit, as the collector
-// lets the heap grow to twice of what is in use, and something else may need
-// memory too; or half a gigabyte if there is no limit.
+// defaultBudget returns a quarter of the process's memory limit, because the
+// collector lets the heap grow to twice the memory in use, and other parts of
+// the process need memory too. Without a limit it is half a gigabyte.
 func defaultBudget() int {
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		return int(min(max(limit/4, 1), math.MaxInt))
@@ -24,8 +24,8 @@ func defaultBudget() int {
 	return 512 << 20
 }
 
-// takeMessage waits until there is room for a message of n bytes that the client
-// has sent. It reports false when the socket has closed meanwhile, or must.
+// takeMessage waits until there is room for a message of n bytes from the
+// client. It returns false if the socket has closed meanwhile, or must close.
 func (s *Socket) takeMessage(n int) bool {
 	if s.srv.budget.Over() && s.exceedsShare(n) {
 		s.turnAway()
@@ -38,14 +38,15 @@ func (s *Socket) takeMessage(n int) bool {
 	return ok
 }
 
-// count counts n bytes more of a kind, or fewer.
+// count counts n more bytes of a kind, or fewer if n is negative.
 func (s *Socket) count(kind account.Kind, n int) {
 	if s.ledger.Add(kind, n) {
 		s.srv.noteOrphan(s)
 	}
 }
 
-// countUnfinished counts what a message takes of which a part is still to come.
+// countUnfinished counts the bytes of a message of which a part has not arrived
+// yet.
 func (s *Socket) countUnfinished(n int) error {
 	s.ledger.Add(account.Unfinished, n)
 	if n > 0 && s.srv.budget.Over() && s.exceedsShare(0) {
@@ -55,30 +56,30 @@ func (s *Socket) countUnfinished(n int) error {
 	return nil
 }
 
-// About what something takes beside its names and data: a subscription when nobody
-// else has the channel, its options, an upgrade request. These are estimates from
-// the growth of a process.
+// Approximate memory besides names and data: of a subscription to a channel
+// without other subscribers, of its options, and of an upgrade request. These
+// are estimates from the growth of a process.
 const (
 	subscriptionCost = 400
 	optionsCost      = 128
 	upgradeCost      = 2 << 10
 )
 
-// held is how much a socket makes the server hold: what it has sent, and what
-// waits for it.
+// held returns the number of bytes that the server holds for a socket: those
+// that it has sent, and those that wait for it.
 func (s *Socket) held() (in, out int64) {
 	i, o := s.ledger.Held()
 	return int64(i), int64(o) + int64(s.out.Held())
 }
 
-// leastShare lets everybody make a small call, however little is left: one with
-// a goroutine, and its message. By default there are no more connections than
-// have room for that.
+// leastShare lets every client make a small call, however little is left: it
+// has room for a message and a goroutine. The default number of connections
+// leaves this room for each.
 const leastShare = 8 << 10
 
-// share is what each socket may hold in any case, so that those that hold much
-// cannot crowd out the others: all shares together are half of the budget, less
-// what handlers of closed sockets hold.
+// share returns the number of bytes that each socket may always hold, so that
+// those that hold much cannot crowd out the others: all shares together are
+// half of the budget, minus the bytes that handlers of closed sockets hold.
 func (srv *Server) share() int64 {
 	sockets, _ := srv.places.Count()
 	limit := srv.budget.Limit()
@@ -86,7 +87,7 @@ func (srv *Server) share() int64 {
 	return max((limit-srv.budget.Orphaned())/2/int64(max(sockets, 1)), least)
 }
 
-// exceedsShare reports whether n bytes more would be more than the share.
+// exceedsShare reports whether n more bytes would exceed the share.
 func (s *Socket) exceedsShare(n int) bool {
 	in, out := s.held()
 	return in+out+int64(n) > s.srv.share()
@@ -97,7 +98,7 @@ const overBudgetText = "The server holds too many messages"
 var errOverBudget = &ws.ProtocolError{Code: wire.CloseTryAgainLater, Reason: overBudgetText}
 
 // turnAway closes a socket that sends more than there is memory for, and makes
-// the reading goroutine let go of what it has of a message. See lost.
+// the reading goroutine release an incomplete message. See lost.
 func (s *Socket) turnAway() {
 	if !s.endFor(overBudget) {
 		return
@@ -111,27 +112,27 @@ func (srv *Server) tellShed(s *Socket) {
 	srv.hitLogged(limitBudget, "sockets that hold the most are disconnected: all together hold too much", slog.String("socket", s.id))
 }
 
-// overBudget is called when all sockets together hold more than the budget,
-// with locks held.
+// overBudget is called, with locks held, when all sockets together hold more
+// than the budget.
 func (srv *Server) overBudget() {
 	if !srv.shedding.Swap(true) {
 		go srv.shed()
 	}
 }
 
-// shedPause is how long a shedder rests before it looks again: what readers and
-// handlers hold is not freed in the instant in which their sockets close.
+// shedPause is the time after which shed checks again: the memory of readers
+// and handlers is not freed at the moment when their sockets close.
 const shedPause = 20 * time.Millisecond
 
 // shed disconnects the sockets that hold the most until an eighth of the budget
-// is free, but none that is within its share: if what is left is beyond the
-// budget all the same, handlers of closed sockets hold it.
+// is free, but none that is within its share. If the rest still exceeds the
+// budget, handlers of closed sockets hold it.
 func (srv *Server) shed() {
 	limit := srv.budget.Limit()
 	enough := limit - limit/8
 	for srv.budget.Used() > limit {
 		srv.dropOrphans()
-		var pending int64 // is freed in a moment
+		var pending int64 // is about to be freed
 		for _, u := range srv.aboveShare() {
 			if srv.budget.Used()-pending <= enough {
 				break
@@ -145,13 +146,13 @@ func (srv *Server) shed() {
 		}
 	}
 	srv.shedding.Store(false)
-	if srv.budget.Used() > limit { // since it was looked at last
+	if srv.budget.Used() > limit { // since the last check
 		srv.overBudget()
 	}
 }
 
-// noteOrphan brings the set of closed sockets of which handlers hold something up
-// to date.
+// noteOrphan updates the set of closed sockets for which handlers still hold
+// memory.
 func (srv *Server) noteOrphan(s *Socket) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -162,8 +163,8 @@ func (srv *Server) noteOrphan(s *Socket) {
 	}
 }
 
-// dropOrphans drops what waits for handlers of closed sockets. Open ones would
-// have to make way for it otherwise.
+// dropOrphans drops messages that wait for handlers of closed sockets.
+// Otherwise open sockets would have to make room for them.
 func (srv *Server) dropOrphans() {
 	srv.mu.Lock()
 	all := slices.Collect(maps.Keys(srv.orphans))
@@ -173,7 +174,7 @@ func (srv *Server) dropOrphans() {
 	}
 }
 
-// dropWaiting drops what waits for handlers on a closed socket, as with
+// dropWaiting drops messages that wait for handlers on a closed socket, as with
 // Config.Compat.DropWaiting.
 func (s *Socket) dropWaiting() {
 	before := s.ledger.Orphaned()
@@ -195,14 +196,14 @@ func (s *Socket) dropWaiting() {
 	}
 }
 
-// usage is how much a socket makes the server hold.
+// usage is the number of bytes that the server holds for a socket.
 type usage struct {
 	socket  *Socket
 	in, out int64
 }
 
-// aboveShare are the sockets that hold more than their share, the largest first.
-// Sockets that are being closed are among them.
+// aboveShare returns the sockets that hold more than their share, the largest
+// first, including sockets that are being closed.
 func (srv *Server) aboveShare() []usage {
 	share := srv.share()
 	var all []usage
@@ -215,11 +216,11 @@ func (srv *Server) aboveShare() []usage {
 	return all
 }
 
-// shed disconnects the socket. What waits for the client is freed at once; it
-// returns what is not.
+// shed disconnects the socket. The bytes that wait for the client are freed at
+// once; shed returns the number of the others.
 func (s *Socket) shed(in, out int64) (pending int64) {
 	if in > out {
-		s.turnAway() // if that has not been done: what is left is on its way out
+		s.turnAway() // unless that has been done: the rest is about to be freed
 		s.cutShort()
 		return in
 	}
@@ -230,8 +231,8 @@ func (s *Socket) shed(in, out int64) (pending int64) {
 	return in
 }
 
-// cutShort ends the wait for the peer's close frame if it is for a socket whose
-// URL alone is more than its share.
+// cutShort ends the wait for the peer's close frame if the URL of the socket
+// alone exceeds its share.
 func (s *Socket) cutShort() {
 	if s.State() == Closed && int64(s.ledger.Bytes(account.Upgrade)) > s.srv.share() {
 		s.conn.Close()

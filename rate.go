@@ -6,7 +6,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/bucket"
 )
 
-// rateClass is a kind of what a socket sends that has a rate of its own.
+// rateClass is a kind of packets with a rate of its own.
 type rateClass uint8
 
 const (
@@ -17,15 +17,15 @@ const (
 	numRates
 )
 
-// rate is how often sockets may do things of one class.
+// rate is the rate at which sockets may send packets of one class.
 type rate struct {
 	bucket.Rate
 	limit limit
 }
 
-// newRates returns the rates of sockets under these limits. What two seconds
-// allow may come at once, and a client that comes back subscribes to all its
-// channels.
+// newRates returns the rates of sockets under these limits. The number for two
+// seconds may come at once, and a client that reconnects may subscribe to all
+// its channels.
 func newRates(l *Limits) [numRates]rate {
 	perSecond := func(of limit, n, atOnce int) rate {
 		return rate{bucket.PerSecond(n, max(2*min(n, int(time.Second)), atOnce)), of}
@@ -38,12 +38,13 @@ func newRates(l *Limits) [numRates]rate {
 	}
 }
 
-// throttleStep is how long a throttled socket rests beyond what it must, so
-// that a timer serves more than one token.
+// throttleStep is the time that a throttled socket waits longer than necessary,
+// so that one timer serves more than one token.
 const throttleStep = 10 * time.Millisecond
 
-// throttle waits until the socket may do one more of a class. It reports false
-// when the socket has closed meanwhile. Only the inbox worker calls it.
+// throttle waits until the socket may send one more packet of a class. It
+// returns false if the socket has closed meanwhile. Only the inbox worker calls
+// it.
 func (s *Socket) throttle(c rateClass) bool {
 	r, b := s.srv.rates[c], &s.buckets[c]
 	for waited := false; ; waited = true {
@@ -66,8 +67,7 @@ func (s *Socket) throttle(c rateClass) bool {
 	}
 }
 
-// reportThrottled counts, and writes to the log when it is the first time for
-// the socket.
+// reportThrottled counts a wait, and logs the first one of a socket.
 func (s *Socket) reportThrottled(l limit) {
 	if s.throttled {
 		s.srv.hit(l)

@@ -6,9 +6,10 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/redact"
 )
 
-// What holds a token or a key is printed without it, by each verb and as JSON:
-// these types end in logs. So is what a client has sent, which may be a login. In an unexported field of another type only pointers to
-// them are safe, as fmt asks no methods there.
+// Values that contain a token or a key are printed without it, by every verb
+// and as JSON, because they end up in logs. So are values that contain data of
+// a client, which may be a login. In an unexported field of another type only
+// pointers to these types are safe, because fmt calls no methods there.
 
 func (c Config) text() string {
 	return redact.Text(c) // Auth is redacted itself
@@ -27,7 +28,8 @@ func (srv *Server) text() string {
 	return "socketcluster.Server{" + srv.cfg.Path + "}"
 }
 
-// Format implements [fmt.Formatter]. It shows no key, and nothing that changes.
+// Format implements [fmt.Formatter]. It shows no key, and no state that
+// changes.
 func (srv *Server) Format(f fmt.State, _ rune) { redact.Format(f, srv.text()) }
 
 // MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
@@ -40,7 +42,7 @@ func (s *Socket) text() string {
 	return "socketcluster.Socket{" + s.id + "}"
 }
 
-// Format implements [fmt.Formatter]. It shows the ID alone.
+// Format implements [fmt.Formatter]. It shows only the ID.
 func (s *Socket) Format(f fmt.State, _ rune) { redact.Format(f, s.text()) }
 
 // MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
@@ -48,8 +50,8 @@ func (s *Socket) MarshalJSON() ([]byte, error) { return redact.JSON(s.text()) }
 
 func (a Upgrade) text() string { return redact.Text(a) }
 
-// Format implements [fmt.Formatter]. It shows nothing of the request, as its headers
-// hold cookies and tokens.
+// Format implements [fmt.Formatter]. It shows nothing of the request, whose
+// headers contain cookies and tokens.
 func (a Upgrade) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
 
 // MarshalJSON implements json.Marshaler. It shows nothing of the request.

@@ -5,19 +5,18 @@ import (
 	"reflect"
 )
 
-// What can never be called, or never is, is a mistake in the program. The
-// functions that register it panic, as those of net/http do, so that it shows
-// where it was made and not in silence, or with the first client.
+// Registering something that can never be called is a mistake in the program.
+// The functions that register panic, like those of net/http, so that the
+// mistake shows where it was made, and not silently or with the first client.
 
-// mustCall panics if what is to be called is nil, or a nil function.
+// mustCall panics if f is nil, or a nil function.
 func mustCall(what string, f any) {
 	if v := reflect.ValueOf(f); !v.IsValid() || v.Kind() == reflect.Func && v.IsNil() {
 		panic("socketcluster: " + what + " is nil")
 	}
 }
 
-// mustReach panics if what clients send by that name is for the server itself
-// (RPC-3).
+// mustReach panics if the server itself handles packets with that name (RPC-3).
 func mustReach(call, name string) {
 	switch name {
 	case eventHandshake, eventAuthenticate, eventRemoveAuthToken, eventPublish, eventSubscribe, eventUnsubscribe:
@@ -25,7 +24,7 @@ func mustReach(call, name string) {
 	}
 }
 
-// mustEmit panics for events that would be waited for in vain.
+// mustEmit panics for events that the emitter never emits.
 func mustEmit(from Emitter, e Event) {
 	if e == nil {
 		panic("socketcluster: On: name the type of one event, not Event")

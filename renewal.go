@@ -15,9 +15,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
-// armRenewal sets the time for the next token. One that came with the upgrade
-// request has none, as scripts of the client's page may not be meant to have a
-// token. mu must be held.
+// armRenewal sets the time for the next token. A token that came with the
+// upgrade request is not renewed, because scripts of the client's page may not
+// be allowed to have one. mu must be held.
 func (s *Socket) armRenewal(token *auth.Token) {
 	renewal := s.srv.cfg.TokenRenewal
 	if renewal.Every <= 0 || s.token.origin != fromClient {
@@ -31,7 +31,7 @@ func (s *Socket) armRenewal(token *auth.Token) {
 	s.renewIn(renewal.after(left), now)
 }
 
-// after is how long a token that has left to live is kept.
+// after returns the time for which a token that expires after left is kept.
 func (r TokenRenewal) after(left time.Duration) time.Duration {
 	d := min(r.Every, max(left-r.Margin, left/2))
 	if jitter := min(r.Jitter, d/2); jitter > 0 {
@@ -40,8 +40,8 @@ func (r TokenRenewal) after(left time.Duration) time.Duration {
 	return d
 }
 
-// renewSoon tries again in a moment, if the socket still has a token whose renewal
-// was called off: its claims were being changed.
+// renewSoon tries again soon if the socket still has a token that was not
+// renewed because its claims were being changed.
 func (s *Socket) renewSoon(token *auth.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,19 +50,19 @@ func (s *Socket) renewSoon(token *auth.Token) {
 	}
 }
 
-// renewIn has the token renewed after a while. mu must be held.
+// renewIn schedules the renewal of the token. mu must be held.
 func (s *Socket) renewIn(d time.Duration, now time.Time) {
 	s.token.renewAt(s.srv.moment(now).add(d))
 	s.schedule(now)
 }
 
-// withNewLife are the claims of a token without its exp.
+// withNewLife returns the claims of a token without its exp.
 func withNewLife(_ json.RawMessage, claims members) (members, error) {
 	delete(claims, "exp")
 	return claims, nil
 }
 
-// renew replaces the token by one with the same claims and a new life. A token
+// renew replaces the token by one with the same claims and a new exp. A token
 // that must not be signed again stays until it expires.
 func (s *Socket) renew() {
 	old := s.token.Load()
@@ -89,23 +89,24 @@ func (s *Socket) renew() {
 	}
 }
 
-// What signs the claims of a token again, because it is renewed or because they
-// change, goes through resign: the claims of a token that would not be accepted
-// today must not get a new signature.
+// Whenever the claims of a token are signed again, for a renewal or a change,
+// resign does it: the claims of a token that would no longer be accepted must
+// not get a new signature.
 
-// errSessionOver is the outcome of signing again after Config.AuthMaxAge.
+// errSessionOver is the error of signing again after Config.AuthMaxAge.
 var errSessionOver = errors.New("socketcluster: the login is older than Config.AuthMaxAge")
 
 // claimsEdit returns the claims of a new token. payload is that of the old one, and
 // claims are its members, which the edit may change and return.
 type claimsEdit func(payload json.RawMessage, claims members) (members, error)
 
-// resign signs the claims of the token old again, as edit has changed
-// them: with an exp of their own, or the life that opts or the engine give. The
-// token keeps its login, gets another jti, and does not outlive Config.AuthMaxAge.
+// resign signs the claims of the token old again, after edit has changed them.
+// Their exp is that of the claims, or follows from opts or the engine. The
+// token keeps its login, gets another jti, and does not outlive
+// Config.AuthMaxAge.
 //
-// It fails with an AuthTokenError, or one of that kind, if old would not be
-// accepted today, with [auth.ErrForeignToken] if others have signed it, and with
+// It fails with an AuthTokenError, or a related one, if old would no longer be
+// accepted, with [auth.ErrForeignToken] if others have signed it, and with
 // errSessionOver.
 func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edit claimsEdit, opts ...auth.SignOption) (*auth.Token, error) {
 	var demands []auth.VerifyOption
@@ -145,12 +146,12 @@ func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edi
 	return token, nil
 }
 
-// signFailure is an error of the engine when it signs.
+// signFailure is an error of the engine from signing.
 type signFailure struct{ error }
 
 func (e signFailure) Unwrap() error { return e.error }
 
-// maxAge is until when the login of a token lasts by Config.AuthMaxAge.
+// maxAge returns the end of a token's login by Config.AuthMaxAge.
 func (srv *Server) maxAge(token *auth.Token) (end time.Time, limited bool) {
 	if srv.cfg.AuthMaxAge == 0 {
 		return time.Time{}, false
@@ -162,8 +163,8 @@ func (srv *Server) maxAge(token *auth.Token) (end time.Time, limited bool) {
 	return login.Add(srv.cfg.AuthMaxAge), true
 }
 
-// stillGood asks the engine about a token that was accepted before. Keys may have
-// changed, and it may have been revoked, since then.
+// stillGood verifies a token again that was accepted before. Since then keys
+// may have changed, or it may have been revoked.
 func (srv *Server) stillGood(ctx context.Context, old *auth.Token, from origin, opts ...auth.VerifyOption) error {
 	if from == fromPrincipal {
 		return srv.checkPrincipal(old)
@@ -172,13 +173,13 @@ func (srv *Server) stillGood(ctx context.Context, old *auth.Token, from origin, 
 	return err
 }
 
-// Claims that say of which login a token is.
+// Claims that identify the login of a token.
 const (
 	claimAuthTime = "auth_time"
 	claimSession  = "sid"
 
-	// claimSessionEnd is until when a token may be good that the session had
-	// before this one. The name is this package's own.
+	// claimSessionEnd is the time until which an earlier token of the session
+	// may be valid. The name is this package's own.
 	claimSessionEnd = "sid_exp"
 )
 
@@ -186,9 +187,9 @@ const (
 // the end of the year 9999.
 const endless = 253402300799
 
-// keepLogin gives claims what says of which login they are, unless they have
-// others: the time of the login, and the session. With Config.Revocations they get
-// an iat that tells them from all that was signed before, for revokeReplaced.
+// keepLogin adds the claims that identify the login, unless there are others:
+// the time of the login, and the session. With Config.Revocations it adds an
+// iat that distinguishes the token from all earlier ones, for revokeReplaced.
 // before are the claims of old.
 func (srv *Server) keepLogin(claims, before members, old *auth.Token) {
 	if before[claimAuthTime] == nil {
@@ -210,9 +211,9 @@ func (srv *Server) keepLogin(claims, before members, old *auth.Token) {
 	claims[claimSessionEnd] = strconv.AppendInt(nil, sessionEnd(old), 10)
 }
 
-// signingTime is the present, and later than at every call before, so that what is
-// signed again can be told from what was signed before: revokeReplaced ends the
-// tokens of a session up to such a moment.
+// signingTime returns the current time, but always a later one than before, so
+// that a token that is signed again can be distinguished from earlier ones:
+// revokeReplaced ends the tokens of a session up to such a moment.
 func (srv *Server) signingTime() time.Time {
 	for {
 		last := srv.lastSigning.Load()
@@ -223,8 +224,8 @@ func (srv *Server) signingTime() time.Time {
 	}
 }
 
-// sessionEnd is the second until which any token of the session of a token may be
-// good.
+// sessionEnd returns the second until which any token of the session of a token
+// may be valid.
 func sessionEnd(token *auth.Token) int64 {
 	last := int64(endless)
 	if end, ok := token.ValidUntil(); ok {

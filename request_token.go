@@ -9,20 +9,20 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 )
 
-// requestToken is what an upgrade request says about who has sent it. It is
-// found before the upgrade, where a request of a foreign page is refused, and
-// verified in the handshake, if that brings no token.
+// requestToken is the identity in an upgrade request. It is found before the
+// upgrade, when a request of a foreign page is refused, and verified in the
+// handshake, if that has no token.
 type requestToken struct {
 	principal *auth.Token // the application vouches for it
 	signed    string      // otherwise
-	err       error       // why neither can be had
+	err       error       // why there is neither
 	ambience  httpauth.Ambience
 }
 
 type requestTokenKey struct{}
 
-// withToken returns the request with its token in its context, where it stays
-// until the request is let go of, after the handshake.
+// withToken returns the request with its token in its context. It stays there
+// until the request is released after the handshake.
 func (srv *Server) withToken(r *http.Request) (*http.Request, requestToken) {
 	t := srv.findToken(r)
 	if t == (requestToken{}) {
@@ -46,7 +46,7 @@ func (srv *Server) findToken(r *http.Request) (t requestToken) {
 	return requestToken{}
 }
 
-// askSource asks one source. A panic in it is an error like another.
+// askSource calls one source. A panic in it becomes an error.
 func (srv *Server) askSource(source httpauth.Source, r *http.Request) (signed string, err error) {
 	err = protect(srv.log, "an entry of Config.TokenSources", func() error {
 		signed, err = source.Token(r)
@@ -55,14 +55,15 @@ func (srv *Server) askSource(source httpauth.Source, r *http.Request) (signed st
 	return signed, err
 }
 
-// ownsSubprotocol tells whether a subprotocol holds a token.
+// ownsSubprotocol reports whether a subprotocol contains a token.
 func (srv *Server) ownsSubprotocol(name string) bool {
 	return slices.ContainsFunc(srv.cfg.TokenSources, func(s httpauth.Source) bool { return s.Owns(name) })
 }
 
-// Authenticator authenticates ordinary HTTP requests as this server does its
-// upgrade requests: with the same engine, Config.TokenSources (a bearer token
-// if there are none), Config.Revocations and Config.Origins.
+// Authenticator returns middleware that authenticates ordinary HTTP requests in
+// the same way as this server authenticates upgrade requests: with the same
+// engine, Config.TokenSources (a bearer token if there are none),
+// Config.Revocations and Config.Origins.
 func (srv *Server) Authenticator() *httpauth.Authenticator {
 	return &httpauth.Authenticator{
 		Engine:      srv.engine,

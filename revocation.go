@@ -9,25 +9,26 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// ErrNoRevocations is returned by [Server.Revoke] on a server without
+// ErrNoRevocations is the error of [Server.Revoke] on a server without
 // Config.Revocations.
 var ErrNoRevocations = errors.New("socketcluster: Config.Revocations is not set")
 
 // Revoke ends logins before their tokens expire: one login, those of a session,
-// or those of a user, on all servers that share the store. The sockets that
-// have such a token lose it, as by [Socket.Deauthenticate], or are disconnected
-// with 1000 if r.Disconnect is set, and the token is refused from then on.
+// or those of a user, on all servers that share the store. Sockets with such a
+// token lose it, as by [Socket.Deauthenticate], or are disconnected with 1000
+// if r.Disconnect is set. From then on the tokens are refused.
 //
-// An Until that is not set means for good; give the end of the longest token,
-// so that the revocation can be forgotten. If tokens are signed again
-// (Config.TokenRenewal, [Server.SignAgain], [Socket.SetAuthTokenIf]), the exp of the
-// token at hand is too early: another one may be signed beside the revocation, and
-// would be good again later. Give the present plus Config.AuthMaxAge. Without that, give
-// the present plus the longest life of a token and a minute: a revoked token is not
-// signed again.
+// If Until is not set, the revocation is kept forever. Set it to the time when
+// the last of the tokens expires, so that the revocation can be removed. If
+// tokens are signed again (Config.TokenRenewal, [Server.SignAgain],
+// [Socket.SetAuthTokenIf]), the exp of the current token is too early: another
+// one may be signed at the same time as the revocation, and would become valid
+// again later. Use the current time plus Config.AuthMaxAge. Without that
+// setting, use the current time plus the longest life of a token and a minute:
+// a revoked token is not signed again.
 //
-// Revoke returns when the sockets of this server have been dealt with, their event
-// handlers excepted.
+// Revoke returns when the sockets of this server have lost their tokens or are
+// closed. It does not wait for event handlers.
 func (srv *Server) Revoke(ctx context.Context, r revoke.Revocation) error {
 	if srv.cfg.Revocations == nil {
 		return ErrNoRevocations
@@ -35,8 +36,9 @@ func (srv *Server) Revoke(ctx context.Context, r revoke.Revocation) error {
 	return srv.cfg.Revocations.Add(ctx, r)
 }
 
-// revocation is the error of a token that has been revoked, or nil. If the store
-// panics, nobody knows: the token is not accepted, and not called bad.
+// revocation returns the error of a token that has been revoked, or nil. If the
+// store panics, the answer is unknown: the token is not accepted, but not
+// reported as bad.
 func (srv *Server) revocation(token *auth.Token) error {
 	if srv.cfg.Revocations == nil {
 		return nil
@@ -52,11 +54,11 @@ func (srv *Server) revocation(token *auth.Token) error {
 // errRevoked is the error of a token that has been revoked.
 var errRevoked = revoke.Revocation{}.Err()
 
-// revoked deals with the sockets that a new revocation is about. Their events
-// are told by others: the one who revokes may be a handler of one of them.
+// revoked handles the sockets that a new revocation concerns. Other goroutines
+// emit their events, because the caller may be a handler of one of them.
 func (srv *Server) revoked(r revoke.Revocation) {
-	// Whoever sets a token from here on looks at the store again; whoever has
-	// not looked at this is through with it once mu can be had.
+	// From here on, whoever sets a token checks the store again. Whoever has
+	// not seen this has finished once mu is free.
 	srv.revocations.Add(1)
 	srv.Audit(AuditEvent{Kind: AuditRevocation, User: r.Subject, JTI: r.JTI, SID: r.Session, Reason: r.Reason})
 	for _, s := range srv.everyOrigin() {
@@ -70,7 +72,7 @@ func (srv *Server) revoked(r revoke.Revocation) {
 			go s.drainEvents()
 			continue
 		}
-		// Nothing that it has sent is handled any more, from here on.
+		// From here on, nothing that it has sent is handled.
 		s.discards.Store(true)
 		if end, ok := s.cut(wire.CloseNormal, ""); ok {
 			go func() {

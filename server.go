@@ -25,8 +25,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Server serves sockets. It is an [http.Handler] for the path in its Config;
-// everything else about HTTP is up to whoever mounts it.
+// Server serves sockets. It is an [http.Handler] for the path in its Config.
+// The program that mounts it controls everything else about HTTP.
 type Server struct {
 	cfg     Config
 	origins *httpauth.Origins
@@ -38,7 +38,7 @@ type Server struct {
 	wheel       *wheel.Wheel
 	poller      *ws.Poller
 	exchange    *Exchange
-	epoch       time.Time // what server-clock times count from
+	epoch       time.Time // the origin of the server clock
 	rates       [numRates]rate
 	outbox      outbox.Limits
 	crowd       crowd
@@ -47,14 +47,14 @@ type Server struct {
 	counters    counters
 	budget      *account.Budget
 	shedding    atomic.Bool   // a goroutine is in shed
-	revocations atomic.Uint64 // how many have been told, see revoked
+	revocations atomic.Uint64 // how many there have been, see revoked
 
 	edits       edits        // of claims
 	lastSigning atomic.Int64 // see signingTime
 	renewals    renewals
 
 	mounting mounting
-	faults   seldom // of clients that the log is told of
+	faults   seldom // bounds the log of clients' mistakes
 
 	listeners  listeners
 	middleware middlewares
@@ -64,11 +64,11 @@ type Server struct {
 
 	mu      sync.Mutex
 	sockets map[string]*Socket   // whose state is not Closed
-	open    int                  // how many of them have completed the handshake
-	traffic traffic              // of sockets that have gone
+	open    int                  // the number of those that have completed the handshake
+	traffic traffic              // of sockets that have ended
 	closing map[*Socket]struct{} // closed: waiting for the peer's close frame
 	reading sync.WaitGroup       // one for each connection
-	orphans map[*Socket]struct{} // closed: handlers still hold some of what they have sent
+	orphans map[*Socket]struct{} // closed: handlers still hold some of their messages
 	closed  bool
 
 	compressed atomic.Int64 // connections whose clients understand compressed messages
@@ -138,15 +138,16 @@ func New(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// Auth is the engine that signs and verifies tokens, for logins over HTTP.
+// Auth returns the engine that signs and verifies tokens, for logins over HTTP.
 func (srv *Server) Auth() auth.Engine { return srv.engine }
 
-// Exchange is the server's own way to publish and subscribe.
+// Exchange returns the exchange, by which the server itself publishes and
+// subscribes.
 func (srv *Server) Exchange() *Exchange { return srv.exchange }
 
-// Context ends when the server has shut down or was closed. It is for work that goes
-// on when the socket that it is about has gone, such as a publication from the handler
-// of a [DisconnectEvent].
+// Context returns a context that ends when the server has shut down or was
+// closed. It is for work that continues after its socket has gone, such as a
+// publication from the handler of a [DisconnectEvent].
 func (srv *Server) Context() context.Context { return srv.ctx }
 
 // Clients yields the sockets that have completed their handshake, as they are
@@ -173,15 +174,15 @@ func (srv *Server) snapshot() []*Socket {
 	return slices.Collect(maps.Values(srv.sockets))
 }
 
-// everySocket is snapshot with the sockets that are being closed.
+// everySocket is snapshot, plus the sockets that are being closed.
 func (srv *Server) everySocket() []*Socket {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	return srv.allLocked()
 }
 
-// everyOrigin is everySocket with those whose connections have ended while
-// handlers still hold some of what they have sent.
+// everyOrigin is everySocket, plus those whose connections have ended while
+// handlers still hold some of their messages.
 func (srv *Server) everyOrigin() []*Socket {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -198,7 +199,7 @@ func (srv *Server) allLocked() []*Socket {
 	return slices.AppendSeq(slices.Collect(maps.Values(srv.sockets)), maps.Keys(srv.closing))
 }
 
-// Client returns the socket with an id, or nil if there is none or it has not
+// Client returns the socket with an ID, or nil if there is none or it has not
 // completed its handshake.
 func (srv *Server) Client(id string) *Socket {
 	srv.mu.Lock()
@@ -210,21 +211,22 @@ func (srv *Server) Client(id string) *Socket {
 	return s
 }
 
-// NumClients is the number of sockets that have completed their handshake.
+// NumClients returns the number of sockets that have completed their handshake.
 func (srv *Server) NumClients() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	return srv.open
 }
 
-// NumPendingClients is the number of sockets that have not.
+// NumPendingClients returns the number of sockets that have not completed their
+// handshake.
 func (srv *Server) NumPendingClients() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	return len(srv.sockets) - srv.open
 }
 
-// register adds a pending socket. It reports false when the server is closed.
+// register adds a pending socket. It returns false if the server is closed.
 func (srv *Server) register(s *Socket) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -263,7 +265,7 @@ func (srv *Server) unregister(s *Socket, was State) {
 	}
 }
 
-// released tells that the connection of a closed socket has ended.
+// released records that the connection of a closed socket has ended.
 func (srv *Server) released(s *Socket) {
 	srv.mu.Lock()
 	delete(srv.closing, s)
@@ -276,16 +278,18 @@ func (srv *Server) released(s *Socket) {
 	srv.reading.Done()
 }
 
-// Shutdown stops taking connections and closes those there are with 1001,
+// Shutdown stops accepting connections and closes the existing ones with 1001,
 // after which stock clients connect again, to another server behind the same
-// address. Many are closed in batches, at Config.DrainRate, or faster if the
-// deadline of ctx is near: the last ones get Config.Timeouts.Close and a tenth of
-// the time to go, or half of the time if that is less. Until its turn a client is
-// served as before. What has been sent to it is delivered first.
+// address. Many connections are closed in batches, at Config.DrainRate, or
+// faster if the deadline of ctx is near: the last ones have
+// Config.Timeouts.Close and a tenth of the time to leave, or half of the time
+// if that is less. Until its turn, a client is served as before. Everything
+// that has been sent to it is delivered first.
 //
-// It returns when all connections have ended and their events have been handled;
-// when ctx ends before, it drops those that are left and returns the error of
-// ctx. It must not be called by a handler of events, as it waits for them.
+// It returns when all connections have ended and their events have been
+// handled. If ctx ends first, it drops the remaining connections and returns
+// the error of ctx. An event handler must not call it, because it waits for
+// event handlers.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	if !srv.stop() {
 		return ErrServerClosed
@@ -306,7 +310,8 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(late, srv.release())
 }
 
-// forEachSocket ends sockets side by side, as their event handlers may block.
+// forEachSocket ends sockets concurrently, because their event handlers may
+// block.
 func (srv *Server) forEachSocket(end func(*Socket)) {
 	var all sync.WaitGroup
 	for _, s := range srv.snapshot() {
@@ -315,7 +320,7 @@ func (srv *Server) forEachSocket(end func(*Socket)) {
 	all.Wait()
 }
 
-// drop cuts all connections, those that linger too.
+// drop cuts all connections, including those that linger.
 func (srv *Server) drop() {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -328,8 +333,8 @@ func (srv *Server) drop() {
 }
 
 // Close drops all connections at once, and ends the loops over the server's
-// events. While Shutdown waits, it cuts that short. It must not be called by a
-// handler of events, as it waits for them.
+// events. If Shutdown is waiting, this ends its wait. An event handler must not
+// call Close, because it waits for event handlers.
 func (srv *Server) Close() error {
 	first := srv.stop()
 	srv.cancel()
@@ -342,7 +347,7 @@ func (srv *Server) Close() error {
 	return srv.release()
 }
 
-// stop refuses new connections. It reports false if that was done before.
+// stop refuses new connections. It returns false if that was done before.
 func (srv *Server) stop() bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -364,7 +369,7 @@ func (srv *Server) release() error {
 	return srv.cfg.Broker.Close()
 }
 
-// isClosed tells whether the server takes no more connections.
+// isClosed reports whether the server refuses new connections.
 func (srv *Server) isClosed() bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -382,7 +387,7 @@ func (srv *Server) emitterDone() <-chan struct{} { return srv.ctx.Done() }
 // emits implements [Emitter].
 func (srv *Server) emits(k eventKind) bool { return serverHears[k] }
 
-// emitError tells what went wrong with a socket, or without one.
+// emitError emits an error of a socket, or one without a socket.
 func (srv *Server) emitError(s *Socket, err error) {
 	if s != nil {
 		s.emitError(err)
@@ -391,7 +396,7 @@ func (srv *Server) emitError(s *Socket, err error) {
 	srv.listeners.call(WarningEvent{nil, err}, srv.log)
 }
 
-// newID makes the id of a socket: 15 random bytes as 20 characters.
+// newID makes the ID of a socket: 15 random bytes as 20 characters.
 func newID() string {
 	var b [15]byte
 	rand.Read(b[:])

@@ -2,7 +2,7 @@ package socketcluster
 
 import "sync/atomic"
 
-// counters are what a server counts beside the limits.
+// counters has the counts of a server other than those of limits.
 type counters struct {
 	accepted                 atomic.Uint64
 	publications, deliveries atomic.Uint64
@@ -10,8 +10,9 @@ type counters struct {
 	byMiddleware, byOrigin   atomic.Uint64
 }
 
-// traffic is what sockets have sent and got. Each counts for itself, where it
-// costs nothing, and tells the server when it has gone.
+// traffic has the counts of sockets' messages and bytes. Each socket counts by
+// itself, where it costs nothing, and adds its counts to the server's when it
+// ends.
 type traffic struct {
 	messagesIn, bytesIn, framesOut, bytesOut uint64
 }
@@ -24,44 +25,44 @@ func (t *traffic) add(s *Socket) {
 	t.bytesOut += size
 }
 
-// ServerStats are figures of a server: what there is at the moment, and counts
-// since it was made. They are taken one after the other while the server
-// goes on.
+// ServerStats are the figures of a server: current numbers, and counts since it
+// was made. They are read one after the other while the server is running.
 type ServerStats struct {
-	Connections int // sockets, those included that are being closed, and upgrade requests
-	Pending     int // of these, those that are before the end of their handshake
+	Connections int // sockets, including those that are being closed, and upgrade requests
+	Pending     int // of these, those before the end of their handshake
 	Clients     int // sockets that are open
 
 	Accepted uint64 // connections that have become sockets
 	Refused  RefusedStats
 
-	MessagesIn, BytesIn uint64 // messages of clients, pongs included; bytes that they have sent as frames
+	MessagesIn, BytesIn uint64 // messages of clients, including pongs; bytes that they have sent as frames
 	FramesOut, BytesOut uint64 // frames that have been written, and their sizes before they were compressed
 
-	Publications uint64 // that the broker has handed to this server
+	Publications uint64 // that the broker has delivered to this server
 	Deliveries   uint64 // to subscribers on this server
 
 	BudgetUsed int64 // bytes that count against Limits.Budget
 	Budget     int64 // Limits.Budget, or its default
 
-	// LimitHits is how often each limit was reached, by the name of the setting:
-	// "Limits.Outbox", and "Timeouts.Handshake", "Timeouts.Ping", "Timeouts.Close" of
-	// Config. Every limit is in it. A rate counts how often a socket had to
-	// wait, a queue how often it made somebody wait.
+	// LimitHits has the number of times that each limit was reached, by the
+	// name of the setting, such as "Limits.Outbox", and "Timeouts.Handshake",
+	// "Timeouts.Ping" and "Timeouts.Close" of Config. It contains every limit.
+	// The count of a rate is how often a socket had to wait, that of a queue
+	// how often it made somebody wait.
 	LimitHits map[string]uint64
 }
 
-// RefusedStats counts upgrade requests that were refused. Those that a limit
-// has refused are in LimitHits.
+// RefusedStats counts refused upgrade requests, except those refused because of
+// a limit, which are in LimitHits.
 type RefusedStats struct {
-	BadRequest uint64 // no upgrade, or not for one of the server's paths
+	BadRequest uint64 // not an upgrade, or not for one of the server's paths
 	Closed     uint64 // the server has been shut down
 	Middleware uint64
 	Origin     uint64
 }
 
-// Stats returns the figures of this moment. It looks at every socket, which is
-// meant for every few seconds and not for every message.
+// Stats returns the current figures. It reads every socket, so call it every
+// few seconds, not for every message.
 func (srv *Server) Stats() ServerStats {
 	c := &srv.counters
 	st := ServerStats{

@@ -22,7 +22,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// State is where a socket is in its life. It only ever goes forward.
+// State is the state of a socket. It only moves forward.
 type State uint8
 
 const (
@@ -47,7 +47,7 @@ func (s AuthState) String() string { return [...]string{"unauthenticated", "auth
 
 // Socket is one client's connection. A client that reconnects gets a new one.
 //
-// Its methods are safe for concurrent use and stay so after it has closed.
+// Its methods are safe for concurrent use, even after it has closed.
 type Socket struct {
 	srv  *Server
 	conn *ws.Conn
@@ -61,18 +61,18 @@ type Socket struct {
 
 	ledger account.Ledger
 
-	buckets [numRates]bucket.Bucket // server clock; the inbox worker's, see throttle
+	buckets [numRates]bucket.Bucket // server clock; only for the inbox worker, see throttle
 
-	lastRead moment // of the reading goroutine: when the last message came
-	quick    uint8  // and how many have come soon after another one, see busyAfter
+	lastRead moment // of the reading goroutine: when the last message arrived
+	quick    uint8  // and how many have arrived soon after another one, see busyAfter
 
 	pushBack  atomic.Uint32 // of the reading goroutine: see pushesBack
-	rawQueued atomic.Int32  // messages that are in ext.raw or on their way from there to inbox
-	outQueued atomic.Int32  // packets that are in ext.outbound or on their way from there to out
+	rawQueued atomic.Int32  // messages in ext.raw or on their way from there to inbox
+	outQueued atomic.Int32  // packets in ext.outbound or on their way from there to out
 
 	ponged   atomic.Bool   // the client has answered a ping
 	ending   atomic.Uint32 // an ending, or 0
-	discards atomic.Bool   // what waits for handlers is dropped once the socket has closed
+	discards atomic.Bool   // waiting messages are dropped once the socket has closed
 	lastSeen atomic.Int64  // a moment: when the pong timeout was last restarted
 
 	// Locks, in the order in which they may be taken:
@@ -93,46 +93,47 @@ type Socket struct {
 
 	version   wire.Version
 	pingForm  pingForm // guarded by mu
-	throttled bool     // the log knows; the inbox worker's
+	throttled bool     // it has been logged; only for the inbox worker
 
-	mu      sync.Mutex
-	state   State
-	toldEnd bool          // the end event has been told
-	gone    bool          // the connection is, and the reading goroutine with it
-	turns   turns         // of the client's loop
-	request *http.Request // until the connect event has been handled; see Config.Compat.KeepRequest
-	subs    hub.Set
-	ext     *extension
+	mu         sync.Mutex
+	state      State
+	endEmitted bool          // the end event has been emitted
+	gone       bool          // the connection and the reading goroutine have ended
+	turns      turns         // of the client's loop
+	request    *http.Request // until the connect event has been handled; see Config.Compat.KeepRequest
+	subs       hub.Set
+	ext        *extension
 
 	calls    atomic.Pointer[calls.Table] // written with mu held; nil before the first call to the client
-	token    tokenLife                   // says itself what mu guards
-	deadline moment                      // of the handshake, later of the peer's close
+	token    tokenLife                   // its comment states what mu guards
+	deadline moment                      // of the handshake, later of the peer's close frame
 	nextPing moment
-	asked    moment // when the first ping left since the client was last seen
-	plainAt  moment // when pings become plain unless a pong comes before; see pingForm
+	asked    moment // when the first ping since the last sign of life was sent
+	plainAt  moment // when pings become plain unless a pong arrives first; see pingForm
 
 	stats socketCounters
 }
 
-// extension is what only some sockets need; most are idle and have none.
+// extension has the fields that only some sockets need; most are idle and have
+// none.
 type extension struct {
 	listeners listeners
-	events    []Event               // waiting to be told
-	telling   bool                  // a goroutine is in drainEvents
+	events    []Event               // waiting to be emitted
+	emitting  bool                  // a goroutine is in drainEvents
 	done      chan struct{}         // closed when the socket is
 	ended     chan struct{}         // closed after the end event
-	raw       lane.Lane[ws.Message] // in front of inbox, see rawWorker
+	raw       lane.Lane[ws.Message] // before inbox, see rawWorker
 	outbound  lane.Lane[outboundItem]
 	batch     batch
 	verdict   *verdict // on a token that the client has sent, until it is answered
 	owed      *owed
 	loops     loop.Set[queueName, packet]
 	queues    map[queueName]*nameQueue
-	slots     chan struct{} // calls with handlers, see Limits.Calls
+	slots     chan struct{} // calls in handlers, see Limits.Calls
 	options   map[string]subscribeOptions
-	suspended int        // how many of them are
+	suspended int        // the number of suspended ones
 	round     *round     // nil: nothing is being authorized again
-	lostIn    uint32     // the last epoch in which the log was told of lost subscriptions
+	lostIn    uint32     // the last epoch in which lost subscriptions were logged
 	withheld  []withheld // in order
 	values    map[any]any
 }
@@ -159,43 +160,45 @@ func (s *Socket) extension() *extension {
 	return s.ext
 }
 
-// ID is the id that the client knows the socket by: 20 random characters.
+// ID returns the ID of the socket, which the client knows too: 20 random
+// characters.
 func (s *Socket) ID() string { return s.id }
 
-// Server is the server that the socket belongs to.
+// Server returns the server of the socket.
 func (s *Socket) Server() *Server { return s.srv }
 
 // Exchange is the server's own way to publish and subscribe.
 func (s *Socket) Exchange() *Exchange { return s.srv.exchange }
 
-// RemoteAddr is the address of the other end of the TCP connection, which is
-// a proxy's if there is one.
+// RemoteAddr returns the address of the peer of the TCP connection, which is
+// that of a proxy if there is one.
 func (s *Socket) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 
-// URL is the path and query with which the client connected.
+// URL returns the path and query with which the client connected.
 func (s *Socket) URL() string { return s.url }
 
-// ProtocolVersion is the version that the socket's path speaks.
+// ProtocolVersion returns the version of the protocol that the socket uses.
 func (s *Socket) ProtocolVersion() wire.Version { return s.version }
 
-// Request is the upgrade request: its method, URL and headers. It is nil once
-// the connect event has been handled, unless Config.Compat.KeepRequest is set. Its
-// body must not be used.
+// Request returns the upgrade request: its method, URL and headers. It returns
+// nil once the connect event has been handled, unless Config.Compat.KeepRequest
+// is set. Its body must not be used.
 func (s *Socket) Request() *http.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.request
 }
 
-// State returns where the socket is in its life.
+// State returns the state of the socket.
 func (s *Socket) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state
 }
 
-// AuthToken is the verified token of the socket, or nil. It never changes; a
-// new token is another one. Use [Claims] to read it into a type of yours.
+// AuthToken returns the verified token of the socket, or nil. A token is
+// immutable; a change of the socket's token replaces it. Use [Claims] to decode
+// its claims.
 func (s *Socket) AuthToken() *auth.Token { return s.token.Load() }
 
 // AuthState reports whether the socket has a token.
@@ -208,8 +211,8 @@ func authStateOf(t *auth.Token) AuthState {
 	return Authenticated
 }
 
-// Claims reads the claims of the socket's token into a T. ok is false if the
-// socket has no token or its claims do not fit.
+// Claims decodes the claims of the socket's token into a T. ok is false if the
+// socket has no token, or if its claims do not fit.
 func Claims[T any](s *Socket) (claims T, ok bool) {
 	t := s.token.Load()
 	if t == nil || t.Claims(&claims) != nil {
@@ -219,7 +222,7 @@ func Claims[T any](s *Socket) (claims T, ok bool) {
 	return claims, true
 }
 
-// Done is closed when the socket is.
+// Done returns a channel that is closed when the socket is closed.
 func (s *Socket) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,7 +240,8 @@ func (s *Socket) doneLocked() chan struct{} {
 	return x.done
 }
 
-// Context ends with the socket. Its error is [context.Canceled] then.
+// Context returns a context that ends with the socket. Its error is then
+// [context.Canceled].
 func (s *Socket) Context() context.Context { return socketContext{s} }
 
 // unending is Context without an end.
@@ -273,8 +277,8 @@ func (c socketContext) Value(key any) any {
 	return nil
 }
 
-// Subscriptions yields the names of the channels that the socket is
-// subscribed to, in no order.
+// Subscriptions yields the names of the channels to which the socket is
+// subscribed, in no particular order.
 func (s *Socket) Subscriptions() iter.Seq[string] {
 	s.mu.Lock()
 	names := s.subs.Names()

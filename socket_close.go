@@ -14,12 +14,13 @@ import (
 )
 
 // Disconnect closes the socket. A code of 0 means 1000, after which stock
-// clients do not connect again; neither do they from 4500 on. The reason is
-// cut to 123 bytes. It does not wait for the client, but for event handlers, and for
-// the broker of channels whose last subscriber on this node the socket was.
+// clients do not connect again; neither do they from 4500 on. The reason is cut
+// to 123 bytes. Disconnect does not wait for the client, but it waits for event
+// handlers, and for the broker if the socket was the last subscriber of a
+// channel on this node.
 //
-// It fails, and changes nothing, if the code may not be sent: those that may
-// are 1000 to 1014 without 1004 to 1006, and 3000 to 4999.
+// It fails, and changes nothing, if the code may not be sent. The codes 1000 to
+// 1014 may be sent, except 1004 to 1006, and so may 3000 to 4999.
 func (s *Socket) Disconnect(code wire.CloseCode, reason string) error {
 	if code == 0 {
 		code = wire.CloseNormal
@@ -36,18 +37,19 @@ func (s *Socket) Disconnect(code wire.CloseCode, reason string) error {
 }
 
 // closeWith closes the socket for a reason of the protocol. The frame has no
-// text; each side knows it by the code (TR-32).
+// text, because the code implies it (TR-32).
 func (s *Socket) closeWith(code wire.CloseCode) { s.disconnect(code, "", "") }
 
-// disconnect tells the client sent and everybody here reason.
+// disconnect closes the socket. The client receives the text sent; events have
+// reason.
 func (s *Socket) disconnect(code wire.CloseCode, sent, reason string) {
 	if s.destroy(code, reason) {
 		s.finish(code, sent)
 	}
 }
 
-// finish sends the close frame behind everything else. The reading goroutine
-// goes on until the peer's close frame, for which there is a time limit once
+// finish sends the close frame after everything else. The reading goroutine
+// continues until the peer's close frame, for which there is a time limit once
 // ours has been written.
 func (s *Socket) finish(code wire.CloseCode, reason string) {
 	s.out.Finish(ws.CloseFrame(code, reason))
@@ -60,19 +62,19 @@ func (s *Socket) Terminate() {
 	s.conn.Close()
 }
 
-// ending is why a socket ends, as far as this must be known before it has closed:
-// whoever notices first that the connection is gone looks at it. A larger one
-// replaces a smaller one.
+// ending is the reason why a socket ends, if it must be known before the socket
+// has closed: whoever first notices that the connection is gone reads it. A
+// larger one replaces a smaller one.
 type ending uint32
 
 const (
-	clientCloses ending = iota + 1 // what it has sent is still being handled, see handleRest
+	clientCloses ending = iota + 1 // its messages are still being handled, see handleRest
 	overBudget                     // the server has no room for what it holds
 	slowClient                     // it did not read what it was sent
 )
 
-// endFor gives the socket a reason to end. It reports false if it had that one, or a
-// larger one.
+// endFor sets the reason why the socket ends. It returns false if there was
+// already the same or a larger one.
 func (s *Socket) endFor(why ending) bool {
 	for {
 		was := s.ending.Load()
@@ -85,10 +87,11 @@ func (s *Socket) endFor(why ending) bool {
 	}
 }
 
-// endsFor reports whether that is why the socket ends.
+// endsFor reports whether the socket ends for this reason.
 func (s *Socket) endsFor(why ending) bool { return s.ending.Load() == uint32(why) }
 
-// explain returns what the events say of the end of a socket.
+// explain returns the code and the reason for the events of the end of a
+// socket.
 func (s *Socket) explain(code wire.CloseCode, reason string) (wire.CloseCode, string) {
 	if code == wire.CloseAbnormal {
 		switch ending(s.ending.Load()) {
@@ -104,8 +107,8 @@ func (s *Socket) explain(code wire.CloseCode, reason string) (wire.CloseCode, st
 	return code, reason
 }
 
-// overflow ends a socket whose client reads too little of what it is sent. It may be called
-// with mu held, or the locks of the hub.
+// overflow ends a socket whose client reads too slowly. It may be called with
+// mu or the locks of the hub held.
 func (s *Socket) overflow() {
 	if !s.endsFor(slowClient) {
 		s.srv.hit(limitOutboxDrain)
@@ -113,7 +116,7 @@ func (s *Socket) overflow() {
 	s.dropUnread()
 }
 
-// dropUnread ends a socket for what waits for its client.
+// dropUnread ends a socket because too much waits for its client.
 func (s *Socket) dropUnread() {
 	first := s.endFor(slowClient)
 	s.out.Kill()
@@ -126,8 +129,8 @@ func (s *Socket) dropUnread() {
 	}
 }
 
-// destroy turns the socket into a closed one, tells everybody, and leaves its
-// channels. It reports false if the socket was closed before.
+// destroy closes the socket, emits the events, and leaves its channels. It
+// returns false if the socket was closed before.
 func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	end, ok := s.cut(code, reason)
 	if ok {
@@ -136,9 +139,8 @@ func (s *Socket) destroy(code wire.CloseCode, reason string) bool {
 	return ok
 }
 
-// cut turns the socket into a closed one, and does not block. What remains to be done
-// is in end, which waits for event handlers and the broker. ok is false if the
-// socket was closed before.
+// cut closes the socket without blocking. end does the rest, and waits for
+// event handlers and the broker. ok is false if the socket was closed before.
 func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 	code, reason = s.explain(code, reason)
 	was, ok := s.becomeClosed()
@@ -148,14 +150,14 @@ func (s *Socket) cut(code wire.CloseCode, reason string) (end func(), ok bool) {
 	s.closeInbound()
 	s.abortCalls(code, reason)
 	return func() {
-		s.tellClosed(was, code, reason)
+		s.emitClosed(was, code, reason)
 		s.leaveAll()
-		s.tellEnd()
+		s.emitEnd()
 	}, true
 }
 
-// becomeClosed changes the state, in one step with all that depends on it under mu:
-// from then on nothing is sent, scheduled, withheld or asked.
+// becomeClosed changes the state together with everything that depends on it
+// under mu: from then on nothing is sent, scheduled, withheld or asked.
 func (s *Socket) becomeClosed() (was State, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +169,7 @@ func (s *Socket) becomeClosed() (was State, ok bool) {
 		s.payOwed()
 	}
 	for s.ext != nil && s.ext.batch.barrier != nil {
-		s.pass() // what has been sent goes out before the close frame
+		s.pass() // packets that are held leave before the close frame
 	}
 	s.state = Closed
 	s.srv.unregister(s, was)
@@ -186,8 +188,8 @@ func (s *Socket) becomeClosed() (was State, ok bool) {
 	return was, true
 }
 
-// closeInbound drops what has come from the client and is not with handlers, and
-// ends the loops behind what is.
+// closeInbound drops messages of the client that are not in handlers yet, and
+// ends the loops after the others.
 func (s *Socket) closeInbound() {
 	s.ledger.Close()
 	s.srv.noteOrphan(s)
@@ -205,8 +207,8 @@ func (s *Socket) closeInbound() {
 	})
 }
 
-// tellClosed emits the events of the end, but for those of channels.
-func (s *Socket) tellClosed(was State, code wire.CloseCode, reason string) {
+// emitClosed emits the events of the end, except those of channels.
+func (s *Socket) emitClosed(was State, code wire.CloseCode, reason string) {
 	s.update(func() {
 		if was == Connecting {
 			s.queue(ConnectAbortEvent{s, code, reason})
@@ -223,16 +225,17 @@ func (s *Socket) tellClosed(was State, code wire.CloseCode, reason string) {
 	})
 }
 
-// tellEnd emits the last event, and drops what waits for the outbound middleware.
-func (s *Socket) tellEnd() {
+// emitEnd emits the last event, and drops what waits for the outbound middleware.
+func (s *Socket) emitEnd() {
 	var x *extension
 	s.update(func() {
 		s.ledger.Set(account.Subscriptions, 0) // of suspended ones
 		if x = s.ext; x == nil {
-			s.toldEnd = true
+			s.endEmitted = true
 			return
 		}
-		// Even if nobody listens: it is what ends the loops over events.
+		// This happens even if nobody listens, because this event ends the
+		// loops over events.
 		x.events = append(x.events, EndEvent{s})
 	})
 	if x != nil {
@@ -240,10 +243,10 @@ func (s *Socket) tellEnd() {
 	}
 }
 
-// outboxOwner is the socket as its outbox sees it.
+// outboxOwner is the socket as the owner of its outbox.
 type outboxOwner Socket
 
-// OutboxFailed ends the socket when the connection takes no more.
+// OutboxFailed ends the socket when the connection accepts nothing more.
 func (o *outboxOwner) OutboxFailed(err error) {
 	s := (*Socket)(o)
 	stalled := errors.Is(err, os.ErrDeadlineExceeded)
@@ -258,12 +261,12 @@ func (o *outboxOwner) OutboxFailed(err error) {
 	}
 	s.conn.Close()
 	if s.endsFor(clientCloses) {
-		return // what it has sent still counts
+		return // its messages are still handled
 	}
 	s.destroy(wire.CloseAbnormal, err.Error())
 }
 
-// OutboxFull has publishers wait for the socket.
+// OutboxFull makes publishers wait for the socket.
 func (o *outboxOwner) OutboxFull() {
 	o.srv.hit(limitOutbox)
 	o.srv.crowd.add((*Socket)(o))

@@ -51,7 +51,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	s.conn.SetReadLimit(int64(s.srv.cfg.Limits.MessageSize))
 	err := s.open(p.ID, id)
 	if id.token != nil && err != nil && err != errNotWritable {
-		if err != errOverruled { // it was revoked, or nobody knows
+		if err != errOverruled { // it was revoked, or that is unknown
 			s.reject(err, id, true, nil)
 			id.err = err
 		}
@@ -63,7 +63,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 	}
 }
 
-// afterHandshake does what follows the answer to a handshake.
+// afterHandshake does everything that follows the answer to a handshake.
 func (s *Socket) afterHandshake(id identity) {
 	s.update(func() {
 		if id.sent && isBadToken(id.err) && s.token.Load() == nil {
@@ -74,7 +74,8 @@ func (s *Socket) afterHandshake(id identity) {
 		}
 	})
 
-	// Only now, as the handlers of the connect event may want to hear these.
+	// This comes after the connect event, whose handlers may add listeners for
+	// these events.
 	s.update(func() {
 		if !s.srv.cfg.Compat.KeepRequest {
 			s.forgetUpgrade()
@@ -90,8 +91,9 @@ func (s *Socket) afterHandshake(id identity) {
 
 // open completes the handshake: it changes the state, sets the token, sends the
 // answer and queues the event in one step, so that nothing is sent before the
-// answer and nothing reported before the event. It fails if the token has been
-// revoked, the server has logged the socket out meanwhile, or it has closed.
+// answer, and no event is emitted before the connect event. It fails if the
+// token has been revoked, if the server has logged out the socket meanwhile, or
+// if the socket has closed.
 func (s *Socket) open(cid float64, id identity) error {
 	answer := s.handshakeAnswer(id)
 	if id.token == nil {
@@ -130,21 +132,21 @@ func (s *Socket) handshakeAnswer(id identity) []byte {
 	}
 	answer, err := wire.Marshal(status)
 	if err != nil {
-		// Only a field of an application's error can be at fault.
+		// Only a field of an application's error can cause this.
 		status.AuthError = s.srv.publicError(fmt.Errorf("encode the authError: %w", err))
 		answer, _ = wire.Marshal(status)
 	}
 	return answer
 }
 
-// errOverruled is the outcome of a token about which the server has decided
-// while middleware was at it.
+// errOverruled is the error for a token if the server decided about the
+// socket's token while middleware was running.
 var errOverruled = errors.New("socketcluster: the socket was logged out meanwhile")
 
-// verifyHandshake has the engine verify the token of a handshake, or, if that
-// has none, of the upgrade request. The engine is asked without a token too, as
-// one of another kind may know the client by other means; that it knows nobody
-// is no error then.
+// verifyHandshake verifies the token of a handshake or, if that has none, of
+// the upgrade request. It calls the engine even without a token, because
+// another kind of engine may identify the client by other means; it is then no
+// error if the engine does not.
 func (s *Socket) verifyHandshake(data []byte) identity {
 	raw, kind := wire.ParseHandshakeToken(data)
 	if kind == wire.TokenOther {

@@ -27,10 +27,10 @@ const (
 // inboxItem is a message.
 type inboxItem struct {
 	msg  ws.Message
-	size int // inboxSize of the message as it came
+	size int // inboxSize of the message as it arrived
 }
 
-// inboxWorker handles what a socket has received, one message at a time.
+// inboxWorker handles the received messages of a socket, one at a time.
 type inboxWorker Socket
 
 // Handle implements lane.Handler.
@@ -45,9 +45,9 @@ func (w *inboxWorker) Handle(in inboxItem) {
 // Waiting implements lane.Handler's hook: the inbox is full.
 func (w *inboxWorker) Waiting() { w.srv.hit(limitInbox) }
 
-// Panicked implements lane.Handler's hook: what a packet has set off ends its
-// own connection only (QK-52). Handlers and middleware recover by themselves;
-// this is for brokers and the like.
+// Panicked implements lane.Handler's hook: a panic that a packet causes ends
+// only its own connection (QK-52). Panics in handlers and middleware are
+// recovered earlier; this is for brokers and the like.
 func (w *inboxWorker) Panicked(v any) {
 	s := (*Socket)(w)
 	recovered(s.srv.log, "what a message has set off", v, slog.String("socket", s.id))
@@ -88,19 +88,19 @@ func (s *Socket) process(data []byte, binary bool) {
 			return
 		}
 		s.handle(&p, data, binary)
-		s.awaitTold()
+		s.awaitEvents()
 	}
 }
 
-// early deals with what comes before the handshake (HS-7).
+// early handles messages before the handshake (HS-7).
 func (s *Socket) early() {
 	if !s.srv.cfg.Compat.LenientHandshake {
 		s.closeWith(wire.CloseEarlyMessage)
 	}
 }
 
-// handle handles one packet. What aliases the message must be copied if it
-// outlives the call.
+// handle handles one packet. Slices that alias the message must be copied if
+// they outlive the call.
 func (s *Socket) handle(p *wire.Packet, message []byte, binary bool) {
 	s.mu.Lock()
 	state := s.state
@@ -130,7 +130,7 @@ func (s *Socket) handle(p *wire.Packet, message []byte, binary bool) {
 	}
 }
 
-// rateOf is the rate that a packet counts for.
+// rateOf returns the class for whose rate a packet counts.
 func rateOf(p *wire.Packet) rateClass {
 	switch string(p.Event) {
 	case eventAuthenticate, eventRemoveAuthToken:
@@ -149,7 +149,7 @@ func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
 		s.handleAuthenticate(p, isCall)
 		return
 	case eventRemoveAuthToken:
-		if isCall && s.version != wire.Version1 { // clients up to v5.0 give a cid to all that they send
+		if isCall && s.version != wire.Version1 { // clients up to v5.0 add a cid to everything that they send
 			s.emitError(invalidAction("A call of #removeAuthToken is not answered; it is to be transmitted"))
 		}
 		s.DeauthenticateSelf()
@@ -172,7 +172,7 @@ func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
 	}
 }
 
-// refuse emits an error and answers the call with it, if it is one.
+// refuse emits an error and, if the packet is a call, answers with it.
 func (s *Socket) refuse(p *wire.Packet, isCall bool, err *wire.Error) {
 	s.emitError(err)
 	if isCall {
@@ -200,9 +200,9 @@ func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 	dispatch(c)
 }
 
-// approval asks the inbound middleware about what the client has sent, until it
-// has allowed it in an epoch that has not ended by then. expired is the error
-// that the action has.
+// approval runs the inbound middleware for a packet of the client until it has
+// allowed it in an epoch that has not ended meanwhile. expired is the error for
+// the action.
 func (s *Socket) approval(expired error, ask func(expired error) *wire.Error) (epoch uint32, blocked *wire.Error) {
 	for range maxAsks {
 		epoch = s.token.epoch.Load()
@@ -224,8 +224,8 @@ func (s *Socket) approval(expired error, ask func(expired error) *wire.Error) (e
 	return epoch, errTokenUnsteady
 }
 
-// errTokenUnsteady refuses what middleware cannot decide about, as the token
-// changes each time that it is asked.
+// errTokenUnsteady is the error for a packet about which middleware cannot
+// decide because the token changes each time it runs.
 var errTokenUnsteady = &wire.Error{Name: wire.ErrAuth.Name, Message: "The token changes while middleware decides"}
 
 // cloneRaw copies JSON out of a message. Absent stays absent.

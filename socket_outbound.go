@@ -14,12 +14,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// None is no data, where a type is asked for: the data of a [Func] that takes
-// or gives none.
+// None means no data where a type is needed: for a [Func] that takes or returns
+// no data.
 type None struct{}
 
-// encodeData makes the JSON of data. Nothing (nil, or None) stays nil, which
-// is another thing than the JSON null.
+// encodeData encodes data as JSON. No data (nil or None) stays nil, which is
+// not the same as the JSON null.
 func encodeData(data any) (json.RawMessage, error) {
 	switch data.(type) {
 	case nil, None, *None:
@@ -28,14 +28,16 @@ func encodeData(data any) (json.RawMessage, error) {
 	return wire.Marshal(data)
 }
 
-// Transmit sends an event that wants no answer. Data is encoded by [wire.Marshal], as by
-// encoding/json; a []byte becomes what JavaScript clients read as bytes. Data nil sends
-// none; for the JSON null, give json.RawMessage("null"). Everything that a socket is sent
-// leaves in the order of the calls.
+// Transmit sends an event that expects no answer. [wire.Marshal] encodes the
+// data like encoding/json, but a []byte in the form that JavaScript clients
+// read as bytes. If data is nil, no data is sent; for the JSON null, use
+// json.RawMessage("null"). Everything is sent to a socket in the order of the
+// calls.
 //
-// While half of Limits.Outbox or more waits for the client, Transmit waits until
-// less does, or the socket closes. If ctx ends before, its error wraps that of
-// ctx, and nothing was sent. With a context of [NoWait] it never waits.
+// While half of Limits.Outbox or more waits for the client, Transmit waits
+// until less does, or the socket closes. If ctx ends first, the error wraps
+// that of ctx, and nothing is sent. With a context from [NoWait] it never
+// waits.
 func (s *Socket) Transmit(ctx context.Context, event string, data any) error {
 	raw, err := encodeData(data)
 	if err != nil {
@@ -54,8 +56,8 @@ func (s *Socket) Transmit(ctx context.Context, event string, data any) error {
 	return nil
 }
 
-// notOpen is the error for what is sent to a socket that is not open, which
-// is emitted too (RPC-13).
+// notOpen emits and returns the error of sending to a socket that is not open
+// (RPC-13).
 func (s *Socket) notOpen(what, event string) error {
 	err := badConnection("connectAbort", wire.CloseGoingAway, wire.CloseGoingAway.Text(),
 		"Socket %s %s event was aborted due to a bad connection", what, event)
@@ -63,9 +65,9 @@ func (s *Socket) notOpen(what, event string) error {
 	return err
 }
 
-// Send sends a message as it is: no packet of the protocol, and never in a
-// batch. A client gets it as a raw message. It waits for the client as
-// [Socket.Transmit] does.
+// Send sends a message as it is, not as a packet of the protocol, and never in
+// a batch. The client receives it as a raw message. Send waits for the client
+// as [Socket.Transmit] does.
 func (s *Socket) Send(ctx context.Context, message string) error {
 	return s.sendRaw(ctx, append(ws.NewBuffer(len(message)), message...), ws.OpText)
 }
@@ -94,44 +96,44 @@ func (s *Socket) sendRaw(ctx context.Context, buf []byte, op ws.Opcode) error {
 	return nil
 }
 
-// errNotWritable is what answering on a closed socket emits (RPC-9).
+// errNotWritable is the error that is emitted for an answer on a closed socket
+// (RPC-9).
 var errNotWritable = &wire.Error{Message: "WebSocket is not open: readyState 3 (CLOSED)"}
 
-// packetBuffer is a buffer that a packet fits in: its name, its data, and
-// what is around them.
+// packetBuffer returns a buffer with room for a packet with this name and data.
 func packetBuffer(name string, data []byte) []byte {
 	return ws.NewBuffer(len(name) + len(data) + 64)
 }
 
-// outboundItem is what waits for the outbound middleware: a packet, given behind
-// header space, a publication, or the place where what was withheld of a
-// subscription follows.
+// outboundItem is an item that waits for the outbound middleware: a packet
+// after header space, a publication, or a place where the withheld publications
+// of a subscription follow.
 type outboundItem struct {
 	packet      []byte
 	sub         *hub.Subscription // of the publication
 	publication *hub.Publication
 	shared      *account.Shared // a reference to that of the publication, or nil
 	follow      *hub.Subscription
-	barrier     bool // in place of all this: what follows waits for a pong
+	barrier     bool // instead of all this: later items wait for a pong
 }
 
-// release lets go of an item that is not sent.
+// release releases an item that is not sent.
 func (i *outboundItem) release() {
 	if i.shared != nil {
 		i.shared.Release()
 	}
 }
 
-// sendPacket sends a packet, given behind header space, after everything that
-// was sent before it.
+// sendPacket sends a packet, which is after header space in buf, after
+// everything that was sent before it.
 func (s *Socket) sendPacket(buf []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sendLocked(buf)
 }
 
-// sendLocked is sendPacket for those who shared mu, and change the state that
-// the packet tells of in the same step.
+// sendLocked is sendPacket for callers that hold mu, and change the state that
+// the packet reports in the same step.
 func (s *Socket) sendLocked(buf []byte) {
 	s.stats.prepared.Add(1)
 	if s.queuesOut() {
@@ -142,14 +144,14 @@ func (s *Socket) sendLocked(buf []byte) {
 	s.write(part{packet: buf})
 }
 
-// queuesOut tells whether what is sent goes through the outbound lane: while packets
-// are there, none may overtake them.
+// queuesOut reports whether packets go through the outbound lane: while there
+// are packets in it, none may overtake them.
 func (s *Socket) queuesOut() bool {
 	return s.srv.middleware.has(lineOutbound) || s.outQueued.Load() > 0
 }
 
-// throughMiddleware queues an item for the outbound middleware. What waits for it
-// is bounded together with what has passed it.
+// throughMiddleware queues an item for the outbound middleware. The outbox
+// bounds items that wait for it together with those that have passed it.
 func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
 	s.outQueued.Add(1)
 	if err := s.out.Reserve(item.size(), item.cost()); err != nil {
@@ -163,14 +165,15 @@ func (s *Socket) throughMiddleware(x *extension, item outboundItem) {
 	}
 }
 
-// unqueue takes note that an item does not wait any more, and lets go of it.
+// unqueue records that an item no longer waits, and releases it.
 func (s *Socket) unqueue(item *outboundItem) {
 	s.out.Reserve(-item.size(), -item.cost())
 	s.outQueued.Add(-1)
 	item.release()
 }
 
-// size is what an item counts for, with a lump sum for what is around it.
+// size returns the number of bytes for which an item counts, with a flat rate
+// for everything besides its data.
 func (i *outboundItem) size() int {
 	n := len(i.packet)
 	if i.publication != nil {
@@ -179,11 +182,11 @@ func (i *outboundItem) size() int {
 	return n + itemCost
 }
 
-// itemCost is what an item takes beside its packet or publication.
+// itemCost is the memory of an item besides its packet or publication.
 const itemCost = 256
 
-// cost is what an item counts for in the budget. A publication counts there by
-// itself.
+// cost returns the number of bytes for which an item counts in the budget,
+// where a publication counts separately.
 func (i *outboundItem) cost() int {
 	if i.publication != nil {
 		return itemCost
@@ -207,7 +210,7 @@ func (w *outboundWorker) Handle(item outboundItem) {
 		s.followUp(item.follow)
 	case item.publication != nil:
 		out := withheld{sub: item.sub, publication: item.publication, shared: item.shared}
-		item.shared = nil // passes on
+		item.shared = nil // is passed on
 		s.sendOut(out)
 	default:
 		s.mu.Lock()
@@ -217,9 +220,10 @@ func (w *outboundWorker) Handle(item outboundItem) {
 	}
 }
 
-// followUp sends what was withheld of a subscription that has been approved. A
-// publication stays in its place until the outbound middleware has let it pass
-// under one epoch. When that ends, there is another approval to come, or none.
+// followUp sends the withheld publications of a subscription that has been
+// approved. A publication stays in its place until the outbound middleware has
+// allowed it within one epoch. If the epoch ends, another approval will follow,
+// or none.
 func (s *Socket) followUp(sub *hub.Subscription) {
 	for {
 		s.mu.Lock()
@@ -242,13 +246,13 @@ func (s *Socket) followUp(sub *hub.Subscription) {
 	}
 }
 
-// maxAsks is how often middleware is asked about one thing while the token goes
-// on changing: by that middleware itself, perhaps.
+// maxAsks is the number of times that middleware runs for one action while the
+// token keeps changing, perhaps because that middleware changes it.
 const maxAsks = 8
 
-// sendOut sends a publication through the outbound middleware, under one epoch.
-// It is withheld, behind those that are already, if its subscription is not
-// approved.
+// sendOut sends a publication through the outbound middleware within one epoch.
+// If its subscription is not approved, it is withheld, after those that already
+// are.
 func (s *Socket) sendOut(w withheld) {
 	for range maxAsks {
 		s.mu.Lock()
@@ -277,24 +281,24 @@ func (s *Socket) sendOut(w withheld) {
 	s.emitError(errTokenUnsteady)
 }
 
-// stillApproved reports whether the approval of a subscription has lasted while the
-// outbound middleware was asked: no other epoch has begun, and the token has not
-// expired by the clock. mu must be held.
+// stillApproved reports whether a subscription is still approved after the
+// outbound middleware has run: no other epoch has begun, and the token has not
+// expired. mu must be held.
 func (s *Socket) stillApproved(sub *hub.Subscription, epoch uint32) bool {
 	return s.token.epoch.Load() == epoch && s.approved(sub, s.srv.moment(time.Now()))
 }
 
-// askOut asks the outbound middleware about a publication, of which it may change
-// the data.
+// askOut runs the outbound middleware for a publication, whose data it may
+// change.
 func (s *Socket) askOut(p *hub.Publication) (data json.RawMessage, blocked bool) {
 	a := &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}
-	// What this lane waits for must not wait for this lane.
+	// This lane must not wait for something that waits for this lane.
 	blocked = s.srv.runMiddleware(NoWait(s.Context()), s, a) != nil
 	return a.Data, blocked
 }
 
-// passOut does what the outbound middleware has said about a publication. mu must
-// be held.
+// passOut applies the decision of the outbound middleware about a publication.
+// mu must be held.
 func (s *Socket) passOut(w withheld, data json.RawMessage, blocked bool) {
 	if blocked {
 		s.discard(&w)
@@ -326,10 +330,11 @@ func (s *Socket) writeAlone(p part) {
 	s.pushTagged(frame)
 }
 
-// pushFrame queues a frame that is no publication; see pushTagged.
+// pushFrame queues a frame that is not a publication; see pushTagged.
 func (s *Socket) pushFrame(frame []byte) { s.pushTagged(outbox.Frame[cargo]{Bytes: frame}) }
 
-// pushTagged queues a frame. A frame without bytes is one that could not be made.
+// pushTagged queues a frame. It ignores a frame without bytes, which could not
+// be made.
 func (s *Socket) pushTagged(frame outbox.Frame[cargo]) {
 	if frame.Bytes == nil {
 		if frame.Shared != nil {
@@ -340,7 +345,7 @@ func (s *Socket) pushTagged(frame outbox.Frame[cargo]) {
 	s.unpushed(s.out.PushFrame(frame))
 }
 
-// unpushed ends a socket if the outbox has refused something because the client
+// unpushed ends a socket if the outbox has refused a frame because the client
 // has not read enough.
 func (s *Socket) unpushed(err error) {
 	if errors.Is(err, outbox.ErrSlow) {
@@ -348,9 +353,9 @@ func (s *Socket) unpushed(err error) {
 	}
 }
 
-// pushPing queues a ping in front of what waits, which would make a client that
-// is slow look dead, and the server to it. It does not wait for the lock of the
-// outbox. mu must be held.
+// pushPing queues a ping before all waiting frames, behind which a slow client
+// would look dead, and the server would look dead to the client. It does not
+// wait for the lock of the outbox. mu must be held.
 func (s *Socket) pushPing(at moment) {
 	ping := s.nextPingFrame(at)
 	if queued, overtakes, ok := s.out.TryPushFirst(ping); ok {
@@ -365,14 +370,14 @@ func (s *Socket) pushPing(at moment) {
 }
 
 // respond answers a call. Answers wait for room, so that a client that calls
-// without reading the answers holds up only itself.
+// without reading the answers delays only itself.
 func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
 	buf := response(id, data, failure)
 	s.awaitRoom(len(buf))
 	s.sendPacket(buf)
 }
 
-// response is the packet that answers a call.
+// response returns the packet that answers a call.
 func response(id float64, data []byte, failure *wire.Error) []byte {
 	if failure == nil {
 		return wire.AppendResponse(packetBuffer("", data), id, data)
@@ -391,7 +396,8 @@ func (s *Socket) awaitRoom(n int) {
 	s.out.Wait(context.Background(), room)
 }
 
-// batchFull returns the end of the barrier if it holds back more than so many bytes.
+// batchFull returns the channel for the end of the barrier if the barrier holds
+// back more than room bytes.
 func (s *Socket) batchFull(room int) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -401,5 +407,5 @@ func (s *Socket) batchFull(room int) <-chan struct{} {
 	return s.ext.batch.barrier.over
 }
 
-// subscriber is the socket as the hub sees it.
+// subscriber is the socket as a subscriber of the hub.
 type subscriber Socket

@@ -49,7 +49,7 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 	}
 }
 
-// checkChannelName refuses what would be a burden as a name.
+// checkChannelName refuses names that are too long or empty.
 func (s *Socket) checkChannelName(name, what string) *wire.Error {
 	if len(name) > s.srv.cfg.Limits.ChannelName {
 		s.srv.hit(limitChannelName)
@@ -94,7 +94,8 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 			return
 		}
 		if !isCall {
-			// Without an id there is nobody to tell whether it worked (PS-3).
+			// Without an ID there is no answer that could report the outcome
+			// (PS-3).
 			s.emitError(invalidAction("A #subscribe without a call id was ignored"))
 			return
 		}
@@ -116,11 +117,12 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 	s.refuse(p, isCall, errTokenUnsteady)
 }
 
-// confirmSubscribed answers a subscription unless the socket has been taken
-// out of the channel again, by a handler of the event perhaps: the client must
-// not take the answer, coming after the #kickOut, for a new subscription. Whoever
-// takes the socket out holds subMu until the #kickOut is sent, so that a refusal
-// comes after it, too. A subscription that waits for the next login has succeeded.
+// confirmSubscribed answers a subscription, unless the socket has already been
+// removed from the channel again, perhaps by a handler of the event: the client
+// must not take the answer after the #kickOut for a new subscription. Whoever
+// removes the socket holds subMu until the #kickOut has been sent, so a refusal
+// also comes after it. A subscription that waits for the next login has
+// succeeded.
 func (s *Socket) confirmSubscribed(id float64, channel string) bool {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
@@ -145,12 +147,12 @@ func withData(options, data json.RawMessage) json.RawMessage {
 	}
 	changed, err := wire.Marshal(members)
 	if err != nil {
-		return options // the middleware's data is no JSON
+		return options // the middleware's data is not JSON
 	}
 	return changed
 }
 
-// errStale is the outcome of a subscription that middleware has approved in an
+// errStale is the error of a subscription that middleware has approved in an
 // epoch that has ended.
 var errStale = &wire.Error{Message: "The token has changed meanwhile"}
 
@@ -182,7 +184,7 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 }
 
 // enter adds the socket to a channel of the hub, as approved in an epoch. It
-// reports false if it has not, or was in the channel before.
+// returns false if it did not, or if the socket was in the channel before.
 func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) (entered bool, err *wire.Error) {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
@@ -190,7 +192,7 @@ func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epo
 	sub := s.subs.Get(channel)
 	s.mu.Unlock()
 	if sub == nil {
-		// What is published before the socket knows of sub is none of its own.
+		// Publications before the socket knows sub are not delivered to it.
 		sub = s.srv.hub.Subscribe(channel, (*subscriber)(s))
 		defer func() {
 			if !entered {
@@ -236,9 +238,9 @@ func (s *Socket) notSubscribed(channel string) *wire.Error {
 		truncate(channel, s.srv.cfg.Limits.ErrorText), s.id)
 }
 
-// unsubscribe takes the socket out of a channel and sends it the packet, if
-// there is one. The socket gets nothing of the channel after that. It reports
-// false if the socket was not in.
+// unsubscribe removes the socket from a channel and sends it the packet, if
+// there is one. The socket gets nothing from the channel after that. It returns
+// false if the socket was not in the channel.
 func (s *Socket) unsubscribe(channel string, packet []byte) bool {
 	left := s.exitWith(channel, packet)
 	if left {
@@ -247,7 +249,7 @@ func (s *Socket) unsubscribe(channel string, packet []byte) bool {
 	return left
 }
 
-// exitWith is exit with a packet that the socket is sent, or nil.
+// exitWith is exit with a packet for the socket, or nil.
 func (s *Socket) exitWith(channel string, packet []byte) bool {
 	return s.exit(channel, nil, func(subscribeOptions) {
 		if packet != nil {
@@ -256,10 +258,10 @@ func (s *Socket) exitWith(channel string, packet []byte) bool {
 	})
 }
 
-// exit takes the socket out of a channel of the hub; if only is given, only by
-// that subscription. then is called with mu held, and with what the client had
-// asked for, unless the socket has closed. The broker and the event handlers
-// have not been told; see haveLeft.
+// exit removes the socket from a channel of the hub; if only is not nil, only
+// if it is the subscription. then is called with mu held, and with the client's
+// options, unless the socket has closed. exit does not notify the broker and
+// the event handlers; see haveLeft.
 func (s *Socket) exit(channel string, only *hub.Subscription, then func(subscribeOptions)) bool {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
@@ -288,8 +290,8 @@ func (s *Socket) exit(channel string, only *hub.Subscription, then func(subscrib
 	return true
 }
 
-// leaveAll takes a closed socket out of its channels. When it returns, the
-// events of those that others have taken it out of are queued too.
+// leaveAll removes a closed socket from its channels. When it returns, the
+// events of channels from which others have removed it are queued too.
 func (s *Socket) leaveAll() {
 	s.subMu.Lock()
 	s.mu.Lock()
@@ -301,13 +303,14 @@ func (s *Socket) leaveAll() {
 	}
 }
 
-// KickOut takes the socket out of a channel and tells the client, which will
-// not subscribe again by itself. The message may be any data, or nil. It
+// KickOut removes the socket from a channel and notifies the client, which will
+// not subscribe again by itself. The message may be any data, or nil. KickOut
 // fails with a BrokerError if the socket is not subscribed to the channel.
 //
-// The socket gets nothing of the channel from then on. If it was the last subscriber
-// on this node, KickOut waits for the broker, which is told so. When ctx ends before,
-// KickOut returns its error, and the broker is told all the same.
+// From then on the socket gets nothing from the channel. If it was the last
+// subscriber on this node, KickOut unsubscribes at the broker and waits for it.
+// If ctx ends first, KickOut returns its error, and the broker is called
+// nevertheless.
 func (s *Socket) KickOut(ctx context.Context, channel string, message any) error {
 	raw, err := encodeData(message)
 	if err != nil {
@@ -319,7 +322,7 @@ func (s *Socket) KickOut(ctx context.Context, channel string, message any) error
 	return s.haveLeft(context.WithValue(ctx, socketKey{}, s), channel)
 }
 
-// KickOutAll takes the socket out of all its channels; see [Socket.KickOut].
+// KickOutAll removes the socket from all its channels; see [Socket.KickOut].
 func (s *Socket) KickOutAll(ctx context.Context, message any) error {
 	raw, err := encodeData(message)
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 )
 
 // rawWorker runs the raw inbound middleware of a socket. It has a queue of its
-// own in front of the inbox, so that a message passes the middleware as it
+// own before the inbox, so that a message passes the middleware when it
 // arrives, however many wait for their turn (MW-11).
 type rawWorker Socket
 
-// throughRaw gives a message to the raw inbound middleware. It reports false
-// when there is none. Only the reading goroutine calls it.
+// throughRaw passes a message to the raw inbound middleware. It returns false
+// if there is none. Only the reading goroutine calls it.
 func (s *Socket) throughRaw(msg ws.Message) bool {
 	// While messages are in the queue, none may overtake them.
 	if !s.srv.middleware.has(lineInboundRaw) && s.rawQueued.Load() == 0 {

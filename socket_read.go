@@ -15,11 +15,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// decoders are shared by all sockets, as one is needed only while a message
-// is being looked at.
+// decoders are shared by all sockets, because one is needed only while a
+// message is being decoded.
 var decoders = sync.Pool{New: func() any { return new(wire.Decoder) }}
 
-// start brings an accepted connection to life, unless the server has closed.
+// start starts the socket on an accepted connection, unless the server has
+// closed.
 func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	srv := s.srv
 	s.conn = conn
@@ -46,17 +47,18 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	return true
 }
 
-// read is the goroutine of a connection. Between two messages it has ended, if
-// the connection can be polled, or is parked; either way it holds no buffer.
+// read is the goroutine of a connection. Between two messages it ends if the
+// connection can be polled, or is parked otherwise; in both cases it holds no
+// buffer.
 //
-// Where it is parked, its stack is most of what an idle connection costs: 2 KiB, unless it has ever
-// needed more, as the runtime never shrinks it again so far. So what is called
-// from here is kept shallow, and work that goes deep is left to other
-// goroutines: decoding to the inbox worker, for one.
+// If it is parked, its stack is most of the memory of an idle connection: 2
+// KiB, unless it has ever needed more, because the runtime does not shrink it
+// below that. So calls from here are kept shallow, and deep work is left to
+// other goroutines: for example, the inbox worker decodes messages.
 func (s *Socket) read() {
 	for {
 		if s.conn.Park(s.expectsMore()) {
-			return // goes on in another goroutine when there is something to read
+			return // continues in another goroutine when there is something to read
 		}
 		msg, err := s.conn.Read()
 		if err != nil {
@@ -81,24 +83,26 @@ func (s *Socket) read() {
 	}
 }
 
-// messageCost is what a message counts as besides its data: its place in a queue
-// and the rest of its buffer. So InboxBytes bounds the smallest ones too.
+// messageCost is the number of bytes for which a message counts besides its
+// data: for its place in a queue and the rest of its buffer. So InboxBytes
+// bounds the smallest messages too.
 const messageCost = 128
 
-// inboxSize is what a message counts as, from its arrival until it has been
-// handled.
+// inboxSize returns the number of bytes for which a message counts, from its
+// arrival until it has been handled.
 func inboxSize(msg ws.Message) int { return len(msg.Data) + messageCost }
 
-// To block with a message is to stop reading. The client cannot be told from a
-// dead one then, through no fault of its own: its pongs may be waiting behind
-// what the server does not take. So the pong timeout rests meanwhile, and
-// starts anew afterwards.
+// While the reading goroutine blocks with a message, nothing is read. The
+// client then looks like a dead one, through no fault of its own: its pongs may
+// be waiting behind messages that the server does not read. So the pong timeout
+// pauses meanwhile, and starts again afterwards.
 const (
 	pushBackBegun   = 1 // the reading goroutine is busy with a message
-	pushBackNoticed = 2 // and was so when the pong timeout was looked at
+	pushBackNoticed = 2 // and was so when the pong timeout was checked
 )
 
-// pushesBack tells whether the server is not reading from the client at present.
+// pushesBack reports whether the server is currently not reading from the
+// client.
 func (s *Socket) pushesBack() bool {
 	return s.pushBack.CompareAndSwap(pushBackBegun, pushBackNoticed) || s.pushBack.Load() == pushBackNoticed
 }
@@ -111,7 +115,7 @@ func (s *Socket) lost(err error) {
 	switch {
 	case s.endsFor(overBudget):
 		s.disconnect(wire.CloseTryAgainLater, overBudgetText, overBudgetText)
-		s.finish(wire.CloseTryAgainLater, overBudgetText) // if somebody else is about to
+		s.finish(wire.CloseTryAgainLater, overBudgetText) // if another goroutine has not yet done so
 		s.linger()
 	case errors.As(err, &closed):
 		s.handleRest()
@@ -141,15 +145,15 @@ func (s *Socket) lost(err error) {
 	s.srv.crowd.remove(s)
 }
 
-// handleRest lets the inbox handle what the client has sent before it has closed
-// the connection, but for no longer than the close timeout. Only the reading
-// goroutine calls it. It returns at once when the socket has closed, or does.
+// handleRest lets the inbox handle the messages that the client sent before it
+// closed the connection, but for no longer than the close timeout. Only the
+// reading goroutine calls it. It returns as soon as the socket has closed.
 func (s *Socket) handleRest() {
 	if s.srv.cfg.Compat.DropWaiting || s.State() != Open {
 		return
 	}
 	s.endFor(clientCloses)
-	s.pushBack.Store(pushBackBegun) // nothing is read, so that pongs cannot come
+	s.pushBack.Store(pushBackBegun) // nothing is read, so pongs cannot arrive
 	timeout := time.NewTimer(s.srv.cfg.Timeouts.Close)
 	defer timeout.Stop()
 	if x := s.extension(); x != nil {
@@ -165,7 +169,7 @@ func (s *Socket) handleRest() {
 	}
 }
 
-// brokenBy is what the events say of a message that cannot be read.
+// brokenBy returns the reason for the events of a message that cannot be read.
 func (s *Socket) brokenBy(err *ws.ProtocolError) string {
 	switch err {
 	case ws.ErrTooBig:
@@ -176,7 +180,7 @@ func (s *Socket) brokenBy(err *ws.ProtocolError) string {
 	return err.Reason
 }
 
-// messageSize is the limit of a message at present, and how much it is.
+// messageSize returns the current limit of a message, and its value.
 func (s *Socket) messageSize() (limit, int) {
 	if s.State() == Connecting {
 		return limitHandshakeMessageSize, s.srv.cfg.Limits.HandshakeMessageSize
@@ -184,20 +188,20 @@ func (s *Socket) messageSize() (limit, int) {
 	return limitMessageSize, s.srv.cfg.Limits.MessageSize
 }
 
-// exceeded counts and logs that a message was too much for a limit, which ends the
-// socket, and names the limit for the events.
+// exceeded counts and logs that a message has exceeded a limit, which ends the
+// socket, and returns the reason with the limit for the events.
 func (s *Socket) exceeded(l limit, is int) string {
 	s.hit(l, "a client is disconnected: its message is more than the limit allows", slog.Int("is", is))
 	return fmt.Sprintf("%v is %d", l, is)
 }
 
-// lingerBytes is how much of what a peer still sends is read and dropped
-// while a close frame is on its way. Closing with unread bytes would reset
-// the connection, and the peer might never see the frame.
+// lingerBytes is the number of bytes from the peer that are read and dropped
+// while a close frame is on its way. Closing with unread bytes would reset the
+// connection, and the peer might never see the frame.
 const lingerBytes = 1 << 20
 
-// linger waits until what is queued has been written and the peer has hung
-// up, or for the close timeout.
+// linger waits until all queued frames have been written and the peer has
+// closed the connection, or for the close timeout.
 func (s *Socket) linger() {
 	s.out.Drain()
 	conn := s.conn.Unwrap()
@@ -216,26 +220,27 @@ func (r onlyReader) Read(p []byte) (int, error) { return r.Conn.Read(p) }
 // seen restarts the pong timeout.
 func (s *Socket) seen(now time.Time) { s.lastSeen.Store(int64(s.srv.moment(now))) }
 
-// lastSeenAt is when the pong timeout was last restarted.
+// lastSeenAt returns the moment when the pong timeout was last restarted.
 func (s *Socket) lastSeenAt() moment { return moment(s.lastSeen.Load()) }
 
 // pongResetDivisor: traffic other than pongs restarts the pong timeout only
 // after this part of it has passed, as in socketcluster-server (PP-5).
 const pongResetDivisor = 4
 
-// A socket is busy, and keeps its reading goroutine, after so many messages of
-// which each came that soon after the one before. A handshake with a few
-// subscriptions is no more than that.
+// A socket is busy, and keeps its reading goroutine, after busyAfter messages
+// each of which came soon after the one before. A handshake with a few
+// subscriptions stays below that.
 const (
 	busyAfter = 16
 	busyGap   = 100 * time.Millisecond
 )
 
-// expectsMore tells whether a message is to be expected soon: because there are
-// many, or because it is the handshake. Only the reading goroutine calls it.
+// expectsMore reports whether a message is expected soon: because there were
+// many, or because the handshake is to come. Only the reading goroutine calls
+// it.
 func (s *Socket) expectsMore() bool { return s.quick >= busyAfter || s.lastRead == 0 }
 
-// alive counts a message and the life that it is a sign of.
+// alive counts a message, and records it as a sign of life.
 func (s *Socket) alive(msg ws.Message) {
 	s.stats.received.Add(1)
 	now := time.Now()
@@ -257,10 +262,10 @@ func (s *Socket) alive(msg ws.Message) {
 	}
 }
 
-// admit takes a message that has passed the raw inbound middleware into the
-// inbox, unless it is dealt with at once. It waits while the inbox is full, but
-// not while calls wait for answers, see callsLocked.
-// size is what the message counts as.
+// admit puts a message that has passed the raw inbound middleware into the
+// inbox, unless it is handled at once. It waits while the inbox is full, but
+// not while calls wait for answers, see callsLocked. size is the number of
+// bytes for which the message counts.
 func (s *Socket) admit(msg ws.Message, size int) {
 	if s.isPong(msg.Data, msg.Binary) && s.swallowPong() || s.calls.Load().Waiting() && s.takeAnswers(msg) ||
 		!s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
@@ -273,7 +278,7 @@ func (s *Socket) isPong(data []byte, binary bool) bool {
 	return !binary && string(data) == s.version.Pong() || s.isCodedPong(data)
 }
 
-// swallowPong tells whether a pong needs no more attention than its time.
+// swallowPong reports whether only the time of a pong matters.
 func (s *Socket) swallowPong() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,13 +289,13 @@ func (s *Socket) swallowPong() bool {
 	return true
 }
 
-// takeAnswers gives answers to the calls that wait for them, ahead of the
-// inbox, which may be waiting for one of those callers. It reports whether
-// nothing is left to do about the message.
+// takeAnswers passes answers to the calls that wait for them, ahead of the
+// inbox, which may be waiting for one of those callers. done reports whether
+// the message needs no further handling.
 func (s *Socket) takeAnswers(msg ws.Message) (done bool) {
 	packets, err := s.decode(msg.Data, msg.Binary)
 	if err != nil {
-		return false // the inbox worker finds out again, in order
+		return false // the inbox worker reports the error again, in order
 	}
 	d := decoders.Get().(*wire.Decoder)
 	defer decoders.Put(d)
@@ -308,7 +313,7 @@ func (s *Socket) takeAnswers(msg ws.Message) (done bool) {
 	return true
 }
 
-// isBatch tells whether a message that is valid JSON is a list.
+// isBatch reports whether a message that is valid JSON is an array.
 func isBatch(msg []byte) bool {
 	for _, c := range msg {
 		switch c {

@@ -8,18 +8,18 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// wheelTask is the socket as the wheel sees it: one timer serves its pings,
+// wheelTask is the socket as a task of the wheel: one timer serves its pings,
 // its timeouts, and the expiry and renewal of its token.
 type wheelTask Socket
 
-// moment is a point of the server's clock, which takes a third of a time.Time.
-// Zero is none.
+// moment is a time of the server's clock, which takes a third of the memory of
+// a time.Time. Zero means none.
 type moment time.Duration
 
-// moment is that of a time, which is never before the server.
+// moment converts a time, which must not be before the server's epoch.
 func (srv *Server) moment(t time.Time) moment { return moment(t.Sub(srv.epoch)) }
 
-// add is a moment later, or the last one there is.
+// add returns the moment d later, or the last one.
 func (m moment) add(d time.Duration) moment {
 	if d > math.MaxInt64-time.Duration(m) {
 		return math.MaxInt64
@@ -27,7 +27,7 @@ func (m moment) add(d time.Duration) moment {
 	return max(m+moment(d), 1)
 }
 
-// schedule sets the timer to what is due next. mu must be held.
+// schedule sets the timer to the next thing that is due. mu must be held.
 func (s *Socket) schedule(now time.Time) {
 	var next moment
 	earlier := func(m moment) {
@@ -49,9 +49,9 @@ func (s *Socket) schedule(now time.Time) {
 	s.srv.wheel.Set(&s.timer, s.srv.epoch.Add(time.Duration(next)), (*wheelTask)(s))
 }
 
-// Expire does what is due. It runs on the wheel's goroutine and does not
-// block: a socket whose lock somebody holds, and may hold for long on a busy
-// machine, gets a goroutine, so that it does not hold up the timers of the others.
+// Expire does what is due. It runs on the wheel's goroutine and must not block:
+// if the socket's lock is held, which may take long on a busy machine, it
+// starts a goroutine, so that it does not delay the timers of other sockets.
 func (t *wheelTask) Expire(now time.Time) {
 	s := (*Socket)(t)
 	if !s.mu.TryLock() {
@@ -66,8 +66,8 @@ func (t *wheelTask) Expire(now time.Time) {
 	s.expireLocked(now)
 }
 
-// expireLocked is Expire with mu held. What may run user code, or wait, gets a
-// goroutine of its own.
+// expireLocked is Expire with mu held. Work that may run user code, or wait,
+// gets a goroutine of its own.
 func (s *Socket) expireLocked(now time.Time) {
 	cfg := &s.srv.cfg
 	defer s.schedule(now)
@@ -87,7 +87,7 @@ func (s *Socket) expireLocked(now time.Time) {
 		}
 	}
 	if s.state == Closed {
-		if expired, _ := s.token.due(now, at); expired != nil { // publications may wait in the outbox still
+		if expired, _ := s.token.due(now, at); expired != nil { // publications may still wait in the outbox
 			s.dropToken(AuditExpiry, "")
 		}
 		return
@@ -104,7 +104,7 @@ func (s *Socket) expireLocked(now time.Time) {
 			s.pushPing(at)
 		}
 		if at >= s.silentAt() {
-			dead := !s.pushesBack() && at >= s.silentAt() // it may just have been let go on
+			dead := !s.pushesBack() && at >= s.silentAt() // the reading goroutine may just have continued
 			s.seen(now)                                   // once is enough
 			if dead {
 				s.srv.hit(limitPingTimeout)
@@ -120,7 +120,8 @@ func (s *Socket) expireLocked(now time.Time) {
 	}
 }
 
-// silence is what the events say of a client that was silent for too long.
+// silence returns the reason for the events of a client that was silent for too
+// long.
 func (s *Socket) silence() string {
 	text := wire.ClosePongTimeout.Text()
 	if s.ponged.Load() {
@@ -130,9 +131,10 @@ func (s *Socket) silence() string {
 	return fmt.Sprintf("%s. It has never answered a ping: it may speak version %d of the protocol, see Config.ProtocolVersion and Config.Protocol1Path", text, other)
 }
 
-// silentAt is when the pong timeout runs out. A client that is to answer pings
-// gets its time from the first one that it has not answered, too: when the
-// server was late with that, the client is not to blame. mu must be held.
+// silentAt returns the moment when the pong timeout ends. A client that must
+// answer pings also has its full time after the first one that it has not
+// answered: if the server sent that late, the client is not to blame. mu must
+// be held.
 func (s *Socket) silentAt() moment {
 	cfg := &s.srv.cfg
 	seen := s.lastSeenAt()

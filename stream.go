@@ -6,39 +6,41 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/loop"
 )
 
-// Stream is what a client sends to one procedure or receiver on one socket. It takes
-// the place of the server's [Handler] or [Receiver] on that socket while there are loops
-// over it.
+// Stream is the stream of calls or transmissions of one name on one socket.
+// While there are loops over it, it replaces the server's [Handler] or
+// [Receiver] on that socket.
 type Stream[T any] struct {
 	socket *Socket
 	name   queueName
 }
 
-// Procedure is the stream of the calls of a procedure on this socket. Each call must
-// be answered, by [Call.Reply] or [Call.Fail]. When several loops share a procedure,
-// each gets every call, and the first answer counts.
+// Procedure returns the stream of the calls of a procedure on this socket. Each
+// call must be answered, by [Call.Reply] or [Call.Fail]. If there are several
+// loops over a procedure, each gets every call, and the first answer counts.
 //
-// It panics for the names that the server handles itself, see [Server.Handle].
+// It panics for names that the server handles itself, see [Server.Handle].
 func (s *Socket) Procedure(name string) Stream[*Call] {
 	mustReach("Procedure", name)
 	return Stream[*Call]{s, queueName{true, name}}
 }
 
-// Receiver is the stream of the transmissions of a name on this socket. It panics as
-// [Socket.Procedure] does.
+// Receiver returns the stream of the transmissions of a name on this socket. It
+// panics as [Socket.Procedure] does.
 func (s *Socket) Receiver(name string) Stream[*Transmission] {
 	mustReach("Receiver", name)
 	return Stream[*Transmission]{s, queueName{false, name}}
 }
 
-// All returns the stream as a sequence for a for loop. It begins with the call of
-// All, not with the loop: call it in the handler of the [ConnectEvent], and
-// loop in a goroutine. The sequence can be looped over once.
+// All returns the stream as a sequence for a for loop. It contains what arrives
+// after the call of All, not after the start of the loop: call it in the
+// handler of the [ConnectEvent], and loop in a goroutine. The sequence can be
+// looped over once.
 //
-// What comes waits for a slow loop in order, and holds up no other name. The loop ends
-// with the socket, after what has come before, and by Close and Kill. Calls that still
-// wait when the last loop is left go to the server's handler, in any order;
-// transmissions go to its receiver, and are lost without one.
+// Calls and transmissions wait for a slow loop in order, and do not delay other
+// names. The loop ends with the socket, after everything that arrived before,
+// and by Close and Kill. When the last loop ends, calls that still wait go to
+// the server's handler, in any order; transmissions go to its receiver, and are
+// lost without one.
 func (st Stream[T]) All() iter.Seq[T] {
 	s := st.socket
 	l := loop.NewNamed(stillIn)
@@ -51,7 +53,7 @@ func (st Stream[T]) All() iter.Seq[T] {
 		x.loops.Add(st.name, l)
 	}
 	return func(yield func(T) bool) {
-		defer l.End() // once nobody can find it any more
+		defer l.End() // once nobody can find it
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -61,9 +63,9 @@ func (st Stream[T]) All() iter.Seq[T] {
 	}
 }
 
-// Close ends the loops once they have taken what has come so far. What comes later is
-// for the server's handler, or for loops that begin later. It does not wait for the
-// loops.
+// Close ends the loops once they have taken everything that has arrived so far.
+// Later calls and transmissions go to the server's handler, or to loops that
+// begin later. Close does not wait for the loops.
 func (st Stream[T]) Close() {
 	for _, l := range st.close() {
 		l.Release()
@@ -100,8 +102,9 @@ func (st Stream[T]) close() (unbegun []*loop.Loop[packet]) {
 	return unbegun
 }
 
-// Kill ends the loops at once. What a loop is handling is handled to its end; what
-// waits goes where All says. It does not wait for the loops.
+// Kill ends the loops at once. A loop finishes what it is handling; waiting
+// calls and transmissions go where the comment of All describes. Kill does not
+// wait for the loops.
 func (st Stream[T]) Kill() {
 	s := st.socket
 	s.mu.Lock()
@@ -115,8 +118,8 @@ func (st Stream[T]) Kill() {
 	}
 }
 
-// Backpressure is how much has come and has not been taken by the slowest loop, or not
-// been handled to its end by the server's handler.
+// Backpressure returns the number of calls or transmissions that the slowest
+// loop has not taken yet, or that the server's handler has not finished.
 func (st Stream[T]) Backpressure() int {
 	s := st.socket
 	s.mu.Lock()
@@ -124,7 +127,7 @@ func (st Stream[T]) Backpressure() int {
 	return s.waiting(st.name)
 }
 
-// loops returns the loops that take what comes.
+// loops returns the loops that are not being closed.
 func (st Stream[T]) loops() []*loop.Loop[packet] {
 	s := st.socket
 	s.mu.Lock()
@@ -153,7 +156,7 @@ func (s *Socket) killStreams() {
 	}
 }
 
-// streams are the names of what there are loops over.
+// streams returns the names that have loops.
 func (s *Socket) streams() []queueName {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +166,7 @@ func (s *Socket) streams() []queueName {
 	return s.ext.loops.Names()
 }
 
-// dropsWaiting tells whether what the socket has sent is of no use any more.
+// dropsWaiting reports whether waiting messages of the socket are dropped.
 func (s *Socket) dropsWaiting() bool {
 	return (s.srv.cfg.Compat.DropWaiting || s.discards.Load()) && s.State() == Closed
 }

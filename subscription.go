@@ -12,27 +12,28 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// What waits for a loop over a channel: so many publications, of so many bytes,
-// or a single one that is larger.
+// The limits of what waits for a loop over a channel: this number of
+// publications, and of bytes, or a single larger publication.
 const (
 	channelQueue      = 1024
 	channelQueueBytes = 1 << 20
 )
 
-// Subscription is what is published on a channel, for the server itself. It begins with
-// the call of [Exchange.Subscribe], and ends with the context of that call, with Close, with its
-// loop, or with the server.
+// Subscription is a subscription of the server itself to a channel. It begins
+// with the call of [Exchange.Subscribe], and ends with the context of that
+// call, with Close, with its loop, or with the server.
 //
-// Publications wait for the loop in a queue of 1024, and of 1 MiB or a single
-// one that is larger. A loop that falls further behind misses the oldest of
-// them, so that it never holds up the publishers; Dropped counts them. What waits
-// counts against Limits.Budget, a publication once for all who wait for it.
+// Publications wait for the loop in a queue of at most 1024, and at most 1 MiB
+// or one larger publication. A loop that falls further behind misses the oldest
+// publications, so it never delays publishers; Dropped counts them. Waiting
+// publications count against Limits.Budget, each once, however many loops and
+// sockets wait for it.
 type Subscription struct {
 	ctx   context.Context
 	srv   *Server
 	loop  *loop.Lossy[*hub.Publication]
 	end   func()
-	unbid func() bool // ends the wait for the end of ctx
+	unbid func() bool // stops waiting for the end of ctx
 }
 
 // Subscribe subscribes the server to a channel. It waits for the broker until ctx ends.
@@ -52,7 +53,7 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (*Subscription
 	return s, nil
 }
 
-// joinUntil is join that does not wait beyond the end of ctx.
+// joinUntil is join, but does not wait beyond the end of ctx.
 func (x *Exchange) joinUntil(ctx context.Context, channel string) error {
 	if ctx.Done() == nil || x.routes == nil {
 		return x.join(ctx, channel)
@@ -75,8 +76,9 @@ func (x *Exchange) joinUntil(ctx context.Context, channel string) error {
 	}
 }
 
-// All returns the data of the publications as a sequence for a for loop. The data is
-// the loop's own. There is one loop over a subscription; the end of it ends the subscription.
+// All returns the data of the publications as a sequence for a for loop. The
+// loop owns the data. A subscription has only one loop, whose end ends the
+// subscription.
 func (s *Subscription) All() iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		defer s.Close()
@@ -84,18 +86,20 @@ func (s *Subscription) All() iter.Seq[json.RawMessage] {
 	}
 }
 
-// Close ends the subscription. What waits for its loop is lost. It waits for the
-// broker.
+// Close ends the subscription. Publications that wait for its loop are lost.
+// Close waits for the broker.
 func (s *Subscription) Close() {
 	s.unbid()
 	s.end()
 }
 
-// Dropped is how many publications the loop has missed, as it was too slow.
+// Dropped returns the number of publications that the loop has missed because
+// it was too slow.
 func (s *Subscription) Dropped() uint64 { return s.loop.Lost() }
 
-// channelLoop is a loop over a channel as the hub sees it. What waits for it is shared
-// with the outboxes and with other loops, and counts in the budget once.
+// channelLoop is a loop over a channel as a subscriber of the hub. Its waiting
+// publications are shared with the outboxes and with other loops, and count in
+// the budget once.
 type channelLoop struct{ *loop.Lossy[*hub.Publication] }
 
 // Deliver implements hub.Subscriber. A codec's frame may be smaller than the data.
@@ -104,9 +108,9 @@ func (l channelLoop) Deliver(p *hub.Publication, _ *hub.Subscription) {
 	l.Write(p, max(p.Size(), len(p.Data)))
 }
 
-// Messages is [Subscription.All] with the data decoded into a T by [wire.Unmarshal], so
-// that a []byte comes as it was published. Data that does not fit comes as an error;
-// the loop may go on.
+// Messages is [Subscription.All] with the data decoded into a T by
+// [wire.Unmarshal], so a []byte arrives as it was published. If the data does
+// not fit, the loop gets an error, and may continue.
 func Messages[T any](s *Subscription) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for raw := range s.All() {

@@ -8,14 +8,15 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// tokenLife is the token of a socket, and what begins and ends with it. Its methods
-// are the only writers of its fields, and call nothing of the socket.
+// tokenLife is the token of a socket, and the state that begins and ends with
+// it. Its methods are the only writers of its fields, and call nothing of the
+// socket.
 //
-// Load, inForce and a look at epoch need no lock. All other methods, and reads of the
-// other fields, need the socket's mu. The token changes through setToken, gain and
-// dropToken alone. Whoever calls them queues the events and sends the packet of the
-// change before mu is released: so the client ends with the token that the socket
-// ends with, whatever else changes the token meanwhile.
+// Load, inForce and reads of epoch need no lock. All other methods, and reads
+// of the other fields, need the socket's mu. Only setToken, gain and dropToken
+// change the token. Their callers queue the events and send the packet of the
+// change before they release mu: so the client ends up with the same token as
+// the socket, whatever else changes the token meanwhile.
 type tokenLife struct {
 	token     atomic.Pointer[auth.Token]
 	expires   moment        // when deliveries end, or 0; next keeps it up to date
@@ -23,14 +24,14 @@ type tokenLife struct {
 	epoch     atomic.Uint32 // see authority.go
 	origin    origin        // of token
 	announced AuthState     // by events
-	overruled bool          // the server has decided about the token while middleware was at it
+	overruled bool          // the server decided about the token while middleware was running
 }
 
-// origin is where the token of a socket has come from.
+// origin is the source of a socket's token.
 type origin uint8
 
 const (
-	fromClient    origin = iota // the client has it: it sent it, or was sent it
+	fromClient    origin = iota // the client has it: it sent or received it
 	fromRequest                 // the upgrade request: the client's scripts do not have it
 	fromPrincipal               // the application vouches for the upgrade request; there may be no text
 )
@@ -38,8 +39,9 @@ const (
 // Load returns the token, or nil.
 func (l *tokenLife) Load() *auth.Token { return l.token.Load() }
 
-// set makes a token the present one, or none. Unless it was that already, a new epoch
-// begins: after the change, as whoever asks middleware reads the epoch first.
+// set sets the current token, or removes it. If the token changes, a new epoch
+// begins, after the change, because callers read the epoch before they run
+// middleware.
 func (l *tokenLife) set(token *auth.Token, from origin) (changed bool) {
 	changed = l.token.Swap(token) != token
 	l.origin = from
@@ -54,15 +56,17 @@ func (l *tokenLife) set(token *auth.Token, from origin) (changed bool) {
 	return changed
 }
 
-// renewAt sets when the next token is due; 0 is never.
+// renewAt sets the moment when the next token is due; 0 means never.
 func (l *tokenLife) renewAt(at moment) { l.renewal = at }
 
-// next returns when something will be due, or 0. at is the moment of now.
+// next returns the next moment when something is due, or 0. at is the moment of
+// now.
 func (l *tokenLife) next(now time.Time, at moment) moment {
 	l.expires = 0
 	if token := l.Load(); token != nil {
 		if end, ok := token.ValidUntil(); ok {
-			// From now on, as the wall clock may have been set since the server's epoch.
+			// This is relative to now, because the wall clock may have been set
+			// since the server's epoch.
 			l.expires = at.add(tokenDeath(end).Sub(now))
 		}
 	}
@@ -72,8 +76,8 @@ func (l *tokenLife) next(now time.Time, at moment) moment {
 	return l.expires
 }
 
-// due returns the token if it has expired, or else reports whether it is to be
-// renewed. Neither is due again before the token is another one, or renewAt.
+// due returns the token if it has expired, or else reports whether it must be
+// renewed. Neither is due again before the token changes or renewAt is called.
 func (l *tokenLife) due(now time.Time, at moment) (expired *auth.Token, renew bool) {
 	token := l.Load()
 	if token != nil && token.Expired(now) {
@@ -90,8 +94,8 @@ func (l *tokenLife) due(now time.Time, at moment) (expired *auth.Token, renew bo
 // after the time until which it is valid (AUTH-40).
 func tokenDeath(end time.Time) time.Time { return end.Add(time.Millisecond) }
 
-// inForce reports whether what middleware has approved in an epoch still holds:
-// the token is the same, and has not expired by the clock.
+// inForce reports whether approvals of an epoch are still valid: the token is
+// the same, and has not expired.
 func (l *tokenLife) inForce(epoch uint32) bool {
 	if l.epoch.Load() != epoch {
 		return false
@@ -105,24 +109,24 @@ func (l *tokenLife) inForceAt(epoch uint32, at moment) bool {
 	return epoch == l.epoch.Load() && (l.expires == 0 || at < l.expires)
 }
 
-// beginDecision begins the decision about a token of the client. What the server
-// decides from then on goes before it.
+// beginDecision begins the decision about a token of the client. Later
+// decisions of the server override it.
 func (l *tokenLife) beginDecision() { l.overruled = false }
 
-// overrule takes note that the server decides.
+// overrule records a decision of the server.
 func (l *tokenLife) overrule() { l.overruled = true }
 
-// announce takes note of what events are about to say, and reports whether they have
-// last said something else.
+// announce records the state that events are about to report, and reports
+// whether the last events reported another one.
 func (l *tokenLife) announce(state AuthState) (changed bool) {
 	changed = l.announced != state
 	l.announced = state
 	return changed
 }
 
-// lockUnlessRevoked locks mu, unless one of the tokens has been revoked. A token
-// that is set before mu is released is found by every revocation that is yet to
-// come; see Server.revoked.
+// lockUnlessRevoked locks mu, unless one of the tokens has been revoked. Every
+// later revocation finds a token that is set before mu is released; see
+// Server.revoked.
 func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
 	for {
 		seen := s.srv.revocations.Load()
@@ -139,8 +143,8 @@ func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
 	}
 }
 
-// setToken changes the token and what hangs on it: the timer, and what middleware
-// has approved. mu must be held.
+// setToken changes the token and everything that depends on it: the timer, and
+// the approvals of middleware. mu must be held.
 func (s *Socket) setToken(token *auth.Token, from origin) {
 	changed := s.token.set(token, from)
 	s.schedule(time.Now())
@@ -149,14 +153,14 @@ func (s *Socket) setToken(token *auth.Token, from origin) {
 	}
 }
 
-// gain makes a token the socket's own, and queues its events. mu must be held.
+// gain gives the socket a token, and queues its events. mu must be held.
 func (s *Socket) gain(token *auth.Token, from origin, kind AuditKind) {
 	s.setToken(token, from)
 	s.announceToken(token, kind)
 }
 
-// announceToken queues the events of a new token, and sets the time for the one after
-// it. mu must be held.
+// announceToken queues the events of a new token, and schedules its renewal. mu
+// must be held.
 func (s *Socket) announceToken(token *auth.Token, kind AuditKind) {
 	if s.state == Closed {
 		return
@@ -169,16 +173,16 @@ func (s *Socket) announceToken(token *auth.Token, kind AuditKind) {
 	s.armRenewal(token)
 }
 
-// dropToken takes the socket's token away. mu must be held.
+// dropToken removes the socket's token. mu must be held.
 func (s *Socket) dropToken(kind AuditKind, reason string) {
 	old := s.token.Load()
 	s.setToken(nil, fromClient)
 	s.announceLoss(old, kind, reason)
 }
 
-// announceLoss queues the events of a lost token. mu must be held.
-// The change of state goes by what has been told before: a token may be lost
-// while middleware looks at it, before anybody has heard of it.
+// announceLoss queues the events of a lost token. mu must be held. The change
+// of state is relative to earlier events: a token may be lost while middleware
+// is running for it, before any event has reported it.
 func (s *Socket) announceLoss(old *auth.Token, kind AuditKind, reason string) {
 	if s.state == Closed {
 		return
@@ -192,15 +196,15 @@ func (s *Socket) announceLoss(old *auth.Token, kind AuditKind, reason string) {
 	}
 }
 
-// logout takes the socket's token away by a decision of the application's or of
-// the client's. mu must be held.
+// logout removes the socket's token by a decision of the application or the
+// client. mu must be held.
 func (s *Socket) logout() {
 	s.token.overrule()
 	s.dropToken(AuditLogout, "")
 }
 
-// endLogin takes a token away and tells the client, if the socket still has it.
-// Its events are left to be told.
+// endLogin removes a token and notifies the client, if the socket still has it.
+// It queues the events, but does not emit them.
 func (s *Socket) endLogin(token *auth.Token, kind AuditKind, reason string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,8 +216,8 @@ func (s *Socket) endLogin(token *auth.Token, kind AuditKind, reason string) bool
 	return true
 }
 
-// expireNow takes an expired token away as a packet comes, in case the timer
-// is a moment late, and returns the error that middleware gets to see.
+// expireNow removes an expired token when a packet arrives, in case the timer
+// is a little late, and returns the error for middleware.
 func (s *Socket) expireNow() error {
 	token := s.token.Load()
 	if token == nil || !token.Expired(time.Now()) {
@@ -228,7 +232,7 @@ func (s *Socket) expireNow() error {
 	}
 }
 
-// expire logs the client out because its token has expired, unless it has got
+// expire logs out the client because its token has expired, unless it has
 // another one meanwhile.
 func (s *Socket) expire(token *auth.Token) {
 	if s.endLogin(token, AuditExpiry, "") {

@@ -12,18 +12,19 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// identity is who a client says it is, and what has become of that.
+// identity is the identity that a client claims, and the result of its
+// verification.
 type identity struct {
 	signed  string      // the token as text, if there is one
 	sent    bool        // the client has sent it in the packet
 	token   *auth.Token // nil if there is none, or it is not accepted
 	err     error       // why it is not
-	revoked *auth.Token // what is nobody's any more, for the record
+	revoked *auth.Token // a revoked token, for the audit event
 	origin  origin
 }
 
-// verify asks the engine. A panic in it is an error like another. revoked is a
-// token that would be good had it not been revoked.
+// verify calls the engine. A panic in it becomes an error. revoked is a token
+// that is valid except that it has been revoked.
 func (srv *Server) verify(ctx context.Context, signed string, opts ...auth.VerifyOption) (token, revoked *auth.Token, err error) {
 	if len(signed) > srv.cfg.Limits.TokenSize {
 		srv.hit(limitTokenSize) // the engine refuses it
@@ -33,7 +34,7 @@ func (srv *Server) verify(ctx context.Context, signed string, opts ...auth.Verif
 		return err
 	})
 	if _, panicked := errors.AsType[*panicError](err); panicked {
-		return nil, nil, err // nobody knows whether the token is bad
+		return nil, nil, err // it is unknown whether the token is bad
 	}
 	if err == nil && token != nil {
 		if err := srv.revocation(token); err != nil {
@@ -49,7 +50,7 @@ func (srv *Server) verify(ctx context.Context, signed string, opts ...auth.Verif
 	return token, nil, nil
 }
 
-// verify verifies what the client, or its upgrade request, has brought.
+// verify verifies a token of the client or its upgrade request.
 func (s *Socket) verify(signed string) (token, revoked *auth.Token, err error) {
 	return s.srv.verify(s.Context(), signed)
 }
@@ -82,8 +83,8 @@ func (s *Socket) verifyRequest() (id identity) {
 	return id
 }
 
-// checkPrincipal holds a principal to its exp and to revocations, as nobody
-// else may have done it.
+// checkPrincipal checks the exp of a principal, and revocations, because nobody
+// else may have done so.
 func (srv *Server) checkPrincipal(token *auth.Token) error {
 	if err := principal.Expiry(token); err != nil {
 		return err
@@ -91,8 +92,9 @@ func (srv *Server) checkPrincipal(token *auth.Token) error {
 	return srv.revocation(token)
 }
 
-// tokenError gives the errors of custom engines the form that clients know:
-// whatever is not a wire error is an AuthTokenError of a bad token.
+// tokenError converts the errors of custom engines to the form that clients
+// know: an error that is not a *wire.Error becomes an AuthTokenError of a bad
+// token.
 func (srv *Server) tokenError(err error) error {
 	var public *wire.Error
 	if errors.As(err, &public) {
@@ -102,7 +104,7 @@ func (srv *Server) tokenError(err error) error {
 	return &wire.Error{Name: wire.ErrAuthToken.Name, Message: "The token could not be verified", Fields: []wire.Field{{Key: "isBadToken", Value: true}}}
 }
 
-// isBadToken tells whether an error means that the token will never be good.
+// isBadToken reports whether an error means that the token will never be valid.
 func isBadToken(err error) bool {
 	var e *wire.Error
 	if !errors.As(err, &e) {
@@ -113,18 +115,18 @@ func isBadToken(err error) bool {
 	return bad
 }
 
-// beginDecision is called before a token of the client is looked at.
+// beginDecision is called before a token of the client is checked.
 func (s *Socket) beginDecision() {
 	s.mu.Lock()
 	s.token.beginDecision()
-	s.turns.told = false
+	s.turns.notified = false
 	s.mu.Unlock()
 }
 
-// admitToken makes a verified token the socket's own once middleware has approved it.
-// Until then it is in the action and nowhere else, so that there is nothing to
-// take back. If the server has decided otherwise meanwhile, by SetAuthToken or
-// Deauthenticate, that stays.
+// admitToken gives the socket a verified token once middleware has approved it.
+// Until then the token is only in the action, so there is nothing to undo. If
+// the server has decided otherwise meanwhile, by SetAuthToken or
+// Deauthenticate, that decision stays.
 func (s *Socket) admitToken(id identity, v *verdict) {
 	if s.State() == Closed {
 		return
@@ -137,7 +139,7 @@ func (s *Socket) admitToken(id identity, v *verdict) {
 		s.reject(err, id, !emitted, v)
 		return
 	}
-	v.token, v.told = id.token, s.turns.told
+	v.token, v.notified = id.token, s.turns.notified
 	s.extend().verdict = v
 	if s.state == Open && !s.token.overruled {
 		s.gain(id.token, id.origin, AuditTokenAccepted)
@@ -146,8 +148,8 @@ func (s *Socket) admitToken(id identity, v *verdict) {
 	s.drainEvents()
 }
 
-// approveToken asks the middleware about a token that has been verified, and the engine
-// once more if it has expired meanwhile. emitted reports whether err has been emitted.
+// approveToken runs the middleware for a verified token, and verifies it again
+// if it has expired meanwhile. emitted reports whether err has been emitted.
 func (s *Socket) approveToken(id identity) (emitted bool, err error) {
 	a := &Authenticate{Socket: s, SignedAuthToken: id.token.Signed(), AuthToken: id.token}
 	if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
@@ -159,9 +161,9 @@ func (s *Socket) approveToken(id identity) (emitted bool, err error) {
 	return false, err
 }
 
-// reject reports why a token of the client was not accepted, and takes the one
-// away that the socket has, unless that is a later decision of the server's.
-// emit is set if err has not been emitted yet. v is nil for the token of a handshake.
+// reject reports why a token of the client was not accepted, and removes the
+// token of the socket, unless that is a later decision of the server. emit is
+// set if err has not been emitted yet. v is nil for the token of a handshake.
 func (s *Socket) reject(err error, id identity, emit bool, v *verdict) {
 	if v != nil {
 		v.refuse(s, err)
@@ -187,9 +189,8 @@ func (s *Socket) reject(err error, id identity, emit bool, v *verdict) {
 	s.drainEvents()
 }
 
-// queueRejected queues the events of a token that was not accepted, and of
-// the loss of the one before it, if the socket is left without any. mu must be
-// held.
+// queueRejected queues the events of a token that was not accepted, and of the
+// loss of the previous one, if the socket now has none. mu must be held.
 func (s *Socket) queueRejected(err error, id identity, old *auth.Token, lost bool) {
 	s.queueAudit(AuditTokenRejected, cmp.Or(id.token, id.revoked), plainMessage(err))
 	bad := isBadToken(err)
@@ -201,7 +202,7 @@ func (s *Socket) queueRejected(err error, id identity, old *auth.Token, lost boo
 	}
 }
 
-// handleAuthenticate is authentication on a socket that is open (AUTH-34).
+// handleAuthenticate handles authentication on an open socket (AUTH-34).
 func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	if !isCall {
 		s.emitError(invalidAction("Authenticate request was malformatted"))
@@ -233,17 +234,18 @@ func (s *Socket) handleAuthenticate(p *wire.Packet, isCall bool) {
 	s.conclude(v)
 }
 
-// verdict is the answer to #authenticate. The events of the decision are told before
-// it is given (AUTH-35). What one of their handlers does to the token comes behind
-// the answer all the same, as the client would take the answer for the last word;
-// so the answer leaves at once then. The socket's mu guards it.
+// verdict is the answer to #authenticate. The events of the decision are
+// emitted before it is sent (AUTH-35). If one of their handlers changes the
+// token, that packet must still come after the answer, because the client would
+// take the answer as the final state; so the answer is then sent at once. The
+// socket's mu guards it.
 type verdict struct {
-	id    float64
-	token *auth.Token // that was accepted, or nil
-	told  bool        // by then the client had been told of a decision of the server's
-	err   *wire.Error // why it was not accepted
-	bad   bool        // it never will be
-	given bool
+	id       float64
+	token    *auth.Token // that was accepted, or nil
+	notified bool        // the client had already received a decision of the server
+	err      *wire.Error // why it was not accepted
+	bad      bool        // it never will be accepted
+	given    bool
 }
 
 // refuse makes the verdict that a token is not accepted.
@@ -251,8 +253,8 @@ func (v *verdict) refuse(s *Socket, err error) {
 	v.err, v.bad = s.srv.publicError(err, "step", "authenticate"), isBadToken(err)
 }
 
-// pronounce gives the answer, as things are by now: a handler may have taken the
-// token away. mu must be held.
+// pronounce sends the answer for the current state: a handler may have removed
+// the token. mu must be held.
 func (s *Socket) pronounce(v *verdict) {
 	s.ext.verdict = nil
 	v.given = true
@@ -267,10 +269,10 @@ func (s *Socket) pronounce(v *verdict) {
 	s.mustAct(false)
 }
 
-// conclude gives the answer if no change of the token has done so, and tells the
-// client what else it has to know: that its token is gone for good, or what the
-// server has done to it while it was deciding, as the answer makes the client
-// forget that.
+// conclude sends the answer if no change of the token has done so. It also
+// sends what the client must learn after it: that its token is gone for good,
+// or a decision that the server made meanwhile, which the answer makes the
+// client forget.
 func (s *Socket) conclude(v *verdict) {
 	s.awaitRoom(0)
 	s.mu.Lock()
@@ -283,7 +285,7 @@ func (s *Socket) conclude(v *verdict) {
 	switch {
 	case now == nil && v.bad:
 		s.forgetRejected()
-	case now == nil && v.told:
+	case now == nil && v.notified:
 		s.sendRemoveAuthToken(nil)
 	case now != nil && now != v.token && s.token.origin == fromClient:
 		if raw, err := encodeData(tokenData{now.Signed()}); err == nil {
@@ -292,8 +294,9 @@ func (s *Socket) conclude(v *verdict) {
 	}
 }
 
-// forgetRejected tells the client to forget a token that was not accepted. As the
-// answer says the same, the two may reach it in one turn (HS-14). mu must be held.
+// forgetRejected makes the client forget a token that was not accepted. The
+// answer has the same effect, so both may reach the client in one turn (HS-14).
+// mu must be held.
 func (s *Socket) forgetRejected() {
 	s.sendLocked(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
 }

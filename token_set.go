@@ -11,28 +11,29 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// SetAuthToken logs the client in: it signs a token with the claims, which
-// must make a JSON object, gives it to the socket and sends it to the client,
-// which keeps it for its next connections. What is sent to the client
-// afterwards comes after the token. It does not wait for the client; right behind
-// the answer to a handshake or to another token, the packet, and all that is sent after
-// it, leaves when the client has answered a ping. See Compat.TokenAfterAnswer for
-// those that come before the answer to a call.
+// SetAuthToken logs in the client: it signs a token with the claims, which must
+// encode to a JSON object, gives it to the socket and sends it to the client,
+// which keeps it for its next connections. Later packets come after the token.
+// SetAuthToken does not wait for the client. If the token directly follows the
+// answer to a handshake or to another token, its packet and all later ones are
+// sent when the client has answered a ping. See Compat.TokenAfterAnswer for
+// tokens that are set before the answer to a call.
 //
-// An exp among the claims wins over [auth.ExpiresIn], which wins over the
-// default expiry. The token is not encrypted: the client can read it.
+// An exp in the claims overrides [auth.ExpiresIn], which overrides the default
+// expiry. The token is not encrypted: the client can read it.
 //
-// With Config.Revocations the token has a claim auth_time, unless there is one:
-// the moment at which the call came that ctx is of, or else the present. Give a
-// login that took longer, over several calls perhaps, the time of its begin with
+// With Config.Revocations, a token without auth_time gets one: the time at
+// which the call of ctx arrived, or else the current time. If a login took
+// longer, for example over several calls, set the time when it began by
 // [auth.AuthTime].
 //
-// It fails before the handshake is complete, and with an AuthTokenInvalidError if
-// the token is revoked already: the user's logins up to that time, say. If the
-// token cannot be signed, the socket is closed with 4002.
+// It fails before the handshake is complete. It fails with an
+// AuthTokenInvalidError if the token is already revoked, for example because
+// the user's logins up to that time are. If the token cannot be signed, the
+// socket is closed with 4002.
 //
 // To read claims, change them and write them back, use [Socket.SetAuthTokenIf]:
-// what has changed in between would be lost.
+// SetAuthToken would overwrite changes in between.
 func (s *Socket) SetAuthToken(ctx context.Context, claims any, opts ...auth.SignOption) error {
 	token, err := s.sign(ctx, claims, opts)
 	if err != nil {
@@ -42,21 +43,22 @@ func (s *Socket) SetAuthToken(ctx context.Context, claims any, opts ...auth.Sign
 	return err
 }
 
-// ErrTokenChanged is the error of [Socket.SetAuthTokenIf] for a socket whose
-// token is another one by now.
+// ErrTokenChanged is the error of [Socket.SetAuthTokenIf] if the socket now has
+// another token.
 var ErrTokenChanged = errors.New("socketcluster: the token of the socket has changed")
 
-// SetAuthTokenIf is [Socket.SetAuthToken] for claims that were made from those of
-// the socket's token old, or nil if it had none. It fails with [ErrTokenChanged],
-// and changes nothing, if the socket has another token by now: then read the
-// claims again.
+// SetAuthTokenIf is [Socket.SetAuthToken] for claims that were derived from
+// those of old, the socket's token, or nil if it had none. If the socket now
+// has another token, it fails with [ErrTokenChanged] and changes nothing: then
+// read the claims again.
 //
 // The new token belongs to the login of old: it has the same auth_time and sid,
-// unless the claims have others, and does not outlive Config.AuthMaxAge. A client
-// whose token came with its upgrade request is not sent it. It is not signed if old
-// would be refused today, as it has been revoked or its key was taken out: the error
-// is an AuthTokenError, or one of that kind; nor if others have signed old: the error
-// is [auth.ErrForeignToken].
+// unless the claims have others, and does not outlive Config.AuthMaxAge. It is
+// not sent to a client whose token came with its upgrade request. It is not
+// signed if old would now be refused, because it has been revoked or its key
+// was removed: the error is then an AuthTokenError or a related one. It is not
+// signed either if others have signed old: the error is then
+// [auth.ErrForeignToken].
 func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any, opts ...auth.SignOption) error {
 	if s.token.Load() != old {
 		return ErrTokenChanged
@@ -94,9 +96,9 @@ func (s *Socket) SetAuthTokenIf(ctx context.Context, old *auth.Token, claims any
 	return err
 }
 
-// ConfirmAuthToken is [Socket.SetAuthToken] that waits for the client to
-// confirm that it has the token. If it does not, the error is an AuthError;
-// the socket stays authenticated.
+// ConfirmAuthToken is [Socket.SetAuthToken], but waits for the client to
+// confirm that it has the token. If the client does not, the error is an
+// AuthError, and the socket stays authenticated.
 func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.SignOption) error {
 	token, err := s.sign(ctx, claims, opts)
 	if err != nil {
@@ -115,10 +117,10 @@ func (s *Socket) ConfirmAuthToken(ctx context.Context, claims any, opts ...auth.
 	return failure
 }
 
-// giveToken makes a token that the server has signed the socket's own, and sends it
-// to the client in the same step. from is the token that it was made from, whose
-// revocation is meant for it too, or the token itself. allowed is asked with mu
-// held. given is false if it says no.
+// giveToken gives the socket a token that the server has signed, and sends it
+// to the client in the same step. from is the token from which it was derived,
+// whose revocation applies to it too, or the token itself. allowed is called
+// with mu held; if it returns false, so does given.
 func (s *Socket) giveToken(ctx context.Context, token, from *auth.Token, kind AuditKind, allowed func() bool) (given bool, err error) {
 	raw, err := encodeData(tokenData{token.Signed()})
 	if err != nil {
@@ -170,8 +172,8 @@ func (s *Socket) signFailed(err error) {
 	s.disconnect(wire.CloseSignFailed, "", "Error: "+plainMessage(err))
 }
 
-// hasAuthTime tells whether claims say when the login was. Those that cannot be
-// encoded are for the engine to refuse.
+// hasAuthTime reports whether claims contain the time of the login. The engine
+// refuses claims that cannot be encoded.
 func hasAuthTime(claims any) bool {
 	text, err := wire.Marshal(claims)
 	if err != nil {
@@ -186,8 +188,8 @@ func hasAuthTime(claims any) bool {
 	return false
 }
 
-// askForToken has the engine sign. A panic in it is an error like another, as
-// renewal runs on no handler's goroutine.
+// askForToken lets the engine sign. A panic in it becomes an error, because
+// renewal does not run on the goroutine of a handler.
 func (srv *Server) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
 	err = protect(srv.log, "Engine.Sign", func() error {
 		token, err = srv.engine.Sign(ctx, claims, opts...)
@@ -199,14 +201,14 @@ func (srv *Server) askForToken(ctx context.Context, claims any, opts []auth.Sign
 	return token, err
 }
 
-// hasNoMessage tells whether a client has answered with an error that is no
-// object, such as a text.
+// hasNoMessage reports whether a client has answered with an error that is not
+// an object, such as a text.
 func hasNoMessage(err error) bool {
 	var e *wire.Error
 	return errors.As(err, &e) && e.AppendJSON(nil)[0] != '{'
 }
 
-// plainMessage is the text of an error without its name.
+// plainMessage returns the text of an error without its name.
 func plainMessage(err error) string {
 	var e *wire.Error
 	if errors.As(err, &e) {
@@ -215,8 +217,8 @@ func plainMessage(err error) string {
 	return err.Error()
 }
 
-// Deauthenticate logs the client out: it takes the socket's token away and
-// tells the client to forget it. It does not wait for the client. ctx is that of the
+// Deauthenticate logs out the client: it removes the socket's token and makes
+// the client forget it. It does not wait for the client. ctx is that of the
 // call, if there is one: see Compat.TokenAfterAnswer.
 func (s *Socket) Deauthenticate(ctx context.Context) {
 	s.update(func() {
@@ -225,21 +227,21 @@ func (s *Socket) Deauthenticate(ctx context.Context) {
 	})
 }
 
-// ConfirmDeauthenticate is [Socket.Deauthenticate] that waits for the client
-// to confirm that it has forgotten the token.
+// ConfirmDeauthenticate is [Socket.Deauthenticate], but waits for the client to
+// confirm that it has forgotten the token.
 func (s *Socket) ConfirmDeauthenticate(ctx context.Context) error {
 	_, err := s.invokeAs(ctx, eventRemoveAuthToken, nil, s.lock, s.logout)
 	return err
 }
 
-// DeauthenticateSelf takes the socket's token away without telling the
-// client, which will present it again when it connects the next time.
+// DeauthenticateSelf removes the socket's token without notifying the client,
+// which will present it again at its next connection.
 func (s *Socket) DeauthenticateSelf() {
 	s.update(s.logout)
 }
 
-// adopt makes a token that the server has signed the socket's own, unless the
-// socket has closed. mu must be held, and the token sent in the same step.
+// adopt gives the socket a token that the server has signed, unless the socket
+// has closed. mu must be held, and the token must be sent in the same step.
 func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 	if s.state != Open {
 		return
@@ -251,10 +253,11 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 	s.gain(token, fromClient, kind)
 }
 
-// replaceToken gives the socket and its client another token in place of old;
-// the socket alone, if old has come with the upgrade request, or the socket has
-// closed. It reports false if the socket has logged out or in meanwhile, or if the
-// claims of old are being changed and this is not that change (edit).
+// replaceToken gives the socket and its client another token in place of old,
+// or only the socket, if old came with the upgrade request or the socket has
+// closed. It returns false if there has been a logout or another login
+// meanwhile, or if the claims of old are being changed and this is not that
+// change (edit).
 func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token, edit bool) (replaced bool, err error) {
 	stands := func() bool { return s.token.Load() == old && (edit || !s.srv.edits.concern(old)) }
 	if s.State() == Closed {
@@ -262,7 +265,8 @@ func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token, edit 
 	}
 	_, err = s.giveToken(ctx, token, old, AuditRenewal, func() bool {
 		if replaced = stands(); replaced && s.token.origin != fromClient {
-			// The client does not have the old one, and does not get this.
+			// The client does not have the old token, and does not get this
+			// one.
 			s.gain(token, s.token.origin, AuditRenewal)
 			return false
 		}
@@ -274,8 +278,8 @@ func (s *Socket) replaceToken(ctx context.Context, old, token *auth.Token, edit 
 	return replaced, err
 }
 
-// replaceLeft is replaceToken on a socket that has closed, for what it has sent
-// and still waits for handlers. stands is asked with mu held.
+// replaceLeft is replaceToken on a closed socket, for its messages that still
+// wait for handlers. stands is called with mu held.
 func (s *Socket) replaceLeft(old, token *auth.Token, stands func() bool) (replaced bool, err error) {
 	if err := s.lockUnlessRevoked(token, old); err != nil {
 		return false, err
@@ -287,8 +291,8 @@ func (s *Socket) replaceLeft(old, token *auth.Token, stands func() bool) (replac
 	return replaced, nil
 }
 
-// sendRemoveAuthToken tells the client to forget its token; see sendToken for after.
-// mu must be held.
+// sendRemoveAuthToken makes the client forget its token; see sendToken for
+// after. mu must be held.
 func (s *Socket) sendRemoveAuthToken(after *Call) {
 	if s.state == Closed {
 		return

@@ -16,29 +16,30 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 )
 
-// UpdateClaims changes the claims of a user on all sockets of this server: of
-// those whose token has value, a string or a whole number, in a claim. Each gets
-// a new token,
-// which is sent to its client, and its subscriptions are authorized again. It
-// returns how many sockets those were. A client whose token came with its
-// upgrade request (Config.TokenSources) is not sent the new one.
+// UpdateClaims changes the claims of a user on all sockets of this server whose
+// token has value, a string or a whole number, in claim. Each gets a new token,
+// which is sent to its client, and its subscriptions are authorized again.
+// UpdateClaims returns the number of these sockets. The new token is not sent
+// to a client whose token came with its upgrade request (Config.TokenSources).
 //
-// change is given the claims as a T and edits them; claims that a T does not
-// have stay. The new token expires when the old one would have, and has a new
-// jti if that had one. A socket that logs out or in meanwhile is left with the
-// outcome of that. A socket for which change returns an error keeps its token.
+// change receives the claims as a T and edits them; claims that are not in T
+// stay. The new token expires when the old one would have, and has a new jti if
+// the old one had one. A logout or another login on a socket meanwhile takes
+// precedence. A socket for which change returns an error keeps its token.
 //
-// With Config.Revocations all tokens that the logins had before are revoked, by
-// their sid and the time of their signature, or by their jti if they have no sid:
-// nobody gets the old claims back by presenting an old token again. A client whose
-// token is a cookie must then get another one before it connects the next time.
-// Without revocations, the old tokens stay good until they expire, and so do those
-// of clients that are not connected in any case: see [Server.Revoke].
+// With Config.Revocations, all earlier tokens of these logins are revoked, by
+// their sid and the time of their signature, or by their jti if they have no
+// sid: nobody gets back the old claims by presenting an old token again. A
+// client whose token is in a cookie then needs a new cookie before it connects
+// the next time. Without revocations, the old tokens stay valid until they
+// expire. Tokens of clients that are not connected stay valid in any case: see
+// [Server.Revoke].
 //
-// The error tells of the sockets whose token could not be changed, and of the
-// tokens that could not be revoked. A token that would be refused today, as its
-// key has been taken out, is not signed again: the socket is logged out. Other
-// sockets keep the old token, those among them whose token has another issuer.
+// The error contains one for each socket whose token could not be changed, and
+// for each token that could not be revoked. A token that would now be refused,
+// for example because its key has been removed, is not signed again: the socket
+// is logged out. Other sockets for which there is an error keep the old token,
+// including those whose token has another issuer.
 func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, change func(claims *T) error) (updated int, err error) {
 	mustCall("the function of UpdateClaims", change)
 	edit := func(payload json.RawMessage, claims members) (members, error) {
@@ -46,10 +47,10 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 	}
 	var failed []error
 	var replaced []*auth.Token
-	// From here on nobody else signs the claims again that are about to change.
+	// From here on nobody else signs the claims that are about to change.
 	defer srv.edits.begin(claim, value)()
 	begun := srv.signingTime()
-	// Also those that have closed: what they have sent may wait for handlers.
+	// This includes closed sockets: their messages may still wait for handlers.
 	for _, s := range srv.everyOrigin() {
 		if err := ctx.Err(); err != nil {
 			failed = append(failed, err)
@@ -67,13 +68,14 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 			updated++
 		}
 	}
-	// Only now, as several sockets may have the same token: those of two tabs.
+	// This comes last, because several sockets may have the same token, such as
+	// those of two tabs.
 	failed = append(failed, srv.revokeReplaced(ctx, replaced, begun))
 	return updated, errors.Join(failed...)
 }
 
-// revokeReplaced revokes tokens that others have taken the place of, which were
-// signed after begun, and all that their sessions had before.
+// revokeReplaced revokes tokens that others, signed after begun, have replaced,
+// and all earlier tokens of their sessions.
 func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token, begun time.Time) error {
 	if srv.cfg.Revocations == nil {
 		return nil
@@ -88,7 +90,8 @@ func (srv *Server) revokeReplaced(ctx context.Context, tokens []*auth.Token, beg
 			}
 			end := sessionEnd(t)
 			if last, limited := srv.maxAge(t); limited {
-				// A token that was signed beside this one may live so long.
+				// A token that was signed at the same time as this one may live
+				// that long.
 				end = max(end, last.Unix()+1)
 			}
 			if end < endless {
@@ -127,23 +130,23 @@ func (s *Socket) updateClaims(ctx context.Context, claim, value string, edit cla
 		case replaced:
 			return old, nil
 		}
-		// It has got another token in between, perhaps of another user.
+		// The socket has another token meanwhile, perhaps of another user.
 	}
 }
 
-// hasClaim tells whether a claim has that text, or is that whole number.
+// hasClaim reports whether a claim is that text or that whole number.
 func hasClaim(token *auth.Token, claim, value string) bool {
 	text, ok := textClaim(token, claim)
 	return ok && text == value
 }
 
-// textClaim is the text of a claim that is a text or a whole number.
+// textClaim returns the text of a claim that is a text or a whole number.
 func textClaim(token *auth.Token, claim string) (text string, ok bool) {
 	return claimscan.TextOfMember(token.Payload(), claim)
 }
 
-// editClaims has change edit those claims of a payload that a T has. all are the
-// members of the payload.
+// editClaims lets change edit the claims of a payload that are in T. all are
+// the members of the payload.
 func editClaims[T any](payload json.RawMessage, all members, change func(*T) error) error {
 	var typed T
 	if err := json.Unmarshal(payload, &typed); err != nil {
@@ -173,7 +176,7 @@ func editClaims[T any](payload json.RawMessage, all members, change func(*T) err
 	return nil
 }
 
-// members are those of a JSON object.
+// members are the members of a JSON object.
 type members = map[string]json.RawMessage
 
 func membersOf(v any) (members, error) {
@@ -183,14 +186,14 @@ func membersOf(v any) (members, error) {
 	}
 	var m members
 	if err := json.Unmarshal(text, &m); err != nil {
-		return nil, fmt.Errorf("claims must make a JSON object: %w", err)
+		return nil, fmt.Errorf("claims must encode to a JSON object: %w", err)
 	}
 	return m, nil
 }
 
-// edits are the changes of claims that are under way. Meanwhile nothing else signs
-// those claims again: a token that was made from the old ones could not be told from
-// those that the change makes, and would outlive it.
+// edits are the changes of claims that are under way. Meanwhile nothing else
+// signs those claims again: a token with the old claims could not be
+// distinguished from those that the change makes, and would outlive it.
 type edits struct {
 	n    atomic.Int32
 	mu   sync.Mutex // a leaf
@@ -199,7 +202,7 @@ type edits struct {
 
 type edit struct{ claim, value string }
 
-// begin notes a change of the tokens that have a value in a claim.
+// begin records a change of the tokens that have a value in a claim.
 func (e *edits) begin(claim, value string) (end func()) {
 	one := &edit{claim, value}
 	e.mu.Lock()

@@ -50,14 +50,14 @@ const maxReasons = 5
 // explain reports why each of the rules that may apply to a channel has not
 // allowed an operation.
 func (s *Set) explain(op Op, channel string, c *claims) string {
-	text, told := "", 0
+	text, count := "", 0
 	for i := range s.rules {
 		r := &s.rules[i]
 		result, claim := r.decide(op, channel, c)
 		if result == otherChannel {
 			continue
 		}
-		if told++; told > maxReasons {
+		if count++; count > maxReasons {
 			return text + "; and more"
 		}
 		if text != "" {

@@ -73,19 +73,19 @@ func (q *queue[Tag]) flush(mayWait bool) {
 	o.mu.Unlock()
 	q.release()
 
-	told := func() {}
+	report := func() {}
 	switch {
 	case failure != nil:
-		told = func() { o.owner.OutboxFailed(failure) }
+		report = func() { o.owner.OutboxFailed(failure) }
 	case flushed:
-		told = o.owner.OutboxFlushed
+		report = o.owner.OutboxFlushed
 	default:
 		return
 	}
 	if mayWait {
-		told()
+		report()
 	} else {
-		go told() // it may take its time
+		go report() // it may take its time
 	}
 }
 

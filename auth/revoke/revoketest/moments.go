@@ -96,13 +96,13 @@ func (k *kit) until() {
 
 // passed: a revocation whose Until has passed changes nothing.
 func (k *kit) passed() {
-	told := k.watch()
+	received := k.watch()
 	past := time.Now().Add(-time.Hour)
 	k.add(revoke.Revocation{JTI: "a", Until: past})
 	k.add(revoke.Revocation{Subject: "u", Until: past})
 	k.good(`{"jti":"a"}`)
 	k.good(`{"sub":"u","iat":1}`)
-	if all := told.all(); len(all) > 0 {
+	if all := received.all(); len(all) > 0 {
 		k.Errorf("watchers were notified of revocations that had passed: %+v", all)
 	}
 	k.add(revoke.Revocation{JTI: "b", Until: hour()})
@@ -137,8 +137,8 @@ func (k *kit) watchers() {
 	// They are also notified of a revocation that is already known.
 	again := k.watch()
 	k.add(revoke.Revocation{Session: "s", Disconnect: true})
-	if told := again.all(); len(told) == 0 || !told[len(told)-1].Disconnect {
-		k.Errorf("a second revocation of a session disconnects, but watchers received %+v", told)
+	if received := again.all(); len(received) == 0 || !received[len(received)-1].Disconnect {
+		k.Errorf("a second revocation of a session disconnects, but watchers received %+v", received)
 	}
 }
 
@@ -154,7 +154,7 @@ func (k *kit) normalForm() {
 		{Subject: "n", Claim: "username", Before: time.Unix(100, 1), Until: until, Reason: "left"},
 		{Subject: "now", Until: until},
 	} {
-		told := k.watch()
+		received := k.watch()
 		earliest, err := r.Normalize(time.Now())
 		if err != nil {
 			k.Fatal(err)
@@ -163,7 +163,7 @@ func (k *kit) normalForm() {
 		latest, _ := r.Normalize(time.Now())
 		payload := []string{`{"jti":"a"}`, `{"sid":"s"}`, `{"sub":"u","iat":1}`, `{"username":"n","iat":1}`, `{"sub":"now","iat":1}`}[i]
 		found := k.revoked(payload)
-		for _, got := range append(told.all(), found) {
+		for _, got := range append(received.all(), found) {
 			if !normal(got, earliest, latest) {
 				k.Errorf("Add(%+v) makes it known as %+v, want %+v", r, got, earliest)
 			}

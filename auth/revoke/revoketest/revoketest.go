@@ -107,27 +107,27 @@ func same(a, b revoke.Revocation) bool {
 
 // log keeps the revocations that a watcher receives.
 type log struct {
-	mu   sync.Mutex
-	told []revoke.Revocation
+	mu       sync.Mutex
+	received []revoke.Revocation
 }
 
 func (l *log) add(r revoke.Revocation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.told = append(l.told, r)
+	l.received = append(l.received, r)
 }
 
 // all returns the revocations received until now.
 func (l *log) all() []revoke.Revocation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]revoke.Revocation(nil), l.told...)
+	return append([]revoke.Revocation(nil), l.received...)
 }
 
 // has reports whether a revocation of the same session or token was received.
 func (l *log) has(r revoke.Revocation) bool {
-	for _, told := range l.all() {
-		if told.JTI == r.JTI && told.Session == r.Session && told.Subject == r.Subject {
+	for _, received := range l.all() {
+		if received.JTI == r.JTI && received.Session == r.Session && received.Subject == r.Subject {
 			return true
 		}
 	}

@@ -96,7 +96,7 @@ func (k *kit) login() {
 }
 
 func (k *kit) invalid() {
-	told := k.watch()
+	received := k.watch()
 	long := strings.Repeat("x", 1025)
 	for _, r := range []revoke.Revocation{
 		{},
@@ -120,7 +120,7 @@ func (k *kit) invalid() {
 	for _, payload := range []string{`{"jti":"a"}`, `{"sid":"b"}`, `{"sub":"c"}`, `{"sub":"a"}`, `{"sub":"b"}`, `{"jti":""}`, `{}`, `{"jti":"` + long + `"}`} {
 		k.good(payload)
 	}
-	if all := told.all(); len(all) > 0 {
+	if all := received.all(); len(all) > 0 {
 		k.Errorf("watchers were notified of what Add has refused: %.500s", fmt.Sprintf("%+v", all))
 	}
 }
@@ -128,13 +128,13 @@ func (k *kit) invalid() {
 // context: a call with a context that is done may succeed or fail, and its
 // result is true.
 func (k *kit) context() {
-	told := k.watch()
+	received := k.watch()
 	ctx, cancel := context.WithCancel(k.Context())
 	cancel()
 	r := revoke.Revocation{Session: "done", Until: hour()}
 	if err := k.store.Add(ctx, r); err == nil {
 		k.revoked(`{"sid":"done"}`)
-		if !told.has(r) {
+		if !received.has(r) {
 			k.Error("Add with a context that is done returns nil, but the watchers have not been notified")
 		}
 	}
@@ -142,7 +142,7 @@ func (k *kit) context() {
 	r = revoke.Revocation{Session: "after", Until: hour()}
 	k.add(r)
 	k.revoked(`{"sid":"after"}`)
-	if !told.has(r) {
+	if !received.has(r) {
 		k.Error("after an Add with a context that is done, watchers are no longer notified")
 	}
 }
@@ -151,8 +151,8 @@ func (k *kit) concurrency() {
 	var users sync.WaitGroup
 	for g := range 8 {
 		users.Go(func() {
-			told := new(log)
-			stop := k.store.Watch(told.add)
+			received := new(log)
+			stop := k.store.Watch(received.add)
 			defer stop()
 			for i := range 16 {
 				id := fmt.Sprint(g, "-", i)
@@ -163,7 +163,7 @@ func (k *kit) concurrency() {
 				}
 				k.revoked(`{"jti":"` + id + `"}`)
 				k.good(`{"jti":"other-` + id + `"}`)
-				if !told.has(r) {
+				if !received.has(r) {
 					k.Errorf("Add has returned before a watcher was notified of %s", id)
 				}
 			}
