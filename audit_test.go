@@ -157,7 +157,7 @@ func TestAuditOfRevocation(t *testing.T) {
 		w.login(map[string]any{"sub": "alice", "jti": "t1"})
 		w.login(map[string]any{"sub": "bob", "jti": "t2"})
 		late := w.sign(map[string]any{"sub": "alice", "jti": "t3"})
-		synctest.Wait() // until the logins have been told of
+		synctest.Wait() // until the events of the logins have been emitted
 		record := w.audit()
 		if err := w.srv.Revoke(ctx, revoke.Revocation{Subject: "alice", Reason: "stolen"}); err != nil {
 			t.Fatal(err)
@@ -180,7 +180,7 @@ func TestAuditOfRevocation(t *testing.T) {
 	})
 }
 
-// The application's own events are told with the others of their socket, in
+// The application's own events are emitted with the others of their socket, in
 // order.
 func TestAuditOfTheApplication(t *testing.T) {
 	inBubble(t, socketcluster.Config{TrustedProxies: []string{"10.0.0.0/8"}}, func(w *world) {

@@ -483,10 +483,10 @@ func TestEngineWithoutJWT(t *testing.T) {
 	})
 }
 
-// QK-10, QK-53, AUTH-28: whatever happens to a socket's token while middleware looks
-// at another one, the events tell of every change of state, and of no other. What
-// the client was told meanwhile it is told again after the answer, which makes it
-// forget that.
+// QK-10, QK-53, AUTH-28: whatever happens to a socket's token while middleware
+// looks at another one, the events report every change of state, and nothing
+// else. What the client was told meanwhile it is told again after the answer,
+// which makes it forget that.
 func TestTokenChangesDuringAuthenticate(t *testing.T) {
 	ctx := context.Background()
 	for _, test := range []struct {
@@ -638,7 +638,7 @@ func TestTokenChangesInEventHandler(t *testing.T) {
 		p := w.login(map[string]any{})
 		log.take()
 		w.only().Deauthenticate(ctx)
-		// The client is told in the order of the changes.
+		// The client is notified in the order of the changes.
 		p.want(removeAuthToken)
 		p.nextToken()
 		log.want("authStateChange deauthenticate authTokenSigned authStateChange authenticate")

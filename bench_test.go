@@ -177,7 +177,7 @@ func BenchmarkPublishDispatch(b *testing.B) {
 }
 
 // sink counts the bytes that are written to the connections it has accepted
-// once it is told to, instead of passing them on.
+// once it is switched, instead of passing them on.
 type sink struct {
 	net.Listener
 	on      atomic.Bool

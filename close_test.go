@@ -240,7 +240,7 @@ func TestStalledWrite(t *testing.T) {
 }
 
 // A socket's handlers may close it, from wherever they run, and all of its
-// events are told.
+// events are emitted.
 func TestCloseInHandlers(t *testing.T) {
 	ctx := context.Background()
 	quit := func(s *socketcluster.Socket) { s.Disconnect(4500, "") }
@@ -461,7 +461,7 @@ func (e slowEngine) Verify(ctx context.Context, signed string, opts ...auth.Veri
 }
 
 // HS-19, QK-4: a socket that closes while its token is verified or while
-// middleware runs opens no more, and nothing is told after its end.
+// middleware runs opens no more, and no event is emitted after its end.
 func TestCloseDuringHandshake(t *testing.T) {
 	for _, line := range []string{"engine", "handshake", "inbound"} {
 		t.Run(line, func(t *testing.T) {

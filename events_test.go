@@ -46,7 +46,7 @@ func TestOn(t *testing.T) {
 	})
 }
 
-// What a handler causes is told after it has returned, in order.
+// Events that a handler causes are emitted after it has returned, in order.
 func TestEventsCausedByHandlers(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		ctx := context.Background()
@@ -61,7 +61,7 @@ func TestEventsCausedByHandlers(t *testing.T) {
 		})
 		alone := func() {
 			if inside {
-				t.Error("told in the middle of another handler")
+				t.Error("emitted in the middle of another handler")
 			}
 		}
 		socketcluster.On(w.srv, func(socketcluster.AuthenticateEvent) { alone() })
@@ -359,8 +359,9 @@ func TestChannelLoops(t *testing.T) {
 	})
 }
 
-// HS-17: the server tells of a socket once its WebSocket is there, before any
-// packet; and of its handshake what the client is told, with the error itself.
+// HS-17: the server emits an event for a socket once it has its WebSocket,
+// before any packet. The event of the handshake has what the client receives,
+// with the error itself.
 func TestHandshakeEvents(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var began *socketcluster.Socket
@@ -387,13 +388,13 @@ func TestHandshakeEvents(t *testing.T) {
 			synctest.Wait()
 			s := began
 			if s == nil || len(connected) > 0 {
-				t.Fatal("not told of the socket, or already of its handshake")
+				t.Fatal("no event of the socket, or already one of its handshake")
 			}
 			p.send(`{"event":"#handshake","data":{"authToken":` + test.token + `},"cid":1}`)
 			p.next()
 			synctest.Wait()
 			if len(connected) != 2 {
-				t.Fatalf("told %d times, want on the socket and on the server", len(connected))
+				t.Fatalf("emitted %d times, want on the socket and on the server", len(connected))
 			}
 			for _, e := range connected {
 				if e.Socket != s || e.ID != s.ID() || e.PingTimeout != 30*time.Second || e.IsAuthenticated != test.admitted || !errors.Is(e.AuthError, test.authError) {
@@ -404,7 +405,7 @@ func TestHandshakeEvents(t *testing.T) {
 	})
 }
 
-// ERR-6: an error that nobody listens to is lost; others are told to the socket's
+// ERR-6: an error that nobody listens to is lost; others reach the socket's
 // handlers, and then to those of the server as a warning.
 func TestUnheardError(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -428,7 +429,7 @@ func TestUnheardError(t *testing.T) {
 		p.send(`{"event":"#publish"}`)
 		synctest.Wait()
 		if len(heard) != 2 {
-			t.Errorf("told %d times, want of an error and a warning", len(heard))
+			t.Errorf("emitted %d times, want an error and a warning", len(heard))
 		}
 		off()
 	})

@@ -83,7 +83,7 @@ func ExampleCompression() {
 	// Output: 101 permessage-deflate; server_no_context_takeover; client_no_context_takeover
 }
 
-// Each limit has a default and a counter. The counters tell which limit a
+// Each limit has a default and a counter. The counters show which limit a
 // server runs into, for alerts and for whoever exports metrics.
 func ExampleServer_Stats() {
 	srv := exampleServer(socketcluster.Config{

@@ -319,8 +319,8 @@ func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) error {
 	return b.note(ctx, "unsubscribe", channel)
 }
 
-// PS-21: a broker is told of the first subscriber of a channel, socket or loop of
-// the server's, and when the last one has left.
+// PS-21: a broker is notified of the first subscriber of a channel, socket or
+// loop of the server's, and when the last one has left.
 func TestBrokerRoutes(t *testing.T) {
 	b := new(routeBroker)
 	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
@@ -385,7 +385,7 @@ func TestBrokerContext(t *testing.T) {
 	})
 }
 
-// faultyBroker fails where it is told to.
+// faultyBroker fails where a test wants it to.
 type faultyBroker struct {
 	mem.Broker
 	start, publish, subscribe error
@@ -587,9 +587,9 @@ func TestKickOutWhileBrokerHangs(t *testing.T) {
 	})
 }
 
-// PS-16, PS-7: a socket joins and leaves a channel while publications on it
-// are being delivered: neither waits for the other for good, and nothing of
-// the channel comes after the client was told that it has left.
+// PS-16, PS-7: a socket joins and leaves a channel while publications on it are
+// being delivered: neither waits for the other for good, and nothing of the
+// channel arrives after the client has been notified that it has left.
 func TestDeliveryWhileJoiningAndLeaving(t *testing.T) {
 	const rounds = 200
 	for name, kickOut := range map[string]bool{"unsubscribe": false, "kick out": true} {

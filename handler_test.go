@@ -144,8 +144,8 @@ func (w *world) wantLines(want ...string) {
 
 const misfitLine = ` msg="a client has sent data that does not have the form that a handler expects" `
 
-// Who looks for the mistake finds in the log where data does not fit; the client is
-// told no more than that it does not, and no value is logged.
+// Who looks for the mistake finds in the log where data does not fit; the
+// client is told only that it does not, and no value is logged.
 func TestMisfitsAreLogged(t *testing.T) {
 	type order struct {
 		Items []struct{ Count int } `json:"items"`

@@ -353,7 +353,8 @@ func (c caller) reset() error {
 	return c.Close()
 }
 
-// leaks tells what has come since trackLeaks and is still there.
+// leaks lists goroutines that have started since trackLeaks and are still
+// running.
 type leaks struct {
 	goroutines  goleak.Option
 	descriptors int

@@ -480,14 +480,14 @@ func TestExceededLimitsAreNamed(t *testing.T) {
 				}
 				synctest.Wait()
 				if len(told) != 4 || strings.TrimPrefix(told[0], "Error: ") != want || len(reasons) != 2 || reasons[0] != want {
-					t.Errorf("told %q, closed for %q; want %q", told, reasons, want)
+					t.Errorf("emitted %q, closed for %q; want %q", told, reasons, want)
 				}
 				if n := w.srv.Stats().LimitHits[test.limit]; n != 2 {
 					t.Errorf("counted %d", n)
 				}
 				wantTold := func(warnings, others int) {
 					t.Helper()
-					of := map[string]int{} // how often the log tells of a socket
+					of := map[string]int{} // the number of records of a socket
 					levels := map[string]int{}
 					for _, line := range w.lines() {
 						level, rest, _ := strings.Cut(line, ` msg="a client is disconnected: its message is more than the limit allows" is=`)
@@ -501,7 +501,7 @@ func TestExceededLimitsAreNamed(t *testing.T) {
 						}
 					}
 					if len(of) != warnings+others || levels["level=WARN"] != warnings || levels["level=DEBUG"] != others {
-						t.Errorf("the log tells of %d sockets, %v; want %d as warnings and %d others", len(of), levels, warnings, others)
+						t.Errorf("the log has %d sockets, %v; want %d as warnings and %d others", len(of), levels, warnings, others)
 					}
 				}
 				wantTold(2, 0)

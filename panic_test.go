@@ -280,7 +280,7 @@ func TestPanics(t *testing.T) {
 			cfg.Timeouts.PingDisabled = true // which renewals would take too long for
 			inBubble(t, cfg, func(w *world) {
 				p, other := w.login(map[string]any{"username": secret}), w.client()
-				synctest.Wait() // the events of their logins have been told
+				synctest.Wait() // the events of their logins have been emitted
 				f.lit.Store(true)
 				test.run(w, f, p)
 				synctest.Wait()
@@ -319,7 +319,7 @@ func TestSubscribeAfterPanic(t *testing.T) {
 		p.send(`{"event":"#unsubscribe","data":"a","cid":3}`)
 		p.want(`{"rid":3}`)
 		if !strings.Contains(w.logs.String(), "Broker.Unsubscribe") {
-			t.Error("the broker has not been told that the last subscriber has left")
+			t.Error("the broker has not been notified that the last subscriber has left")
 		}
 	})
 }

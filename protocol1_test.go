@@ -112,13 +112,13 @@ func TestTwoPaths(t *testing.T) {
 	})
 }
 
-// HS-6: in version 1, #disconnect tells why the client leaves, ahead of the
-// close frame. In version 2 the name is the application's.
+// HS-6: in version 1, #disconnect has the reason why the client leaves, before
+// the close frame. In version 2 the name is the application's.
 func TestDisconnectPacket(t *testing.T) {
 	for _, test := range []struct {
 		data   string
 		code   int
-		reason string // as the server tells it
+		reason string // in the server's event
 	}{
 		{`{"code":4321,"data":"bye"}`, 4321, "bye"},
 		{`{"code":1000}`, 1000, ""},
@@ -490,7 +490,7 @@ func TestSubscribeByTextInVersion1(t *testing.T) {
 		p1.send(`{"event":"#unsubscribe","data":"news","cid":3}`)
 		p1.want(`{"rid":3}`)
 		if strings.Join(actions, ",") != "news " || strings.Join(options, ",") != "{}" {
-			t.Errorf("the middleware saw %q, the event told %q", actions, options)
+			t.Errorf("the middleware saw %q, the event had %q", actions, options)
 		}
 		const malformatted = `"error":{"message":"Subscribe channel name was malformatted","name":"InvalidActionError"}}`
 		for _, data := range []string{`""`, `"\ud800"`, `7`, `["news"]`} {

@@ -190,7 +190,7 @@ func TestOpaqueNames(t *testing.T) {
 	})
 }
 
-// PS-12: what the subscribe event tells; middleware may replace the data.
+// PS-12: the contents of the subscribe event; middleware may replace the data.
 func TestSubscriptionOptions(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {

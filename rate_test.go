@@ -278,7 +278,7 @@ func TestEventsHoldUpTheInbox(t *testing.T) {
 		close(release)
 		time.Sleep(time.Second)
 		if n := told.Load(); n != 1000 {
-			t.Errorf("%d of 1000 messages were told of", n)
+			t.Errorf("%d of 1000 messages were logged", n)
 		}
 	})
 }

@@ -52,7 +52,7 @@ func TestSubscriptionsAreAuthorizedAgain(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		lose   func(w *world, p *peer, s *socketcluster.Socket)
-		before []string // what the client is told before the kick-out
+		before []string // what the client receives before the kick-out
 	}{
 		{"logout by the client", func(w *world, p *peer, s *socketcluster.Socket) { p.send(`{"event":"#removeAuthToken"}`) }, nil},
 		{"logout by the server", func(w *world, p *peer, s *socketcluster.Socket) { s.Deauthenticate(ctx) }, []string{`{"event":"#removeAuthToken"}`}},

@@ -291,7 +291,7 @@ func TestRenewSessionGoesOn(t *testing.T) {
 	})
 }
 
-// deniesOne is a store that knows of one revocation without telling about it.
+// deniesOne is a store that has one revocation without notifying its watchers.
 type deniesOne struct {
 	revoke.Memory
 	jti atomic.Value

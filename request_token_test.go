@@ -338,7 +338,7 @@ func TestCustomSource(t *testing.T) {
 	}
 }
 
-// AUTH-40: a token of the request ends at its exp, and the client is told.
+// AUTH-40: a token of the request ends at its exp, and the client is notified.
 func TestTokenOfRequestExpires(t *testing.T) {
 	for name, headers := range map[string]func(w *world, exp int64) []string{
 		"cookie": func(w *world, exp int64) []string {

@@ -252,7 +252,8 @@ func TestSlowLoginsDoNotOutrunRevocation(t *testing.T) {
 		if n := w.authenticated(); n != 1 {
 			t.Errorf("%d sockets are authenticated, want that with the new password", n)
 		}
-		// The first one was through by then, and is logged out. The others are told.
+		// The first one was through by then, and is logged out. The others are
+		// notified.
 		peers[0].nextToken()
 		peers[0].want(`{"rid":2}`, removeAuthToken)
 		for _, p := range peers[1:10] {

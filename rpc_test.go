@@ -425,7 +425,7 @@ func TestServerInvoke(t *testing.T) {
 }
 
 // RPC-14: a loss rejects each call that waits, with the code and reason of the
-// close, and before the disconnect event is told.
+// close, and before the disconnect event is emitted.
 func TestCallsAreRejectedBeforeDisconnectEvent(t *testing.T) {
 	ctx := context.Background()
 	for name, test := range map[string]struct {

@@ -47,8 +47,8 @@ func inServe(t *testing.T, cfg socketcluster.Config, fn func(w *world, stop func
 	})
 }
 
-// TR-34, QK-24: clients are told to connect elsewhere, and both servers end, when
-// the context does.
+// TR-34, QK-24: clients are asked to connect elsewhere, and both servers end,
+// when the context does.
 func TestServeShutsDown(t *testing.T) {
 	for name, begin := range map[string]func(w *world, stop func()){
 		"the end of the context": func(_ *world, stop func()) { stop() },
@@ -80,7 +80,7 @@ func TestServeShutsDown(t *testing.T) {
 }
 
 // A request that goes on, or a client that does not answer, is dropped at
-// Config.Timeouts.Shutdown. The clients are told at once all the same.
+// Config.Timeouts.Shutdown. The clients are nevertheless closed at once.
 func TestServeDropsWhoStays(t *testing.T) {
 	for set, want := range map[time.Duration]time.Duration{0: socketcluster.DefaultShutdownTimeout, 2 * time.Second: 2 * time.Second} {
 		inServe(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{Shutdown: set}}, func(w *world, stop func(), ended chan error) {
@@ -97,7 +97,7 @@ func TestServeDropsWhoStays(t *testing.T) {
 			began := time.Now()
 			stop()
 			if n := gone(clients); n != 2 {
-				t.Errorf("%d of 2 clients are told at once", n)
+				t.Errorf("%d of 2 clients are closed at once", n)
 			}
 			if err := <-ended; err != nil {
 				t.Errorf("Serve: %v", err)

@@ -26,7 +26,7 @@ func (w *world) shutdown(ctx context.Context) chan error {
 	return done
 }
 
-// TR-5, TR-34, QK-24: all clients are told to come back, those without a
+// TR-5, TR-34, QK-24: all clients are asked to come back, those without a
 // handshake too, and get what was sent to them before; nobody new gets in.
 func TestShutdown(t *testing.T) {
 	closed := make(chan struct{})
@@ -131,7 +131,7 @@ func TestShutdownWithSlowHandler(t *testing.T) {
 			}
 		}
 		if told < 4 {
-			t.Errorf("%d of 5 clients were told", told)
+			t.Errorf("%d of 5 clients were closed", told)
 		}
 		if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
@@ -296,7 +296,7 @@ func (w *world) clients(n int) (all []*peer) {
 	return all
 }
 
-// gone is how many clients of a list have been told.
+// gone is the number of clients of a list that have been closed.
 func gone(all []*leaver) (n int) {
 	synctest.Wait()
 	for _, l := range all {
@@ -307,7 +307,7 @@ func gone(all []*leaver) (n int) {
 	return n
 }
 
-// QK-24: beyond DrainRate clients are told in batches, those without a
+// QK-24: beyond DrainRate clients are closed in batches, those without a
 // handshake first, and are served until then; nobody new gets in.
 func TestDrainIsPaced(t *testing.T) {
 	inBubble(t, socketcluster.Config{DrainRate: 10, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
@@ -401,7 +401,7 @@ func TestDrainFitsTheDeadline(t *testing.T) {
 				}
 				for i, l := range all {
 					if l.told > 0 && due(l.told-100*time.Millisecond) > i || due(l.told) < i+1 {
-						t.Errorf("%d are told by %v", i+1, l.told)
+						t.Errorf("%d are closed by %v", i+1, l.told)
 					}
 				}
 			})
@@ -436,11 +436,11 @@ func TestDrainWithSlowHandlers(t *testing.T) {
 		all := leavers(w.clients(12)...)
 		done := w.shutdown(context.Background())
 		if n := gone(all); n != 0 {
-			t.Errorf("%d are told although their handlers block", n)
+			t.Errorf("%d are closed although their handlers block", n)
 		}
 		time.Sleep(2 * time.Second)
 		if n := gone(all); n != 8 {
-			t.Errorf("%d of the other 8 are told", n)
+			t.Errorf("%d of the other 8 are closed", n)
 		}
 		for _, l := range all {
 			l.Conn.Close() // the connections end, but not the handlers
@@ -474,7 +474,7 @@ func TestCloseCutsDrainShort(t *testing.T) {
 			t.Errorf("it has taken %v", d)
 		}
 		if n := gone(all); n != 1 {
-			t.Errorf("%d are told, want the one of the first batch", n)
+			t.Errorf("%d are closed, want the one of the first batch", n)
 		}
 	})
 }
@@ -512,7 +512,7 @@ func TestDrainWithCanceledContext(t *testing.T) {
 	})
 }
 
-// Clients that leave by themselves meanwhile need not be told.
+// Clients that leave by themselves meanwhile need not be closed.
 func TestDrainOfThoseWhoLeave(t *testing.T) {
 	inBubble(t, socketcluster.Config{DrainRate: 1, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		log := w.record()

@@ -298,7 +298,7 @@ func TestSetAuthTokenIfKeepsTheEnd(t *testing.T) {
 	})
 }
 
-// failingEngine signs and verifies as it is told.
+// failingEngine fails to sign or verify if a test wants it to.
 type failingEngine struct {
 	sign   func() (*auth.Token, error)
 	verify func(signed string) (*auth.Token, error)

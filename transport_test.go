@@ -220,7 +220,8 @@ func TestRFC6455(t *testing.T) {
 	}
 }
 
-// isMessage tells the echo of a message, or a ping of the protocol, from a pong.
+// isMessage distinguishes the echo of a message, or a ping of the protocol,
+// from a pong.
 func isMessage(r rfc6455.Reply) bool { return r.Op == 1 || r.Op == 2 }
 
 // FuzzServer sends a server whatever messages, before and after a handshake:

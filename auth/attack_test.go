@@ -226,7 +226,7 @@ func TestPSSSaltLength(t *testing.T) {
 	}
 }
 
-// JWT-21 row 13: JavaScript tells the wrong length in a text of its engine; a
+// JWT-21 row 13: JavaScript reports the wrong length in a text of its engine; a
 // stranger learns no more than that the signature is wrong (QK-20).
 func TestECSignatureForms(t *testing.T) {
 	j := newJWT(t, auth.Options{SignatureKey: parsePEM(t, ecPEM(256))})

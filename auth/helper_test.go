@@ -54,7 +54,7 @@ func craft(header, payload string) string {
 	return seal(b64(header)+"."+b64(payload), testKey)
 }
 
-// errJSON is what the client would be told.
+// errJSON is the error that the client would receive.
 func errJSON(t testing.TB, err error) string {
 	t.Helper()
 	var w *wire.Error

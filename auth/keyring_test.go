@@ -301,7 +301,7 @@ func TestRingChanges(t *testing.T) {
 		if tok := sign(t, j, `{}`); tok.Algorithm() != "ES256" {
 			t.Errorf("signed with %s", tok.Algorithm())
 		}
-		// What the ring tells makes the same ring again.
+		// The keys that the ring returns make the same ring again.
 		good(ring.Rotate(hmacKey("4"), time.Minute), "4 public")
 		again := newRing(t, ring.Keys()...)
 		if k, ok := again.Signing(); !ok || k.ID != "4" || ids(again) != "4 public" {
@@ -551,7 +551,7 @@ func TestKeySources(t *testing.T) {
 var otherEC = sync.OnceValue(func() any { return newEC(ecKey(256).Curve) })
 
 // One source that hangs does not keep a token from the source that has its key;
-// and who waits for an answer is told of every failure.
+// and those who wait receive every failure.
 func TestKeySourcesRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &source{refresh: func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }}

@@ -179,7 +179,8 @@ func TestAcceptedAlgorithms(t *testing.T) {
 	}
 }
 
-// QK-48: that tokens are signed with a random key is told once, when it is so.
+// QK-48: a warning that tokens are signed with a random key is logged once, for
+// the first token.
 func TestRandomKeyIsToldOf(t *testing.T) {
 	const warning = `level=WARN msg="Options.Key is not set: tokens are signed with a random key and die with this process"`
 	for name, c := range map[string]struct {

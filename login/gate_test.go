@@ -478,7 +478,7 @@ func TestPerSocket(t *testing.T) {
 		if diff := cmp.Diff(want, got[max(0, len(got)-3):]); diff != "" {
 			t.Error(diff)
 		}
-		// SetAuthToken tells of a success.
+		// SetAuthToken emits the event of a success.
 		if _, err := Do(t.Context(), w.gate, Attempt{User: "alice", Socket: second}, w.check(nil)); err != nil {
 			t.Fatal(err)
 		}

@@ -76,7 +76,7 @@ func TestDenialsAreLogged(t *testing.T) {
 	})
 }
 
-// A set that was not made is told of at once.
+// A set that was not made causes a panic at once.
 func TestMiddlewareOfNil(t *testing.T) {
 	defer func() {
 		if recover() != "rules: Middleware of a nil Set" {
@@ -143,7 +143,7 @@ func TestSubscriptionsEndWithTheRightToThem(t *testing.T) {
 					t.Errorf("logged %q", lines)
 				}
 				if !strings.HasPrefix(why, "SubscribeError: You are not authorized to subscribe to the staff channel: rule ") {
-					t.Errorf("the server is told %q", why)
+					t.Errorf("the server gets %q", why)
 				}
 			})
 		})

@@ -54,7 +54,7 @@ func TestUnmarshalBytes(t *testing.T) {
 	}
 }
 
-// Other objects are no bytes. The error tells where they are, as that of
+// Other objects are not bytes. The error contains their place, as that of
 // encoding/json does.
 func TestUnmarshalNoBytes(t *testing.T) {
 	for _, object := range []string{

@@ -25,7 +25,7 @@ func (o *own) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 
 type page struct{ Size int }
 
-// The place and the expected type are told, whatever refuses the data, and
+// The place and the expected type are reported, whatever refuses the data, and
 // nothing of its values and of the keys that the client has chosen.
 func TestMisfit(t *testing.T) {
 	type order struct {

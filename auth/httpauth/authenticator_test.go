@@ -243,7 +243,7 @@ func TestNestedAuthenticators(t *testing.T) {
 	}
 }
 
-// engineFunc verifies as it is told.
+// engineFunc is a function that verifies.
 type engineFunc func(ctx context.Context, signed string) (*auth.Token, error)
 
 func (engineFunc) Sign(context.Context, any, ...auth.SignOption) (*auth.Token, error) {
@@ -299,7 +299,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// What could answer no request is told when the route is made.
+// A mistake that makes every request fail is reported when the route is made.
 func TestMistakes(t *testing.T) {
 	for name, row := range map[string]struct {
 		a    httpauth.Authenticator

@@ -116,7 +116,7 @@ func ExampleAuthenticator_Optional() {
 	// Output: hello stranger
 }
 
-// An application that has sessions of its own tells who it is.
+// An application with its own sessions supplies the identity.
 func ExampleNewContext() {
 	session := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -100,7 +100,7 @@ func TestAnswersThatAreNoSets(t *testing.T) {
 				}
 				text := log.Take()
 				if n := strings.Count(text, "the private parts of keys have been published"); n > 1 || n == 0 && c.ends {
-					t.Errorf("told %d times: %.500s", n, text)
+					t.Errorf("logged %d times: %.500s", n, text)
 				}
 				if strings.Contains(text, i.d) {
 					t.Errorf("the private part is in the log: %.500s", text)

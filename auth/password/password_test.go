@@ -25,7 +25,7 @@ type work struct {
 // usual is the work of a hash with the default parameters.
 var usual = work{passes: 2, memory: 19456, threads: 1, salt: 16, key: 32}
 
-// recording makes a hasher that tells what it would have done, and does it cheaply.
+// recording makes a hasher that records the parameters, and hashes cheaply.
 func recording(done *[]work) *Hasher {
 	return &Hasher{derive: func(password, salt []byte, passes, memory uint32, threads uint8, size uint32) []byte {
 		*done = append(*done, work{passes, memory, threads, len(salt), int(size)})

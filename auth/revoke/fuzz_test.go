@@ -66,7 +66,7 @@ func naive(t *testing.T, payload, claim, value string, before float64) bool {
 	return value != "" && text == value && !after(at, before)
 }
 
-// after tells whether a claim is a moment after another that can have been.
+// after reports whether a claim is a moment after another that can have been.
 func after(claim any, before float64) bool {
 	n, ok := claim.(json.Number)
 	if !ok {

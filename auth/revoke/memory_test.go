@@ -66,7 +66,7 @@ func TestLimit(t *testing.T) {
 		// What is there already needs no room.
 		add(t, &m, revoke.Revocation{Session: "b", Disconnect: true})
 		if told != 3 {
-			t.Errorf("watchers were told of %d", told)
+			t.Errorf("watchers received %d", told)
 		}
 		// Time makes room.
 		time.Sleep(time.Minute + time.Second)
@@ -155,7 +155,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-// A watcher that cannot be called is told where it is added.
+// A watcher that cannot be called panics where it is added.
 func TestWatchNil(t *testing.T) {
 	defer func() {
 		if recover() != "revoke: Watch with a nil function" {
@@ -219,7 +219,7 @@ func TestEngine(t *testing.T) {
 	if got, err := engine.Verify(t.Context(), token.Signed()); got != nil || !errors.Is(err, revoke.Revocation{}.Err()) {
 		t.Errorf("after: %v, %v", got, err)
 	}
-	// What is wrong with a token otherwise is told first.
+	// Other faults of a token are reported first.
 	if _, err := engine.Verify(t.Context(), token.Signed()+"x"); err == nil || errors.Is(err, revoke.Revocation{}.Err()) {
 		t.Errorf("bad signature: %v", err)
 	}

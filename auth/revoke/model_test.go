@@ -40,12 +40,12 @@ func (m *model) add(r revoke.Revocation, limit int, now time.Time) bool {
 	return true
 }
 
-// passed tells whether the last second of a revocation is over.
+// passed reports whether the last second of a revocation is over.
 func passed(r revoke.Revocation, now time.Time) bool {
 	return !r.Until.IsZero() && now.Unix() > r.Until.Unix()
 }
 
-// dead tells whether a revocation and all those of the same thing have passed.
+// dead reports whether a revocation and all those of the same thing have passed.
 func (m *model) dead(r revoke.Revocation, now time.Time) bool {
 	for _, h := range m.held {
 		if key(h) == key(r) && !passed(h, now) {
@@ -90,7 +90,7 @@ func (m *model) check(claims map[string]any, now time.Time) (revoked, disconnect
 	return revoked, disconnect
 }
 
-// disconnects tells whether r or one of the same thing disconnects.
+// disconnects reports whether r or one of the same thing disconnects.
 func (m *model) disconnects(r revoke.Revocation) bool {
 	return slices.ContainsFunc(m.held, func(h revoke.Revocation) bool { return key(h) == key(r) && h.Disconnect })
 }
@@ -170,7 +170,7 @@ func TestMemoryAgreesWithTheModel(t *testing.T) {
 				},
 				"": func(t *rapid.T) {
 					if told != expected {
-						t.Fatalf("watchers were told of %d, want %d", told, expected)
+						t.Fatalf("watchers received %d, want %d", told, expected)
 					}
 					if m.Len() > limit || m.Len() < want.count(time.Now()) {
 						t.Fatalf("%d are held, want %d", m.Len(), want.count(time.Now()))

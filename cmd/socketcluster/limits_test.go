@@ -95,7 +95,7 @@ func TestEveryLimitHasAFlag(t *testing.T) {
 	}
 }
 
-// What only the server can tell to be wrong is told with the name of the
+// Faults that only the server can detect are reported with the name of the
 // setting.
 func TestBadServerSettings(t *testing.T) {
 	clearSettings(t)

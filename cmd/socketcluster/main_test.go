@@ -111,7 +111,7 @@ func TestRunTellsWhatFailed(t *testing.T) {
 	}
 }
 
-// Stock clients connect again after 1001. They are told at once, whatever
+// Stock clients connect again after 1001. They are notified at once, whatever
 // else holds the server up.
 func TestShutdownSaysGoodbye(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
@@ -125,7 +125,7 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 			}
 		}
 		if took := time.Since(start); took > time.Second {
-			t.Errorf("the clients were told after %v", took)
+			t.Errorf("the clients were notified after %v", took)
 		}
 	})
 }

@@ -217,7 +217,7 @@ func TestPrecedenceOfKeys(t *testing.T) {
 	}
 }
 
-// What is wrong is told with its place, its name and what it must be.
+// Errors contain the place, the name and the valid values.
 func TestBadSettings(t *testing.T) {
 	clearSettings(t)
 	for _, c := range []struct{ name, value, form string }{

@@ -193,7 +193,8 @@ func TestTokenWithoutUser(t *testing.T) {
 	})
 }
 
-// AUTH-43: who is refused because a token has just expired is told so.
+// AUTH-43: a client that is refused because its token has just expired receives
+// that error.
 func TestRefusalTellsOfExpiry(t *testing.T) {
 	expired := &wire.Error{Name: wire.NameAuthTokenExpired}
 	guest := new(socketcluster.Socket)

@@ -157,7 +157,7 @@ func TestLoginIsLimited(t *testing.T) {
 		t.Fatalf("after ten wrong ones: %v", err)
 	}
 	if _, ok := refusal.Field("retryAfter"); !ok {
-		t.Errorf("%v does not tell how long to wait", refusal)
+		t.Errorf("%v does not contain the time to wait", refusal)
 	}
 }
 

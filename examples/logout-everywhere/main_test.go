@@ -67,7 +67,7 @@ func (d device) isIn(t *testing.T, server *site.Server, devices int) {
 	}
 }
 
-// isOut checks that all tabs are told, and that the token is worth nothing.
+// isOut checks that all tabs are notified, and that the token is not valid.
 func (d device) isOut(t *testing.T, server *site.Server) {
 	t.Helper()
 	for _, tab := range d.tabs {

@@ -30,10 +30,10 @@ func TestModel(t *testing.T) {
 				t.Fatalf("Over = %v with %d of %d", b.Over(), want, limit)
 			}
 			if told > before && n <= 0 {
-				t.Fatal("told of too much when something was given back")
+				t.Fatal("over was called when something was given back")
 			}
 			if want-n <= limit-slack && want > limit+slack && told == before {
-				t.Fatal("not told of too much")
+				t.Fatal("over was not called")
 			}
 		}
 	})
@@ -93,7 +93,7 @@ func TestConcurrently(t *testing.T) {
 		t.Errorf("%d bytes are left", got)
 	}
 	if told.Load() == 0 {
-		t.Error("nobody was told of too much")
+		t.Error("over was never called")
 	}
 }
 

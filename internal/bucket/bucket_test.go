@@ -65,7 +65,7 @@ func TestBucketAgreesWithTheModel(t *testing.T) {
 }
 
 // No stretch of time lets more through than the burst and what it has refilled,
-// and who waits as long as it is told gets a token.
+// and whoever waits that long gets a token.
 func TestBucketBoundsEveryStretch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		burst := rapid.IntRange(1, 50).Draw(t, "burst")

@@ -20,7 +20,7 @@ type result struct {
 	err  error
 }
 
-// harness is a table with what its hook was told.
+// harness is a table with the arguments of its hook.
 type harness struct {
 	*calls.Table
 

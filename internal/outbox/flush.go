@@ -73,7 +73,7 @@ func (q *queue[Tag]) flush(mayWait bool) {
 	o.mu.Unlock()
 	q.release()
 
-	report := func() {}
+	var report func()
 	switch {
 	case failure != nil:
 		report = func() { o.owner.OutboxFailed(failure) }
@@ -85,7 +85,7 @@ func (q *queue[Tag]) flush(mayWait bool) {
 	if mayWait {
 		report()
 	} else {
-		go report() // it may take its time
+		go report() // it may be slow
 	}
 }
 

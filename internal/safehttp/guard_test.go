@@ -200,7 +200,8 @@ func TestGuardAgainstRebinding(t *testing.T) {
 	}
 }
 
-// The address of a proxy does not count, and what is behind it is told by names.
+// The address of a proxy does not count; hosts behind it are known only by
+// name.
 func TestGuardWithProxy(t *testing.T) {
 	n := newNetwork(t)
 	var asked []string

@@ -196,7 +196,7 @@ func (c *checker) follow(log *connLog) {
 	}
 }
 
-// expired tells whether a token has expired at a time of the journal.
+// expired reports whether a token has expired at a time of the journal.
 func (c *checker) expired(token *auth.Token, at time.Duration) bool {
 	return token.Expired(c.began.Add(at))
 }
@@ -224,7 +224,7 @@ func (c *checker) checkWritten(log *connLog) {
 	}
 }
 
-// hadRight tells whether the socket may have had a token with the right when the
+// hadRight reports whether the socket may have had a token with the right when the
 // Write began.
 func (c *checker) hadRight(log *connLog, w writtenPub) bool {
 	if may(nil, w.pub.channel) {
@@ -239,7 +239,7 @@ func (c *checker) hadRight(log *connLog, w writtenPub) bool {
 	return false
 }
 
-// approved tells whether middleware has approved the subscription under a token
+// approved reports whether middleware has approved the subscription under a token
 // that may have been the socket's when the publication was made, or later.
 func (c *checker) approved(log *connLog, w writtenPub) bool {
 	for _, v := range log.verdicts {
@@ -278,7 +278,7 @@ func (c *checker) checkArrived(log *connLog) {
 	}
 }
 
-// keptRight tells whether it is certain that a socket had the right to a channel
+// keptRight reports whether it is certain that a socket had the right to a channel
 // all along.
 func (c *checker) keptRight(log *connLog, sub *simSub) bool {
 	if may(nil, sub.channel) {
@@ -342,7 +342,7 @@ func (c *checker) checkClosed(log *connLog) {
 	c.faultf("closed: connection %d was closed with %d (%v), without a reason", log.number, l.code, l.err)
 }
 
-// letIn tells whether middleware has let in a call, transmission or publication
+// letIn reports whether middleware has let in a call, transmission or publication
 // by a token that may still have been the socket's.
 func (c *checker) letIn(conn, n int, at stamp) bool {
 	log := c.conns[conn]
@@ -453,7 +453,7 @@ func (c *checker) checkRevived() {
 	}
 }
 
-// wasSeen tells whether somebody has seen a token on the socket.
+// wasSeen reports whether somebody has seen a token on the socket.
 func (log *connLog) wasSeen(token *auth.Token) bool {
 	return slices.ContainsFunc(log.facts, func(f fact) bool { return f.looked && f.token == token })
 }
@@ -533,7 +533,7 @@ func (c *checker) wasSomebodys(token *auth.Token) bool {
 	return slices.ContainsFunc(c.all, func(log *connLog) bool { return log.present[token] != stamp{} })
 }
 
-// disconnects tells whether it is certain that a revocation is about a socket.
+// disconnects reports whether it is certain that a revocation is about a socket.
 func (c *checker) disconnects(r revoked, log *connLog) bool {
 	var last *fact
 	for i, f := range log.facts {
@@ -592,7 +592,7 @@ func (w *simWorld) atRest() {
 	}
 }
 
-// crossed tells whether a logout of the client and a login may have crossed each
+// crossed reports whether a logout of the client and a login may have crossed each
 // other on their way, of which neither side can know. mu must be held.
 func (l *simLink) crossed() bool {
 	for _, out := range l.logouts {
@@ -625,7 +625,7 @@ func (c *checker) name(token *auth.Token) string {
 	return fmt.Sprintf("token of login %d %v born %v key %s", k.claims.Login, k.claims.Channels, k.born, token.KeyID())
 }
 
-// story tells what has led to a publication on a connection.
+// story describes what has led to a publication on a connection.
 func (c *checker) story(log *connLog, w writtenPub) string {
 	type line struct {
 		at   int64
@@ -664,7 +664,7 @@ func (c *checker) story(log *connLog, w writtenPub) string {
 	return text.String()
 }
 
-// packetStory tells what middleware has said about a packet.
+// packetStory describes the decisions of middleware about a packet.
 func (c *checker) packetStory(conn, n int) string {
 	var text strings.Builder
 	log := c.conns[conn]

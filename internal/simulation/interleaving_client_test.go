@@ -248,7 +248,7 @@ func (c *actor) digest(rt *rapid.T, acked func(n int)) {
 	}
 }
 
-// expects tells whether anything of a channel may come.
+// expects reports whether anything of a channel may come.
 func (c *actor) expects(channel string) bool {
 	_, ok := c.subs[channel]
 	return ok || c.joining[channel] > 0 || c.loose[channel]
@@ -331,7 +331,7 @@ func (c *actor) hear(rt *rapid.T, raw json.RawMessage, text string) {
 	c.heardOf[n] = true
 }
 
-// witness tells whether the client is sure to get what is published on a
+// witness reports whether the client is sure to get what is published on a
 // channel from now on, and until when.
 func (c *actor) witness(channel string, strict bool) (w witness, ok bool) {
 	if _, ok := c.subs[channel]; !ok || c.left || c.leaving[channel] > 0 || c.kicked[channel] {

@@ -33,7 +33,7 @@ var outcomes = map[string]string{
 	"nobody": "UnknownProcedureError",
 }
 
-// tells tells whether a procedure sends a "told" before its answer.
+// tells reports whether a procedure sends a "told" before its answer.
 func tells(name string) bool { return name == "first" || name == "second" || name == "wide" }
 
 // width is how many calls of a procedure, or transmissions to a receiver, may
@@ -79,7 +79,7 @@ func (l *ledger) begin(name string, width int) (end func()) {
 	}
 }
 
-// arrives notes a number, and tells whether it is a new one: when the token has
+// arrives notes a number, and reports whether it is a new one: when the token has
 // changed, middleware is asked about things again, beside what comes.
 func (l *ledger) arrives(n int) bool {
 	l.mu.Lock()
@@ -180,7 +180,7 @@ func (st *staff) serve(outbound bool) {
 	}
 	for _, name := range []string{"first", "second", "wide"} {
 		st.procedure(name, func(ctx context.Context, in work) (int, error) {
-			// What the socket is told comes before the answer.
+			// The event comes before the answer.
 			return in.N, socketcluster.FromContext(ctx).Transmit(ctx, "told", in.N)
 		})
 	}
@@ -301,7 +301,7 @@ func parseWork(data json.RawMessage) (in work) {
 	return in
 }
 
-// kickedAtOnce tells whether the event of a subscription with this number gets
+// kickedAtOnce reports whether the event of a subscription with this number gets
 // its client kicked out.
 func kickedAtOnce(n int) bool { return n%8 == 7 }
 

@@ -116,7 +116,8 @@ func (m *interleaving) gotFirst(rt *rapid.T, n int, publisher *actor) {
 }
 
 // confirmed notes who must have got a publication that the server has
-// confirmed, once all clients have digested what they were told until then.
+// confirmed, once all clients have digested everything that they received until
+// then.
 func (m *interleaving) confirmed(n int) {
 	pub := m.publications[n]
 	for _, w := range pub.witnesses {
@@ -289,7 +290,8 @@ func (m *interleaving) awaitExpiry() {
 	}
 }
 
-// look digests what everybody was told, and checks what must hold at any time.
+// look digests what all clients have received, and checks what must hold at any
+// time.
 func (m *interleaving) look(rt *rapid.T) {
 	synctest.Wait()
 	var acked []int

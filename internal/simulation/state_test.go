@@ -28,7 +28,7 @@ type stateModel struct {
 	seq     int // of publications
 }
 
-// modelClient is a client as it knows itself from what it was told.
+// modelClient is the state of a client, as it follows from what it received.
 type modelClient struct {
 	*sctest.Conn
 	socket *socketcluster.Socket
@@ -52,7 +52,7 @@ type modelCall struct {
 	event, channel, token string
 }
 
-// eventModel checks the events of one socket as they are told.
+// eventModel checks the events of one socket as they are emitted.
 type eventModel struct {
 	mu     sync.Mutex
 	faults []string
@@ -234,7 +234,7 @@ func (m *stateModel) step(rt *rapid.T, c *modelClient, busy map[*modelClient]boo
 	return func() {}
 }
 
-// digest goes through what a client was told.
+// digest goes through what a client received.
 func (c *modelClient) digest(rt *rapid.T) {
 	c.mu.Lock()
 	frames := c.frames

@@ -124,7 +124,8 @@ func TestParkedConnHasNoGoroutine(t *testing.T) {
 	}
 }
 
-// The end of a parked connection is told like that of another, whoever ends it.
+// The end of a parked connection is reported like that of another, whoever ends
+// it.
 func TestEndOfParkedConn(t *testing.T) {
 	for name, test := range map[string]struct {
 		end  func(client halfCloser, c *Conn)

@@ -155,7 +155,7 @@ func TestDecodeLimit(t *testing.T) {
 	}
 }
 
-// jsonValue draws what MessagePack can tell apart.
+// jsonValue draws values that MessagePack can distinguish.
 func jsonValue(depth int) *rapid.Generator[any] {
 	return rapid.Custom(func(t *rapid.T) any {
 		kinds := 5

@@ -57,7 +57,7 @@ func (b *bridge) next(members fields) map[string]any {
 	return nil
 }
 
-// has tells whether a line has these members. Numbers are compared as text.
+// has reports whether a line has these members. Numbers are compared as text.
 func has(line map[string]any, members fields) bool {
 	for name, want := range members {
 		if fmt.Sprint(line[name]) != fmt.Sprint(want) {

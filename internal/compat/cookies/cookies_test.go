@@ -113,8 +113,8 @@ func TestCookieLogin(t *testing.T) {
 	other.WaitText("#status", "logged in as alice")
 }
 
-// Cookies do not tell ports apart, and to browsers all ports of localhost are one
-// site: they do send the cookie along when a page of another port asks. The
+// Cookies do not distinguish ports, and to browsers all ports of localhost are
+// one site: they do send the cookie along when a page of another port asks. The
 // origin decides.
 func TestPagesOfOtherOrigins(t *testing.T) {
 	t.Parallel()

@@ -30,7 +30,7 @@ type demo struct {
 	cmd   *exec.Cmd         // nil while it is stopped
 }
 
-// announced is the line that tells where the demo is.
+// announced is the line with the address of the demo.
 var announced = regexp.MustCompile(`^SocketCluster for Go: (\S+)`)
 
 // start runs the demo with more flags than it needs by itself, and stops it

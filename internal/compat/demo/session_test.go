@@ -34,7 +34,8 @@ func TestLogoutIsForAllTabs(t *testing.T) {
 	})
 }
 
-// A login that came too often tells how long to wait, over both ways.
+// A login that came too often is answered with the time to wait, over both
+// ways.
 func TestLoginLimitTellsTheWait(t *testing.T) {
 	withClients(t, nil, func(t *testing.T, d *demo, b *browsertest.Browser) {
 		body, err := json.Marshal(map[string]string{"username": "nobody", "password": "wrong"})

@@ -19,8 +19,8 @@ import (
 // appFolder is that of the complete example.
 const appFolder = "../../examples/app"
 
-// app is the complete example behind nginx with TLS, as its nginx.conf tells, with
-// stock clients.
+// app is the complete example behind nginx with TLS, as its nginx.conf
+// describes, with stock clients.
 type app struct {
 	t       *testing.T
 	site    *nginx.Site
@@ -211,7 +211,7 @@ func TestAppLoginOverHTTP(t *testing.T) {
 		}
 		failed = failed || record["kind"] == "loginFailed" && strings.Contains(line, `"127.0.0.2"`)
 		if strings.Contains(line, "secret") || strings.Contains(line, answer.Token) {
-			t.Errorf("the log tells a secret: %s", line)
+			t.Errorf("the log contains a secret: %s", line)
 		}
 	}
 	if !failed {

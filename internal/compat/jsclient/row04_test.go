@@ -53,7 +53,7 @@ func TestRow04_Login(t *testing.T) {
 			_, err := c.try(t, "guide", "login", wrong)
 			e := wantJSError(t, err, "LoginError", "Invalid user credentials")
 			if len(e.Fields) > 0 {
-				t.Errorf("the error tells more: %v", e.Fields)
+				t.Errorf("the error contains more: %v", e.Fields)
 			}
 			c.wantUser(t, "")
 		}

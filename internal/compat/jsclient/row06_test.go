@@ -31,7 +31,7 @@ func TestRow06_PublishRule(t *testing.T) {
 		t.Helper()
 		_, err := c.try(t, "publish", channel, "forbidden")
 		if e := wantJSError(t, err, "PublishError", "You may not publish to "+channel); len(e.Fields) > 0 {
-			t.Errorf("the error tells more: %v", e.Fields)
+			t.Errorf("the error contains more: %v", e.Fields)
 		}
 	}
 

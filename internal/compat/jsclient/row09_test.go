@@ -176,7 +176,7 @@ func TestRow09_Middleware(t *testing.T) {
 		}
 		wantNotes(t, notes, "after", "end")
 		c.barrier(t)
-		c.wantDiary(t, "connecting connect") // the client is told nothing
+		c.wantDiary(t, "connecting connect") // the client receives nothing
 	})
 
 	t.Run("9.6 invoke", func(t *testing.T) {
@@ -287,7 +287,7 @@ func TestRow09_Middleware(t *testing.T) {
 				}
 			}()
 		}
-		// The answer tells that the publication is in all outboxes.
+		// The answer shows that the publication is in all outboxes.
 		first.do(t, "publish", "news", "before")
 	})
 }

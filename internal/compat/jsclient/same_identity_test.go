@@ -130,7 +130,7 @@ func pages(t *testing.T, mux *http.ServeMux) {
 	mux.HandleFunc("GET /client.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, stock) })
 }
 
-// is tells whether a socket is a user's.
+// is reports whether a socket is a user's.
 func is(s *socketcluster.Socket, username string) bool {
 	c, ok := socketcluster.Claims[claims](s)
 	return ok && c.Username == username

@@ -190,7 +190,7 @@ func connect(t *testing.T, browser *http.Client, url string) {
 	}
 }
 
-// foreignSocket tells how the socket of a stranger's page, with the cookie, is
+// foreignSocket returns how the socket of a stranger's page, with the cookie, is
 // refused.
 func foreignSocket(t *testing.T, browser *http.Client, url string) string {
 	t.Helper()
