@@ -396,7 +396,7 @@ func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 }
 
 // Middleware that changes the token whenever it is asked gets an end, not a loop
-// for ever.
+// forever.
 func TestUnsteadyToken(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.srv.UseInbound(func(ctx context.Context, a socketcluster.Action) error {

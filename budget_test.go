@@ -457,7 +457,7 @@ func TestBudgetOfLoops(t *testing.T) {
 		w.counts(before, size+taskCost, "after the loop has been killed")
 		first <- true
 		w.counts(before, 0, "after the loop has ended")
-		// A loop may never begin, and ends with the socket all the same.
+		// A loop may never begin, and ends with the socket nevertheless.
 		items := s.Receiver("x").All()
 		send(p, "x", 30)
 		w.counts(before, 30*(size+taskCost), "before the loop")

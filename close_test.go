@@ -198,7 +198,7 @@ func TestNothingAfterClose(t *testing.T) {
 	})
 }
 
-// PS-9: a subscription that middleware holds up past the close is not made.
+// PS-9: a subscription that middleware delays past the close is not made.
 func TestSubscribePastClose(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Subscribe) error { time.Sleep(time.Second); return nil })
@@ -377,8 +377,8 @@ func TestSentThenClosed(t *testing.T) {
 	}
 }
 
-// Nobody holds up the end of a client that has left for longer than
-// Timeouts.Close; the server's own end is not held up at all.
+// Nobody delays the end of a client that has left for longer than
+// Timeouts.Close; the server's own end is not delayed at all.
 func TestLeaveTimeout(t *testing.T) {
 	for _, test := range []struct {
 		end  func(s *socketcluster.Socket)

@@ -102,7 +102,7 @@ func TestConfigErrors(t *testing.T) {
 		{"TokenRenewal.ExpiresIn", config{TokenRenewal: renewal(0, time.Hour)}},
 		{"TokenRenewal.Margin", config{TokenRenewal: socketcluster.TokenRenewal{Margin: time.Minute}}},
 		{"TokenRenewal.Jitter", config{TokenRenewal: socketcluster.TokenRenewal{Jitter: 1}}},
-		// Without pings in time, clients come and go for ever.
+		// Without pings in time, clients come and go forever.
 		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{PingInterval: 30 * time.Second}}},
 		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{PingInterval: time.Minute}}},
 		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{Ping: 8 * time.Second}}},

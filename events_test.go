@@ -162,7 +162,7 @@ func count[E socketcluster.Event](ctx context.Context, from socketcluster.Emitte
 	}()
 }
 
-// A loop ends with its context, also while events keep coming, and holds up
+// A loop ends with its context, also while events keep coming, and delays
 // nobody after that. Nor does one that never began.
 func TestEventLoopContext(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -197,7 +197,7 @@ func TestEventLoopContext(t *testing.T) {
 	})
 }
 
-// ST-16: a loop that is left holds up nobody; a slow one holds up its socket
+// ST-16: a loop that is left holds up nobody; a slow one delays its socket
 // only.
 func TestSlowEventLoop(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -331,7 +331,7 @@ func TestChannelLoops(t *testing.T) {
 			t.Error("a publication after the end of the context")
 		}
 	})
-	// A loop that is too slow misses the oldest, and holds up nobody.
+	// A loop that is too slow misses the oldest, and delays nobody.
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		x := w.srv.Exchange()
 		ctx, cancel := context.WithCancel(context.Background())

@@ -532,7 +532,7 @@ func TestNothingDeliveredWhileBrokerUnsubscribes(t *testing.T) {
 }
 
 // PS-16, PS-21: KickOut does not wait for a broker that hangs any longer than its
-// context. The socket is out all the same, and the broker's calls stay in order.
+// context. The socket is out nevertheless, and the broker's calls stay in order.
 func TestKickOutWhileBrokerHangs(t *testing.T) {
 	b := new(slowBroker)
 	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {

@@ -34,7 +34,7 @@ func awaitReaders(t *testing.T, want int) {
 	}
 }
 
-// A silent socket over TCP has no goroutine. It is there all the same: for what
+// A silent socket over TCP has no goroutine. It is there nevertheless: for what
 // its client sends and is sent, and for its end. A busy one keeps its goroutine.
 func TestIdleSocketHasNoGoroutine(t *testing.T) {
 	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})

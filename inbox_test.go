@@ -290,7 +290,7 @@ func TestRawMiddlewareRemoved(t *testing.T) {
 }
 
 // A socket that closes while raw middleware is at work drops what waits for
-// it, and its reading goroutine is not held up.
+// it, and its reading goroutine is not delayed.
 func TestRawMiddlewareCloses(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Inbox: 1}}, func(w *world) {
 		p := w.client()

@@ -237,7 +237,7 @@ func TestInboxPushBack(t *testing.T) {
 	})
 }
 
-// Calls that are with handlers hold up the socket that has made them beyond
+// Calls that are with handlers delay the socket that has made them beyond
 // Limits.Calls, and no other one.
 func TestCallsPushBack(t *testing.T) {
 	const calls = 5
@@ -356,7 +356,7 @@ func TestOutboundQueueOverflow(t *testing.T) {
 	})
 }
 
-// Answers wait for a client that does not read: it holds up itself, and
+// Answers wait for a client that does not read: it delays itself, and
 // nothing is lost, not even large answers.
 func TestAnswersPushBack(t *testing.T) {
 	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000, OutboxStall: time.Hour}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
@@ -379,7 +379,7 @@ func TestAnswersPushBack(t *testing.T) {
 	})
 }
 
-// A client that pings without reading the pongs holds up itself.
+// A client that pings without reading the pongs delays itself.
 func TestPingFlood(t *testing.T) {
 	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 2000, OutboxStall: time.Hour}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
 	inBubble(t, cfg, func(w *world) {

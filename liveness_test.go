@@ -142,7 +142,7 @@ func TestPongTimeoutRestart(t *testing.T) {
 }
 
 // PP-6, CF-19: without pings there is no timeout either, and it is announced
-// all the same (HS-15).
+// nevertheless (HS-15).
 func TestPingTimeoutDisabled(t *testing.T) {
 	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		p, status := w.connect("null")

@@ -320,7 +320,7 @@ func TestMiddlewareOrder(t *testing.T) {
 	})
 }
 
-// MW-2: middleware holds up its own socket, in order, and no other one; it
+// MW-2: middleware delays its own socket, in order, and no other one; it
 // ends with its socket.
 func TestMiddlewareHoldsUp(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -377,7 +377,7 @@ func TestMiddlewareReenters(t *testing.T) {
 }
 
 // Outbound middleware that is removed lets nothing overtake the publications
-// that it holds up (PS-26).
+// that it delays (PS-26).
 func TestOutboundMiddlewareRemoved(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p := w.client()

@@ -650,7 +650,7 @@ func TestCodedPings(t *testing.T) {
 			})
 			p := w.dial1()
 			connect(p)
-			for range 3 { // one is handled, one waits, and one holds up the rest
+			for range 3 { // one is handled, one waits, and one delays the rest
 				p.sendCoded(minbin.Codec{}, `{"event":"slow"}`)
 			}
 			p.wantPing(ws.OpBinary, codedPing)

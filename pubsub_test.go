@@ -381,7 +381,7 @@ func TestPublicationMiddleware(t *testing.T) {
 }
 
 // PS-25, CF-13: subscribe and publish in order, also behind slow middleware,
-// which holds up no other socket (MW-2).
+// which delays no other socket (MW-2).
 func TestInboundOrder(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {

@@ -265,7 +265,7 @@ func TestPublishWaitsUpToItsContext(t *testing.T) {
 }
 
 // Clients that publish to a channel that they are subscribed to, and read nothing
-// until they have sent all, wait for themselves and for each other: not for ever.
+// until they have sent all, wait for themselves and for each other: not forever.
 func TestPublishToOneself(t *testing.T) {
 	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 10_000, Inbox: 2}}
 	inBubble(t, cfg, func(w *world) {

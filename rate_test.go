@@ -75,7 +75,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// Each kind has its own rate, and each socket its own: what is held up is the
+// Each kind has its own rate, and each socket its own: what is delayed is the
 // inbox of one socket. Raw messages count as calls.
 func TestRatesAreApart(t *testing.T) {
 	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{CallRate: 1}}, func(w *world) {

@@ -157,7 +157,7 @@ func TestWaitForAuthComesBack(t *testing.T) {
 }
 
 // A subscription with waitForAuth whose token ends before it is confirmed has
-// succeeded all the same: what becomes of it after the next login is then no surprise
+// succeeded nevertheless: what becomes of it after the next login is then no surprise
 // to the client.
 func TestSuspendedBeforeItIsConfirmed(t *testing.T) {
 	for _, access := range []bool{true, false} {
@@ -387,7 +387,7 @@ func TestLostRightsAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// A call whose token is replaced while it waits is handled all the same if
+// A call whose token is replaced while it waits is handled nevertheless if
 // middleware lets it in again: with the data that came, changed once.
 func TestAskedAgainWithTheSameData(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {

@@ -192,7 +192,7 @@ func TestAnswerComesLast(t *testing.T) {
 	})
 }
 
-// RPC-6: one procedure's calls are handled in order, a slow one holds up no
+// RPC-6: one procedure's calls are handled in order, a slow one delays no
 // other procedure; Concurrent lifts the order.
 func TestCallOrder(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -285,7 +285,7 @@ func TestDetach(t *testing.T) {
 		if len(passed) != 2 || passed[0].Answered() {
 			t.Fatalf("the handler got %d calls", len(passed))
 		}
-		// An error is the answer all the same.
+		// An error is the answer nevertheless.
 		p.send(`{"event":"pass","data":"none","cid":4}`)
 		p.want(`{"rid":4,"error":{"message":"nobody takes it","name":"PassError"}}`)
 		passed[1].Reply("second")

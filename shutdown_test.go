@@ -72,7 +72,7 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-// A client that does not answer the close frame holds up Shutdown for the
+// A client that does not answer the close frame delays Shutdown for the
 // close timeout, or for as long as the context allows.
 func TestShutdownWithSilentClient(t *testing.T) {
 	for _, test := range []struct {
@@ -103,7 +103,7 @@ func TestShutdownWithSilentClient(t *testing.T) {
 	}
 }
 
-// One slow handler holds up neither the other clients, which are told at
+// One slow handler delays neither the other clients, which are told at
 // once, nor Shutdown beyond its context.
 func TestShutdownWithSlowHandler(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -176,7 +176,7 @@ func TestClose(t *testing.T) {
 }
 
 // A server's event loops hear of those that Shutdown disconnects, and end
-// with it. Loops that never begin hold up nothing but what they listen to.
+// with it. Loops that never begin delay nothing but what they listen to.
 func TestShutdownEndsLoops(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		ctx := context.Background()
@@ -423,7 +423,7 @@ func TestDrainOfSilentClients(t *testing.T) {
 	})
 }
 
-// A handler that blocks holds up its own client, and none of a later batch.
+// A handler that blocks delays its own client, and none of a later batch.
 func TestDrainWithSlowHandlers(t *testing.T) {
 	inBubble(t, socketcluster.Config{DrainRate: 4, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		gate := make(chan struct{})

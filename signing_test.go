@@ -218,7 +218,7 @@ func TestSetAuthTokenIf(t *testing.T) {
 	})
 }
 
-// A login that is renewed ends all the same with Config.AuthMaxAge.
+// A login that is renewed ends nevertheless with Config.AuthMaxAge.
 func TestAuthMaxAge(t *testing.T) {
 	cfg := socketcluster.Config{AuthMaxAge: 10 * time.Minute, TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute, ExpiresIn: 3 * time.Minute}}
 	inBubble(t, cfg, func(w *world) {

@@ -152,7 +152,7 @@ func TestReservedNames(t *testing.T) {
 	})
 }
 
-// ST-11, CF-12: packets that slow outbound middleware holds up are the
+// ST-11, CF-12: packets that slow outbound middleware delays are the
 // outbound backpressure; it falls again as they leave.
 func TestOutboundBackpressure(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {

@@ -43,7 +43,7 @@ func lone(t *testing.T, cfg Config) (*Socket, writes) {
 	return s, w
 }
 
-// A socket whose lock somebody holds does not hold up the timers of others.
+// A socket whose lock somebody holds does not delay the timers of others.
 func TestExpireDoesNotWaitForASocket(t *testing.T) {
 	s, w := lone(t, Config{})
 	defer s.srv.wheel.Close()

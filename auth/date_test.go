@@ -92,7 +92,7 @@ func randomDate(r *rand.Rand) (string, *big.Rat) {
 
 // A token that has just been accepted is not expired, and one that has expired is
 // not accepted, whatever its exp and the tolerance: otherwise a client would be let
-// in and logged out again for ever.
+// in and logged out again forever.
 func TestExpiredAgreesWithVerify(t *testing.T) {
 	for _, tolerance := range []time.Duration{0, time.Millisecond, 1500 * time.Millisecond, time.Minute} {
 		j := newJWT(t, auth.Options{Key: testKey, ClockTolerance: tolerance})

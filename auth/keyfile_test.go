@@ -39,7 +39,7 @@ func tick() {
 }
 
 // A file with a key that signs and that is open to others is logged, once for each
-// mode, and used all the same, as Kubernetes mounts it so. One with a public key may
+// mode, and used nevertheless, as Kubernetes mounts it so. One with a public key may
 // be open.
 func TestKeyFilesTellOfOpenFiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -289,7 +289,7 @@ func TestKnownAddressStaysKnown(t *testing.T) {
 }
 
 // A stranger with many addresses gets 50 attempts at a user, and at most 100
-// in any hour. The user gets in from where they have been before all the same.
+// in any hour. The user gets in from where they have been before nevertheless.
 func TestPerUser(t *testing.T) {
 	inBubble(t, Options{}, func(w *world) {
 		if err := w.try("alice", home, nil); err != nil {

@@ -43,7 +43,7 @@ func TestSecondSignal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A client that does not answer the close frame holds up the shutdown, once the
+	// A client that does not answer the close frame delays the shutdown, once the
 	// server knows it: an upgrade may be answered a moment before.
 	addr := strings.Trim(strings.TrimPrefix(banner, "SocketCluster for Go: http://"), "/\n")
 	sctest.Connect(t, sctest.TCP(addr), "")

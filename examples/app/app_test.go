@@ -266,7 +266,7 @@ func TestRevocationsAreAStore(t *testing.T) {
 	})
 }
 
-// The file does not grow for ever, and what has no end stays.
+// The file does not grow forever, and what has no end stays.
 func TestOldRevocationsGo(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "app.db")
 	db := open(t, file)

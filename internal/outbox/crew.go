@@ -5,18 +5,19 @@ import (
 	"sync"
 )
 
-// Crew flushes the outboxes of prompt connections with a few goroutines, so that a
-// publication to a thousand subscribers does not start a thousand. The goroutines
-// exist only while there is something to write. A connection that takes nothing gets
-// a goroutine of its own, which waits for it. The zero value is ready to use.
+// Crew flushes the outboxes of prompt connections with a few goroutines, so
+// that a publication to a thousand subscribers does not start a thousand. The
+// goroutines exist only while there is something to write. A connection that
+// accepts nothing gets a goroutine of its own, which waits for it. The zero
+// value is ready to use.
 type Crew struct {
 	mu      sync.Mutex
-	todo    []func() // todo[done:] is to come, in the order in which it was added
+	todo    []func() // todo[done:] are the next ones, in the order in which they were added
 	done    int
 	members int
 }
 
-// add has a queue flushed.
+// add makes the crew flush a queue.
 func (c *Crew) add(flush func()) {
 	c.mu.Lock()
 	c.todo = append(c.todo, flush)
@@ -36,7 +37,7 @@ func (c *Crew) work() {
 	}
 }
 
-// next returns nil when nothing is left, and the member is to go.
+// next returns nil if nothing is left, so that the goroutine must end.
 func (c *Crew) next() func() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -46,7 +46,7 @@ func (c *crewConn) WriteFrames(frames [][]byte, _ time.Duration) (n int, err err
 }
 
 // A crew flushes any number of outboxes with as many goroutines as there are
-// processors, each in order. Connections that take nothing hold up nobody else.
+// processors, each in order. Connections that take nothing delay nobody else.
 func TestCrew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const outboxes, stuck = 300, 7

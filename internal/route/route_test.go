@@ -190,7 +190,7 @@ func TestFailures(t *testing.T) {
 	b.want("subscribe a", "subscribe a", "subscribe a")
 }
 
-// A broker that hangs holds up neither Leave beyond its context nor other channels,
+// A broker that hangs delays neither Leave beyond its context nor other channels,
 // and gets its calls in order.
 func TestLeaveWithDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -354,7 +354,7 @@ func (c *actor) witness(channel string, strict bool) (w witness, ok bool) {
 type witness struct {
 	client  *actor
 	epoch   int
-	until   time.Time   // zero: for ever
+	until   time.Time   // zero: forever
 	token   *auth.Token // of the socket at the time
 	changes int         // of the token by then
 	steady  bool        // nothing was changing its token

@@ -20,9 +20,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// allocation is what an operation allocates in the server, on average, and what
-// the gate lets pass. It is the same in each run, so that the limits are close.
-// Whoever makes an operation cheaper lowers them.
+// allocation is the average allocation of an operation in the server, and the
+// limit of the gate. It is the same in each run, so the limits are tight. Lower
+// them if you make an operation cheaper.
 type allocation struct {
 	name                   string
 	objects, bytes         float64
@@ -30,8 +30,8 @@ type allocation struct {
 }
 
 // allocations measures a server in this process, over TCP, by clients that
-// allocate nothing. Operations come one at a time, so that nothing depends on
-// how many of them meet.
+// allocate nothing. There is one operation at a time, so nothing depends on how
+// many run at once.
 func allocations(ctx context.Context) ([]allocation, error) {
 	srv, err := socketcluster.New(socketcluster.Config{
 		Auth:   auth.Options{Key: authKey},
@@ -151,7 +151,7 @@ func exchange(c *conn, frame []byte, want kind) error {
 	return err
 }
 
-// connector connects by bare system calls, as package net allocates for that.
+// connector connects by bare system calls, because package net would allocate.
 type connector struct {
 	addr                    *unix.SockaddrInet4
 	request, handshake, bye []byte
@@ -219,8 +219,8 @@ func (s *socket) Read(p []byte) (int, error) {
 
 func (s *socket) Write(p []byte) (int, error) { return unix.Write(s.fd, p) }
 
-// checkAllocations writes what was measured, and returns the names of what is
-// above its limit.
+// checkAllocations writes the measurements, and returns the names of operations
+// above their limit.
 func checkAllocations(measured []allocation, out io.Writer) (failed []string) {
 	fmt.Fprint(out, "| Operation | allocations | at most | bytes | at most |\n|---|--:|--:|--:|--:|\n")
 	for _, a := range measured {

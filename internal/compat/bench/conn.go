@@ -20,7 +20,7 @@ import (
 // that hangs ends the run instead of stalling it.
 const ioTimeout = 20 * time.Second
 
-// endpoint is where a server listens and how to speak to it.
+// endpoint is the address of a server, and its protocol.
 type endpoint struct {
 	addr   string
 	proto  protocol
@@ -136,8 +136,8 @@ func (c *conn) fill() error {
 	return err
 }
 
-// next returns the next message, valid until the following call. It answers
-// pings on the way.
+// next returns the next message, which is valid until the following call. It
+// answers pings before it.
 func (c *conn) next() ([]byte, error) {
 	for {
 		message, ok, err := c.buffered()
@@ -196,13 +196,13 @@ func (c *conn) message() (message []byte, ok bool, err error) {
 
 var newline = []byte("\n")
 
-// refusedError is an answer by which a server refuses.
+// refusedError is an answer with which a server refuses.
 type refusedError struct{ answer string }
 
 func (e *refusedError) Error() string { return "the server refused: " + e.answer }
 
 // roundTrip sends frames with calls and returns the last of their answers,
-// which is valid until the next message is read. What else arrives is dropped.
+// which is valid until the next message is read. Other messages are dropped.
 func (c *conn) roundTrip(frames []byte, calls int) (last []byte, err error) {
 	c.net.SetDeadline(time.Now().Add(ioTimeout))
 	defer c.net.SetDeadline(time.Time{})
@@ -242,8 +242,9 @@ func (c *conn) handshake(token string) error {
 	return nil
 }
 
-// subscribe asks for all channels in one write: in one frame if the protocol
-// can, as its stock client does after a reconnect, and in one each otherwise.
+// subscribe requests all channels in one write: in one frame if the protocol
+// supports that, as its stock client does after a reconnect, and otherwise in
+// one frame each.
 func (c *conn) subscribe(channels ...string) error {
 	var frames, message []byte
 	for i, channel := range channels {
@@ -263,9 +264,9 @@ func (c *conn) subscribe(channels ...string) error {
 
 var closeBody = binary.BigEndian.AppendUint16(nil, closeNormal)
 
-// close says goodbye, unless the server has, and waits until the server has
-// closed the connection, so that the server does its whole part and keeps the
-// port, not this process.
+// close sends a close frame, unless the server has sent one, and waits until
+// the server has closed the connection, so that the server does all its work,
+// and the port stays occupied on its side and not in this process.
 func (c *conn) close() error {
 	defer c.net.Close()
 	c.net.SetDeadline(time.Now().Add(ioTimeout))

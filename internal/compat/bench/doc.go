@@ -1,7 +1,7 @@
 // The bench command compares the server of this project with two others: the
-// stock JavaScript server, and a server on centrifuge, the peer in Go. It starts
-// each as a child process, puts the same load on it, in the protocol that it
-// speaks, and reports what an operation cost the server, as a markdown table or
+// stock JavaScript server, and a server on centrifuge, the peer in Go. It
+// starts each as a child process, puts the same load on it, in its protocol,
+// and reports the cost of an operation for the server, as a Markdown table or
 // as JSON.
 //
 // The unit of cost is microseconds of CPU time of the server process, user and
@@ -10,9 +10,9 @@
 // generator and are there for orientation only.
 //
 // Every measurement gets a server process of its own. Within a scenario the
-// servers take turns for several rounds and the medians count, so that a slow
-// drift of the machine hits all alike. A ratio of two servers is the median of
-// the ratios of the rounds. All traffic stays on 127.0.0.1.
+// servers take turns for several rounds, and the medians count, so that a slow
+// drift of the machine affects all alike. A ratio of two servers is the median
+// of the ratios of the rounds. All traffic stays on 127.0.0.1.
 //
 // Run it from internal/compat:
 //

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// dialers is how many connections are set up at the same time. More would
-// only queue up at the server, as it has the same few cores.
+// dialers is the number of connections that are set up at the same time. More
+// would only queue at the server, because it has the same few cores.
 const dialers = 16
 
 // fleet is a set of open connections. The first failure of any of them ends the
@@ -24,10 +24,10 @@ type fleet struct {
 	readers sync.WaitGroup
 }
 
-// openFleet dials n connections, some at a time, and runs setup on each. A
-// connection that is set up goes on in body, in a goroutine of its own: an error
-// that body returns before the fleet is abandoned fails the fleet. Without a
-// body nobody reads.
+// openFleet dials n connections, some at a time, and runs setup on each. After
+// setup, body runs for the connection, in a goroutine of its own: an error that
+// body returns before the fleet is abandoned fails the fleet. Without a body
+// nobody reads.
 func openFleet(ctx context.Context, e endpoint, n int, setup, body func(i int, c *conn) error) (*fleet, error) {
 	return openFleetWith(ctx, dialers, e, n, setup, body)
 }
@@ -83,7 +83,7 @@ func discard(_ int, c *conn) error {
 	}
 }
 
-// pings returns how many pings all connections have answered.
+// pings returns the number of pings that all connections have answered.
 func (f *fleet) pings() (sum uint64) {
 	for _, c := range f.conns {
 		sum += c.pings.Load()

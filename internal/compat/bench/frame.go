@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// The few numbers of RFC 6455 that a client of these servers meets.
+// The few numbers of RFC 6455 that a client of these servers needs.
 const (
 	opText  = 1
 	opClose = 8
@@ -26,8 +26,9 @@ const (
 	maxFrame = 1 << 20
 )
 
-// maskKey is not random, as nothing between the two processes could be
-// confused by it. It is not zero, as servers may skip unmasking then.
+// maskKey is not random, because nothing between the two processes could be
+// confused by the data. It is not zero, because servers may then skip
+// unmasking.
 var maskKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
 // appendFrame appends a masked, final frame. Payloads of 64 KB or more do not
@@ -59,8 +60,8 @@ func (e *closeError) Error() string {
 
 var errFrame = errors.New("the server sent a frame that this client does not understand")
 
-// parseFrame looks for one whole frame at the start of buf. size is 0 when
-// more bytes are needed.
+// parseFrame looks for one whole frame at the start of buf. size is 0 if more
+// bytes are needed.
 func parseFrame(buf []byte) (opcode byte, payload []byte, size int, err error) {
 	if len(buf) < 2 {
 		return 0, nil, 0, nil

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// ceilings are the ratios Go : centrifuge that the gate lets pass: half as much
-// again as those of a quiet machine, as a busy one shifts them. Whoever makes a
-// scenario cheaper lowers its ceiling.
+// ceilings are the highest ratios Go : centrifuge that pass the gate: 1.5 times
+// those of a quiet machine, because a busy one shifts them. Lower the ceiling
+// if you make a scenario cheaper.
 var ceilings = map[string]float64{
 	"handshake-token":   1.5,
 	"handshake-expired": 1.5,
@@ -35,12 +35,13 @@ func gateLoad() load {
 	return l
 }
 
-// gateTries is how often a scenario is measured that is above its ceiling. A
-// busy machine is so once, a server that costs more each time.
+// gateTries is the number of times that a scenario above its ceiling is
+// measured. On a busy machine it is above it once; if the server costs more,
+// each time.
 const gateTries = 3
 
-// gate fails when an operation costs more than it should: in allocations, or in
-// comparison to the peer, in one run. It knows no times.
+// gate fails if an operation costs more than it should: in allocations, or in
+// comparison with the other server in the same run. It uses no absolute times.
 func gate(ctx context.Context, out, log io.Writer) error {
 	measured, err := allocations(ctx)
 	if err != nil {

@@ -84,7 +84,7 @@ type target struct {
 	command func(ctx context.Context, env ...string) (*exec.Cmd, error)
 }
 
-// allTargets are in the order of the columns of the report.
+// allTargets has the targets in the order of the columns of the report.
 var allTargets = []target{
 	{"go", scProtocol{}, goProgram("./contract")},
 	{"centrifuge", centrifugeProtocol{}, goProgram("./bench/centrifuge")},
@@ -103,8 +103,7 @@ func goProgram(pkg string) func(ctx context.Context, env ...string) (*exec.Cmd, 
 	}
 }
 
-// selectTargets returns the targets that only names, which are all if it is
-// empty.
+// selectTargets returns the targets that only names, or all if it is empty.
 func selectTargets(only string) ([]target, error) {
 	if only == "" {
 		return allTargets, nil
@@ -137,7 +136,7 @@ func selectScenarios(filter string) ([]scenario, error) {
 	return selected, nil
 }
 
-// measure lets the servers take turns at one scenario.
+// measure runs one scenario for the servers in turn.
 func measure(ctx context.Context, s scenario, targets []target, l load, rounds int, log io.Writer) (result, error) {
 	r := result{Name: s.name, Title: s.title(l), Unit: s.unit, Rounds: make(map[string][]sample)}
 	for round := range rounds {
@@ -178,8 +177,8 @@ func measureOnce(ctx context.Context, s scenario, t target, l load) (sample, err
 	return result, nil
 }
 
-// publishRate is more than a client can publish: the limit would hold back the
-// one publisher of a scenario, and the peers have none.
+// publishRate is more than a client can publish: the limit would slow down the
+// only publisher of a scenario, and the other servers have none.
 const publishRate = 10_000_000
 
 func describeMachine(ctx context.Context) machine {

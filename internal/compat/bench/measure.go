@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// load is how much each scenario puts on a server.
+// load is the load of each scenario.
 type load struct {
 	duration      time.Duration // of each measured window
 	warmup        time.Duration // before it, under the same load
@@ -23,7 +23,7 @@ type load struct {
 	settleEvery   time.Duration // between readings until a server is at rest
 }
 
-// stallTimeout is how long a server under load may go without completing an
+// stallTimeout is the time within which a server under load must complete an
 // operation.
 const stallTimeout = 10 * time.Second
 
@@ -43,21 +43,21 @@ func defaultLoad(duration time.Duration, connections int) load {
 	}
 }
 
-// Half of the idle connections are enough where CPU time is measured.
+// Half of the idle connections are enough if CPU time is measured.
 func (l load) pinged() int    { return (l.connections + 1) / 2 }
 func (l load) returning() int { return (l.connections + 1) / 2 }
 
-// sample is the outcome of one scenario on one server in one round.
+// sample is the result of one scenario on one server in one round.
 type sample struct {
 	Cost       float64 `json:"cost"` // of an operation or of a connection, in the scenario's unit
 	PerSecond  float64 `json:"operations_per_second,omitempty"`
 	Operations uint64  `json:"operations,omitempty"`
 }
 
-// sampleWindow observes a server that is under load: how much CPU time it
-// uses while the counter of operations advances. The load must be running and
-// must go on when sampleWindow returns. The window is made longer when no
-// operation was completed in it. It fails when ctx ends.
+// sampleWindow observes a server under load: the CPU time that it uses while
+// the counter of operations advances. The load must be running, and must
+// continue after sampleWindow returns. The window is extended if no operation
+// was completed in it. It fails when ctx ends.
 func sampleWindow(ctx context.Context, s server, l load, operations func() uint64) (sample, error) {
 	if err := sleep(ctx, l.warmup); err != nil {
 		return sample{}, err

@@ -2,7 +2,7 @@
 
 package main
 
-// kind is what a message of a server is.
+// kind is the kind of a server's message.
 type kind int
 
 const (
@@ -12,26 +12,27 @@ const (
 	publication      // to a channel that the client has subscribed to
 )
 
-// protocol is what a server and its clients say to each other. Its methods
-// append a message to dst and return the result. They look at no more of a
-// message than tells its kind: the servers of the benchmark are known.
+// protocol is the protocol between a server and its clients. Its methods append
+// a message to dst and return the result. They read only as much of a message
+// as they need for its kind, because the servers of the benchmark are known.
 type protocol interface {
-	// path is that of the upgrade.
+	// path returns the path of the upgrade.
 	path() string
 
-	// lines reports whether a frame may carry several messages, one a line.
+	// lines reports whether a frame may contain several messages, one on each
+	// line.
 	lines() bool
 
-	// ping is the message by which a server asks for a pong, and pong what it
-	// wants to hear.
+	// ping is the message by which a server requests a pong, and pong is the
+	// answer.
 	ping() string
 	pong() string
 
 	// appendHandshake opens a session; without a token it is anonymous.
 	appendHandshake(dst []byte, id uint64, token string) []byte
 
-	// opened reports whether an answer to a handshake has opened a session of
-	// the kind that was asked for: of a user, or of nobody.
+	// opened reports whether an answer to a handshake has opened the requested
+	// session: that of a user, or an anonymous one.
 	opened(answer []byte, anonymous bool) bool
 
 	// appendCall calls a procedure with data, which is JSON.
@@ -39,7 +40,7 @@ type protocol interface {
 
 	appendSubscribe(dst []byte, id uint64, channel string) []byte
 
-	// appendPublish publishes data, which is JSON, and asks for an answer.
+	// appendPublish publishes data, which is JSON, and requests an answer.
 	appendPublish(dst []byte, id uint64, channel, data string) []byte
 
 	kind(message []byte) kind

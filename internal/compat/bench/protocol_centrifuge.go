@@ -30,8 +30,8 @@ func (centrifugeProtocol) appendHandshake(dst []byte, id uint64, token string) [
 
 var centrifugeConnect = []byte(`,"connect":{"client":"`)
 
-// opened needs no more than the kind of answer: the server of the benchmark
-// refuses who is not who the token says.
+// opened needs only the kind of the answer: the server of the benchmark refuses
+// a client whose token is not valid.
 func (centrifugeProtocol) opened(answer []byte, _ bool) bool {
 	return bytes.Contains(answer, centrifugeConnect)
 }
@@ -70,7 +70,7 @@ var (
 	centrifugePublication = []byte(`{"push":{"channel":`)
 )
 
-// kind relies on the order of keys, which is that of the library.
+// kind relies on the order of keys in the library.
 func (centrifugeProtocol) kind(message []byte) kind {
 	switch {
 	case bytes.HasPrefix(message, centrifugePublication):

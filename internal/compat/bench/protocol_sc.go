@@ -29,8 +29,8 @@ var (
 	authError       = []byte(`"authError":`)
 )
 
-// opened takes the answer to a token that was refused for a refusal, though the
-// session is open: it is one of nobody.
+// opened treats the answer to a refused token as a refusal, although the
+// session is open: it is anonymous.
 func (scProtocol) opened(answer []byte, anonymous bool) bool {
 	if anonymous {
 		return bytes.Contains(answer, unauthenticated) && !bytes.Contains(answer, authError)
@@ -62,7 +62,7 @@ var (
 	scPublication = []byte(`{"event":"#publish",`)
 )
 
-// kind relies on the order of keys, which is that of both servers.
+// kind relies on the order of keys, which is the same in both servers.
 func (scProtocol) kind(message []byte) kind {
 	switch {
 	case bytes.HasPrefix(message, scPublication):

@@ -22,7 +22,7 @@ type machine struct {
 	Node string `json:"node"`
 }
 
-// result is what one scenario gave, by name of the server.
+// result has the results of one scenario, by the name of the server.
 type result struct {
 	Name   string              `json:"name"`
 	Title  string              `json:"title"`
@@ -40,8 +40,8 @@ var ratios = []ratio{
 	{"JS : Go", "js", "go"},
 }
 
-// summarize takes the medians. That of a ratio is the median of the ratios of
-// the rounds, as servers that took turns met the same machine.
+// summarize takes the medians. For a ratio, it takes the median of the ratios
+// of the rounds, because servers that took turns ran under the same conditions.
 func (r *result) summarize() {
 	r.Median, r.Ratios = make(map[string]sample), make(map[string]float64)
 	for name, samples := range r.Rounds {
@@ -54,8 +54,7 @@ func (r *result) summarize() {
 	}
 }
 
-// medianRatio leaves out rounds in which a server cost nothing that could be
-// measured.
+// medianRatio leaves out rounds in which a server had no measurable cost.
 func medianRatio(of, in []sample) float64 {
 	var values []float64
 	for i := range of {
@@ -66,7 +65,7 @@ func medianRatio(of, in []sample) float64 {
 	return medianOf(values)
 }
 
-// median takes the median of each field on its own.
+// median takes the median of each field separately.
 func median(samples []sample) sample {
 	var cost, perSecond, operations []float64
 	for _, s := range samples {
@@ -77,7 +76,7 @@ func median(samples []sample) sample {
 	return sample{Cost: medianOf(cost), PerSecond: medianOf(perSecond), Operations: uint64(medianOf(operations))}
 }
 
-// medianOf sorts values. That of none is 0.
+// medianOf sorts values. The median of none is 0.
 func medianOf(values []float64) float64 {
 	if len(values) == 0 {
 		return 0

@@ -139,12 +139,13 @@ var scenarios = []scenario{
 
 func titled(title string) func(load) string { return func(load) string { return title } }
 
-// payloadSize is that of all data, as JSON.
+// payloadSize is the size of all data, as JSON.
 const payloadSize = 128
 
 var payload = jsonString(payloadSize)
 
-// jsonString is a JSON string of n bytes that does not compress to nothing.
+// jsonString returns a JSON string of n bytes that does not compress to almost
+// nothing.
 func jsonString(n int) string {
 	const text = "The quick brown fox jumps over the lazy dog; "
 	return `"` + strings.Repeat(text, n/len(text)+1)[:n-2] + `"`

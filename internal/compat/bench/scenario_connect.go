@@ -12,8 +12,8 @@ import (
 )
 
 // handshakes opens and closes connections one after the other in several
-// goroutines. The close belongs to it: a server that is always running closes
-// as many connections as it opens.
+// goroutines. The close is included, because a server that runs all the time
+// closes as many connections as it opens.
 func handshakes(handshake func(c *conn, token string) error, token func() string) func(context.Context, server, load) (sample, error) {
 	return func(ctx context.Context, s server, l load) (sample, error) {
 		ctx, fail := context.WithCancelCause(ctx)
@@ -56,8 +56,8 @@ func connectOnce(ctx context.Context, e endpoint, handshake func(c *conn, token 
 
 func acceptedHandshake(c *conn, token string) error { return c.handshake(token) }
 
-// refusedHandshake wants the token to be refused, in the way of the server: it
-// may open a session of nobody, leave the connection as it is, or close it.
+// refusedHandshake expects that the server refuses the token, in its own way:
+// it may open an anonymous session, leave the connection as it is, or close it.
 func refusedHandshake(c *conn, token string) error {
 	err := c.handshake(token)
 	var refused *refusedError
@@ -70,10 +70,10 @@ func refusedHandshake(c *conn, token string) error {
 	return err
 }
 
-// returningChannels is how many channels each client has that returns.
+// returningChannels is the number of channels of each client that returns.
 const returningChannels = 5
 
-// runReturn measures what it takes until all clients of a server that have lost
+// runReturn measures the cost until all clients of a server that have lost
 // their connections are back, with their subscriptions.
 func runReturn(ctx context.Context, s server, l load) (sample, error) {
 	n := l.returning()

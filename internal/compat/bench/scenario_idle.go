@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// openIdle opens n connections with a token each, subscribed to that many
-// channels of their own.
+// openIdle opens n connections, each with a token, and with subscriptions to
+// this number of channels of its own.
 func openIdle(ctx context.Context, s server, n, channels int) (*fleet, error) {
 	return openFleet(ctx, s.endpoint, n, func(i int, c *conn) error {
 		username := fmt.Sprint("user", i)
@@ -25,7 +25,7 @@ func openIdle(ctx context.Context, s server, n, channels int) (*fleet, error) {
 }
 
 // runIdle measures the growth of the server's memory. A few connections come
-// and go first, so that what a server loads once is not counted.
+// and go first, so that one-time costs are not counted.
 func runIdle(ctx context.Context, s server, l load, channels int) (sample, error) {
 	warm, err := openIdle(ctx, s, dialers, channels)
 	if err != nil {

@@ -59,8 +59,8 @@ func subscribed(channels ...string) func(int, *conn) error {
 	}
 }
 
-// pipeline keeps window calls on their way until the connection closes: as many
-// new calls leave in one write as answers came in one read.
+// pipeline keeps window calls under way until the connection closes: one write
+// has as many new calls as one read had answers.
 func pipeline(c *conn, window int, answered *atomic.Uint64, appendCall func(dst []byte, id uint64) []byte) error {
 	var frames, message []byte
 	for send := window; ; {
@@ -110,14 +110,14 @@ func receive(c *conn, each func() error) error {
 // deliveries is a load of publications of one client to others.
 type deliveries struct {
 	clients  int
-	channels func(client int) []string // that it subscribes to
+	channels func(client int) []string // to which it subscribes
 	targets  []string                  // the channels that are published to, in turn
 	each     int                       // subscribers of each target
 	inFlight int
 	data     string // JSON
 }
 
-// oneChannel has all clients in one channel.
+// oneChannel puts all clients in one channel.
 func oneChannel(clients, inFlight int) deliveries {
 	return deliveries{
 		clients: clients, each: clients, inFlight: inFlight, data: payload,
@@ -126,12 +126,12 @@ func oneChannel(clients, inFlight int) deliveries {
 	}
 }
 
-// channelsEach is how many channels a client has in manyChannels, and how many
-// clients a channel.
+// channelsEach is the number of channels of a client in manyChannels, and the
+// number of clients of a channel.
 const channelsEach = 10
 
-// manyChannels has as many channels as clients. Channels that follow each other
-// have no client in common, so that each delivery travels alone.
+// manyChannels has as many channels as clients. Consecutive channels have no
+// client in common, so that each delivery is sent alone.
 func manyChannels(clients, inFlight int) deliveries {
 	each := min(channelsEach, clients)
 	d := deliveries{clients: clients, each: each, inFlight: inFlight, data: payload}
@@ -147,8 +147,8 @@ func manyChannels(clients, inFlight int) deliveries {
 	return d
 }
 
-// runDeliveries has one connection publish as fast as the others receive: a
-// publication leaves when as many deliveries have arrived as an earlier one has.
+// runDeliveries lets one connection publish as fast as the others receive: a
+// publication is sent when all deliveries of an earlier one have arrived.
 func runDeliveries(ctx context.Context, s server, l load, d deliveries) (sample, error) {
 	var publishing sync.WaitGroup
 	defer publishing.Wait() // after all connections are closed
@@ -190,8 +190,8 @@ func runDeliveries(ctx context.Context, s server, l load, d deliveries) (sample,
 	return sampleWindow(publisher.ctx, s, l, delivered.Load)
 }
 
-// publish sends one publication for each credit until ctx ends. It asks for
-// answers and leaves them to the reader.
+// publish sends one publication for each credit until ctx ends. It requests
+// answers, and leaves them to the reader.
 func publish(ctx context.Context, c *conn, d deliveries, credits <-chan struct{}) error {
 	stalled := time.NewTimer(stallTimeout)
 	defer stalled.Stop()

@@ -14,7 +14,7 @@ import (
 
 // authKey signs the tokens of the benchmark. It is no secret: the servers
 // listen on the loopback interface for seconds. Its 32 bytes are the length
-// that RFC 7518 asks of an HS256 key.
+// that RFC 7518 demands of an HS256 key.
 const authKey = "benchmark-key-of-32-bytes-length"
 
 type claims struct {
@@ -31,12 +31,12 @@ func signToken(username string) string { return signTokenAt(username, time.Now()
 
 const tokenLife = 24 * time.Hour
 
-// expiredToken is one that has been good.
+// expiredToken is a token that was valid.
 func expiredToken(username string) string {
 	return signTokenAt(username, time.Now().Add(-tokenLife-time.Hour))
 }
 
-// forgedToken is one that somebody has signed who does not have the key.
+// forgedToken is a token that was signed without the key.
 func forgedToken(username string) string {
 	token := signToken(username)
 	signed := token[:strings.LastIndexByte(token, '.')]

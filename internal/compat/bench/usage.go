@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime returns the CPU time that all threads of a process have used, the
-// ones that ended included. The CPU clock of the process counts the same time
-// as utime and stime in /proc/<pid>/stat, in nanoseconds instead of ticks of
-// 10 ms, which would be too coarse for an idle server.
+// cpuTime returns the CPU time that all threads of a process have used,
+// including those that have ended. The CPU clock of the process counts the same
+// time as utime and stime in /proc/<pid>/stat, in nanoseconds instead of ticks
+// of 10 ms, which would be too coarse for an idle server.
 func cpuTime(pid int) (time.Duration, error) {
 	// The id of the clock as clock_getcpuclockid(3) makes it: the inverted
 	// process id and, in the low bits, the kind "time scheduled".
@@ -63,7 +63,7 @@ const (
 	settleLimit     = 60
 )
 
-// settledResident reads VmRSS once per interval until it stands still.
+// settledResident reads VmRSS once per interval until it is stable.
 func settledResident(ctx context.Context, pid int, interval time.Duration) (int64, error) {
 	var low, high, last int64
 	equal := 0

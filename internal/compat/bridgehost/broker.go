@@ -9,7 +9,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 )
 
-// hookedBroker asks the bridge where the suite has overridden methods of the
+// hookedBroker calls the bridge if the suite has overridden a method of the
 // broker. The library calls a broker only for the first and the last subscriber
 // of a channel, so the bridge is notified only of those.
 type hookedBroker struct {
@@ -42,8 +42,8 @@ type brokerLine struct {
 	snapshots
 }
 
-// ask runs an override, unless there is none or it is not a socket that
-// subscribes but the exchange.
+// ask runs an override, unless there is none, or the exchange subscribes and
+// not a socket.
 func (b *hookedBroker) ask(ctx context.Context, method, channel string) error {
 	s := known(socketcluster.FromContext(ctx))
 	if s == nil || !slices.Contains(b.hooks, method) {

@@ -8,8 +8,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// called passes a call on to the bridge, which knows who handles it, if
-// anybody does.
+// called passes a call to the bridge, which knows whether there is a handler.
 func (h *host) called(c *socketcluster.Call) {
 	number := h.number()
 	h.mu.Lock()
@@ -23,7 +22,7 @@ func (h *host) called(c *socketcluster.Call) {
 	})
 }
 
-// received passes a transmission on to the bridge.
+// received passes a transmission to the bridge.
 func (h *host) received(t *socketcluster.Transmission) {
 	h.out.put(func() any {
 		return receiverLine{
@@ -33,8 +32,8 @@ func (h *host) received(t *socketcluster.Transmission) {
 	})
 }
 
-// respond answers a call. That the client has gone is an event and no error,
-// as in JavaScript; that the call was answered before is one.
+// respond answers a call. If the client has gone, that is an event and not an
+// error, as in JavaScript. If the call was answered before, that is an error.
 func (h *host) respond(c *command) error {
 	h.mu.Lock()
 	call := h.calls[c.Request]

@@ -12,8 +12,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// engine is the library's engine, but for the methods that the suite wants to
-// be asked about.
+// engine is the library's engine, except for the methods that the suite
+// overrides.
 type engine struct {
 	server *server
 	jwt    *auth.JWT
@@ -88,7 +88,7 @@ func (e *engine) setVerificationKey(text string) error {
 	return nil
 }
 
-// engineLine asks the bridge to sign or verify.
+// engineLine requests the bridge to sign or verify.
 type engineLine struct {
 	T           string          `json:"t"`
 	ID          int             `json:"id"`
@@ -159,8 +159,8 @@ func (e *engine) Sign(ctx context.Context, claims any, opts ...auth.SignOption) 
 	return auth.NewToken(signed, token)
 }
 
-// verifyError gives the errors of an engine in JavaScript, which are those of
-// jsonwebtoken, the names that clients know (AUTH-20).
+// verifyError converts the errors of an engine in JavaScript, which are those
+// of jsonwebtoken, to the names that clients know (AUTH-20).
 func verifyError(err error) error {
 	e, ok := err.(*wire.Error)
 	if !ok {
@@ -186,7 +186,7 @@ func verifyError(err error) error {
 	return public.With("isBadToken", bad)
 }
 
-// noToken is the error with which a missing token is verified.
+// noToken is the error of verifying a missing token.
 func (e *engine) noToken() error {
 	_, err := e.jwt.Verify(context.Background(), "")
 	return err

@@ -8,7 +8,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// nameUnsupported is the name by which the bridge knows that a test is to be
+// nameUnsupported is the name by which the bridge knows that a test must be
 // excluded.
 const nameUnsupported = "UnsupportedByHostError"
 
@@ -16,8 +16,8 @@ func unsupported(format string, args ...any) error {
 	return &wire.Error{Name: nameUnsupported, Message: fmt.Sprintf(format, args...)}
 }
 
-// dehydrate gives an error the form that it has on the control channel, which
-// is that of the SocketCluster protocol.
+// dehydrate converts an error to its form on the control channel, which is that
+// of the SocketCluster protocol.
 func dehydrate(err error) json.RawMessage {
 	e, ok := errors.AsType[*wire.Error](err)
 	if !ok {
@@ -26,8 +26,8 @@ func dehydrate(err error) json.RawMessage {
 	return e.AppendJSON(nil)
 }
 
-// hydrate makes an error of what JavaScript has thrown, which may be any value
-// and is an error even if it is one that JavaScript takes for false.
+// hydrate makes an error from a value that JavaScript has thrown. It may be any
+// value, and is an error even if it is falsy in JavaScript.
 func hydrate(raw json.RawMessage) error {
 	if err := wire.ParseError(raw); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// forward passes the events of type E of a server on to the bridge, under
-// their name in JavaScript.
+// forward passes the events of type E of a server to the bridge, under their
+// name in JavaScript.
 func forward[E socketcluster.Event](v *server, name string, describe func(E) (*socketcluster.Socket, fields)) {
 	socketcluster.On(v.srv, func(e E) {
 		lib, data := describe(e)
@@ -34,12 +34,12 @@ func forwardSocket[E socketcluster.Event](s *socket, name string, describe func(
 	})
 }
 
-// watch forwards what happens in a server, and takes its calls.
+// watch forwards the events of a server, and handles its calls.
 func (v *server) watch() {
 	socketcluster.On(v.srv, func(e socketcluster.HandshakeEvent) { v.adopt(e.Socket) })
 	forward(v, "handshake", func(e socketcluster.HandshakeEvent) (*socketcluster.Socket, fields) { return e.Socket, fields{} })
 	forward(v, "warning", func(e socketcluster.WarningEvent) (*socketcluster.Socket, fields) {
-		// In JavaScript a warning does not say whom it is about.
+		// In JavaScript a warning does not name its socket.
 		return nil, fields{"warning": dehydrate(e.Err)}
 	})
 	forward(v, "connection", describeConnect)
@@ -64,7 +64,7 @@ func (v *server) watch() {
 	})
 }
 
-// watch forwards what happens on a socket.
+// watch forwards the events of a socket.
 func (s *socket) watch() {
 	forwardSocket(s, "error", func(e socketcluster.ErrorEvent) (*socketcluster.Socket, fields) {
 		return e.Socket, fields{"error": dehydrate(e.Err)}
@@ -92,7 +92,7 @@ func (s *socket) watch() {
 	socketcluster.On(s.Socket, func(socketcluster.EndEvent) { s.endStreams() })
 }
 
-// endStreams does what the option socketStreamCleanupMode says.
+// endStreams applies the option socketStreamCleanupMode.
 func (s *socket) endStreams() {
 	if op := s.server.cleanup; op == "kill" || op == "close" {
 		s.server.host.out.put(func() any { return streamsLine{T: "streams", Socket: s.ID(), Op: op} })

@@ -12,7 +12,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// host carries out the bridge's commands.
+// host executes the bridge's commands.
 type host struct {
 	out    *output
 	log    *slog.Logger
@@ -21,7 +21,7 @@ type host struct {
 	mu      sync.Mutex
 	last    int // the last number given to a question, a call or a request
 	servers map[int]*server
-	sockets map[string]*socket // also those that have closed: the suites may still name them
+	sockets map[string]*socket // including closed ones, which the suites may still name
 	calls   map[int]*socketcluster.Call
 	asked   map[int]chan *command // questions that wait for their answer
 }
@@ -49,7 +49,7 @@ func (h *host) close() {
 	h.out.close()
 }
 
-// number returns a new number, for whatever the bridge is to refer to.
+// number returns a new number, for anything to which the bridge will refer.
 func (h *host) number() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,8 +94,8 @@ func (h *host) perform(c *command) {
 	case <-ctx.waiting:
 	case <-parked:
 		if c.Cmd == "disconnect" || c.Cmd == "terminate" {
-			// The socket has closed; what it waits for is leaving its
-			// channels. The bridge can see to that only after the result.
+			// The socket has closed, and waits until it has left its channels.
+			// The bridge can continue with that only after the result.
 			h.reply(c, nil, nil)
 			return
 		}
@@ -132,8 +132,8 @@ func (h *host) execute(ctx *waitContext, c *command) (any, error) {
 	return nil, unsupported("the command %s", c.Cmd)
 }
 
-// reads are the commands for a socket that change nothing about it, so that
-// their results need no snapshot.
+// reads are the commands that do not change a socket, so their results need no
+// snapshot.
 var reads = map[string]bool{"transmit": true, "invoke": true, "send": true, "sendObject": true, "counters": true}
 
 // reply answers a command.
@@ -153,7 +153,7 @@ func (h *host) reply(c *command, ok any, err error) {
 	})
 }
 
-// ask puts a question to the bridge and waits for the answer.
+// ask sends a question to the bridge and waits for the answer.
 func (h *host) ask(ctx context.Context, build func(id int) any) (json.RawMessage, error) {
 	id := h.number()
 	answer := make(chan *command, 1)
@@ -175,7 +175,7 @@ func (h *host) ask(ctx context.Context, build func(id int) any) (json.RawMessage
 	}
 }
 
-// answered hands an answer to the one who has asked.
+// answered passes an answer to its question.
 func (h *host) answered(c *command) {
 	h.mu.Lock()
 	answer := h.asked[c.ID]

@@ -3,8 +3,8 @@ package main
 import "encoding/json"
 
 // command is a line from the bridge: a command with the fields of its kind, or
-// an answer to a question. A nil json.RawMessage is a field that was absent,
-// which is another thing than null.
+// an answer to a question. A nil json.RawMessage is an absent field, which is
+// not the same as null.
 type command struct {
 	T   string          `json:"t"`
 	ID  int             `json:"id"`
@@ -45,17 +45,17 @@ type command struct {
 	Error   json.RawMessage `json:"error"`
 }
 
-// channel is the one channel that a command names.
+// channel returns the one channel that a command names.
 func (c *command) channel() string {
 	var name string
-	_ = json.Unmarshal(c.Channel, &name) // the bridge sends whatever the suite gave
+	_ = json.Unmarshal(c.Channel, &name) // the bridge sends whatever the suite passed
 	return name
 }
 
-// fields is an object whose members depend on the case.
+// fields is an object with varying members.
 type fields map[string]any
 
-// payload is data for the library, in which absent is nil.
+// payload returns data for the library, where absent data is nil.
 func payload(raw json.RawMessage) any {
 	if raw == nil {
 		return nil
@@ -63,7 +63,7 @@ func payload(raw json.RawMessage) any {
 	return raw
 }
 
-// orNull makes null of absent data.
+// orNull returns null for absent data.
 func orNull(raw json.RawMessage) json.RawMessage {
 	if raw == nil {
 		return json.RawMessage("null")
@@ -127,7 +127,7 @@ type streamsLine struct {
 	Op     string `json:"op"`
 }
 
-// exchangeLine is data on a channel that the exchange is subscribed to.
+// exchangeLine is data on a channel to which the exchange is subscribed.
 type exchangeLine struct {
 	T       string          `json:"t"`
 	Server  int             `json:"server"`

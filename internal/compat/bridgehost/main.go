@@ -13,8 +13,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// maxLine is the longest line that is read: far above any message that the
-// suites send.
+// maxLine is the length of the longest line that is read: far more than any
+// message of the suites.
 const maxLine = 64 << 20
 
 func main() {
@@ -43,7 +43,7 @@ func run(in io.Reader, out io.Writer, log *slog.Logger) error {
 		var c command
 		err := json.Unmarshal(lines.Bytes(), &c)
 		if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); wrongType && c.T == "cmd" {
-			// The suite gave something else than the interface is made for.
+			// The suite passed a value that the interface does not support.
 			h.reply(&c, nil, &wire.Error{Name: wire.NameInvalidArguments, Message: err.Error()})
 			continue
 		}

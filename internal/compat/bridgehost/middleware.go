@@ -10,8 +10,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// setMiddleware asks the bridge about the actions of a line from now on. That
-// a line takes one function is a rule of JavaScript, and kept here.
+// setMiddleware makes the bridge decide on the actions of a line from now on.
+// As in JavaScript, a line has only one function.
 func (v *server) setMiddleware(line string) error {
 	use := map[string]func(...socketcluster.Middleware) (remove func()){
 		"handshake":  v.srv.UseHandshake,
@@ -29,7 +29,7 @@ func (v *server) setMiddleware(line string) error {
 	return nil
 }
 
-// middlewareLine asks the bridge about an action.
+// middlewareLine is a question about an action.
 type middlewareLine struct {
 	T      string `json:"t"`
 	ID     int    `json:"id"`
@@ -48,9 +48,9 @@ type verdict struct {
 	Error   json.RawMessage `json:"error"`
 }
 
-// decide is the middleware of a line: the bridge's verdict on an action. It
-// waits for it after the connection has ended, too, as the JavaScript server
-// does, which knows no way to call it off.
+// decide is the middleware of a line: it returns the bridge's verdict on an
+// action. It waits even after the connection has ended, as the JavaScript
+// server does, which cannot cancel it.
 func (v *server) decide(line string, a socketcluster.Action) error {
 	d := v.describeAction(a)
 	answer, err := v.host.ask(context.Background(), func(id int) any {
@@ -75,7 +75,7 @@ func (v *server) decide(line string, a socketcluster.Action) error {
 	return nil
 }
 
-// blocked makes the error for which an action is blocked.
+// blocked returns the error with which an action is blocked.
 func blocked(raw json.RawMessage) error {
 	err := wire.ParseError(raw)
 	if err == nil {
@@ -87,7 +87,7 @@ func blocked(raw json.RawMessage) error {
 	return err
 }
 
-// described is an action for the bridge.
+// described is the description of an action for the bridge.
 type described struct {
 	fields  fields
 	socket  *socket
@@ -140,14 +140,14 @@ func (v *server) describeAction(a socketcluster.Action) described {
 	return d
 }
 
-// about says whose action it is.
+// about sets the socket of the action.
 func (d *described) about(s *socketcluster.Socket) {
 	d.socket = known(s)
 	d.stream = s.ID()
 	d.fields["socket"] = s.ID()
 }
 
-// carries says what data an action has, which the bridge may replace.
+// carries sets the data of an action, which the bridge may replace.
 func (d *described) carries(data *json.RawMessage, expired error) {
 	if *data != nil {
 		d.fields["data"] = *data
@@ -158,7 +158,7 @@ func (d *described) carries(data *json.RawMessage, expired error) {
 	d.replace = func(raw json.RawMessage) { *data = raw }
 }
 
-// handshakeStream is the same for the two actions of a connection.
+// handshakeStream is the same for both actions of a connection.
 func handshakeStream(r *requestInfo) string { return fmt.Sprint(r.ID) }
 
 func (v *server) describeHandshake(a *socketcluster.Handshake) fields {
@@ -171,7 +171,8 @@ func (v *server) describeHandshake(a *socketcluster.Handshake) fields {
 	case a.AuthTokenError != nil:
 		data["authTokenError"] = dehydrate(a.AuthTokenError)
 	case a.AuthToken == nil:
-		// For JavaScript no token is a bad one; the library makes no error of it.
+		// In JavaScript a missing token is a bad one; in the library it is not
+		// an error.
 		data["authTokenError"] = dehydrate(v.engine.noToken())
 	}
 	return data

@@ -13,8 +13,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// options are those of socketcluster-server that this host knows, with their
-// names there.
+// options are the options of socketcluster-server that this host supports, with
+// their original names.
 type options struct {
 	AuthKey              string          `json:"authKey"`
 	AuthPrivateKey       string          `json:"authPrivateKey"`
@@ -44,8 +44,8 @@ type options struct {
 	SocketStreamCleanupMode string `json:"socketStreamCleanupMode"`
 }
 
-// defaults are the options of socketcluster-server that have one. The library
-// has the same durations; they are named here because the suites read them.
+// defaults are the defaults of options of socketcluster-server. The library has
+// the same durations; they are repeated here because the suites read them.
 var defaults = fields{
 	"authDefaultExpiry":        86400,
 	"path":                     socketcluster.DefaultPath,
@@ -66,7 +66,7 @@ var defaults = fields{
 	"socketStreamCleanupMode":  "kill",
 }
 
-// reported are the options that are properties of the server too.
+// reported are the options that are also properties of the server.
 var reported = []string{
 	"origins", "ackTimeout", "handshakeTimeout", "pingInterval", "pingTimeout", "pingTimeoutDisabled",
 	"allowClientPublish", "perMessageDeflate", "socketChannelLimit", "protocolVersion", "strictHandshake",
@@ -110,8 +110,9 @@ func (o *options) config() (socketcluster.Config, error) {
 			Ack:          milliseconds(o.AckTimeout),
 			PingInterval: milliseconds(o.PingInterval),
 			Ping:         milliseconds(o.PingTimeout),
-			// The suite has clients that get no ping in time. The library refuses to serve
-			// like that; without any pings, such clients give up just the same.
+			// The suite has clients that get no ping in time. The library
+			// refuses such settings; without any pings, these clients give up
+			// just the same.
 			PingDisabled: o.PingTimeoutDisabled || o.PingInterval >= o.PingTimeout,
 		},
 		DisableClientPublish:   !o.AllowClientPublish,

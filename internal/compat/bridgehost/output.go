@@ -8,14 +8,14 @@ import (
 	"sync"
 )
 
-// output is the queue that all lines pass. It is unbounded: nothing may wait
-// for the bridge to read, and nothing may be lost.
+// output is the queue for all lines. It is unbounded: nothing may wait until
+// the bridge reads, and nothing may be lost.
 type output struct {
 	mu      sync.Mutex
 	pending bytes.Buffer
 	wake    chan struct{} // holds one token while pending is not empty
 	stop    chan struct{}
-	stopped chan struct{} // closed when no more is written
+	stopped chan struct{} // closed when nothing more is written
 }
 
 func newOutput(w io.Writer) *output {
@@ -30,7 +30,7 @@ func (o *output) put(build func() any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	enc := json.NewEncoder(&o.pending)
-	enc.SetEscapeHTML(false) // what a client has sent is passed on as it came
+	enc.SetEscapeHTML(false) // messages of clients are passed on unchanged
 	mark := o.pending.Len()
 	if err := enc.Encode(build()); err != nil {
 		o.pending.Truncate(mark)
@@ -60,7 +60,7 @@ func (o *output) write(w io.Writer) {
 	}
 }
 
-// close writes what is left. What is put later is lost.
+// close writes the remaining lines. Later lines are lost.
 func (o *output) close() {
 	close(o.stop)
 	<-o.stopped

@@ -16,9 +16,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// server is a server of the library with the number that the bridge has given
-// it. Its fields change by commands only, which never run at the same time,
-// or are safe for concurrent use.
+// server is a server of the library, with its number for the bridge. Its fields
+// change by commands only, which never run at the same time, or are safe for
+// concurrent use.
 type server struct {
 	host     *host
 	number   int
@@ -33,7 +33,7 @@ type server struct {
 
 	ready      atomic.Bool // takes connections
 	middleware map[string]func()
-	channels   map[string]context.CancelFunc // what the exchange is subscribed to
+	channels   map[string]context.CancelFunc // the channels to which the exchange is subscribed
 }
 
 // serverCommands are the commands for a server.
@@ -78,7 +78,7 @@ var serverCommands = map[string]func(v *server, ctx *waitContext, c *command) (a
 		return nil, v.srv.Exchange().Publish(ctx, c.channel(), payload(c.Data))
 	},
 	"brokerDefault": func(*server, *waitContext, *command) (any, error) {
-		// The hub has done it by the time that the broker is asked.
+		// The hub has done this before the broker is called.
 		return nil, nil
 	},
 }
@@ -123,7 +123,7 @@ func (h *host) listen(c *command) (any, error) {
 		return nil, errors.Join(err, v.srv.Close())
 	}
 	v.http = &http.Server{Handler: v}
-	go v.http.Serve(v.listener) // its error says that the listener was closed
+	go v.http.Serve(v.listener) // its error reports that the listener was closed
 	h.mu.Lock()
 	h.servers[c.Server] = v
 	h.mu.Unlock()
@@ -135,7 +135,7 @@ func (h *host) listen(c *command) (any, error) {
 	return v.properties(all), nil
 }
 
-// properties is what the suite may read from the server.
+// properties are the properties of the server that the suite may read.
 func (v *server) properties(all fields) fields {
 	signature, verification := v.engine.keys()
 	properties := fields{"signatureKey": signature, "verificationKey": verification}
@@ -151,8 +151,8 @@ func (v *server) properties(all fields) fields {
 	}
 }
 
-// ServeHTTP numbers the requests for the bridge. A server that was closed but
-// for its clients takes no more of them.
+// ServeHTTP numbers the requests for the bridge. A server that was closed
+// except for its clients accepts no more requests.
 func (v *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !v.ready.Load() {
 		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
@@ -217,7 +217,7 @@ func (v *server) allowClientPublish(allowed bool) error {
 	return nil
 }
 
-// parseKey reads a key in either of the forms that JavaScript takes.
+// parseKey reads a key in either of the forms that JavaScript accepts.
 func parseKey(text string) (auth.Key, error) {
 	if strings.HasPrefix(text, "-----BEGIN ") {
 		return auth.ParsePEM([]byte(text))
@@ -225,7 +225,7 @@ func parseKey(text string) (auth.Key, error) {
 	return auth.HMACKey([]byte(text)), nil
 }
 
-// exchange does what the suite asks of server.exchange.
+// exchange executes the commands for server.exchange.
 func (v *server) exchange(op, channel string) (any, error) {
 	switch op {
 	case "subscribe":

@@ -11,8 +11,8 @@ import (
 // signOptionsKey is the key of the options of setAuthToken in a context.
 type signOptionsKey struct{}
 
-// signOptions reads the options of setAuthToken. The algorithm cannot be
-// chosen there, and what is no option of the library is left out.
+// signOptions reads the options of setAuthToken. The algorithm cannot be chosen
+// there, and unknown options are ignored.
 func signOptions(raw json.RawMessage) ([]auth.SignOption, error) {
 	var o struct {
 		ExpiresIn   *timespan       `json:"expiresIn"`

@@ -102,8 +102,8 @@ func with(v *server, s *socket) (all snapshots) {
 	return all
 }
 
-// requestNumber is the key under which a request's context holds the number
-// that the bridge knows it by.
+// requestNumber is the context key for the number of a request, by which the
+// bridge knows it.
 type requestNumber struct{}
 
 func describeRequest(r *http.Request) *requestInfo {

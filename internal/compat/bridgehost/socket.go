@@ -18,7 +18,7 @@ type socket struct {
 	introduced bool // the bridge has seen its request; the output's lock guards it
 }
 
-// socketKey keeps the socket that stands for a socket of the library here.
+// socketKey stores, with a socket of the library, its counterpart here.
 var socketKey socketcluster.Key[*socket]
 
 // known returns the socket for one of the library; nil for nil.
@@ -30,7 +30,7 @@ func known(s *socketcluster.Socket) *socket {
 	return k
 }
 
-// adopt makes a new socket known. It runs before anything else happens on it.
+// adopt registers a new socket. It runs before anything else happens on it.
 func (v *server) adopt(lib *socketcluster.Socket) {
 	s := &socket{Socket: lib, server: v}
 	socketKey.Set(lib, s)
@@ -102,8 +102,8 @@ var socketCommands = map[string]func(s *socket, ctx *waitContext, c *command) (a
 	},
 }
 
-// undelivered drops the errors of what is lost with a connection: JavaScript
-// emits them as events, which the library does too, and goes on.
+// undelivered drops the errors of messages that are lost with a connection:
+// like JavaScript, the library emits them as events, and the command continues.
 func undelivered(err error) error {
 	if e, ok := errors.AsType[*wire.Error](err); ok && (e.Name == "" || errors.Is(e, wire.ErrBadConnection)) {
 		return nil
@@ -121,8 +121,8 @@ func ackTimeout(raw json.RawMessage) (time.Duration, bool) {
 	return milliseconds(*o.AckTimeout), true
 }
 
-// rejectsUndelivered reads the option of setAuthToken and deauthenticate to
-// wait for the client's confirmation.
+// rejectsUndelivered reads the option of setAuthToken and deauthenticate that
+// waits for the client's confirmation.
 func rejectsUndelivered(raw json.RawMessage) bool {
 	var o struct {
 		RejectOnFailedDelivery bool `json:"rejectOnFailedDelivery"`
@@ -135,7 +135,7 @@ func setAuthToken(s *socket, ctx *waitContext, c *command) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// An engine of the suite's gets the options as they were given.
+	// An engine of the suite gets the options unchanged.
 	ctx.Context = context.WithValue(ctx.Context, signOptionsKey{}, c.Options)
 	if rejectsUndelivered(c.Options) {
 		return nil, s.ConfirmAuthToken(ctx, c.Data, opts...)
@@ -155,7 +155,7 @@ func deauthenticate(s *socket, ctx *waitContext, c *command) (any, error) {
 	return nil, nil
 }
 
-// kickOut takes the socket out of one channel, several, or all.
+// kickOut removes the socket from one channel, several, or all.
 func kickOut(s *socket, ctx *waitContext, c *command) (any, error) {
 	if c.Channel == nil {
 		return nil, s.KickOutAll(ctx, payload(c.Message))
@@ -171,8 +171,8 @@ func kickOut(s *socket, ctx *waitContext, c *command) (any, error) {
 	return nil, failed
 }
 
-// rawMessage reads a message as it crosses the control channel: text, or
-// {"$binary": base64}.
+// rawMessage decodes a message from the control channel: text, or {"$binary":
+// base64}.
 func rawMessage(raw json.RawMessage) (data []byte, binary bool) {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -187,7 +187,7 @@ type binaryMessage struct {
 	Binary []byte `json:"$binary"`
 }
 
-// describeMessage is the opposite of rawMessage.
+// describeMessage is the inverse of rawMessage.
 func describeMessage(data []byte, binary bool) any {
 	if binary {
 		return binaryMessage{data}
@@ -203,7 +203,7 @@ func claimsOf(t *auth.Token) json.RawMessage {
 	return t.Payload()
 }
 
-// signedOrNull makes null of the text of no token.
+// signedOrNull returns the text of a token, or null without one.
 func signedOrNull(signed string) any {
 	if signed == "" {
 		return nil

@@ -23,7 +23,7 @@ func (c *waitContext) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-// signal wakes those who wait for the next time that something happens.
+// signal wakes those who wait for the next event.
 type signal struct {
 	mu sync.Mutex
 	ch chan struct{}

@@ -1,5 +1,5 @@
-// Command contract is a small server with a fixed behaviour, for those who
-// judge the library from outside: tests, benchmarks, and people with a client.
+// Command contract is a small server with a fixed behaviour, for tests of the
+// library from outside: tests, benchmarks, and people with a client.
 //
 // It listens on 127.0.0.1:$PORT and takes its other settings from AUTH_KEY,
 // ORIGINS (comma-separated), PING_INTERVAL (milliseconds) and PUBLISH_RATE (the
@@ -27,7 +27,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// claims is what the tokens of this server say.
+// claims are the claims in the tokens of this server.
 type claims struct {
 	Username string   `json:"username"`
 	Channels []string `json:"channels"`
@@ -77,7 +77,8 @@ func config() (socketcluster.Config, error) {
 	return cfg, err
 }
 
-// positive is a number above 0 in the environment, or 0 if there is none.
+// positive returns a positive number from the environment, or 0 if there is
+// none.
 func positive(name string) (int, error) {
 	text := os.Getenv(name)
 	if text == "" {
@@ -97,9 +98,9 @@ func echo(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 	return in, nil
 }
 
-// login takes anybody who gives a name.
+// login accepts anybody with a name.
 func login(ctx context.Context, in json.RawMessage) error {
-	// A map, as the names in a struct are matched without case.
+	// This is a map because names of struct fields match in any case.
 	var credentials map[string]json.RawMessage
 	_ = json.Unmarshal(in, &credentials)
 	name, ok := wire.ParseString(credentials["username"])
@@ -120,7 +121,7 @@ func guardPrivate(s *socketcluster.Socket, channel, errorName string) error {
 	return nil
 }
 
-// serve listens until ctx ends, and then gives clients 8 seconds to go.
+// serve listens until ctx ends, and then gives clients 8 seconds to leave.
 func serve(ctx context.Context, srv *socketcluster.Server) error {
 	port := os.Getenv("PORT")
 	if port == "" {
@@ -144,7 +145,8 @@ func serve(ctx context.Context, srv *socketcluster.Server) error {
 	}
 	drain, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 	defer cancel()
-	// Side by side: a slow request must not use up the time of the sockets.
+	// Both at the same time: a slow request must not use up the time of the
+	// sockets.
 	sockets := make(chan error, 1)
 	go func() { sockets <- srv.Shutdown(drain) }()
 	err = errors.Join(httpServer.Shutdown(drain), <-sockets)

@@ -83,7 +83,7 @@ func TestCodecPingsOfVersion1(t *testing.T) {
 }
 
 // HS-6, QK-55, QK-57: the clients of v2 to v5 as they are: calls, events without
-// an answer that have a cid all the same, channels, a login that lasts for a
+// an answer that have a cid nevertheless, channels, a login that lasts for a
 // second connection, and the reason why they leave.
 func TestOldClients(t *testing.T) {
 	for _, version := range []string{"2", "3", "5"} {

@@ -1,3 +1,3 @@
-// Package nginx holds the configuration of nginx that the documentation shows, and
-// tests it with a real one. A [Site] runs it for other tests too.
+// Package nginx has the nginx configuration from the documentation, and tests
+// it with a real nginx. A [Site] runs it for other tests too.
 package nginx

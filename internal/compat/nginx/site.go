@@ -14,8 +14,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
 )
 
-// Site is what a configuration of nginx may use: two addresses, and a certificate
-// for 127.0.0.1 and example.com.
+// Site has what a configuration of nginx needs: two addresses, and a
+// certificate for 127.0.0.1 and example.com.
 type Site struct {
 	HTTPS, HTTP string // addresses to listen at
 	Cert, Key   string // files
@@ -98,7 +98,7 @@ func (s *Site) Start(t testing.TB, servers string) {
 	t.Helper()
 	user := "" // that of the test
 	if os.Getuid() == 0 {
-		user = "user root;" // who would give its rights up otherwise
+		user = "user root;" // otherwise it would give up its rights
 	}
 	file := filepath.Join(s.dir, "nginx.conf")
 	if err := os.WriteFile(file, fmt.Appendf(nil, main, s.dir, servers, user), 0o600); err != nil {

@@ -16,12 +16,12 @@ import (
 
 // Limits chosen for a loaded CI machine; a healthy process needs a fraction.
 const (
-	// StartTimeout is how long a process may take to announce its address.
+	// StartTimeout is the time within which a process must announce its
+	// address.
 	StartTimeout = 30 * time.Second
-	// StopTimeout is how long a process may take to end after SIGTERM before
-	// it is killed.
+	// StopTimeout is the time after SIGTERM after which a process is killed.
 	StopTimeout = 10 * time.Second
-	// MaxLogs is how many bytes of output are kept, in bytes.
+	// MaxLogs is the maximum size of the output that is kept, in bytes.
 	MaxLogs = 1 << 20
 )
 

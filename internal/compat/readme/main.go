@@ -1,4 +1,4 @@
-// Command readme is the server that the README shows, from the next line on.
+// Command readme is the server in the README, from the next line on.
 package main
 
 import (

@@ -86,7 +86,7 @@ func run(ctx context.Context) error {
 	return errors.Join(srv.Close(), web.Close())
 }
 
-// smallBuffers keeps the kernel from taking what is to wait in the server.
+// smallBuffers keeps the kernel from accepting what should wait in the server.
 type smallBuffers struct{ net.Listener }
 
 func (l smallBuffers) Accept() (net.Conn, error) {
@@ -101,7 +101,7 @@ func echo(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 	return in, nil
 }
 
-// slow takes its time, unless the client has gone.
+// slow is slow, unless the client has gone.
 func slow(ctx context.Context, in json.RawMessage) (int, error) {
 	select {
 	case <-time.After(time.Second):
@@ -110,7 +110,7 @@ func slow(ctx context.Context, in json.RawMessage) (int, error) {
 	return len(in), nil
 }
 
-// stubborn takes its time, whether the client is there or not.
+// stubborn is slow, even if the client has gone.
 func stubborn(_ context.Context, in json.RawMessage) (int, error) {
 	time.Sleep(time.Second)
 	return len(in), nil
