@@ -1,6 +1,6 @@
 # Four things to do with the project, and what CI adds to them.
 
-.PHONY: run test lint bench gate conformance js-suites logins fuzz simulate
+.PHONY: run test lint bench curves gate conformance js-suites logins fuzz simulate
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
@@ -16,6 +16,10 @@ lint:
 # The server beside a centrifuge server and socketcluster-server on Node, in one run.
 bench:
 	cd internal/compat && go run ./bench
+
+# The pictures in docs/BENCHMARKS.md: how costs change with size.
+curves:
+	cd internal/compat && go run ./bench -curves ../../docs
 
 # Fails when an operation costs more than it should: in allocations, and in
 # comparison to the centrifuge server, in one run.

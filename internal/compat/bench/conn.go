@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ type endpoint struct {
 	addr   string
 	proto  protocol
 	origin string // sent if it is not empty
+
+	tls     *tls.Config // nil for none
+	deflate bool        // offer compression
 }
 
 // conn is a client connection that spends as little as possible on each
@@ -39,6 +43,7 @@ type conn struct {
 	id         uint64 // of the last call
 	pings      atomic.Uint64
 	closed     bool // the server's close frame has been read
+	inflater   inflater
 }
 
 // dial connects and upgrades.
@@ -49,6 +54,9 @@ func dial(ctx context.Context, e endpoint) (*conn, error) {
 	nc, err := d.DialContext(ctx, "tcp", e.addr)
 	if err != nil {
 		return nil, err
+	}
+	if e.tls != nil {
+		nc = tls.Client(nc, e.tls)
 	}
 	c := &conn{net: nc, proto: e.proto, buf: make([]byte, 1<<10)}
 	if err := c.upgrade(e); err != nil {
@@ -74,6 +82,9 @@ func upgradeRequest(e endpoint) []byte {
 		"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	if e.origin != "" {
 		request += "Origin: " + e.origin + "\r\n"
+	}
+	if e.deflate {
+		request += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
 	}
 	return []byte(request + "\r\n")
 }
@@ -173,11 +184,17 @@ func (c *conn) message() (message []byte, ok bool, err error) {
 	if len(payload) == 0 {
 		var opcode byte
 		var size int
-		opcode, payload, size, err = parseFrame(c.buf[c.start:c.end])
+		var compressed bool
+		opcode, compressed, payload, size, err = parseFrame(c.buf[c.start:c.end])
 		if err != nil || size == 0 {
 			return nil, false, err
 		}
 		c.start += size
+		if compressed {
+			if payload, err = c.inflater.inflate(payload); err != nil {
+				return nil, false, err
+			}
+		}
 		switch opcode {
 		case opText:
 		case opClose:

@@ -4,9 +4,11 @@ package main
 
 import (
 	"bytes"
+	"compress/flate"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -98,10 +100,28 @@ func TestNextSplitsLines(t *testing.T) {
 	}
 }
 
+func TestNextInflates(t *testing.T) {
+	var deflated bytes.Buffer
+	w, err := flate.NewWriter(&deflated, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte(payload))
+	w.Flush()
+	frame := serverFrame(opText, strings.TrimSuffix(deflated.String(), "\x00\x00\xff\xff"))
+	frame[0] |= compressedBit
+	c, _ := pipeConn(t, slices.Concat(frame, frame, serverFrame(opText, "x"), frame), 100)
+	for _, want := range []string{payload, payload, "x", payload} {
+		if got, err := c.next(); err != nil || string(got) != want {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+}
+
 func TestNextRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for name, frame := range map[string][]byte{
 		"fragment": {opText, 1, 'x'},
-		"rsv":      {finBit | 0x40 | opText, 1, 'x'},
+		"rsv":      {finBit | 0x20 | opText, 1, 'x'},
 		"masked":   appendFrame(nil, opText, []byte("x")),
 		"binary":   serverFrame(2, "x"),
 		"too long": {finBit | opText, len64, 1, 0, 0, 0, 0, 0, 0, 0},
@@ -150,7 +170,7 @@ func TestAppendFrameMasks(t *testing.T) {
 		}
 		// Without mask and mask bit it must read as what a server sends.
 		plain := append(append([]byte{frame[0], frame[1] &^ maskBit}, frame[2:header]...), masked...)
-		if _, got, size, err := parseFrame(plain); err != nil || size != len(plain) || !bytes.Equal(got, payload) {
+		if _, _, got, size, err := parseFrame(plain); err != nil || size != len(plain) || !bytes.Equal(got, payload) {
 			t.Errorf("%d bytes: parsed as %q, size %d, %v", n, got, size, err)
 		}
 	}
@@ -162,7 +182,7 @@ func FuzzParseFrame(f *testing.F) {
 	f.Add(serverFrame(opClose, "\x03\xe8"))
 	f.Add([]byte{finBit | opText, len64, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		opcode, payload, size, err := parseFrame(b)
+		opcode, _, payload, size, err := parseFrame(b)
 		if err != nil || size == 0 {
 			return
 		}

@@ -16,7 +16,10 @@
 //
 // Run it from internal/compat:
 //
-//	go run ./bench [-duration 5s] [-connections 10000] [-rounds 3] [-only go,centrifuge,js] [-run regexp] [-json | -gate]
+//	go run ./bench [-duration 5s] [-connections 10000] [-rounds 3] [-only go,centrifuge,js] [-run regexp] [-json | -gate | -curves directory]
+//
+// With -curves it draws how costs change with the number of connections,
+// subscribers, channels and procedures, with TLS and with compression.
 //
 // With -gate it only checks that no operation costs more than it should, and
 // fails otherwise.

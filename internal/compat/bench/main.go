@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	rounds := flags.Int("rounds", 3, "rounds over the servers; the median counts")
 	only := flags.String("only", "", "measure these servers only, separated by commas: go, centrifuge, js")
 	filter := flags.String("run", "", "measure only the scenarios whose name matches this regular expression")
+	curvesDir := flags.String("curves", "", "draw cost curves into this directory instead; -run and the others select as ever")
 	gated := flags.Bool("gate", false, "only check that no operation costs more than it should, for CI")
 	asJSON := flags.Bool("json", false, "report as JSON instead of a markdown table")
 	if err := flags.Parse(args); err != nil {
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if *duration <= 0 || *connections < 1 || *rounds < 1 {
 		return fmt.Errorf("-duration, -connections and -rounds must be positive")
 	}
-	selected, err := selectScenarios(*filter)
+	re, err := regexp.Compile(*filter)
 	if err != nil {
 		return err
 	}
@@ -57,11 +58,22 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	l := defaultLoad(*duration, *connections)
 	const otherFiles = 200
-	if err := raiseFileLimit(uint64(l.connections + otherFiles)); err != nil {
+	files := l.connections
+	if *curvesDir != "" {
+		files = mostConnections
+	}
+	if err := raiseFileLimit(uint64(files + otherFiles)); err != nil {
 		return err
 	}
 	if *gated {
 		return gate(ctx, out, log)
+	}
+	if *curvesDir != "" {
+		return runCurves(ctx, *curvesDir, re, targets, l, *rounds, out, log)
+	}
+	selected, err := matching(re, scenarios, func(s scenario) string { return s.name })
+	if err != nil {
+		return err
 	}
 	rep := report{Machine: describeMachine(ctx), Rounds: *rounds}
 	for _, s := range selected {
@@ -119,19 +131,15 @@ func selectTargets(only string) ([]target, error) {
 	return selected, nil
 }
 
-func selectScenarios(filter string) ([]scenario, error) {
-	re, err := regexp.Compile(filter)
-	if err != nil {
-		return nil, err
-	}
-	var selected []scenario
-	for _, s := range scenarios {
-		if re.MatchString(s.name) {
-			selected = append(selected, s)
+// matching returns those of all whose name matches, which must be one at least.
+func matching[T any](re *regexp.Regexp, all []T, name func(T) string) (selected []T, err error) {
+	for _, v := range all {
+		if re.MatchString(name(v)) {
+			selected = append(selected, v)
 		}
 	}
 	if len(selected) == 0 {
-		return nil, fmt.Errorf("no scenario matches %q", filter)
+		return nil, fmt.Errorf("nothing to measure matches %q", re)
 	}
 	return selected, nil
 }
@@ -166,7 +174,8 @@ func measureOnce(ctx context.Context, s scenario, t target, l load) (sample, err
 	if err != nil {
 		return sample{}, err
 	}
-	result, err := s.run(ctx, server{p, endpoint{addr: p.Addr(), proto: t.proto}}, l)
+	e := endpoint{addr: p.Addr(), proto: t.proto, tls: s.tls, deflate: s.deflate}
+	result, err := s.run(ctx, server{p, e}, l)
 	stopErr := p.Stop()
 	if err == nil {
 		err = stopErr

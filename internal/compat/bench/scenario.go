@@ -4,7 +4,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
@@ -23,6 +26,9 @@ type scenario struct {
 	unit  unit
 	env   func(load) []string // further environment of the server
 	run   func(context.Context, server, load) (sample, error)
+
+	tls     *tls.Config // of the clients, see endpoint
+	deflate bool
 }
 
 // unit is what a scenario measures.
@@ -144,9 +150,14 @@ const payloadSize = 128
 
 var payload = jsonString(payloadSize)
 
-// jsonString returns a JSON string of n bytes that does not compress to almost
-// nothing.
+// jsonString returns a JSON string of n bytes, made of words, which compresses
+// as text does.
 func jsonString(n int) string {
-	const text = "The quick brown fox jumps over the lazy dog; "
-	return `"` + strings.Repeat(text, n/len(text)+1)[:n-2] + `"`
+	words := strings.Fields("the server sends a message to each client that has subscribed when somebody publishes one and waits")
+	random := rand.New(rand.NewPCG(1, 2))
+	var b strings.Builder
+	for b.Len() < n {
+		b.WriteString(words[random.IntN(len(words))] + " " + strconv.Itoa(random.IntN(1000)) + " ")
+	}
+	return `"` + b.String()[:n-2] + `"`
 }

@@ -14,10 +14,15 @@ import (
 func anonymous(_ int, c *conn) error { return c.handshake("") }
 
 func runEcho(ctx context.Context, s server, l load) (sample, error) {
+	return runCalls(ctx, s, l, []string{"echo"})
+}
+
+// runCalls calls procedures that echo, in turn.
+func runCalls(ctx context.Context, s server, l load, procedures []string) (sample, error) {
 	var answered atomic.Uint64
 	f, err := openFleet(ctx, s.endpoint, l.callers, anonymous, func(_ int, c *conn) error {
 		return pipeline(c, l.callWindow, &answered, func(dst []byte, id uint64) []byte {
-			return c.proto.appendCall(dst, id, "echo", payload)
+			return c.proto.appendCall(dst, id, procedures[id%uint64(len(procedures))], payload)
 		})
 	})
 	if err != nil {

@@ -2,8 +2,10 @@
 // library from outside: tests, benchmarks, and people with a client.
 //
 // It listens on 127.0.0.1:$PORT and takes its other settings from AUTH_KEY,
-// ORIGINS (comma-separated), PING_INTERVAL (milliseconds) and PUBLISH_RATE (the
-// publications of a client in a second, as the benchmark has one publisher).
+// ORIGINS (comma-separated) and PING_INTERVAL (milliseconds). For the benchmark
+// there are PUBLISH_RATE (the publications of a client in a second, as it has one
+// publisher), HANDLERS (more procedures like echo: echo.0, echo.1 and so on),
+// COMPRESSION (its level), and TLS_CERT and TLS_KEY (files).
 package main
 
 import (
@@ -52,6 +54,13 @@ func run(ctx context.Context) error {
 		return err
 	}
 	srv.Handle("echo", socketcluster.Func(echo))
+	handlers, err := positive("HANDLERS")
+	if err != nil {
+		return err
+	}
+	for i := range handlers {
+		srv.Handle("echo."+strconv.Itoa(i), socketcluster.Func(echo))
+	}
 	srv.Handle("login", socketcluster.Proc(login))
 	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
 		return guardPrivate(a.Socket, a.Channel, "SubscribeError")
@@ -73,7 +82,10 @@ func config() (socketcluster.Config, error) {
 		return cfg, err
 	}
 	cfg.Timeouts.PingInterval = time.Duration(ms) * time.Millisecond
-	cfg.Limits.PublishRate, err = positive("PUBLISH_RATE")
+	if cfg.Limits.PublishRate, err = positive("PUBLISH_RATE"); err != nil {
+		return cfg, err
+	}
+	cfg.Compression.Level, err = positive("COMPRESSION")
 	return cfg, err
 }
 
@@ -137,7 +149,13 @@ func serve(ctx context.Context, srv *socketcluster.Server) error {
 	fmt.Println("listening on", listener.Addr())
 
 	failed := make(chan error, 1)
-	go func() { failed <- httpServer.Serve(listener) }()
+	go func() {
+		if cert := os.Getenv("TLS_CERT"); cert != "" {
+			failed <- httpServer.ServeTLS(listener, cert, os.Getenv("TLS_KEY"))
+			return
+		}
+		failed <- httpServer.Serve(listener)
+	}()
 	select {
 	case err := <-failed:
 		return err

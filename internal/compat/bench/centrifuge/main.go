@@ -29,6 +29,9 @@ import (
 // defaultPingInterval is that of SocketCluster.
 const defaultPingInterval = 8 * time.Second
 
+// compressionThreshold is the default of the other servers.
+const compressionThreshold = 1024
+
 // claims are the claims in the tokens of the contract server.
 type claims struct {
 	Username string   `json:"username"`
@@ -50,6 +53,17 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	config := centrifuge.WebsocketConfig{PingPongConfig: pings}
+	if text := os.Getenv("COMPRESSION"); text != "" {
+		if config.CompressionLevel, err = strconv.Atoi(text); err != nil {
+			return fmt.Errorf("COMPRESSION must be a level: %w", err)
+		}
+		config.Compression, config.CompressionMinSize = true, compressionThreshold
+	}
+	procedures, err := procedures()
+	if err != nil {
+		return err
+	}
 	node, err := centrifuge.New(centrifuge.Config{})
 	if err != nil {
 		return err
@@ -59,11 +73,11 @@ func run(ctx context.Context) error {
 		credentials, err := identify(e.Token, key)
 		return centrifuge.ConnectReply{Credentials: credentials, ClientSideRefresh: true}, err
 	})
-	node.OnConnect(handle)
+	node.OnConnect(func(client *centrifuge.Client) { handle(client, procedures) })
 	if err := node.Run(); err != nil {
 		return err
 	}
-	return serve(ctx, node, centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{PingPongConfig: pings}))
+	return serve(ctx, node, centrifuge.NewWebsocketHandler(node, config))
 }
 
 // pingPong reads the environment. The library asks for a pong before the next
@@ -100,14 +114,30 @@ func identify(token string, key []byte) (*centrifuge.Credentials, error) {
 	return credentials, nil
 }
 
+// procedures are echo, and as many more as HANDLERS says.
+func procedures() (map[string]centrifuge.RPCHandler, error) {
+	echo := func(e centrifuge.RPCEvent, done centrifuge.RPCCallback) {
+		done(centrifuge.RPCReply{Data: e.Data}, nil)
+	}
+	all := map[string]centrifuge.RPCHandler{"echo": echo}
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("HANDLERS"), "0"))
+	if err != nil {
+		return nil, fmt.Errorf("HANDLERS must be a number: %w", err)
+	}
+	for i := range n {
+		all["echo."+strconv.Itoa(i)] = echo
+	}
+	return all, nil
+}
+
 // handle sets what a client may do.
-func handle(client *centrifuge.Client) {
+func handle(client *centrifuge.Client, procedures map[string]centrifuge.RPCHandler) {
 	client.OnRPC(func(e centrifuge.RPCEvent, done centrifuge.RPCCallback) {
-		if e.Method != "echo" {
-			done(centrifuge.RPCReply{}, centrifuge.ErrorMethodNotFound)
+		if run, ok := procedures[e.Method]; ok {
+			run(e, done)
 			return
 		}
-		done(centrifuge.RPCReply{Data: e.Data}, nil)
+		done(centrifuge.RPCReply{}, centrifuge.ErrorMethodNotFound)
 	})
 	client.OnSubscribe(func(e centrifuge.SubscribeEvent, done centrifuge.SubscribeCallback) {
 		done(centrifuge.SubscribeReply{}, guardPrivate(client, e.Channel))
@@ -136,7 +166,13 @@ func serve(ctx context.Context, node *centrifuge.Node, websocket http.Handler) e
 	fmt.Println("listening on", listener.Addr())
 
 	failed := make(chan error, 1)
-	go func() { failed <- httpServer.Serve(listener) }()
+	go func() {
+		if cert := os.Getenv("TLS_CERT"); cert != "" {
+			failed <- httpServer.ServeTLS(listener, cert, os.Getenv("TLS_KEY"))
+			return
+		}
+		failed <- httpServer.Serve(listener)
+	}()
 	select {
 	case err := <-failed:
 		return err

@@ -4,7 +4,9 @@
 // ../../contract. Both read the same environment and behave alike, so that one
 // test suite or one load generator can be pointed at either.
 
+const fs = require('fs');
 const http = require('http');
+const https = require('https');
 const socketClusterServer = require('socketcluster-server');
 
 const env = process.env;
@@ -16,7 +18,13 @@ if (env.AUTH_KEY) {
 if (env.ORIGINS) options.origins = env.ORIGINS.split(',');
 if (env.PING_INTERVAL) options.pingInterval = Number(env.PING_INTERVAL);
 
-const httpServer = http.createServer();
+if (env.COMPRESSION) {
+  options.perMessageDeflate = { threshold: 1024, zlibDeflateOptions: { level: Number(env.COMPRESSION) } };
+}
+
+const httpServer = env.TLS_CERT
+  ? https.createServer({ cert: fs.readFileSync(env.TLS_CERT), key: fs.readFileSync(env.TLS_KEY) })
+  : http.createServer();
 const agServer = socketClusterServer.attach(httpServer, options);
 
 function namedError(name, message) {
@@ -41,8 +49,8 @@ agServer.setMiddleware(agServer.MIDDLEWARE_INBOUND, async (stream) => {
   }
 });
 
-async function serveEcho(socket) {
-  for await (const request of socket.procedure('echo')) {
+async function serveEcho(socket, name) {
+  for await (const request of socket.procedure(name)) {
     request.end(request.data);
   }
 }
@@ -65,7 +73,8 @@ async function serveLogin(socket) {
 
 (async () => {
   for await (const { socket } of agServer.listener('connection')) {
-    serveEcho(socket);
+    serveEcho(socket, 'echo');
+    for (let i = 0; i < Number(env.HANDLERS || 0); i++) serveEcho(socket, `echo.${i}`);
     serveLogin(socket);
   }
 })();
