@@ -127,7 +127,7 @@ func TestAuditOfTokens(t *testing.T) {
 		}
 		authenticate(quote(w.sign(map[string]any{"username": "bob"})))
 		record.want("tokenAccepted user=bob socket")
-		// Who a token is of that cannot be verified is not known.
+		// The user of a token that cannot be verified is not known.
 		authenticate(quote(signed[:len(signed)-2]))
 		record.want("tokenRejected reason=invalid signature socket", "logout user=bob reason=another token was not accepted socket")
 		authenticate(quote(w.sign(map[string]any{"username": "mallory", "sid": "s1"})))
@@ -269,7 +269,7 @@ func TestAuditLog(t *testing.T) {
 	}
 }
 
-// What is on record never holds a token, and names its socket.
+// Audit events never contain a token, and name their socket.
 func TestAuditLogOfASocket(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		var out bytes.Buffer

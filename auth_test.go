@@ -427,8 +427,8 @@ func TestLoginsEngine(t *testing.T) {
 	authtest.TestEngine(t, func(*testing.T) auth.Engine { return new(logins) })
 }
 
-// AUTH-10: with an engine whose tokens are no JWTs, everything goes as with
-// one: login, presenting a token, a bad one, expiry, logout, cookies.
+// AUTH-10: with an engine whose tokens are not JWTs, everything works as with
+// JWTs: login, presenting a token, a bad one, expiry, logout, cookies.
 func TestEngineWithoutJWT(t *testing.T) {
 	engine := new(logins)
 	cfg := socketcluster.Config{AuthEngine: engine, TokenSources: []httpauth.Source{httpauth.Cookie("token")}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
@@ -471,7 +471,7 @@ func TestEngineWithoutJWT(t *testing.T) {
 			p.want(removeAuthToken)
 		}
 
-		// What the engine forgets is over.
+		// A token that the engine has forgotten is no longer valid.
 		engine.mu.Lock()
 		clear(engine.tokens)
 		engine.mu.Unlock()
@@ -485,7 +485,7 @@ func TestEngineWithoutJWT(t *testing.T) {
 
 // QK-10, QK-53, AUTH-28: whatever happens to a socket's token while middleware
 // looks at another one, the events report every change of state, and nothing
-// else. What the client was told meanwhile it is told again after the answer,
+// else. What the client received meanwhile is sent again after the answer,
 // which makes it forget that.
 func TestTokenChangesDuringAuthenticate(t *testing.T) {
 	ctx := context.Background()

@@ -15,9 +15,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// What is promised here: from the moment a login ends or changes, nothing is
-// delivered to the socket, accepted from it or signed for it without the right
-// to it.
+// These tests pin a promise: from the moment a login ends or changes, nothing
+// is delivered to the socket, accepted from it or signed for it without the
+// right to it.
 
 // private lets only the users in a channel whose tokens list it, and has a
 // procedure that only users may call.
@@ -117,9 +117,9 @@ func (p *peer) publications(pause time.Duration) (n int) {
 	}
 }
 
-// What the client has not read when its token ends does not reach it later: not
-// what waits in the outbox, in a batch, or for the outbound middleware. Answers and
-// events do.
+// Publications that the client has not read when its token ends do not reach it
+// later: not what waits in the outbox, in a batch, or for the outbound
+// middleware. Answers and events do.
 func TestWhatWaitsIsTakenBack(t *testing.T) {
 	for name, prepare := range map[string]func(w *world, s *socketcluster.Socket){
 		"outbox": func(*world, *socketcluster.Socket) {},
@@ -192,8 +192,8 @@ func TestWhatWaitsIsTakenBack(t *testing.T) {
 	}
 }
 
-// What the client has the right to before and after a change arrives, once and
-// in order, although it was withheld meanwhile.
+// Publications to which the client has the right before and after a change
+// arrive, once and in order, although they were withheld meanwhile.
 func TestWithheldFollows(t *testing.T) {
 	for name, prepare := range map[string]func(w *world, s *socketcluster.Socket){
 		"plain": func(*world, *socketcluster.Socket) {},
@@ -243,8 +243,8 @@ func TestWithheldFollows(t *testing.T) {
 	}
 }
 
-// What has no verdict in time is kicked out. A subscription whose verdict is there
-// does not wait for another.
+// Subscriptions without a verdict in time are kicked out. A subscription whose
+// verdict is there does not wait for another.
 func TestWithheldHasAnEnd(t *testing.T) {
 	const late = `{"event":"#kickOut","data":{"channel":"stuck","message":"The subscription was not authorized again in time"}}`
 	start := func(w *world) (*peer, *socketcluster.Socket, chan struct{}) {
@@ -300,8 +300,8 @@ func TestNothingIsWithheldWithoutNeed(t *testing.T) {
 	}
 }
 
-// Middleware that is added later is asked about what is there when the token has
-// changed before, as soon as something is published.
+// If the token has changed before middleware is added, the middleware runs for
+// the existing subscriptions as soon as something is published.
 func TestMiddlewareAddedLater(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p, s := w.member()
@@ -313,9 +313,9 @@ func TestMiddlewareAddedLater(t *testing.T) {
 	})
 }
 
-// Calls, transmissions and publications that were let in, and wait, are asked
-// about again: none begins after the login has ended, neither in a handler nor
-// in a loop.
+// Calls, transmissions and publications that were let in, and wait, are decided
+// again: none begins after the login has ended, neither in a handler nor in a
+// loop.
 func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 	for _, loop := range []bool{false, true} {
 		for name, end := range ends {
@@ -395,8 +395,8 @@ func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 	}
 }
 
-// Middleware that changes the token whenever it is asked gets an end, not a loop
-// forever.
+// Middleware that changes the token whenever it runs does not cause an endless
+// loop.
 func TestUnsteadyToken(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.srv.UseInbound(func(ctx context.Context, a socketcluster.Action) error {

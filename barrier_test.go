@@ -333,7 +333,7 @@ func TestBarrierKeepsOrder(t *testing.T) {
 	}
 }
 
-// What waits behind a barrier leaves before the close frame.
+// Packets that wait behind a barrier leave before the close frame.
 func TestBarrierAndDisconnect(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		socketcluster.On(w.srv, func(e socketcluster.ConnectEvent) {
@@ -647,7 +647,8 @@ func TestCancelBatchKeepsWhatABarrierHolds(t *testing.T) {
 	}
 }
 
-// What was sent before a batch began does not become part of it behind a barrier.
+// Packets that were sent before a batch began do not become part of it behind a
+// barrier.
 func TestBatchBehindBarrier(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		ctx := context.Background()

@@ -327,7 +327,7 @@ func measureIdle(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	// What a first client makes the process load is not counted.
+	// One-time costs of the first client are not counted.
 	warm, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
 		b.Fatal(err)

@@ -190,7 +190,7 @@ func TestBudgetOfUnfinishedMessages(t *testing.T) {
 			attackers = append(attackers, p)
 			part := ws.NewFrame(ws.OpText, false, []byte(strings.Repeat("x", 110_000+1000*i)))
 			ws.WriteFrame(p.Conn, ws.MaskFrame(part)) // fails for those that are closed meanwhile
-			// What comes in between does not hide it.
+			// Messages in between do not hide it.
 			ws.WriteFrame(p.Conn, ws.MaskFrame(ws.NewPongFrame([]byte("x"))))
 			p.Conn.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewPingFrame([]byte("unfinished"))))[:8])
 		}
@@ -210,8 +210,8 @@ func TestBudgetOfUnfinishedMessages(t *testing.T) {
 	})
 }
 
-// What handlers hold is counted until they return, whether the client is
-// there or not. Whoever has little can send all the while.
+// The bytes that handlers hold count until they return, whether the client is
+// there or not. Clients that hold little can send all the time.
 func TestBudgetWithHandlers(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		release := make(chan struct{})
@@ -320,7 +320,7 @@ func TestBudgetOfSubscriptions(t *testing.T) {
 	})
 }
 
-// What is kept of a suspended subscription goes with the socket.
+// The options of a suspended subscription are released with the socket.
 func TestBudgetOfSuspendedSubscriptions(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
@@ -345,8 +345,8 @@ func TestBudgetOfSuspendedSubscriptions(t *testing.T) {
 	})
 }
 
-// What waits for outbound middleware and in batches counts, and goes with its
-// socket.
+// Packets that wait for outbound middleware and in batches count, and are
+// released with their socket.
 func TestBudgetOfQueuesAndBatches(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		_, batching := w.named("batching")
@@ -409,13 +409,14 @@ func (w *world) used() int64 {
 	return w.srv.Stats().BudgetUsed
 }
 
-// What a task takes beside its data, and the goroutine that handles some.
+// The memory of a task besides its data, and of the goroutine that handles
+// tasks.
 const (
 	taskCost   = 512
 	workerCost = 9 << 9
 )
 
-// What a loop has been given counts until the last loop is through with it, and
+// A packet that loops have counts until the last loop has finished with it, and
 // takes a slot.
 func TestBudgetOfLoops(t *testing.T) {
 	const size = 10_000
@@ -448,8 +449,8 @@ func TestBudgetOfLoops(t *testing.T) {
 		w.counts(before, 4*(size+taskCost), "after the first loop")
 		second <- false
 		w.counts(before, 0, "after the loops")
-		// What a loop that has been killed is handling is with it until it is
-		// through.
+		// A packet that a killed loop is handling counts until the loop has
+		// finished with it.
 		go loop(s.Receiver("x").All(), first)
 		send(p, "x", 5)
 		w.counts(before, 5*(size+taskCost), "with another loop")
@@ -533,8 +534,8 @@ func TestBudgetOfNames(t *testing.T) {
 	})
 }
 
-// What clients have left behind belongs to nobody: it is dropped when it does
-// not fit any more, and nobody who is there has to make room for it.
+// Messages of clients that have gone are dropped when there is no room, and no
+// connected client has to make room for them.
 func TestBudgetDropsWhatGoneSocketsLeft(t *testing.T) {
 	within(t, 1_000_000, func(w *world) {
 		var handled atomic.Int32

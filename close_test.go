@@ -232,7 +232,7 @@ func TestStalledWrite(t *testing.T) {
 		if !strings.HasPrefix(reason, "1006 ") || !strings.Contains(reason, "timeout") {
 			t.Errorf("closed with %s", reason)
 		}
-		// What the connection's buffer takes at once is progress.
+		// Bytes that the connection's buffer accepts at once are progress.
 		if d := time.Since(began).Round(100 * time.Millisecond); d < 3*time.Second || d > 6*time.Second {
 			t.Errorf("closed after %v", d)
 		}

@@ -222,7 +222,7 @@ func TestPublicationsWaitCompressed(t *testing.T) {
 	})
 }
 
-// What goes through middleware or a batch is compressed too.
+// Packets that go through middleware or a batch are compressed too.
 func TestCompressedBatches(t *testing.T) {
 	inBubble(t, compressing(100), func(w *world) {
 		w.srv.UseOutbound(func(_ context.Context, a socketcluster.Action) error {

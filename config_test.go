@@ -95,7 +95,7 @@ func TestConfigErrors(t *testing.T) {
 		{"Limits.Depth", config{Limits: limits{Depth: 2}}},
 		{"Limits.TokenSize", config{Limits: limits{TokenSize: 159}}},
 		{"Limits.TokenSize", config{Limits: limits{TokenSize: 159}, TokenSources: []httpauth.Source{httpauth.Bearer()}}},
-		// What could never be reached.
+		// Values that could never be reached.
 		{"Limits.ChannelName", config{Limits: limits{ChannelName: 1<<20 + 1}}},
 		{"Limits.SubscriptionData", config{Limits: limits{SubscriptionData: 2001, MessageSize: 2000}}},
 		{"Limits.ConnectionsPerAddress", config{Limits: limits{Connections: 1, ConnectionsPerAddress: 2}}},
@@ -106,7 +106,8 @@ func TestConfigErrors(t *testing.T) {
 		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{PingInterval: 30 * time.Second}}},
 		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{PingInterval: time.Minute}}},
 		{"Timeouts.PingInterval", config{Timeouts: socketcluster.Timeouts{Ping: 8 * time.Second}}},
-		// What a function has returned beside an error that nobody has looked at.
+		// Values that a function has returned with an error that nobody has
+		// checked.
 		{"AuthEngine", config{AuthEngine: (*auth.JWT)(nil)}},
 		{"Revocations", config{Revocations: (*revoke.Memory)(nil)}},
 		{"Broker", config{Broker: (*mem.Broker)(nil)}},
@@ -209,7 +210,7 @@ func TestDurationsHaveAUnit(t *testing.T) {
 	}
 }
 
-// What goes together is let pass.
+// Consistent settings are accepted.
 func TestConfigThatWorks(t *testing.T) {
 	for name, cfg := range map[string]socketcluster.Config{
 		"no pings":                         {Timeouts: socketcluster.Timeouts{PingDisabled: true, PingInterval: time.Minute, Ping: time.Second}},
@@ -276,8 +277,8 @@ func TestTokensFitIntoTheHandshake(t *testing.T) {
 	}
 }
 
-// Whoever is given the largest token that there is can connect with it, in either
-// version of the protocol.
+// A client with the largest possible token can connect, in both versions of the
+// protocol.
 func TestLargestTokenComesBack(t *testing.T) {
 	for _, version := range []wire.Version{wire.Version1, wire.Version2} {
 		cfg := socketcluster.Config{ProtocolVersion: version, Limits: socketcluster.Limits{HandshakeMessageSize: 4096}}

@@ -28,7 +28,7 @@ func exampleServer(cfg socketcluster.Config) *socketcluster.Server {
 	return srv
 }
 
-// exampleClient shows what goes over the wire. In an application, this is
+// exampleClient shows the messages on the wire. In an application, this is
 // socketcluster-client.
 type exampleClient struct {
 	*sctest.Conn
@@ -84,8 +84,8 @@ var (
 	anyID    = regexp.MustCompile(`"id":"[\w-]{20}"`)
 )
 
-// next returns the next message that is no ping, which it answers, without what
-// differs from run to run.
+// next answers pings and returns the next other message, without the parts that
+// differ from run to run.
 func (c *exampleClient) next() string {
 	text, err := c.Next()
 	var closed wsutil.ClosedError
@@ -101,7 +101,8 @@ func (c *exampleClient) next() string {
 	return anyID.ReplaceAllString(text, `"id":"<id>"`)
 }
 
-// close says goodbye, waits for the server to do the same, and ends it.
+// close sends a close frame, waits for that of the server, and ends the
+// connection.
 func (c *exampleClient) close() {
 	err := c.SendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
 	for err == nil {

@@ -17,9 +17,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// logins is an engine whose tokens are random text that says nothing. It
-// remembers what they stand for, here in a map; a table of a database would do
-// as well. To end a login is to delete its entry.
+// logins is an engine whose tokens are random text. It stores their claims in a
+// map; it could also use a table of a database. Deleting an entry ends the
+// login.
 //
 // The type passes authtest.TestEngine.
 type logins struct {
@@ -144,8 +144,8 @@ func bad(name, message string) *wire.Error {
 	return &wire.Error{Name: name, Message: message, Fields: []wire.Field{{Key: "isBadToken", Value: true}}}
 }
 
-// Any engine can take the place of JWT. Clients are as content with text that is
-// no JWT; they only cannot read claims in it.
+// Any engine can replace JWT. Clients also accept text that is not a JWT; they
+// only cannot read claims in it.
 func Example_customEngine() {
 	srv, err := socketcluster.New(socketcluster.Config{AuthEngine: new(logins), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

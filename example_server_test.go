@@ -18,8 +18,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// Who logs in or out, or fails to, gets into a log, with events of the
-// application's own.
+// Logins, logouts and failures go to a log, together with events of the
+// application.
 func ExampleAuditLog() {
 	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "at least 32 bytes that nobody guesses"}})
 	if err != nil {
@@ -184,7 +184,7 @@ func ExampleExchange_Forward() {
 	// {"event":"line","data":"something has happened"}
 }
 
-// What is sent while a batch is open leaves as one message.
+// Packets that are sent while a batch is open leave as one message.
 func ExampleSocket_StartBatch() {
 	srv := exampleServer(socketcluster.Config{})
 	srv.Receive("join", socketcluster.Recv(func(ctx context.Context, _ socketcluster.None) error {

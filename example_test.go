@@ -50,9 +50,9 @@ func Example() {
 	// {"rid":2,"data":"Hello, Alice"}
 }
 
-// The data of a call is decoded into the type that the function takes, and
-// what it returns is the answer. An error reaches the client as it is only if it was
-// made for that, as by Errorf.
+// The data of a call is decoded into the type of the function's argument, and
+// the result of the function is the answer. An error reaches the client
+// unchanged only if it was made for clients, as by Errorf.
 func ExampleFunc() {
 	type order struct {
 		Item  string `json:"item"`
@@ -140,13 +140,13 @@ func ExampleUse() {
 	// {"rid":3,"error":{"message":"You may not read drafts","name":"SubscribeError"}}
 }
 
-// Middleware may change the data of an action. Here the server, and not the
-// client, says when a message was published.
+// Middleware may change the data of an action. Here the server, not the client,
+// sets the time of a message.
 func ExampleUse_data() {
 	srv := exampleServer(socketcluster.Config{})
 	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.PublishIn) error {
 		var message map[string]any
-		if err := json.Unmarshal(a.Data, &message); err != nil || message == nil { // null is no object
+		if err := json.Unmarshal(a.Data, &message); err != nil || message == nil { // null is not an object
 			return socketcluster.Errorf("PublishError", "A message must be an object")
 		}
 		message["year"] = 2026
@@ -229,9 +229,9 @@ func ExampleEvents() {
 	// b {"data":{"since":7}}
 }
 
-// Procedure is the form that a handler has in JavaScript: a loop over the
-// calls of one socket. The sequence is asked for in the handler of the connect
-// event, so that no call comes too early for it.
+// Procedure supports the form of handlers in JavaScript: a loop over the calls
+// of one socket. The sequence is made in the handler of the connect event, so
+// that no call arrives before it.
 func ExampleSocket_Procedure() {
 	srv := exampleServer(socketcluster.Config{})
 	socketcluster.On(srv, func(e socketcluster.ConnectEvent) {
@@ -271,8 +271,8 @@ func ExampleExchange_Publish() {
 	// {"event":"#publish","data":{"channel":"prices","data":{"tea":5}}} <nil>
 }
 
-// Messages yields what is published on a channel, decoded. Data of another
-// form comes as an error, after which the loop may go on.
+// Messages yields the decoded publications on a channel. For data of another
+// form it yields an error, after which the loop may continue.
 func ExampleMessages() {
 	type chat struct {
 		From string `json:"from"`
@@ -448,7 +448,7 @@ func ExampleClaims() {
 // TokenRenewal replaces the tokens of connected clients before they expire.
 func ExampleTokenRenewal() {
 	srv := exampleServer(socketcluster.Config{
-		// In an application: 10 and 30 minutes, say.
+		// In an application, for example, 10 and 30 minutes.
 		TokenRenewal: socketcluster.TokenRenewal{Every: 20 * time.Millisecond, ExpiresIn: 30 * time.Minute},
 	})
 	token, err := srv.Auth().Sign(context.Background(), map[string]any{"username": "alice"}, auth.ExpiresIn("1h"))
@@ -558,9 +558,9 @@ func ExampleInvokeAs() {
 	// Output: Europe/Berlin <nil>
 }
 
-// A change of rights reaches every device of a user, as the new token does, and
-// ends the subscriptions that it does not allow any more. Without Revocations, the old
-// token would bring back a right that was taken away.
+// A change of rights reaches every device of a user with the new token, and
+// ends the subscriptions that it no longer allows. Without Revocations, the old
+// token would restore a right that was taken away.
 func ExampleUpdateClaims() {
 	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: strings.Repeat("k", 32)}, Revocations: &revoke.Memory{}})
 	if err != nil {

@@ -143,8 +143,8 @@ func TestServerPublicationsPassOutboundMiddleware(t *testing.T) {
 	})
 }
 
-// What waits for slow loops over a channel is bounded in bytes and counts in
-// the budget, once for all of them; the oldest go first.
+// Publications that wait for slow loops over a channel are bounded in bytes and
+// count in the budget, once for all loops; the oldest are dropped first.
 func TestChannelQueueBytes(t *testing.T) {
 	const size, sent, loops = 100 << 10, 50, 20
 	inBubble(t, socketcluster.Config{}, func(w *world) {
@@ -419,7 +419,7 @@ func (b *faultyBroker) Close() error {
 	return nil
 }
 
-// A broker that does not start is no server.
+// If the broker does not start, there is no server.
 func TestBrokerDoesNotStart(t *testing.T) {
 	down := errors.New("down")
 	if _, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}, Broker: &faultyBroker{start: down}}); !errors.Is(err, down) {
@@ -427,7 +427,7 @@ func TestBrokerDoesNotStart(t *testing.T) {
 	}
 }
 
-// QK-29, PS-10: what a broker says stays on the server.
+// QK-29, PS-10: errors of a broker stay on the server.
 func TestBrokerFailures(t *testing.T) {
 	b := &faultyBroker{publish: errors.New("secret"), subscribe: errors.New("secret")}
 	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {

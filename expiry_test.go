@@ -88,7 +88,8 @@ func TestExpiryInFlight(t *testing.T) {
 		p.send(`{"event":"p","data":"slow","cid":2}`)
 		p.send(`{"event":"p","cid":3}`)
 		p.want(removeAuthToken, `{"rid":2,"data":"slow"}`, `{"rid":3}`)
-		// The first is asked about twice, as the token has gone meanwhile.
+		// Middleware runs twice for the first one, because the token has gone
+		// meanwhile.
 		if len(expired) != 3 || expired[0] != nil || expired[1] != nil || expired[2] != nil {
 			t.Errorf("%v: the timer had taken the token away before", expired)
 		}
@@ -150,8 +151,8 @@ func TestLoginWhileTokenExpires(t *testing.T) {
 	})
 }
 
-// AUTH-4: a new token in time keeps the login; the old one's expiry means
-// nothing any more.
+// AUTH-4: a new token in time keeps the login; the expiry of the old one no
+// longer matters.
 func TestExpiryAfterNewToken(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		p, _ := w.connect(quote(w.sign(map[string]any{}, auth.ExpiresIn(time.Minute))))

@@ -148,9 +148,9 @@ func TestResets(t *testing.T) {
 	tracked.check(t)
 }
 
-// Peers that are there no more, or behave so, without a word, are given up by
-// the timeout that is in charge. Here the peer's kernel is alive, and nobody
-// behind it.
+// The responsible timeout ends connections to peers that have silently
+// disappeared, or behave like that. Here the peer's kernel is alive, but not
+// the peer.
 func TestHalfOpenPeers(t *testing.T) {
 	tracked := trackLeaks(t)
 	const short = 200 * time.Millisecond

@@ -22,8 +22,8 @@ func handshaken(w *world) *socketcluster.Socket {
 	return w.only()
 }
 
-// What can never be called, or never is, is refused where it is registered, with
-// a panic that names it.
+// Registering something that can never be called panics, and the panic names
+// it.
 func TestMistakesPanic(t *testing.T) {
 	handler := socketcluster.HandlerFunc(func(context.Context, *socketcluster.Call) (any, error) { return nil, nil })
 	receiver := socketcluster.ReceiverFunc(func(context.Context, *socketcluster.Transmission) error { return nil })
@@ -86,8 +86,8 @@ func TestMistakesPanic(t *testing.T) {
 	})
 }
 
-// What the npm server takes is registered: names with a # that are none of the
-// protocol's (RPC-3), and all events that both emit.
+// Everything that the npm server accepts is registered: names with a # that do
+// not belong to the protocol (RPC-3), and all events that both emit.
 func TestNoMistakes(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		srv, socket := w.srv, handshaken(w)
@@ -144,8 +144,8 @@ func (w *world) wantLines(want ...string) {
 
 const misfitLine = ` msg="a client has sent data that does not have the form that a handler expects" `
 
-// Who looks for the mistake finds in the log where data does not fit; the
-// client is told only that it does not, and no value is logged.
+// The log shows where data does not fit; the client only learns that it does
+// not, and no value is logged.
 func TestMisfitsAreLogged(t *testing.T) {
 	type order struct {
 		Items []struct{ Count int } `json:"items"`
@@ -174,7 +174,7 @@ func TestMisfitsAreLogged(t *testing.T) {
 			t.Errorf("told of %v", told)
 		}
 
-		// What the client has chosen is cut.
+		// Text from the client is cut.
 		time.Sleep(time.Second)
 		p.send(fmt.Sprintf(`{"event":%q,"cid":2,"data":{"%s":"secret"}}`, strings.Repeat("p", 1000), strings.Repeat("k", 1000)))
 		p.want(refused)

@@ -34,8 +34,8 @@ func TestCoreImportsNothingHeavy(t *testing.T) {
 	}
 }
 
-// What it takes to talk to an identity provider is in one package, which only
-// those import who do.
+// The code for identity providers is in one package, which only programs that
+// use one import.
 func TestOnlyOIDCImportsItsLibraries(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{.Imports}}", "./...").Output()
 	if err != nil {

@@ -333,8 +333,8 @@ func TestOutboxOverflow(t *testing.T) {
 	}
 }
 
-// What waits for slow outbound middleware is bounded as what waits for the
-// client.
+// Packets that wait for slow outbound middleware are bounded like those that
+// wait for the client.
 func TestOutboundQueueOverflow(t *testing.T) {
 	cfg := socketcluster.Config{Limits: socketcluster.Limits{Outbox: 100_000}, Timeouts: socketcluster.Timeouts{PingDisabled: true}}
 	inBubble(t, cfg, func(w *world) {
@@ -431,9 +431,9 @@ func TestErrorTextOfLongNames(t *testing.T) {
 	})
 }
 
-// Who finds out that messages are too large learns which limit it was: from the
-// events, and from one line in the log for each socket: a warning for five sockets
-// at once and five a second, and at level Debug beyond that.
+// If messages are too large, the limit is reported: from the events, and from
+// one line in the log for each socket: a warning for five sockets at once and
+// five a second, and at level Debug beyond that.
 func TestExceededLimitsAreNamed(t *testing.T) {
 	for _, test := range []struct {
 		limit, what string

@@ -63,8 +63,8 @@ func TestPongTimeout(t *testing.T) {
 	})
 }
 
-// A client that has never answered a ping may not know them for pings. The events
-// say so; the client is sent no text (TR-32).
+// A client that has never answered a ping may not know them for pings. The
+// events report this; the client receives no text (TR-32).
 func TestSilenceIsExplained(t *testing.T) {
 	const silent = "Client pong timed out"
 	hint := func(v int) string {

@@ -406,8 +406,8 @@ func TestAnswerToTransmission(t *testing.T) {
 	})
 }
 
-// What waits in a loop that is ended goes to the server's handler of the kind
-// that it was taken for.
+// Packets that wait in a loop that ends go to the server's handler of the kind
+// as which they were accepted.
 func TestLeftLoopsInVersion1(t *testing.T) {
 	inBubble(t, twoPaths, func(w *world) {
 		p := w.client1()
@@ -511,7 +511,7 @@ func (p *peer) wantPing(op ws.OpCode, payload string) {
 	}
 }
 
-// What ping and pong of version 1 are with the codec of sc-codec-min-bin.
+// Ping and pong of version 1 in the codec of sc-codec-min-bin.
 const codedPing, codedPong = "\xa2#1", "\xa2#2"
 
 // QK-56, PP-1: with a codec, the first pings of version 1 are coded ones. What the

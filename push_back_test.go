@@ -159,8 +159,9 @@ func TestBurstForASlowClient(t *testing.T) {
 	})
 }
 
-// What a publisher gets: it waits for clients that read, and those that are slow
-// or read nothing hold it up for a moment each time that they have been caught up.
+// How long a publisher waits: it waits for clients that read, and those that
+// are slow or read nothing hold it up for a moment each time that they have
+// been caught up.
 func TestPublishWaits(t *testing.T) {
 	const kib = 1 << 10
 	publish := func(w *world, ctx context.Context, n int) time.Duration {

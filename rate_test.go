@@ -253,7 +253,7 @@ func TestThrottlingDoesNotDelayKickOut(t *testing.T) {
 	})
 }
 
-// What a client sets off while a slow handler of events runs does not pile up.
+// Events of a client do not pile up while a slow event handler runs.
 func TestEventsHoldUpTheInbox(t *testing.T) {
 	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}, Limits: socketcluster.Limits{Inbox: 10}}, func(w *world) {
 		release := make(chan struct{})

@@ -245,7 +245,7 @@ func TestTokenLostWhileSubscribing(t *testing.T) {
 						t.Error("still subscribed")
 					}
 				}
-				// The middleware is through with it by then, and is asked again.
+				// The middleware has decided by then, and runs again.
 				b.hook = logout
 				p.send(subscribe)
 				lost(removeAuthToken, refused)
@@ -419,7 +419,8 @@ func TestAskedAgainWithTheSameData(t *testing.T) {
 	})
 }
 
-// What was withheld comes first, also when the middleware has gone meanwhile.
+// Withheld publications come first, even if the middleware has been removed
+// meanwhile.
 func TestInboundMiddlewareRemoved(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		remove := socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Subscribe) error {

@@ -189,7 +189,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	})
 }
 
-// What is printed is of some use.
+// The printed text is useful.
 func TestRedactedText(t *testing.T) {
 	inBubble(t, socketcluster.Config{}, func(w *world) {
 		w.client()

@@ -76,8 +76,8 @@ func TestTokenRenewalComesBeforeExpiry(t *testing.T) {
 	}
 }
 
-// Clients that have connected in the same moment are not renewed in the same
-// moment, and none of them later than the period.
+// Clients that connected at the same moment are not renewed at the same moment,
+// and none of them later than the period.
 func TestTokenRenewalsAreSpread(t *testing.T) {
 	const every, jitter = 30 * time.Minute, 10 * time.Minute
 	cfg := socketcluster.Config{
@@ -176,7 +176,7 @@ func TestRenewSession(t *testing.T) {
 		}
 		own.quiet(time.Second)
 
-		// What is not good, or is of another session, changes nothing.
+		// A token that is not valid, or is of another session, changes nothing.
 		if _, err := w.srv.RenewSession(ctx, fmt.Sprint(sid), login()); err == nil {
 			t.Error("a token of another session was accepted")
 		}

@@ -161,8 +161,8 @@ func TestAmbientTokenOrigin(t *testing.T) {
 	}
 }
 
-// Origins refuses what is not in it before anything is asked about tokens, as
-// it does without them.
+// Origins refuses pages that are not in the list before tokens are checked, as
+// it does without tokens.
 func TestOriginsComeFirst(t *testing.T) {
 	cfg := fromRequests()
 	cfg.Origins = []string{"app.com:443"}

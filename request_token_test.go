@@ -303,7 +303,7 @@ func TestPrincipalRefused(t *testing.T) {
 	})
 }
 
-// What a source of the application says, and how it fails, stays here.
+// Errors of a source of the application stay in the server.
 func TestCustomSource(t *testing.T) {
 	for name, fail := range map[string]func() error{
 		"an error": func() error { return errors.New("no route to db.internal") },
@@ -327,7 +327,7 @@ func TestCustomSource(t *testing.T) {
 				if !strings.Contains(w.logs.String(), "db.internal") {
 					t.Errorf("the log does not say why: %s", w.logs)
 				}
-				// Tickets that are good for once are asked for once.
+				// Tickets that are valid once are read once.
 				asked.Store(0)
 				_, status = w.connectWith(with("X-Ticket", w.sign(map[string]any{})), "null")
 				if n := asked.Load(); status["isAuthenticated"] != true || n != 1 {

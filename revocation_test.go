@@ -19,7 +19,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// What is revoked ends on the sockets that have it, and is refused afterwards;
+// A revoked token ends on the sockets that have it, and is refused afterwards;
 // others stay.
 func TestRevoke(t *testing.T) {
 	ctx := context.Background()

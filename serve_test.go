@@ -115,7 +115,8 @@ func TestServeDropsWhoStays(t *testing.T) {
 	}
 }
 
-// What keeps the HTTP server from serving is returned, and closes the sockets.
+// An error that keeps the HTTP server from serving is returned, and closes the
+// sockets.
 func TestServeFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

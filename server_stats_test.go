@@ -165,7 +165,7 @@ func TestLimitHits(t *testing.T) {
 	}
 }
 
-// What has been counted stays counted when its socket has gone.
+// Counts stay when their socket has gone.
 func TestTrafficStats(t *testing.T) {
 	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
 		w.srv.Handle("echo", socketcluster.Func(func(_ context.Context, in json.RawMessage) (json.RawMessage, error) {

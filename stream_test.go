@@ -264,8 +264,8 @@ func TestCloseReceiver(t *testing.T) {
 	})
 }
 
-// ST-5: a stream that is killed ends its loops behind what they are handling.
-// What no loop has taken is for the server's receiver.
+// ST-5: killing a stream ends its loops after what they are handling. Items
+// that no loop has taken go to the server's receiver.
 func TestKillReceiver(t *testing.T) {
 	inBubble(t, patient, func(w *world) {
 		rest := w.received()
@@ -562,7 +562,8 @@ func TestStreamBackpressure(t *testing.T) {
 		check(0, 0, 0)
 		close(release)
 
-		// What waits in the inbox, and for outbound middleware, counts too.
+		// Messages that wait in the inbox, and packets that wait for outbound
+		// middleware, count too.
 		gate := make(chan struct{})
 		remove := w.srv.UseInbound(func(context.Context, socketcluster.Action) error { <-gate; return nil })
 		p.transmitAll("nobody", numbers(5))

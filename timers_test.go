@@ -53,7 +53,7 @@ func TestExpireDoesNotWaitForASocket(t *testing.T) {
 	if len(w) > 0 {
 		t.Error("a ping was sent while the socket was locked")
 	}
-	// What was due is done when the lock is free.
+	// Everything that was due is done when the lock is free.
 	s.nextPing = 1
 	s.mu.Unlock()
 	<-w

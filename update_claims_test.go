@@ -224,7 +224,7 @@ func TestUpdateClaimsEndsOldTokens(t *testing.T) {
 				t.Errorf("%v", status)
 			}
 		}
-		// What it is renewed by at once is good too.
+		// A token that replaces it at once is valid too.
 		renewed := p.nextSigned()
 		if _, status := w.connect(quote(renewed)); status["isAuthenticated"] != true {
 			t.Errorf("%v", status)
@@ -267,7 +267,8 @@ func TestUpdateClaimsIsNotOutrunOnClosed(t *testing.T) {
 		}
 		synctest.Wait()
 		change := func(c *map[string]any) error {
-			// As SetAuthToken, it has no client any more to give a token to.
+			// Like SetAuthToken, it no longer has a client to which it could
+			// give a token.
 			if err := gone.SetAuthTokenIf(t.Context(), old, claims); !errors.Is(err, wire.ErrBadConnection) {
 				t.Errorf("the old claims were signed again: %v", err)
 			}
@@ -320,7 +321,7 @@ func TestUpdateClaimsIsNotOutrun(t *testing.T) {
 			if late.AuthToken() != nil || first.AuthToken() == nil {
 				t.Errorf("late %v, first %v", late.AuthToken(), first.AuthToken())
 			}
-			// Renewal goes on afterwards.
+			// Renewal continues afterwards.
 			was := first.AuthToken()
 			time.Sleep(time.Minute)
 			if renewal == (first.AuthToken() == was) {

@@ -82,8 +82,8 @@ type openWriter struct{ http.ResponseWriter }
 
 func (w openWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Who mounts the server so that no client can get in finds one warning in the log
-// that says what is wrong, however many clients try.
+// If the server is mounted so that no client can connect, the log has one
+// warning that explains it, however many clients try.
 func TestMountedWrongly(t *testing.T) {
 	wrap := func(with func(http.ResponseWriter) http.ResponseWriter) func(http.Handler) http.Handler {
 		return func(h http.Handler) http.Handler {

@@ -74,7 +74,7 @@ func BenchmarkVerifyRingHS256(b *testing.B) {
 	}
 }
 
-// What strangers can ask for costs no more than a bad signature.
+// Requests of strangers cost no more than a bad signature.
 func BenchmarkVerifyUnknownKid(b *testing.B) {
 	j := ringJWT(b, hmacKey("known"))
 	signed := sign(b, ringJWT(b, hmacKey("unknown")), `{}`).Signed()

@@ -294,8 +294,7 @@ func TestThumbprint(t *testing.T) {
 	}
 }
 
-// What is read from a file or an address causes no panic, and what is accepted
-// can be used.
+// Keys from a file or an address cause no panic, and accepted keys can be used.
 func FuzzParseJWK(f *testing.F) {
 	for _, key := range []any{rsaKey(), ecKey(256), ecKey(512), edKey(), testKey} {
 		f.Add([]byte(jwkOf(f, key, map[string]any{"kid": "k"})))

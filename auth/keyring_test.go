@@ -199,7 +199,7 @@ func TestRingWithoutKid(t *testing.T) {
 	}
 }
 
-// The kid of a token is that of its key, whatever the options say.
+// The kid of a token is that of its key, whatever the options.
 func TestRingKeyID(t *testing.T) {
 	j := ringJWT(t, hmacKey("a"))
 	if tok := sign(t, j, `{}`, auth.KeyID("a")); tok.KeyID() != "a" {

@@ -50,7 +50,7 @@ func TestTokenClaims(t *testing.T) {
 	}
 }
 
-// What a caller does to results must not reach other holders of the token.
+// A caller's changes of results must not affect other holders of the token.
 func TestTokenIsImmutable(t *testing.T) {
 	tok := accept(t, plain(t), craft(hs256Header, `{"channels":["a"]}`))
 	clear(tok.Payload())

@@ -1,8 +1,9 @@
 // Package browser carries the project's own JavaScript client and serves it.
 //
-// The client is one ES module without dependencies, socketcluster.js, typed by socketcluster.d.ts. It speaks version 2
-// of the SocketCluster protocol and offers a subset of the API of the npm package socketcluster-client 20, so that a
-// page written for this module also runs with the stock client.
+// The client is one ES module without dependencies, socketcluster.js, typed by
+// socketcluster.d.ts. It speaks version 2 of the SocketCluster protocol and
+// offers a subset of the API of the npm package socketcluster-client 20, so
+// that a page written for this module also runs with the stock client.
 //
 //	mux.Handle("GET /socketcluster.js", browser.Handler())
 //

@@ -213,7 +213,7 @@ func TestPerAddress(t *testing.T) {
 	})
 }
 
-// Who has a whole /48 does not get the limit of an address 65,536 times.
+// Somebody with a whole /48 does not get the limit of an address 65,536 times.
 func TestPerNetwork(t *testing.T) {
 	inBubble(t, Options{}, func(w *world) {
 		if err := w.try("alice", "2001:db8:0:ffff::1", nil); err != nil {
@@ -232,7 +232,7 @@ func TestPerNetwork(t *testing.T) {
 		w.takeAudited()
 		w.limited("bob", "2001:db8:0:fffe::1", 1)
 		w.wantAudited("loginLimited bob 2001:db8:0:fffe::1: too many attempts by this network")
-		// Who has logged in from there before is not kept out.
+		// Users who have logged in from there before are not locked out.
 		if err := w.try("alice", "2001:db8:0:ffff::1", nil); err != nil {
 			t.Errorf("alice is locked out: %v", err)
 		}
@@ -261,9 +261,9 @@ func TestPerNetworkDefault(t *testing.T) {
 	}
 }
 
-// Who has one account, and a network to log in from, does not have another's
-// addresses forgotten: the user gets in from where they have been before,
-// while strangers fail in their name.
+// Somebody with one account and a network cannot make the gate forget another
+// user's addresses: that user can still log in from earlier addresses while
+// strangers fail in their name.
 func TestKnownAddressStaysKnown(t *testing.T) {
 	inBubble(t, Options{}, func(w *world) {
 		var o Options
@@ -537,8 +537,8 @@ func TestLimitedIsToldOnce(t *testing.T) {
 	})
 }
 
-// What a client puts into its headers is no way around a limit; a proxy's is
-// the client's address.
+// A client cannot evade a limit by headers; the header of a proxy has the
+// client's address.
 func TestForwardedAddress(t *testing.T) {
 	inBubble(t, Options{}, func(w *world) {
 		try := func(peer, forwarded string) error {
@@ -686,7 +686,7 @@ func BenchmarkDo(b *testing.B) {
 	})
 }
 
-// What can check nothing is refused before anything is counted.
+// A missing gate or check is refused before anything is counted.
 func TestDoNeedsAGateAndACheck(t *testing.T) {
 	nothing := func(context.Context) (int, error) { return 0, nil }
 	for _, c := range []struct {

@@ -127,7 +127,7 @@ func TestKnownAddressesOfAUser(t *testing.T) {
 	}
 }
 
-// Who logs in all the time is the last to be forgotten.
+// A user who logs in all the time is the last to be forgotten.
 func TestKnownForgetsTheOldest(t *testing.T) {
 	k := newKnown(100)
 	for i := range uint64(10_000) {

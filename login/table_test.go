@@ -124,7 +124,7 @@ func TestFloodDoesNotForget(t *testing.T) {
 	}
 }
 
-// Who only ever succeeds takes no room.
+// A user who always succeeds takes no room.
 func TestSuccessLeavesNothing(t *testing.T) {
 	target := newTable(Rate{5, time.Hour}, 100)
 	for i := range uint64(1000) {

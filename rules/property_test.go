@@ -114,7 +114,7 @@ func TestDecidesAsTheNaiveMatcher(t *testing.T) {
 	}
 }
 
-// What Check lists is allowed, and what it does not list is not.
+// Everything that Check lists is allowed, and everything else is not.
 func TestCheckAgreesWithDecide(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list, set := drawSet(t)

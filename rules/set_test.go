@@ -107,7 +107,8 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// What encoding/json writes, and a config file in JSON holds, can be parsed.
+// Rules that encoding/json writes, and those of a JSON config file, can be
+// parsed.
 func TestRulesSurviveJSON(t *testing.T) {
 	list := []rules.Rule{
 		{Channel: "chat", Subscribe: rules.Anyone, Publish: rules.Authenticated, Presence: rules.Anyone},

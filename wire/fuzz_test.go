@@ -82,7 +82,7 @@ func FuzzParseError(f *testing.F) {
 		if !json.Valid(text) || !utf8.Valid(text) {
 			t.Fatalf("%q gives %q", raw, text)
 		}
-		// What has been parsed once is stable.
+		// A value that has been parsed once is stable.
 		again := wire.ParseError(text)
 		if !errors.As(again, &e) || !bytes.Equal(e.AppendJSON(nil), text) {
 			t.Fatalf("%q gives %q, then %v", raw, text, again)

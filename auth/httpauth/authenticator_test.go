@@ -254,8 +254,8 @@ func (f engineFunc) Verify(ctx context.Context, signed string, _ ...auth.VerifyO
 	return f(ctx, signed)
 }
 
-// What an engine, or a source of the application, says to others than clients
-// stays here.
+// Errors of an engine, or of a source of the application, that are not for
+// clients stay in the server.
 func TestFailures(t *testing.T) {
 	internal := answer{500, "InternalError: An internal error occurred", ""}
 	fails := func(err error) auth.Engine {

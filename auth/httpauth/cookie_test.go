@@ -90,7 +90,7 @@ func TestClearCookie(t *testing.T) {
 	}
 }
 
-// What SetCookie sets, Cookie reads back unchanged.
+// Cookie reads back unchanged what SetCookie has set.
 func TestCookieRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringMatching(`[!#$%&'*+.^_|~A-Za-z0-9-]{1,20}`).Draw(t, "name")

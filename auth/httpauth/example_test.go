@@ -157,7 +157,7 @@ func ExampleSubprotocol() {
 func ExampleCustom() {
 	source := httpauth.Custom(func(r *http.Request) (string, error) {
 		return r.Header.Get("X-Forwarded-Access-Token"), nil
-	}, httpauth.AmbientByHost) // as the proxy goes by a cookie
+	}, httpauth.AmbientByHost) // because the proxy uses a cookie
 	r := httptest.NewRequest("GET", "/socketcluster/", nil)
 	r.Header.Set("X-Forwarded-Access-Token", "abc.def.ghi")
 	fmt.Println(source.Token(r))

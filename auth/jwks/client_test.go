@@ -192,8 +192,8 @@ func TestSetEndsKeys(t *testing.T) {
 	}
 }
 
-// A set that is empty from the start is told to who waits for keys, and is no reason
-// to throw a token away, one without a kid either.
+// A set that is empty from the start is reported to those who wait for keys. It
+// is no reason to drop a token, not even one without a kid.
 func TestEmptySet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &web{body: `{"keys":[]}`}
@@ -312,7 +312,7 @@ func TestUnknownKid(t *testing.T) {
 	})
 }
 
-// Who waits for a fetch gives up alone: the fetch goes on for the others.
+// A waiter that gives up does not end the fetch for the others.
 func TestWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t, "1")
@@ -331,8 +331,8 @@ func TestWaiting(t *testing.T) {
 	})
 }
 
-// Who comes after a fetch that has failed, and too early for another one, is told
-// why it failed.
+// After a failed fetch, and before another one is allowed, Refresh returns the
+// reason of the failure.
 func TestRefreshTellsWhyTheLastFetchFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &web{status: http.StatusNotFound}

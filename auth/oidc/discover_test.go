@@ -57,7 +57,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// What a provider may answer instead of a document that can be used.
+// Responses of providers that cannot be used as a document.
 func TestDiscoverFails(t *testing.T) {
 	answer := func(status int, text string) func(*web) {
 		return func(w *web) {

@@ -19,7 +19,7 @@ import (
 
 const bad = "AuthTokenInvalidError: "
 
-// What is an ID token for this application, and what only looks like one.
+// ID tokens for this application, and tokens that only look like one.
 func TestIDTokens(t *testing.T) {
 	s := newSigner(t, "1")
 	w := newWeb(s)
@@ -153,7 +153,7 @@ func TestVerify(t *testing.T) {
 	_, err = p.Verify(t.Context(), soon, "n", auth.ClockTolerance(time.Minute))
 	want(t, err, "")
 
-	// An own token is none of the provider's.
+	// The server's own token is not a token of the provider.
 	own, err := j.Sign(t.Context(), map[string]any{"iss": issuer, "aud": client, "sub": "alice", "nonce": "n"})
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func ExampleHasher() {
 	users := map[string]string{"alice": hash}
 
 	for _, name := range []string{"alice", "carol"} {
-		// There is no hash for carol. It takes as long nevertheless.
+		// There is no hash for carol, but this takes as long.
 		good, err := passwords.Verify(ctx, users[name], "correct horse")
 		fmt.Println(name, good, err)
 	}

@@ -139,7 +139,7 @@ func TestNeedsRehash(t *testing.T) {
 	}
 }
 
-// What a stored hash may cost is bounded, and broken ones log nobody in.
+// The cost of a stored hash is bounded, and broken hashes log nobody in.
 func TestVerifyRefusesHashes(t *testing.T) {
 	var done []work
 	h := recording(&done)
@@ -202,7 +202,7 @@ func TestBounded(t *testing.T) {
 		if !errors.Is(busy, ErrBusy) || !errors.Is(busy, wire.ErrResourceLimit) {
 			t.Errorf("beyond Waiting: %v, want ErrBusy", busy)
 		}
-		// Who gives up while waiting makes room for another.
+		// A waiter that gives up makes room for another.
 		cancel()
 		if err := <-gaveUp; !errors.Is(err, context.Canceled) {
 			t.Errorf("a cancelled context: %v", err)

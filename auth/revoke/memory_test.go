@@ -63,7 +63,7 @@ func TestLimit(t *testing.T) {
 		check(t, &m, `{"jti":"a"}`, true)
 		check(t, &m, `{"sid":"b"}`, true)
 		check(t, &m, `{"jti":"c"}`, false)
-		// What is there already needs no room.
+		// A revocation that is already there needs no room.
 		add(t, &m, revoke.Revocation{Session: "b", Disconnect: true})
 		if told != 3 {
 			t.Errorf("watchers received %d", told)
@@ -89,7 +89,7 @@ func TestManyClaims(t *testing.T) {
 		if err := m.Add(t.Context(), revoke.Revocation{JTI: "a"}); err == nil || errors.Is(err, revoke.ErrFull) {
 			t.Errorf("a ninth claim: %v", err)
 		}
-		// A claim by which nothing is revoked any more makes room.
+		// A claim by which nothing is revoked now makes room.
 		time.Sleep(time.Minute + time.Second)
 		add(t, &m, revoke.Revocation{JTI: "a"})
 		check(t, &m, `{"jti":"a"}`, true)

@@ -80,7 +80,7 @@ func (m *model) check(claims map[string]any, now time.Time) (revoked, disconnect
 		if !dated {
 			login, dated = claims["iat"].(float64)
 		}
-		// What is drawn has halves, which a double holds.
+		// The drawn times have halves, which a double can hold.
 		old := r.Subject == "" || !dated || login <= float64(r.Before.UnixNano())/1e9
 		if claims[claim] == value && old && !m.dead(r, now) {
 			revoked = true

@@ -191,7 +191,8 @@ func TestForToken(t *testing.T) {
 	}
 }
 
-// What is revoked by its own token stays so for as long as a token can be used.
+// A token that is revoked by ForToken stays revoked as long as it could be
+// used.
 func TestForTokenLastsAsLongAsTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(300 * time.Millisecond) // tokens have whole seconds

@@ -73,7 +73,7 @@ func TestLoginsOfAUserAreLimited(t *testing.T) {
 	}
 }
 
-// What becomes of logins is on record, in order.
+// The outcomes of logins are logged, in order.
 func TestLoginsAreAudited(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		var mu sync.Mutex

@@ -192,7 +192,7 @@ func TestLogout(t *testing.T) {
 	})
 }
 
-// Who stays connected stays logged in, well beyond the life of one token.
+// A connected client stays logged in, well beyond the life of one token.
 func TestTokenRenewal(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		p := w.login("alice")

@@ -44,7 +44,7 @@ func TestSiteServesThePage(t *testing.T) {
 	})
 }
 
-// What the policy forbids would not run: the page must not need it.
+// The page must not need anything that the policy forbids.
 func TestPageFitsThePolicy(t *testing.T) {
 	index, err := fs.ReadFile(page(), "index.html")
 	if err != nil {

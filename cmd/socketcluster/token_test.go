@@ -115,8 +115,8 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
-// A key file of the demo: tokens of the command are good for the server, and
-// those of the server for the command.
+// A key file of the demo: the server accepts tokens of the command, and the
+// command those of the server.
 func TestKeyFileOfTheDemo(t *testing.T) {
 	private, public := keyPairPEM(t)
 	for name, text := range map[string]string{"text": testKey, "PEM": private, "JWK": symmetricJWK("a", testKey)} {
@@ -184,7 +184,7 @@ func TestUnverifiedToken(t *testing.T) {
 	}
 }
 
-// What keeps a token from being read is no judgement of it.
+// An error in reading a token is not a refusal of it.
 func TestTokenTrouble(t *testing.T) {
 	clearSettings(t)
 	key := "-auth-key-file=" + writeFile(t, "key", testKey)

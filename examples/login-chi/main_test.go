@@ -37,7 +37,7 @@ func post(server *site.Server, body string) (int, string) {
 	return server.Do("POST", "/login", body, "Content-Type", "application/json")
 }
 
-// One token is good for routes and for sockets.
+// One token is valid for routes and for sockets.
 func TestLogin(t *testing.T) {
 	server := serve(t)
 	status, body := post(server, `{"username":"alice","password":"`+secret+`"}`)

@@ -139,8 +139,8 @@ func testStored(t *testing.T, db *sql.DB, users *users) {
 	}
 }
 
-// What is wrong with the database is not the client's affair, and never a
-// login.
+// An error of the database is hidden from the client, and never logs anybody
+// in.
 func testOutage(t *testing.T, server *site.Server, db *sql.DB) {
 	client := server.Connect("")
 	db.Close()

@@ -81,8 +81,8 @@ func startPostgres(t *testing.T) *pgxpool.Pool {
 	return pool
 }
 
-// unprivileged says who the server runs as, and gives dir to that user:
-// PostgreSQL refuses to run as root.
+// unprivileged returns the user as whom the server runs, and gives dir to that
+// user: PostgreSQL refuses to run as root.
 func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Getuid() != 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/examples/internal/site"
 )
 
-// What the tabs do is tested in a browser, in internal/compat/tabs.
+// The tabs are tested in a browser, in internal/compat/tabs.
 func TestServer(t *testing.T) {
 	users, err := newUsers(t.Context(), logintest.Password)
 	if err != nil {

@@ -65,7 +65,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// idToken is what the provider says about alice.
+// idToken is the provider's ID token of alice.
 func (p *provider) idToken(t *testing.T, nonce string) string {
 	t.Helper()
 	tok, err := p.engine.Sign(t.Context(), map[string]string{"sub": "alice", "nonce": nonce, "sid": "theirs"}, auth.Issuer(p.URL), auth.Audience("chat"))
@@ -108,7 +108,7 @@ func (b *visitor) do(method, target string) *http.Response {
 	return resp
 }
 
-// begin goes to the provider, and answers what it is asked there.
+// begin goes to the provider, and answers its questions.
 func (b *visitor) begin() url.Values {
 	b.t.Helper()
 	resp := b.do("GET", "/login")
@@ -164,7 +164,7 @@ func TestLogin(t *testing.T) {
 		t.Errorf("the code was traded with %v", p.request)
 	}
 
-	// What the cookie holds is our own token, with a session of its own.
+	// The cookie contains our own token, with a session of its own.
 	signed := b.cookies["__Host-token"]
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(signed, ".")[1])
 	if err != nil {
@@ -186,7 +186,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// What must not become a login.
+// Cases that must not become a login.
 func TestCallbackRefuses(t *testing.T) {
 	p, b := start(t)
 	good := func(asked url.Values) map[string]any {

@@ -39,7 +39,7 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// What is shared counts once, however its holders come and go.
+// A shared object counts once, however its holders change.
 func TestShared(t *testing.T) {
 	b := NewBudget(1000, func() {})
 	for holders := range 5 {

@@ -184,7 +184,7 @@ func TestUntestedRulesAreExplained(t *testing.T) {
 	}
 }
 
-// What decides a rule, and what the report says of one that nothing decides.
+// How rules are decided, and the report about an undecided one.
 func TestReport(t *testing.T) {
 	rules := []rule{
 		{"TR-1", serverSide, "tested"}, {"TR-2", serverSide, "listed"}, {"TR-3", serverSide, "tested in JavaScript only"},

@@ -51,7 +51,7 @@ func TestWriterWaits(t *testing.T) {
 	})
 }
 
-// The end of the loop and of the context let writers go on.
+// The end of the loop or of the context lets writers continue.
 func TestWriterIsLetGo(t *testing.T) {
 	for name, end := range map[string]func(cancel func(), finish chan struct{}, l *loop.Loop[int]){
 		"end":     func(_ func(), _ chan struct{}, l *loop.Loop[int]) { l.End() },
@@ -90,7 +90,7 @@ func named(admit func(int) bool) (l *loop.Loop[int], unread *[]int, deliver func
 	return l, unread, deliver, handled
 }
 
-// Finish comes behind what was written. What comes later is given up.
+// Finish comes after the items that were written. Later items are dropped.
 func TestFinish(t *testing.T) {
 	l, unread, deliver, handled := named(func(v int) bool { return v != 2 })
 	for i := range 4 {
@@ -130,8 +130,8 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// What waits for a loop that nobody has begun counts as handled, and is there for
-// one who begins after all.
+// Items that wait for a loop that nobody has begun count as handled, but the
+// loop still gets them if it begins.
 func TestRelease(t *testing.T) {
 	l, unread, deliver, handled := named(nil)
 	deliver(0)

@@ -59,7 +59,7 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-// What is written is read again, cut to the microsecond.
+// A date that is written can be read again, truncated to the microsecond.
 func TestAppend(t *testing.T) {
 	for _, at := range []time.Time{
 		time.Unix(1700000000, 0), time.Unix(1700000000, 123456789), time.Unix(1700000000, 100), time.Unix(1700000000, 100000000),

@@ -237,7 +237,7 @@ func TestLeaveWithDeadline(t *testing.T) {
 	})
 }
 
-// A route that is joined again while the broker hangs goes on after it.
+// A route that is joined again while the broker hangs continues afterwards.
 func TestRejoinedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newRecorder(t)

@@ -94,7 +94,7 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// What comes is shown as it is.
+// Messages are shown unchanged.
 func TestTexts(t *testing.T) {
 	inBubble(t, func(t *testing.T, srv *socketcluster.Server, connect func() *sctest.Client) {
 		c := connect()

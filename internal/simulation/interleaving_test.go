@@ -407,7 +407,8 @@ func (m *interleaving) checkHandled(rt *rapid.T, i int, c *actor) {
 		}
 		lost += len(all) - len(got)
 	}
-	// Who is cut off may lose the one that was waiting for a place.
+	// A client that is cut off may lose the publication that was waiting for a
+	// place.
 	if lost > 1 || lost > 0 && !cut {
 		rt.Fatalf("client %d, cut off %t: was to be handled %v, and was handled %v", i, cut, want, l.begun)
 	}

@@ -26,13 +26,14 @@ var (
 // so that seconds cost nothing. The order of goroutines is not the seed's: a
 // schedule that has failed may have to be run several times to fail again.
 //
-// What is checked, see checker. It looks at the server from outside: at the bytes
-// that it writes, when each Write began, and at what middleware, handlers, the
-// broker and the engine see. A publication may be in a Write that began before the
-// right was lost, as those bytes are the kernel's.
+// For the checks, see checker. It observes the server from outside: at the
+// bytes that it writes, when each Write began, and at what middleware,
+// handlers, the broker and the engine see. A publication may be in a Write that
+// began before the right was lost, as those bytes are the kernel's.
 //
-// What is not: several servers, TLS, real kernels and proxies, tokens that come
-// with the upgrade request, Compat.KeepSubscriptions, and servers without middleware.
+// Not checked: several servers, TLS, real kernels and proxies, tokens that come
+// with the upgrade request, Compat.KeepSubscriptions, and servers without
+// middleware.
 func TestSimulation(t *testing.T) {
 	if *simulateSeed != 0 {
 		simulate(t, *simulateSeed)

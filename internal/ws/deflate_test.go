@@ -55,7 +55,7 @@ func TestDeflate(t *testing.T) {
 	}
 }
 
-// What one connection compresses does not show in what another gets.
+// Messages of one connection do not affect the compressed messages of another.
 func TestDeflateKeepsNothing(t *testing.T) {
 	secret := noise(2000)
 	want := Deflate(sealedText(secret), 6, 0)

@@ -216,7 +216,7 @@ func accepting(r *http.Request, more string) string {
 		"Sec-WebSocket-Accept: " + acceptKey(r.Header.Get("Sec-WebSocket-Key")) + "\r\n" + more + "\r\n"
 }
 
-// What a server must not answer ends the connection, with a reason.
+// Invalid responses of a server end the connection, with a reason.
 func TestDialOfMisbehavingServers(t *testing.T) {
 	const extension = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"
 	for _, test := range []struct {
@@ -287,7 +287,7 @@ func TestDialOfMisbehavingServers(t *testing.T) {
 	}
 }
 
-// What a server may answer, and frames right behind it.
+// Valid responses of a server, with frames directly after them.
 func TestDialOfUnusualServers(t *testing.T) {
 	for name, answer := range map[string]func(r *http.Request) string{
 		"interim responses": func(r *http.Request) string { return "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + accepting(r, "") },
@@ -368,7 +368,7 @@ func TestMask(t *testing.T) {
 }
 
 // ctx ends what Dial waits for: the network, a proxy, TLS, the response and the
-// text of a refusal. It has no say afterwards.
+// text of a refusal. It has no effect afterwards.
 func TestDialEndsWithItsContext(t *testing.T) {
 	silent := func(net.Conn, *http.Request) {}
 	for name, dial := range map[string]func(ctx context.Context) (*Conn, error){

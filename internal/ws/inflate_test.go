@@ -163,8 +163,8 @@ func TestReadCompressed(t *testing.T) {
 	}
 }
 
-// What a bomb makes the server hold is the limit and a decompressor, not what
-// it would become.
+// For a bomb the server holds the limit and a decompressor, not the
+// decompressed bomb.
 func TestBombMemoryStaysWithinTheLimit(t *testing.T) {
 	const limit = 1 << 20
 	payload := []byte(bomb(512))

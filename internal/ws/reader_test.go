@@ -368,7 +368,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// What a message of many fragments costs grows with its length, not with its
+// The cost of a message of many fragments grows with its length, not with its
 // square: it is not copied for each of them.
 func TestFragmentsAreNotCopiedOverAndOver(t *testing.T) {
 	const count, size = 2048, 512

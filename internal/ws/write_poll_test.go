@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel takes cannot be taken back, and nothing overtakes it: it is to
-// take little, also below TLS.
+// Bytes in the kernel cannot be taken back or overtaken: it should accept few,
+// even below TLS.
 func TestKernelTakesLittle(t *testing.T) {
 	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {

@@ -186,8 +186,8 @@ func TestWriteFramesLeavesNoDeadline(t *testing.T) {
 	})
 }
 
-// What the kernel has no room for is not waited for, and comes as progress of
-// its own.
+// A write does not wait for bytes for which the kernel has no room; they count
+// as separate progress.
 func TestWriteFramesDoesNotWait(t *testing.T) {
 	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {

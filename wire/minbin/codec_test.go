@@ -77,7 +77,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// What a peer may write in another way is understood as well.
+// Other encodings that a peer may use are decoded too.
 func TestDecodeOtherSpellings(t *testing.T) {
 	for name, row := range map[string]struct{ bytes, want string }{
 		"64-bit integers": {"92cf0000000000000001d3ffffffffffffffff", `[1,-1]`},
