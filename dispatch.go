@@ -1,6 +1,8 @@
 package socketcluster
 
 import (
+	"slices"
+
 	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/internal/loop"
@@ -21,6 +23,7 @@ type nameQueue struct {
 	lane    lane.Lane[task]
 	users   int           // tasks that are not done; the socket's mu guards it
 	running chan struct{} // a semaphore, see Concurrent; the socket's mu guards the field
+	behind  bool          // a tail of this name runs; guarded by the socket's mu
 }
 
 // task is a call or transmission on its way to its handler.
@@ -88,6 +91,20 @@ func (q *nameQueue) done() {
 	}
 }
 
+// tailEnded lets the queue of a name go on whose tail has been run.
+func (s *Socket) tailEnded(name queueName) {
+	s.count(account.Handlers, -workerCost)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.ext
+	i := slices.Index(x.running, name)
+	x.running = slices.Delete(x.running, i, i+1)
+	if q := x.queues[name]; q != nil && q.behind {
+		q.behind = false
+		q.lane.Resume(q)
+	}
+}
+
 // The memory of tasks in bytes, measured with 25,000 calls: of each task
 // besides its name and data, and of each goroutine of a queue, with a stack
 // that handlers make grow beyond the smallest one, and the queue's place in a
@@ -110,33 +127,35 @@ func (s *Socket) handled(size int) {
 // dispatch passes a packet to the loops of its socket, or else to the server's
 // handler. It waits while too many packets of the socket are being handled. A
 // transmission without a loop or receiver is lost, as in JavaScript.
-func dispatch(p packet) {
+func dispatch(p packet, here bool) {
 	s, name := p.socket(), p.queue()
 	t := task{size: p.size()}
-	concurrent := 1
+	var options handlerOptions
 	if loops := (Stream[packet]{s, name}).loops(); len(loops) > 0 {
 		t.deliver = func(handled func()) {
 			loop.Deliver(loops, p, packet.clone, handled, func() {
 				// The loops ended before they took it, so the current handler
 				// of the name gets it.
 				if !s.dropsWaiting() {
-					go dispatch(p)
+					go dispatch(p, false)
 				}
 			})
 		}
-	} else if t.run, concurrent = p.handler(); t.run == nil {
+	} else if t.run, options = p.handler(); t.run == nil {
 		// A closed socket may have had a loop.
 		if !s.srv.cfg.Compat.SilentUnhandledCalls && s.State() != Closed {
 			p.refuse(errUnknownProcedure)
 		}
 		return
 	}
-	s.enqueue(name, t, concurrent)
+	s.enqueue(name, t, options, here)
 }
 
 // enqueue runs a task after those that are already in the queue, on a goroutine
-// of the queue, or on one of its own if several may run at a time.
-func (s *Socket) enqueue(name queueName, t task, concurrent int) {
+// of the queue, or on one of its own if several may run at a time. If its name has
+// no queue, and the caller is the goroutine that has read it (here), it becomes the
+// tail of that goroutine.
+func (s *Socket) enqueue(name queueName, t task, o handlerOptions, here bool) {
 	if !s.takeSlot() {
 		return
 	}
@@ -145,8 +164,19 @@ func (s *Socket) enqueue(name queueName, t task, concurrent int) {
 	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
+	running := slices.Contains(x.running, name)
+	if here && q == nil && !running && o.concurrent <= 1 && t.run != nil && o.tempo.quick() {
+		x.tail, s.tailed = tail{name, t, o.tempo}, true
+		x.running = append(x.running, name)
+		s.count(account.Handlers, workerCost)
+		s.mu.Unlock()
+		return
+	}
 	if q == nil {
 		q = &nameQueue{socket: s, name: name}
+		if running {
+			q.behind = q.lane.Begin()
+		}
 		if x.queues == nil {
 			x.queues = make(map[queueName]*nameQueue)
 		}
@@ -154,9 +184,9 @@ func (s *Socket) enqueue(name queueName, t task, concurrent int) {
 		s.count(account.Handlers, workerCost)
 	}
 	q.users++
-	if concurrent > 1 {
-		if cap(q.running) != concurrent {
-			q.running = make(chan struct{}, concurrent)
+	if o.concurrent > 1 {
+		if cap(q.running) != o.concurrent {
+			q.running = make(chan struct{}, o.concurrent)
 		}
 		t.running = q.running
 	}

@@ -29,7 +29,8 @@
 // # Blocking
 //
 // Middleware and event handlers delay what their own socket does next. Handlers
-// delay only calls of their own name on their own socket. Nothing delays pings,
+// delay only calls of their own name on their own socket, and for a millisecond or two
+// what else that socket sends. Nothing delays pings,
 // other sockets, or the delivery of publications.
 //
 // Answers of calls wait while half of Limits.Outbox waits for their client, so a

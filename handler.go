@@ -138,12 +138,12 @@ func (c *Call) ask(expired error) *wire.Error {
 // or the client has gone.
 func (c *Call) refuse(failure *wire.Error) { _ = c.answer(nil, failure) }
 
-func (c *Call) handler() (run func(), concurrent int) {
+func (c *Call) handler() (run func(), o handlerOptions) {
 	h, ok := c.Socket.srv.handlers.calls.lookup(c.Procedure)
 	if !ok {
-		return nil, 0
+		return nil, handlerOptions{}
 	}
-	return func() { serveCall(c.Context(), h.wrapped, c) }, h.concurrent
+	return func() { serveCall(c.Context(), h.wrapped, c) }, h.handlerOptions
 }
 
 // clone returns a copy that shares the answer of the original.
@@ -175,12 +175,12 @@ func (t *Transmission) ask(expired error) *wire.Error {
 	return blocked
 }
 
-func (t *Transmission) handler() (run func(), concurrent int) {
+func (t *Transmission) handler() (run func(), o handlerOptions) {
 	r, ok := t.Socket.srv.handlers.transmissions.lookup(t.Receiver)
 	if !ok {
-		return nil, 0
+		return nil, handlerOptions{}
 	}
-	return func() { serveTransmission(t.Socket.Context(), r.wrapped, t) }, r.concurrent
+	return func() { serveTransmission(t.Socket.Context(), r.wrapped, t) }, r.handlerOptions
 }
 
 func (t *Transmission) clone() packet {
@@ -294,7 +294,10 @@ func Recv[In any](fn func(ctx context.Context, in In) error) Receiver {
 // A HandleOption changes how a procedure or receiver is handled.
 type HandleOption func(*handlerOptions)
 
-type handlerOptions struct{ concurrent int }
+type handlerOptions struct {
+	concurrent int
+	tempo      *tempo
+}
 
 // Concurrent lets up to n calls of one socket be handled at the same time, in
 // any order. n must be 1 or more.
@@ -424,7 +427,8 @@ func (t *handlerTable[H]) wrapped(h H, opts handlerOptions) registered[H] {
 	return r
 }
 
-func withOptions(opts []HandleOption) (all handlerOptions) {
+func withOptions(opts []HandleOption) handlerOptions {
+	all := handlerOptions{tempo: new(tempo)}
 	for _, o := range opts {
 		o(&all)
 	}

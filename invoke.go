@@ -60,6 +60,7 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 	if change != nil {
 		s.drainEvents()
 	}
+	s.srv.watch.relieve(s) // which may be what called this
 	return call.Wait(ctx)
 }
 

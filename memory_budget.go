@@ -31,11 +31,17 @@ func (s *Socket) takeMessage(n int) bool {
 		s.turnAway()
 		return false
 	}
-	ok, waited := s.ledger.Take(n, s.srv.cfg.Limits.InboxBytes, s.Done)
+	ok, waited := s.ledger.Take(n, s.srv.cfg.Limits.InboxBytes, s.stopReading)
 	if waited {
 		s.srv.hit(limitInboxBytes)
 	}
 	return ok
+}
+
+// stopReading is called before the reading waits.
+func (s *Socket) stopReading() <-chan struct{} {
+	s.out.Uncork(false)
+	return s.Done()
 }
 
 // count counts n more bytes of a kind, or fewer if n is negative.

@@ -19,8 +19,8 @@ type packet interface {
 	// refuse sends the error if the client waits for an answer.
 	refuse(failure *wire.Error)
 	// handler returns a function that runs the server's handler, or nil if
-	// there is none, and the number that may run at a time.
-	handler() (run func(), concurrent int)
+	// there is none, and its options.
+	handler() (run func(), o handlerOptions)
 	// clone returns a copy for one of several loops.
 	clone() packet
 }

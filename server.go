@@ -41,6 +41,7 @@ type Server struct {
 	epoch       time.Time // the origin of the server clock
 	rates       [numRates]rate
 	outbox      outbox.Limits
+	watch       *watch
 	crowd       crowd
 	places      *admission.Places
 	hits        limitHits
@@ -119,6 +120,7 @@ func New(cfg Config) (*Server, error) {
 		closing: make(map[*Socket]struct{}),
 		orphans: make(map[*Socket]struct{}),
 	}
+	srv.watch = newWatch()
 	srv.ctx, srv.cancel = context.WithCancel(context.Background())
 	srv.budget = account.NewBudget(int64(cfg.Limits.Budget), srv.overBudget)
 	for _, v := range []wire.Version{wire.Version1, wire.Version2} {

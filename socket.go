@@ -63,6 +63,10 @@ type Socket struct {
 
 	buckets [numRates]bucket.Bucket // server clock; only for the inbox worker, see throttle
 
+	here   bool // the inbox handles a message where it was read; the inbox worker's
+	tailed bool // ext.tail is set; the inbox worker's
+	prompt bool // what it sends may be handled where it was read, see handleHere
+
 	lastRead moment // of the reading goroutine: when the last message arrived
 	quick    uint8  // and how many have arrived soon after another one, see busyAfter
 
@@ -129,6 +133,8 @@ type extension struct {
 	owed      *owed
 	loops     loop.Set[queueName, packet]
 	queues    map[queueName]*nameQueue
+	tail      tail          // the inbox worker's, see handleHere
+	running   []queueName   // whose tails are being run
 	slots     chan struct{} // calls in handlers, see Limits.Calls
 	options   map[string]subscribeOptions
 	suspended int        // the number of suspended ones

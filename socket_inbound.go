@@ -87,6 +87,7 @@ func (s *Socket) process(data []byte, binary bool) {
 		if s.State() == Closed {
 			return
 		}
+		s.passTail()
 		s.handle(&p, data, binary)
 		s.awaitEvents()
 	}
@@ -185,7 +186,7 @@ func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 	t := &Transmission{Socket: s, Receiver: string(p.Event), Data: given, approval: approval{given: given}}
 	blocked := letIn(t, expired)
 	if blocked == nil {
-		dispatch(t)
+		dispatch(t, s.here)
 	}
 	s.respondTo(p, blocked)
 }
@@ -197,7 +198,7 @@ func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 		s.respondTo(p, blocked)
 		return
 	}
-	dispatch(c)
+	dispatch(c, s.here)
 }
 
 // approval runs the inbound middleware for a packet of the client until it has

@@ -12,11 +12,17 @@ import (
 // arrives, however many wait for their turn (MW-11).
 type rawWorker Socket
 
+// hasRaw reports whether a message passes the raw inbound middleware. Only the
+// reading goroutine calls it.
+func (s *Socket) hasRaw() bool {
+	// While messages are in the queue, none may overtake them.
+	return s.srv.middleware.has(lineInboundRaw) || s.rawQueued.Load() > 0
+}
+
 // throughRaw passes a message to the raw inbound middleware. It returns false
 // if there is none. Only the reading goroutine calls it.
 func (s *Socket) throughRaw(msg ws.Message) bool {
-	// While messages are in the queue, none may overtake them.
-	if !s.srv.middleware.has(lineInboundRaw) && s.rawQueued.Load() == 0 {
+	if !s.hasRaw() {
 		return false
 	}
 	s.rawQueued.Add(1)
@@ -48,5 +54,7 @@ func (w *rawWorker) Handle(msg ws.Message) {
 		s.count(account.Messages, -size)
 		return
 	}
-	s.admit(ws.Message{Binary: a.Binary, Data: a.Data}, size)
+	if msg := (ws.Message{Binary: a.Binary, Data: a.Data}); !s.takesAtOnce(msg, size) {
+		s.admit(msg, size)
+	}
 }

@@ -28,6 +28,7 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	shard := srv.budget.Shard(s.id[0])
 	s.ledger.Init(shard)
 	s.out.Init(s.outboxConn(), (*outboxOwner)(s), &srv.outbox, shard)
+	s.prompt = conn.Prompt() && conn.Polled()
 	now := time.Now()
 	s.seen(now)
 	s.mu.Lock()
@@ -53,10 +54,15 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 //
 // If it is parked, its stack is most of the memory of an idle connection: 2
 // KiB, unless it has ever needed more, because the runtime does not shrink it
-// below that. So calls from here are kept shallow, and deep work is left to
-// other goroutines: for example, the inbox worker decodes messages.
+// below that. So calls from here are kept shallow on such connections, and other
+// goroutines do deep work. If it ends, it does that work itself, see handleHere.
 func (s *Socket) read() {
+	corked := false
 	for {
+		if corked && !s.conn.Buffered() {
+			s.out.Uncork(true)
+			corked = false
+		}
 		if s.conn.Park(s.expectsMore()) {
 			return // continues in another goroutine when there is something to read
 		}
@@ -71,10 +77,28 @@ func (s *Socket) read() {
 			continue
 		}
 		s.pushBack.Store(pushBackBegun)
-		if size := inboxSize(msg); !s.takeMessage(size) {
+		size := inboxSize(msg)
+		handled, reading := false, true
+		switch {
+		case !s.takeMessage(size):
 			msg.Release()
-		} else if !s.throughRaw(msg) {
-			s.admit(msg, size)
+			handled = true
+		case s.hasRaw():
+		case s.takesAtOnce(msg, size):
+			handled = true
+		default:
+			if handled, reading = s.handleHere(inboxItem{msg, size}); !reading {
+				return
+			}
+			corked = corked || handled
+		}
+		if !handled {
+			// What takes it may make it wait.
+			s.out.Uncork(true)
+			corked = false
+			if !s.throughRaw(msg) {
+				s.admit(msg, size)
+			}
 		}
 		if s.pushBack.Load() == pushBackNoticed {
 			s.seen(time.Now())
@@ -262,13 +286,23 @@ func (s *Socket) alive(msg ws.Message) {
 	}
 }
 
+// takesAtOnce deals with messages that need not wait for others: pongs, and answers that
+// somebody waits for. size is what the message counts as.
+func (s *Socket) takesAtOnce(msg ws.Message, size int) bool {
+	if s.isPong(msg.Data, msg.Binary) && s.swallowPong() || s.calls.Load().Waiting() && s.takeAnswers(msg) {
+		msg.Release()
+		s.count(account.Messages, -size)
+		return true
+	}
+	return false
+}
+
 // admit puts a message that has passed the raw inbound middleware into the
-// inbox, unless it is handled at once. It waits while the inbox is full, but
+// inbox. It waits while the inbox is full, but
 // not while calls wait for answers, see callsLocked. size is the number of
 // bytes for which the message counts.
 func (s *Socket) admit(msg ws.Message, size int) {
-	if s.isPong(msg.Data, msg.Binary) && s.swallowPong() || s.calls.Load().Waiting() && s.takeAnswers(msg) ||
-		!s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
+	if !s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
 		s.count(account.Messages, -size)
 	}

@@ -1,6 +1,9 @@
 package socketcluster
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // socketCounters counts messages and packets of one socket.
 type socketCounters struct {
@@ -16,6 +19,9 @@ func (s *Socket) waiting(name queueName) int {
 	n := s.ext.loops.Longest(name)
 	if q := s.ext.queues[name]; q != nil {
 		n += q.users
+	}
+	if slices.Contains(s.ext.running, name) {
+		n++
 	}
 	return n
 }

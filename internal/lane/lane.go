@@ -81,6 +81,52 @@ func (l *Lane[T]) full(limit int) bool {
 	return !l.closed && !l.lifted && l.queued() >= limit
 }
 
+// Begin makes its caller the worker of an idle lane: what is pushed from then on is
+// queued. It reports false if there is a worker already, or after Close. The caller goes
+// on with Start, or with Resume, before which it may Handle one item.
+func (l *Lane[T]) Begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy || l.closed {
+		return false
+	}
+	l.busy = true
+	return true
+}
+
+// Handle handles v on its caller's goroutine, between Begin and Resume. If v ends that
+// goroutine, it resumes the lane itself.
+func (l *Lane[T]) Handle(v T, h Handler[T]) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		cause := recover()
+		if cause == nil { // runtime.Goexit
+			l.Resume(h)
+			return
+		}
+		p, ok := h.(panicHandler)
+		if !ok {
+			panic(cause)
+		}
+		p.Panicked(cause)
+	}()
+	h.Handle(v)
+	returned = true
+}
+
+// Start handles v by a worker of its own, after Begin.
+func (l *Lane[T]) Start(v T, h Handler[T]) { go l.work(v, h) }
+
+// Resume has a worker handle what was pushed since Begin.
+func (l *Lane[T]) Resume(h Handler[T]) {
+	if v, ok := l.next(); ok {
+		go l.work(v, h)
+	}
+}
+
 // Lift makes PushWait ignore its limit, or obey it again. Calls that wait
 // continue.
 func (l *Lane[T]) Lift(on bool) {

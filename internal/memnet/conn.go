@@ -21,8 +21,16 @@ func Pipe(size int) (net.Conn, net.Conn) {
 
 // conn is one end of a connection.
 type conn struct {
-	r, w *pipe
+	r, w   *pipe
+	polled bool
 }
+
+// Poll makes an end of [Pipe] count as a plain socket of the operating system, for
+// a server that treats those differently.
+func Poll(c net.Conn) { c.(*conn).polled = true }
+
+// Polled is what package ws asks.
+func (c *conn) Polled() bool { return c.polled }
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.r.read(p)

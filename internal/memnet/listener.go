@@ -16,9 +16,10 @@ type Listener struct {
 	// dialed from now on; zero means DefaultBufferSize. Set it before dialing.
 	BufferSize int
 
-	conns chan net.Conn
-	done  chan struct{}
-	close sync.Once
+	conns  chan net.Conn
+	done   chan struct{}
+	close  sync.Once
+	Polled bool // the connections count as sockets of the operating system, see Poll
 }
 
 // Listen returns a new network with one listener.
@@ -29,6 +30,9 @@ func Listen() *Listener {
 // Dial connects to the listener; it blocks until the connection is accepted.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	client, server := Pipe(l.BufferSize)
+	if l.Polled {
+		Poll(server)
+	}
 	var err error
 	select {
 	case l.conns <- server:

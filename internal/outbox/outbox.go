@@ -82,10 +82,11 @@ type Outbox[Tag comparable] struct {
 	shard    *account.Shard
 	frames   uint64      // that have been written
 	written  uint64      // their sizes
-	queue    *queue[Tag] // not nil exactly while a flusher exists
+	queue    *queue[Tag] // not nil exactly while a flusher exists, or is to come by Uncork
 	pressure *pressure   // nil while nobody waits and the outbox has not been full since it was empty
 	finished bool
 	killed   bool
+	corked   bool // a queue that begins now waits for Uncork
 }
 
 // Init prepares the outbox. Many outboxes may share limits. shard, if not nil,
@@ -170,6 +171,9 @@ func (o *Outbox[Tag]) add(f Frame[Tag]) {
 	o.bytes += len(f.Bytes)
 	o.count(f.own())
 	o.active().push(f)
+	if o.bytes > batchBytes {
+		o.pull()
+	}
 }
 
 // Reserve counts n bytes that will be pushed, so that they already fill the
@@ -255,6 +259,7 @@ func (o *Outbox[Tag]) Finish(frame []byte) bool {
 		o.add(Frame[Tag]{Bytes: frame})
 	}
 	o.active()
+	o.pull()
 	o.wake()
 	return true
 }
@@ -309,6 +314,7 @@ func (o *Outbox[Tag]) kill() {
 	o.count(-o.counted)
 	if o.queue != nil {
 		o.queue.drop()
+		o.pull() // which gives the queue back
 	}
 	o.wake()
 }
@@ -318,11 +324,56 @@ func (o *Outbox[Tag]) kill() {
 func (o *Outbox[Tag]) active() *queue[Tag] {
 	if o.queue == nil {
 		o.queue = takeQueue(o)
-		if crew := o.limits.Crew; crew != nil && o.conn.Prompt() {
-			crew.add(o.queue.prompt)
+		if o.corked {
+			o.queue.waits = true
 		} else {
-			go o.queue.run()
+			o.flush()
 		}
 	}
 	return o.queue
+}
+
+// flush has somebody flush the queue. It is called with the lock held.
+func (o *Outbox[Tag]) flush() {
+	if crew := o.limits.Crew; crew != nil && o.conn.Prompt() {
+		crew.add(o.queue.prompt)
+	} else {
+		go o.queue.run()
+	}
+}
+
+// Cork lets frames collect that are pushed from now on, up to a write's worth, until
+// Uncork, or until somebody waits for them to leave. An outbox has one cork.
+func (o *Outbox[Tag]) Cork() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.corked = true
+}
+
+// Uncork has what has collected written: by the caller, if the connection is prompt and
+// here is set, or else as ever. It does not wait for the connection.
+func (o *Outbox[Tag]) Uncork(here bool) {
+	o.mu.Lock()
+	o.corked = false
+	q := o.queue
+	if q == nil || !q.waits {
+		o.mu.Unlock()
+		return
+	}
+	if !here || !o.conn.Prompt() {
+		o.pull()
+		o.mu.Unlock()
+		return
+	}
+	q.waits = false
+	o.mu.Unlock()
+	q.prompt()
+}
+
+// pull has a queue flushed that waits for Uncork. It is called with the lock held.
+func (o *Outbox[Tag]) pull() {
+	if q := o.queue; q != nil && q.waits {
+		q.waits = false
+		o.flush()
+	}
 }

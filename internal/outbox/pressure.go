@@ -162,6 +162,7 @@ func (o *Outbox[Tag]) wake() {
 // method of the context is called with the lock held, because it may have locks
 // of its own.
 func (o *Outbox[Tag]) await(ctx context.Context, timeout <-chan time.Time) (ended bool) {
+	o.pull()
 	p := o.pressed()
 	if p.changed == nil {
 		p.changed = make(chan struct{})

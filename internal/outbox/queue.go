@@ -61,6 +61,7 @@ type queue[Tag comparable] struct {
 	out     int          // bytes of batch[0] that have been written
 	writing bool         // the connection has wire
 	takers  int          // calls of Take that wait for the end of that
+	waits   bool         // for Uncork: there is no flusher
 	stuck   bool         // the connection took nothing of the last write
 	blocked time.Time    // when the current wait for the connection began, or zero
 }

@@ -237,6 +237,9 @@ type tapWrite struct {
 	begin stamp
 }
 
+// Polled has the messages of every other schedule handled where they are read.
+func (c *tapConn) Polled() bool { return c.w.seed%2 == 0 }
+
 func (c *tapConn) RemoteAddr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: c.number}
 }

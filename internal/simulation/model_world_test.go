@@ -30,7 +30,9 @@ func newWorld(t *testing.T, rt *rapid.T, cfg socketcluster.Config) *world {
 	if err != nil {
 		rt.Fatal(err)
 	}
-	return &world{t, srv, memnet.Listen(), &http.Server{Handler: srv}}
+	listen := memnet.Listen()
+	listen.Polled = rapid.Bool().Draw(rt, "handled where it is read")
+	return &world{t, srv, listen, &http.Server{Handler: srv}}
 }
 
 func (w *world) serve() { go w.web.Serve(w.listen) }

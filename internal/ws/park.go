@@ -31,6 +31,16 @@ type park interface {
 	closed()
 }
 
+// Polled reports whether the connection is a plain socket of the operating system, that
+// the runtime's poller waits for, or says so itself.
+func (c *Conn) Polled() bool {
+	if p, ok := c.nc.(interface{ Polled() bool }); ok {
+		return p.Polled()
+	}
+	_, other := c.park.(readPark)
+	return !other
+}
+
 // borrow gives c a read buffer that starts with the carried bytes, and returns
 // the part to read into.
 func (c *Conn) borrow() []byte {

@@ -34,6 +34,31 @@ func (c *Conn) Park(stay bool) (gone bool) {
 	return gone
 }
 
+// Buffered reports whether the next message is here as a whole, in one frame, so that Read
+// does not wait.
+func (c *Conn) Buffered() bool {
+	if c.err != nil || len(c.in) < 2 || c.in[0]&0x80 == 0 {
+		return false
+	}
+	if op := gws.OpCode(c.in[0] & 0x0f); op != gws.OpText && op != gws.OpBinary {
+		return false
+	}
+	head, size := 2, int(c.in[1]&0x7f)
+	if c.in[1]&0x80 != 0 {
+		head += 4 // the mask
+	}
+	switch size {
+	case 126:
+		if len(c.in) < 4 {
+			return false
+		}
+		head, size = head+2, int(binary.BigEndian.Uint16(c.in[2:]))
+	case 127:
+		return false // none of that size is
+	}
+	return len(c.in) >= head+size
+}
+
 // Read returns the next message. Its error is a *CloseError for the peer's
 // close frame, a *ProtocolError if the peer broke the protocol or exceeded a
 // limit, and any other error if the connection is lost (code 1006). Later calls
