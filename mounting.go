@@ -9,7 +9,7 @@ import (
 )
 
 // mounting records which mistakes in the mounting of the server have been logged.
-// Each of them keeps out all clients, which cannot be told the reason. Requests of
+// Each of them keeps out all clients, which cannot learn the reason. Requests of
 // strangers can look the same, and must not fill the log. So each mistake is a
 // warning once, and is logged at level Debug from then on.
 type mounting struct {
