@@ -72,7 +72,8 @@ func TestCoreHasNoCgo(t *testing.T) {
 	}
 }
 
-// The inventory of rooms has each package of this module, and no other.
+// The inventory of rooms has each package of this module, each file of the root, and
+// nothing else.
 func TestInventoryIsComplete(t *testing.T) {
 	text, err := os.ReadFile("docs/ARCHITECTURE.md")
 	if err != nil {
@@ -94,6 +95,28 @@ func TestInventoryIsComplete(t *testing.T) {
 	}
 	for name := range listed {
 		t.Errorf("the inventory has %s, which is no package", name)
+	}
+
+	// And each file of the root.
+	files := make(map[string]bool)
+	for _, m := range regexp.MustCompile("`([a-z0-9_]+\\.go)`").FindAllStringSubmatch(inventory, -1) {
+		if files[m[1]] {
+			t.Errorf("the inventory has %s twice", m[1])
+		}
+		files[m[1]] = true
+	}
+	here, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range here {
+		if !files[name] && !strings.HasSuffix(name, "_test.go") {
+			t.Errorf("the inventory lacks %s", name)
+		}
+		delete(files, name)
+	}
+	for name := range files {
+		t.Errorf("the inventory has %s, which is no file of the root", name)
 	}
 }
 
