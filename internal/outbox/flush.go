@@ -73,19 +73,22 @@ func (q *queue[Tag]) flush(mayWait bool) {
 	o.mu.Unlock()
 	q.release()
 
-	var report func()
-	switch {
-	case failure != nil:
-		report = func() { o.owner.OutboxFailed(failure) }
-	case flushed:
-		report = o.owner.OutboxFlushed
-	default:
+	if failure == nil && !flushed {
 		return
 	}
 	if mayWait {
-		report()
+		o.report(failure)
 	} else {
-		go report() // it may be slow
+		go o.report(failure) // it may be slow
+	}
+}
+
+// report reports how the outbox has ended.
+func (o *Outbox[Tag]) report(failure error) {
+	if failure != nil {
+		o.owner.OutboxFailed(failure)
+	} else {
+		o.owner.OutboxFlushed()
 	}
 }
 
