@@ -12,6 +12,7 @@ import (
 
 // A curve of each kind, small, with all servers.
 func TestDrawCurves(t *testing.T) {
+	t.Parallel()
 	env, client, err := makeCertificate(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -24,28 +24,31 @@ func smallLoad() load {
 
 func TestScenarios(t *testing.T) {
 	for _, s := range scenarios {
-		r, err := measure(t.Context(), s, allTargets, smallLoad(), 1, io.Discard)
-		if err != nil {
-			t.Errorf("%s: %v", s.name, err)
-			continue
-		}
-		for _, target := range allTargets {
-			got, ok := r.Median[target.name]
-			if s.unit == memoryUnit {
-				// So few connections may fit into memory that the server has.
-				if !ok || got.Operations != 0 {
-					t.Errorf("%s, %s: got %+v", s.name, target.name, got)
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
+			r, err := measure(t.Context(), s, allTargets, smallLoad(), 1, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, target := range allTargets {
+				got, ok := r.Median[target.name]
+				if s.unit == memoryUnit {
+					// So few connections may fit into memory that the server has.
+					if !ok || got.Operations != 0 {
+						t.Errorf("%s: got %+v", target.name, got)
+					}
+					continue
 				}
-				continue
+				if got.Operations == 0 || got.PerSecond <= 0 || got.Cost <= 0 {
+					t.Errorf("%s: got %+v", target.name, got)
+				}
 			}
-			if got.Operations == 0 || got.PerSecond <= 0 || got.Cost <= 0 {
-				t.Errorf("%s, %s: got %+v", s.name, target.name, got)
-			}
-		}
+		})
 	}
 }
 
 func TestRunReportsJSON(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	args := []string{"-only", "go,js", "-run", "^echo$", "-rounds", "2", "-duration", "50ms", "-json"}
 	if err := run(t.Context(), args, &out, io.Discard); err != nil {
