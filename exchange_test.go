@@ -713,3 +713,26 @@ func TestSubscribeWhileBrokerHangs(t *testing.T) {
 		}
 	})
 }
+
+// A loop ends with its context, although the broker hangs.
+func TestLoopEndsWhileBrokerHangs(t *testing.T) {
+	b := new(slowBroker)
+	inBubble(t, socketcluster.Config{Broker: b}, func(w *world) {
+		b.gate = make(chan struct{})
+		defer close(b.gate)
+		ctx, cancel := context.WithCancel(context.Background())
+		sub, err := w.srv.Exchange().Subscribe(ctx, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for range sub.All() {
+			}
+		}()
+		synctest.Wait()
+		cancel()
+		<-ended
+	})
+}

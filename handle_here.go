@@ -6,21 +6,24 @@ import (
 	"time"
 )
 
-// A message is handled by the goroutine that has read it, together with the handler that
-// it is for, if nothing of its socket is being handled: to start other goroutines would
-// cost more than most handlers. What it sends leaves in one write at the end.
+// The goroutine that has read a message handles it, and runs the handler of its
+// last call, if nothing else of the socket is being handled. Starting other goroutines
+// would cost more than most handlers do. What the message makes the server send to
+// the client leaves in one write at the end.
 //
-// Whatever takes longer than a moment has another goroutine take over the reading, as
-// the Go scheduler does with a processor of which the goroutine is in a system call.
-// From then on everything is as if it had been started on a goroutine of its own. A
-// goroutine that handles something has a post meanwhile, and whoever relieves the post
-// first decides: it itself, when it is through, or the watch.
+// If that takes longer than a moment, another goroutine takes over the reading, as
+// the Go scheduler takes a processor from a goroutine in a system call. From then on,
+// the socket is served as if the handler had a goroutine of its own. While a goroutine
+// handles what it has read, it has a post. It leaves the post when it is done, or the
+// watch relieves it before: the first of the two decides who reads on.
 
 const (
-	// numPosts bounds how many goroutines handle what they have read at a time. Others
-	// leave it to goroutines of their own.
+	// numPosts is the number of goroutines that may handle what they have read at the
+	// same time. Without a post, a message gets a worker of the inbox.
 	numPosts = 64
-	manTries = 4 // that a goroutine looks at
+
+	// manTries is the number of posts that are tried for a socket.
+	manTries = 4
 
 	// watchPeriod is how often the watch looks at posts. The reading is taken over after
 	// one to two of them.
@@ -30,7 +33,7 @@ const (
 // The phases of a post, in the low bits of its state. The others count its users.
 const (
 	postFree   = iota
-	postTaken  // by somebody who is not there yet, or about to leave
+	postTaken  // socket is about to be set or cleared
 	postManned // socket is set
 	postPhases
 )
@@ -42,8 +45,9 @@ type post struct {
 	_      [40]byte
 }
 
-// relieve frees a post that is in a state. It reports false if somebody else has done so.
-func (p *post) relieve(state uint64) (s *Socket, ok bool) {
+// leave frees a post that is manned in a state, and returns its socket. It reports false
+// if the post was left or relieved before.
+func (p *post) leave(state uint64) (s *Socket, ok bool) {
 	if !p.state.CompareAndSwap(state, state-postManned+postTaken) {
 		return nil, false
 	}
@@ -52,7 +56,7 @@ func (p *post) relieve(state uint64) (s *Socket, ok bool) {
 	return s, true
 }
 
-// watch has the reading taken over of sockets that are being handled for too long.
+// watch relieves posts that are manned for too long.
 type watch struct {
 	posts [numPosts]post
 	armed atomic.Bool
@@ -97,7 +101,7 @@ func (w *watch) relieve(s *Socket) {
 	for i := range manTries {
 		p := &w.posts[(first+i)%numPosts]
 		if state := p.state.Load(); p.socket.Load() == s && state%(postPhases+1) == postManned {
-			if s, ok := p.relieve(state); ok {
+			if s, ok := p.leave(state); ok {
 				s.takeOver()
 			}
 		}
@@ -119,7 +123,7 @@ func (w *watch) look() {
 		case state != p.seen:
 			p.seen = state
 		default:
-			if s, ok := p.relieve(state); ok {
+			if s, ok := p.leave(state); ok {
 				s.takeOver()
 				continue
 			}
@@ -158,20 +162,22 @@ func (s *Socket) handleHere(in inboxItem) (handled, reading bool) {
 		if through {
 			return
 		}
-		if _, ok := p.relieve(state); ok { // a handler has ended this goroutine
+		if _, ok := p.leave(state); ok { // a handler has ended this goroutine
 			s.takeOver()
 		}
 	}()
-	s.inbox.Handle(in, (*hereWorker)(s))
+	s.inbox.Handle(in, (*hereWorker)(s), (*inboxWorker)(s))
 	t, tailed := s.takeTail()
 	s.inbox.Resume((*inboxWorker)(s)) // after which the tail is no longer this goroutine's
 	if tailed {
+		before := p.state.Load()
 		s.runTail(t)
+		if before == state && p.state.Load() != state {
+			t.tempo.slow() // it was relieved because of the handler
+		}
 	}
 	through = true
-	if _, reading = p.relieve(state); !reading && tailed {
-		t.tempo.slow()
-	}
+	_, reading = p.leave(state)
 	return true, reading
 }
 

@@ -1,11 +1,13 @@
 package socketcluster_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,6 +147,52 @@ func TestHandlerEndsItsGoroutine(t *testing.T) {
 		synctest.Wait()
 		if !exits {
 			t.Error("the middleware was not asked")
+		}
+	})
+}
+
+// What waits behind middleware that ends its goroutine is handled as ever.
+func TestGoexitWithQueue(t *testing.T) {
+	here(t, func(w *world) {
+		w.srv.Handle("quick", socketcluster.Func(echo))
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.PublishIn) error {
+			time.Sleep(10 * time.Millisecond)
+			runtime.Goexit()
+			return nil
+		})
+		p := w.client()
+		p.send(`{"event":"#publish","data":{"channel":"a"}}`)
+		p.send(`{"event":"quick","data":1,"cid":2}`)
+		p.want(`{"rid":2,"data":1}`)
+	})
+}
+
+// Middleware that is slow does not count against the handler behind it.
+func TestSlowMiddlewareWhereItWasRead(t *testing.T) {
+	here(t, func(w *world) {
+		var onReader atomic.Int32
+		w.srv.Handle("quick", socketcluster.Func(func(context.Context, socketcluster.None) (int, error) {
+			stack := make([]byte, 16<<10)
+			if bytes.Contains(stack[:runtime.Stack(stack, false)], []byte("handleHere")) {
+				onReader.Add(1)
+			}
+			return 0, nil
+		}))
+		slow := true
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.Invoke) error {
+			if slow {
+				time.Sleep(10 * time.Millisecond)
+			}
+			return nil
+		})
+		p := w.client()
+		p.send(`{"event":"quick","cid":2}`)
+		p.want(`{"rid":2,"data":0}`)
+		slow = false
+		p.send(`{"event":"quick","cid":3}`)
+		p.want(`{"rid":3,"data":0}`)
+		if n := onReader.Load(); n != 2 {
+			t.Errorf("%d of 2 calls were handled where they were read", n)
 		}
 	})
 }

@@ -68,6 +68,7 @@ func (s *Socket) read() {
 		}
 		msg, err := s.conn.Read()
 		if err != nil {
+			s.out.Uncork(false)
 			s.lost(err)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"sync"
 
@@ -21,7 +22,7 @@ const (
 
 // Subscription is a subscription of the server itself to a channel. It begins
 // with the call of [Exchange.Subscribe], and ends with the context of that
-// call, with Close, with its loop, or with the server.
+// call, with Close, or with its loop, which ends with the server.
 //
 // Publications wait for the loop in a queue of at most 1024, and at most 1 MiB
 // or one larger publication. A loop that falls further behind misses the oldest
@@ -46,12 +47,15 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (*Subscription
 	s := &Subscription{ctx: ctx, srv: x.srv, loop: l}
 	s.end = sync.OnceFunc(func() {
 		x.srv.hub.Unsubscribe(sub)
-		_ = x.routes.Leave(context.WithoutCancel(ctx), channel) // waits for the broker
 		l.End()
+		_ = x.routes.Leave(ctx, channel) // waits for the broker, until ctx ends
 	})
 	s.unbid = context.AfterFunc(ctx, s.end) // the loop may never begin
 	return s, nil
 }
+
+// errBrokerExit is the error of a broker that has ended its goroutine.
+var errBrokerExit = errors.New("socketcluster: Broker.Subscribe has ended its goroutine")
 
 // joinUntil is join, but does not wait beyond the end of ctx.
 func (x *Exchange) joinUntil(ctx context.Context, channel string) error {
@@ -61,7 +65,9 @@ func (x *Exchange) joinUntil(ctx context.Context, channel string) error {
 	ctx, late := context.WithoutCancel(ctx), ctx
 	joined := make(chan error, 1)
 	go func() {
-		joined <- protect(x.srv.log, "Broker.Subscribe", func() error { return x.join(ctx, channel) })
+		err := errBrokerExit
+		defer func() { joined <- err }()
+		err = protect(x.srv.log, "Broker.Subscribe", func() error { return x.join(ctx, channel) })
 	}()
 	select {
 	case err := <-joined:
@@ -86,8 +92,8 @@ func (s *Subscription) All() iter.Seq[json.RawMessage] {
 	}
 }
 
-// Close ends the subscription. Publications that wait for its loop are lost.
-// Close waits for the broker.
+// Close ends the subscription and its loop. Publications that wait for the loop are
+// lost. Close waits for the broker until the context of the subscription ends.
 func (s *Subscription) Close() {
 	s.unbid()
 	s.end()

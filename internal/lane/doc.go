@@ -15,6 +15,12 @@
 // time: it delays the items after it and nothing else. All methods may be
 // called from Handle, but a PushWait from there may wait for itself.
 //
+// # Begin and Resume
+//
+// Begin, Handle and Resume let a goroutine handle an item itself, in the place of a
+// worker, if the lane is idle. What is pushed meanwhile is queued, and gets a worker
+// with Resume.
+//
 // # Memory
 //
 // The zero value is ready for use. An idle lane is a mutex, a nil pointer and

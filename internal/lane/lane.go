@@ -95,8 +95,8 @@ func (l *Lane[T]) Begin() bool {
 }
 
 // Handle handles v on its caller's goroutine, between Begin and Resume. If v ends that
-// goroutine, it resumes the lane itself.
-func (l *Lane[T]) Handle(v T, h Handler[T]) {
+// goroutine, Handle resumes the lane with the handler next.
+func (l *Lane[T]) Handle(v T, h, next Handler[T]) {
 	returned := false
 	defer func() {
 		if returned {
@@ -104,7 +104,7 @@ func (l *Lane[T]) Handle(v T, h Handler[T]) {
 		}
 		cause := recover()
 		if cause == nil { // runtime.Goexit
-			l.Resume(h)
+			l.Resume(next)
 			return
 		}
 		p, ok := h.(panicHandler)

@@ -20,6 +20,11 @@ type Crew struct {
 // add makes the crew flush a queue.
 func (c *Crew) add(flush func()) {
 	c.mu.Lock()
+	if c.done > keepCapacity && c.done >= len(c.todo)/2 {
+		n := copy(c.todo, c.todo[c.done:])
+		clear(c.todo[n:])
+		c.todo, c.done = c.todo[:n], 0
+	}
 	c.todo = append(c.todo, flush)
 	more := c.members == 0 || len(c.todo)-c.done > c.members && c.members < runtime.GOMAXPROCS(0)
 	if more {

@@ -91,3 +91,50 @@ func TestCrew(t *testing.T) {
 		}
 	})
 }
+
+// busyConn gets something new to write during each write.
+type busyConn struct {
+	crewConn
+	outbox *Outbox[int]
+	left   atomic.Int32
+}
+
+func (c *busyConn) WriteFrames(frames [][]byte, stall time.Duration) (int, error) {
+	if c.left.Add(-1) > 0 {
+		c.outbox.Push([]byte("x"))
+	}
+	return c.crewConn.WriteFrames(frames, stall)
+}
+
+// Connections that always have something to write do not keep a crew from the others.
+func TestCrewIsFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int32
+		limits := &Limits{Crew: new(Crew)}
+		const rounds = 20_000
+		busy := make([]busyConn, runtime.GOMAXPROCS(0))
+		all := make([]Outbox[int], len(busy)+1)
+		for i := range busy {
+			c := &busy[i]
+			c.now, c.most, c.outbox = &now, &most, &all[i]
+			c.left.Store(rounds)
+			all[i].Init(c, &ownerLog{}, limits, nil)
+			all[i].Push([]byte("x"))
+		}
+		o := &all[len(busy)]
+		o.Init(&crewConn{now: &now, most: &most}, &ownerLog{}, limits, nil)
+		o.Push([]byte("y"))
+		o.Drain()
+		for i := range busy {
+			if busy[i].left.Swap(0) <= 0 {
+				t.Error("it had to wait until the others had nothing more to write")
+			}
+		}
+		synctest.Wait()
+		limits.Crew.mu.Lock()
+		defer limits.Crew.mu.Unlock()
+		if n := cap(limits.Crew.todo); n > 10*keepCapacity {
+			t.Errorf("the list has grown to %d", n)
+		}
+	})
+}

@@ -23,6 +23,11 @@
 // most one of them is called, at most once, and none if Kill is called before
 // the end of the write in question.
 //
+// # Corks
+//
+// Between Cork and Uncork frames collect, so that they leave in one write. Uncork may
+// write them on its caller's goroutine.
+//
 // # Full
 //
 // A full outbox still accepts frames. An outbox ends for one of two reasons.

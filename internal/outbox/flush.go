@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// turn is the number of writes after which a goroutine that writes for several
+// outboxes, or has something else to do, leaves an outbox to another turn.
+const turn = 4
+
 // flush writes until nothing is left. Nothing else writes. At the end it
 // returns the queue to the pool. If it may not wait for the connection, another
 // goroutine continues where it would have to.
@@ -16,6 +20,7 @@ func (q *queue[Tag]) flush(mayWait bool) {
 	preparer, prepares := o.conn.(Preparer)
 	prompt := o.conn.Prompt()
 	var failure error
+	writes := 0
 	o.mu.Lock()
 	for q.yield(); !o.killed; q.yield() {
 		fresh, ok := q.fill()
@@ -64,6 +69,11 @@ func (q *queue[Tag]) flush(mayWait bool) {
 		o.wrote(n)
 		if o.ends(&failure) {
 			break
+		}
+		if writes++; writes == turn && !mayWait && !q.stuck {
+			o.flush() // when the others have had their turn
+			o.mu.Unlock()
+			return
 		}
 	}
 	q.yield()

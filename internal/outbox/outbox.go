@@ -342,16 +342,18 @@ func (o *Outbox[Tag]) flush() {
 	}
 }
 
-// Cork lets frames collect that are pushed from now on, up to a write's worth, until
-// Uncork, or until somebody waits for them to leave. An outbox has one cork.
+// Cork collects the frames that are pushed to an empty outbox from now on, up to 64 KiB,
+// until Uncork. A call that waits for the outbox, and Finish, end the wait of the frames
+// as well. Corking twice is corking once.
 func (o *Outbox[Tag]) Cork() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.corked = true
 }
 
-// Uncork has what has collected written: by the caller, if the connection is prompt and
-// here is set, or else as ever. It does not wait for the connection.
+// Uncork ends Cork, and starts the flusher if frames have collected. With here, the
+// caller writes them itself, as far as the connection accepts them at once and for a few
+// writes. Uncork does not wait for the connection.
 func (o *Outbox[Tag]) Uncork(here bool) {
 	o.mu.Lock()
 	o.corked = false
