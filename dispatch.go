@@ -97,8 +97,8 @@ func (s *Socket) tailEnded(name queueName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.ext
-	i := slices.Index(x.running, name)
-	x.running = slices.Delete(x.running, i, i+1)
+	i := slices.Index(x.tails, name)
+	x.tails = slices.Delete(x.tails, i, i+1)
 	if q := x.queues[name]; q != nil && q.behind {
 		q.behind = false
 		q.lane.Resume(q)
@@ -164,10 +164,10 @@ func (s *Socket) enqueue(name queueName, t task, o handlerOptions, here bool) {
 	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
-	running := slices.Contains(x.running, name)
+	running := slices.Contains(x.tails, name)
 	if here && q == nil && !running && o.concurrent <= 1 && t.run != nil && o.tempo.quick() {
 		x.tail, s.tailed = tail{name, t, o.tempo}, true
-		x.running = append(x.running, name)
+		x.tails = append(x.tails, name)
 		s.count(account.Handlers, workerCost)
 		s.mu.Unlock()
 		return

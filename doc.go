@@ -4,7 +4,7 @@
 //
 // # Concepts
 //
-// A [Server] is an [net/http.Handler]. Each client's connection is a [Socket].
+// A [Server] is an [http.Handler]. Each client's connection is a [Socket].
 // A client calls procedures ([Server.Handle], answered), transmits events
 // ([Server.Receive], not answered), and subscribes and publishes to channels,
 // which need no registration. [Middleware] allows or blocks what clients do, one
@@ -29,9 +29,9 @@
 // # Blocking
 //
 // Middleware and event handlers delay what their own socket does next. Handlers
-// delay only calls of their own name on their own socket, and for a millisecond or two
-// what else that socket sends. Nothing delays pings,
-// other sockets, or the delivery of publications.
+// delay only calls of their own name on their own socket, and, for a millisecond
+// or two, what else that socket sends. Nothing delays pings, other sockets, or
+// the delivery of publications.
 //
 // Answers of calls wait while half of Limits.Outbox waits for their client, so a
 // client that calls without reading delays only its own calls. [Socket.Transmit]

@@ -2,6 +2,7 @@ package socketcluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 )
 
 // Logins, logouts and failures go to a log, together with events of the
@@ -204,6 +206,120 @@ func ExampleSocket_StartBatch() {
 	client.send(`{"event":"join"}`)
 	fmt.Println(client.next())
 	// Output: [{"event":"here","data":"alice"},{"event":"here","data":"bob"}]
+}
+
+// Calls of one socket to one procedure are handled one after the other. Concurrent lets
+// several run at a time, whose answers come in any order.
+func ExampleConcurrent() {
+	srv := exampleServer(socketcluster.Config{})
+	first := make(chan struct{})
+	srv.Handle("render", socketcluster.Func(func(ctx context.Context, page int) (int, error) {
+		if page == 1 {
+			<-first // a page that takes long
+		}
+		return page, nil
+	}), socketcluster.Concurrent(4))
+
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"render","data":1,"cid":2}`)
+	client.send(`{"event":"render","data":2,"cid":3}`)
+	fmt.Println(client.next())
+	close(first)
+	fmt.Println(client.next())
+	// Output:
+	// {"rid":3,"data":2}
+	// {"rid":2,"data":1}
+}
+
+// A handler that passes calls on detaches them, and gets the next one while others
+// answer.
+func ExampleCall_Detach() {
+	srv := exampleServer(socketcluster.Config{})
+	jobs := make(chan *socketcluster.Call, 10)
+	srv.Handle("work", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
+		c.Detach()
+		jobs <- c
+		return nil, nil
+	}))
+
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"work","data":"a","cid":2}`)
+	client.send(`{"event":"work","data":"b","cid":3}`)
+	a, b := <-jobs, <-jobs
+	b.Reply("done")
+	fmt.Println(client.next())
+	a.Fail(socketcluster.Errorf("WorkError", "Nobody can do that"))
+	fmt.Println(client.next())
+	// Output:
+	// {"rid":3,"data":"done"}
+	// {"rid":2,"error":{"message":"Nobody can do that","name":"WorkError"}}
+}
+
+// A revocation ends logins before their tokens expire, on open connections too: here
+// all those of a user.
+func ExampleServer_Revoke() {
+	srv := exampleServer(socketcluster.Config{Revocations: new(revoke.Memory)})
+	token, err := srv.Auth().Sign(context.Background(), map[string]any{"sub": "alice"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := loginExample(srv, token.Signed())
+	defer client.close()
+	err = srv.Revoke(context.Background(), revoke.Revocation{Subject: "alice", Until: time.Now().Add(24 * time.Hour)})
+	fmt.Println(client.next(), err)
+	// Output: {"event":"#removeAuthToken"} <nil>
+}
+
+// Claims that are read, changed and written back are written only if nobody else has
+// changed the token meanwhile.
+func ExampleSocket_SetAuthTokenIf() {
+	type claims struct {
+		Username string `json:"username"`
+		Visits   int    `json:"visits"`
+	}
+	srv := exampleServer(socketcluster.Config{})
+	srv.Handle("visit", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (int, error) {
+		s := socketcluster.FromContext(ctx)
+		for {
+			old := s.AuthToken()
+			var c claims
+			if old == nil || old.Claims(&c) != nil {
+				return 0, socketcluster.Errorf("AuthError", "You are not logged in")
+			}
+			c.Visits++
+			err := s.SetAuthTokenIf(ctx, old, c)
+			if !errors.Is(err, socketcluster.ErrTokenChanged) {
+				return c.Visits, err
+			}
+		}
+	}))
+	token, err := srv.Auth().Sign(context.Background(), claims{"alice", 6})
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := loginExample(srv, token.Signed())
+	defer client.close()
+	client.send(`{"event":"visit","cid":2}`)
+	client.next() // the new token
+	fmt.Println(client.next())
+	// Output: {"rid":2,"data":7}
+}
+
+// A publisher that must not wait for slow subscribers says so by its context.
+func ExampleNoWait() {
+	srv := exampleServer(socketcluster.Config{})
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"#subscribe","data":{"channel":"ticks"},"cid":2}`)
+	client.next()
+	ctx := socketcluster.NoWait(context.Background())
+	if err := srv.Exchange().Publish(ctx, "ticks", 1); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.next())
+	// Output: {"event":"#publish","data":{"channel":"ticks","data":1}}
 }
 
 // Old clients that cannot be given a path get a listener of their own.

@@ -345,7 +345,7 @@ func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
 // HandleDefault registers a function that handles all procedures without a handler.
 func (srv *Server) HandleDefault(fn HandlerFunc, opts ...HandleOption) {
 	mustCall("the function of HandleDefault", fn)
-	srv.handlers.calls.setRest(fn, opts)
+	srv.handlers.calls.setDefault(fn, opts)
 }
 
 // Receive registers the receiver of an event for all sockets, in place of an
@@ -359,7 +359,7 @@ func (srv *Server) Receive(event string, r Receiver, opts ...HandleOption) {
 // ReceiveDefault registers a function that receives all events without a receiver.
 func (srv *Server) ReceiveDefault(fn ReceiverFunc, opts ...HandleOption) {
 	mustCall("the function of ReceiveDefault", fn)
-	srv.handlers.transmissions.setRest(fn, opts)
+	srv.handlers.transmissions.setDefault(fn, opts)
 }
 
 // WrapHandlers wraps each handler of the server by the handler that wrap
@@ -397,7 +397,7 @@ func (t *handlerTable[H]) set(name string, h H, opts []HandleOption) {
 	t.names.Set(name, t.wrapped(h, withOptions(opts)))
 }
 
-func (t *handlerTable[H]) setRest(h H, opts []HandleOption) {
+func (t *handlerTable[H]) setDefault(h H, opts []HandleOption) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.wrapped(h, withOptions(opts))

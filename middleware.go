@@ -52,7 +52,7 @@ func Use[A Action](srv *Server, fn func(ctx context.Context, a A) error) (remove
 
 // ErrBlocked, returned by middleware, blocks an action without a reason: the
 // client receives a SilentMiddlewareBlockedError.
-var ErrBlocked error = &silentError{}
+var ErrBlocked = Silent(nil)
 
 // Silent blocks like [ErrBlocked], but emits err on the socket.
 func Silent(err error) error { return &silentError{err} }

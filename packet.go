@@ -36,7 +36,7 @@ func (a *approval) approved() *approval { return a }
 
 // letIn runs the inbound middleware for a packet.
 func letIn(p packet, expired error) (blocked *wire.Error) {
-	p.approved().epoch, blocked = p.socket().approval(expired, p.ask)
+	p.approved().epoch, blocked = p.socket().askMiddleware(expired, p.ask)
 	return blocked
 }
 

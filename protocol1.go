@@ -68,7 +68,7 @@ const eventDisconnect = "#disconnect"
 // disconnects closes the socket if a message is the disconnect event, as a
 // transmission or as a call: clients up to v5.0 send everything as calls. It
 // checks messages when they are read, because in the inbox the close frame
-// would overtake them. Earlier messages are handled first, see handleRest.
+// would overtake them. Earlier messages are handled first, see finishInbox.
 func (s *Socket) disconnects(msg ws.Message) bool {
 	if !bytes.Contains(msg.Data, []byte(eventDisconnect)) || s.State() != Open {
 		return false
@@ -109,7 +109,7 @@ func (s *Socket) disconnectAs(data []byte) {
 		text, _ := wire.Marshal(why.Data)
 		reason = string(text)
 	}
-	s.handleRest()
+	s.finishInbox()
 	s.disconnect(why.Code, "", wire.TruncateReason(reason))
 }
 

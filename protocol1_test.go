@@ -237,7 +237,7 @@ func TestOneEventInVersion1(t *testing.T) {
 	receive := func(w *world, _ *socketcluster.Socket, handled func(string)) {
 		w.srv.Receive("x", receiver(handled, "Receive"))
 	}
-	handleRest := func(w *world, _ *socketcluster.Socket, handled func(string)) {
+	finishInbox := func(w *world, _ *socketcluster.Socket, handled func(string)) {
 		w.srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) {
 			handled("HandleDefault " + c.Procedure)
 			return "called", nil
@@ -280,14 +280,14 @@ func TestOneEventInVersion1(t *testing.T) {
 		{"a transmission to a procedure", []register{handle}, transmission, "invoke", "Handle 1", ""},
 		{"a call, of both", []register{handle, receive}, call, "invoke", "Handle 1", `{"rid":2,"data":"called"}`},
 		{"a transmission, to both", []register{handle, receive}, transmission, "transmit", "Receive 1", ""},
-		{"a call of a receiver, beside a handler of the rest", []register{handleRest, receive}, call, "transmit", "Receive 1", `{"rid":2}`},
+		{"a call of a receiver, beside a handler of the rest", []register{finishInbox, receive}, call, "transmit", "Receive 1", `{"rid":2}`},
 		{"a transmission to a procedure, beside a receiver of the rest", []register{receiveRest, handle}, transmission, "invoke", "Handle 1", ""},
-		{"a transmission to both, beside a handler of the rest", []register{handle, receive, handleRest}, transmission, "transmit", "Receive 1", ""},
-		{"a call of the rest", []register{handleRest, receiveRest}, call, "invoke", "HandleDefault x", `{"rid":2,"data":"called"}`},
-		{"a transmission to the rest", []register{handleRest, receiveRest}, transmission, "transmit", "ReceiveDefault 1", ""},
+		{"a transmission to both, beside a handler of the rest", []register{handle, receive, finishInbox}, transmission, "transmit", "Receive 1", ""},
+		{"a call of the rest", []register{finishInbox, receiveRest}, call, "invoke", "HandleDefault x", `{"rid":2,"data":"called"}`},
+		{"a transmission to the rest", []register{finishInbox, receiveRest}, transmission, "transmit", "ReceiveDefault 1", ""},
 		{"a call of the receiver of the rest", []register{receiveRest, other}, call, "transmit", "ReceiveDefault 1", `{"rid":2}`},
-		{"a transmission to the handler of the rest", []register{handleRest, other}, transmission, "invoke", "HandleDefault x", ""},
-		{"a call of a loop over a receiver", []register{receiverLoop, handleRest}, call, "transmit", "Receiver 1", `{"rid":2}`},
+		{"a transmission to the handler of the rest", []register{finishInbox, other}, transmission, "invoke", "HandleDefault x", ""},
+		{"a call of a loop over a receiver", []register{receiverLoop, finishInbox}, call, "transmit", "Receiver 1", `{"rid":2}`},
 		{"a transmission to a loop over a procedure", []register{procedure, receiveRest}, transmission, "invoke", "Procedure 1", ""},
 		{"a transmission to two loops over a procedure", []register{procedure, procedure}, transmission, "invoke", "Procedure 1, Procedure 1", ""},
 		{"a call of nobody", []register{other}, call, "invoke", "", unknown},

@@ -134,7 +134,7 @@ type extension struct {
 	loops     loop.Set[queueName, packet]
 	queues    map[queueName]*nameQueue
 	tail      tail          // the inbox worker's, see handleHere
-	running   []queueName   // whose tails are being run
+	tails     []queueName   // names whose tails are being run
 	slots     chan struct{} // calls in handlers, see Limits.Calls
 	options   map[string]subscribeOptions
 	suspended int        // the number of suspended ones

@@ -68,7 +68,7 @@ func (s *Socket) Terminate() {
 type ending uint32
 
 const (
-	clientCloses ending = iota + 1 // its messages are still being handled, see handleRest
+	clientCloses ending = iota + 1 // its messages are still being handled, see finishInbox
 	overBudget                     // the server has no room for what it holds
 	slowClient                     // it did not read what it was sent
 )

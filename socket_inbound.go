@@ -204,7 +204,7 @@ func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 // approval runs the inbound middleware for a packet of the client until it has
 // allowed it in an epoch that has not ended meanwhile. expired is the error for
 // the action.
-func (s *Socket) approval(expired error, ask func(expired error) *wire.Error) (epoch uint32, blocked *wire.Error) {
+func (s *Socket) askMiddleware(expired error, ask func(expired error) *wire.Error) (epoch uint32, blocked *wire.Error) {
 	for range maxAsks {
 		epoch = s.token.epoch.Load()
 		if s.discards.Load() {

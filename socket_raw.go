@@ -55,6 +55,6 @@ func (w *rawWorker) Handle(msg ws.Message) {
 		return
 	}
 	if msg := (ws.Message{Binary: a.Binary, Data: a.Data}); !s.takesAtOnce(msg, size) {
-		s.admit(msg, size)
+		s.pushInbox(msg, size)
 	}
 }

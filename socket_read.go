@@ -98,7 +98,7 @@ func (s *Socket) read() {
 			s.out.Uncork(true)
 			corked = false
 			if !s.throughRaw(msg) {
-				s.admit(msg, size)
+				s.pushInbox(msg, size)
 			}
 		}
 		if s.pushBack.Load() == pushBackNoticed {
@@ -143,7 +143,7 @@ func (s *Socket) lost(err error) {
 		s.finish(wire.CloseTryAgainLater, overBudgetText) // if another goroutine has not yet done so
 		s.linger()
 	case errors.As(err, &closed):
-		s.handleRest()
+		s.finishInbox()
 		s.destroy(closed.Code, closed.Reason)
 		echo := closed.Code
 		if echo == wire.CloseNoStatus {
@@ -170,10 +170,10 @@ func (s *Socket) lost(err error) {
 	s.srv.crowd.remove(s)
 }
 
-// handleRest lets the inbox handle the messages that the client sent before it
+// finishInbox lets the inbox handle the messages that the client sent before it
 // closed the connection, but for no longer than the close timeout. Only the
 // reading goroutine calls it. It returns as soon as the socket has closed.
-func (s *Socket) handleRest() {
+func (s *Socket) finishInbox() {
 	if s.srv.cfg.Compat.DropWaiting || s.State() != Open {
 		return
 	}
@@ -298,11 +298,11 @@ func (s *Socket) takesAtOnce(msg ws.Message, size int) bool {
 	return false
 }
 
-// admit puts a message that has passed the raw inbound middleware into the
+// pushInbox puts a message that has passed the raw inbound middleware into the
 // inbox. It waits while the inbox is full, but
 // not while calls wait for answers, see callsLocked. size is the number of
 // bytes for which the message counts.
-func (s *Socket) admit(msg ws.Message, size int) {
+func (s *Socket) pushInbox(msg ws.Message, size int) {
 	if !s.inbox.PushWait(inboxItem{msg: msg, size: size}, (*inboxWorker)(s), s.srv.cfg.Limits.Inbox) {
 		msg.Release()
 		s.count(account.Messages, -size)

@@ -20,7 +20,7 @@ func (s *Socket) waiting(name queueName) int {
 	if q := s.ext.queues[name]; q != nil {
 		n += q.users
 	}
-	if slices.Contains(s.ext.running, name) {
+	if slices.Contains(s.ext.tails, name) {
 		n++
 	}
 	return n

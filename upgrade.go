@@ -52,7 +52,7 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt fun
 			srv.places.Leave(addr)
 		}
 	}()
-	if refusal := srv.admit(r); refusal != nil {
+	if refusal := srv.mayUpgrade(r); refusal != nil {
 		refusal.WriteTo(w)
 		return
 	}
@@ -107,8 +107,8 @@ func (srv *Server) checkRequest(r *http.Request, versionAt func(path string) (wi
 	return version, nil
 }
 
-// admit returns the reason why a request may not become a socket, or nil.
-func (srv *Server) admit(r *http.Request) *ws.Refusal {
+// mayUpgrade returns the reason why a request may not become a socket, or nil.
+func (srv *Server) mayUpgrade(r *http.Request) *ws.Refusal {
 	if blocked := srv.runMiddleware(r.Context(), nil, &Upgrade{Request: r}); blocked != nil {
 		text := blocked.Message
 		if text == "" {
