@@ -83,22 +83,14 @@ func (q *queue[Tag]) flush(mayWait bool) {
 	o.mu.Unlock()
 	q.release()
 
-	if failure == nil && !flushed {
-		return
-	}
-	if mayWait {
-		o.report(failure)
-	} else {
-		go o.report(failure) // it may be slow
-	}
-}
-
-// report reports how the outbox has ended.
-func (o *Outbox[Tag]) report(failure error) {
-	if failure != nil {
-		o.owner.OutboxFailed(failure)
-	} else {
+	switch {
+	case failure == nil && flushed:
 		o.owner.OutboxFlushed()
+	case failure == nil:
+	case mayWait:
+		o.owner.OutboxFailed(failure)
+	default:
+		go o.owner.OutboxFailed(failure) // it may be slow
 	}
 }
 

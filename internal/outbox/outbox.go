@@ -63,7 +63,8 @@ type Limits struct {
 type Owner interface {
 	// OutboxFailed reports that a write has failed; all queued frames are gone.
 	OutboxFailed(err error)
-	// OutboxFlushed reports that everything up to the frame of Finish is written.
+	// OutboxFlushed reports that everything up to the frame of Finish is written. It must
+	// not wait.
 	OutboxFlushed()
 	// OutboxFull reports that WaitFor may wait from now on.
 	OutboxFull()
