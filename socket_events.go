@@ -51,7 +51,8 @@ func (s *Socket) queue(e Event) {
 }
 
 // update makes a change with mu held, and then emits the events that it has
-// queued.
+// queued. Callers that lock mu in another way (lockUnlessRevoked), or return in
+// between, do both by hand.
 func (s *Socket) update(change func()) {
 	s.mu.Lock()
 	change()
