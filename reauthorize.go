@@ -261,7 +261,7 @@ func (s *Socket) expel(sub *hub.Subscription, why *wire.Error, loggedOut bool) b
 			}
 			return
 		}
-		s.sendLocked(wire.AppendKickOut(packetBuffer(channel, message), channel, message))
+		s.sendLocked(kickOutPacket(channel, message))
 	})
 }
 
@@ -361,6 +361,6 @@ func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.token.epoch.Load() == r.epoch && s.state == Open && s.forgetOptions(channel) {
-		s.sendLocked(wire.AppendKickOut(packetBuffer(channel, message), channel, message))
+		s.sendLocked(kickOutPacket(channel, message))
 	}
 }

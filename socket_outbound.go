@@ -51,7 +51,7 @@ func (s *Socket) Transmit(ctx context.Context, event string, data any) error {
 		s.mu.Unlock()
 		return s.notOpen("transmit", event)
 	}
-	s.sendLocked(wire.AppendTransmit(packetBuffer(event, raw), event, raw))
+	s.sendLocked(transmitPacket(event, raw))
 	s.mu.Unlock()
 	return nil
 }
@@ -103,6 +103,16 @@ var errNotWritable = &wire.Error{Message: "WebSocket is not open: readyState 3 (
 // packetBuffer returns a buffer with room for a packet with this name and data.
 func packetBuffer(name string, data []byte) []byte {
 	return ws.NewBuffer(len(name) + len(data) + 64)
+}
+
+// transmitPacket returns the packet of a transmit to the client.
+func transmitPacket(event string, data []byte) []byte {
+	return wire.AppendTransmit(packetBuffer(event, data), event, data)
+}
+
+// kickOutPacket returns the packet that ends a subscription of the client.
+func kickOutPacket(channel string, message []byte) []byte {
+	return wire.AppendKickOut(packetBuffer(channel, message), channel, message)
 }
 
 // outboundItem is an item that waits for the outbound middleware: a packet

@@ -338,5 +338,5 @@ func (s *Socket) KickOutAll(ctx context.Context, message any) error {
 }
 
 func (s *Socket) kickOut(channel string, message []byte) bool {
-	return s.exitWith(channel, wire.AppendKickOut(packetBuffer(channel, message), channel, message))
+	return s.exitWith(channel, kickOutPacket(channel, message))
 }

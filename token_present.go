@@ -289,7 +289,7 @@ func (s *Socket) conclude(v *verdict) {
 		s.sendRemoveAuthToken(nil)
 	case now != nil && now != v.token && s.token.origin == fromClient:
 		if raw, err := encodeData(tokenData{now.Signed()}); err == nil {
-			s.sendToken(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw), nil)
+			s.sendToken(transmitPacket(eventSetAuthToken, raw), nil)
 		}
 	}
 }
@@ -298,5 +298,5 @@ func (s *Socket) conclude(v *verdict) {
 // answer has the same effect, so both may reach the client in one turn (HS-14).
 // mu must be held.
 func (s *Socket) forgetRejected() {
-	s.sendLocked(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil))
+	s.sendLocked(transmitPacket(eventRemoveAuthToken, nil))
 }

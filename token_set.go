@@ -135,7 +135,7 @@ func (s *Socket) giveToken(ctx context.Context, token, from *auth.Token, kind Au
 	}
 	if given = allowed(); given {
 		s.adopt(token, kind)
-		s.sendToken(wire.AppendTransmit(packetBuffer(eventSetAuthToken, raw), eventSetAuthToken, raw), s.owes(ctx))
+		s.sendToken(transmitPacket(eventSetAuthToken, raw), s.owes(ctx))
 	}
 	s.mu.Unlock()
 	s.drainEvents()
@@ -297,5 +297,5 @@ func (s *Socket) sendRemoveAuthToken(after *Call) {
 	if s.state == Closed {
 		return
 	}
-	s.sendToken(wire.AppendTransmit(packetBuffer(eventRemoveAuthToken, nil), eventRemoveAuthToken, nil), after)
+	s.sendToken(transmitPacket(eventRemoveAuthToken, nil), after)
 }

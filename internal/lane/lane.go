@@ -102,16 +102,11 @@ func (l *Lane[T]) Handle(v T, h, next Handler[T]) {
 		if returned {
 			return
 		}
-		cause := recover()
-		if cause == nil { // runtime.Goexit
+		if cause := recover(); cause != nil {
+			panicked(h, cause)
+		} else { // runtime.Goexit
 			l.Resume(next)
-			return
 		}
-		p, ok := h.(panicHandler)
-		if !ok {
-			panic(cause)
-		}
-		p.Panicked(cause)
 	}()
 	h.Handle(v)
 	returned = true
@@ -227,13 +222,16 @@ func (l *Lane[T]) work(v T, h Handler[T]) {
 // queue needs a new worker.
 func (l *Lane[T]) abandoned(h Handler[T], cause any) {
 	if cause != nil {
-		p, ok := h.(panicHandler)
-		if !ok {
-			panic(cause)
-		}
-		p.Panicked(cause)
+		panicked(h, cause)
 	}
-	if v, ok := l.next(); ok {
-		go l.work(v, h)
+	l.Resume(h)
+}
+
+// panicked passes the value of a panic to h, or panics again if h does not take it.
+func panicked[T any](h Handler[T], cause any) {
+	p, ok := h.(panicHandler)
+	if !ok {
+		panic(cause)
 	}
+	p.Panicked(cause)
 }
