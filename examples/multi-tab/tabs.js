@@ -22,7 +22,11 @@ export function followTabs(socket) {
     if (socket.state === 'open') await socket.authenticate(token);
   }
 
-  const followOrWarn = () => follow().catch((error) => console.warn('The token of another tab was not accepted:', error.message));
+  // One change after the other: two at once would both send the newest token.
+  let last = Promise.resolve();
+  function followOrWarn() {
+    last = last.then(follow).catch((error) => console.warn('The token of another tab was not accepted:', error.message));
+  }
 
   // The browser tells the other tabs, and not the one that makes the change.
   addEventListener('storage', ({storageArea, key}) => {

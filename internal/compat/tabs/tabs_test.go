@@ -3,6 +3,7 @@
 package tabs_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -177,21 +178,39 @@ func TestTabsKeepTheirOwnRenewedTokens(t *testing.T) {
 					send.call(this, text);
 				};
 			})()`, nil)
-			var last string
-			for i, user := range []string{"alice", "alice", "alice", "bob"} {
-				token, err := engine.Sign(t.Context(), map[string]any{"username": user}, auth.JWTID(strconv.Itoa(i)))
+			sign := func(user, id string) string {
+				t.Helper()
+				token, err := engine.Sign(t.Context(), map[string]any{"username": user}, auth.JWTID(id))
 				if err != nil {
 					t.Fatal(err)
 				}
-				last = token.Signed()
+				return token.Signed()
+			}
+			var last string
+			for i, user := range []string{"alice", "alice", "alice", "bob"} {
+				last = sign(user, strconv.Itoa(i))
 				first.SetLocalStorage(b.tokenName(), last)
 			}
 			second.WaitText("#user", "logged in as bob")
-			var sent []string
-			second.Eval("window.sent", &sent)
-			sent = slices.DeleteFunc(sent, func(text string) bool { return !strings.Contains(text, "#authenticate") })
-			if len(sent) != 1 || !strings.Contains(sent[0], last) {
+			authenticated := func() []string {
+				var sent []string
+				second.Eval("window.sent", &sent)
+				return slices.DeleteFunc(sent, func(text string) bool { return !strings.Contains(text, "#authenticate") })
+			}
+			if sent := authenticated(); len(sent) != 1 || !strings.Contains(sent[0], last) {
 				t.Errorf("the second tab has sent %q, want the token of bob alone", sent)
+			}
+
+			// Two events that find the same token are one change.
+			second.Eval(fmt.Sprintf(`(() => {
+				localStorage.setItem(%q, %q);
+				for (let i = 0; i < 2; i++) {
+					dispatchEvent(new StorageEvent('storage', {key: %[1]q, storageArea: localStorage}));
+				}
+			})()`, b.tokenName(), sign("carol", "4")), nil)
+			second.WaitText("#user", "logged in as carol")
+			if sent := authenticated(); len(sent) != 2 {
+				t.Errorf("the second tab has sent %q, want one message for carol", sent[1:])
 			}
 		})
 	}
