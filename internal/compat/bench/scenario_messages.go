@@ -55,12 +55,20 @@ func runAcknowledged(ctx context.Context, s server, l load) (sample, error) {
 	return sampleWindow(publisher.ctx, s, l, func() uint64 { return min(answered.Load(), delivered.Load()) })
 }
 
+// subscribed subscribes, and makes a call: the centrifuge server answers a
+// subscription before it delivers to it, and handles one message of a client
+// after the other.
 func subscribed(channels ...string) func(int, *conn) error {
 	return func(_ int, c *conn) error {
 		if err := c.handshake(""); err != nil {
 			return err
 		}
-		return c.subscribe(channels...)
+		if err := c.subscribe(channels...); err != nil {
+			return err
+		}
+		c.id++
+		_, err := c.roundTrip(appendFrame(nil, opText, c.proto.appendCall(nil, c.id, "echo", payload)), 1)
+		return err
 	}
 }
 
