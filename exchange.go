@@ -28,16 +28,16 @@ func newExchange(srv *Server) *Exchange {
 	return x
 }
 
-// routeBroker calls the broker for routes.
+// routeBroker calls the broker for routes. It may run on goroutines in which
+// nobody else recovers.
 type routeBroker Server
 
 // Subscribe implements route.Broker.
 func (b *routeBroker) Subscribe(ctx context.Context, channel string) error {
-	return b.cfg.Broker.Subscribe(ctx, channel)
+	return protect(b.log, "Broker.Subscribe", func() error { return b.cfg.Broker.Subscribe(ctx, channel) })
 }
 
-// Unsubscribe implements route.Broker. It may run on goroutines in which nobody
-// else recovers.
+// Unsubscribe implements route.Broker.
 func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) {
 	if b.down.Load() {
 		return
@@ -74,7 +74,8 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte) err
 	if x.srv.down.Load() {
 		return ErrServerClosed
 	}
-	if err := x.srv.cfg.Broker.Publish(ctx, channel, data); err != nil {
+	err := protect(x.srv.log, "Broker.Publish", func() error { return x.srv.cfg.Broker.Publish(ctx, channel, data) })
+	if err != nil {
 		return err
 	}
 	x.awaitReaders(ctx, channel)
@@ -110,7 +111,8 @@ func (x *sink) Deliver(channel string, data []byte) {
 	x.srv.counters.deliveries.Add(uint64(n))
 }
 
-// join makes the broker deliver a channel to this node. routes.Leave undoes it.
+// join makes the broker deliver a channel to this node. It waits for the broker
+// until ctx ends. routes.Leave undoes it.
 func (x *Exchange) join(ctx context.Context, channel string) error {
 	if x.srv.down.Load() {
 		return ErrServerClosed

@@ -450,14 +450,14 @@ func TestBrokerFailures(t *testing.T) {
 	})
 }
 
-// QK-52: a panic below a packet ends its own connection only.
+// QK-16: a panic of the broker is its failure. It ends no connection.
 func TestBrokerPanics(t *testing.T) {
 	inBubble(t, socketcluster.Config{Broker: &faultyBroker{panics: true}}, func(w *world) {
-		p, other := w.client(), w.client()
+		p := w.client()
 		p.send(`{"event":"#publish","data":{"channel":"a"},"cid":3}`)
-		p.wantClose(1011, "")
-		other.send(`{"event":"x","cid":2}`)
-		other.next()
+		p.want(`{"rid":3,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
+		p.send(`{"event":"x","cid":4}`)
+		p.next()
 		if !strings.Contains(w.logs.String(), "faultyBroker") {
 			t.Error("no stack was logged")
 		}

@@ -244,15 +244,15 @@ func TestPanics(t *testing.T) {
 				t.Errorf("%s with the subprotocol %q", resp.Status, got)
 			}
 		}},
-		{"Broker.Publish", "what a message has set off", func(f *fuse) socketcluster.Config { return socketcluster.Config{Broker: &fusedBroker{publish: f}} },
+		{"Broker.Publish", "Broker.Publish", func(f *fuse) socketcluster.Config { return socketcluster.Config{Broker: &fusedBroker{publish: f}} },
 			func(_ *world, _ *fuse, p *peer) {
 				p.send(`{"event":"#publish","data":{"channel":"a","data":"s3cret"},"cid":2}`)
-				p.wantClose(1011, "")
+				p.want(`{"rid":2,"error":{"message":"An internal error occurred","name":"InternalError"}}`)
 			}},
-		{"Broker.Subscribe", "what a message has set off", func(f *fuse) socketcluster.Config { return socketcluster.Config{Broker: &fusedBroker{subscribe: f}} },
+		{"Broker.Subscribe", "Broker.Subscribe", func(f *fuse) socketcluster.Config { return socketcluster.Config{Broker: &fusedBroker{subscribe: f}} },
 			func(w *world, f *fuse, p *peer) {
 				p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
-				p.wantClose(1011, "")
+				p.want(`{"rid":2,"error":{"message":"Failed to subscribe socket to the a channel","name":"BrokerError"}}`)
 			}},
 		{"Broker.Unsubscribe of a client that is lost", "Broker.Unsubscribe", func(f *fuse) socketcluster.Config { return socketcluster.Config{Broker: &fusedBroker{unsubscribe: f}} },
 			func(w *world, _ *fuse, p *peer) {
@@ -310,14 +310,13 @@ func TestSubscribeAfterPanic(t *testing.T) {
 		f.lit.Store(true)
 		p := w.client()
 		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
-		p.wantClose(1011, "")
+		p.want(`{"rid":2,"error":{"message":"Failed to subscribe socket to the a channel","name":"BrokerError"}}`)
 		f.lit.Store(false)
 		left.lit.Store(true)
-		p = w.client()
-		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
-		p.want(`{"rid":2}`)
-		p.send(`{"event":"#unsubscribe","data":"a","cid":3}`)
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":3}`)
 		p.want(`{"rid":3}`)
+		p.send(`{"event":"#unsubscribe","data":"a","cid":4}`)
+		p.want(`{"rid":4}`)
 		if !strings.Contains(w.logs.String(), "Broker.Unsubscribe") {
 			t.Error("the broker has not been notified that the last subscriber has left")
 		}

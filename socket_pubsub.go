@@ -171,7 +171,7 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 	}
 	s.mu.Unlock()
 
-	if err := s.srv.exchange.join(s.Context(), channel); err != nil {
+	if err := s.srv.exchange.join(s.unending(), channel); err != nil {
 		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.id), slog.String("channel", channel), slog.Any("error", err))
 		return brokerError("Failed to subscribe socket to the %s channel", channel)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"iter"
 	"sync"
 
@@ -39,7 +38,7 @@ type Subscription struct {
 
 // Subscribe subscribes the server to a channel. It waits for the broker until ctx ends.
 func (x *Exchange) Subscribe(ctx context.Context, channel string) (*Subscription, error) {
-	if err := x.joinUntil(ctx, channel); err != nil {
+	if err := x.join(ctx, channel); err != nil {
 		return nil, err
 	}
 	l := loop.NewLossy(channelQueue, channelQueueBytes, func(p *hub.Publication) { p.Shared.Release() })
@@ -52,34 +51,6 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (*Subscription
 	})
 	s.unbid = context.AfterFunc(ctx, s.end) // the loop may never begin
 	return s, nil
-}
-
-// errBrokerExit is the error of a broker that has ended its goroutine.
-var errBrokerExit = errors.New("socketcluster: Broker.Subscribe has ended its goroutine")
-
-// joinUntil is join, but does not wait beyond the end of ctx.
-func (x *Exchange) joinUntil(ctx context.Context, channel string) error {
-	if ctx.Done() == nil || x.routes == nil {
-		return x.join(ctx, channel)
-	}
-	ctx, late := context.WithoutCancel(ctx), ctx
-	joined := make(chan error, 1)
-	go func() {
-		err := errBrokerExit
-		defer func() { joined <- err }()
-		err = protect(x.srv.log, "Broker.Subscribe", func() error { return x.join(ctx, channel) })
-	}()
-	select {
-	case err := <-joined:
-		return err
-	case <-late.Done():
-		go func() {
-			if <-joined == nil {
-				_ = x.routes.Leave(ctx, channel)
-			}
-		}()
-		return late.Err()
-	}
 }
 
 // All returns the data of the publications as a sequence for a for loop. The

@@ -16,8 +16,9 @@
 // # Blocking
 //
 // [Table.Join] waits for the broker, so that publications arrive when it
-// returns. [Table.Leave] waits for the broker too, until its context ends. The
-// broker is called with the lock of the route held, but with no other lock.
+// returns nil. [Table.Leave] waits for the broker too. Both wait until their
+// context ends. The broker is called with the lock of the route held, but with
+// no other lock; with a context that can end, on a goroutine of its own.
 //
 // # Ownership
 //

@@ -2,14 +2,15 @@ package route
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
-// Broker is called for routes.
+// Broker is called for routes. Its methods must not panic.
 type Broker interface {
 	// Subscribe begins a route. It returns when publications are being delivered.
 	Subscribe(ctx context.Context, channel string) error
-	// Unsubscribe ends a route. It must not panic.
+	// Unsubscribe ends a route.
 	Unsubscribe(ctx context.Context, channel string)
 }
 
@@ -35,11 +36,19 @@ func (r *route) unlock() { <-r.turn }
 // New returns a table without routes.
 func New(b Broker) *Table { return &Table{broker: b, routes: make(map[string]*route)} }
 
+// errExited is the error of a call whose goroutine the broker has ended.
+var errExited = errors.New("the broker has ended the goroutine of a call by runtime.Goexit")
+
 // Join begins a route or joins an existing one. Call Leave once for each Join
-// that has returned nil; an error is that of the broker.
+// that has returned nil. It waits for the broker, and returns its error. If ctx
+// ends first, Join returns the error of ctx, and what the broker has begun ends
+// again.
 func (t *Table) Join(ctx context.Context, channel string) error {
 	if t == nil {
 		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	t.mu.Lock()
 	r := t.routes[channel]
@@ -49,19 +58,24 @@ func (t *Table) Join(ctx context.Context, channel string) error {
 	}
 	r.users++
 	t.mu.Unlock()
+	begin := func() error { return t.begin(context.WithoutCancel(ctx), channel, r) }
+	return until(ctx, begin, func() { _ = t.Leave(context.WithoutCancel(ctx), channel) })
+}
 
+// begin calls the broker for a route, unless somebody else has done so.
+func (t *Table) begin(ctx context.Context, channel string, r *route) error {
 	r.lock()
 	defer r.unlock()
 	if r.on {
 		return nil
 	}
-	defer func() { // even if the broker panics
+	defer func() { // even if the broker ends this goroutine
 		if !r.on {
 			t.release(r)
 			t.settle(ctx, channel, r)
 		}
 	}()
-	if err := t.broker.Subscribe(context.WithoutCancel(ctx), channel); err != nil {
+	if err := t.broker.Subscribe(ctx, channel); err != nil {
 		return err
 	}
 	r.on = true
@@ -80,23 +94,38 @@ func (t *Table) Leave(ctx context.Context, channel string) error {
 	if t.release(r) {
 		return nil
 	}
-	end := func() {
+	end := func() error {
 		r.lock()
 		defer r.unlock()
-		t.settle(ctx, channel, r)
-	}
-	if ctx.Done() == nil {
-		end()
+		t.settle(context.WithoutCancel(ctx), channel, r)
 		return nil
 	}
-	ended := make(chan struct{})
+	return until(ctx, end, func() {})
+}
+
+// until returns the result of fn. If ctx ends first, it returns the error of
+// ctx, and late runs if fn succeeds.
+func until(ctx context.Context, fn func() error, late func()) error {
+	if ctx.Done() == nil {
+		return fn()
+	}
+	result := make(chan error)
 	go func() {
-		defer close(ended)
-		end()
+		err := errExited
+		defer func() {
+			select {
+			case result <- err:
+			case <-ctx.Done():
+				if err == nil {
+					late()
+				}
+			}
+		}()
+		err = fn()
 	}()
 	select {
-	case <-ended:
-		return nil
+	case err := <-result:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -110,21 +139,20 @@ func (t *Table) release(r *route) (used bool) {
 	return r.users > 0
 }
 
-// settle ends a route that has no users. The route must be locked.
+// settle ends a route that has no users. The route must be locked. A route that
+// is on never leaves the table.
 func (t *Table) settle(ctx context.Context, channel string, r *route) {
-	if r.on && !t.used(r) {
-		r.on = false
-		t.broker.Unsubscribe(context.WithoutCancel(ctx), channel)
-	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if r.users == 0 && t.routes[channel] == r { // nobody has joined meanwhile
+	unused := r.users == 0
+	if unused && r.on {
+		r.on = false
+		t.mu.Unlock()
+		t.broker.Unsubscribe(ctx, channel)
+		t.mu.Lock()
+		unused = r.users == 0 // somebody may have joined meanwhile
+	}
+	if unused && t.routes[channel] == r {
 		delete(t.routes, channel)
 	}
-}
-
-func (t *Table) used(r *route) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return r.users > 0
+	t.mu.Unlock()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -162,7 +163,8 @@ func TestConcurrently(t *testing.T) {
 	}
 }
 
-// One for whom the broker fails or panics has not joined, and others may try.
+// One for whom the broker fails, or ends the goroutine, has not joined, and others
+// may try.
 func TestFailures(t *testing.T) {
 	b := newRecorder(t)
 	table := New(b)
@@ -171,15 +173,10 @@ func TestFailures(t *testing.T) {
 	if err := table.Join(t.Context(), "a"); err != failed {
 		t.Errorf("got %v", err)
 	}
-	b.fail = func() error { panic("broker") }
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("no panic")
-			}
-		}()
-		_ = table.Join(t.Context(), "a")
-	}()
+	b.fail = func() error { runtime.Goexit(); return nil }
+	if err := table.Join(t.Context(), "a"); err != errExited {
+		t.Errorf("got %v", err)
+	}
 	if n := len(table.routes); n != 0 {
 		t.Errorf("%d routes are left", n)
 	}
@@ -188,6 +185,47 @@ func TestFailures(t *testing.T) {
 		t.Error(err)
 	}
 	b.want("subscribe a", "subscribe a", "subscribe a")
+}
+
+// A broker that hangs delays Join no further than its context. What begins
+// afterwards ends again, unless somebody else has joined meanwhile.
+func TestJoinWithDeadline(t *testing.T) {
+	for name, another := range map[string]bool{"alone": false, "with another": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newRecorder(t)
+				table := New(b)
+				hung := make(chan struct{})
+				b.slow = func(string) { <-hung }
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				if err := table.Join(ctx, "a"); err != context.DeadlineExceeded || time.Since(began) != time.Second {
+					t.Errorf("Join: %v after %v", err, time.Since(began))
+				}
+				if err := table.Join(ctx, "b"); err != context.DeadlineExceeded {
+					t.Errorf("Join after the end: %v", err)
+				}
+				if another {
+					go table.Join(t.Context(), "a")
+					synctest.Wait()
+				}
+				close(hung)
+				synctest.Wait()
+				if another {
+					b.want("subscribe a")
+					table.Leave(context.WithoutCancel(ctx), "a")
+					b.want("unsubscribe a")
+				}
+				if n := len(table.routes); n != 0 {
+					t.Errorf("%d routes are left", n)
+				}
+				if !another {
+					b.want("subscribe a", "unsubscribe a")
+				}
+			})
+		})
+	}
 }
 
 // A broker that hangs delays neither Leave beyond its context nor other channels,
