@@ -415,6 +415,44 @@ func TestLeaveTimeout(t *testing.T) {
 	}
 }
 
+// RPC-13: a client that has left answers no calls. Those that wait fail at once,
+// and so do those that handlers of its last messages make.
+func TestCallsToClientThatLeaves(t *testing.T) {
+	for name, test := range map[string]struct {
+		connect func(w *world) *peer
+		leave   func(p *peer)
+	}{
+		"version 2": {(*world).client, func(p *peer) { p.sendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, ""))) }},
+		"version 1": {(*world).client1, func(p *peer) { p.send(`{"event":"#disconnect","data":{"code":1000}}`) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, twoPaths, func(w *world) {
+				errs := make(chan error, 3)
+				w.srv.Receive("x", socketcluster.Recv(func(ctx context.Context, _ int) error {
+					_, err := socketcluster.FromContext(ctx).Invoke(ctx, "ask", nil)
+					errs <- err
+					return nil
+				}))
+				p := test.connect(w)
+				s := w.only()
+				began := time.Now()
+				p.transmitAll("x", numbers(3))
+				p.next() // the first call
+				test.leave(p)
+				<-s.Done()
+				if d := time.Since(began); d != 0 {
+					t.Errorf("the socket has closed after %v", d)
+				}
+				for range cap(errs) {
+					if err := <-errs; !errors.Is(err, wire.ErrBadConnection) {
+						t.Errorf("got %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
 // saboteur is a field of an error that ends its socket while it is encoded.
 type saboteur struct{ end func() }
 

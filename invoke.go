@@ -44,7 +44,7 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 	if change != nil {
 		change()
 	}
-	if s.state != Open {
+	if s.state != Open || s.ending.Load() != 0 {
 		s.mu.Unlock()
 		s.drainEvents()
 		return nil, s.notOpen("invoke", event)
@@ -78,7 +78,8 @@ func (s *Socket) callsLocked() *calls.Table {
 	return t
 }
 
-// abortCalls ends the calls of a socket that has closed.
+// abortCalls ends the calls of a socket that has closed, or whose client has.
+// None may begin afterwards.
 func (s *Socket) abortCalls(code wire.CloseCode, reason string) {
 	s.calls.Load().Abort(func(event string) error {
 		return badConnection("disconnect", code, reason, "Event %s was aborted due to a bad connection", event)

@@ -109,8 +109,9 @@ func (s *Socket) disconnectAs(data []byte) {
 		text, _ := wire.Marshal(why.Data)
 		reason = string(text)
 	}
-	s.finishInbox()
-	s.disconnect(why.Code, "", wire.TruncateReason(reason))
+	reason = wire.TruncateReason(reason)
+	s.finishInbox(why.Code, reason)
+	s.disconnect(why.Code, "", reason)
 }
 
 // handledAsCall reports whether a packet is for a procedure, and not for a

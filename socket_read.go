@@ -143,7 +143,7 @@ func (s *Socket) lost(err error) {
 		s.finish(wire.CloseTryAgainLater, overBudgetText) // if another goroutine has not yet done so
 		s.linger()
 	case errors.As(err, &closed):
-		s.finishInbox()
+		s.finishInbox(closed.Code, closed.Reason)
 		s.destroy(closed.Code, closed.Reason)
 		echo := closed.Code
 		if echo == wire.CloseNoStatus {
@@ -171,13 +171,17 @@ func (s *Socket) lost(err error) {
 }
 
 // finishInbox lets the inbox handle the messages that the client sent before it
-// closed the connection, but for no longer than the close timeout. Only the
-// reading goroutine calls it. It returns as soon as the socket has closed.
-func (s *Socket) finishInbox() {
+// closed the connection, but for no longer than the close timeout. No answer of
+// the client is to come, so calls to it fail. Only the reading goroutine calls
+// finishInbox. It returns as soon as the socket has closed.
+func (s *Socket) finishInbox(code wire.CloseCode, reason string) {
 	if s.srv.cfg.Compat.DropWaiting || s.State() != Open {
 		return
 	}
+	s.mu.Lock()
 	s.endFor(clientCloses)
+	s.mu.Unlock()
+	s.abortCalls(code, reason)
 	s.pushBack.Store(pushBackBegun) // nothing is read, so pongs cannot arrive
 	timeout := time.NewTimer(s.srv.cfg.Timeouts.Close)
 	defer timeout.Stop()
