@@ -212,6 +212,7 @@ func (s *Socket) takeSlot() bool {
 	default:
 	}
 	s.srv.hit(limitCalls)
+	s.srv.watch.relieve(s) // the handlers may wait for answers of the client
 	select {
 	case x.slots <- struct{}{}:
 		return true
