@@ -199,14 +199,15 @@ type packet struct {
 	Data  json.RawMessage
 }
 
-// digest goes through what the client was told. acked gets the numbers of its
-// publications that the server has confirmed.
-func (c *actor) digest(rt *rapid.T, acked func(n int)) {
+// digest goes through what the client, which has this index, was told. acked gets
+// the numbers of its publications that the server has confirmed.
+func (c *actor) digest(rt *rapid.T, i int, acked func(n int)) {
 	c.mu.Lock()
 	came := c.came
 	c.came = nil
 	c.mu.Unlock()
 	for _, text := range came {
+		rt.Logf("client %d has got %s", i, text)
 		var m packet
 		if err := json.Unmarshal([]byte(text), &m); err != nil {
 			rt.Fatalf("got %q", text)

@@ -230,6 +230,9 @@ type claims struct {
 
 func (c claims) expiry() auth.SignOption { return auth.ExpiresIn(time.Duration(c.Life) * time.Second) }
 
+// expires returns the moment in which a token of these claims counts as expired.
+func (c claims) expires() time.Time { return time.Unix(c.Exp, 0).Add(time.Millisecond) }
+
 // longLife is that of tokens which do not expire during an interleaving.
 const longLife = 24 * 3600
 
