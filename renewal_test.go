@@ -2,6 +2,7 @@ package socketcluster_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -335,4 +336,340 @@ func TestTokenRenewal(t *testing.T) {
 		p.want(removeAuthToken)
 		p.quiet(2 * time.Hour)
 	})
+}
+
+// QK-23, AUTH-3: a token that the server's engine signs for another use, such
+// as a login over HTTP, has the server's default life and its algorithm, and
+// is as good on a socket as one that a socket was given.
+func TestSignOutsideSocket(t *testing.T) {
+	ctx := context.Background()
+	for _, test := range []struct {
+		name string
+		cfg  socketcluster.Config
+		life time.Duration
+		alg  string
+	}{
+		{"defaults", socketcluster.Config{}, 24 * time.Hour, "HS256"},
+		{"configured", socketcluster.Config{Auth: auth.Options{DefaultExpiry: time.Hour, Algorithm: "HS512"}}, time.Hour, "HS512"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, test.cfg, func(w *world) {
+				token, err := w.srv.Auth().Sign(ctx, map[string]any{"username": "bob"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				exp, ok := token.ExpiresAt()
+				if want := time.Now().Add(test.life); !ok || !exp.Equal(want) {
+					t.Errorf("expires at %v, want %v", exp, want)
+				}
+				if alg := token.Algorithm(); alg != test.alg {
+					t.Errorf("algorithm %s, want %s", alg, test.alg)
+				}
+				if _, status := w.connect(quote(token.Signed())); status["isAuthenticated"] != true {
+					t.Errorf("status %v", status)
+				}
+			})
+		})
+	}
+}
+
+// DOC-8, JWT-20: a key alone signs with HS256 and admits all HMAC algorithms;
+// with AuthAlgorithm, that one only.
+func TestHMACAlgorithms(t *testing.T) {
+	for _, only := range []string{"", "HS256"} {
+		inBubble(t, socketcluster.Config{Auth: auth.Options{Algorithm: only}}, func(w *world) {
+			if header, _, _ := strings.Cut(w.sign(map[string]any{}), "."); header != "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" {
+				t.Errorf("AuthAlgorithm %q: the header is %s", only, header)
+			}
+		})
+		for _, alg := range []string{"HS256", "HS384", "HS512"} {
+			inBubble(t, socketcluster.Config{Auth: auth.Options{Algorithm: only}}, func(w *world) {
+				engine, err := auth.NewJWT(auth.Options{Key: testKey, Algorithm: alg})
+				if err != nil {
+					t.Fatal(err)
+				}
+				token, err := engine.Sign(context.Background(), map[string]any{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, status := w.connect(quote(token.Signed()))
+				if want := only == "" || alg == only; status["isAuthenticated"] != want {
+					t.Errorf("AuthAlgorithm %q: a token of %s: %v", only, alg, status)
+				}
+			})
+		}
+	}
+}
+
+// Nobody gets claims signed under a new key that were forged under one that has
+// been taken out: neither by renewal nor by a change of claims.
+func TestForgedTokenIsNotSignedAgain(t *testing.T) {
+	leaked, fresh := auth.RingKey{ID: "leaked", Key: secretKey()}, auth.RingKey{ID: "fresh", Key: secretKey()}
+	for _, renewal := range []bool{true, false} {
+		ring, err := auth.NewKeyRing(leaked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forger, _ := auth.NewKeyRing(leaked)
+		engine, err := auth.NewJWT(auth.Options{Keys: forger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		jwt, err := auth.NewJWT(auth.Options{Keys: ring, TokenIDs: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := socketcluster.Config{AuthEngine: jwt, Revocations: new(revoke.Memory)}
+		if renewal {
+			cfg.TokenRenewal = socketcluster.TokenRenewal{Every: time.Minute, ExpiresIn: time.Hour}
+		}
+		inBubble(t, cfg, func(w *world) {
+			forged, err := engine.Sign(t.Context(), map[string]any{"sub": "alice", "admin": true}, auth.ExpiresIn(100*time.Second))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, status := w.connect(quote(forged.Signed()))
+			if status["isAuthenticated"] != true {
+				t.Fatal(status)
+			}
+			if err := ring.Rotate(fresh, 0); err != nil {
+				t.Fatal(err)
+			}
+			if renewal {
+				p.want(removeAuthToken) // at its exp
+				return
+			}
+			n, err := socketcluster.UpdateClaims(t.Context(), w.srv, "sub", "alice", func(c *map[string]any) error { (*c)["room"] = 1; return nil })
+			if n != 0 || err == nil {
+				t.Errorf("%d changed, %v", n, err)
+			}
+			p.want(removeAuthToken)
+			p.quiet(time.Second)
+		})
+	}
+}
+
+func secretKey() auth.Key { return auth.HMACKey([]byte(rand.Text() + rand.Text())) }
+
+// The claims of another issuer do not become own ones.
+func TestForeignTokenIsNotSignedAgain(t *testing.T) {
+	own, _ := auth.NewKeyRing(auth.RingKey{ID: "own", Key: secretKey()})
+	theirs := auth.RingKey{ID: "theirs", Key: secretKey(), Issuer: "https://issuer.example", Audience: []string{"here"}}
+	foreign, _ := auth.NewKeyRing(theirs)
+	both, _ := auth.NewKeyRing(auth.RingKey{ID: "own", Key: secretKey()}, theirs)
+	issuer, err := auth.NewJWT(auth.Options{Keys: foreign})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifying, _ := auth.NewKeyRing(auth.RingKey{ID: "theirs", Key: theirs.Key, Issuer: theirs.Issuer, Audience: theirs.Audience, Until: time.Now().Add(100 * 365 * 24 * time.Hour)})
+	for name, keys := range map[string]auth.KeySource{"beside": auth.KeySources{verifying, own}, "in one ring": both} {
+		t.Run(name, func(t *testing.T) {
+			jwt, err := auth.NewJWT(auth.Options{Keys: keys})
+			if err != nil {
+				t.Fatal(err)
+			}
+			inBubble(t, socketcluster.Config{AuthEngine: jwt, TokenRenewal: socketcluster.TokenRenewal{Every: time.Second, ExpiresIn: 24 * time.Hour}}, func(w *world) {
+				token, err := issuer.Sign(t.Context(), map[string]any{"sub": "alice"}, auth.ExpiresIn(3*time.Second))
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, status := w.connect(quote(token.Signed()))
+				if status["isAuthenticated"] != true {
+					t.Fatal(status)
+				}
+				if _, err := socketcluster.UpdateClaims(t.Context(), w.srv, "sub", "alice", func(c *map[string]any) error { (*c)["room"] = 1; return nil }); !errors.Is(err, auth.ErrForeignToken) {
+					t.Errorf("got %v", err)
+				}
+				p.want(removeAuthToken)
+				p.quiet(time.Minute)
+			})
+		})
+	}
+}
+
+// nextSigned is nextToken that returns the token as it is.
+func (p *peer) nextSigned() string {
+	p.t.Helper()
+	var packet struct {
+		Event string
+		Data  struct{ Token string }
+	}
+	if err := json.Unmarshal([]byte(p.next()), &packet); err != nil || packet.Event != "#setAuthToken" {
+		p.t.Fatalf("got %+v, %v", packet, err)
+	}
+	return packet.Data.Token
+}
+
+// SetAuthTokenIf writes back what was read, or nothing.
+func TestSetAuthTokenIf(t *testing.T) {
+	inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
+		ctx := t.Context()
+		p := w.client()
+		s := w.only()
+		if err := s.SetAuthTokenIf(ctx, nil, map[string]any{"sub": "alice", "n": 1}, auth.AuthTime(time.Now().Add(-time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+		p.nextToken()
+		first := s.AuthToken()
+		if err := s.SetAuthTokenIf(ctx, nil, map[string]any{"sub": "bob"}); !errors.Is(err, socketcluster.ErrTokenChanged) {
+			t.Errorf("got %v", err)
+		}
+		if err := s.SetAuthTokenIf(ctx, first, map[string]any{"sub": "alice", "n": 2}); err != nil {
+			t.Fatal(err)
+		}
+		p.nextToken()
+		second := s.AuthToken()
+		for _, claim := range []string{"auth_time", "sid"} {
+			a, _ := first.Claim(claim)
+			b, _ := second.Claim(claim)
+			if a == nil || a != b {
+				t.Errorf("%s was %v and is %v", claim, a, b)
+			}
+		}
+		if err := s.SetAuthTokenIf(ctx, first, map[string]any{"sub": "alice", "n": 3}); !errors.Is(err, socketcluster.ErrTokenChanged) {
+			t.Errorf("got %v", err)
+		}
+		if s.AuthToken() != second {
+			t.Error("changed all the same")
+		}
+		s.Deauthenticate(ctx)
+		p.want(removeAuthToken)
+		if err := s.SetAuthTokenIf(ctx, second, map[string]any{}); !errors.Is(err, socketcluster.ErrTokenChanged) {
+			t.Errorf("got %v", err)
+		}
+		p.quiet(time.Second)
+	})
+}
+
+// A login that is renewed ends nevertheless with Config.AuthMaxAge.
+func TestAuthMaxAge(t *testing.T) {
+	cfg := socketcluster.Config{AuthMaxAge: 10 * time.Minute, TokenRenewal: socketcluster.TokenRenewal{Every: time.Minute, ExpiresIn: 3 * time.Minute}}
+	inBubble(t, cfg, func(w *world) {
+		w.handleLogin()
+		p := w.client()
+		p.send(`{"event":"login","data":{"username":"alice"},"cid":2}`)
+		begun := time.Now()
+		p.nextToken()
+		p.want(`{"rid":2}`)
+		for {
+			text := p.next()
+			if text == removeAuthToken {
+				break
+			}
+			if exp, ok := w.only().AuthToken().ExpiresAt(); ok && exp.After(begun.Add(10*time.Minute)) {
+				t.Fatalf("a token lives until %v after the login", exp.Sub(begun))
+			}
+		}
+		if d := time.Since(begun); d < 9*time.Minute || d > 10*time.Minute+time.Second {
+			t.Errorf("logged out after %v", d)
+		}
+		p.quiet(time.Hour)
+	})
+}
+
+// A login counts from the moment in which its call came, not from that of the
+// signature.
+func TestTimeOfLogin(t *testing.T) {
+	inBubble(t, socketcluster.Config{Revocations: new(revoke.Memory)}, func(w *world) {
+		w.srv.Handle("login", socketcluster.Proc(func(ctx context.Context, user string) error {
+			time.Sleep(3 * time.Second) // the check of a password that is being changed
+			return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]any{"sub": user})
+		}))
+		p := w.client()
+		p.send(`{"event":"login","data":"alice","cid":2}`)
+		time.Sleep(time.Second)
+		if err := w.srv.Revoke(t.Context(), alice()); err != nil {
+			t.Fatal(err)
+		}
+		if text := p.next(); !strings.Contains(text, `"error"`) || !strings.Contains(text, "revoked") {
+			t.Errorf("got %s", text)
+		}
+		if w.only().AuthToken() != nil {
+			t.Error("logged in with the old password")
+		}
+		p.send(`{"event":"login","data":"alice","cid":3}`)
+		p.nextToken()
+		p.want(`{"rid":3}`)
+	})
+}
+
+// A login that handlers sign again ends with Config.AuthMaxAge, too.
+func TestSetAuthTokenIfKeepsTheEnd(t *testing.T) {
+	inBubble(t, socketcluster.Config{AuthMaxAge: time.Hour, Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
+		w.login(map[string]any{"username": "alice"})
+		s := w.only()
+		begun := time.Now()
+		for {
+			time.Sleep(10 * time.Minute)
+			old := s.AuthToken()
+			if old == nil {
+				break
+			}
+			switch err := s.SetAuthTokenIf(t.Context(), old, map[string]any{"username": "alice"}); {
+			case errors.Is(err, wire.ErrAuthTokenExpired):
+				continue // in the moment of its end
+			case err != nil:
+				t.Fatal(err)
+			}
+			if exp, ok := s.AuthToken().ExpiresAt(); !ok || exp.After(begun.Add(time.Hour)) {
+				t.Fatalf("a token lives until %v after the login", exp.Sub(begun))
+			}
+		}
+		if d := time.Since(begun); d < 50*time.Minute || d > 70*time.Minute {
+			t.Errorf("logged out after %v", d)
+		}
+	})
+}
+
+// failingEngine fails to sign or verify if a test wants it to.
+type failingEngine struct {
+	sign   func() (*auth.Token, error)
+	verify func(signed string) (*auth.Token, error)
+}
+
+func (e failingEngine) Sign(context.Context, any, ...auth.SignOption) (*auth.Token, error) {
+	return e.sign()
+}
+
+func (e failingEngine) Verify(_ context.Context, signed string, _ ...auth.VerifyOption) (*auth.Token, error) {
+	return e.verify(signed)
+}
+
+// AUTH-26, QK-12, CF-6: a token that cannot be signed closes the socket, which
+// was at no time authenticated by it.
+func TestSigningFailure(t *testing.T) {
+	t.Run("AUTH-26: conflicting issuers", func(t *testing.T) {
+		inBubble(t, socketcluster.Config{}, func(w *world) {
+			w.handleLogin(auth.Issuer("one"))
+			log := w.record()
+			reason := make(chan string, 1)
+			socketcluster.On(w.srv, func(e socketcluster.DisconnectEvent) { reason <- e.Reason })
+			p := w.client()
+			s := w.only()
+			p.send(`{"event":"login","data":{"iss":"two"},"cid":2}`)
+			p.wantClose(4002, "")
+			if got, want := <-reason, `Error: Bad "options.issuer" option. The payload already has an "iss" property.`; got != want {
+				t.Errorf("reason %q, want %q", got, want)
+			}
+			// The last one is the login's answer, which nobody gets (RPC-9).
+			log.want("connect error disconnect close error end error")
+			if s.AuthToken() != nil || s.AuthState() != socketcluster.Unauthenticated {
+				t.Error("QK-12: authenticated by a token that was not signed")
+			}
+		})
+	})
+	for name, sign := range map[string]func() (*auth.Token, error){
+		"an engine that panics":     func() (*auth.Token, error) { panic("engine") },
+		"QK-49: an engine's no one": func() (*auth.Token, error) { return nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := failingEngine{sign: sign, verify: func(string) (*auth.Token, error) { return nil, errors.New("none") }}
+			inBubble(t, socketcluster.Config{AuthEngine: engine}, func(w *world) {
+				w.handleLogin()
+				p := w.client()
+				p.send(`{"event":"login","data":{},"cid":2}`)
+				p.wantClose(4002, "")
+			})
+		})
+	}
 }
