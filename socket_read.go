@@ -149,8 +149,13 @@ func (s *Socket) lost(err error) {
 		if echo == wire.CloseNoStatus {
 			echo = 0
 		}
+		s.out.Cork() // so that this goroutine writes the frame
 		s.out.Finish(ws.CloseFrame(echo, ""))
-		s.linger()
+		s.out.Uncork(true)
+		s.out.Drain()
+		if !s.conn.ReadAll() {
+			s.linger()
+		}
 	case errors.As(err, &broken):
 		reason := s.brokenBy(broken)
 		s.emitError(&wire.Error{Message: reason})

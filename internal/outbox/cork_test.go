@@ -51,7 +51,8 @@ func TestCork(t *testing.T) {
 			}
 		}, "abc", 1},
 		"a drain":        {func(_ *testing.T, o *Outbox[int]) { o.Drain() }, "abc", 1},
-		"the end":        {func(_ *testing.T, o *Outbox[int]) { o.Finish([]byte("!")) }, "abc!", 1},
+		"the end":        {func(_ *testing.T, o *Outbox[int]) { o.Finish([]byte("!")); o.Uncork(true) }, "abc!", 1},
+		"the end, there": {func(_ *testing.T, o *Outbox[int]) { o.Finish([]byte("!")); o.Uncork(false) }, "abc!", 1},
 		"too much":       {func(_ *testing.T, o *Outbox[int]) { o.Push([]byte(big)) }, "abc" + big, 2},
 		"a ping":         {func(_ *testing.T, o *Outbox[int]) { o.PushFirst([]byte("p")); o.Uncork(true) }, "pabc", 1},
 		"what was taken": {func(_ *testing.T, o *Outbox[int]) { o.Take(func(*Frame[int]) bool { return true }); o.Uncork(true) }, "ac", 1},

@@ -247,7 +247,7 @@ func (o *Outbox[Tag]) count(n int) {
 }
 
 // Finish queues the last frame after all others, whatever the limit; nil queues
-// none. Afterwards Push returns ErrClosed. If the outbox has been finished or
+// none. It does not end Cork. Afterwards Push returns ErrClosed. If the outbox has been finished or
 // killed before, Finish does nothing and returns false.
 func (o *Outbox[Tag]) Finish(frame []byte) bool {
 	o.mu.Lock()
@@ -260,7 +260,9 @@ func (o *Outbox[Tag]) Finish(frame []byte) bool {
 		o.add(Frame[Tag]{Bytes: frame})
 	}
 	o.active()
-	o.pull()
+	if !o.corked {
+		o.pull()
+	}
 	o.wake()
 	return true
 }
@@ -344,8 +346,8 @@ func (o *Outbox[Tag]) flush() {
 }
 
 // Cork collects the frames that are pushed to an empty outbox from now on, up to 64 KiB,
-// until Uncork. A call that waits for the outbox, and Finish, end the wait of the frames
-// as well. Corking twice is corking once.
+// until Uncork. A call that waits for the outbox ends the wait of the frames as well.
+// Corking twice is corking once.
 func (o *Outbox[Tag]) Cork() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

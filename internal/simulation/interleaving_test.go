@@ -303,8 +303,8 @@ func (m *interleaving) awaitTick(moment time.Time) {
 // not noticed it yet.
 func (m *interleaving) expiring() bool {
 	return slices.ContainsFunc(m.actors, func(c *actor) bool {
-		cl := c.claims()
-		return cl != nil && !c.left && !time.Now().Before(cl.expires())
+		token := c.socket.AuthToken()
+		return token != nil && !c.left && token.Expired(time.Now())
 	})
 }
 
@@ -312,7 +312,7 @@ func (m *interleaving) expiring() bool {
 // time.
 func (m *interleaving) look(rt *rapid.T) {
 	m.digest(rt)
-	for m.settles && m.expiring() {
+	if m.settles && m.expiring() {
 		m.awaitTick(time.Now().Add(time.Millisecond))
 		m.digest(rt)
 	}

@@ -24,6 +24,9 @@ type park interface {
 	// wait in its place. Otherwise it waits.
 	leave(c *Conn) (gone bool, err error)
 
+	// readAll reports whether the last read has certainly left nothing to read.
+	readAll() bool
+
 	// signal wakes the connection if its reader has left.
 	signal()
 
@@ -40,6 +43,11 @@ func (c *Conn) Polled() bool {
 	_, other := c.park.(readPark)
 	return !other
 }
+
+// ReadAll reports whether the peer had sent nothing behind its close frame when Read
+// returned that. It is false if that is not known. The kernel then sends all that was
+// written, even if the connection is closed at once, unless the peer sends more.
+func (c *Conn) ReadAll() bool { return c.park.readAll() }
 
 // borrow gives c a read buffer that starts with the carried bytes, and returns
 // the part to read into.
@@ -86,6 +94,7 @@ func (c *Conn) consume(n int) {
 type readPark struct{}
 
 func (readPark) leave(c *Conn) (bool, error) { return false, c.more(false) }
+func (readPark) readAll() bool               { return false }
 func (readPark) signal()                     {}
 func (readPark) closed()                     {}
 

@@ -41,6 +41,7 @@ type pollPark struct {
 	ready func(fd uintptr) bool // p.read, bound once
 	conn  *Conn
 	err   error
+	all   bool // the last read has left nothing to read; the reader's
 
 	poller  *Poller // nil if there is none
 	resume  func()
@@ -87,6 +88,14 @@ func (p *pollPark) leave(c *Conn) (gone bool, err error) {
 		return false, c.more(false)
 	}
 	p.conn = c
+	if p.all {
+		// The poller reports what has come since, so there is no need to try.
+		p.all = false
+		if p.state.CompareAndSwap(reading, parked) {
+			_ = p.raw.Control(p.arm) // as below
+			return true, nil
+		}
+	}
 	for {
 		p.state.Store(reading) // read sees what was signaled
 		p.try = true
@@ -104,6 +113,9 @@ func (p *pollPark) leave(c *Conn) (gone bool, err error) {
 		}
 	}
 }
+
+// readAll implements park.
+func (p *pollPark) readAll() bool { return p.all }
 
 // watch makes the poller watch the connection, which cannot be closed
 // meanwhile.
@@ -140,6 +152,7 @@ func (p *pollPark) read(fd uintptr) bool {
 	for err == syscall.EINTR {
 		n, err = syscall.Read(int(fd), dst)
 	}
+	p.all = 0 < n && n < len(dst)
 	if n > 0 {
 		p.err = nil
 		p.conn.filled(n)
