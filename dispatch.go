@@ -28,11 +28,11 @@ type nameQueue struct {
 
 // task is a call or transmission on its way to its handler.
 type task struct {
-	run     func()
-	deliver func(handled func()) // instead of run: gives it to loops, which handle it later
+	packet  packet               // with its handler
+	deliver func(handled func()) // instead: gives it to loops, which handle it later
+	marker  func()               // instead: marks a place in the queue, and has no slot
 	size    int                  // of its name and data, as counted in the ledger
 	running chan struct{}        // nil: in order, one at a time
-	marker  bool                 // it marks a place in the queue, and has no slot
 }
 
 // Handle implements lane.Handler.
@@ -57,8 +57,8 @@ func (q *nameQueue) Handle(t task) {
 func (q *nameQueue) run(t task) {
 	s := q.socket
 	switch {
-	case t.marker:
-		t.run()
+	case t.marker != nil:
+		t.marker()
 		return
 	case t.deliver != nil && !s.dropsWaiting():
 		t.deliver(func() { s.handled(t.size) })
@@ -66,14 +66,14 @@ func (q *nameQueue) run(t task) {
 	}
 	defer s.handled(t.size)
 	if !s.dropsWaiting() {
-		t.run()
+		t.packet.serve()
 	}
 }
 
 // drop drops a task that must no longer be handled.
 func (q *nameQueue) drop(t task) {
-	if t.marker {
-		t.run()
+	if t.marker != nil {
+		t.marker()
 	} else {
 		q.socket.handled(t.size)
 	}
@@ -91,15 +91,17 @@ func (q *nameQueue) done() {
 	}
 }
 
-// tailEnded lets the queue of a name go on whose tail has been run.
-func (s *Socket) tailEnded(name queueName) {
-	s.count(account.Handlers, -workerCost)
+// tailEnded records that a tail no longer takes memory, or a slot, and lets the
+// queue of its name go on.
+func (s *Socket) tailEnded(t tail) {
+	s.countTask(-t.size, -taskCost-workerCost)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.ext
-	i := slices.Index(x.tails, name)
+	<-x.slots // does not block: the tail holds one
+	i := slices.Index(x.tails, t.name)
 	x.tails = slices.Delete(x.tails, i, i+1)
-	if q := x.queues[name]; q != nil && q.behind {
+	if q := x.queues[t.name]; q != nil && q.behind {
 		q.behind = false
 		q.lane.Resume(q)
 	}
@@ -116,8 +118,7 @@ const (
 
 // handled records that a task no longer takes memory, or a slot.
 func (s *Socket) handled(size int) {
-	s.count(account.Messages, -size)
-	s.count(account.Handlers, -taskCost)
+	s.countTask(-size, -taskCost)
 	s.mu.Lock()
 	slots := s.ext.slots
 	s.mu.Unlock()
@@ -141,7 +142,9 @@ func dispatch(p packet, here bool) {
 				}
 			})
 		}
-	} else if t.run, options = p.handler(); t.run == nil {
+	} else if o, ok := p.bind(); ok {
+		t.packet, options = p, o
+	} else {
 		// A closed socket may have had a loop.
 		if !s.srv.cfg.Compat.SilentUnhandledCalls && s.State() != Closed {
 			p.refuse(errUnknownProcedure)
@@ -159,19 +162,18 @@ func (s *Socket) enqueue(name queueName, t task, o handlerOptions, here bool) {
 	if !s.takeSlot() {
 		return
 	}
-	s.count(account.Messages, t.size)
-	s.count(account.Handlers, taskCost)
 	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
 	running := slices.Contains(x.tails, name)
-	if here && q == nil && !running && o.concurrent <= 1 && t.run != nil && o.tempo.quick() {
+	if here && q == nil && !running && o.concurrent <= 1 && t.packet != nil && o.tempo.quick() {
 		x.tail, s.tailed = tail{name, t, o.tempo}, true
 		x.tails = append(x.tails, name)
-		s.count(account.Handlers, workerCost)
+		s.countTask(t.size, taskCost+workerCost)
 		s.mu.Unlock()
 		return
 	}
+	s.countTask(t.size, taskCost)
 	if q == nil {
 		q = &nameQueue{socket: s, name: name}
 		if running {

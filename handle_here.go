@@ -228,9 +228,7 @@ func (s *Socket) takeTail() (t tail, ok bool) {
 		return tail{}, false
 	}
 	s.tailed = false
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, s.ext.tail = s.ext.tail, tail{}
+	t, s.ext.tail = s.ext.tail, tail{} // ext is there: this goroutine has set the tail
 	return t, true
 }
 
@@ -244,9 +242,8 @@ func (s *Socket) passTail() {
 
 // runTail runs a tail, and then what has been queued behind it meanwhile.
 func (s *Socket) runTail(t tail) {
-	defer s.tailEnded(t.name)
-	defer s.handled(t.size)
+	defer s.tailEnded(t)
 	if !s.dropsWaiting() {
-		t.run()
+		t.packet.serve()
 	}
 }

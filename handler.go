@@ -24,6 +24,7 @@ type Call struct {
 	Data      json.RawMessage // nil when the client gave none
 
 	approval
+	handler    Handler   // see bind
 	began      time.Time // when it arrived; see Call.Context
 	answerSent bool      // its answer has been sent; the socket's mu guards it, and only Compat.TokenAfterAnswer needs it
 	of         *Call     // the original, if this is a copy for one of several loops; else nil
@@ -36,13 +37,11 @@ type Call struct {
 // [Socket.SetAuthToken] uses the time at which the call arrived as the time of
 // the login. A handler receives this context; a loop over calls can get it
 // here.
-func (c *Call) Context() context.Context { return callContext{socketContext{c.Socket}, c} }
+func (c *Call) Context() context.Context { return (*callContext)(c) }
 
-// callContext makes contexts without a goroutine for each call.
-type callContext struct {
-	socketContext
-	call *Call
-}
+// callContext is the context of a call, without a goroutine or an allocation for
+// each.
+type callContext Call
 
 type callKey struct{}
 
@@ -52,11 +51,16 @@ func callOf(ctx context.Context) *Call {
 	return c
 }
 
-func (c callContext) Value(key any) any {
+func (c *callContext) parent() socketContext       { return socketContext{c.Socket} }
+func (c *callContext) Deadline() (time.Time, bool) { return c.parent().Deadline() }
+func (c *callContext) Done() <-chan struct{}       { return c.parent().Done() }
+func (c *callContext) Err() error                  { return c.parent().Err() }
+
+func (c *callContext) Value(key any) any {
 	if key == (callKey{}) {
-		return c.call
+		return (*Call)(c)
 	}
-	return c.socketContext.Value(key)
+	return c.parent().Value(key)
 }
 
 func (c *Call) original() *Call {
@@ -138,13 +142,13 @@ func (c *Call) ask(expired error) *wire.Error {
 // or the client has gone.
 func (c *Call) refuse(failure *wire.Error) { _ = c.answer(nil, failure) }
 
-func (c *Call) handler() (run func(), o handlerOptions) {
+func (c *Call) bind() (o handlerOptions, ok bool) {
 	h, ok := c.Socket.srv.handlers.calls.lookup(c.Procedure)
-	if !ok {
-		return nil, handlerOptions{}
-	}
-	return func() { serveCall(c.Context(), h.wrapped, c) }, h.handlerOptions
+	c.handler = h.wrapped
+	return h.handlerOptions, ok
 }
+
+func (c *Call) serve() { serveCall(c.Context(), c.handler, c) }
 
 // clone returns a copy that shares the answer of the original.
 func (c *Call) clone() packet {
@@ -161,6 +165,7 @@ type Transmission struct {
 	Data     json.RawMessage // nil when the client gave none
 
 	approval
+	receiver Receiver // see bind
 }
 
 func (t *Transmission) socket() *Socket    { return t.Socket }
@@ -175,13 +180,13 @@ func (t *Transmission) ask(expired error) *wire.Error {
 	return blocked
 }
 
-func (t *Transmission) handler() (run func(), o handlerOptions) {
+func (t *Transmission) bind() (o handlerOptions, ok bool) {
 	r, ok := t.Socket.srv.handlers.transmissions.lookup(t.Receiver)
-	if !ok {
-		return nil, handlerOptions{}
-	}
-	return func() { serveTransmission(t.Socket.Context(), r.wrapped, t) }, r.handlerOptions
+	t.receiver = r.wrapped
+	return r.handlerOptions, ok
 }
+
+func (t *Transmission) serve() { serveTransmission(t.Socket.Context(), t.receiver, t) }
 
 func (t *Transmission) clone() packet {
 	return &Transmission{Socket: t.Socket, Receiver: t.Receiver, Data: t.Data, approval: t.approval}
@@ -227,8 +232,8 @@ func (f HandlerFunc) ServeCall(ctx context.Context, c *Call) (answer any, err er
 func Func[In, Out any](fn func(ctx context.Context, in In) (Out, error)) Handler {
 	mustCall("the function of Func", fn)
 	return HandlerFunc(func(ctx context.Context, c *Call) (any, error) {
-		var in In
-		if err := decodeData(c.Data, &in); err != nil {
+		in, err := decodeAs[In](c.Data)
+		if err != nil {
 			return nil, err
 		}
 		return fn(ctx, in)
@@ -239,12 +244,23 @@ func Func[In, Out any](fn func(ctx context.Context, in In) (Out, error)) Handler
 func Proc[In any](fn func(ctx context.Context, in In) error) Handler {
 	mustCall("the function of Proc", fn)
 	return HandlerFunc(func(ctx context.Context, c *Call) (any, error) {
-		var in In
-		if err := decodeData(c.Data, &in); err != nil {
+		in, err := decodeAs[In](c.Data)
+		if err != nil {
 			return nil, err
 		}
 		return nil, fn(ctx, in)
 	})
+}
+
+// decodeAs is decodeData for a new value. Raw data needs none on the heap.
+func decodeAs[T any](raw json.RawMessage) (v T, err error) {
+	if p, ok := any(&v).(*json.RawMessage); ok {
+		*p = raw
+		return v, nil
+	}
+	p := new(T)
+	err = decodeData(raw, p)
+	return *p, err
 }
 
 // decodeData decodes the data from a client. None accepts any data.
@@ -434,6 +450,9 @@ func withOptions(opts []HandleOption) handlerOptions {
 	}
 	return all
 }
+
+// name returns a name without a copy, if it has a handler of its own.
+func (t *handlerTable[H]) name(name []byte) string { return t.names.Intern(name) }
 
 // lookup returns the handler for a name, or the default one.
 func (t *handlerTable[H]) lookup(name string) (r registered[H], ok bool) {

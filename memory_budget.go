@@ -51,6 +51,13 @@ func (s *Socket) count(kind account.Kind, n int) {
 	}
 }
 
+// countTask counts bytes of messages and of handlers in one step.
+func (s *Socket) countTask(messages, handlers int) {
+	if s.ledger.AddTask(messages, handlers) {
+		s.srv.noteOrphan(s)
+	}
+}
+
 // countUnfinished counts the bytes of a message of which a part has not arrived
 // yet.
 func (s *Socket) countUnfinished(n int) error {

@@ -18,9 +18,10 @@ type packet interface {
 	ask(expired error) *wire.Error
 	// refuse sends the error if the client waits for an answer.
 	refuse(failure *wire.Error)
-	// handler returns a function that runs the server's handler, or nil if
-	// there is none, and its options.
-	handler() (run func(), o handlerOptions)
+	// bind finds the server's handler, which serve runs. It returns false if
+	// there is none.
+	bind() (o handlerOptions, ok bool)
+	serve()
 	// clone returns a copy for one of several loops.
 	clone() packet
 }

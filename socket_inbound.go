@@ -183,7 +183,7 @@ func (s *Socket) refuse(p *wire.Packet, isCall bool, err *wire.Error) {
 
 func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 	given := cloneRaw(p.Data)
-	t := &Transmission{Socket: s, Receiver: string(p.Event), Data: given, approval: approval{given: given}}
+	t := &Transmission{Socket: s, Receiver: s.srv.handlers.transmissions.name(p.Event), Data: given, approval: approval{given: given}}
 	blocked := letIn(t, expired)
 	if blocked == nil {
 		dispatch(t, s.here)
@@ -193,7 +193,7 @@ func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 
 func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 	given := cloneRaw(p.Data)
-	c := &Call{Socket: s, ID: p.ID, Procedure: string(p.Event), Data: given, approval: approval{given: given}, began: time.Now(), oneWay: p.Kind == wire.KindTransmit}
+	c := &Call{Socket: s, ID: p.ID, Procedure: s.srv.handlers.calls.name(p.Event), Data: given, approval: approval{given: given}, began: time.Now(), oneWay: p.Kind == wire.KindTransmit}
 	if blocked := letIn(c, expired); blocked != nil {
 		s.respondTo(p, blocked)
 		return

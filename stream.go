@@ -95,7 +95,7 @@ func (st Stream[T]) close() (unbegun []*loop.Loop[packet]) {
 		return unbegun
 	}
 	q.users++
-	if !q.lane.Push(task{marker: true, run: finish}, q) { // see dropWaiting
+	if !q.lane.Push(task{marker: finish}, q) { // see dropWaiting
 		q.users--
 		finish()
 	}

@@ -73,10 +73,22 @@ func (l *Ledger) Take(n, limit int, done func() <-chan struct{}) (ok, waited boo
 // bytes, or freed its last ones.
 func (l *Ledger) Add(k Kind, n int) (changed bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	before := l.orphaned()
 	l.add(k, n)
-	return (before == 0) != (l.orphaned() == 0)
+	after := l.orphaned()
+	l.mu.Unlock()
+	return (before == 0) != (after == 0)
+}
+
+// AddTask is Add for bytes of Messages and of Handlers in one step.
+func (l *Ledger) AddTask(messages, handlers int) (changed bool) {
+	l.mu.Lock()
+	before := l.orphaned()
+	l.add(Messages, messages)
+	l.add(Handlers, handlers)
+	after := l.orphaned()
+	l.mu.Unlock()
+	return (before == 0) != (after == 0)
 }
 
 // Set sets the number of bytes of a kind.

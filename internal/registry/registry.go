@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -31,26 +32,49 @@ func (l *List[T]) All() []*T { return l.entries.load() }
 func (l *List[T]) Empty() bool { return len(l.entries.load()) == 0 }
 
 // Names has entries by name. It must not be copied after first use.
-type Names[T any] struct{ entries value[map[string]T] }
+type Names[T any] struct{ entries value[map[string]named[T]] }
+
+type named[T any] struct {
+	name  string
+	entry T
+}
 
 // Set adds an entry, and replaces an earlier one with that name.
 func (n *Names[T]) Set(name string, entry T) {
-	n.entries.change(func(all map[string]T) map[string]T {
-		next := make(map[string]T, len(all)+1)
+	n.entries.change(func(all map[string]named[T]) map[string]named[T] {
+		next := make(map[string]named[T], len(all)+1)
 		maps.Copy(next, all)
-		next[name] = entry
+		next[name] = named[T]{name, entry}
 		return next
 	})
 }
 
 // Get returns the entry with a name.
 func (n *Names[T]) Get(name string) (entry T, ok bool) {
-	entry, ok = n.entries.load()[name]
-	return entry, ok
+	e, ok := n.entries.load()[name]
+	return e.entry, ok
 }
 
-// All returns the entries by name.
-func (n *Names[T]) All() map[string]T { return n.entries.load() }
+// Intern returns a name as a string. It allocates one only if there is no entry with
+// that name.
+func (n *Names[T]) Intern(name []byte) string {
+	if e, ok := n.entries.load()[string(name)]; ok {
+		return e.name
+	}
+	return string(name)
+}
+
+// All yields the entries by name, in no particular order.
+func (n *Names[T]) All() iter.Seq2[string, T] {
+	all := n.entries.load()
+	return func(yield func(string, T) bool) {
+		for name, e := range all {
+			if !yield(name, e.entry) {
+				return
+			}
+		}
+	}
+}
 
 // value is a value that is replaced as a whole.
 type value[T any] struct{ now atomic.Pointer[T] }
