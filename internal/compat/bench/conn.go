@@ -58,7 +58,7 @@ func dial(ctx context.Context, e endpoint) (*conn, error) {
 	if e.tls != nil {
 		nc = tls.Client(nc, e.tls)
 	}
-	c := &conn{net: nc, proto: e.proto, buf: make([]byte, 1<<10)}
+	c := &conn{net: nc, proto: e.proto, buf: make([]byte, readSize)}
 	if err := c.upgrade(e); err != nil {
 		nc.Close()
 		return nil, err
@@ -73,6 +73,10 @@ type statusError struct {
 }
 
 func (e *statusError) Error() string { return fmt.Sprintf("upgrade refused: %d %s", e.status, e.body) }
+
+// readSize is the size of a read buffer. All answers to a window of calls fit into it:
+// what is split here comes back to the server in more segments than it has sent.
+const readSize = 4 << 10
 
 var endOfHeader = []byte("\r\n\r\n")
 
