@@ -2,8 +2,11 @@ package socketcluster_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"maps"
@@ -13,11 +16,15 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/broker/mem"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // Logins, logouts and failures go to a log, together with events of the
@@ -397,4 +404,138 @@ func ExampleConfig_twoVersions() {
 	client.next()
 	// Output:
 	// /socketcluster/ speaks version 1
+}
+
+// Middleware for publications on their way out decides for each subscriber, and may change
+// what it gets.
+func ExampleServer_UseOutbound() {
+	srv := exampleServer(socketcluster.Config{})
+	srv.UseOutbound(func(ctx context.Context, a socketcluster.Action) error {
+		if out := a.(*socketcluster.PublishOut); out.Socket.AuthToken() == nil {
+			out.Data = json.RawMessage(`"log in to read this"`)
+		}
+		return nil
+	})
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"#subscribe","data":{"channel":"news"},"cid":2}`)
+	fmt.Println(client.next())
+	if err := srv.Exchange().Publish(context.Background(), "news", "the whole story"); err != nil {
+		panic(err)
+	}
+	fmt.Println(client.next())
+	// Output:
+	// {"rid":2}
+	// {"event":"#publish","data":{"channel":"news","data":"log in to read this"}}
+}
+
+// A route gives the login in a cookie a new life. The sockets of the login get the new
+// token, and their clients notice nothing.
+func ExampleServer_RenewSession() {
+	const cookie = "token" // "__Host-token" behind TLS
+	srv := exampleServer(socketcluster.Config{
+		TokenSources: []httpauth.Source{httpauth.Cookie(cookie)},
+		Revocations:  new(revoke.Memory), // with which each login has a session
+	})
+	guard := httpauth.Authenticator{Engine: srv.Auth(), Sources: []httpauth.Source{httpauth.Cookie(cookie)}}
+	routes := http.NewServeMux()
+	routes.Handle(socketcluster.DefaultPath, srv)
+	routes.Handle("POST /renew", guard.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := srv.SignAgain(r.Context(), httpauth.FromContext(r.Context()))
+		if err == nil {
+			err = httpauth.SetCookie(w, cookie, token)
+		}
+		if err != nil {
+			http.Error(w, "no renewal", http.StatusInternalServerError)
+			return
+		}
+		session, _ := token.Claim("sid")
+		n, err := srv.RenewSession(r.Context(), fmt.Sprint(session), token)
+		fmt.Fprint(w, n, " socket renewed, ", err)
+	})))
+	site := httptest.NewServer(guard.Protect(routes))
+	defer site.Close()
+	defer srv.Close()
+
+	token, err := srv.Auth().Sign(context.Background(), map[string]string{"username": "alice"})
+	if err != nil {
+		panic(err)
+	}
+	login := http.Header{"Cookie": {cookie + "=" + token.Signed()}}
+	client := dialExampleWith(site.URL, login)
+	defer client.close()
+	client.send(`{"event":"#handshake","data":{},"cid":1}`)
+	fmt.Println(client.next())
+	r, _ := http.NewRequest("POST", site.URL+"/renew", nil)
+	r.Header = login
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		panic(err)
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	fmt.Printf("%s\n", body)
+	// Output:
+	// {"rid":1,"data":{"id":"<id>","pingTimeout":30000,"isAuthenticated":true}}
+	// 1 socket renewed, <nil>
+}
+
+// base64Codec is a codec whose messages are texts without quotes.
+type base64Codec struct{}
+
+func (base64Codec) Binary() bool { return false }
+
+func (base64Codec) Encode(dst, message []byte) ([]byte, error) {
+	return base64.StdEncoding.AppendEncode(dst, message), nil
+}
+
+func (base64Codec) Decode(dst, message []byte, limit int) ([]byte, error) {
+	if base64.StdEncoding.DecodedLen(len(message)) > limit+2 { // without the padding
+		return dst, wire.ErrMessageTooLarge
+	}
+	return base64.StdEncoding.AppendDecode(dst, message)
+}
+
+// A codec encodes all messages. Clients need the same one: the codecEngine of
+// socketcluster-client. Package wire/minbin has that of sc-codec-min-bin.
+func ExampleConfig_codec() {
+	srv := exampleServer(socketcluster.Config{Codec: base64Codec{}})
+	site := httptest.NewServer(srv)
+	defer site.Close()
+	defer srv.Close()
+	client := dialExample(site.URL)
+	defer client.close()
+	client.send(base64.StdEncoding.EncodeToString([]byte(`{"event":"#handshake","data":{},"cid":1}`)))
+	answer, _ := base64.StdEncoding.DecodeString(client.next())
+	fmt.Println(strings.Contains(string(answer), `"rid":1`))
+	// Output: true
+}
+
+// countingBroker is the broker of a single server, and counts publications. Other brokers
+// carry publications between servers.
+type countingBroker struct {
+	mem.Broker
+	publications atomic.Int64
+}
+
+func (b *countingBroker) Publish(ctx context.Context, channel string, data []byte) error {
+	b.publications.Add(1)
+	return b.Broker.Publish(ctx, channel, data)
+}
+
+// A broker carries publications from where they are made to those who subscribe.
+func ExampleConfig_broker() {
+	b := new(countingBroker)
+	srv := exampleServer(socketcluster.Config{Broker: b})
+	client := connectExample(srv)
+	defer client.close()
+	client.send(`{"event":"#subscribe","data":{"channel":"news"},"cid":2}`)
+	fmt.Println(client.next())
+	if err := srv.Exchange().Publish(context.Background(), "news", "hello"); err != nil {
+		panic(err)
+	}
+	fmt.Println(client.next(), b.publications.Load())
+	// Output:
+	// {"rid":2}
+	// {"event":"#publish","data":{"channel":"news","data":"hello"}} 1
 }
