@@ -116,7 +116,7 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, sha
 	if p.Deflated != nil && s.conn.Compressed() {
 		frame = p.Deflated
 	}
-	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: shared, Tag: cargo{sub: sub, publication: p}})
+	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: shared, Tag: cargo{sub: sub, publication: p}}, p.Later)
 }
 
 // withhold keeps back a publication until its subscription has been approved,

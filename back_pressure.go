@@ -89,7 +89,11 @@ func (x *Exchange) awaitReaders(ctx context.Context, channel string) {
 		return
 	}
 	c := &x.srv.crowd
-	for _, s := range c.all() {
+	crowd := c.all()
+	if len(crowd) > 0 {
+		x.srv.outbox.Crew.Flush()
+	}
+	for _, s := range crowd {
 		if s.out.Full() && s.IsSubscribed(channel) {
 			s.out.WaitFor(ctx)
 		}

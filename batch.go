@@ -195,7 +195,7 @@ func (s *Socket) flushLocked() {
 		return
 	}
 	frame, tag := s.sealBatch(s.takeBatch())
-	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Tag: tag})
+	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Tag: tag}, false)
 }
 
 // takeBatch removes and returns the collected parts, except publications whose

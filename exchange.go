@@ -67,12 +67,18 @@ func (x *Exchange) Publish(ctx context.Context, channel string, data any) error 
 	if err != nil {
 		return err
 	}
-	return x.publish(ctx, channel, raw)
+	return x.publish(ctx, channel, raw, false)
 }
 
-func (x *Exchange) publish(ctx context.Context, channel string, data []byte) error {
+// publish is Publish. With later, the caller has the frames written by Crew.Flush.
+func (x *Exchange) publish(ctx context.Context, channel string, data []byte, later bool) error {
 	if x.srv.down.Load() {
 		return ErrServerClosed
+	}
+	if later && x.routes == nil { // whose broker would only call Deliver
+		(*sink)(x).deliver(channel, data, true)
+		x.awaitReaders(ctx, channel)
+		return nil
 	}
 	err := protect(x.srv.log, "Broker.Publish", func() error { return x.srv.cfg.Broker.Publish(ctx, channel, data) })
 	if err != nil {
@@ -88,13 +94,16 @@ type sink Exchange
 // Deliver implements broker.Sink: it passes a publication to the subscribers on
 // this node. It waits for none of them, because a broker delivers for all nodes
 // and channels; publishers wait, on their own node.
-func (x *sink) Deliver(channel string, data []byte) {
+func (x *sink) Deliver(channel string, data []byte) { x.deliver(channel, data, false) }
+
+// deliver is Deliver. With later, the caller has the frames written by Crew.Flush.
+func (x *sink) deliver(channel string, data []byte, later bool) {
 	count := x.srv.counters.publications.Add(1)
 	if !x.srv.hub.Has(channel) {
 		return
 	}
 	buf := wire.AppendPublish(packetBuffer(channel, data), channel, data)
-	p := &hub.Publication{Channel: channel, At: time.Duration(x.srv.moment(time.Now()))}
+	p := &hub.Publication{Channel: channel, Later: later, At: time.Duration(x.srv.moment(time.Now()))}
 	if data != nil {
 		// The frame ends with the data and two closing braces.
 		p.Data = buf[len(buf)-2-len(data) : len(buf)-2 : len(buf)-2]

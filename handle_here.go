@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
 )
 
 // The goroutine that has read a message handles it, and runs the handler of its
@@ -56,16 +58,18 @@ func (p *post) leave(state uint64) (s *Socket, ok bool) {
 	return s, true
 }
 
-// watch relieves posts that are manned for too long.
+// watch relieves posts that are manned for too long, and has publications written that
+// wait for their publishers.
 type watch struct {
 	posts [numPosts]post
 	armed atomic.Bool
+	crew  *outbox.Crew
 	mu    sync.Mutex // of look
 	timer *time.Timer
 }
 
-func newWatch() *watch {
-	w := new(watch)
+func newWatch(crew *outbox.Crew) *watch {
+	w := &watch{crew: crew}
 	w.timer = time.AfterFunc(time.Hour, w.look)
 	w.timer.Stop()
 	return w
@@ -113,6 +117,7 @@ func (w *watch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.armed.Store(false)
+	w.crew.Flush() // of those that have been busy for so long
 	manned := false
 	for i := range w.posts {
 		p := &w.posts[i]
@@ -137,6 +142,7 @@ func (w *watch) look() {
 
 // takeOver has another goroutine read, in place of one that is busy.
 func (s *Socket) takeOver() {
+	s.srv.outbox.Crew.Flush()
 	s.out.Uncork(false)
 	if s.pushBack.Swap(0) == pushBackNoticed {
 		s.seen(time.Now())
@@ -177,7 +183,9 @@ func (s *Socket) handleHere(in inboxItem) (handled, reading bool) {
 		}
 	}
 	through = true
-	_, reading = p.leave(state)
+	if _, reading = p.leave(state); !reading {
+		s.srv.outbox.Crew.Flush()
+	}
 	return true, reading
 }
 

@@ -566,6 +566,45 @@ func TestBatchWhereItWasRead(t *testing.T) {
 	})
 }
 
+// Publications leave when the message that has them has been handled, and soon if that
+// takes longer, or does not end.
+func TestPublicationsWhereTheyWereRead(t *testing.T) {
+	here(t, func(w *world) {
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Invoke) error {
+			if a.Procedure == "slow" {
+				time.Sleep(time.Second)
+			} else {
+				runtime.Goexit()
+			}
+			return nil
+		})
+		reader := w.client()
+		reader.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		reader.want(`{"rid":2}`)
+		publication := func(n int) string { return fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%d}}`, n) }
+		for _, test := range []struct {
+			behind string
+			most   time.Duration
+		}{
+			{publication(0), 0},
+			{`{"event":"slow","cid":2}`, time.Millisecond},
+			{`{"event":"never","cid":2}`, 0},
+		} {
+			p := w.client()
+			began := time.Now()
+			p.send("[" + publication(1) + "," + publication(2) + "," + test.behind + "]")
+			reader.want(publication(1), publication(2))
+			if took := time.Since(began); took > test.most {
+				t.Errorf("before %s: took %v", test.behind, took)
+			}
+			if test.behind == publication(0) {
+				reader.want(publication(0))
+			}
+		}
+		time.Sleep(time.Second) // the middleware
+	})
+}
+
 // A handler that closes its socket, or is still busy when the client leaves, keeps
 // nothing.
 func TestEndWhereItWasRead(t *testing.T) {

@@ -120,7 +120,7 @@ func New(cfg Config) (*Server, error) {
 		closing: make(map[*Socket]struct{}),
 		orphans: make(map[*Socket]struct{}),
 	}
-	srv.watch = newWatch()
+	srv.watch = newWatch(srv.outbox.Crew)
 	srv.ctx, srv.cancel = context.WithCancel(context.Background())
 	srv.budget = account.NewBudget(int64(cfg.Limits.Budget), srv.overBudget)
 	for _, v := range []wire.Version{wire.Version1, wire.Version2} {

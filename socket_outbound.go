@@ -337,22 +337,26 @@ func (s *Socket) writeAlone(p part) {
 	if p.sub != nil && s.guarded() {
 		frame.Tag = cargo{sub: p.sub, publication: p.publication}
 	}
-	s.pushTagged(frame)
+	s.pushTagged(frame, false)
 }
 
 // pushFrame queues a frame that is not a publication; see pushTagged.
-func (s *Socket) pushFrame(frame []byte) { s.pushTagged(outbox.Frame[cargo]{Bytes: frame}) }
+func (s *Socket) pushFrame(frame []byte) { s.pushTagged(outbox.Frame[cargo]{Bytes: frame}, false) }
 
 // pushTagged queues a frame. It ignores a frame without bytes, which could not
-// be made.
-func (s *Socket) pushTagged(frame outbox.Frame[cargo]) {
+// be made. With later, the publisher has it written.
+func (s *Socket) pushTagged(frame outbox.Frame[cargo], later bool) {
 	if frame.Bytes == nil {
 		if frame.Shared != nil {
 			frame.Shared.Release()
 		}
 		return
 	}
-	s.unpushed(s.out.PushFrame(frame))
+	push := s.out.PushFrame
+	if later {
+		push = s.out.PushLater
+	}
+	s.unpushed(push(frame))
 }
 
 // unpushed ends a socket if the outbox has refused a frame because the client

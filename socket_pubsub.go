@@ -37,7 +37,7 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 		}
 		return
 	}
-	if err := s.srv.exchange.publish(s.Context(), pub.Channel, data); err != nil {
+	if err := s.srv.exchange.publish(s.Context(), pub.Channel, data, s.here); err != nil {
 		s.emitError(err)
 		if isCall {
 			s.respond(p.ID, nil, s.srv.publicError(err, "channel", pub.Channel))

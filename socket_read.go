@@ -60,7 +60,7 @@ func (s *Socket) read() {
 	corked := false
 	for {
 		if corked && !s.conn.Buffered() {
-			s.out.Uncork(true)
+			s.sendCorked()
 			corked = false
 		}
 		if s.conn.Park(s.expectsMore()) {
@@ -68,6 +68,7 @@ func (s *Socket) read() {
 		}
 		msg, err := s.conn.Read()
 		if err != nil {
+			s.srv.outbox.Crew.Flush()
 			s.out.Uncork(false)
 			s.lost(err)
 			return
@@ -95,7 +96,7 @@ func (s *Socket) read() {
 		}
 		if !handled {
 			// What takes it may make it wait.
-			s.out.Uncork(true)
+			s.sendCorked()
 			corked = false
 			if !s.throughRaw(msg) {
 				s.pushInbox(msg, size)
@@ -106,6 +107,13 @@ func (s *Socket) read() {
 		}
 		s.pushBack.Store(0)
 	}
+}
+
+// sendCorked sends what the messages that were handled here have made the server send: to
+// subscribers, and to the client itself.
+func (s *Socket) sendCorked() {
+	s.srv.outbox.Crew.Flush()
+	s.out.Uncork(true)
 }
 
 // messageCost is the number of bytes for which a message counts besides its

@@ -23,6 +23,10 @@ type Publication struct {
 	// a matter of publishers and subscribers.
 	At time.Duration
 
+	// Later says that the publisher will have the frames written. The hub does not
+	// use it.
+	Later bool
+
 	// Shared counts the frames as long as a subscriber has one of them. The hub
 	// does not use it; it is a matter of publishers and subscribers.
 	Shared account.Shared

@@ -3,6 +3,7 @@ package outbox
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Crew flushes the outboxes of prompt connections with a few goroutines, so
@@ -15,6 +16,8 @@ type Crew struct {
 	todo    []func() // todo[done:] are the next ones, in the order in which they were added
 	done    int
 	members int
+	later   []func()    // what Flush adds
+	any     atomic.Bool // later is not empty
 }
 
 // add makes the crew flush a queue.
@@ -26,12 +29,39 @@ func (c *Crew) add(flush func()) {
 		c.todo, c.done = c.todo[:n], 0
 	}
 	c.todo = append(c.todo, flush)
-	more := c.members == 0 || len(c.todo)-c.done > c.members && c.members < runtime.GOMAXPROCS(0)
-	if more {
-		c.members++
-	}
+	c.recruit()
 	c.mu.Unlock()
-	if more {
+}
+
+// addLater makes the crew flush a queue after the next call of Flush.
+func (c *Crew) addLater(flush func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.later = append(c.later, flush)
+	c.any.Store(true)
+}
+
+// Flush makes the crew flush the queues that wait for it. Whoever has pushed frames that
+// are to be written later calls it when there are no more of them.
+func (c *Crew) Flush() {
+	if !c.any.Load() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.todo = append(c.todo, c.later...)
+	clear(c.later)
+	if c.later = c.later[:0]; cap(c.later) > keepCapacity {
+		c.later = nil
+	}
+	c.any.Store(false)
+	c.recruit()
+}
+
+// recruit starts members for what is to do, up to one for each processor. It is
+// called with the lock held.
+func (c *Crew) recruit() {
+	for left := len(c.todo) - c.done; c.members < left && c.members < runtime.GOMAXPROCS(0); c.members++ {
 		go c.work()
 	}
 }

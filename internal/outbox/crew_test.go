@@ -138,3 +138,64 @@ func TestCrewIsFair(t *testing.T) {
 		}
 	})
 }
+
+// What is pushed for later leaves in one write for each outbox when the crew is told to
+// flush, in order with everything else. A pushed frame that is in no hurry does not hold up
+// those of outboxes that are being written.
+func TestFlushLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int32
+		limits := &Limits{Crew: new(Crew)}
+		conns := make([]*corkConn, 3)
+		all := make([]Outbox[int], len(conns))
+		later := func(i int, text string) {
+			if err := all[i].PushLater(Frame[int]{Bytes: []byte(text)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := func(texts ...string) {
+			t.Helper()
+			synctest.Wait()
+			for i, text := range texts {
+				if got, writes := conns[i].written(); got != text || writes != min(len(text), 1) {
+					t.Errorf("outbox %d: %d writes of %q, want %q", i, writes, got, text)
+				}
+			}
+		}
+		for i := range all {
+			conns[i] = &corkConn{crewConn: crewConn{now: &now, most: &most}}
+			all[i].Init(conns[i], &ownerLog{}, limits, nil)
+		}
+		limits.Crew.Flush() // of nothing
+		for _, text := range []string{"a", "b"} {
+			later(0, text)
+			later(1, text)
+		}
+		all[0].Push([]byte("c")) // behind them
+		all[2].Push([]byte("x"))
+		want("", "", "x")
+		limits.Crew.Flush()
+		want("abc", "ab", "x")
+		for i := range all {
+			if all[i].queue != nil {
+				t.Errorf("outbox %d: the queue was not given back", i)
+			}
+		}
+
+		// One that is killed is not written, and the others are.
+		later(0, "d")
+		later(1, "e")
+		all[0].Kill()
+		limits.Crew.Flush()
+		synctest.Wait()
+		if got, _ := conns[0].written(); got != "abc" {
+			t.Errorf("a killed outbox has written %q", got)
+		}
+		if got, _ := conns[1].written(); got != "abe" {
+			t.Errorf("the other one has written %q", got)
+		}
+		if limits.Crew.members != 0 || len(limits.Crew.later) != 0 {
+			t.Errorf("%d members, %d for later", limits.Crew.members, len(limits.Crew.later))
+		}
+	})
+}

@@ -26,7 +26,8 @@
 // # Corks
 //
 // Between Cork and Uncork frames collect, so that they leave in one write. Uncork may
-// write them on its caller's goroutine.
+// write them on its caller's goroutine. The same is possible from outside: frames of
+// PushLater may wait for the next Crew.Flush, which has those of all outboxes written.
 //
 // # Full
 //

@@ -71,7 +71,7 @@ func (q *queue[Tag]) flush(mayWait bool) {
 			break
 		}
 		if writes++; writes == turn && !mayWait && !q.stuck {
-			o.flush() // when the others have had their turn
+			o.flush(false) // when the others have had their turn
 			o.mu.Unlock()
 			return
 		}

@@ -231,19 +231,23 @@ func (m *outboxModel) push(t *rapid.T, size int) {
 	want := m.pushed(f)
 	tag := rapid.IntRange(0, 3).Draw(t, "tag")
 	m.tags[m.next] = tag
+	push := m.outbox.PushFrame
+	if rapid.Bool().Draw(t, "later") {
+		push = m.outbox.PushLater
+	}
 	var err error
 	switch {
 	case rapid.IntRange(0, 2).Draw(t, "shared") == 0:
 		var s account.Shared
 		s.Init(m.budget.Shard(0), len(f))
 		s.Take()
-		err = m.outbox.PushFrame(Frame[int]{f, &s, tag})
+		err = push(Frame[int]{Bytes: f, Shared: &s, Tag: tag})
 		s.Settle()
 		m.shared[m.next] = true
 	case tag == 0:
 		err = m.outbox.Push(f)
 	default:
-		err = m.outbox.PushFrame(Frame[int]{f, nil, tag})
+		err = push(Frame[int]{Bytes: f, Tag: tag})
 	}
 	if err != want {
 		t.Fatalf("Push of %d bytes = %v, want %v", len(f), err, want)
@@ -253,6 +257,9 @@ func (m *outboxModel) push(t *rapid.T, size int) {
 
 // flow moves what there is room for.
 func (m *outboxModel) flow() {
+	if m.limits.Crew != nil {
+		m.limits.Crew.Flush()
+	}
 	synctest.Wait()
 	if m.killed {
 		return

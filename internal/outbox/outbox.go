@@ -104,9 +104,15 @@ func (o *Outbox[Tag]) Push(frame []byte) error { return o.PushFrame(Frame[Tag]{B
 // PushFrame is Push for a frame that is shared or tagged. The outbox takes over
 // the caller's reference to Shared, and releases it when it no longer needs the
 // frame: at once if the frame was not queued.
-func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error {
+func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error { return o.pushFrame(f, false) }
+
+// PushLater is PushFrame, but an empty outbox may leave it to [Crew.Flush] to
+// have the frame written: the caller pushes to others too, or more of them.
+func (o *Outbox[Tag]) PushLater(f Frame[Tag]) error { return o.pushFrame(f, true) }
+
+func (o *Outbox[Tag]) pushFrame(f Frame[Tag], later bool) error {
 	o.mu.Lock()
-	filled, err := o.push(f)
+	filled, err := o.push(f, later)
 	o.mu.Unlock()
 	if filled {
 		o.owner.OutboxFull()
@@ -146,12 +152,12 @@ func (o *Outbox[Tag]) pushFirst(frame []byte) (queued, overtakes bool) {
 }
 
 // push is called with the lock held.
-func (o *Outbox[Tag]) push(f Frame[Tag]) (filled bool, err error) {
+func (o *Outbox[Tag]) push(f Frame[Tag], later bool) (filled bool, err error) {
 	if err := o.refusal(); err != nil {
 		f.release()
 		return false, err
 	}
-	o.add(f)
+	o.add(f, later)
 	return o.grown(), nil
 }
 
@@ -168,10 +174,10 @@ func (o *Outbox[Tag]) refusal() error {
 }
 
 // add queues a frame. It is called with the lock held.
-func (o *Outbox[Tag]) add(f Frame[Tag]) {
+func (o *Outbox[Tag]) add(f Frame[Tag], later bool) {
 	o.bytes += len(f.Bytes)
 	o.count(f.own())
-	o.active().push(f)
+	o.activate(later).push(f)
 	if o.bytes > batchBytes {
 		o.pull()
 	}
@@ -257,7 +263,7 @@ func (o *Outbox[Tag]) Finish(frame []byte) bool {
 	}
 	o.finished = true
 	if frame != nil {
-		o.add(Frame[Tag]{Bytes: frame})
+		o.add(Frame[Tag]{Bytes: frame}, false)
 	}
 	o.active()
 	if !o.corked {
@@ -324,24 +330,31 @@ func (o *Outbox[Tag]) kill() {
 
 // active returns the queue. If there is none, it makes one and starts a
 // flusher. It is called with the lock held.
-func (o *Outbox[Tag]) active() *queue[Tag] {
+func (o *Outbox[Tag]) active() *queue[Tag] { return o.activate(false) }
+
+// activate is active, but with later the flusher starts with Crew.Flush.
+func (o *Outbox[Tag]) activate(later bool) *queue[Tag] {
 	if o.queue == nil {
 		o.queue = takeQueue(o)
 		if o.corked {
 			o.queue.waits = true
 		} else {
-			o.flush()
+			o.flush(later)
 		}
 	}
 	return o.queue
 }
 
 // flush has somebody flush the queue. It is called with the lock held.
-func (o *Outbox[Tag]) flush() {
-	if crew := o.limits.Crew; crew != nil && o.conn.Prompt() {
-		crew.add(o.queue.prompt)
-	} else {
+func (o *Outbox[Tag]) flush(later bool) {
+	crew := o.limits.Crew
+	switch {
+	case crew == nil || !o.conn.Prompt():
 		go o.queue.run()
+	case later:
+		crew.addLater(o.queue.prompt)
+	default:
+		crew.add(o.queue.prompt)
 	}
 }
 
@@ -379,6 +392,6 @@ func (o *Outbox[Tag]) Uncork(here bool) {
 func (o *Outbox[Tag]) pull() {
 	if q := o.queue; q != nil && q.waits {
 		q.waits = false
-		o.flush()
+		o.flush(false)
 	}
 }
