@@ -17,13 +17,13 @@ import (
 var ceilings = map[string]float64{
 	"handshake-token":   1.5,
 	"handshake-expired": 1.5,
-	"echo":              1.5,
-	"publish":           1.5,
+	"echo":              1.4,
+	"publish":           1.1,
 	"fanout-1":          1.3,
-	"fanout":            1.2,
+	"fanout":            0.95,
 	"channels":          1.2,
-	"ping":              0.9,
-	"return":            1.4,
+	"ping":              0.75,
+	"return":            1.2,
 	"idle-channel":      0.25,
 }
 
