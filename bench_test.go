@@ -43,6 +43,8 @@ func newRig(b *testing.B, wrap ...func(net.Listener) net.Listener) *rig {
 func newRigWith(b *testing.B, cfg socketcluster.Config, wrap ...func(net.Listener) net.Listener) *rig {
 	b.Helper()
 	cfg.Auth.Key, cfg.Logger = testKey, slog.New(slog.DiscardHandler)
+	cfg.Timeouts.PingDisabled = true
+	cfg.Limits.CallRate, cfg.Limits.PublishRate = 1<<24, 1<<24 // one client makes all of them
 	srv, err := socketcluster.New(cfg)
 	if err != nil {
 		b.Fatal(err)
