@@ -97,13 +97,13 @@ func (s *Socket) deliver(sub *hub.Subscription, p *hub.Publication, shared *acco
 		if s.withholds(sub) { // since before the inbound middleware was removed
 			s.sendWithheld(sub)
 		}
-		s.writePublication(sub, p, shared)
+		s.writePublication(sub, p, shared, p.Later)
 	}
 }
 
 // writePublication puts a publication into the batch, if there is one, or into
 // the outbox. See deliver.
-func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, shared *account.Shared) {
+func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, shared *account.Shared, later bool) {
 	s.stats.sent.Add(1)
 	if shared == nil || s.batching() {
 		if shared != nil {
@@ -116,7 +116,7 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, sha
 	if p.Deflated != nil && s.conn.Compressed() {
 		frame = p.Deflated
 	}
-	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: shared, Tag: cargo{sub: sub, publication: p}}, p.Later)
+	s.pushTagged(outbox.Frame[cargo]{Bytes: frame, Shared: shared, Tag: cargo{sub: sub, publication: p}}, later)
 }
 
 // withhold keeps back a publication until its subscription has been approved,
@@ -242,7 +242,7 @@ func (s *Socket) sendWithheld(sub *hub.Subscription) {
 		return
 	}
 	for _, w := range s.takeWithheld(sub) {
-		s.writePublication(w.sub, w.publication, w.shared)
+		s.writePublication(w.sub, w.publication, w.shared, false)
 	}
 }
 

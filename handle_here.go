@@ -72,6 +72,7 @@ func newWatch(crew *outbox.Crew) *watch {
 	w := &watch{crew: crew}
 	w.timer = time.AfterFunc(time.Hour, w.look)
 	w.timer.Stop()
+	crew.OnLater = w.arm
 	return w
 }
 
@@ -117,7 +118,7 @@ func (w *watch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.armed.Store(false)
-	w.crew.Flush() // of those that have been busy for so long
+	w.crew.Flush() // of publications whose publisher has been busy for so long
 	manned := false
 	for i := range w.posts {
 		p := &w.posts[i]

@@ -605,6 +605,95 @@ func TestPublicationsWhereTheyWereRead(t *testing.T) {
 	})
 }
 
+// A publication leaves soon, whatever the goroutine that has read it does afterwards: also if
+// it was relieved before, and if somebody else sends the publication on.
+func TestPublicationsAreNotHeldUp(t *testing.T) {
+	publication := func(n int) string { return fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%d}}`, n) }
+	call := func(n int) string { return fmt.Sprintf(`{"event":"x","data":%d,"cid":%d}`, n, n+5) }
+	busy := func(w *world, then func()) { // relieved at the first publication, and then busy
+		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.PublishIn) error {
+			if time.Sleep(10 * time.Millisecond); string(a.Data) != "1" {
+				then()
+			}
+			return nil
+		})
+	}
+	for name, test := range map[string]struct {
+		calls  int // Limits.Calls
+		set    func(w *world)
+		before func(w *world, reader *socketcluster.Socket, p *peer)
+		send   string
+		most   time.Duration
+	}{
+		"relieved, then slow": {set: func(w *world) { busy(w, func() { time.Sleep(5 * time.Second) }) },
+			send: "[" + publication(1) + "," + publication(2) + "]", most: 15 * time.Millisecond},
+		"relieved, then ended": {set: func(w *world) { busy(w, runtime.Goexit) },
+			send: "[" + publication(1) + "," + publication(2) + "]", most: 15 * time.Millisecond},
+		"relieved, then without a place": {calls: 1, set: func(w *world) {
+			w.srv.Handle("x", socketcluster.Func(func(_ context.Context, n int) (int, error) {
+				time.Sleep(time.Duration(n) * 100 * time.Millisecond)
+				return n, nil
+			}))
+		}, send: "[" + call(0) + "," + call(20) + "," + publication(1) + "," + call(1) + "]", most: 15 * time.Millisecond},
+		"withheld": {set: func(w *world) {
+			socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
+				if a.Again {
+					time.Sleep(time.Second)
+				}
+				return nil
+			})
+		}, before: func(w *world, reader *socketcluster.Socket, p *peer) {
+			go reader.SetAuthToken(context.Background(), map[string]any{"username": "alice"})
+			p.next()
+			synctest.Wait()
+		}, send: publication(1), most: time.Second + 15*time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := socketcluster.Config{Limits: socketcluster.Limits{Calls: test.calls}}
+			inBubble(t, cfg, func(w *world) {
+				w.listen.Polled = true
+				test.set(w)
+				reader := w.client()
+				s := w.only()
+				reader.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+				reader.want(`{"rid":2}`)
+				p := w.client()
+				if test.before != nil {
+					test.before(w, s, reader)
+				}
+				began := time.Now()
+				p.send(test.send)
+				reader.want(publication(1))
+				if took := time.Since(began); took > test.most {
+					t.Errorf("took %v", took)
+				}
+				time.Sleep(10 * time.Second) // handlers and middleware
+			})
+		})
+	}
+}
+
+// An answer waits for room that the client's own publication takes, which leaves meanwhile.
+func TestAnswerBehindOwnPublication(t *testing.T) {
+	inBubble(t, socketcluster.Config{Limits: socketcluster.Limits{Outbox: 8192}}, func(w *world) {
+		w.listen.Polled = true
+		socketcluster.Use(w.srv, func(context.Context, *socketcluster.PublishIn) error {
+			time.Sleep(10 * time.Millisecond)
+			return nil
+		})
+		p := w.client()
+		p.send(`{"event":"#subscribe","data":{"channel":"a"},"cid":2}`)
+		p.want(`{"rid":2}`)
+		began := time.Now()
+		p.send(fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%q},"cid":3}`, strings.Repeat("x", 7000)))
+		p.next()
+		p.want(`{"rid":3}`)
+		if took := time.Since(began); took > 15*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 // A handler that closes its socket, or is still busy when the client leaves, keeps
 // nothing.
 func TestEndWhereItWasRead(t *testing.T) {

@@ -139,7 +139,7 @@ func (t *Table) take(id uint64) *Call {
 }
 
 // Abort ends all waiting calls, each with the error that failure returns for
-// its event. The connection has ended, so no call may begin afterwards.
+// its event. The peer will not answer any more, so no call may begin afterwards.
 func (t *Table) Abort(failure func(event string) error) {
 	if t == nil {
 		return

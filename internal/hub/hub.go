@@ -23,8 +23,8 @@ type Publication struct {
 	// a matter of publishers and subscribers.
 	At time.Duration
 
-	// Later says that the publisher will have the frames written. The hub does not
-	// use it.
+	// Later reports that the publisher has the frames written when it has published
+	// everything. The hub does not use it.
 	Later bool
 
 	// Shared counts the frames as long as a subscriber has one of them. The hub

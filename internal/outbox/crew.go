@@ -12,25 +12,37 @@ import (
 // accepts nothing gets a goroutine of its own, which waits for it. The zero
 // value is ready to use.
 type Crew struct {
+	// OnLater, if set, is called when the first queue begins to wait for Flush, and has
+	// to see to it that Flush is called soon, whatever becomes of those who push. It is
+	// called with locks held, and must not block.
+	OnLater func()
+
 	mu      sync.Mutex
 	todo    []func() // todo[done:] are the next ones, in the order in which they were added
 	done    int
 	members int
-	later   []func()    // what Flush adds
+	later   []func()    // what Flush adds to todo; at most one for each outbox
 	any     atomic.Bool // later is not empty
 }
 
 // add makes the crew flush a queue.
 func (c *Crew) add(flush func()) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.take(flush)
+}
+
+// take adds queues to what is to do. It is called with the lock held.
+func (c *Crew) take(flushes ...func()) {
 	if c.done > keepCapacity && c.done >= len(c.todo)/2 {
 		n := copy(c.todo, c.todo[c.done:])
 		clear(c.todo[n:])
 		c.todo, c.done = c.todo[:n], 0
 	}
-	c.todo = append(c.todo, flush)
-	c.recruit()
-	c.mu.Unlock()
+	c.todo = append(c.todo, flushes...)
+	for left := len(c.todo) - c.done; c.members < left && c.members < runtime.GOMAXPROCS(0); c.members++ {
+		go c.work()
+	}
 }
 
 // addLater makes the crew flush a queue after the next call of Flush.
@@ -38,32 +50,25 @@ func (c *Crew) addLater(flush func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.later = append(c.later, flush)
-	c.any.Store(true)
+	if !c.any.Swap(true) && c.OnLater != nil {
+		c.OnLater()
+	}
 }
 
-// Flush makes the crew flush the queues that wait for it. Whoever has pushed frames that
-// are to be written later calls it when there are no more of them.
+// Flush makes the crew flush the queues that wait for it. Those who push frames that are
+// to be written later call it when they have pushed them all.
 func (c *Crew) Flush() {
 	if !c.any.Load() {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.todo = append(c.todo, c.later...)
+	c.take(c.later...)
 	clear(c.later)
 	if c.later = c.later[:0]; cap(c.later) > keepCapacity {
 		c.later = nil
 	}
 	c.any.Store(false)
-	c.recruit()
-}
-
-// recruit starts members for what is to do, up to one for each processor. It is
-// called with the lock held.
-func (c *Crew) recruit() {
-	for left := len(c.todo) - c.done; c.members < left && c.members < runtime.GOMAXPROCS(0); c.members++ {
-		go c.work()
-	}
 }
 
 func (c *Crew) work() {

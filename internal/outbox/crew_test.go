@@ -199,3 +199,28 @@ func TestFlushLater(t *testing.T) {
 		}
 	})
 }
+
+// A crew that never has nothing to do keeps no list of what is done.
+func TestFlushLaterForgets(t *testing.T) {
+	c := new(Crew)
+	most, left := 0, 10_000
+	done := make(chan struct{})
+	var again func()
+	again = func() {
+		c.mu.Lock()
+		most = max(most, len(c.todo))
+		c.mu.Unlock()
+		if left--; left == 0 {
+			close(done)
+			return
+		}
+		c.addLater(again)
+		c.Flush()
+	}
+	c.addLater(again)
+	c.Flush()
+	<-done
+	if most > 3*keepCapacity {
+		t.Errorf("the list has grown to %d, with one to do", most)
+	}
+}

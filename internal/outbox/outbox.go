@@ -106,8 +106,8 @@ func (o *Outbox[Tag]) Push(frame []byte) error { return o.PushFrame(Frame[Tag]{B
 // frame: at once if the frame was not queued.
 func (o *Outbox[Tag]) PushFrame(f Frame[Tag]) error { return o.pushFrame(f, false) }
 
-// PushLater is PushFrame, but an empty outbox may leave it to [Crew.Flush] to
-// have the frame written: the caller pushes to others too, or more of them.
+// PushLater is PushFrame for a caller that calls [Crew.Flush] when it has pushed
+// everything: if the outbox was empty, its frames are written after that.
 func (o *Outbox[Tag]) PushLater(f Frame[Tag]) error { return o.pushFrame(f, true) }
 
 func (o *Outbox[Tag]) pushFrame(f Frame[Tag], later bool) error {
@@ -253,7 +253,7 @@ func (o *Outbox[Tag]) count(n int) {
 }
 
 // Finish queues the last frame after all others, whatever the limit; nil queues
-// none. It does not end Cork. Afterwards Push returns ErrClosed. If the outbox has been finished or
+// none. A corked outbox waits for Uncork. Afterwards Push returns ErrClosed. If the outbox has been finished or
 // killed before, Finish does nothing and returns false.
 func (o *Outbox[Tag]) Finish(frame []byte) bool {
 	o.mu.Lock()

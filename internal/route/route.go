@@ -143,16 +143,16 @@ func (t *Table) release(r *route) (used bool) {
 // is on never leaves the table.
 func (t *Table) settle(ctx context.Context, channel string, r *route) {
 	t.mu.Lock()
-	unused := r.users == 0
-	if unused && r.on {
+	defer func() { // even if the broker ends this goroutine
+		if r.users == 0 && t.routes[channel] == r { // nobody has joined meanwhile
+			delete(t.routes, channel)
+		}
+		t.mu.Unlock()
+	}()
+	if r.users == 0 && r.on {
 		r.on = false
 		t.mu.Unlock()
+		defer t.mu.Lock()
 		t.broker.Unsubscribe(ctx, channel)
-		t.mu.Lock()
-		unused = r.users == 0 // somebody may have joined meanwhile
 	}
-	if unused && t.routes[channel] == r {
-		delete(t.routes, channel)
-	}
-	t.mu.Unlock()
 }

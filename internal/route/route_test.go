@@ -185,6 +185,18 @@ func TestFailures(t *testing.T) {
 		t.Error(err)
 	}
 	b.want("subscribe a", "subscribe a", "subscribe a")
+
+	b.slow = func(what string) {
+		if what == "unsubscribe" {
+			runtime.Goexit()
+		}
+	}
+	if err := table.Leave(t.Context(), "a"); err != errExited {
+		t.Errorf("got %v", err)
+	}
+	if n := len(table.routes); n != 0 {
+		t.Errorf("%d routes are left", n)
+	}
 }
 
 // A broker that hangs delays Join no further than its context. What begins

@@ -44,9 +44,10 @@ func (c *Conn) Polled() bool {
 	return !other
 }
 
-// ReadAll reports whether the peer had sent nothing behind its close frame when Read
-// returned that. It is false if that is not known. The kernel then sends all that was
-// written, even if the connection is closed at once, unless the peer sends more.
+// ReadAll reports whether the kernel has nothing more from the peer, once Read has
+// returned its close frame. It is false if that is not known. If it is true, and the peer
+// sends nothing more, the connection may be closed at once: the peer still gets all that
+// was written.
 func (c *Conn) ReadAll() bool { return c.park.readAll() }
 
 // borrow gives c a read buffer that starts with the carried bytes, and returns
