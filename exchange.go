@@ -77,11 +77,7 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte, lat
 	}
 	if later && x.routes == nil { // whose broker would only call Deliver
 		(*sink)(x).deliver(channel, data, true)
-		x.awaitReaders(ctx, channel)
-		return nil
-	}
-	err := protect(x.srv.log, "Broker.Publish", func() error { return x.srv.cfg.Broker.Publish(ctx, channel, data) })
-	if err != nil {
+	} else if err := protect(x.srv.log, "Broker.Publish", func() error { return x.srv.cfg.Broker.Publish(ctx, channel, data) }); err != nil {
 		return err
 	}
 	x.awaitReaders(ctx, channel)

@@ -143,8 +143,7 @@ func (w *watch) look() {
 
 // takeOver has another goroutine read, in place of one that is busy.
 func (s *Socket) takeOver() {
-	s.srv.outbox.Crew.Flush()
-	s.out.Uncork(false)
+	s.sendCorked(false)
 	if s.pushBack.Swap(0) == pushBackNoticed {
 		s.seen(time.Now())
 	}

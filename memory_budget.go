@@ -40,7 +40,7 @@ func (s *Socket) takeMessage(n int) bool {
 
 // stopReading is called before the reading waits.
 func (s *Socket) stopReading() <-chan struct{} {
-	s.out.Uncork(false)
+	s.sendCorked(false)
 	return s.Done()
 }
 

@@ -86,7 +86,7 @@ func (s *Socket) disconnects(msg ws.Message) bool {
 	for d.Next(&p) {
 		if (p.Kind == wire.KindTransmit || p.Kind == wire.KindInvoke) && string(p.Event) == eventDisconnect {
 			s.stats.processed.Add(1)
-			s.out.Uncork(false) // as it waits for the inbox
+			s.sendCorked(false) // as it waits for the inbox
 			s.disconnectAs(p.Data)
 			return true
 		}

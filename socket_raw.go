@@ -19,19 +19,15 @@ func (s *Socket) hasRaw() bool {
 	return s.srv.middleware.has(lineInboundRaw) || s.rawQueued.Load() > 0
 }
 
-// throughRaw passes a message to the raw inbound middleware. It returns false
-// if there is none. Only the reading goroutine calls it.
-func (s *Socket) throughRaw(msg ws.Message) bool {
-	if !s.hasRaw() {
-		return false
-	}
+// pushRaw passes a message to the raw inbound middleware. It waits while too many
+// wait for that. Only the reading goroutine calls it.
+func (s *Socket) pushRaw(msg ws.Message) {
 	s.rawQueued.Add(1)
 	if !s.extended().raw.PushWait(msg, (*rawWorker)(s), s.srv.cfg.Limits.Inbox) {
 		s.rawQueued.Add(-1)
 		s.count(account.Messages, -inboxSize(msg))
 		msg.Release()
 	}
-	return true
 }
 
 // Waiting implements lane.Handler's hook: too many wait for the middleware.

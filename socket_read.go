@@ -60,7 +60,7 @@ func (s *Socket) read() {
 	corked := false
 	for {
 		if corked && !s.conn.Buffered() {
-			s.sendCorked()
+			s.sendCorked(true)
 			corked = false
 		}
 		if s.conn.Park(s.expectsMore()) {
@@ -68,8 +68,7 @@ func (s *Socket) read() {
 		}
 		msg, err := s.conn.Read()
 		if err != nil {
-			s.srv.outbox.Crew.Flush()
-			s.out.Uncork(false)
+			s.sendCorked(false)
 			s.lost(err)
 			return
 		}
@@ -80,25 +79,22 @@ func (s *Socket) read() {
 		}
 		s.pushBack.Store(pushBackBegun)
 		size := inboxSize(msg)
-		handled, reading := false, true
 		switch {
 		case !s.takeMessage(size):
 			msg.Release()
-			handled = true
 		case s.hasRaw():
+			s.sendCorked(true) // as this may wait
+			corked = false
+			s.pushRaw(msg)
 		case s.takesAtOnce(msg, size):
-			handled = true
 		default:
-			if handled, reading = s.handleHere(inboxItem{msg, size}); !reading {
+			handled, reading := s.handleHere(inboxItem{msg, size})
+			if !reading {
 				return
 			}
-			corked = corked || handled
-		}
-		if !handled {
-			// What takes it may make it wait.
-			s.sendCorked()
-			corked = false
-			if !s.throughRaw(msg) {
+			if corked = corked || handled; !handled {
+				s.sendCorked(true) // as this may wait
+				corked = false
 				s.pushInbox(msg, size)
 			}
 		}
@@ -109,11 +105,12 @@ func (s *Socket) read() {
 	}
 }
 
-// sendCorked sends what the messages that were handled here have made the server send: to
-// subscribers, and to the client itself.
-func (s *Socket) sendCorked() {
+// sendCorked sends what the messages that were handled where they were read have made the
+// server send: to subscribers, and to the client itself. With here, the caller writes the
+// latter.
+func (s *Socket) sendCorked(here bool) {
 	s.srv.outbox.Crew.Flush()
-	s.out.Uncork(true)
+	s.out.Uncork(here)
 }
 
 // messageCost is the number of bytes for which a message counts besides its
@@ -191,7 +188,7 @@ func (s *Socket) finishInbox(code wire.CloseCode, reason string) {
 	if s.srv.cfg.Compat.DropWaiting || s.State() != Open {
 		return
 	}
-	s.mu.Lock()
+	s.mu.Lock() // for invokeAs: no call begins after abortCalls
 	s.endFor(clientCloses)
 	s.mu.Unlock()
 	s.abortCalls(code, reason)
