@@ -348,15 +348,8 @@ type roomClaims struct {
 // as they are written in it.
 func (p *peer) nextClaims() map[string]json.RawMessage {
 	p.t.Helper()
-	var packet struct {
-		Event string
-		Data  struct{ Token string }
-	}
-	if err := json.Unmarshal([]byte(p.next()), &packet); err != nil || packet.Event != "#setAuthToken" {
-		p.t.Fatalf("got %+v, %v", packet, err)
-	}
 	engine, _ := auth.NewJWT(auth.Options{Key: testKey})
-	token, err := engine.Verify(context.Background(), packet.Data.Token)
+	token, err := engine.Verify(context.Background(), p.nextSigned())
 	if err != nil {
 		p.t.Fatal(err)
 	}
