@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -39,7 +40,7 @@ func (srv *Server) sealCoded(message []byte) ([]byte, error) {
 // encode lets the codec append a message. A panic in it becomes an error,
 // because locks are held here.
 func (srv *Server) encode(dst, message []byte) (out []byte, err error) {
-	err = protect(srv.log, "Codec.Encode", func() error {
+	err = guard.Call(srv.log, "Codec.Encode", func() error {
 		out, err = srv.cfg.Codec.Encode(dst, message)
 		return err
 	})
@@ -49,7 +50,7 @@ func (srv *Server) encode(dst, message []byte) (out []byte, err error) {
 var errWrongFrame = &wire.Error{Name: wire.NameInvalidMessage, Message: "The codec of the server takes binary messages"}
 
 // decode converts a message from the client to JSON. The error is a
-// *wire.Error, wire.ErrMessageTooLarge or a *panicError.
+// *wire.Error, wire.ErrMessageTooLarge or a *guard.PanicError.
 func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error) {
 	codec := s.srv.cfg.Codec
 	if codec == nil {
@@ -59,7 +60,7 @@ func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error)
 		return nil, errWrongFrame
 	}
 	_, most := s.messageSize()
-	err = protect(s.srv.log, "Codec.Decode", func() error {
+	err = guard.Call(s.srv.log, "Codec.Decode", func() error {
 		decoded, err = codec.Decode(nil, message, most)
 		if err != nil && !errors.Is(err, wire.ErrMessageTooLarge) {
 			err = &wire.Error{Name: wire.NameInvalidMessage, Message: err.Error()}
@@ -79,7 +80,7 @@ func (s *Socket) undecodable(err error) {
 	switch {
 	case tooLarge:
 		s.disconnect(wire.CloseTooBig, "", err.Error())
-	case errors.As(err, new(*panicError)):
+	case errors.As(err, new(*guard.PanicError)):
 		s.closeWith(wire.CloseInternal)
 	case s.State() == Connecting:
 		s.early()

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/socketcluster-go/socketcluster/internal/account"
+	"github.com/socketcluster-go/socketcluster/internal/handling"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/internal/loop"
 )
@@ -131,7 +132,7 @@ func (s *Socket) handled(size int) {
 func dispatch(p packet, here bool) {
 	s, name := p.socket(), p.queue()
 	t := task{size: p.size()}
-	var options handlerOptions
+	var options handling.Options
 	if loops := (Stream[packet]{s, name}).loops(); len(loops) > 0 {
 		t.deliver = func(handled func()) {
 			loop.Deliver(loops, p, packet.clone, handled, func() {
@@ -158,7 +159,7 @@ func dispatch(p packet, here bool) {
 // of the queue, or on one of its own if several may run at a time. If its name has
 // no queue, and the caller is the goroutine that has read it (here), it becomes the
 // tail of that goroutine.
-func (s *Socket) enqueue(name queueName, t task, o handlerOptions, here bool) {
+func (s *Socket) enqueue(name queueName, t task, o handling.Options, here bool) {
 	if !s.takeSlot() {
 		return
 	}
@@ -166,8 +167,8 @@ func (s *Socket) enqueue(name queueName, t task, o handlerOptions, here bool) {
 	x := s.ext
 	q := x.queues[name]
 	running := slices.Contains(x.tails, name)
-	if here && q == nil && !running && o.concurrent <= 1 && t.packet != nil && o.tempo.quick() {
-		x.tail, s.tailed = tail{name, t, o.tempo}, true
+	if here && q == nil && !running && o.Concurrent <= 1 && t.packet != nil && o.Tempo.Quick() {
+		x.tail, s.tailed = tail{name, t, o.Tempo}, true
 		x.tails = append(x.tails, name)
 		s.countTask(t.size, taskCost+workerCost)
 		s.mu.Unlock()
@@ -186,9 +187,9 @@ func (s *Socket) enqueue(name queueName, t task, o handlerOptions, here bool) {
 		s.count(account.Handlers, workerCost)
 	}
 	q.users++
-	if o.concurrent > 1 {
-		if cap(q.running) != o.concurrent {
-			q.running = make(chan struct{}, o.concurrent)
+	if o.Concurrent > 1 {
+		if cap(q.running) != o.Concurrent {
+			q.running = make(chan struct{}, o.Concurrent)
 		}
 		t.running = q.running
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -51,10 +52,8 @@ func (srv *Server) publicError(err error, attrs ...string) *wire.Error {
 // mask is publicError without the log. masked reports whether nobody sees the
 // error unless it is logged.
 func (srv *Server) mask(err error) (public *wire.Error, masked bool) {
-	if errors.As(err, &public) && public != nil {
-		return srv.cutText(public), false
-	}
-	return wire.InternalError(), !errors.As(err, new(*panicError))
+	public, masked = guard.Mask(err)
+	return srv.cutText(public), masked
 }
 
 func (srv *Server) logMasked(err error, attrs ...string) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/loop"
 	"github.com/socketcluster-go/socketcluster/internal/registry"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -253,7 +254,7 @@ func (l *listeners) has(k eventKind) bool { return !l[k].Empty() }
 // the others are still called.
 func (l *listeners) call(e Event, log *slog.Logger) {
 	for _, fn := range l[e.kind()].All() {
-		_ = protect(log, "an event handler", func() error {
+		_ = guard.Call(log, "an event handler", func() error {
 			(*fn)(e)
 			return nil
 		}, slog.String("event", reflect.TypeOf(e).String()))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/broker/mem"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/route"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -34,7 +35,7 @@ type routeBroker Server
 
 // Subscribe implements route.Broker.
 func (b *routeBroker) Subscribe(ctx context.Context, channel string) error {
-	return protect(b.log, "Broker.Subscribe", func() error { return b.cfg.Broker.Subscribe(ctx, channel) })
+	return guard.Call(b.log, "Broker.Subscribe", func() error { return b.cfg.Broker.Subscribe(ctx, channel) })
 }
 
 // Unsubscribe implements route.Broker.
@@ -42,7 +43,7 @@ func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) {
 	if b.down.Load() {
 		return
 	}
-	err := protect(b.log, "Broker.Unsubscribe", func() error { return b.cfg.Broker.Unsubscribe(ctx, channel) })
+	err := guard.Call(b.log, "Broker.Unsubscribe", func() error { return b.cfg.Broker.Unsubscribe(ctx, channel) })
 	if err != nil {
 		b.log.Error("broker failed to unsubscribe", slog.String("channel", channel), slog.Any("error", err))
 	}
@@ -77,7 +78,7 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte, lat
 	}
 	if later && x.routes == nil { // whose broker would only call Deliver
 		(*sink)(x).deliver(channel, data, true)
-	} else if err := protect(x.srv.log, "Broker.Publish", func() error { return x.srv.cfg.Broker.Publish(ctx, channel, data) }); err != nil {
+	} else if err := guard.Call(x.srv.log, "Broker.Publish", func() error { return x.srv.cfg.Broker.Publish(ctx, channel, data) }); err != nil {
 		return err
 	}
 	x.awaitReaders(ctx, channel)

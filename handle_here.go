@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/handling"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
 )
 
@@ -179,7 +180,7 @@ func (s *Socket) handleHere(in inboxItem) (handled, reading bool) {
 		before := p.state.Load()
 		s.runTail(t)
 		if before == state && p.state.Load() != state {
-			t.tempo.slow() // it was relieved because of the handler
+			t.tempo.Slow() // it was relieved because of the handler
 		}
 	}
 	through = true
@@ -207,26 +208,7 @@ func (w *hereWorker) Panicked(v any) { (*inboxWorker)(w).Panicked(v) }
 type tail struct {
 	name queueName
 	task
-	tempo *tempo
-}
-
-// tempo is what is known of how long a handler takes. One that has been too slow for where
-// it was read runs on goroutines of its own for some time: several of those that one client
-// calls at once would begin one after the other.
-type tempo struct{ skip atomic.Int32 }
-
-// skips is how often a slow handler is not tried.
-const skips = 256
-
-func (p *tempo) slow() { p.skip.Store(skips) }
-
-// quick reports whether the handler may run where a message was read.
-func (p *tempo) quick() bool {
-	if p.skip.Load() <= 0 {
-		return true
-	}
-	p.skip.Add(-1)
-	return false
+	tempo *handling.Tempo
 }
 
 // takeTail returns the tail of a socket, if it has one. Only the worker of the inbox calls

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/registry"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
+	"github.com/socketcluster-go/socketcluster/internal/handling"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -142,10 +141,10 @@ func (c *Call) ask(expired error) *wire.Error {
 // or the client has gone.
 func (c *Call) refuse(failure *wire.Error) { _ = c.answer(nil, failure) }
 
-func (c *Call) bind() (o handlerOptions, ok bool) {
-	h, ok := c.Socket.srv.handlers.calls.lookup(c.Procedure)
-	c.handler = h.wrapped
-	return h.handlerOptions, ok
+func (c *Call) bind() (o handling.Options, ok bool) {
+	h, ok := c.Socket.srv.handlers.calls.Lookup(c.Procedure)
+	c.handler = h.Wrapped
+	return h.Options, ok
 }
 
 func (c *Call) serve() { serveCall(c.Context(), c.handler, c) }
@@ -180,10 +179,10 @@ func (t *Transmission) ask(expired error) *wire.Error {
 	return blocked
 }
 
-func (t *Transmission) bind() (o handlerOptions, ok bool) {
-	r, ok := t.Socket.srv.handlers.transmissions.lookup(t.Receiver)
-	t.receiver = r.wrapped
-	return r.handlerOptions, ok
+func (t *Transmission) bind() (o handling.Options, ok bool) {
+	r, ok := t.Socket.srv.handlers.transmissions.Lookup(t.Receiver)
+	t.receiver = r.Wrapped
+	return r.Options, ok
 }
 
 func (t *Transmission) serve() { serveTransmission(t.Socket.Context(), t.receiver, t) }
@@ -308,12 +307,7 @@ func Recv[In any](fn func(ctx context.Context, in In) error) Receiver {
 }
 
 // A HandleOption changes how a procedure or receiver is handled.
-type HandleOption func(*handlerOptions)
-
-type handlerOptions struct {
-	concurrent int
-	tempo      *tempo
-}
+type HandleOption func(*handling.Options)
 
 // Concurrent lets up to n calls of one socket be handled at the same time, in
 // any order. n must be 1 or more.
@@ -321,30 +315,13 @@ func Concurrent(n int) HandleOption {
 	if n < 1 {
 		panic(fmt.Sprintf("socketcluster: Concurrent(%d): the number must be at least 1", n))
 	}
-	return func(o *handlerOptions) { o.concurrent = n }
-}
-
-// registered is a handler or receiver with its options.
-type registered[H any] struct {
-	handler H // as it was registered
-	wrapped H
-	handlerOptions
-}
-
-// handlerTable has the handlers, or the receivers, of a server. A lookup is one
-// atomic load.
-type handlerTable[H any] struct {
-	names registry.Names[registered[H]]
-	rest  atomic.Pointer[registered[H]] // for names without a handler
-
-	mu    sync.Mutex // of changes
-	wraps []func(H) H
+	return func(o *handling.Options) { o.Concurrent = n }
 }
 
 // handlers has the handlers and receivers of a server.
 type handlers struct {
-	calls         handlerTable[Handler]
-	transmissions handlerTable[Receiver]
+	calls         handling.Table[Handler]
+	transmissions handling.Table[Receiver]
 }
 
 // Handle registers the handler of a procedure for all sockets, in place of an
@@ -355,13 +332,13 @@ type handlers struct {
 func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
 	mustReach("Handle", procedure)
 	mustCall("the handler of the procedure "+procedure, h)
-	srv.handlers.calls.set(procedure, h, opts)
+	srv.handlers.calls.Set(procedure, h, handlingOptions(opts))
 }
 
 // HandleDefault registers a function that handles all procedures without a handler.
 func (srv *Server) HandleDefault(fn HandlerFunc, opts ...HandleOption) {
 	mustCall("the function of HandleDefault", fn)
-	srv.handlers.calls.setDefault(fn, opts)
+	srv.handlers.calls.SetDefault(fn, handlingOptions(opts))
 }
 
 // Receive registers the receiver of an event for all sockets, in place of an
@@ -369,13 +346,13 @@ func (srv *Server) HandleDefault(fn HandlerFunc, opts ...HandleOption) {
 func (srv *Server) Receive(event string, r Receiver, opts ...HandleOption) {
 	mustReach("Receive", event)
 	mustCall("the receiver of the event "+event, r)
-	srv.handlers.transmissions.set(event, r, opts)
+	srv.handlers.transmissions.Set(event, r, handlingOptions(opts))
 }
 
 // ReceiveDefault registers a function that receives all events without a receiver.
 func (srv *Server) ReceiveDefault(fn ReceiverFunc, opts ...HandleOption) {
 	mustCall("the function of ReceiveDefault", fn)
-	srv.handlers.transmissions.setDefault(fn, opts)
+	srv.handlers.transmissions.SetDefault(fn, handlingOptions(opts))
 }
 
 // WrapHandlers wraps each handler of the server by the handler that wrap
@@ -398,77 +375,36 @@ func (srv *Server) ReceiveDefault(fn ReceiverFunc, opts ...HandleOption) {
 // name as the label of a metric.
 func (srv *Server) WrapHandlers(wrap func(Handler) Handler) {
 	mustCall("the function of WrapHandlers", wrap)
-	srv.handlers.calls.wrap(wrap)
+	srv.handlers.calls.Wrap(wrapping(wrap))
 }
 
 // WrapReceivers is [Server.WrapHandlers] for receivers.
 func (srv *Server) WrapReceivers(wrap func(Receiver) Receiver) {
 	mustCall("the function of WrapReceivers", wrap)
-	srv.handlers.transmissions.wrap(wrap)
+	srv.handlers.transmissions.Wrap(wrapping(wrap))
 }
 
-func (t *handlerTable[H]) set(name string, h H, opts []HandleOption) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.names.Set(name, t.wrapped(h, withOptions(opts)))
-}
-
-func (t *handlerTable[H]) setDefault(h H, opts []HandleOption) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	r := t.wrapped(h, withOptions(opts))
-	t.rest.Store(&r)
-}
-
-func (t *handlerTable[H]) wrap(wrap func(H) H) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.wraps = append(t.wraps, wrap)
-	for name, r := range t.names.All() {
-		t.names.Set(name, t.wrapped(r.handler, r.handlerOptions))
-	}
-	if r := t.rest.Load(); r != nil {
-		all := t.wrapped(r.handler, r.handlerOptions)
-		t.rest.Store(&all)
+// wrapping returns a wrapper that panics if it returns nothing that can be called.
+func wrapping[H any](wrap func(H) H) func(H) H {
+	return func(h H) H {
+		h = wrap(h)
+		mustCall("what a function of WrapHandlers or WrapReceivers has returned", h)
+		return h
 	}
 }
 
-// wrapped wraps a handler. mu must be held.
-func (t *handlerTable[H]) wrapped(h H, opts handlerOptions) registered[H] {
-	r := registered[H]{h, h, opts}
-	for _, wrap := range slices.Backward(t.wraps) {
-		r.wrapped = wrap(r.wrapped)
-		mustCall("what a function of WrapHandlers or WrapReceivers has returned", r.wrapped)
-	}
-	return r
-}
-
-func withOptions(opts []HandleOption) handlerOptions {
-	all := handlerOptions{tempo: new(tempo)}
+func handlingOptions(opts []HandleOption) handling.Options {
+	all := handling.Options{Tempo: new(handling.Tempo)}
 	for _, o := range opts {
 		o(&all)
 	}
 	return all
 }
 
-// name returns a name without a copy, if it has a handler of its own.
-func (t *handlerTable[H]) name(name []byte) string { return t.names.Intern(name) }
-
-// lookup returns the handler for a name, or the default one.
-func (t *handlerTable[H]) lookup(name string) (r registered[H], ok bool) {
-	if r, ok := t.names.Get(name); ok {
-		return r, true
-	}
-	if all := t.rest.Load(); all != nil {
-		return *all, true
-	}
-	return r, false
-}
-
 // serveCall runs a handler and answers with its result. If the handler panics,
 // it answers with an error.
 func serveCall(ctx context.Context, h Handler, c *Call) {
-	err := protect(c.Socket.srv.log, "a handler", func() error {
+	err := guard.Call(c.Socket.srv.log, "a handler", func() error {
 		if !stillIn(c) {
 			return nil
 		}
@@ -491,7 +427,7 @@ func serveCall(ctx context.Context, h Handler, c *Call) {
 
 // serveTransmission runs a receiver.
 func serveTransmission(ctx context.Context, r Receiver, t *Transmission) {
-	err := protect(t.Socket.srv.log, "a receiver", func() error {
+	err := guard.Call(t.Socket.srv.log, "a receiver", func() error {
 		if !stillIn(t) {
 			return nil
 		}

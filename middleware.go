@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/registry"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -112,7 +113,7 @@ func (srv *Server) UseOutbound(fns ...Middleware) (remove func()) {
 // the client may see; it has already emitted the real one.
 func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire.Error {
 	for _, fn := range srv.middleware[a.line()].All() {
-		err := protect(srv.log, "middleware", func() error { return (*fn)(ctx, a) }, slog.String("action", a.Type()))
+		err := guard.Call(srv.log, "middleware", func() error { return (*fn)(ctx, a) }, slog.String("action", a.Type()))
 		if err != nil {
 			return srv.blocked(s, a, err)
 		}

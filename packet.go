@@ -3,6 +3,7 @@ package socketcluster
 import (
 	"encoding/json"
 
+	"github.com/socketcluster-go/socketcluster/internal/handling"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -20,7 +21,7 @@ type packet interface {
 	refuse(failure *wire.Error)
 	// bind finds the server's handler, which serve runs. It returns false if
 	// there is none.
-	bind() (o handlerOptions, ok bool)
+	bind() (o handling.Options, ok bool)
 	serve()
 	// clone returns a copy for one of several loops.
 	clone() packet

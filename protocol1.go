@@ -125,12 +125,11 @@ func (s *Socket) handledAsCall(p *wire.Packet, isCall bool) bool {
 		return isCall
 	}
 	name, h := string(p.Event), &s.srv.handlers
-	_, procedure := h.calls.names.Get(name)
-	_, receiver := h.transmissions.names.Get(name)
+	procedure, receiver := h.calls.Has(name), h.transmissions.Has(name)
 	procedure = procedure || len((Stream[packet]{s, queueName{true, name}}).loops()) > 0
 	receiver = receiver || len((Stream[packet]{s, queueName{false, name}}).loops()) > 0
 	if !procedure && !receiver {
-		procedure, receiver = h.calls.rest.Load() != nil, h.transmissions.rest.Load() != nil
+		procedure, receiver = h.calls.HasDefault(), h.transmissions.HasDefault()
 	}
 	if procedure == receiver { // both exist, or neither
 		return isCall

@@ -7,6 +7,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 )
 
 // requestToken is the identity in an upgrade request. It is found before the
@@ -48,7 +49,7 @@ func (srv *Server) findToken(r *http.Request) (t requestToken) {
 
 // askSource calls one source. A panic in it becomes an error.
 func (srv *Server) askSource(source httpauth.Source, r *http.Request) (signed string, err error) {
-	err = protect(srv.log, "an entry of Config.TokenSources", func() error {
+	err = guard.Call(srv.log, "an entry of Config.TokenSources", func() error {
 		signed, err = source.Token(r)
 		return err
 	})

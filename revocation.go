@@ -6,6 +6,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -43,7 +44,7 @@ func (srv *Server) revocation(token *auth.Token) error {
 	if srv.cfg.Revocations == nil {
 		return nil
 	}
-	return protect(srv.log, "Config.Revocations", func() error {
+	return guard.Call(srv.log, "Config.Revocations", func() error {
 		if r, revoked := srv.cfg.Revocations.Check(token); revoked {
 			return r.Err()
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/account"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -50,7 +51,7 @@ func (w *inboxWorker) Waiting() { w.srv.hit(limitInbox) }
 // recovered earlier; this is for brokers and the like.
 func (w *inboxWorker) Panicked(v any) {
 	s := (*Socket)(w)
-	recovered(s.srv.log, "what a message has set off", v, slog.String("socket", s.id))
+	guard.Recovered(s.srv.log, "what a message has set off", v, slog.String("socket", s.id))
 	s.closeWith(wire.CloseInternal)
 }
 
@@ -183,7 +184,7 @@ func (s *Socket) refuse(p *wire.Packet, isCall bool, err *wire.Error) {
 
 func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 	given := cloneRaw(p.Data)
-	t := &Transmission{Socket: s, Receiver: s.srv.handlers.transmissions.name(p.Event), Data: given, approval: approval{given: given}}
+	t := &Transmission{Socket: s, Receiver: s.srv.handlers.transmissions.Name(p.Event), Data: given, approval: approval{given: given}}
 	blocked := letIn(t, expired)
 	if blocked == nil {
 		dispatch(t, s.here)
@@ -193,7 +194,7 @@ func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 
 func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 	given := cloneRaw(p.Data)
-	c := &Call{Socket: s, ID: p.ID, Procedure: s.srv.handlers.calls.name(p.Event), Data: given, approval: approval{given: given}, began: time.Now(), oneWay: p.Kind == wire.KindTransmit}
+	c := &Call{Socket: s, ID: p.ID, Procedure: s.srv.handlers.calls.Name(p.Event), Data: given, approval: approval{given: given}, began: time.Now(), oneWay: p.Kind == wire.KindTransmit}
 	if blocked := letIn(c, expired); blocked != nil {
 		s.respondTo(p, blocked)
 		return

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/principal"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -29,11 +30,11 @@ func (srv *Server) verify(ctx context.Context, signed string, opts ...auth.Verif
 	if len(signed) > srv.cfg.Limits.TokenSize {
 		srv.hit(limitTokenSize) // the engine refuses it
 	}
-	err = protect(srv.log, "Engine.Verify", func() error {
+	err = guard.Call(srv.log, "Engine.Verify", func() error {
 		token, err = srv.engine.Verify(ctx, signed, opts...)
 		return err
 	})
-	if _, panicked := errors.AsType[*panicError](err); panicked {
+	if _, panicked := errors.AsType[*guard.PanicError](err); panicked {
 		return nil, nil, err // it is unknown whether the token is bad
 	}
 	if err == nil && token != nil {

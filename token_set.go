@@ -8,6 +8,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -191,7 +192,7 @@ func hasAuthTime(claims any) bool {
 // askForToken lets the engine sign. A panic in it becomes an error, because
 // renewal does not run on the goroutine of a handler.
 func (srv *Server) askForToken(ctx context.Context, claims any, opts []auth.SignOption) (token *auth.Token, err error) {
-	err = protect(srv.log, "Engine.Sign", func() error {
+	err = guard.Call(srv.log, "Engine.Sign", func() error {
 		token, err = srv.engine.Sign(ctx, claims, opts...)
 		return err
 	})

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/socketcluster-go/socketcluster/internal/account"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -151,7 +152,7 @@ func (srv *Server) subprotocol(r *http.Request) string {
 // chooseSubprotocol calls the application's function. A panic means that it has
 // chosen none.
 func (srv *Server) chooseSubprotocol(offered []string, r *http.Request) (chosen string) {
-	_ = protect(srv.log, "Config.Subprotocol", func() error {
+	_ = guard.Call(srv.log, "Config.Subprotocol", func() error {
 		chosen = srv.cfg.Subprotocol(offered, r)
 		return nil
 	})
