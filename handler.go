@@ -17,7 +17,7 @@ import (
 // Call is a client's call of a procedure. It is answered once: by the result of
 // its [Handler], or by Reply or Fail.
 type Call struct {
-	Socket    *Socket
+	Socket    *Socket // nil for a call of NewCall
 	ID        float64 // the client's ID of the call
 	Procedure string
 	Data      json.RawMessage // nil when the client gave none
@@ -30,12 +30,28 @@ type Call struct {
 	oneWay     bool      // a transmission of a client of version 1, see handledAsCall
 	detached   bool      // see Detach; only for the handler's goroutine
 	answered   atomic.Bool
+	foreign    *foreign // instead of a socket
 }
 
-// Context returns the context of the socket, which also identifies the call:
-// [Socket.SetAuthToken] uses the time at which the call arrived as the time of
-// the login. A handler receives this context; a loop over calls can get it
-// here.
+// foreign is what a call has in place of a socket.
+type foreign struct {
+	ctx    context.Context
+	answer func(data json.RawMessage, err error) error
+}
+
+// NewCall returns a call that no socket of a server has received. Tests of a
+// [Handler] make such calls, and so does package client, whose server calls it.
+// What [Call.Reply] or [Call.Fail] gets goes to answer, once: encoded data, which is
+// nil if there is none, or the error as it is. They return what answer returns.
+// ctx is that of [Call.Context].
+func NewCall(ctx context.Context, procedure string, data json.RawMessage, answer func(data json.RawMessage, err error) error) *Call {
+	return &Call{Procedure: procedure, Data: data, foreign: &foreign{ctx, answer}}
+}
+
+// Context returns the context of the socket, or that of [NewCall]. It also
+// identifies the call: [Socket.SetAuthToken] uses the time at which the call
+// arrived as the time of the login. A handler receives this context; a loop
+// over calls can get it here.
 func (c *Call) Context() context.Context { return (*callContext)(c) }
 
 // callContext is the context of a call, without a goroutine or an allocation for
@@ -50,7 +66,13 @@ func callOf(ctx context.Context) *Call {
 	return c
 }
 
-func (c *callContext) parent() socketContext       { return socketContext{c.Socket} }
+func (c *callContext) parent() context.Context {
+	if c.foreign != nil {
+		return c.foreign.ctx
+	}
+	return socketContext{c.Socket}
+}
+
 func (c *callContext) Deadline() (time.Time, bool) { return c.parent().Deadline() }
 func (c *callContext) Done() <-chan struct{}       { return c.parent().Done() }
 func (c *callContext) Err() error                  { return c.parent().Err() }
@@ -78,6 +100,9 @@ func (c *Call) Answered() bool { return c.original().answered.Load() }
 // error that it returns is sent at once. Only the handler may call Detach.
 func (c *Call) Detach() { c.detached = true }
 
+// Detached reports whether the handler has called Detach, once it has returned.
+func (c *Call) Detached() bool { return c.detached }
+
 // Decode decodes the data of the call into v, as [Func] does. Its error is the
 // one that the client should receive.
 func (c *Call) Decode(v any) error { return decodeData(c.Data, v) }
@@ -100,6 +125,9 @@ func (c *Call) Fail(err error) error {
 	if err == nil {
 		err = errors.New("a handler answered with a nil error")
 	}
+	if c.foreign != nil {
+		return c.answerForeign(nil, err)
+	}
 	failure := c.Socket.srv.publicError(err, "procedure", c.Procedure)
 	if err := c.answer(nil, failure); err != nil {
 		return err
@@ -111,6 +139,9 @@ func (c *Call) Fail(err error) error {
 }
 
 func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
+	if c.foreign != nil {
+		return c.answerForeign(data, nil)
+	}
 	if !c.original().answered.CompareAndSwap(false, true) {
 		return invalidAction("Response to request %s has already been sent", wire.AppendNumber(nil, c.ID))
 	}
@@ -124,6 +155,13 @@ func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
 	c.Socket.respond(c.ID, data, failure)
 	c.Socket.noteAnswer(c.original())
 	return nil
+}
+
+func (c *Call) answerForeign(data json.RawMessage, err error) error {
+	if !c.answered.CompareAndSwap(false, true) {
+		return invalidAction("The call has already been answered")
+	}
+	return c.foreign.answer(data, err)
 }
 
 func (c *Call) socket() *Socket  { return c.Socket }

@@ -72,7 +72,7 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 func (s *Socket) callsLocked() *calls.Table {
 	t := s.calls.Load()
 	if t == nil {
-		t = calls.New(s.srv.wheel, s.inbox.Lift)
+		t = calls.New(s.srv.wheel, 0, s.inbox.Lift)
 		s.calls.Store(t)
 	}
 	return t

@@ -29,6 +29,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
@@ -60,6 +61,10 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 	request.Header.Set("Cookie", "token="+hidden)
 	request.Header.Set("Authorization", "Bearer "+hidden)
 	s, raw := w.only(), json.RawMessage(`"`+hidden+`"`)
+	c, err := client.New("ws://u:"+hidden+"@example.com/?q="+hidden, client.Options{Header: request.Header, Logger: slog.Default()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]any{
 		"auth.Token":     tok,
 		"auth.Options":   auth.Options{Key: hidden, PrivateKey: []byte(hidden), SignatureKey: key.Key, Keys: ring},
@@ -98,6 +103,16 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"socketcluster.AuthStateChangeEvent": socketcluster.AuthStateChangeEvent{Socket: s, AuthToken: tok},
 		"socketcluster.BadAuthTokenEvent":    socketcluster.BadAuthTokenEvent{Socket: s, SignedAuthToken: hidden},
 		"socketcluster.AuthTokenSignedEvent": socketcluster.AuthTokenSignedEvent{Socket: s, SignedAuthToken: hidden},
+
+		"client.Client":               c,
+		"client.Options":              client.Options{Header: request.Header},
+		"client.ConnectEvent":         client.ConnectEvent{Client: c, SignedAuthToken: hidden},
+		"client.MessageEvent":         client.MessageEvent{Client: c, Data: []byte(hidden)},
+		"client.RawEvent":             client.RawEvent{Client: c, Data: []byte(hidden)},
+		"client.AuthenticateEvent":    client.AuthenticateEvent{Client: c, SignedAuthToken: hidden, AuthToken: tok},
+		"client.DeauthenticateEvent":  client.DeauthenticateEvent{Client: c, OldSignedAuthToken: hidden, OldAuthToken: tok},
+		"client.AuthStateChangeEvent": client.AuthStateChangeEvent{Client: c, SignedAuthToken: hidden, AuthToken: tok},
+		"client.RemoveAuthTokenEvent": client.RemoveAuthTokenEvent{Client: c, OldAuthToken: hidden},
 	}
 }
 
@@ -243,11 +258,12 @@ var secretKinds = []string{"*http.Request", "http.Request", "http.Header", "*htt
 
 // publicFields are fields with such a name that hold no secret, and why.
 var publicFields = map[string]string{
-	"password.Hasher.nobody": "is random, and no password has it",
-	"wire.Field.Key":         "is a name",
-	"wire.Packet.Data":       "is what a message consists of",
-	"wire.Publish.Data":      "is what a message consists of",
-	"wire.Subscribe.Data":    "is what a message consists of",
+	"client.Options.AuthTokenName": "is a name",
+	"password.Hasher.nobody":       "is random, and no password has it",
+	"wire.Field.Key":               "is a name",
+	"wire.Packet.Data":             "is what a message consists of",
+	"wire.Publish.Data":            "is what a message consists of",
+	"wire.Subscribe.Data":          "is what a message consists of",
 }
 
 // Each exported type with a field whose name says that it holds a secret, or that

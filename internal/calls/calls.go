@@ -23,11 +23,11 @@ type Table struct {
 	waiting map[uint64]*Call
 }
 
-// New returns a table without calls. busy is called under the lock of the
+// New returns a table without calls. The first ID that it gives follows last. busy is called under the lock of the
 // table: with true when a first call begins to wait, and with false when the
 // last one has been answered or removed.
-func New(w *wheel.Wheel, busy func(bool)) *Table {
-	return &Table{wheel: w, busy: busy, waiting: make(map[uint64]*Call)}
+func New(w *wheel.Wheel, last uint64, busy func(bool)) *Table {
+	return &Table{wheel: w, last: last, busy: busy, waiting: make(map[uint64]*Call)}
 }
 
 // Call is a call that waits for its answer.
@@ -37,7 +37,8 @@ type Call struct {
 	table  *Table
 	event  string
 	timer  wheel.Timer
-	answer chan answer // room for one
+	answer chan answer                  // room for one; nil if then is set
+	then   func(json.RawMessage, error) // see BeginFunc
 }
 
 type answer struct {
@@ -47,7 +48,17 @@ type answer struct {
 
 // Begin adds a call that waits until deadline. The caller sends it.
 func (t *Table) Begin(event string, deadline time.Time) *Call {
-	c := &Call{table: t, event: event, answer: make(chan answer, 1)}
+	return t.begin(&Call{table: t, event: event, answer: make(chan answer, 1)}, deadline)
+}
+
+// BeginFunc is Begin for a call that nobody waits for: then gets what Wait would
+// return. It is called at most once, by whoever ends the call: Answer, Abort, or
+// the goroutine of the wheel. A zero deadline means none.
+func (t *Table) BeginFunc(event string, deadline time.Time, then func(json.RawMessage, error)) *Call {
+	return t.begin(&Call{table: t, event: event, then: then}, deadline)
+}
+
+func (t *Table) begin(c *Call, deadline time.Time) *Call {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last++
@@ -56,18 +67,30 @@ func (t *Table) Begin(event string, deadline time.Time) *Call {
 		t.busy(true)
 	}
 	t.waiting[c.ID] = c
-	t.wheel.Set(&c.timer, deadline, c)
+	if !deadline.IsZero() {
+		t.wheel.Set(&c.timer, deadline, c)
+	}
 	return c
+}
+
+// Last returns the last ID that has been given.
+func (t *Table) Last() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
+}
+
+// Cancel removes a call from the table. It returns false if the call has ended.
+func (c *Call) Cancel() bool {
+	c.table.wheel.Stop(&c.timer)
+	return c.table.take(c.ID) != nil
 }
 
 // Wait waits for the answer and returns it: the data or the error of the peer,
 // the error of Abort, a [wire.ErrTimeout] after the deadline, or the error of
 // ctx.
 func (c *Call) Wait(ctx context.Context) (json.RawMessage, error) {
-	defer func() {
-		c.table.take(c.ID)
-		c.table.wheel.Stop(&c.timer)
-	}()
+	defer c.Cancel()
 	select {
 	case a := <-c.answer:
 		return a.data, a.err
@@ -80,7 +103,11 @@ func (c *Call) Wait(ctx context.Context) (json.RawMessage, error) {
 }
 
 // Expire implements [wheel.Task].
-func (c *Call) Expire(time.Time) { c.end(answer{err: c.timeout()}) }
+func (c *Call) Expire(time.Time) {
+	if c.then == nil || c.table.take(c.ID) != nil {
+		c.end(answer{err: c.timeout()})
+	}
+}
 
 func (c *Call) timeout() error {
 	return &wire.Error{Name: wire.ErrTimeout.Name, Message: fmt.Sprintf("Event response for %s event timed out", c.event)}
@@ -88,6 +115,11 @@ func (c *Call) timeout() error {
 
 // end gives the call its answer. Only the first one counts.
 func (c *Call) end(a answer) {
+	if c.then != nil { // which whoever took it from the table ends
+		c.table.wheel.Stop(&c.timer)
+		c.then(a.data, a.err)
+		return
+	}
 	select {
 	case c.answer <- a:
 	default:

@@ -45,7 +45,7 @@ func run(t *testing.T, test func(t *testing.T, h *harness)) {
 		w := wheel.New()
 		defer w.Close()
 		h := &harness{}
-		h.Table = calls.New(w, h.tell)
+		h.Table = calls.New(w, 0, h.tell)
 		test(t, h)
 	})
 }
@@ -213,4 +213,47 @@ func TestNil(t *testing.T) {
 		t.Error("no table has calls")
 	}
 	none.Abort(nil)
+}
+
+// A call of BeginFunc ends once, by whoever is first: its answer, its deadline, Abort or
+// Cancel. Its ID follows those of an earlier table (RPC-2).
+func TestBeginFunc(t *testing.T) {
+	run(t, func(t *testing.T, h *harness) {
+		w := wheel.New()
+		defer w.Close()
+		table := calls.New(w, 41, h.tell)
+		var ends []string
+		begin := func(event string, deadline time.Time) *calls.Call {
+			return table.BeginFunc(event, deadline, func(data json.RawMessage, err error) {
+				if err != nil {
+					ends = append(ends, event+": "+err.Error())
+				} else {
+					ends = append(ends, event+": "+string(data))
+				}
+			})
+		}
+		answered := begin("answered", time.Now().Add(time.Second))
+		begin("late", time.Now().Add(2*time.Second))
+		cancelled := begin("cancelled", time.Now().Add(time.Second))
+		begin("lasting", time.Time{})
+		if answered.ID != 42 || table.Last() != 45 {
+			t.Errorf("the IDs are %d to %d, want 42 to 45", answered.ID, table.Last())
+		}
+		if !cancelled.Cancel() || cancelled.Cancel() {
+			t.Error("Cancel does not report whether the call has ended")
+		}
+		if !table.Answer(answerTo(42, "1", "")) || table.Answer(answerTo(42, "2", "")) {
+			t.Error("the first answer counts, and only that")
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		table.Abort(func(event string) error { return errors.New("aborted") })
+		want := []string{"answered: 1", "late: TimeoutError: Event response for late event timed out", "lasting: aborted"}
+		if !slices.Equal(ends, want) {
+			t.Errorf("the calls ended with %q, want %q", ends, want)
+		}
+		if got := h.told(); !slices.Equal(got, []bool{true}) {
+			t.Errorf("busy was told %v", got)
+		}
+	})
 }

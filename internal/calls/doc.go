@@ -3,7 +3,7 @@
 //
 // # Ordering
 //
-// The IDs of a table count from 1 in the order of Begin. Begin must be in the
+// The IDs of a table ascend in the order of Begin. Begin must be in the
 // same critical section as the sending of the call, so that the IDs on the wire
 // ascend. A call ends once: the first of an answer, its deadline and Abort
 // counts.
@@ -15,7 +15,7 @@
 //
 // # Ownership
 //
-// Answer copies the data out of the packet. Wait must be called once for each
+// Answer copies the data out of the packet. Wait or Cancel must be called once for each
 // Begin: it removes the call from the table and the timer from the wheel.
 //
 // # Memory

@@ -1,0 +1,46 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Errors of a client. Errors of the server, timeouts and lost connections are
+// *[wire.Error] values: match them by errors.Is with [wire.ErrTimeout],
+// [wire.ErrBadConnection] and the like.
+var (
+	// ErrClosed is the error of everything that a client is asked for after
+	// Close.
+	ErrClosed = errors.New("client: closed")
+
+	// ErrBufferFull is the error of sending while Limits.Buffer bytes wait for a
+	// connection.
+	ErrBufferFull = errors.New("client: too much waits for a connection (Limits.Buffer)")
+
+	// ErrUnsubscribed is the error of a subscription that [Client.Unsubscribe]
+	// has ended.
+	ErrUnsubscribed = errors.New("client: unsubscribed")
+)
+
+// badConnection is the error of what ends because the connection is lost
+// (CL-16, CL-17). kind is disconnect or connectAbort.
+func badConnection(kind string, code wire.CloseCode, reason, event string) *wire.Error {
+	if code == 0 {
+		code = wire.CloseGoingAway
+	}
+	if reason == "" && code.Ignored() {
+		reason = code.Text()
+	}
+	return &wire.Error{
+		Name:    wire.ErrBadConnection.Name,
+		Message: fmt.Sprintf("Event %s was aborted due to a bad connection", event),
+		Fields:  []wire.Field{{Key: "type", Value: kind}, {Key: "code", Value: int(code)}, {Key: "reason", Value: reason}},
+	}
+}
+
+// timedOut is the error of a call that has not been answered in time (RPC-12).
+func timedOut(event string) *wire.Error {
+	return &wire.Error{Name: wire.ErrTimeout.Name, Message: fmt.Sprintf("Event response for %s event timed out", event)}
+}

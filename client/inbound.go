@@ -1,0 +1,211 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/guard"
+	"github.com/socketcluster-go/socketcluster/internal/ws"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// The events of the protocol.
+const (
+	eventHandshake       = "#handshake"
+	eventAuthenticate    = "#authenticate"
+	eventSetAuthToken    = "#setAuthToken"
+	eventRemoveAuthToken = "#removeAuthToken"
+	eventPublish         = "#publish"
+	eventSubscribe       = "#subscribe"
+	eventUnsubscribe     = "#unsubscribe"
+	eventKickOut         = "#kickOut"
+)
+
+// take handles a message, on the goroutine that has read it: everything that the
+// protocol itself asks for takes effect here, in the order of the wire. What the
+// application handles is queued.
+func (l *link) take(msg ws.Message) {
+	c := l.c
+	c.mu.Lock()
+	if l.ended {
+		c.mu.Unlock()
+		return // until the close frame of the server
+	}
+	if !c.listeners[kindMessage].Empty() {
+		c.emitSized(MessageEvent{c, msg.Binary, bytes.Clone(msg.Data)}, len(msg.Data))
+	}
+	ping := !msg.Binary && string(msg.Data) == c.opts.ProtocolVersion.Ping()
+	if ping {
+		l.expectPing(l.pingTimeout)
+	}
+	c.mu.Unlock()
+	if ping {
+		l.pong()
+		return
+	}
+	packets, err := c.decode(msg)
+	if err != nil {
+		l.undecodable(err)
+		return
+	}
+	d := decoders.Get().(*wire.Decoder)
+	defer decoders.Put(d)
+	if err := d.Reset(packets, c.wireLimits()); err != nil {
+		l.undecodable(fmt.Errorf("%w: Limits.BatchSize is %d", err, c.opts.Limits.BatchSize))
+		return
+	}
+	var p wire.Packet
+	for d.Next(&p) {
+		switch p.Kind {
+		case wire.KindResponse:
+			l.calls.Answer(&p) // not to a call: it may have timed out
+		case wire.KindRaw:
+			c.mu.Lock()
+			c.emitSized(RawEvent{c, msg.Binary, bytes.Clone(msg.Data)}, len(msg.Data))
+			c.mu.Unlock()
+		default:
+			l.takePacket(&p)
+		}
+	}
+}
+
+// pong answers a ping (PP-1, PP-8).
+func (l *link) pong() {
+	l.awaitOutbox()
+	pong := l.c.opts.ProtocolVersion.Pong()
+	l.out.PushFirst(ws.Seal(append(ws.NewBuffer(len(pong)), pong...), ws.OpText))
+}
+
+// answerPing answers a ping of the WebSocket protocol. The reading goroutine
+// calls it.
+func (l *link) answerPing(payload []byte) {
+	l.awaitOutbox()
+	_ = l.out.Push(ws.Seal(append(ws.NewBuffer(len(payload)), payload...), ws.OpPong)) // fails if the link is ending
+}
+
+// awaitOutbox makes the reading goroutine wait while the server does not read what it
+// has made the client send: otherwise that has no limit.
+func (l *link) awaitOutbox() {
+	limit := 2 * l.c.opts.Limits.Outbox
+	if l.out.Bytes() < limit {
+		return
+	}
+	l.paused.Store(true)
+	_ = l.out.Wait(l.ctx, limit) // fails if the link has ended
+	l.resume()
+}
+
+// resume ends a time in which nothing was read, pings included.
+func (l *link) resume() {
+	if l.paused.Swap(false) {
+		l.c.mu.Lock()
+		l.lastPing = time.Now()
+		l.c.mu.Unlock()
+	}
+}
+
+// decode converts a message to JSON.
+func (c *Client) decode(msg ws.Message) (decoded []byte, err error) {
+	codec := c.opts.Codec
+	if codec == nil {
+		return msg.Data, nil
+	}
+	if codec.Binary() && !msg.Binary {
+		return nil, &wire.Error{Name: wire.NameInvalidMessage, Message: "The codec of the client takes binary messages"}
+	}
+	err = guard.Call(c.log, "Codec.Decode", func() error {
+		decoded, err = codec.Decode(nil, msg.Data, c.opts.Limits.MessageSize)
+		return err
+	})
+	switch {
+	case errors.Is(err, wire.ErrMessageTooLarge):
+		err = fmt.Errorf("%w: Limits.MessageSize is %d", err, c.opts.Limits.MessageSize)
+	case err != nil:
+		err = &wire.Error{Name: wire.NameInvalidMessage, Message: err.Error()}
+	}
+	return decoded, err
+}
+
+// undecodable emits the error of a message that cannot be decoded. One that
+// exceeds a limit ends the connection.
+func (l *link) undecodable(err error) {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	l.c.emitError(err)
+	if !errors.Is(err, wire.ErrInvalidMessage) && !l.ended {
+		l.disconnectFor(wire.CloseTooBig, "", err)
+	}
+}
+
+// takePacket handles an event or a call of the server.
+func (l *link) takePacket(p *wire.Packet) {
+	c := l.c
+	isCall := p.Kind == wire.KindInvoke
+	switch string(p.Event) {
+	case eventPublish:
+		if !isCall {
+			c.takePublication(l, p.Data)
+			return
+		}
+	case eventKickOut:
+		if !isCall {
+			c.takeKickOut(l, p.Data)
+			return
+		}
+	case eventSetAuthToken:
+		l.takeToken(p)
+		return
+	case eventRemoveAuthToken:
+		l.takeRemoval(p)
+		return
+	}
+	l.dispatch(p)
+}
+
+// respond answers a call of the server. mu must be held.
+func (l *link) respond(id float64, data []byte, failure *wire.Error) {
+	if l.ended {
+		return
+	}
+	buf := ws.NewBuffer(len(data) + 64)
+	if failure != nil {
+		l.push(wire.AppendErrorResponse(buf, id, failure.AppendJSON(nil), data))
+		return
+	}
+	l.push(wire.AppendResponse(buf, id, data))
+}
+
+// heldFactor is how many times Limits.Held may wait for handlers while the client
+// waits for answers, which only reading can bring.
+const heldFactor = 8
+
+// awaitRoom waits while too much waits for handlers. The wait delays the server,
+// as nothing is read. If handlers wait for answers, reading goes on, up to a
+// limit.
+func (l *link) awaitRoom() {
+	c := l.c
+	limit := int64(c.opts.Limits.Held)
+	if c.waiting.Load() <= limit {
+		return
+	}
+	for c.waiting.Load() > limit && l.ctx.Err() == nil {
+		if l.waiting.Load() {
+			if c.waiting.Load() > heldFactor*limit {
+				c.mu.Lock()
+				err := fmt.Errorf("client: the server sends more than handlers take, while they wait for answers: Limits.Held is %d", limit)
+				c.emitError(err)
+				l.disconnectFor(wire.ClosePolicy, "", err)
+				c.mu.Unlock()
+			}
+			break
+		}
+		l.paused.Store(true)
+		select {
+		case <-c.room:
+		case <-l.ctx.Done():
+		}
+	}
+	l.resume()
+}

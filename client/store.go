@@ -1,0 +1,228 @@
+package client
+
+import (
+	"context"
+	"sync"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
+	"github.com/socketcluster-go/socketcluster/internal/registry"
+)
+
+// A TokenStore keeps signed tokens by name. Its methods may be called
+// from many goroutines, and by many clients, which then follow each other as the
+// tabs of a browser do if the store is a [Watcher].
+//
+// A client calls its methods one at a time, in the order of what happens to it.
+// ctx ends with the connection or the client. A token is a secret: whoever has
+// it is logged in.
+type TokenStore interface {
+	// Load returns the token of a name, or "" if there is none.
+	Load(ctx context.Context, name string) (token string, err error)
+
+	// Save stores a token in place of an earlier one.
+	Save(ctx context.Context, name, token string) error
+
+	// Remove removes the token of a name if it is this one, in one step. It
+	// reports whether it was.
+	Remove(ctx context.Context, name, token string) (removed bool, err error)
+}
+
+// A Watcher is a [TokenStore] whose clients follow each other: when one logs in, out, or
+// over to another user, the others do the same.
+type Watcher interface {
+	TokenStore
+
+	// Watch calls changed after each change of the token of a name, until stop
+	// is called. changed must not block; it may be called from any goroutine.
+	Watch(name string, changed func()) (stop func())
+}
+
+// MemoryStore keeps tokens in memory. The zero value is empty.
+type MemoryStore struct {
+	mu     sync.Mutex
+	tokens map[string]string
+	watchers
+}
+
+// Load implements [TokenStore].
+func (s *MemoryStore) Load(_ context.Context, name string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tokens[name], nil
+}
+
+// Save implements [TokenStore].
+func (s *MemoryStore) Save(_ context.Context, name, token string) error {
+	s.mu.Lock()
+	if s.tokens == nil {
+		s.tokens = make(map[string]string)
+	}
+	s.tokens[name] = token
+	s.mu.Unlock()
+	s.tell(name)
+	return nil
+}
+
+// Remove implements [TokenStore].
+func (s *MemoryStore) Remove(_ context.Context, name, token string) (bool, error) {
+	s.mu.Lock()
+	removed := token != "" && s.tokens[name] == token
+	if removed {
+		delete(s.tokens, name)
+	}
+	s.mu.Unlock()
+	if removed {
+		s.tell(name)
+	}
+	return removed, nil
+}
+
+// watchers has those who watch a store.
+type watchers struct{ all registry.List[watcher] }
+
+type watcher struct {
+	name    string
+	changed func()
+}
+
+// Watch implements [Watcher].
+func (w *watchers) Watch(name string, changed func()) (stop func()) {
+	return w.all.Add(watcher{name, changed})
+}
+
+func (w *watchers) tell(name string) {
+	for _, each := range w.all.All() {
+		if each.name == name {
+			each.changed()
+		}
+	}
+}
+
+// storeWorker does what a client asks of its store, one after the other.
+type storeWorker Client
+
+// Handle implements lane.Handler.
+func (*storeWorker) Handle(do func()) { do() }
+
+// inStore queues a use of the store. Its result comes on the returned channel. mu
+// must be held, so that the store sees changes in their order.
+func (c *Client) inStore(do func() error) <-chan error {
+	done := make(chan error, 1)
+	c.store.Push(func() { done <- guard.Call(c.log, "Options.TokenStore", do) }, (*storeWorker)(c))
+	return done
+}
+
+// loadToken returns the stored token, once earlier uses of the store are done,
+// with the number of logouts before. A logout meanwhile leaves no token.
+func (c *Client) loadToken(ctx context.Context) (token string, logouts int, err error) {
+	c.mu.Lock()
+	logouts = c.logouts
+	done := c.inStore(func() (err error) {
+		token, err = c.opts.TokenStore.Load(ctx, c.opts.AuthTokenName)
+		return err
+	})
+	c.mu.Unlock()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		return "", 0, ctx.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if logouts != c.logouts {
+		token = ""
+	}
+	return token, logouts, err
+}
+
+// saveToken stores a token in the background. mu must be held.
+func (c *Client) saveToken(token string) {
+	ctx := context.WithoutCancel(c.ctx) // as Close waits for it
+	c.inStore(func() error {
+		err := c.opts.TokenStore.Save(ctx, c.opts.AuthTokenName, token)
+		c.reportStore(err)
+		return err
+	})
+}
+
+// removeToken removes the stored token in the background, if it is one that mine
+// knows. mu must be held.
+func (c *Client) removeToken(ctx context.Context, mine func(stored string) bool) <-chan error {
+	return c.inStore(func() error {
+		stored, err := c.opts.TokenStore.Load(ctx, c.opts.AuthTokenName)
+		if err == nil && stored != "" {
+			removed := false
+			if mine(stored) {
+				removed, err = c.opts.TokenStore.Remove(ctx, c.opts.AuthTokenName, stored)
+			}
+			if !removed {
+				stored = "" // it is another login
+			}
+		}
+		if err != nil {
+			c.reportStore(err)
+			return err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.emit(RemoveAuthTokenEvent{c, stored})
+		return nil
+	})
+}
+
+func (c *Client) reportStore(err error) {
+	if err == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.emitError(err)
+}
+
+// follow makes the client follow the others that use its store.
+func (c *Client) follow() {
+	store, ok := c.opts.TokenStore.(Watcher)
+	if !ok {
+		return
+	}
+	c.unfollow = store.Watch(c.opts.AuthTokenName, func() { c.followers.Push(struct{}{}, (*followWorker)(c)) })
+}
+
+// followWorker makes changes that others have made to the store, one after the
+// other: two at once would both send the newest token.
+type followWorker Client
+
+// Handle implements lane.Handler.
+func (w *followWorker) Handle(struct{}) {
+	c := (*Client)(w)
+	if c.followers.Len() > 0 {
+		return // the next one sees the same
+	}
+	c.mu.Lock()
+	var stored string
+	done := c.inStore(func() (err error) {
+		stored, err = c.opts.TokenStore.Load(c.ctx, c.opts.AuthTokenName)
+		return err
+	})
+	c.mu.Unlock()
+	var err error
+	select {
+	case err = <-done:
+	case <-c.ctx.Done():
+		return
+	}
+	c.mu.Lock()
+	state, signed := c.state, c.signed
+	c.mu.Unlock()
+	switch {
+	case err != nil || stored == signed:
+	case stored == "":
+		err = c.Deauthenticate(c.ctx)
+	case state == socketcluster.Open: // one that is not presents the token when it connects
+		err = c.authenticate(c.ctx, stored, false)
+	}
+	if err != nil && c.ctx.Err() == nil {
+		c.reportStore(err)
+	}
+}

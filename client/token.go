@@ -1,0 +1,187 @@
+package client
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Authenticate logs in with a signed token, which the server verifies. It waits
+// as [Client.Invoke] does. If the server accepts the token, the client keeps it,
+// also for later connections. If the server refuses it, the client is not
+// authenticated any more, and the error is the server's. If no answer comes,
+// nothing has changed as far as the client knows.
+func (c *Client) Authenticate(ctx context.Context, signedToken string) error {
+	return c.authenticate(ctx, signedToken, true)
+}
+
+func (c *Client) authenticate(ctx context.Context, token string, save bool) error {
+	c.mu.Lock()
+	logouts := c.logouts
+	c.mu.Unlock()
+	_, err := c.invoke(ctx, eventAuthenticate, wire.AppendString(nil, token), func(answer json.RawMessage, err error) error {
+		var status struct {
+			IsAuthenticated *bool           `json:"isAuthenticated"`
+			AuthError       json.RawMessage `json:"authError"`
+		}
+		switch {
+		case err != nil:
+		case json.Unmarshal(answer, &status) != nil || status.IsAuthenticated == nil:
+			err = &wire.Error{Name: wire.NameInvalidMessage, Message: "The server has answered #authenticate without a status"}
+		case !*status.IsAuthenticated:
+			if err = wire.ParseError(nullIsAbsent(status.AuthError)); err == nil {
+				err = &wire.Error{Name: wire.NameAuthToken, Message: "The server has refused the token without a reason"}
+			}
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch {
+		case err != nil:
+			c.refused = token
+			c.unauthenticated()
+		case logouts != c.logouts: // the logout came later than the call
+			err = errLoggedOut
+			c.unauthenticated()
+		default:
+			c.authenticated(token)
+			if save {
+				c.saveToken(token)
+			}
+		}
+		return err
+	})
+	return err
+}
+
+// errLoggedOut is the error of a login that Deauthenticate has overtaken.
+var errLoggedOut = errors.New("client: logged out meanwhile")
+
+// Deauthenticate logs out: the token leaves the store, and the server is told if
+// there is a connection, or an attempt to make one. It works without a connection
+// too. It waits for the store. An error is that of the store, and
+// the client is not authenticated any more nevertheless.
+func (c *Client) Deauthenticate(ctx context.Context) error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.logouts++
+	var err error
+	if c.state != socketcluster.Closed {
+		err = c.send(&packet{c: c, event: eventRemoveAuthToken, deadline: c.ackDeadline(ctx)})
+	}
+	held := c.held
+	c.unauthenticated()
+	removed := c.removeToken(ctx, func(stored string) bool { return held == "" || stored == held })
+	c.mu.Unlock()
+	select {
+	case failed := <-removed:
+		return errors.Join(err, failed)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// authenticated makes a token that of the client. It is empty if the server knows
+// the client by its request, such as by a cookie. mu must be held.
+func (c *Client) authenticated(signed string) {
+	was := c.authState
+	c.authState, c.signed, c.token, c.held = socketcluster.Authenticated, signed, decodeToken(signed), signed
+	if was != socketcluster.Authenticated {
+		c.processPending() // those that wait for a login
+		c.emit(AuthStateChangeEvent{c, was, socketcluster.Authenticated, signed, c.token})
+	}
+	c.emit(AuthenticateEvent{c, signed, c.token})
+}
+
+// unauthenticated takes the token from the client. mu must be held.
+func (c *Client) unauthenticated() {
+	if c.authState == socketcluster.Unauthenticated {
+		return
+	}
+	old, oldToken := c.signed, c.token
+	c.authState, c.signed, c.token = socketcluster.Unauthenticated, "", nil
+	c.emit(AuthStateChangeEvent{Client: c, OldAuthState: socketcluster.Authenticated, NewAuthState: socketcluster.Unauthenticated})
+	c.emit(DeauthenticateEvent{c, old, oldToken})
+}
+
+// decodeToken returns a token that is not verified (AUTH-52), or nil if it cannot be decoded.
+func decodeToken(signed string) *auth.Token {
+	parts := strings.Split(signed, ".")
+	if len(parts) != 3 {
+		return nil
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return nil
+	}
+	token, err := auth.NewToken(signed, payload)
+	if err != nil {
+		return nil
+	}
+	return token
+}
+
+// takeToken handles #setAuthToken of the server (AUTH-54): the login takes effect
+// at once, and is saved in the background. A call is answered when it has been
+// saved.
+func (l *link) takeToken(p *wire.Packet) {
+	c := l.c
+	var data struct {
+		Token string `json:"token"`
+	}
+	err := json.Unmarshal(p.Data, &data)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.ended {
+		return
+	}
+	if err != nil || data.Token == "" {
+		failure := &wire.Error{Name: wire.NameInvalidMessage, Message: "No token data provided by #setAuthToken event"}
+		if p.Kind == wire.KindInvoke {
+			l.respond(p.ID, nil, failure)
+		} else if len(nullIsAbsent(p.Data)) > 0 {
+			c.emitError(failure)
+		}
+		return
+	}
+	c.authenticated(data.Token)
+	c.saveToken(data.Token)
+	if p.Kind == wire.KindInvoke {
+		l.respondStored(p.ID)
+	}
+}
+
+// takeRemoval handles #removeAuthToken of the server (AUTH-55). What another
+// client has stored since is another login, which this is not about.
+func (l *link) takeRemoval(p *wire.Packet) {
+	c := l.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.ended {
+		return
+	}
+	held, refused := c.held, c.refused
+	c.unauthenticated()
+	c.removeToken(context.WithoutCancel(c.ctx), func(stored string) bool { return stored == held || stored == refused })
+	if p.Kind == wire.KindInvoke {
+		l.respondStored(p.ID)
+	}
+}
+
+// respondStored answers a call once the store has done what was asked of it
+// before. mu must be held.
+func (l *link) respondStored(id float64) {
+	l.c.store.Push(func() {
+		l.c.mu.Lock()
+		defer l.c.mu.Unlock()
+		l.respond(id, nil, nil)
+	}, (*storeWorker)(l.c))
+}
