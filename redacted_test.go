@@ -65,6 +65,10 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
+	store := new(client.MemoryStore)
+	if err := store.Save(t.Context(), "a", hidden); err != nil {
+		t.Fatal(err)
+	}
 	return map[string]any{
 		"auth.Token":     tok,
 		"auth.Options":   auth.Options{Key: hidden, PrivateKey: []byte(hidden), SignatureKey: key.Key, Keys: ring},
@@ -105,6 +109,7 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"socketcluster.AuthTokenSignedEvent": socketcluster.AuthTokenSignedEvent{Socket: s, SignedAuthToken: hidden},
 
 		"client.Client":               c,
+		"client.MemoryStore":          store,
 		"client.Options":              client.Options{Header: request.Header},
 		"client.ConnectEvent":         client.ConnectEvent{Client: c, SignedAuthToken: hidden},
 		"client.MessageEvent":         client.MessageEvent{Client: c, Data: []byte(hidden)},

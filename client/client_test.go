@@ -11,7 +11,7 @@ import (
 )
 
 func TestCall(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,11 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 )
+
+// testKey signs tokens of tests.
+var testKey = auth.Options{Key: "a key for the tests of the client, long enough"}
 
 func serve(t *testing.T, srv *socketcluster.Server) (url string) {
 	mux := http.NewServeMux()

@@ -47,6 +47,7 @@ type link struct {
 	deadline    time.Time // of the next ping, or of the close frame; zero: none
 	lastPing    time.Time
 	pingTimeout time.Duration
+	batch       batch
 
 	waiting atomic.Bool // a call waits for its answer
 	paused  atomic.Bool // the reading goroutine waits for room
@@ -189,6 +190,9 @@ func (l *link) shaken(token string, logouts int, answer json.RawMessage, err err
 		c.unauthenticated()
 	}
 	l.out.Cork()
+	if d := c.opts.Batching.OnHandshake; d > 0 {
+		l.startBatching(time.Now().Add(d))
+	}
 	c.processPending()
 	c.emit(ConnectEvent{
 		Client: c, ID: status.ID, PingTimeout: l.pingTimeout, IsAuthenticated: status.IsAuthenticated,
@@ -260,6 +264,8 @@ func (l *link) lose(code wire.CloseCode, reason string, cause error) bool {
 	}
 	l.ended = true
 	l.cancel()
+	l.batch.stop()
+	l.batch.packets = nil
 	was := c.state
 	c.state, c.link, c.id = socketcluster.Closed, nil, ""
 	c.lastCall = l.calls.Last()
@@ -438,13 +444,28 @@ func (l *link) invoke(event string, data []byte, deadline time.Time, then func(a
 		}
 		then(answer, err, false)
 	})
-	l.push(wire.AppendInvoke(packetBuffer(event, data), event, float64(call.ID), data))
+	l.push(appendInvoke(packetBuffer(event, data), event, data, float64(call.ID)))
 	return call
+}
+
+// appendInvoke appends a call in the form of a client, which has its id at the end
+// (RPC-1).
+func appendInvoke(dst []byte, event string, data []byte, id float64) []byte {
+	dst = wire.AppendTransmit(dst, event, data)
+	dst = append(dst[:len(dst)-len("}")], `,"cid":`...)
+	return append(wire.AppendNumber(dst, id), '}')
 }
 
 // push sends a packet that is JSON after header space. mu must be held, so that
 // packets leave in the order of what they do.
 func (l *link) push(buf []byte) {
+	if !l.collect(buf) {
+		l.pushMessage(buf)
+	}
+}
+
+// pushMessage sends a packet or a batch. mu must be held.
+func (l *link) pushMessage(buf []byte) {
 	frame, err := l.c.seal(buf)
 	if err != nil {
 		l.c.emitError(err)

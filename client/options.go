@@ -64,6 +64,10 @@ type Options struct {
 	// if the server accepts it. Its zero value turns compression off.
 	Compression socketcluster.Compression
 
+	// Batching collects packets into fewer messages. Default: only after
+	// [Client.StartBatch].
+	Batching Batching
+
 	// ChannelPrefix is put in front of the names of all channels that the
 	// server sees. Default: none.
 	ChannelPrefix string
@@ -181,6 +185,8 @@ func (o *Options) setDefaults(u *url.URL) error {
 		{"Timeouts.Connect", &o.Timeouts.Connect, DefaultConnectTimeout},
 		{"Timeouts.Ack", &o.Timeouts.Ack, DefaultAckTimeout},
 		{"Timeouts.Close", &o.Timeouts.Close, DefaultCloseTimeout},
+		{"Batching.Interval", &o.Batching.Interval, DefaultBatchInterval},
+		{"Batching.OnHandshake", &o.Batching.OnHandshake, 0},
 	} {
 		if err := checkDuration(d.name, *d.value); err != nil {
 			return err

@@ -23,6 +23,14 @@ func (c *Client) Format(f fmt.State, _ rune) { redact.Format(f, c.text()) }
 // MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
 func (c *Client) MarshalJSON() ([]byte, error) { return redact.JSON(c.text()) }
 
+func (s *MemoryStore) text() string { return "client.MemoryStore{}" }
+
+// Format implements [fmt.Formatter]. It shows no token.
+func (s *MemoryStore) Format(f fmt.State, _ rune) { redact.Format(f, s.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no token.
+func (s *MemoryStore) MarshalJSON() ([]byte, error) { return redact.JSON(s.text()) }
+
 func (o Options) text() string { return redact.Text(o) }
 
 // Format implements [fmt.Formatter]. It shows no header.

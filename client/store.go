@@ -91,6 +91,12 @@ func (w *watchers) Watch(name string, changed func()) (stop func()) {
 	return w.all.Add(watcher{name, changed})
 }
 
+func (w *watchers) tellAll() {
+	for _, each := range w.all.All() {
+		each.changed()
+	}
+}
+
 func (w *watchers) tell(name string) {
 	for _, each := range w.all.All() {
 		if each.name == name {
