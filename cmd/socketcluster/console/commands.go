@@ -1,0 +1,342 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/client"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// command is a command of the console.
+type command struct {
+	name string
+	args string
+	help string
+	run  func(c *console, rest string) error
+}
+
+// commands lists the commands, in the order of help.
+func commands() []command {
+	return []command{
+		{"connect", "[URL]", "connects, again or to another server", (*console).runConnect},
+		{"disconnect", "[CODE [REASON]]", "closes the connection", (*console).runDisconnect},
+		{"login", "PROCEDURE [JSON]", "calls a procedure, and shows the login that it has made", (*console).runLogin},
+		{"logout", "", "removes the token, here and at the server", (*console).runLogout},
+		{"token", "[show | set TOKEN | store]", "shows the claims; the signed text; logs in with one; tells where it is kept", (*console).runToken},
+		{"invoke", "PROCEDURE [JSON]", "calls a procedure and prints the answer", (*console).runInvoke},
+		{"transmit", "EVENT [JSON]", "sends an event that expects no answer", (*console).runTransmit},
+		{"answer", "PROCEDURE [JSON]", "answers each call of the server to a procedure with this", (*console).runAnswer},
+		{"subscribe", "CHANNEL [wait-for-auth] [JSON]", "subscribes, with data for the server", (*console).runSubscribe},
+		{"unsubscribe", "CHANNEL", "ends a subscription", (*console).runUnsubscribe},
+		{"publish", "CHANNEL [JSON]", "publishes, and waits until the server has accepted it", (*console).runPublish},
+		{"transmit-publish", "CHANNEL [JSON]", "publishes without waiting", (*console).runTransmitPublish},
+		{"send", "TEXT", "sends a message as it is", (*console).runSend},
+		{"state", "", "shows the connection, the login and the subscriptions", (*console).runState},
+		{"expect", "…", "fails unless something has happened; see help expect", (*console).runExpect},
+		{"wait", "DURATION", "waits, such as 500ms or 2s", (*console).runWait},
+		{"echo", "TEXT", "prints a text", (*console).runEcho},
+		{"help", "[COMMAND]", "lists the commands, or explains one", (*console).runHelp},
+		{"quit", "", "ends", (*console).runQuit},
+	}
+}
+
+func (c *console) runConnect(rest string) error {
+	url, rest, err := word(rest)
+	if err := errors.Join(err, noMore(rest)); err != nil {
+		return err
+	}
+	if url == "" && c.client == nil {
+		return usage("the URL of the server is missing, such as ws://localhost:8000")
+	}
+	if url == "" {
+		err = c.client.Connect(c.now)
+	} else {
+		err = c.connect(url)
+	}
+	if err != nil {
+		return err
+	}
+	c.print.text("connected to " + c.client.URL())
+	return nil
+}
+
+func (c *console) runDisconnect(rest string) error {
+	cl, err := c.needClient()
+	if err != nil {
+		return err
+	}
+	code := 0
+	if rest != "" {
+		var number string
+		number, rest, _ = strings.Cut(rest, " ")
+		if code, err = strconv.Atoi(number); err != nil {
+			return usage("%q is not a close code, such as 1000", number)
+		}
+	}
+	return cl.Disconnect(wire.CloseCode(code), strings.TrimSpace(rest))
+}
+
+// call calls a procedure.
+func (c *console) call(rest string) (json.RawMessage, error) {
+	cl, err := c.needClient()
+	if err != nil {
+		return nil, err
+	}
+	procedure, rest, err := named("the procedure", rest)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := data(rest)
+	if err != nil {
+		return nil, err
+	}
+	c.answer, err = cl.Invoke(c.now, procedure, orNil(raw))
+	return c.answer, err
+}
+
+// orNil returns data, or nil for none, which is not the same as an empty
+// json.RawMessage.
+func orNil(raw json.RawMessage) any {
+	if raw == nil {
+		return nil
+	}
+	return raw
+}
+
+func (c *console) runLogin(rest string) error {
+	if _, err := c.call(rest); err != nil {
+		return err
+	}
+	return c.runToken("")
+}
+
+func (c *console) runLogout(rest string) error {
+	cl, err := c.needClient()
+	if err := errors.Join(err, noMore(rest)); err != nil {
+		return err
+	}
+	return cl.Deauthenticate(c.now)
+}
+
+func (c *console) runToken(rest string) error {
+	cl, err := c.needClient()
+	if err != nil {
+		return err
+	}
+	what, rest, err := word(rest)
+	if err != nil {
+		return err
+	}
+	switch what {
+	case "set":
+		if rest == "" {
+			return usage("the token is missing")
+		}
+		if err := cl.Authenticate(c.now, rest); err != nil {
+			return err
+		}
+	case "store":
+		c.print.text(c.o.Store)
+		return noMore(rest)
+	case "show":
+		c.print.text(cl.SignedAuthToken())
+		return noMore(rest)
+	case "":
+	default:
+		return usage("token %s is not known: token, token show, token set TOKEN, token store", what)
+	}
+	c.print.line(cl.AuthState().String()+" "+string(claims(cl.AuthToken())), output{Type: "token", Name: cl.AuthState().String(), Data: claims(cl.AuthToken())})
+	return nil
+}
+
+func (c *console) runInvoke(rest string) error {
+	answer, err := c.call(rest)
+	if err != nil {
+		return err
+	}
+	c.print.answer(answer)
+	return nil
+}
+
+// send sends something by name.
+func (c *console) sendNamed(what, rest string, send func(cl *client.Client, ctx context.Context, name string, data any) error) error {
+	cl, err := c.needClient()
+	if err != nil {
+		return err
+	}
+	name, rest, err := named(what, rest)
+	if err != nil {
+		return err
+	}
+	raw, err := data(rest)
+	if err != nil {
+		return err
+	}
+	return send(cl, c.now, name, orNil(raw))
+}
+
+func (c *console) runTransmit(rest string) error {
+	return c.sendNamed("the event", rest, (*client.Client).Transmit)
+}
+
+func (c *console) runPublish(rest string) error {
+	return c.sendNamed("the channel", rest, (*client.Client).Publish)
+}
+
+func (c *console) runTransmitPublish(rest string) error {
+	return c.sendNamed("the channel", rest, (*client.Client).TransmitPublish)
+}
+
+func (c *console) runAnswer(rest string) error {
+	procedure, rest, err := named("the procedure", rest)
+	if err != nil {
+		return err
+	}
+	raw, err := data(rest)
+	if err != nil {
+		return err
+	}
+	c.record.setAnswer(procedure, raw)
+	return nil
+}
+
+func (c *console) runSubscribe(rest string) error {
+	cl, err := c.needClient()
+	if err != nil {
+		return err
+	}
+	channel, rest, err := named("the channel", rest)
+	if err != nil {
+		return err
+	}
+	var opts []client.SubscribeOption
+	waits := rest == "wait-for-auth" || strings.HasPrefix(rest, "wait-for-auth ")
+	if waits {
+		rest = strings.TrimSpace(strings.TrimPrefix(rest, "wait-for-auth"))
+		opts = append(opts, client.WaitForAuth())
+	}
+	raw, err := data(rest)
+	if err != nil {
+		return err
+	}
+	if raw != nil {
+		opts = append(opts, client.Data(raw))
+	}
+	if old := c.subs[channel]; old != nil {
+		old.Close()
+	}
+	sub, err := cl.Subscribe(c.ctx, channel, append(opts, client.PendingOK())...)
+	if err == nil && !waits { // which may last until a later line
+		err = sub.Wait(c.now)
+	}
+	if err != nil {
+		return err
+	}
+	c.subs[channel] = sub
+	go func() {
+		for raw := range sub.All() {
+			c.note(happening{"publish", channel, raw})
+		}
+	}()
+	return nil
+}
+
+func (c *console) runUnsubscribe(rest string) error {
+	cl, err := c.needClient()
+	if err != nil {
+		return err
+	}
+	channel, rest, err := named("the channel", rest)
+	if err := errors.Join(err, noMore(rest)); err != nil {
+		return err
+	}
+	cl.Unsubscribe(channel)
+	delete(c.subs, channel)
+	return nil
+}
+
+func (c *console) runSend(rest string) error {
+	cl, err := c.needClient()
+	if err != nil {
+		return err
+	}
+	return cl.Send(c.now, rest)
+}
+
+func (c *console) runState(rest string) error {
+	cl, err := c.needClient()
+	if err := errors.Join(err, noMore(rest)); err != nil {
+		return err
+	}
+	channels := []string{}
+	for name, state := range cl.Subscriptions() {
+		channels = append(channels, fmt.Sprintf("%s (%v)", name, state))
+	}
+	slices.Sort(channels)
+	state := struct {
+		State         string          `json:"state"`
+		URL           string          `json:"url"`
+		ID            string          `json:"id"`
+		AuthState     string          `json:"authState"`
+		AuthToken     json.RawMessage `json:"authToken"`
+		Subscriptions []string        `json:"subscriptions"`
+	}{cl.State().String(), cl.URL(), cl.ID(), cl.AuthState().String(), claims(cl.AuthToken()), channels}
+	encoded, err := json.MarshalIndent(state, "", "  ")
+	if err != nil {
+		return err
+	}
+	c.print.line(string(encoded), output{Type: "state", Data: encoded})
+	return nil
+}
+
+func (c *console) runWait(rest string) error {
+	d, err := time.ParseDuration(rest)
+	if err != nil || d < 0 {
+		return usage("%q is not a duration, such as 500ms or 2s", rest)
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-c.now.Done():
+		return c.now.Err()
+	}
+}
+
+func (c *console) runEcho(rest string) error {
+	c.print.text(rest)
+	return nil
+}
+
+func (c *console) runQuit(rest string) error {
+	if err := noMore(rest); err != nil {
+		return err
+	}
+	return errQuit
+}
+
+func (c *console) runHelp(rest string) error {
+	if rest == "expect" {
+		c.print.text(expectHelp)
+		return nil
+	}
+	found := false
+	var b strings.Builder
+	for _, cmd := range commands() {
+		if rest == "" || rest == cmd.name {
+			found = true
+			fmt.Fprintf(&b, "%-48s%s\n", strings.TrimSpace(cmd.name+" "+cmd.args), cmd.help)
+		}
+	}
+	if !found {
+		return usage("there is no command %q%s", rest, nearest(rest))
+	}
+	c.print.text(b.String())
+	return nil
+}

@@ -1,0 +1,236 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/console"
+)
+
+// serve serves the procedures that the scripts of the tests call.
+func serve(t *testing.T) (url string) {
+	t.Helper()
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key for the tests of the console, long enough"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Handle("echo", socketcluster.Func(func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil }))
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, in struct{ Username, Password string }) error {
+		if in.Password != "secret" {
+			return socketcluster.Errorf("LoginError", "Invalid user credentials").With("user", in.Username)
+		}
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]string{"username": in.Username})
+	}))
+	srv.Handle("note me", socketcluster.Proc(func(ctx context.Context, in json.RawMessage) error {
+		return socketcluster.FromContext(ctx).Transmit(ctx, "note", in)
+	}))
+	srv.Handle("zone of mine", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (string, error) {
+		return socketcluster.InvokeAs[string](ctx, socketcluster.FromContext(ctx), "zone", nil)
+	}))
+	srv.Handle("kick", socketcluster.Proc(func(ctx context.Context, channel string) error {
+		return socketcluster.FromContext(ctx).KickOut(ctx, channel, "bye")
+	}))
+	srv.Receive("go", socketcluster.Recv(func(ctx context.Context, code int) error {
+		return socketcluster.FromContext(ctx).Disconnect(4500, "away")
+	}))
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
+		if a.Channel == "forbidden" {
+			return socketcluster.Errorf("ForbiddenError", "no")
+		}
+		return nil
+	})
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	hs := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		srv.Close()
+		hs.Close()
+	})
+	return hs.URL
+}
+
+// run runs a script, and returns what it prints.
+func run(t *testing.T, url, script string, change func(*console.Options)) (out string, err error) {
+	t.Helper()
+	var b bytes.Buffer
+	o := console.Options{URL: url, In: strings.NewReader(script), Out: &b, File: "test.sc", Within: 5 * time.Second}
+	if change != nil {
+		change(&o)
+	}
+	err = console.Run(t.Context(), o)
+	return b.String(), err
+}
+
+// Scripts that succeed.
+func TestScripts(t *testing.T) {
+	url := serve(t)
+	for name, script := range map[string]string{
+		"answers": `
+			# a comment
+			invoke echo {"a":1,"b":[1,2,{"c":null}]}
+			expect answer {"b":[1,2,"*"]}
+			expect no answer {"a":2}
+			invoke echo 1.0
+			expect answer 1
+			invoke "echo" "a text"
+			expect answer "a text"
+			invoke echo
+			expect answer`,
+		"errors": `
+			invoke login {"username":"bob","password":"wrong"}
+			expect error LoginError {"user":"bob","message":"Invalid user credentials"}
+			invoke none
+			expect error UnknownProcedureError
+			subscribe forbidden
+			expect error ForbiddenError
+			disconnect 999
+			expect error InvalidArgumentsError
+			invoke echo 1
+			expect no error`,
+		"login": `
+			login login {"username":"alice","password":"secret"}
+			expect event authenticate {"username":"alice"}
+			state
+			token
+			logout
+			expect event deauthenticate {"username":"alice"}
+			token set nonsense
+			expect error AuthTokenInvalidError`,
+		"publications": `
+			subscribe news
+			publish news {"n":1}
+			publish news {"n":2}
+			transmit-publish news
+			expect publish news {"n":2}
+			expect publish news {"n":1}
+			expect publish news
+			expect no publish news within 50ms
+			unsubscribe news
+			expect event unsubscribe {"channel":"news"}
+			publish news 3
+			expect no publish news within 50ms`,
+		"kick-out": `
+			subscribe news
+			invoke kick "news"
+			expect event kickOut {"channel":"news","message":"bye"}`,
+		"from the server": `
+			invoke "note me" {"x":"y"}
+			expect transmit note {"x":"y"}
+			answer zone "UTC"
+			invoke "zone of mine"
+			expect call zone
+			expect answer "UTC"`,
+		"wait for auth": `
+			subscribe "my room" wait-for-auth
+			expect no event subscribe within 50ms
+			login login {"username":"alice","password":"secret"}
+			expect event subscribe {"channel":"my room"}`,
+		"close codes": `
+			transmit go 1
+			expect close 4500 within 3s
+			expect event disconnect {"reason":"away"}
+			connect
+			disconnect 4001 "no more"
+			expect close 4001`,
+		"quit": `
+			quit
+			never read`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if out, err := run(t, url, script, nil); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// Scripts that fail say in which line, and why.
+func TestScriptsThatFail(t *testing.T) {
+	url := serve(t)
+	for script, want := range map[string]string{
+		"invoke echo 1\nexpect answer 2":                                    "test.sc:2: the answer was 1",
+		"invoke none":                                                       "test.sc:1: UnknownProcedureError: ",
+		"invoke none\ninvoke echo":                                          "test.sc:2: UnknownProcedureError: ",
+		"invoke none\nexpect error LoginError":                              "test.sc:2: the error was UnknownProcedureError",
+		"invoke none\nexpect no error UnknownProcedureError":                "test.sc:2: the error was",
+		"expect error":                                                      "test.sc:1: the line before has not failed",
+		"\n\nexpect publish news within 10ms":                               "test.sc:3: publish news has not come within 10ms",
+		"subscribe news\npublish news 1\nexpect publish news 2 within 50ms": "there is one with 1",
+		"subscribe news\npublish news 1\nexpect no publish news within 1s":  "publish news 1 has happened",
+		"invok echo":      `there is no command "invok"; is invoke meant?`,
+		"frobnicate":      `there is no command "frobnicate"; help lists them`,
+		"invoke echo {a}": "{a} is not JSON",
+		"invoke":          "the name of the procedure is missing",
+		`invoke "echo`:    "is not a JSON text",
+		"expect nothing":  "expect nothing is not known",
+		"wait long":       "is not a duration",
+		"quit now":        `"now" is too much`,
+		"disconnect soon": "is not a close code",
+		"token steal":     "token steal is not known",
+		"help frobnicate": "there is no command",
+	} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			out, err := run(t, url, script, nil)
+			if !errors.Is(err, console.ErrFailed) || !strings.Contains(out, want) {
+				t.Errorf("%v\n%s\nwant %s", err, out, want)
+			}
+		})
+	}
+	out, err := run(t, "", "invoke echo 1", nil)
+	if !errors.Is(err, console.ErrFailed) || !strings.Contains(out, "there is no connection: connect ws://localhost:8000") {
+		t.Errorf("without a connection: %v\n%s", err, out)
+	}
+	out, err = run(t, "ws://127.0.0.1:1", "", nil)
+	if !errors.Is(err, console.ErrFailed) || !strings.Contains(out, "connection refused") {
+		t.Errorf("without a server: %v\n%s", err, out)
+	}
+}
+
+// With JSON, each line is an object.
+func TestJSONOutput(t *testing.T) {
+	out, err := run(t, serve(t), "invoke echo {\"a\":1}\nsubscribe news\npublish news \"x\"\nexpect publish news\nstate\nhelp\ninvoke none", func(o *console.Options) { o.JSON = true })
+	if !errors.Is(err, console.ErrFailed) {
+		t.Fatal(err)
+	}
+	types := map[string]int{}
+	for line := range strings.Lines(out) {
+		var o struct {
+			Type string
+			Data json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		types[o.Type]++
+		if o.Type == "answer" && string(o.Data) != `{"a":1}` {
+			t.Errorf("the answer is %s", o.Data)
+		}
+	}
+	for _, want := range []string{"answer", "publish", "event", "state", "text", "error"} {
+		if types[want] == 0 {
+			t.Errorf("nothing of type %s is printed: %s", want, out)
+		}
+	}
+}
+
+// The end of the context ends a script that waits.
+func TestScriptEndsWithContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	var b bytes.Buffer
+	err := console.Run(ctx, console.Options{URL: serve(t), In: strings.NewReader("wait 1h"), Out: &b})
+	if err == nil {
+		t.Error("the script has succeeded")
+	}
+}

@@ -1,0 +1,200 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// Interact runs the lines that somebody types in a terminal, until ctrl-D, the
+// command quit, or the end of ctx. Ctrl-C ends the command that runs, or the
+// console if none does. history is the file of earlier lines; "" keeps none.
+func Interact(ctx context.Context, o Options, in, out *os.File, history string) error {
+	lines, err := openHistory(history)
+	if err != nil {
+		return err
+	}
+	defer lines.close()
+	fd := int(in.Fd())
+	cooked, err := term.MakeRaw(fd)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = term.Restore(fd, cooked) }()
+	t := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{in, out}, "> ")
+	t.History = lines
+	c := newConsole(ctx, o, t)
+	defer c.close()
+	t.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
+		if key != '\t' {
+			return "", 0, false
+		}
+		return complete(line, pos, c.candidates(line[:pos]))
+	}
+	if o.URL != "" {
+		c.attempt(func() error { return c.runConnect(o.URL) })
+	} else {
+		c.print.text("connect ws://localhost:8000 connects; help lists the commands")
+	}
+	for ctx.Err() == nil {
+		if width, height, err := term.GetSize(fd); err == nil {
+			_ = t.SetSize(width, height) // fails if the window has no room
+		}
+		t.SetPrompt(c.prompt())
+		line, err := readLine(ctx, t)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		// While a command runs, ctrl-C is a signal.
+		_ = term.Restore(fd, cooked)
+		quit := c.attempt(func() error { return c.run(line) })
+		if quit {
+			return nil
+		}
+		if _, err := term.MakeRaw(fd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attempt runs a command, which an interrupt ends, and prints its error.
+func (c *console) attempt(run func() error) (quit bool) {
+	ctx, stop := signal.NotifyContext(c.ctx, os.Interrupt)
+	c.now = ctx
+	err := run()
+	stop()
+	c.now = c.ctx
+	if err == errQuit {
+		return true
+	}
+	if err != nil {
+		c.print.failure(err)
+		c.failure = err // for expect error
+	} else {
+		c.failure = nil
+	}
+	return false
+}
+
+// readLine is Terminal.ReadLine until the end of ctx. Its goroutine then stays until
+// the next key, or the end of the process.
+func readLine(ctx context.Context, t *term.Terminal) (line string, err error) {
+	type result struct {
+		line string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		line, err := t.ReadLine()
+		if errors.Is(err, term.ErrPasteIndicator) {
+			err = nil
+		}
+		done <- result{line, err}
+	}()
+	select {
+	case r := <-done:
+		return r.line, r.err
+	case <-ctx.Done():
+		return "", io.EOF
+	}
+}
+
+// prompt shows the connection and the login.
+func (c *console) prompt() string {
+	if c.client == nil {
+		return "> "
+	}
+	mark := c.print.paint(green, "●")
+	if c.client.State() != socketcluster.Open {
+		mark = c.print.paint(red, "○")
+	}
+	who := ""
+	if token := c.client.AuthToken(); token != nil {
+		for _, claim := range []string{"username", "sub"} {
+			if name, ok := token.Claim(claim); ok && who == "" {
+				who, _ = name.(string)
+			}
+		}
+	} else if c.client.AuthState() == socketcluster.Authenticated {
+		who = "authenticated"
+	}
+	if who != "" {
+		who = " " + who
+	}
+	return mark + who + "> "
+}
+
+// candidates returns the words that may follow a beginning of a line, which ends with a
+// part of the word.
+func (c *console) candidates(line string) (all []string) {
+	words := strings.Fields(line)
+	if len(words) == 0 || len(words) == 1 && !strings.HasSuffix(line, " ") {
+		for _, cmd := range commands() {
+			all = append(all, cmd.name)
+		}
+		return all
+	}
+	if len(words) > 2 || len(words) == 2 && strings.HasSuffix(line, " ") && words[0] != "expect" {
+		return nil
+	}
+	switch words[0] {
+	case "help":
+		return c.candidates("")
+	case "token":
+		return []string{"show", "set", "store"}
+	case "expect":
+		return []string{"answer", "error", "publish", "transmit", "call", "event", "close", "no"}
+	case "unsubscribe", "publish", "transmit-publish":
+		if c.client != nil {
+			for name := range c.client.Subscriptions() {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// complete completes the word before pos by what all candidates have in common.
+func complete(line string, pos int, candidates []string) (newLine string, newPos int, ok bool) {
+	begin := strings.LastIndex(line[:pos], " ") + 1
+	part := line[begin:pos]
+	common, count := "", 0
+	for _, word := range candidates {
+		if !strings.HasPrefix(word, part) {
+			continue
+		}
+		if count++; count == 1 {
+			common = word
+			continue
+		}
+		for !strings.HasPrefix(word, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	switch count {
+	case 0:
+		return "", 0, false
+	case 1:
+		common += " "
+	}
+	return line[:begin] + common + strings.TrimPrefix(line[pos:], " "), begin + len(common), true
+}
