@@ -1,0 +1,141 @@
+package load_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/load"
+)
+
+// Nothing is left after the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func serve(t *testing.T) (url string) {
+	t.Helper()
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key for the tests of the load, which is long enough"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, name string) error {
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]string{"username": name})
+	}))
+	calls := 0
+	srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) {
+		if c.Procedure == "slow" {
+			if calls++; calls == 1 { // in order, for the one client of that test
+				time.Sleep(300 * time.Millisecond)
+			}
+			return nil, nil
+		}
+		return nil, socketcluster.Errorf("NoSuchThing", "no")
+	})
+	mux := http.NewServeMux()
+	mux.Handle(socketcluster.DefaultPath, srv)
+	hs := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		srv.Close()
+		hs.Close()
+	})
+	return hs.URL
+}
+
+func of(t *testing.T, r *load.Report, name string) load.Result {
+	t.Helper()
+	for _, result := range r.Results {
+		if result.Name == name {
+			return result
+		}
+	}
+	t.Fatalf("the report has no %s: %+v", name, r)
+	return load.Result{}
+}
+
+// Each phase counts what it has done.
+func TestRun(t *testing.T) {
+	url := serve(t)
+	var progress bytes.Buffer
+	r, err := load.Run(t.Context(), load.Options{
+		URL: url, Connections: 10, ConnectRate: 1000,
+		Login: "login", LoginData: json.RawMessage(`"alice"`),
+		Call: "other", CallRate: 100,
+		Channel: "news", Subscribers: 4, PublishRate: 50, PublishSize: 200,
+		Duration: 1100 * time.Millisecond, Storm: true, Progress: &progress,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int64{"connect": 10, "login": 10, "subscribe": 4, "publish": 55, "delivery": 220, "storm": 10} {
+		if got := of(t, r, name); got.Count != want || len(got.Errors) > 0 || got.Latency.P50 <= 0 || got.Latency.Max < got.Latency.P99 {
+			t.Errorf("%s: %+v, want %d", name, got, want)
+		}
+	}
+	if got := of(t, r, "call"); got.Count != 0 || got.Errors["NoSuchThing"] != 110 {
+		t.Errorf("call: %+v, want 110 errors", got)
+	}
+	if r.Failed() != 110 {
+		t.Errorf("%d have failed", r.Failed())
+	}
+	if !strings.Contains(progress.String(), "publish") {
+		t.Errorf("the progress is %q", progress.String())
+	}
+	path := filepath.Join(t.TempDir(), "report.json")
+	if err := r.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	again, err := load.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table, comparison bytes.Buffer
+	if err := again.Print(&table); err != nil {
+		t.Fatal(err)
+	}
+	if err := load.Compare(&comparison, r, again); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(table.String(), "call: 110 × NoSuchThing") || !strings.Contains(comparison.String(), "1.00") {
+		t.Errorf("table:\n%s\ncomparison:\n%s", table.String(), comparison.String())
+	}
+}
+
+// A call that stalls delays those that are due meanwhile, and their latencies say
+// so.
+func TestLatencyCountsFromWhenDue(t *testing.T) {
+	r, err := load.Run(t.Context(), load.Options{URL: serve(t), Connections: 1, Call: "slow", CallRate: 100, Duration: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The first takes 300 ms, and the 29 after it wait for their turn: on average
+	// for half of that.
+	if got := of(t, r, "call"); got.Count != 50 || got.Latency.P50 < 30 || got.Latency.Max < 300 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for want, o := range map[string]load.Options{
+		"connection refused":                            {URL: "ws://127.0.0.1:1", Connections: 2},
+		"must begin with ws:// or wss://":               {URL: "ftp://127.0.0.1:1"},
+		"connections is -1; it must not be negative":    {Connections: -1},
+		"call-rate is -1; it must be from 0 to 1000000": {CallRate: -1},
+		"duration is -1ns; it must not be negative":     {Duration: -1},
+	} {
+		if _, err := load.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if _, err := load.Read("load_test.go"); err == nil || !strings.Contains(err.Error(), "is not a report") {
+		t.Errorf("reading something else: %v", err)
+	}
+}

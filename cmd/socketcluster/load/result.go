@@ -1,0 +1,126 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// The range of latencies, in microseconds.
+const (
+	shortest = 1
+	longest  = 60_000_000
+)
+
+// result collects the latencies and errors of one kind of operation.
+type result struct {
+	name string
+
+	mu      sync.Mutex
+	latency *hdrhistogram.Histogram // in microseconds
+	recent  *hdrhistogram.Histogram // since the last line of progress
+	errors  map[string]int64        // by name
+	begun   time.Time
+	ended   time.Time // zero while it runs
+}
+
+func newResult(name string) *result {
+	return &result{
+		name:    name,
+		latency: hdrhistogram.New(shortest, longest, 3),
+		recent:  hdrhistogram.New(shortest, longest, 3),
+		errors:  make(map[string]int64),
+		begun:   time.Now(),
+	}
+}
+
+// done records an operation that was due at a time and has just ended.
+func (r *result) done(due time.Time, err error) {
+	took := min(max(time.Since(due).Microseconds(), shortest), longest)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.errors[errorName(err)]++
+		return
+	}
+	_ = r.latency.RecordValue(took) // it is within the range
+	_ = r.recent.RecordValue(took)
+}
+
+// miss records operations of which nothing was seen.
+func (r *result) miss(n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n > 0 {
+		r.errors[errNotDelivered.Error()] += n
+	}
+}
+
+// errorName returns a name for errors of a kind.
+func errorName(err error) string {
+	if e, ok := errors.AsType[*wire.Error](err); ok && e.Name != "" {
+		return e.Name
+	}
+	return err.Error()
+}
+
+func (r *result) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended.IsZero() {
+		r.ended = time.Now()
+	}
+}
+
+func (r *result) successes() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.latency.TotalCount()
+}
+
+// progress describes what has happened since the last call, or returns "".
+func (r *result) progress() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.recent.TotalCount() == 0 {
+		return ""
+	}
+	failed := int64(0)
+	for _, n := range r.errors {
+		failed += n
+	}
+	line := fmt.Sprintf("%-10s %7d  p50 %s  p99 %s  max %s  errors %d", r.name, r.recent.TotalCount(),
+		shown(r.recent.ValueAtQuantile(50)), shown(r.recent.ValueAtQuantile(99)), shown(r.recent.Max()), failed)
+	r.recent.Reset()
+	return line
+}
+
+// shown shows microseconds as milliseconds.
+func shown(us int64) string { return fmt.Sprintf("%.2f ms", float64(us)/1000) }
+
+// summary returns the figures of the report.
+func (r *result) summary() Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ended := r.ended
+	if ended.IsZero() {
+		ended = time.Now()
+	}
+	ms := func(q float64) float64 { return float64(r.latency.ValueAtQuantile(q)) / 1000 }
+	s := Result{
+		Name:    r.name,
+		Count:   r.latency.TotalCount(),
+		Errors:  r.errors,
+		Seconds: ended.Sub(r.begun).Seconds(),
+		Latency: Latency{P50: ms(50), P90: ms(90), P99: ms(99), P999: ms(99.9), Max: float64(r.latency.Max()) / 1000},
+	}
+	if s.Seconds > 0 {
+		s.Rate = float64(s.Count) / s.Seconds
+	}
+	return s
+}
