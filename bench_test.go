@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -24,6 +22,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/internal/footprint"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
 
@@ -338,21 +337,22 @@ func measureIdle(b *testing.B) {
 		b.Fatal(err)
 	}
 	warm.Close()
-	before := memoryNow()
+	before := footprint.Now()
 	if err := clients.Start(); err != nil {
 		b.Fatal(err)
 	}
 	for subscribed(srv) < idleSockets {
 		time.Sleep(10 * time.Millisecond)
 	}
-	after := memoryNow()
+	after := footprint.Now()
 	hold.Close()
 	if err := clients.Wait(); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric((after.heap-before.heap)/idleSockets, "heap-B/socket")
-	b.ReportMetric((after.stacks-before.stacks)/idleSockets, "stack-B/socket")
-	b.ReportMetric((after.resident-before.resident)/idleSockets, "rss-B/socket")
+	each := after.Each(before, idleSockets)
+	b.ReportMetric(each.Heap, "heap-B/socket")
+	b.ReportMetric(each.Stacks, "stack-B/socket")
+	b.ReportMetric(each.Resident, "rss-B/socket")
 }
 
 func subscribed(srv *socketcluster.Server) (n int) {
@@ -360,34 +360,6 @@ func subscribed(srv *socketcluster.Server) (n int) {
 		n++
 	}
 	return n
-}
-
-type memory struct{ heap, stacks, resident float64 }
-
-// memoryNow settles goroutines and pools before it measures.
-func memoryNow() memory {
-	for range 3 {
-		time.Sleep(100 * time.Millisecond)
-		debug.FreeOSMemory()
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return memory{float64(m.HeapInuse), float64(m.StackInuse), residentBytes()}
-}
-
-// residentBytes is VmRSS, or 0 where there is no /proc.
-func residentBytes() float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range bytes.Lines(status) {
-		if rest, ok := bytes.CutPrefix(line, []byte("VmRSS:")); ok {
-			kib, _ := strconv.ParseFloat(string(bytes.Fields(rest)[0]), 64)
-			return kib * 1024
-		}
-	}
-	return 0
 }
 
 // beIdleClients holds connections until standard input ends.

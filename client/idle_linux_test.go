@@ -1,0 +1,148 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/client"
+	"github.com/socketcluster-go/socketcluster/internal/footprint"
+)
+
+// idleServerEnv is set for the process that is the server of BenchmarkIdleClient.
+const idleServerEnv = "SOCKETCLUSTER_IDLE_SERVER_FOR_CLIENTS"
+
+// idleClients is the number of clients of BenchmarkIdleClient.
+const idleClients = 10_000
+
+// BenchmarkIdleClient reports what an idle client costs that is authenticated and
+// subscribed to a channel of its own, over TCP. The server is a process of its own,
+// which runs this same benchmark.
+func BenchmarkIdleClient(b *testing.B) {
+	if os.Getenv(idleServerEnv) != "" {
+		if err := beIdleServer(); err != nil {
+			b.Fatal(err)
+		}
+		return
+	}
+	for b.Loop() {
+		measureIdleClients(b)
+	}
+}
+
+func measureIdleClients(b *testing.B) {
+	cmd := exec.Command(os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkIdleClient$", "-test.benchtime=1x")
+	cmd.Env = append(os.Environ(), idleServerEnv+"=1")
+	cmd.Stderr = os.Stderr
+	hold, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		hold.Close()
+		if err := cmd.Wait(); err != nil {
+			b.Fatal(err)
+		}
+	}()
+	var addr, token string
+	if _, err := fmt.Fscan(out, &addr, &token); err != nil {
+		b.Fatal(err)
+	}
+	rt := client.NewRuntime()
+	defer rt.Close()
+	connect := func(i int) *client.Client {
+		store := new(client.MemoryStore)
+		if err := store.Save(b.Context(), "token", token); err != nil {
+			b.Fatal(err)
+		}
+		c, err := client.Dial(b.Context(), "ws://"+addr, client.Options{Runtime: rt, TokenStore: store, AuthTokenName: "token"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Subscribe(context.Background(), fmt.Sprint("room/", i)); err != nil || c.AuthState() != socketcluster.Authenticated {
+			b.Fatal(err, c.AuthState())
+		}
+		return c
+	}
+	// One-time costs of the first client are not counted.
+	connect(-1).Close()
+	goroutines := runtime.NumGoroutine()
+	before := footprint.Now()
+	clients := make([]*client.Client, idleClients)
+	for i := range clients {
+		clients[i] = connect(i)
+	}
+	each := footprint.Now().Each(before, idleClients)
+	b.ReportMetric(each.Heap, "heap-B/client")
+	b.ReportMetric(each.Stacks, "stack-B/client")
+	b.ReportMetric(each.Resident, "rss-B/client")
+	b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+	for _, c := range clients {
+		c.Close()
+	}
+}
+
+// beIdleServer serves until standard input ends.
+func beIdleServer() error {
+	srv, err := socketcluster.New(socketcluster.Config{Auth: testKey})
+	if err != nil {
+		return err
+	}
+	token, err := srv.Auth().Sign(context.Background(), map[string]any{"username": "alice", "channels": []string{"news", "room/alice"}})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	go http.Serve(listener, srv)
+	fmt.Println(listener.Addr(), token.Signed())
+	_, err = os.Stdin.Read(make([]byte, 1))
+	_ = err // the end of input
+	return nil
+}
+
+// An idle client over TCP that shares a Runtime has no goroutine of its own.
+func TestIdleClientHasNoGoroutine(t *testing.T) {
+	srv, err := socketcluster.New(socketcluster.Config{Auth: testKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := serve(t, srv)
+	rt := client.NewRuntime()
+	defer rt.Close()
+	for range 5 {
+		c, err := client.Dial(t.Context(), url, client.Options{Runtime: rt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	for i := 0; ; i++ {
+		stacks := make([]byte, 1<<20)
+		text := string(stacks[:runtime.Stack(stacks, true)])
+		if n := strings.Count(text, "client.(*"); n == 0 {
+			return
+		}
+		if i == 10_000 {
+			t.Fatal(text)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
