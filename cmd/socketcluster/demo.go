@@ -56,7 +56,7 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	}
 	store, err := users.Open(ctx, o.db)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the setting db: %w", err)
 	}
 	if o.db != "" {
 		warnIfOpen(o.db, log)

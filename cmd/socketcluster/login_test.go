@@ -115,10 +115,10 @@ func TestLoginWithoutDatabase(t *testing.T) {
 		p := w.connect("")
 		w.demo.users.Close()
 		resp, body := w.postLogin(jsonType, mustJSON(t, good))
-		if resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "sql") {
+		if resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "database") {
 			t.Errorf("%s: %s", resp.Status, body)
 		}
-		if err := p.call("login", good).Error; err == nil || err.Name != "InternalError" || strings.Contains(err.Message, "sql") {
+		if err := p.call("login", good).Error; err == nil || err.Name != "InternalError" || strings.Contains(err.Message, "database") {
 			t.Errorf("over the socket: %+v", err)
 		}
 		if logs := w.logs.String(); strings.Count(logs, "database is closed") != 2 || strings.Contains(logs, good.Password) {

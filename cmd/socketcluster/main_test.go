@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/users"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -86,6 +87,12 @@ func TestRunTellsWhatFailed(t *testing.T) {
 	}
 	_, publicPEM := keyPairPEM(t)
 	public := writeFile(t, "public.pem", publicPEM)
+	db := filepath.Join(t.TempDir(), "users.db")
+	store, err := users.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
 	for _, c := range []struct{ args, want string }{
 		{"-addr " + taken.Addr().String(), "address already in use"},
 		{"serve -addr nonsense", "missing port"},
@@ -98,7 +105,8 @@ func TestRunTellsWhatFailed(t *testing.T) {
 		{"-addr nonsense", "missing port"},
 		{"-auth-key short", "the setting auth-key"},
 		{"-client-js none.js", "none.js"},
-		{"-db " + text, "not a database"},
+		{"-db " + text, "the setting db: users: " + text + " is not a database"},
+		{"-db " + db, "the setting db: users: " + db + " is open in another process"},
 	} {
 		var stdout, stderr bytes.Buffer
 		err := run(t.Context(), append(strings.Fields(c.args), "-quiet"), streams{out: &stdout, err: &stderr})

@@ -40,7 +40,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	}
 	o.settings.define(f)
 	f.StringVar(&o.addr, "addr", ":8000", "`address` to listen on")
-	f.StringVar(&o.db, "db", "", "SQLite `file` of the users; in memory if empty")
+	f.StringVar(&o.db, "db", "", "`file` of the users, for one process at a time; in memory if empty")
 	f.StringVar(&o.authKey, authKeySetting, "", "`key` that signs tokens, at least 32 bytes. Others see it in the list of\nprocesses: -auth-key-file or $"+variable(authKeySetting)+" is better.\nWithout any of them, a random key is made")
 	f.StringVar(&o.rulesFile, rulesSetting, "", "JSON `file` with the channel rules, in place of the demo's")
 	f.StringVar(&o.clientJS, "client-js", "", "`file` to serve as client.js in place of the module's own client:\nsocketcluster-client.min.js of the npm package socketcluster-client")

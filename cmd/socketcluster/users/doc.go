@@ -1,5 +1,5 @@
-// Package users keeps the users of the demo server in SQLite and checks their
-// passwords.
+// Package users keeps the users of the demo server and checks their passwords.
+// They are in a file of bbolt, or in memory.
 //
 // # Passwords
 //
@@ -12,8 +12,14 @@
 // Users are stored under their login.NormalName: Alice and alice are one user,
 // here and for the limits of package login.
 //
+// # Processes
+//
+// A file is open in one process at a time. Another one that opens it waits for
+// a second, and fails then.
+//
 // # Blocking
 //
 // A hash takes some tens of milliseconds, and only a few are computed at once;
-// see package auth/password. A [Store] may be used by many goroutines.
+// see package auth/password. Adding a user to a file waits for the disk. A
+// [Store] may be used by many goroutines.
 package users

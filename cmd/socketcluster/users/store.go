@@ -2,15 +2,9 @@ package users
 
 import (
 	"context"
-	"crypto/rand"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-
-	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
 
 	"github.com/socketcluster-go/socketcluster/auth/password"
 	"github.com/socketcluster-go/socketcluster/login"
@@ -24,10 +18,29 @@ type User struct {
 
 // Store is a database of users.
 type Store struct {
-	db     *sql.DB
-	keep   *sql.Conn // a database in memory lives as long as a connection to it
+	rows   table
 	hasher hasher
 }
+
+// table keeps a row for each user, by name. The methods may be called
+// concurrently.
+type table interface {
+	add(name string, row []byte) error        // errTaken if there is a row
+	find(name string) (row []byte, err error) // nil if there is none
+	count() (int, error)
+	close() error
+}
+
+// row is the JSON of a row.
+type row struct {
+	Password string   `json:"password"` // argon2id, as a PHC string
+	Channels []string `json:"channels"`
+}
+
+var (
+	errTaken  = errors.New("users: the name is taken")
+	errNoName = errors.New("users: a user must have a name")
+)
 
 // hasher has the methods of [password.Hasher] that a Store needs.
 type hasher interface {
@@ -35,92 +48,54 @@ type hasher interface {
 	Verify(ctx context.Context, hash, password string) (bool, error)
 }
 
-const schema = `
-CREATE TABLE IF NOT EXISTS users (
-	username TEXT PRIMARY KEY,
-	password TEXT NOT NULL, -- argon2id, as a PHC string
-	channels TEXT NOT NULL  -- JSON array of names
-) STRICT`
-
-// Open opens the database in a file, and creates the file if there is none.
-// With an empty name, the database is in memory and ends with the Store.
+// Open opens the database in a file, and creates the file if there is none, for
+// this user of the machine alone. With an empty name, the database is in memory
+// and ends with the Store. It fails if another process has the file open for a
+// second longer. Errors name the file.
 func Open(ctx context.Context, file string) (*Store, error) {
-	name, err := dataSource(file)
-	if err != nil {
-		return nil, err
-	}
-	db, err := sql.Open("sqlite", name)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("users: %w", err)
 	}
-	s := &Store{db: db, hasher: &password.Hasher{}}
-	if s.keep, err = db.Conn(ctx); err == nil {
-		_, err = db.ExecContext(ctx, schema)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("users: %w", err), s.Close())
-	}
-	return s, nil
-}
-
-// dataSource returns the name of a file for the driver.
-func dataSource(file string) (string, error) {
-	query := url.Values{"_pragma": {"busy_timeout(5000)"}} // milliseconds
-	u := url.URL{Scheme: "file"}
-	if file == "" {
-		// All connections to one name share one database.
-		u.Opaque = "/" + rand.Text()
-		query.Set("vfs", "memdb")
-	} else {
-		// By default SQLite would let everybody on the machine read the hashes.
-		f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			return "", fmt.Errorf("users: %w", err)
+	var rows table = newMemory()
+	if file != "" {
+		var err error
+		if rows, err = openFile(file); err != nil {
+			return nil, fmt.Errorf("users: %w", err)
 		}
-		if err := f.Close(); err != nil {
-			return "", fmt.Errorf("users: %w", err)
-		}
-		u.Opaque = (&url.URL{Path: file}).EscapedPath()
 	}
-	u.RawQuery = query.Encode()
-	return u.String(), nil
+	return &Store{rows: rows, hasher: &password.Hasher{}}, nil
 }
 
 // Close closes the database.
-func (s *Store) Close() error {
-	if s.keep != nil {
-		s.keep.Close()
-	}
-	return s.db.Close()
-}
+func (s *Store) Close() error { return s.rows.close() }
 
 // Count returns the number of users.
-func (s *Store) Count(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&n)
-	return n, err
-}
+func (s *Store) Count(context.Context) (int, error) { return s.rows.count() }
 
-// Add adds a user, by the normal form of the name. It fails if that is taken.
+// Add adds a user, by the normal form of the name. It fails if that is empty or
+// taken.
 func (s *Store) Add(ctx context.Context, u User, password string) error {
+	name := login.NormalName(u.Username)
+	if name == "" {
+		return errNoName
+	}
 	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	channels, err := json.Marshal(u.Channels)
+	text, err := json.Marshal(row{hash, u.Channels})
 	if err != nil {
 		return err
 	}
-	_, err = s.db.ExecContext(ctx, `INSERT INTO users (username, password, channels) VALUES (?, ?, ?)`,
-		login.NormalName(u.Username), hash, string(channels))
-	return err
+	return s.rows.add(name, text)
 }
 
 // Check returns the user with a name, in any spelling, and a password, or
 // [login.ErrInvalidCredentials]. Any other error comes from the database, from
 // package auth/password, or from ctx.
 func (s *Store) Check(ctx context.Context, username, password string) (User, error) {
-	u, hash, err := s.find(ctx, username)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	u, hash, err := s.find(username)
+	if err != nil {
 		return User{}, err
 	}
 	// For an unknown name the hash is empty, which takes as long.
@@ -134,15 +109,17 @@ func (s *Store) Check(ctx context.Context, username, password string) (User, err
 	return u, nil
 }
 
-// find returns a user and the hash of the password.
-func (s *Store) find(ctx context.Context, username string) (u User, hash string, err error) {
-	var channels string
-	row := s.db.QueryRowContext(ctx, `SELECT username, password, channels FROM users WHERE username = ?`, login.NormalName(username))
-	if err := row.Scan(&u.Username, &hash, &channels); err != nil {
+// find returns a user and the hash of the password, or nothing for a name that
+// nobody has.
+func (s *Store) find(username string) (u User, hash string, err error) {
+	name := login.NormalName(username)
+	text, err := s.rows.find(name)
+	if text == nil || err != nil {
 		return User{}, "", err
 	}
-	if err := json.Unmarshal([]byte(channels), &u.Channels); err != nil {
-		return User{}, "", fmt.Errorf("users: the channels of a user are not a JSON array of names: %w", err)
+	var r row
+	if err := json.Unmarshal(text, &r); err != nil {
+		return User{}, "", fmt.Errorf("users: the row of a user is not the JSON that it should be: %w", err)
 	}
-	return u, hash, nil
+	return User{name, r.Channels}, r.Password, nil
 }
