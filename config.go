@@ -340,6 +340,15 @@ func configError(field, format string, args ...any) *ConfigError {
 	return &ConfigError{Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
+// DefaultConfig returns the settings of a server whose Config is zero, to show
+// them. Some depend on the memory limit of the process. It is no start for a
+// Config, whose fields should stay zero where nothing else is wanted: the defaults
+// of some depend on others.
+func DefaultConfig() Config {
+	cfg, _ := Config{}.withDefaults() // nothing is set that could be wrong
+	return cfg
+}
+
 // withDefaults returns a checked copy of c with all defaults set.
 func (c Config) withDefaults() (Config, error) {
 	if c.Path == "" {

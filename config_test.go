@@ -343,6 +343,20 @@ func TestZeroConfig(t *testing.T) {
 	}
 }
 
+// Every limit has a default, and so has what else is shown.
+func TestDefaultConfig(t *testing.T) {
+	cfg := socketcluster.DefaultConfig()
+	if cfg.Timeouts.Ping != socketcluster.DefaultPingTimeout || cfg.DrainRate != socketcluster.DefaultDrainRate || cfg.Compression.Threshold != socketcluster.DefaultCompressionThreshold {
+		t.Errorf("got %+v, %d, %+v", cfg.Timeouts, cfg.DrainRate, cfg.Compression)
+	}
+	limits := reflect.ValueOf(cfg.Limits)
+	for i := range limits.NumField() {
+		if limits.Field(i).IsZero() {
+			t.Errorf("Limits.%s has no default", limits.Type().Field(i).Name)
+		}
+	}
+}
+
 // The defaults are those of socketcluster-server.
 func TestDefaults(t *testing.T) {
 	for name, test := range map[string][2]any{

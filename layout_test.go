@@ -26,7 +26,7 @@ func TestCoreImportsNothingHeavy(t *testing.T) {
 		t.Fatalf("only %d dependencies listed", len(deps))
 	}
 	for _, dep := range deps {
-		for _, banned := range []string{"nats-io", "prometheus", "opentelemetry", "database/sql", "modernc.org", "go-sql-driver", "go.etcd.io", "go-toml"} {
+		for _, banned := range []string{"nats-io", "prometheus", "opentelemetry", "database/sql", "modernc.org", "go-sql-driver", "go.etcd.io", "spf13", "go-toml"} {
 			if strings.Contains(dep, banned) {
 				t.Errorf("the core imports %s", dep)
 			}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/spf13/cobra"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/rules"
@@ -28,48 +29,69 @@ type checkOptions struct {
 	ops        []rules.Op
 }
 
-// runCheck reports what the owner of a token may do by channel rules.
-func runCheck(ctx context.Context, args []string, s streams) error {
+// checkCommand reports what the owner of a token may do by channel rules.
+func checkCommand() *cobra.Command {
 	var o checkOptions
-	f := newFlags("check", " [channel...] <token.txt\nWithout channels it lists everything that the rules allow. The exit status is 0 if all is\nallowed, 1 if something is denied or the token is refused, and 2 if there is no result.", s.err)
+	c := &cobra.Command{
+		Use: "check [channel...]", Short: "Reports what the owner of a token may do by channel rules",
+		Long: "Reports what the owner of the token on the standard input may do by channel rules, or by those\n" +
+			"of the demo if none are set. Without channels it lists everything that the rules allow. The exit\n" +
+			"status is 0 if all is allowed, 1 if something is denied or the token is refused, and 2 if there\n" +
+			"is no result.\n\n" + settingsHelp,
+		Example:           "  socketcluster check --no-token\n  socketcluster check --rules rules.json --op subscribe user/alice <token.txt",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, channels []string) error {
+			if err := o.load(c.Flags()); err != nil {
+				return answer(err)
+			}
+			if err := o.check(); err != nil {
+				return misused(c, err, "")
+			}
+			r, err := o.report(c.Context(), c.InOrStdin(), channels)
+			if err != nil {
+				return answer(err)
+			}
+			return answer(r.write(c.OutOrStdout(), o.asJSON))
+		},
+	}
+	f := newFlags("Flags")
 	o.define(f)
-	if err := o.parse(f, args); err != nil {
-		return answer(err)
-	}
-	if err := o.check(); err != nil {
-		return badUsage(f, err)
-	}
-	set, err := o.rules()
-	if err != nil {
-		return answer(err)
-	}
-	if set == nil {
-		return answer(fmt.Errorf("no rules are set: use -%s, or -%s with a file that contains them", rulesSetting, configSetting))
-	}
-	token, standing, err := o.subject(ctx, s.in)
-	if err != nil {
-		return answer(err)
-	}
-	r := report{Standing: standing}
-	if f.NArg() == 0 {
-		r.Grants = grants(set, token, o.ops)
-	}
-	for _, channel := range f.Args() {
-		for _, op := range o.ops {
-			d := set.Decide(op, channel, token)
-			r.Decisions = append(r.Decisions, decision{channel, op.String(), d.Allowed, d.Reason})
-		}
-	}
-	return answer(r.write(s.out, o.asJSON))
-}
-
-func (o *checkOptions) define(f *flag.FlagSet) {
-	o.tokenInput.define(f)
 	f.StringVar(&o.rulesFile, rulesSetting, "", "JSON `file` with the rules, in place of those of the config file")
 	f.StringVar(&o.claimsFile, "claims", "", "JSON `file` with claims, in place of a token")
 	f.BoolVar(&o.noToken, "no-token", false, "check what a client without a token may do")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	f.Func("op", "`operations`, separated by commas: subscribe, publish, presence; all if not set", o.setOps)
+	addFlags(c, f)
+	return c
+}
+
+// report finds out what the owner of the token may do.
+func (o *checkOptions) report(ctx context.Context, stdin io.Reader, channels []string) (r report, err error) {
+	set, demo, err := o.rules()
+	if err != nil {
+		return r, err
+	}
+	token, standing, err := o.subject(ctx, stdin)
+	if errors.Is(err, errNoKey) {
+		err = fmt.Errorf("%w; --unverified accepts any token, and --no-token needs none", err)
+	}
+	if err != nil {
+		return r, err
+	}
+	r.Standing = standing
+	if demo {
+		r.Rules = "No rules are set: these are the rules of the demo."
+	}
+	if len(channels) == 0 {
+		r.Grants = grants(set, token, o.ops)
+	}
+	for _, channel := range channels {
+		for _, op := range o.ops {
+			d := set.Decide(op, channel, token)
+			r.Decisions = append(r.Decisions, decision{channel, op.String(), d.Allowed, d.Reason})
+		}
+	}
+	return r, nil
 }
 
 func (o *checkOptions) setOps(list string) error {
@@ -92,7 +114,7 @@ func (o *checkOptions) check() error {
 		}
 	}
 	if sources > 1 {
-		return errors.New("a token, -claims and -no-token exclude each other")
+		return errors.New("a token, --claims and --no-token exclude each other")
 	}
 	if o.ops == nil {
 		o.ops = allOps
@@ -121,6 +143,7 @@ func (o *checkOptions) subject(ctx context.Context, stdin io.Reader) (token *aut
 // report is what check prints.
 type report struct {
 	Standing  string     `json:"standing"`
+	Rules     string     `json:"rules,omitempty"` // which rules these are, if none are set
 	Decisions []decision `json:"decisions,omitempty"`
 	Grants    []grant    `json:"grants,omitempty"`
 }
@@ -182,6 +205,9 @@ func (r *report) write(w io.Writer, asJSON bool) error {
 
 func (r *report) writeText(w io.Writer) error {
 	fmt.Fprintln(w, r.Standing)
+	if r.Rules != "" {
+		fmt.Fprintln(w, r.Rules)
+	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, d := range r.Decisions {
 		result := "denied"

@@ -28,7 +28,7 @@ func TestCheckLists(t *testing.T) {
 	clearSettings(t)
 	t.Setenv("SOCKETCLUSTER_AUTH_KEY", testKey)
 	token := signed(t, `{"username":"alice","rooms":["staff",7],"exp":4102444800}`)
-	flag := "-rules=" + writeFile(t, "rules.json", checkRules)
+	flag := "--rules=" + writeFile(t, "rules.json", checkRules)
 	o := runWith(t, token, "check", flag)
 	want := []string{
 		"The token is good. It expires at 2100-01-01T00:00:00Z.",
@@ -41,7 +41,7 @@ func TestCheckLists(t *testing.T) {
 	if diff := cmp.Diff(want, lines(o.out)); diff != "" || o.status != 0 || o.err != "" {
 		t.Errorf("%+v\n%s", o, diff)
 	}
-	o = runWith(t, token, "check", flag, "-op=publish")
+	o = runWith(t, token, "check", flag, "--op=publish")
 	want = []string{
 		"The token is good. It expires at 2100-01-01T00:00:00Z.",
 		"rule 0 (chat) chat publish",
@@ -53,7 +53,7 @@ func TestCheckLists(t *testing.T) {
 	if diff := cmp.Diff(want, lines(o.out)); diff != "" {
 		t.Error(diff)
 	}
-	o = runWith(t, "", "check", flag, "-no-token")
+	o = runWith(t, "", "check", flag, "--no-token")
 	want = []string{
 		"A client without a token.",
 		"rule 0 (chat) chat subscribe",
@@ -64,7 +64,7 @@ func TestCheckLists(t *testing.T) {
 	if diff := cmp.Diff(want, lines(o.out)); diff != "" || o.status != 0 {
 		t.Error(diff)
 	}
-	o = runWith(t, "", "check", "-no-token", "-rules="+writeFile(t, "none.json", "[]"))
+	o = runWith(t, "", "check", "--no-token", "--rules="+writeFile(t, "none.json", "[]"))
 	if o.status != 0 || !strings.Contains(o.out, "There are no rules, so that everything is denied.") {
 		t.Errorf("no rules: %+v", o)
 	}
@@ -74,7 +74,7 @@ func TestCheckChannels(t *testing.T) {
 	clearSettings(t)
 	t.Setenv("SOCKETCLUSTER_AUTH_KEY", testKey)
 	token := signed(t, `{"username":"alice","rooms":"staff","exp":4102444800}`)
-	flag := "-rules=" + writeFile(t, "rules.json", checkRules)
+	flag := "--rules=" + writeFile(t, "rules.json", checkRules)
 	o := runWith(t, token, "check", flag, "room/staff", "user/bob")
 	want := []string{
 		"The token is good. It expires at 2100-01-01T00:00:00Z.",
@@ -89,14 +89,14 @@ func TestCheckChannels(t *testing.T) {
 		t.Errorf("%+v\n%s", o, diff)
 	}
 	for args, status := range map[string]int{
-		"-op=subscribe chat user/alice":          0,
-		"-op=subscribe chat user/alice user/bob": 1,
-		"-op=subscribe,presence room/staff":      0,
-		"-op=subscribe,publish room/staff":       1,
-		"-op=publish -op=subscribe room/staff":   1,
-		"-op=publish log/alice/x":                0,
-		"-op=publish log/bob/x":                  1,
-		"-op=subscribe none":                     1,
+		"--op=subscribe chat user/alice":          0,
+		"--op=subscribe chat user/alice user/bob": 1,
+		"--op=subscribe,presence room/staff":      0,
+		"--op=subscribe,publish room/staff":       1,
+		"--op=publish --op=subscribe room/staff":  1,
+		"--op=publish log/alice/x":                0,
+		"--op=publish log/bob/x":                  1,
+		"--op=subscribe none":                     1,
 	} {
 		if o := runWith(t, token, append([]string{"check", flag}, strings.Fields(args)...)...); o.status != status || o.err != "" {
 			t.Errorf("%q: %+v, want %d", args, o, status)
@@ -109,17 +109,17 @@ func TestCheckReadsFiles(t *testing.T) {
 	clearSettings(t)
 	key := writeFile(t, "auth.key", testKey)
 	file := writeFile(t, "c.toml", "auth-key-file = '"+key+"'\naddr = ':1'\n[[rules]]\nchannel = 'user/{username}'")
-	token := writeFile(t, "token", signed(t, `{"username":"alice"}`, "-config="+file))
-	if o := runWith(t, "", "check", "-config", file, "-token-file", token, "user/alice"); o.status != 0 {
+	token := writeFile(t, "token", signed(t, `{"username":"alice"}`, "--config="+file))
+	if o := runWith(t, "", "check", "--config", file, "--token-file", token, "user/alice"); o.status != 0 {
 		t.Errorf("config: %+v", o)
 	}
 	// The rules of the flag replace those of the file.
-	flag := "-rules=" + writeFile(t, "rules.json", checkRules)
-	if o := runWith(t, "", "check", "-config", file, flag, "-op=publish", "-token-file", token, "chat"); o.status != 0 {
+	flag := "--rules=" + writeFile(t, "rules.json", checkRules)
+	if o := runWith(t, "", "check", "--config", file, flag, "--op=publish", "--token-file", token, "chat"); o.status != 0 {
 		t.Errorf("config and rules: %+v", o)
 	}
 	claims := writeFile(t, "claims.json", `{"username":"bob"}`)
-	o := runWith(t, "", "check", "-config", file, "-claims", claims, "-op=publish", "user/bob")
+	o := runWith(t, "", "check", "--config", file, "--claims", claims, "--op=publish", "user/bob")
 	if o.status != 0 || !strings.HasPrefix(o.out, "NOT VERIFIED: these are claims from a file.\nallowed") {
 		t.Errorf("claims: %+v", o)
 	}
@@ -127,9 +127,9 @@ func TestCheckReadsFiles(t *testing.T) {
 
 func TestCheckJSON(t *testing.T) {
 	clearSettings(t)
-	flag := "-rules=" + writeFile(t, "rules.json", checkRules)
-	claims := "-claims=" + writeFile(t, "claims.json", `{"username":"alice"}`)
-	o := runWith(t, "", "check", flag, claims, "-json", "-op=publish", "chat", "room/staff")
+	flag := "--rules=" + writeFile(t, "rules.json", checkRules)
+	claims := "--claims=" + writeFile(t, "claims.json", `{"username":"alice"}`)
+	o := runWith(t, "", "check", flag, claims, "--json", "--op=publish", "chat", "room/staff")
 	want := map[string]any{
 		"standing": "NOT VERIFIED: these are claims from a file.",
 		"decisions": []any{
@@ -144,7 +144,7 @@ func TestCheckJSON(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	o = runWith(t, "", "check", flag, claims, "-json", "-op=publish")
+	o = runWith(t, "", "check", flag, claims, "--json", "--op=publish")
 	want = map[string]any{
 		"standing": "NOT VERIFIED: these are claims from a file.",
 		"grants": []any{
@@ -166,9 +166,9 @@ func TestCheckJSON(t *testing.T) {
 // Claims cannot write to the terminal, and an * of theirs is no wildcard.
 func TestCheckQuotesNames(t *testing.T) {
 	clearSettings(t)
-	flag := "-rules=" + writeFile(t, "rules.json", `[{"in":"channels"}]`)
+	flag := "--rules=" + writeFile(t, "rules.json", `[{"in":"channels"}]`)
 	claims := writeFile(t, "claims.json", `{"channels":["a\u001b[2J","*","two words","\u202egnp",""," x","plain/ü"]}`)
-	o := runWith(t, "", "check", flag, "-op=subscribe", "-claims", claims)
+	o := runWith(t, "", "check", flag, "--op=subscribe", "--claims", claims)
 	want := []string{
 		"NOT VERIFIED: these are claims from a file.",
 		`rule 0 (* in channels) "a\x1b[2J" subscribe`,
@@ -185,48 +185,53 @@ func TestCheckQuotesNames(t *testing.T) {
 
 func TestCheckTrouble(t *testing.T) {
 	clearSettings(t)
-	flag := "-rules=" + writeFile(t, "rules.json", checkRules)
-	claims := "-claims=" + writeFile(t, "claims.json", "{}")
+	flag := "--rules=" + writeFile(t, "rules.json", checkRules)
+	claims := "--claims=" + writeFile(t, "claims.json", "{}")
 	for args, want := range map[string]string{
-		"chat -no-token":                               "no rules are set: use -rules, or -config with a file that contains them",
-		"-no-token":                                    "no rules are set: use -rules, or -config with a file that contains them",
-		"-no-token -config none.toml":                  "none.toml",
-		"-no-token -rules none.json":                   "none.json",
-		"-no-token -rules " + claims[len("-claims="):]: "claims.json: rules: not a JSON array of rules",
-		flag:                                 "no key is set: use -auth-key-file or $SOCKETCLUSTER_AUTH_KEY",
-		flag + " -claims none.json":          "none.json",
-		flag + " " + claims + " -no-token":   "exclude each other",
-		flag + " " + claims + " -unverified": "exclude each other",
-		flag + " -token-file=x -no-token":    "exclude each other",
-		flag + " -no-token -op=write chat":   "the operations are subscribe, publish and presence",
-		flag + " -nonsense":                  "-nonsense",
+		"--no-token --config none.toml":                   "none.toml",
+		"--no-token --rules none.json":                    "none.json",
+		"--no-token --rules " + claims[len("--claims="):]: "claims.json: rules: not a JSON array of rules",
+		flag:                                  "no key is set: use --auth-key-file or $SOCKETCLUSTER_AUTH_KEY",
+		flag + " --claims none.json":          "none.json",
+		flag + " " + claims + " --no-token":   "exclude each other",
+		flag + " " + claims + " --unverified": "exclude each other",
+		flag + " --token-file=x --no-token":   "exclude each other",
+		flag + " --no-token --op=write chat":  "the operations are subscribe, publish and presence",
+		flag + " --nonsense":                  "--nonsense",
 	} {
 		if o := runWith(t, "x", append([]string{"check"}, strings.Fields(args)...)...); o.status != 2 || o.out != "" || !strings.Contains(o.err, want) {
 			t.Errorf("%q: %+v, want %q", args, o, want)
 		}
 	}
-	bad := "-claims=" + writeFile(t, "bad.json", "[]")
+	bad := "--claims=" + writeFile(t, "bad.json", "[]")
 	if o := runWith(t, "", "check", flag, bad); o.status != 2 || !strings.Contains(o.err, "bad.json") {
 		t.Errorf("claims that are none: %+v", o)
 	}
 }
 
-func TestCommands(t *testing.T) {
-	for args, want := range map[string]string{
-		"nonsense":          `unknown command: "nonsense"`,
-		"nonsense -help":    "  token   signs and verifies tokens",
-		"serve serve":       `unexpected argument: "serve"`,
-		"check -nonsense":   "Usage of socketcluster check:",
-		"serve -nonsense":   "  check   reports what the owner",
-		"-auth-key a extra": `unexpected argument: "extra"`,
-	} {
-		if o := runWith(t, "", strings.Fields(args)...); o.status != 2 || o.out != "" || !strings.Contains(o.err, want) {
-			t.Errorf("%q: %+v, want %q", args, o, want)
-		}
+// Without rules, those of the demo are checked, and the output says so.
+func TestCheckDemoRules(t *testing.T) {
+	clearSettings(t)
+	const note = "No rules are set: these are the rules of the demo."
+	o := runWith(t, "", "check", "--no-token")
+	want := []string{
+		"A client without a token.",
+		note,
+		"rule 0 (chat) chat subscribe",
+		"rule 1 (* in channels) - nothing: there is no token",
+		"rule 2 (user/*) - nothing: there is no token",
 	}
-	for _, args := range []string{"-help", "serve -help", "check -help", "token sign -help", "token verify -help"} {
-		if o := runWith(t, "", strings.Fields(args)...); o.status != 0 || !strings.Contains(o.err, "-auth-key-file") {
-			t.Errorf("%q: %+v", args, o)
-		}
+	if diff := cmp.Diff(want, lines(o.out)); diff != "" || o.status != 0 || o.err != "" {
+		t.Errorf("%+v\n%s", o, diff)
+	}
+	if o := runWith(t, "", "check", "--no-token", "--op=publish", "chat"); o.status != 1 || !strings.Contains(o.out, note) || !strings.Contains(o.out, "denied") {
+		t.Errorf("chat: %+v", o)
+	}
+	if o := runWith(t, "", "check", "--no-token", "--json"); o.status != 0 || !strings.Contains(o.out, `"rules": "`+note+`"`) {
+		t.Errorf("JSON: %+v", o)
+	}
+	// A file without rules has none.
+	if o := runWith(t, "", "check", "--no-token", "--config", writeFile(t, "c.toml", "addr = ':1'")); o.status != 0 || !strings.Contains(o.out, note) {
+		t.Errorf("file without rules: %+v", o)
 	}
 }

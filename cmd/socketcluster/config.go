@@ -3,37 +3,33 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/pflag"
 
 	"github.com/socketcluster-go/socketcluster/rules"
 )
 
 // config is the content of a config file.
 type config struct {
-	path   string
 	values map[string]configValue
 	rules  *rules.Set // nil without any
 }
 
 // configValue is a setting in the form of the flag with its name.
 type configValue struct {
-	text string
-	line int
+	text, place string
 }
 
 // rulesKey is the array of tables with the channel rules.
 const rulesKey = "rules"
-
-// ruleKeys are the keys of a channel rule, as in the tags of [rules.Rule].
-var ruleKeys = []string{"channel", "in", "subscribe", "publish", "presence"}
 
 func readConfig(path string) (*config, error) {
 	text, err := os.ReadFile(path)
@@ -47,137 +43,105 @@ func readConfig(path string) (*config, error) {
 func parseConfig(path string, text []byte) (*config, error) {
 	var tree map[string]any
 	if err := toml.Unmarshal(text, &tree); err != nil {
-		return nil, located(path, err)
+		if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+			line, _ := e.Position()
+			return nil, fmt.Errorf("%s:%d: %s", path, line, strings.TrimPrefix(err.Error(), "toml: "))
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	schema := fileFlags()
 	p := &configParser{path: path, lines: linesOf(text)}
-	c := &config{path: path, values: map[string]configValue{}}
+	c := &config{values: map[string]configValue{}}
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
+		place, flag := p.next(name), schema.Lookup(name)
 		if name == rulesKey {
+			var err error
+			if c.rules, err = p.parseRules(place, tree[name]); err != nil {
+				return nil, err
+			}
 			continue
 		}
-		line := p.next(name)
-		setting, ok := settingOf(name)
+		if flag == nil {
+			return nil, fmt.Errorf("%s: %q is not a setting%s", place, name, hintOf(schema, name))
+		}
+		value := tree[name]
+		switch flag.Value.Type() {
+		case "int":
+			if number, ok := value.(int64); ok {
+				value = fmt.Sprint(number)
+			}
+		case "bool":
+			if flag, ok := value.(bool); ok {
+				value = fmt.Sprint(flag)
+			}
+		}
+		text, ok := value.(string)
 		if !ok {
-			return nil, p.fail(line, name, "is not a setting; those are "+settingNames()+" and "+rulesKey)
+			return nil, fmt.Errorf("%s: %q must be %s", place, name, formOf(flag))
 		}
-		value, ok := setting.text(tree[name])
-		if !ok {
-			return nil, p.fail(line, name, "must be "+setting.form)
-		}
-		c.values[name] = configValue{value, line}
+		c.values[name] = configValue{text, place}
 	}
-	list, ok := tree[rulesKey]
-	if !ok {
-		return c, nil
-	}
-	err := p.checkRules(list)
-	if err == nil {
-		c.rules, err = p.parseRules(text)
-	}
-	return c, err
+	return c, nil
 }
 
-// text returns a value of the file in the form of the flag.
-func (s fileSetting) text(value any) (text string, ok bool) {
-	switch value := value.(type) {
-	case string:
-		return value, true
-	case bool:
-		return strconv.FormatBool(value), true
-	case int64:
-		return strconv.FormatInt(value, 10), s.number
+// hintOf tells what a name that is not a setting may stand for.
+func hintOf(schema *pflag.FlagSet, name string) string {
+	names := []string{rulesKey}
+	schema.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if name := nearest(name, names); name != "" {
+		return "; did you mean " + name + "?"
 	}
-	return "", false
+	return "; \"socketcluster serve --help\" lists them"
 }
 
-// settingNames lists the settings that the config file may have.
-func settingNames() string {
-	var names []string
-	for _, s := range fileSettings {
-		if !strings.HasPrefix(s.name, limitPrefix) {
-			names = append(names, s.name)
-		}
-	}
-	return strings.Join(append(names, limitPrefix+"*"), ", ")
-}
-
-// configParser knows the lines of keys and rules in a config file.
+// configParser knows the lines of keys in a config file.
 type configParser struct {
-	path      string
-	lines     map[string][]int // by key, those that next has not returned yet
-	ruleLines []int            // where each rule begins
+	path  string
+	lines map[string][]int // by key, those that next has not returned yet
 }
 
-// next returns the line of a key, and at the next call that of the next such
-// key, or 0 if it is not known.
-func (p *configParser) next(key string) int {
-	lines := p.lines[key]
-	if len(lines) == 0 {
-		return 0
+// next returns the place of a key, and at the next call that of the next such
+// key. It returns the path alone if the line is not known.
+func (p *configParser) next(keys ...string) string {
+	for _, key := range keys {
+		if lines := p.lines[key]; len(lines) > 0 {
+			p.lines[key] = lines[1:]
+			return fmt.Sprintf("%s:%d", p.path, lines[0])
+		}
 	}
-	p.lines[key] = lines[1:]
-	return lines[0]
+	return p.path
 }
 
-// fail makes the error of a key.
-func (p *configParser) fail(line int, key, what string) error {
-	if line == 0 {
-		return fmt.Errorf("%s: %q %s", p.path, key, what)
-	}
-	return fmt.Errorf("%s:%d: %q %s", p.path, line, key, what)
-}
-
-// checkRules checks the form of the channel rules. The decoder would also
-// accept keys in another case.
-func (p *configParser) checkRules(value any) error {
-	at := p.next(rulesKey)
+// parseRules reads the channel rules.
+func (p *configParser) parseRules(place string, value any) (*rules.Set, error) {
 	list, ok := value.([]any)
-	if !ok {
-		return p.fail(at, rulesKey, "must be an array of tables: [[rules]]")
+	if !ok || slices.ContainsFunc(list, func(rule any) bool { _, ok := rule.(map[string]any); return !ok }) {
+		return nil, fmt.Errorf("%s: %q must be an array of tables: [[rules]]", place, rulesKey)
 	}
 	if len(list) == 0 {
 		// This cannot be distinguished from a list that is still to be written.
-		return p.fail(at, rulesKey, "is empty: leave it out for the rules of the demo; to deny everything, set -"+rulesSetting+" to a JSON file that contains []")
+		return nil, fmt.Errorf("%s: %q is empty: leave it out for the rules of the demo; to deny everything, set --%s to a JSON file that contains []", place, rulesKey, rulesSetting)
 	}
-	for _, element := range list {
-		rule, ok := element.(map[string]any)
-		if !ok {
-			return p.fail(at, rulesKey, "must be an array of tables: [[rules]]")
-		}
-		begin := 0
-		for _, name := range slices.Sorted(maps.Keys(rule)) {
-			key := rulesKey + "." + name
+	places := make([]map[string]string, len(list)) // of the keys of each rule, and where it begins by ""
+	for i, element := range list {
+		places[i] = make(map[string]string)
+		for _, key := range slices.Sorted(maps.Keys(element.(map[string]any))) {
 			// In an inline table keys are reported without the table's name.
-			line := cmp.Or(p.next(key), p.next(name))
-			if !slices.Contains(ruleKeys, name) {
-				return p.fail(line, key, "is nothing that a rule has; that is "+strings.Join(ruleKeys, ", "))
-			}
-			if _, ok := rule[name].(string); !ok {
-				return p.fail(line, key, "must be a text in quotes")
-			}
-			if begin == 0 || line < begin {
-				begin = line
-			}
+			at := p.next(rulesKey+"."+key, key)
+			places[i][key] = at
+			places[i][""] = cmp.Or(places[i][""], at)
 		}
-		p.ruleLines = append(p.ruleLines, begin)
 	}
-	return nil
-}
-
-// parseRules decodes the channel rules, whose form has been checked.
-func (p *configParser) parseRules(text []byte) (*rules.Set, error) {
-	var list struct {
-		Rules []rules.Rule `toml:"rules"`
+	text, err := json.Marshal(list)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %q: %w", place, rulesKey, err)
 	}
-	if err := toml.Unmarshal(text, &list); err != nil {
-		return nil, located(p.path, err)
-	}
-	set, err := rules.New(list.Rules...)
-	if bad, ok := errors.AsType[*rules.Error](err); ok && bad.Rule < len(p.ruleLines) && p.ruleLines[bad.Rule] > 0 {
-		return nil, fmt.Errorf("%s:%d: %w", p.path, p.ruleLines[bad.Rule], err)
+	set, err := rules.Parse(text)
+	if bad, ok := errors.AsType[*rules.Error](err); ok {
+		place = cmp.Or(places[bad.Rule][bad.Field], places[bad.Rule][""], place)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.path, err)
+		return nil, fmt.Errorf("%s: %w", place, err)
 	}
 	return set, nil
 }
@@ -206,14 +170,4 @@ func linesOf(text []byte) map[string][]int {
 		}
 	}
 	return lines
-}
-
-// located adds the line to an error of the decoder.
-func located(path string, err error) error {
-	e, ok := errors.AsType[*toml.DecodeError](err)
-	if !ok {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	line, _ := e.Position()
-	return fmt.Errorf("%s:%d: %s", path, line, strings.TrimPrefix(e.Error(), "toml: "))
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/rules"
@@ -28,7 +30,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := map[string]configValue{"addr": {":1", 2}, "quiet": {"true", 3}}
+	values := map[string]configValue{"addr": {":1", "c.toml:2"}, "quiet": {"true", "c.toml:3"}}
 	if diff := cmp.Diff(values, c.values, cmp.AllowUnexported(configValue{})); diff != "" {
 		t.Error(diff)
 	}
@@ -47,7 +49,7 @@ func TestConfigWithoutRules(t *testing.T) {
 	if c, err := parseConfig("c.toml", []byte(`addr = ":1"`)); err != nil || c.rules != nil {
 		t.Errorf("without: %+v, %v", c, err)
 	}
-	want := `c.toml:2: "rules" is empty: leave it out for the rules of the demo; to deny everything, set -rules to a JSON file that contains []`
+	want := `c.toml:2: "rules" is empty: leave it out for the rules of the demo; to deny everything, set --rules to a JSON file that contains []`
 	if c, err := parseConfig("c.toml", []byte("addr = ':1'\nrules = []")); err == nil || err.Error() != want {
 		t.Errorf("with none: %+v\ngot  %v\nwant %s", c, err, want)
 	}
@@ -55,38 +57,38 @@ func TestConfigWithoutRules(t *testing.T) {
 
 func TestBadConfigs(t *testing.T) {
 	const (
-		settings = ` is not a setting; those are addr, db, client-js, auth-key-file, token-expiry, clock-tolerance, token-renewal, shutdown-timeout, drain-rate, trusted-proxies, ` +
-			`origins, allow-missing-origin, protocol1-path, compression-level, compression-threshold, handshake-timeout, ping-interval, ping-timeout, close-timeout, reauthorize-timeout, auth-max-age, token-after-answer, quiet, limits-* and rules`
-		members = ` is nothing that a rule has; that is channel, in, subscribe, publish, presence`
+		unknown = ` is not a setting; "socketcluster serve --help" lists them`
+		member  = `json: cannot unmarshal JSON string into Go rules.Rule: unknown object member name `
 		array   = `"rules" must be an array of tables: [[rules]]`
 	)
 	for text, want := range map[string]string{
-		"quiet = true\ncolour = 'red'":                        `c.toml:2: "colour"` + settings,
-		"auth-key = 'secret'":                                 `c.toml:1: "auth-key"` + settings,
-		"addr = ':1'\nADDR = ':2'":                            `c.toml:2: "ADDR"` + settings,
-		"\n[server]\naddr = ':1'":                             `c.toml:2: "server"` + settings,
-		"[[Rules]]\nchannel = 'a'":                            `c.toml:1: "Rules"` + settings,
+		"quiet = true\ncolour = 'red'":                        `c.toml:2: "colour"` + unknown,
+		"auth-key = 'secret'":                                 `c.toml:1: "auth-key" is not a setting; did you mean auth-key-file?`,
+		"addr = ':1'\nADDR = ':2'":                            `c.toml:2: "ADDR" is not a setting; did you mean addr?`,
+		"\n[server]\naddr = ':1'":                             `c.toml:2: "server"` + unknown,
+		"[[Rules]]\nchannel = 'a'":                            `c.toml:1: "Rules" is not a setting; did you mean rules?`,
 		"addr = ':1'\naddr = ':2'":                            `c.toml:2: key addr is already defined`,
 		"addr = ':1'\nquiet true":                             `c.toml:2: expected '=' after key`,
-		"addr = 8000":                                         `c.toml:1: "addr" must be a text such as ":8000"`,
-		"quiet = true\ntoken-expiry = 5":                      `c.toml:2: "token-expiry" must be a time of 1s or more, such as "5m"`,
-		"token-renewal = 1.5":                                 `c.toml:1: "token-renewal" must be a time such as "5m", or "0" for never`,
-		"trusted-proxies = ['::1']":                           `c.toml:1: "trusted-proxies" must be addresses or networks, such as "10.0.0.0/8, ::1"`,
-		"limits-messagesize = 1":                              `c.toml:1: "limits-messagesize"` + settings,
+		"addr = 8000":                                         `c.toml:1: "addr" must be a text in quotes`,
+		"quiet = true\ntoken-expiry = 5":                      `c.toml:2: "token-expiry" must be a time such as "10s"`,
+		"token-renewal = 1.5":                                 `c.toml:1: "token-renewal" must be a time such as "10s"`,
+		"trusted-proxies = ['::1']":                           `c.toml:1: "trusted-proxies" must be a text in quotes`,
+		"limits-messagesize = 1":                              `c.toml:1: "limits-messagesize" is not a setting; did you mean limits-message-size?`,
 		"\nlimits-message-size = 1.5":                         `c.toml:2: "limits-message-size" must be a whole number`,
 		"limits-outbox-stall = 10":                            `c.toml:1: "limits-outbox-stall" must be a time such as "10s"`,
-		"compression-level = [1]":                             `c.toml:1: "compression-level" must be a whole number from 0 to 9`,
+		"compression-level = [1]":                             `c.toml:1: "compression-level" must be a whole number`,
+		"db = true":                                           `c.toml:1: "db" must be a text in quotes`,
 		"quiet = 1":                                           `c.toml:1: "quiet" must be true or false`,
-		"[[rules]]\nchannel = 'a'\n[[rules]]\nchannels = 'a'": `c.toml:4: "rules.channels"` + members,
-		"[[rules]]\nchannel = 'a'\nSubscribe = 'anyone'":      `c.toml:3: "rules.Subscribe"` + members,
-		"rules = [{channel = 'a'},\n{addr = 'b'}]":            `c.toml:2: "rules.addr"` + members,
-		"[[rules]]\nchannel = 'a'\n[[rules]]\nchannel = 7":    `c.toml:4: "rules.channel" must be a text in quotes`,
-		"[[rules]]\nsubscribe = ['anyone']":                   `c.toml:2: "rules.subscribe" must be a text in quotes`,
+		"[[rules]]\nchannel = 'a'\n[[rules]]\nchannels = 'a'": `c.toml:4: rules: rule 1 cannot be read: ` + member + `"channels"`,
+		"[[rules]]\nchannel = 'a'\nSubscribe = 'anyone'":      `c.toml:3: rules: rule 0 cannot be read: ` + member + `"Subscribe"`,
+		"rules = [{channel = 'a'},\n{addr = 'b'}]":            `c.toml:2: rules: rule 1 cannot be read: ` + member + `"addr"`,
+		"[[rules]]\nchannel = 'a'\n[[rules]]\nchannel = 7":    `c.toml:4: rules: rule 1 cannot be read: json: cannot unmarshal JSON number into Go string within "/channel"`,
+		"[[rules]]\nsubscribe = ['anyone']":                   `c.toml:2: rules: rule 0 cannot be read: json: cannot unmarshal JSON array into Go rules.Who within "/subscribe"`,
 		"quiet = true\n[rules]\nchannel = 'a'":                `c.toml:2: ` + array,
 		"rules = 1":                                           `c.toml:1: ` + array,
 		"rules = [1]":                                         `c.toml:1: ` + array,
 		"[[rules]]\nchannel = 'a'\n[[rules]]\nsubscribe = 'all'\nchannel='b'": `c.toml:4: rules: rule 1: subscribe is "all"; it must be "anyone" or "authenticated"`,
-		"[[rules]]": `c.toml: rules: rule 0 has neither channel nor in`,
+		"[[rules]]": `c.toml:1: rules: rule 0 has neither channel nor in`,
 	} {
 		if c, err := parseConfig("c.toml", []byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: %+v\ngot  %v\nwant %s", text, c, err, want)
@@ -98,21 +100,24 @@ func TestBadConfigs(t *testing.T) {
 // its rules.
 func TestExampleConfig(t *testing.T) {
 	clearSettings(t)
-	o, err := parseOptions([]string{"-config", "socketcluster.example.toml"}, t.Output())
+	o, err := parseOptions([]string{"--config", "socketcluster.example.toml"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := options{
 		settings: settings{configFile: "socketcluster.example.toml", authKeyFile: "auth.key", configRules: o.configRules},
 		addr:     "127.0.0.1:8000", db: "users.db", tokenExpiry: defaultTokenExpiry, tokenRenewal: defaultTokenRenewal,
-		server: defaultServer(),
 	}
 	want.server.TrustedProxies = []string{"127.0.0.1", "::1"}
 	want.server.Origins = []string{"*:*"}
-	want.server.Timeouts.Shutdown = 25 * time.Second
+	want.server.Timeouts = socketcluster.Timeouts{
+		Handshake: 10 * time.Second, PingInterval: 8 * time.Second, Ping: 30 * time.Second,
+		Close: 3 * time.Second, Reauthorize: 10 * time.Second, Shutdown: 25 * time.Second,
+	}
 	want.server.DrainRate = socketcluster.DefaultDrainRate
 	want.server.Compression.Threshold = socketcluster.DefaultCompressionThreshold
 	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxDrain: 30 * time.Second, OutboxStall: 10 * time.Second}
+	o.places = nil
 	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), sameAuth, cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
@@ -123,11 +128,11 @@ func TestExampleConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range fileSettings {
-		if _, ok := c.values[s.name]; !ok && s.name != "client-js" && !strings.HasPrefix(s.name, limitPrefix) {
-			t.Errorf("it does not show %s", s.name)
+	fileFlags().VisitAll(func(f *pflag.Flag) {
+		if _, ok := c.values[f.Name]; !ok && f.Name != "client-js" && !strings.HasPrefix(f.Name, "limits-") {
+			t.Errorf("it does not show %s", f.Name)
 		}
-	}
+	})
 }
 
 // What is accepted has nothing in it that is passed over.
@@ -137,6 +142,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add("Rules = []\nADDR = ''")
 	f.Add("[[rules]]\n[rules.in]\na.b = 1979-05-27")
 	f.Add("token-expiry = \"\"\"\\\n 1h\"\"\" # \xff")
+	flags := fileFlags()
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := parseConfig("c.toml", []byte(text))
 		if err != nil {
@@ -147,7 +153,8 @@ func FuzzParseConfig(f *testing.F) {
 		}
 		lines := strings.Count(text, "\n") + 1
 		for name, value := range c.values {
-			if formOf(name) == "" || value.line > lines {
+			_, line, ok := strings.Cut(value.place, ":")
+			if n, err := strconv.Atoi(line); flags.Lookup(name) == nil || ok && (err != nil || n > lines) {
 				t.Errorf("%s is %+v", name, value)
 			}
 		}

@@ -38,13 +38,12 @@ var demoUsers = []users.User{
 
 // newDemo makes the parts and connects them.
 func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err error) {
-	set, err := o.rules()
-	if err != nil {
+	if err := o.checkExpiry(o.tokenExpiry); err != nil {
 		return nil, err
 	}
-	byDefault := set == nil
-	if byDefault {
-		set = demoRules
+	set, byDefault, err := o.rules()
+	if err != nil {
+		return nil, err
 	}
 	client, kind := browser.Handler(), "browser"
 	if o.clientJS != "" {
@@ -73,7 +72,7 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	cfg := o.server
 	cfg.Auth.Key = o.authKey
 	cfg.Auth.DefaultExpiry = o.tokenExpiry
-	if o.tokenRenewal > 0 {
+	if o.tokenRenewal != 0 {
 		cfg.TokenRenewal = socketcluster.TokenRenewal{Every: o.tokenRenewal, ExpiresIn: o.tokenExpiry}
 	}
 	cfg.Logger = log
@@ -89,7 +88,7 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 		cfg.Auth.Key, cfg.Auth.DefaultExpiry, cfg.Auth.ClockTolerance, cfg.AuthEngine = "", 0, 0, engine
 	}
 	if d.sockets, err = socketcluster.New(cfg); err != nil {
-		return nil, named(err)
+		return nil, o.named(err)
 	}
 	applyRules(d.sockets, set, log)
 	in, err := newLoginFlows(d.sockets, store, log)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,18 +23,18 @@ func TestOpenFilesAreTold(t *testing.T) {
 		open map[string]os.FileMode
 		want []string
 	}{
-		{args: "-auth-key-file=" + key + " -db=" + db},
-		{"-auth-key-file=" + key, map[string]os.FileMode{key: 0o644}, []string{key, "-rw-r--r--"}},
-		{"-auth-key-file=" + key, map[string]os.FileMode{key: 0o440}, nil},
-		{"-auth-key-file=" + pem, map[string]os.FileMode{pem: 0o604}, []string{pem, "-rw----r--"}},
-		{"-db=" + db, map[string]os.FileMode{db: 0o666}, []string{db, "-rw-rw-rw-"}},
+		{args: "--auth-key-file=" + key + " --db=" + db},
+		{"--auth-key-file=" + key, map[string]os.FileMode{key: 0o644}, []string{key, "-rw-r--r--"}},
+		{"--auth-key-file=" + key, map[string]os.FileMode{key: 0o440}, nil},
+		{"--auth-key-file=" + pem, map[string]os.FileMode{pem: 0o604}, []string{pem, "-rw----r--"}},
+		{"--db=" + db, map[string]os.FileMode{db: 0o666}, []string{db, "-rw-rw-rw-"}},
 	} {
 		for path, mode := range c.open {
 			if err := os.Chmod(path, mode); err != nil {
 				t.Fatal(err)
 			}
 		}
-		o, err := parseOptions(strings.Fields(c.args), io.Discard)
+		o, err := parseOptions(strings.Fields(c.args))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/spf13/cobra"
+
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -33,7 +35,7 @@ type world struct {
 func inBubble(t *testing.T, args []string, fn func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		o, err := parseOptions(args, io.Discard)
+		o, err := parseOptions(args)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,6 +60,17 @@ func inBubble(t *testing.T, args []string, fn func(t *testing.T, w *world)) {
 		}()
 		fn(t, w)
 	})
+}
+
+// parseOptions returns the options of serve with some arguments.
+func parseOptions(args []string) (options, error) {
+	var o options
+	c := &cobra.Command{Use: "serve", Args: noArgs}
+	addFlags(c, o.groups()...)
+	if err := c.ParseFlags(args); err != nil {
+		return o, misusedFlag(c, err)
+	}
+	return o, o.load(c.Flags())
 }
 
 // account returns the credentials of a demo user.

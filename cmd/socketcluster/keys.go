@@ -14,6 +14,8 @@ import (
 // maxKeyFile leaves room for any JWK Set.
 const maxKeyFile = 1 << 20
 
+var errNoKey = fmt.Errorf("no key is set: use --%s or $%s", authKeyFileSetting, variable(authKeySetting))
+
 // engine makes an engine from the key that is set, and from options without a
 // key. It fails if no key is set. A file with a JWK or a JWK Set is watched
 // until closeKeys is called, so that keys can rotate. Other files are read
@@ -22,7 +24,7 @@ func (s *settings) engine(o auth.Options, log *slog.Logger) (engine *auth.JWT, c
 	closeKeys = func() {}
 	if s.authKeyFile == "" {
 		if s.authKey == "" {
-			return nil, closeKeys, fmt.Errorf("no key is set: use -%s or $%s", authKeyFileSetting, variable(authKeySetting))
+			return nil, closeKeys, errNoKey
 		}
 		o.Key = s.authKey
 		engine, err = auth.NewJWT(o)

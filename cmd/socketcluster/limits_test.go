@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"io"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -67,7 +67,7 @@ func TestEveryFieldHasASetting(t *testing.T) {
 		}
 	}
 	for _, field := range fields {
-		set := slices.ContainsFunc(fileSettings, func(s fileSetting) bool { return s.field == field })
+		set := settingOf(field) != "" && field != "Auth.Key"
 		if reason := notInFile[field]; set == (reason != "") {
 			t.Errorf("%s: has a setting: %t; a reason for none: %q", field, set, reason)
 		}
@@ -77,20 +77,36 @@ func TestEveryFieldHasASetting(t *testing.T) {
 			t.Errorf("%s is no field any more", field)
 		}
 	}
-	for _, s := range fileSettings {
-		if s.field != "" && !slices.Contains(fields, s.field) {
+	settings := fileFlags()
+	for _, field := range fields {
+		if name := settingOf(field); name != "" && name != authKeySetting && settings.Lookup(name) == nil {
+			t.Errorf("%s is set by %s, which is no setting", field, name)
+		}
+	}
+	for _, s := range slices.Concat(tokenSettings, connectionSettings, limitSettings) {
+		if !slices.Contains(fields, s.field) {
 			t.Errorf("%s sets %s, which is no field", s.name, s.field)
 		}
 	}
 }
 
-// A new kind of limit needs a flag of its own kind.
-func TestEveryLimitHasAFlag(t *testing.T) {
-	f := newFlags("serve", "", io.Discard)
-	limitVars(f, new(socketcluster.Limits))
-	for _, s := range limitSettings() {
-		if f.Lookup(s.name) == nil {
-			t.Errorf("there is no flag -%s", s.name)
+// The help of each limit begins with its unit, and has the default.
+func TestLimitsAreDescribed(t *testing.T) {
+	defaults := socketcluster.DefaultConfig()
+	for _, s := range limitSettings {
+		f := fileFlags().Lookup(s.name)
+		if want := fmt.Sprint(fieldOf(&defaults, s.field)); f.DefValue != want || want == "0" || f.Usage == "" {
+			t.Errorf("%s: the default is shown as %s, want %s; usage %q", f.Name, f.DefValue, want, f.Usage)
+		}
+	}
+	help := strings.Join(strings.Fields(runWith(t, "", "serve", "--help").out), " ")
+	for _, want := range []string{
+		"--limits-message-size int bytes of a message from a client; a larger one closes the connection (default 1048576)",
+		"--limits-batch-size int packets in one message (default 5000)",
+		"--limits-outbox-stall duration time that a client may accept nothing while something waits (default 10s)",
+	} {
+		if !strings.Contains(help, want) {
+			t.Errorf("the help lacks %q", want)
 		}
 	}
 }
@@ -100,16 +116,16 @@ func TestEveryLimitHasAFlag(t *testing.T) {
 func TestBadServerSettings(t *testing.T) {
 	clearSettings(t)
 	for args, want := range map[string]string{
-		"-origins=example.com":            `the setting origins has the entry "example.com"`,
-		"-origins=,a.com:443":             `the setting origins has the entry ""`,
-		"-trusted-proxies=::1,proxy":      `the setting trusted-proxies has the entry "proxy"; each must be an address`,
-		"-protocol1-path=v1":              `the setting protocol1-path is "v1"; it must be the path of a URL`,
-		"-protocol1-path=/socketcluster/": `the setting protocol1-path is "/socketcluster/", the same as Path`,
-		"-limits-depth=1000000":           `the setting limits-depth is 1000000; it must be at most 10000, the limit of the parser`,
-		"-ping-timeout=10000h":            `the setting ping-timeout is 10000h0m0s; clients accept at most`,
-		"-limits-message-size=1000 -limits-handshake-message-size=2000": `the setting limits-handshake-message-size is 2000; it must not be larger`,
+		"--origins=example.com":            `the setting origins has the entry "example.com"`,
+		"--origins=,a.com:443":             `the setting origins has the entry ""`,
+		"--trusted-proxies=::1,proxy":      `the setting trusted-proxies has the entry "proxy"; each must be an address`,
+		"--protocol1-path=v1":              `the setting protocol1-path is "v1"; it must be the path of a URL`,
+		"--protocol1-path=/socketcluster/": `the setting protocol1-path is "/socketcluster/", the same as Path`,
+		"--limits-depth=1000000":           `the setting limits-depth is 1000000; it must be at most 10000, the limit of the parser`,
+		"--ping-timeout=10000h":            `the setting ping-timeout is 10000h0m0s; clients accept at most`,
+		"--limits-message-size=1000 --limits-handshake-message-size=2000": `the setting limits-handshake-message-size is 2000; it must not be larger`,
 	} {
-		o, err := parseOptions(strings.Fields(args), io.Discard)
+		o, err := parseOptions(strings.Fields(args))
 		if err != nil {
 			t.Fatal(err)
 		}

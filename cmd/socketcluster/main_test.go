@@ -27,7 +27,7 @@ func TestRun(t *testing.T) {
 	var log bytes.Buffer
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, streams{out: banner, err: &log})
+		ended <- run(ctx, []string{"--addr", "127.0.0.1:0"}, streams{out: banner, err: &log})
 		banner.Close()
 	}()
 	lines := bufio.NewScanner(stdout)
@@ -94,22 +94,22 @@ func TestRunTellsWhatFailed(t *testing.T) {
 	}
 	defer store.Close()
 	for _, c := range []struct{ args, want string }{
-		{"-addr " + taken.Addr().String(), "address already in use"},
-		{"serve -addr nonsense", "missing port"},
-		{"-rules none.json", "none.json"},
-		{"-rules " + text, "not a JSON array of rules"},
-		{"-config none.toml", "none.toml"},
-		{"-config " + text, "text:1: "},
-		{"-auth-key-file none.key", "none.key"},
-		{"-auth-key-file " + public, "the demo cannot sign tokens with it"},
-		{"-addr nonsense", "missing port"},
-		{"-auth-key short", "the setting auth-key"},
-		{"-client-js none.js", "none.js"},
-		{"-db " + text, "the setting db: users: " + text + " is not a database"},
-		{"-db " + db, "the setting db: users: " + db + " is open in another process"},
+		{"--addr " + taken.Addr().String(), "address already in use"},
+		{"serve --addr nonsense", "missing port"},
+		{"--rules none.json", "none.json"},
+		{"--rules " + text, "not a JSON array of rules"},
+		{"--config none.toml", "none.toml"},
+		{"--config " + text, "text:1: "},
+		{"--auth-key-file none.key", "none.key"},
+		{"--auth-key-file " + public, "the demo cannot sign tokens with it"},
+		{"--addr nonsense", "missing port"},
+		{"--auth-key short", "the setting auth-key"},
+		{"--client-js none.js", "none.js"},
+		{"--db " + text, "the setting db: users: " + text + " is not a database"},
+		{"--db " + db, "the setting db: users: " + db + " is open in another process"},
 	} {
 		var stdout, stderr bytes.Buffer
-		err := run(t.Context(), append(strings.Fields(c.args), "-quiet"), streams{out: &stdout, err: &stderr})
+		err := run(t.Context(), append(strings.Fields(c.args), "--quiet"), streams{out: &stdout, err: &stderr})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.args, err, c.want)
 		}
@@ -159,7 +159,7 @@ func TestShutdownDropsWhoStays(t *testing.T) {
 		want time.Duration
 	}{
 		{nil, socketcluster.DefaultShutdownTimeout},
-		{[]string{"-shutdown-timeout", "2s"}, 2 * time.Second},
+		{[]string{"--shutdown-timeout", "2s"}, 2 * time.Second},
 	} {
 		inBubble(t, test.args, func(t *testing.T, w *world) {
 			w.halfLogin()

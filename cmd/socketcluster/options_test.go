@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -26,7 +25,7 @@ var sameAuth = cmp.Comparer(func(a, b auth.Options) bool { return reflect.DeepEq
 
 func TestOptions(t *testing.T) {
 	clearSettings(t)
-	defaults := options{addr: ":8000", tokenExpiry: 30 * time.Minute, tokenRenewal: 5 * time.Minute, server: defaultServer()}
+	defaults := options{addr: ":8000", tokenExpiry: 30 * time.Minute, tokenRenewal: 5 * time.Minute}
 	with := func(change func(o *options)) options {
 		o := defaults
 		change(&o)
@@ -37,43 +36,38 @@ func TestOptions(t *testing.T) {
 		want options
 	}{
 		{"", defaults},
-		{"-addr 127.0.0.1:0 -quiet", with(func(o *options) { o.addr, o.quiet = "127.0.0.1:0", true })},
-		{"-db x.db -client-js y.js", with(func(o *options) { o.db, o.clientJS = "x.db", "y.js" })},
-		{"-auth-key k", with(func(o *options) { o.authKey = "k" })},
-		{"-auth-key-file k.pem -rules r.json", with(func(o *options) { o.authKeyFile, o.rulesFile = "k.pem", "r.json" })},
-		{"-trusted-proxies 10.0.0.0/8,::1", with(func(o *options) {
+		{"--addr 127.0.0.1:0 --quiet", with(func(o *options) { o.addr, o.quiet = "127.0.0.1:0", true })},
+		{"--db x.db --client-js y.js", with(func(o *options) { o.db, o.clientJS = "x.db", "y.js" })},
+		{"--auth-key k", with(func(o *options) { o.authKey = "k" })},
+		{"--auth-key-file k.pem --rules r.json", with(func(o *options) { o.authKeyFile, o.rulesFile = "k.pem", "r.json" })},
+		{"--trusted-proxies 10.0.0.0/8,::1", with(func(o *options) {
 			o.server.TrustedProxies = []string{"10.0.0.0/8", "::1"}
 		})},
-		{"-origins a.com:443,*:80 -allow-missing-origin -protocol1-path /v1/", with(func(o *options) {
+		{"--origins a.com:443,*:80 --allow-missing-origin --protocol1-path /v1/", with(func(o *options) {
 			o.server.Origins, o.server.AllowMissingOrigin, o.server.Protocol1Path = []string{"a.com:443", "*:80"}, true, "/v1/"
 		})},
-		{"-compression-level 9 -compression-threshold 1", with(func(o *options) {
+		{"--compression-level 9 --compression-threshold 1", with(func(o *options) {
 			o.server.Compression = socketcluster.Compression{Level: 9, Threshold: 1}
 		})},
-		{"-handshake-timeout 1s -ping-interval 2s -ping-timeout 3s -close-timeout 4s", with(func(o *options) {
+		{"--handshake-timeout 1s --ping-interval 2s --ping-timeout 3s --close-timeout 4s", with(func(o *options) {
 			o.server.Timeouts.Handshake, o.server.Timeouts.PingInterval, o.server.Timeouts.Ping, o.server.Timeouts.Close = time.Second, 2*time.Second, 3*time.Second, 4*time.Second
 		})},
-		{"-limits-connections-per-address 7 -limits-outbox-stall 1m", with(func(o *options) {
+		{"--limits-connections-per-address 7 --limits-outbox-stall 1m", with(func(o *options) {
 			o.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 7, OutboxStall: time.Minute}
 		})},
-		{"-clock-tolerance 5s", with(func(o *options) { o.server.Auth.ClockTolerance = 5 * time.Second })},
-		{"-token-expiry 10s -token-renewal 0", with(func(o *options) { o.tokenExpiry, o.tokenRenewal = 10*time.Second, 0 })},
-		{"-shutdown-timeout 25s", with(func(o *options) { o.server.Timeouts.Shutdown = 25 * time.Second })},
+		{"--clock-tolerance 5s", with(func(o *options) { o.server.Auth.ClockTolerance = 5 * time.Second })},
+		{"--token-expiry 10s --token-renewal 0", with(func(o *options) { o.tokenExpiry, o.tokenRenewal = 10*time.Second, 0 })},
+		{"--shutdown-timeout 25s", with(func(o *options) { o.server.Timeouts.Shutdown = 25 * time.Second })},
 	} {
-		var output bytes.Buffer
-		got, err := parseOptions(strings.Fields(c.args), &output)
-		if err != nil || output.Len() > 0 {
-			t.Errorf("%q: %v, output %q", c.args, err, &output)
+		got, err := parseOptions(strings.Fields(c.args))
+		if err != nil {
+			t.Errorf("%q: %v", c.args, err)
 		}
+		got.places = nil
 		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{}), sameAuth); diff != "" {
 			t.Errorf("%q: %s", c.args, diff)
 		}
 	}
-}
-
-// defaultServer is what is set of the server without any arguments.
-func defaultServer() socketcluster.Config {
-	return socketcluster.Config{Timeouts: socketcluster.Timeouts{Handshake: 10 * time.Second, PingInterval: 8 * time.Second, Ping: 30 * time.Second, Close: 3 * time.Second, Reauthorize: 10 * time.Second, Shutdown: 8 * time.Second}}
 }
 
 // clearSettings keeps what is set on this machine out of a test.
@@ -82,9 +76,7 @@ func clearSettings(t *testing.T) {
 	for _, name := range []string{configSetting, authKeySetting, rulesSetting} {
 		t.Setenv(variable(name), "")
 	}
-	for _, s := range fileSettings {
-		t.Setenv(variable(s.name), "")
-	}
+	fileFlags().VisitAll(func(f *pflag.Flag) { t.Setenv(variable(f.Name), "") })
 }
 
 func writeFile(t *testing.T, name, text string) string {
@@ -112,8 +104,9 @@ func TestPrecedence(t *testing.T) {
 		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s", "reauthorize-timeout": "19s", "auth-max-age": "20h0m0s",
 		"token-after-answer": "false",
 	}
+	limitFields := reflect.VisibleFields(reflect.TypeFor[socketcluster.Limits]())
 	for i, field := range limitFields {
-		if name := limitSetting(field.Name); field.Type == reflect.TypeFor[time.Duration]() {
+		if name := settingOf("Limits." + field.Name); field.Type == reflect.TypeFor[time.Duration]() {
 			all[name], other[name] = "1m0s", "2m0s"
 		} else {
 			all[name], other[name] = fmt.Sprint(100+i), fmt.Sprint(200+i)
@@ -134,15 +127,15 @@ func TestPrecedence(t *testing.T) {
 			"shutdown-timeout":   cfg.Timeouts.Shutdown.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
 		}
 		for _, field := range limitFields {
-			got[limitSetting(field.Name)] = fmt.Sprint(reflect.ValueOf(cfg.Limits).FieldByIndex(field.Index))
+			got[settingOf("Limits."+field.Name)] = fmt.Sprint(reflect.ValueOf(cfg.Limits).FieldByIndex(field.Index))
 		}
 		return got
 	}
-	for _, s := range fileSettings {
-		if all[s.name] == "" {
-			t.Errorf("the test leaves %s out", s.name)
+	fileFlags().VisitAll(func(f *pflag.Flag) {
+		if all[f.Name] == "" {
+			t.Errorf("the test leaves %s out", f.Name)
 		}
-	}
+	})
 	text := func(values map[string]string) string {
 		var b strings.Builder
 		for name, value := range values {
@@ -152,16 +145,15 @@ func TestPrecedence(t *testing.T) {
 	}
 	parse := func(args ...string) options {
 		t.Helper()
-		var output bytes.Buffer
-		o, err := parseOptions(args, &output)
-		if err != nil || output.Len() > 0 {
-			t.Fatalf("%q: %v, output %q", args, err, &output)
+		o, err := parseOptions(args)
+		if err != nil {
+			t.Fatalf("%q: %v", args, err)
 		}
 		return o
 	}
 	clearSettings(t)
 	file := writeFile(t, "all.toml", text(all))
-	if diff := cmp.Diff(all, got(parse("-config", file))); diff != "" {
+	if diff := cmp.Diff(all, got(parse("--config", file))); diff != "" {
 		t.Errorf("file: %s", diff)
 	}
 	t.Setenv("SOCKETCLUSTER_CONFIG", file)
@@ -176,7 +168,7 @@ func TestPrecedence(t *testing.T) {
 	}
 	var flags []string
 	for name, value := range all {
-		flags = append(flags, "-"+name+"="+value)
+		flags = append(flags, "--"+name+"="+value)
 	}
 	if diff := cmp.Diff(all, got(parse(flags...))); diff != "" {
 		t.Errorf("arguments: %s", diff)
@@ -185,72 +177,83 @@ func TestPrecedence(t *testing.T) {
 
 // The key and its file are one setting.
 func TestPrecedenceOfKeys(t *testing.T) {
-	file := "-config=" + writeFile(t, "c.toml", `auth-key-file = "config"`)
+	file := "--config=" + writeFile(t, "c.toml", `auth-key-file = "config"`)
 	for _, c := range []struct{ args, key, keyFile, wantKey, wantFile string }{
 		{file, "", "", "", "config"},
 		{file, "text", "", "text", ""},
 		{file, "", "file", "", "file"},
-		{file + " -auth-key=flag", "text", "", "flag", ""},
-		{file + " -auth-key=flag", "", "file", "flag", ""},
-		{file + " -auth-key-file=flag", "text", "file", "", "flag"},
+		{file + " --auth-key=flag", "text", "", "flag", ""},
+		{file + " --auth-key=flag", "", "file", "flag", ""},
+		{file + " --auth-key-file=flag", "text", "file", "", "flag"},
 		{"", "", "", "", ""},
 	} {
 		clearSettings(t)
 		t.Setenv("SOCKETCLUSTER_AUTH_KEY", c.key)
 		t.Setenv("SOCKETCLUSTER_AUTH_KEY_FILE", c.keyFile)
-		var output bytes.Buffer
-		o, err := parseOptions(strings.Fields(c.args), &output)
+		o, err := parseOptions(strings.Fields(c.args))
 		if err != nil || o.authKey != c.wantKey || o.authKeyFile != c.wantFile {
 			t.Errorf("%+v: key %q, file %q, %v", c, o.authKey, o.authKeyFile, err)
 		}
 	}
 	for _, c := range []struct{ args, key, keyFile, want string }{
-		{"-auth-key=a -auth-key-file=b", "", "", "set -auth-key or -auth-key-file, not both"},
+		{"--auth-key=a --auth-key-file=b", "", "", "set --auth-key or --auth-key-file, not both"},
 		{"", "a", "b", "set $SOCKETCLUSTER_AUTH_KEY or $SOCKETCLUSTER_AUTH_KEY_FILE, not both"},
 	} {
 		clearSettings(t)
 		t.Setenv("SOCKETCLUSTER_AUTH_KEY", c.key)
 		t.Setenv("SOCKETCLUSTER_AUTH_KEY_FILE", c.keyFile)
-		if _, err := parseOptions(strings.Fields(c.args), io.Discard); err == nil || err.Error() != c.want {
+		if _, err := parseOptions(strings.Fields(c.args)); err == nil || err.Error() != c.want {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }
 
-// Errors contain the place, the name and the valid values.
+// Errors contain the place, the name and the valid values: those about the form
+// of a value, and those that the server finds.
 func TestBadSettings(t *testing.T) {
 	clearSettings(t)
-	for _, c := range []struct{ name, value, form string }{
-		{"token-expiry", "soon", `a time of 1s or more, such as "5m"`},
-		{"token-expiry", "5", `a time of 1s or more, such as "5m"`},
-		{"token-expiry", "10ms", `a time of 1s or more, such as "5m"`},
-		{"token-renewal", "5", `a time such as "5m", or "0" for never`},
-		{"token-renewal", "-1s", `a time such as "5m", or "0" for never`},
-		{"shutdown-timeout", "0", `a time of 1s or more, such as "25s"`},
-		{"quiet", "yes", `true or false`},
-		{"allow-missing-origin", "maybe", `true or false`},
-		{"compression-level", "10", `a whole number from 0 to 9`},
-		{"compression-level", "-1", `a whole number from 0 to 9`},
-		{"compression-threshold", "1k", `a whole number`},
-		{"ping-interval", "0", `a time of 1ms or more, such as "8s"`},
-		{"limits-message-size", "-1", `a whole number`},
-		{"limits-message-size", "1.5", `a whole number`},
-		{"limits-outbox-stall", "10", `a time such as "10s"`},
+	const bad, wrong = `%[1]s: %[2]s is "%[3]s"; it must be `, `%[1]s: the setting %[2]s is %[3]s; `
+	for _, c := range []struct{ name, value, format string }{
+		{"token-expiry", "soon", bad + `a time such as "10s"`},
+		{"token-expiry", "5", bad + `a time such as "10s"`},
+		{"token-expiry", "10ms", wrong + "it must be at least 1s"},
+		{"token-expiry", "0s", wrong + "it must be at least 1s"},
+		{"token-renewal", "5", bad + `a time such as "10s"`},
+		{"token-renewal", "-1s", wrong + "it must not be negative"},
+		{"shutdown-timeout", "-1s", wrong + "it must not be negative"},
+		{"quiet", "yes", bad + `true or false`},
+		{"allow-missing-origin", "maybe", bad + `true or false`},
+		{"compression-level", "10", wrong},
+		{"compression-level", "-1", wrong},
+		{"compression-threshold", "1k", bad + `a whole number`},
+		{"ping-interval", "1m0s", wrong + "it must be less than Timeouts.Ping"},
+		{"limits-message-size", "-1", wrong + "it must not be negative"},
+		{"limits-message-size", "1.5", bad + `a whole number`},
+		{"limits-outbox-stall", "10", bad + `a time such as "10s"`},
 	} {
+		start := func(args ...string) error {
+			o, err := parseOptions(args)
+			if err == nil {
+				var d *demo
+				if d, err = newDemo(t.Context(), o, slog.New(slog.DiscardHandler)); err == nil {
+					err = errors.Join(d.sockets.Close(), d.close())
+				}
+			}
+			return err
+		}
 		file := writeFile(t, "c.toml", fmt.Sprintf("addr = ':1'\n%s = %q", c.name, c.value))
-		want := fmt.Sprintf("%s:2: %s is %q: it must be %s", file, c.name, c.value, c.form)
-		if _, err := parseOptions([]string{"-config", file}, io.Discard); err == nil || err.Error() != want {
+		want := fmt.Sprintf(c.format, file+":2", c.name, c.value)
+		if err := start("--config", file); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("file: %v\nwant %s", err, want)
 		}
 		t.Setenv(variable(c.name), c.value)
-		want = fmt.Sprintf("$%s is %q: it must be %s", variable(c.name), c.value, c.form)
-		if _, err := parseOptions(nil, io.Discard); err == nil || err.Error() != want {
+		want = fmt.Sprintf(c.format, "$"+variable(c.name), c.name, c.value)
+		if err := start(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("environment: %v\nwant %s", err, want)
 		}
 		t.Setenv(variable(c.name), "")
-		var output bytes.Buffer
-		if _, err := parseOptions([]string{"-" + c.name + "=" + c.value}, &output); !errors.As(err, new(usageError)) || !strings.Contains(output.String(), "-"+c.name) {
-			t.Errorf("argument: %v, output\n%s", err, &output)
+		if err := start("--" + c.name + "=" + c.value); err == nil || !strings.Contains(err.Error(), c.name) {
+			t.Errorf("argument: %v", err)
 		}
 	}
 }
@@ -258,10 +261,10 @@ func TestBadSettings(t *testing.T) {
 // The demo knows its clients behind the proxies that are named, and no others.
 func TestTrustedProxies(t *testing.T) {
 	for arg, want := range map[string]string{
-		"-quiet":                                 "192.0.2.1",
-		"-trusted-proxies=198.51.100.1":          "192.0.2.1",
-		"-trusted-proxies=10.0.0.0/8, 192.0.2.1": "203.0.113.9",
-		"-trusted-proxies=192.0.2.0/24":          "203.0.113.9",
+		"--quiet":                                 "192.0.2.1",
+		"--trusted-proxies=198.51.100.1":          "192.0.2.1",
+		"--trusted-proxies=10.0.0.0/8, 192.0.2.1": "203.0.113.9",
+		"--trusted-proxies=192.0.2.0/24":          "203.0.113.9",
 	} {
 		clearSettings(t)
 		inBubble(t, []string{arg}, func(t *testing.T, w *world) {
@@ -276,38 +279,14 @@ func TestTrustedProxies(t *testing.T) {
 func TestAuthKeyOfTheEnvironment(t *testing.T) {
 	clearSettings(t)
 	t.Setenv("SOCKETCLUSTER_AUTH_KEY", "from the environment")
-	for args, want := range map[string]string{"": "from the environment", "-auth-key=flag": "flag"} {
-		var output bytes.Buffer
-		o, err := parseOptions(strings.Fields(args), &output)
+	for args, want := range map[string]string{"": "from the environment", "--auth-key=flag": "flag"} {
+		o, err := parseOptions(strings.Fields(args))
 		if err != nil || o.authKey != want {
 			t.Errorf("%q: key %q, %v", args, o.authKey, err)
 		}
 	}
 	// The help shows defaults, but not this one.
-	var output bytes.Buffer
-	if _, err := parseOptions([]string{"-help"}, &output); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("-help: %v", err)
-	}
-	if help := output.String(); !strings.Contains(help, "-auth-key") || strings.Contains(help, "from the environment") {
-		t.Errorf("help:\n%s", help)
-	}
-}
-
-func TestBadOptions(t *testing.T) {
-	for args, want := range map[string]string{
-		"-nonsense":          "-nonsense",
-		"serve":              `unexpected argument: "serve"`,
-		"-token-expiry 0":    "-token-expiry",
-		"-token-expiry 10ms": "-token-expiry",
-		"-token-renewal -1s": "-token-renewal",
-	} {
-		var output bytes.Buffer
-		_, err := parseOptions(strings.Fields(args), &output)
-		if !errors.As(err, new(usageError)) || errors.Is(err, flag.ErrHelp) {
-			t.Errorf("%q: error %v", args, err)
-		}
-		if text := output.String(); strings.Count(text, want) == 0 || !strings.Contains(text, "Usage of socketcluster") {
-			t.Errorf("%q: output\n%s", args, text)
-		}
+	if o := runWith(t, "", "serve", "--help"); !strings.Contains(o.out, "--auth-key ") || strings.Contains(o.out, "from the environment") {
+		t.Errorf("help: %+v", o)
 	}
 }

@@ -131,7 +131,7 @@ func TestSubscriptionsEndWithTheLogin(t *testing.T) {
 		"expiry": func(*world, *peer) {}, // AUTH-44
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, []string{"-token-expiry=10m", "-token-renewal=0"}, func(t *testing.T, w *world) {
+			inBubble(t, []string{"--token-expiry=10m", "--token-renewal=0"}, func(t *testing.T, w *world) {
 				p, other := w.login("alice"), w.login("alice")
 				for _, channel := range []string{"chat", private} {
 					if err := p.subscribe(channel); err != nil {
@@ -213,11 +213,11 @@ func TestRefusalTellsOfExpiry(t *testing.T) {
 // their publishers.
 func TestRulesOfFiles(t *testing.T) {
 	for name, args := range map[string][]string{
-		"JSON": {"-rules=" + writeFile(t, "rules.json", `[{"channel":"news","subscribe":"anyone","publish":"anyone"},{"channel":"user/{username}"}]`)},
-		"TOML": {"-config=" + writeFile(t, "c.toml", "[[rules]]\nchannel='news'\nsubscribe='anyone'\npublish='anyone'\n[[rules]]\nchannel='user/{username}'")},
+		"JSON": {"--rules=" + writeFile(t, "rules.json", `[{"channel":"news","subscribe":"anyone","publish":"anyone"},{"channel":"user/{username}"}]`)},
+		"TOML": {"--config=" + writeFile(t, "c.toml", "[[rules]]\nchannel='news'\nsubscribe='anyone'\npublish='anyone'\n[[rules]]\nchannel='user/{username}'")},
 		"both": {
-			"-rules=" + writeFile(t, "rules.json", `[{"channel":"news","subscribe":"anyone","publish":"anyone"},{"channel":"user/{username}"}]`),
-			"-config=" + writeFile(t, "c.toml", "[[rules]]\nchannel='chat'"),
+			"--rules=" + writeFile(t, "rules.json", `[{"channel":"news","subscribe":"anyone","publish":"anyone"},{"channel":"user/{username}"}]`),
+			"--config=" + writeFile(t, "c.toml", "[[rules]]\nchannel='chat'"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestRulesOfFiles(t *testing.T) {
 // the demo's rules.
 func TestNoRulesDenyEverything(t *testing.T) {
 	clearSettings(t)
-	inBubble(t, []string{"-rules=" + writeFile(t, "rules.json", "[]")}, func(t *testing.T, w *world) {
+	inBubble(t, []string{"--rules=" + writeFile(t, "rules.json", "[]")}, func(t *testing.T, w *world) {
 		p := w.login("alice")
 		if err := p.subscribe("chat"); err == nil {
 			t.Error("chat is allowed")
@@ -262,7 +262,7 @@ func TestNoRulesDenyEverything(t *testing.T) {
 		}
 	})
 	file := writeFile(t, "c.toml", "rules = []")
-	for _, args := range [][]string{{"serve", "-config", file}, {"check", "-config", file, "-no-token"}} {
+	for _, args := range [][]string{{"serve", "--config", file}, {"check", "--config", file, "--no-token"}} {
 		if err := run(t.Context(), args, streams{strings.NewReader(""), io.Discard, io.Discard}); err == nil || !strings.Contains(err.Error(), `c.toml:1: "rules" is empty`) {
 			t.Errorf("%v: %v", args, err)
 		}

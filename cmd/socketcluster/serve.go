@@ -4,24 +4,43 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
-// runServe serves until ctx ends. It writes the banner to the standard output,
-// and the log to the standard error.
-func runServe(ctx context.Context, args []string, s streams) (err error) {
-	o, err := parseOptions(args, s.err)
-	if err != nil {
-		return err
+// serveCommand serves the demo.
+func serveCommand() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use: "serve", Short: "Serves the demo; the default command",
+		Long: "Serves the demo: sockets, a page that uses them, and two users. Flags without a command are those\n" +
+			"of serve.\n\n" + settingsHelp,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.load(c.Flags()); err != nil {
+				return err
+			}
+			return serve(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
+		},
 	}
+	addFlags(c, o.groups()...)
+	return c
+}
+
+// serve serves until ctx ends. It writes the banner to out, and the log to
+// stderr.
+func serve(ctx context.Context, o options, out, stderr io.Writer) (err error) {
 	level := slog.LevelInfo
 	if o.quiet {
 		level = slog.LevelWarn
 	}
-	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 
 	d, err := newDemo(ctx, o, log)
 	if err != nil {
@@ -33,9 +52,9 @@ func runServe(ctx context.Context, args []string, s streams) (err error) {
 		return errors.Join(err, d.sockets.Close())
 	}
 	if !o.quiet {
-		fmt.Fprintf(s.out, "SocketCluster for Go: %s\n", siteURL(listener.Addr()))
+		fmt.Fprintf(out, "SocketCluster for Go: %s\n", siteURL(listener.Addr()))
 		for _, a := range d.accounts {
-			fmt.Fprintf(s.out, "  user %s, password %s\n", a.Username, a.Password)
+			fmt.Fprintf(out, "  user %s, password %s\n", a.Username, a.Password)
 		}
 	}
 	return d.serve(ctx, listener, log)

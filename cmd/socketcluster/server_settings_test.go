@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -40,7 +39,7 @@ func (w *world) upgrade(path, origin string) (*sctest.Conn, *http.Response) {
 func TestServerSettings(t *testing.T) {
 	clearSettings(t)
 	args := []string{
-		"-compression-level=1", "-protocol1-path=/", "-ping-interval=17s", "-origins=a.com:443", "-allow-missing-origin", "-limits-connections=2",
+		"--compression-level=1", "--protocol1-path=/", "--ping-interval=17s", "--origins=a.com:443", "--allow-missing-origin", "--limits-connections=2",
 	}
 	inBubble(t, args, func(t *testing.T, w *world) {
 		_, resp := w.upgrade(socketcluster.DefaultPath, "https://a.com")
@@ -77,7 +76,7 @@ func TestTokenSizeWithKeyFile(t *testing.T) {
 	clearSettings(t)
 	file := writeFile(t, "auth.key", strings.Repeat("k", 32))
 	for size, good := range map[string]bool{"0": true, "20": false} {
-		o, err := parseOptions([]string{"-auth-key-file=" + file, "-limits-token-size=" + size}, io.Discard)
+		o, err := parseOptions([]string{"--auth-key-file=" + file, "--limits-token-size=" + size})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ import (
 func TestSecondSignal(t *testing.T) {
 	const key = "SOCKETCLUSTER_TEST_SIGNAL"
 	if os.Getenv(key) != "" {
-		os.Args = []string{"socketcluster", "-addr", "127.0.0.1:0", "-shutdown-timeout", "25s"}
+		os.Args = []string{"socketcluster", "--addr", "127.0.0.1:0", "--shutdown-timeout", "25s"}
 		main()
 	}
 	exe, err := os.Executable()

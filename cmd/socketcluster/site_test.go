@@ -115,7 +115,7 @@ func TestConfigJSON(t *testing.T) {
 
 // Whether users may write to each other is known of the demo's own rules only.
 func TestConfigJSONWithRules(t *testing.T) {
-	inBubble(t, []string{"-rules=" + writeFile(t, "rules.json", "[]")}, func(t *testing.T, w *world) {
+	inBubble(t, []string{"--rules=" + writeFile(t, "rules.json", "[]")}, func(t *testing.T, w *world) {
 		if _, body := w.get("/config.json"); !strings.Contains(body, `"directMessages":false`) {
 			t.Errorf("config.json is %s", body)
 		}
@@ -124,7 +124,7 @@ func TestConfigJSONWithRules(t *testing.T) {
 
 // The passwords of a database that outlives the demo are not for everybody.
 func TestConfigJSONWithFile(t *testing.T) {
-	args := []string{"-db=" + filepath.Join(t.TempDir(), "users.db")}
+	args := []string{"--db=" + filepath.Join(t.TempDir(), "users.db")}
 	for _, start := range []struct {
 		name     string
 		accounts int
@@ -150,7 +150,7 @@ func TestClientJS(t *testing.T) {
 	if err := os.WriteFile(file, []byte("export const create = 1;"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inBubble(t, []string{"-client-js=" + file}, func(t *testing.T, w *world) {
+	inBubble(t, []string{"--client-js=" + file}, func(t *testing.T, w *world) {
 		if resp, body := w.get("/client.js"); body != "export const create = 1;" || resp.Header.Get("Content-Type") != pageTypes[".js"] {
 			t.Errorf("client.js: %s, %q, %q", resp.Status, resp.Header.Get("Content-Type"), body)
 		}

@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 )
@@ -17,68 +18,88 @@ import (
 // servers accept only much shorter tokens.
 const maxToken = 256 << 10
 
-// runToken signs or verifies a token.
-func runToken(ctx context.Context, args []string, s streams) error {
-	name := ""
-	if len(args) > 0 {
-		name, args = args[0], args[1:]
-	}
-	switch name {
-	case "sign":
-		return answer(runSign(ctx, args, s))
-	case "verify":
-		return answer(runVerify(ctx, args, s))
-	}
-	fmt.Fprintln(s.err, "Usage of socketcluster token:\n"+
-		"  socketcluster token sign [flags]     prints a token with the claims on the standard input, a JSON object\n"+
-		"  socketcluster token verify [flags]   prints the claims of the token on the standard input")
-	return usageError{fmt.Errorf("unknown command: %q", "token "+name)}
+// tokenCommand signs or verifies a token.
+func tokenCommand() *cobra.Command {
+	return newGroup("token", "Signs and verifies tokens", signCommand(), verifyCommand())
 }
 
-func runSign(ctx context.Context, args []string, s streams) error {
+func signCommand() *cobra.Command {
 	var common settings
 	var life time.Duration
-	f := newFlags("token sign", " <claims.json", s.err)
-	common.define(f)
-	durationVar(f, &life, expirySetting, defaultTokenExpiry, time.Second, "life of the token, a `time` such as 5m, unless the claims have exp")
-	if err := common.parse(f, args); err != nil {
-		return err
+	c := &cobra.Command{
+		Use: "sign", Short: "Prints a token with the claims on the standard input, a JSON object",
+		Long:              "Prints a token with the claims on the standard input, a JSON object.\n\n" + settingsHelp,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := common.load(c.Flags()); err != nil {
+				return answer(err)
+			}
+			return answer(sign(c, &common, life))
+		},
 	}
-	if f.NArg() > 0 {
-		return badUsage(f, fmt.Errorf("unexpected argument: %q", f.Arg(0)))
+	f := newFlags("Flags")
+	common.defineConfig(f)
+	common.defineKeyFile(f)
+	f.DurationVar(&life, expirySetting, defaultTokenExpiry, "time that the token lives, at least 1s, unless the claims have exp")
+	addFlags(c, f)
+	return c
+}
+
+func sign(c *cobra.Command, common *settings, life time.Duration) error {
+	if err := common.checkExpiry(life); err != nil {
+		return err
 	}
 	engine, closeKeys, err := common.engine(auth.Options{DefaultExpiry: life, MaxTokenSize: maxToken}, noLog())
 	if err != nil {
 		return err
 	}
 	defer closeKeys()
-	claims, err := readAll(s.in, "the standard input", maxToken)
+	claims, err := readAll(c.InOrStdin(), "the standard input", maxToken)
 	if err != nil {
 		return err
 	}
 	if len(bytes.TrimSpace(claims)) == 0 {
 		return errors.New("the standard input contains no claims")
 	}
-	token, err := engine.Sign(ctx, json.RawMessage(claims))
+	token, err := engine.Sign(c.Context(), json.RawMessage(claims))
 	if err != nil {
 		return fmt.Errorf("the claims cannot be signed: %w", err)
 	}
-	_, err = fmt.Fprintln(s.out, token.Signed())
+	_, err = fmt.Fprintln(c.OutOrStdout(), token.Signed())
 	return err
 }
 
-func runVerify(ctx context.Context, args []string, s streams) error {
+func verifyCommand() *cobra.Command {
 	var in tokenInput
-	f := newFlags("token verify", " <token.txt", s.err)
+	c := &cobra.Command{
+		Use: "verify", Short: "Prints the claims of the token on the standard input",
+		Long: "Prints the claims of the token on the standard input. The exit status is 0 if the token is good,\n" +
+			"1 if it is refused, and 2 if there is no result.\n\n" + settingsHelp,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				// Other processes can see arguments, and shells keep them: this one is
+				// not shown again.
+				return misused(c, errors.New("unexpected argument; the token is read from the standard input or from --token-file"), "")
+			}
+			return nil
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := in.load(c.Flags()); err != nil {
+				return answer(err)
+			}
+			return answer(printClaims(c, &in))
+		},
+	}
+	f := newFlags("Flags")
 	in.define(f)
-	if err := in.parse(f, args); err != nil {
-		return err
-	}
-	if f.NArg() > 0 {
-		// Other processes can see arguments, and shells keep them.
-		return badUsage(f, errors.New("unexpected argument; the token is read from the standard input or from -token-file"))
-	}
-	token, standing, err := in.read(ctx, s.in)
+	addFlags(c, f)
+	return c
+}
+
+func printClaims(c *cobra.Command, in *tokenInput) error {
+	token, standing, err := in.read(c.Context(), c.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -86,8 +107,8 @@ func runVerify(ctx context.Context, args []string, s streams) error {
 	if err := json.Indent(&text, token.Payload(), "", "  "); err != nil {
 		return err
 	}
-	fmt.Fprintln(s.err, standing)
-	_, err = fmt.Fprintln(s.out, text.String())
+	fmt.Fprintln(c.ErrOrStderr(), standing)
+	_, err = fmt.Fprintln(c.OutOrStdout(), text.String())
 	return err
 }
 

@@ -75,7 +75,7 @@ func TestTokenRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clearSettings(t)
 		t.Setenv("SOCKETCLUSTER_AUTH_KEY", testKey)
-		o := runWith(t, signed(t, `{"username":"alice","n":12345678901234567890}`, "-token-expiry=1h"), "token", "verify")
+		o := runWith(t, signed(t, `{"username":"alice","n":12345678901234567890}`, "--token-expiry=1h"), "token", "verify")
 		want := outcome{
 			out: "{\n  \"username\": \"alice\",\n  \"n\": 12345678901234567890,\n  \"iat\": 946684800,\n  \"exp\": 946688400\n}\n",
 			err: "The token is good. It expires at 2000-01-01T01:00:00Z.\n",
@@ -104,11 +104,11 @@ func TestKeyFiles(t *testing.T) {
 		"a kid": {testKey, testKey, symmetricJWK("", "another key, of 32 bytes at least")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			token := signed(t, `{"username":"alice"}`, "-auth-key-file="+writeFile(t, "sign", c.sign))
-			if o := runWith(t, token, "token", "verify", "-auth-key-file="+writeFile(t, "verify", c.verify)); o.status != 0 || !strings.Contains(o.out, `"alice"`) {
+			token := signed(t, `{"username":"alice"}`, "--auth-key-file="+writeFile(t, "sign", c.sign))
+			if o := runWith(t, token, "token", "verify", "--auth-key-file="+writeFile(t, "verify", c.verify)); o.status != 0 || !strings.Contains(o.out, `"alice"`) {
 				t.Errorf("verify: %+v", o)
 			}
-			if o := runWith(t, token, "token", "verify", "-auth-key-file="+writeFile(t, "foreign", c.foreign)); o.status != 1 || o.out != "" || !strings.Contains(o.err, "the token is refused: ") {
+			if o := runWith(t, token, "token", "verify", "--auth-key-file="+writeFile(t, "foreign", c.foreign)); o.status != 1 || o.out != "" || !strings.Contains(o.err, "the token is refused: ") {
 				t.Errorf("verify with another key: %+v", o)
 			}
 		})
@@ -122,12 +122,12 @@ func TestKeyFileOfTheDemo(t *testing.T) {
 	for name, text := range map[string]string{"text": testKey, "PEM": private, "JWK": symmetricJWK("a", testKey)} {
 		t.Run(name, func(t *testing.T) {
 			clearSettings(t)
-			flag := "-auth-key-file=" + writeFile(t, "key", text)
+			flag := "--auth-key-file=" + writeFile(t, "key", text)
 			verifier := flag
 			if name == "PEM" {
-				verifier = "-auth-key-file=" + writeFile(t, "public", public)
+				verifier = "--auth-key-file=" + writeFile(t, "public", public)
 			}
-			inBubble(t, []string{flag, "-token-expiry=10m"}, func(t *testing.T, w *world) {
+			inBubble(t, []string{flag, "--token-expiry=10m"}, func(t *testing.T, w *world) {
 				p := w.connect(strings.TrimSpace(signed(t, `{"username":"carol"}`, flag)))
 				if err := p.publish("chat", map[string]string{"text": "hello"}); err != nil {
 					t.Errorf("publish: %+v", err)
@@ -150,7 +150,7 @@ func TestTokenIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clearSettings(t)
 		t.Setenv("SOCKETCLUSTER_AUTH_KEY", testKey)
-		token := signed(t, `{"username":"alice"}`, "-token-expiry=10s")
+		token := signed(t, `{"username":"alice"}`, "--token-expiry=10s")
 		bad := strings.TrimSpace(token) + "x"
 		early := signed(t, `{"nbf":946689000}`)
 		time.Sleep(10 * time.Second)
@@ -160,7 +160,7 @@ func TestTokenIsRefused(t *testing.T) {
 			early:   "the token is refused: AuthTokenNotBeforeError: jwt not active",
 			"alice": "the token is refused: AuthTokenInvalidError: jwt malformed",
 		} {
-			for _, command := range [][]string{{"token", "verify"}, {"check", "-rules=" + writeFile(t, "rules.json", "[]"), "chat"}} {
+			for _, command := range [][]string{{"token", "verify"}, {"check", "--rules=" + writeFile(t, "rules.json", "[]"), "chat"}} {
 				if o := runWith(t, text, command...); o.status != 1 || o.out != "" || !strings.HasPrefix(o.err, "socketcluster: "+want) {
 					t.Errorf("%q of %q: %+v, want %q", command, text, o, want)
 				}
@@ -172,13 +172,13 @@ func TestTokenIsRefused(t *testing.T) {
 func TestUnverifiedToken(t *testing.T) {
 	clearSettings(t)
 	payload := func(text string) string { return "e30." + base64.RawURLEncoding.EncodeToString([]byte(text)) + "." }
-	o := runWith(t, payload(`{"username":"alice","exp":100}`), "token", "verify", "-unverified")
+	o := runWith(t, payload(`{"username":"alice","exp":100}`), "token", "verify", "--unverified")
 	if o.status != 0 || o.err != "NOT VERIFIED: anybody may have written this token. It says that it expires at 1970-01-01T00:01:40Z.\n" ||
 		o.out != "{\n  \"username\": \"alice\",\n  \"exp\": 100\n}\n" {
 		t.Errorf("got %+v", o)
 	}
 	for _, text := range []string{"a.b", "a.b.c.d", "e30.%%.", payload("[]"), payload(`{"a":1,"a":2}`), payload("{")} {
-		if o := runWith(t, text, "token", "verify", "-unverified"); o.status != 1 || o.out != "" || !strings.Contains(o.err, "this is not a token") {
+		if o := runWith(t, text, "token", "verify", "--unverified"); o.status != 1 || o.out != "" || !strings.Contains(o.err, "this is not a token") {
 			t.Errorf("%q: %+v", text, o)
 		}
 	}
@@ -187,30 +187,30 @@ func TestUnverifiedToken(t *testing.T) {
 // An error in reading a token is not a refusal of it.
 func TestTokenTrouble(t *testing.T) {
 	clearSettings(t)
-	key := "-auth-key-file=" + writeFile(t, "key", testKey)
+	key := "--auth-key-file=" + writeFile(t, "key", testKey)
 	private, public := keyPairPEM(t)
 	for _, c := range []struct{ stdin, args, want string }{
-		{"x", "token verify", "no key is set: use -auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
-		{"{}", "token sign", "no key is set: use -auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
-		{"x", "token verify -auth-key-file none", "none"},
-		{"x", "token verify -auth-key-file " + writeFile(t, "empty", "\n"), "is empty"},
-		{"x", "token verify -auth-key-file " + writeFile(t, "weak", "weak"), "Key: has 4 bytes"},
-		{"x", "token verify -auth-key-file " + writeFile(t, "pem", private[:60]), "PEM"},
-		{"x", "token verify -auth-key-file " + writeFile(t, "jwk", "{}"), "key type"},
-		{"x", "token verify -auth-key-file " + writeFile(t, "large", strings.Repeat("x", maxKeyFile+1)), "has more than"},
-		{"{}", "token sign -auth-key-file " + writeFile(t, "public", public), "the claims cannot be signed"},
+		{"x", "token verify", "no key is set: use --auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
+		{"{}", "token sign", "no key is set: use --auth-key-file or $SOCKETCLUSTER_AUTH_KEY"},
+		{"x", "token verify --auth-key-file none", "none"},
+		{"x", "token verify --auth-key-file " + writeFile(t, "empty", "\n"), "is empty"},
+		{"x", "token verify --auth-key-file " + writeFile(t, "weak", "weak"), "Key: has 4 bytes"},
+		{"x", "token verify --auth-key-file " + writeFile(t, "pem", private[:60]), "PEM"},
+		{"x", "token verify --auth-key-file " + writeFile(t, "jwk", "{}"), "key type"},
+		{"x", "token verify --auth-key-file " + writeFile(t, "large", strings.Repeat("x", maxKeyFile+1)), "has more than"},
+		{"{}", "token sign --auth-key-file " + writeFile(t, "public", public), "the claims cannot be signed"},
 		{" \n", "token verify " + key, "there is no token in the standard input"},
 		{strings.Repeat("x", maxToken+1), "token verify " + key, "the standard input has more than"},
-		{"", "token verify -token-file none " + key, "none"},
+		{"", "token verify --token-file none " + key, "none"},
 		{"", "token sign " + key, "contains no claims"},
 		{"[]", "token sign " + key, "object"},
 		{`{"exp":"soon"}`, "token sign " + key, "exp"},
-		{"", "token", "Usage of socketcluster token"},
-		{"", "token decode", "Usage of socketcluster token"},
+		{"", "token", "a command is missing"},
+		{"", "token decode", `unknown command: "decode"`},
 		{"", "token verify eyJ.e30.x", "the token is read from the standard input"},
 		{"", "token sign {}", `unexpected argument: "{}"`},
-		{"{}", "token sign -token-expiry 0 " + key, "for flag -token-expiry: it must be a time of 1s or more"},
-		{"{}", "token sign -nonsense", "-nonsense"},
+		{"{}", "token sign --token-expiry 0 " + key, "the setting token-expiry is 0s; it must be at least 1s"},
+		{"{}", "token sign --nonsense", "--nonsense"},
 	} {
 		if o := runWith(t, c.stdin, strings.Fields(c.args)...); o.status != 2 || o.out != "" || !strings.Contains(o.err, c.want) {
 			t.Errorf("%q: %+v, want %q", c.args, o, c.want)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -22,13 +21,14 @@ type tokenInput struct {
 	unverified bool
 }
 
-func (in *tokenInput) define(f *flag.FlagSet) {
-	in.settings.define(f)
+func (in *tokenInput) define(f flagGroup) {
+	in.defineConfig(f)
+	in.defineKeyFile(f)
 	f.StringVar(&in.tokenFile, "token-file", "", "`file` with the token; the standard input if empty")
 	f.BoolVar(&in.unverified, "unverified", false, "accept the token without checking its signature")
 }
 
-// read reads a token, and verifies it unless -unverified is set. standing
+// read reads a token, and verifies it unless --unverified is set. standing
 // describes how far the token can be trusted.
 func (in *tokenInput) read(ctx context.Context, stdin io.Reader) (token *auth.Token, standing string, err error) {
 	if in.unverified {
@@ -92,15 +92,15 @@ func verify(ctx context.Context, engine auth.Engine, signed string) (*auth.Token
 	token, err := engine.Verify(ctx, signed)
 	if errors.Is(err, auth.ErrKeysUnavailable) {
 		// The keys have just been read.
-		return nil, refusedError{errors.New("the token is refused: it names a key that is not in the file")}
+		return nil, refused(errors.New("the token is refused: it names a key that is not in the file"))
 	}
 	if e, ok := errors.AsType[*wire.Error](err); ok && (e.Name == wire.NameAuthTokenInvalid ||
 		e.Name == wire.NameAuthTokenExpired || e.Name == wire.NameAuthTokenNotBefore) {
 		value, _ := e.Field("expiry")
 		if expiry, ok := value.(time.Time); ok {
-			return nil, refusedError{fmt.Errorf("the token is refused: %w (at %s)", err, expiry.Format(time.RFC3339))}
+			return nil, refused(fmt.Errorf("the token is refused: %w (at %s)", err, expiry.Format(time.RFC3339)))
 		}
-		return nil, refusedError{fmt.Errorf("the token is refused: %w", err)}
+		return nil, refused(fmt.Errorf("the token is refused: %w", err))
 	}
 	return token, err
 }
@@ -109,15 +109,15 @@ func verify(ctx context.Context, engine auth.Engine, signed string) (*auth.Token
 func decode(signed string) (*auth.Token, error) {
 	parts := strings.Split(signed, ".")
 	if len(parts) != 3 {
-		return nil, refusedError{errors.New("this is not a token: it does not have three parts separated by dots")}
+		return nil, refused(errors.New("this is not a token: it does not have three parts separated by dots"))
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return nil, refusedError{fmt.Errorf("this is not a token: its payload cannot be decoded: %w", err)}
+		return nil, refused(fmt.Errorf("this is not a token: its payload cannot be decoded: %w", err))
 	}
 	token, err := auth.NewToken(signed, payload)
 	if err != nil {
-		return nil, refusedError{fmt.Errorf("this is not a token: %w", err)}
+		return nil, refused(fmt.Errorf("this is not a token: %w", err))
 	}
 	return token, nil
 }

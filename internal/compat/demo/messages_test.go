@@ -52,7 +52,7 @@ func TestDirectMessages(t *testing.T) {
 // cannot know whether they are allowed.
 func TestDirectMessagesNeedTheDemoRules(t *testing.T) {
 	rules := writeFile(t, "rules.json", `[{"channel":"chat","subscribe":"anyone","publish":"authenticated"},{"channel":"user/{username}"}]`)
-	d, b := start(t, "-rules", rules), browsertest.Start(t)
+	d, b := start(t, "--rules", rules), browsertest.Start(t)
 	tab := open(t, d, b)
 	d.login(tab, "#login-ws", "alice")
 	tab.WaitText(`[data-channel="user/alice"]`, "subscribed")

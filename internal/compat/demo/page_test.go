@@ -23,7 +23,7 @@ var clients = []struct {
 }{
 	{"our module", "browser module", func(*testing.T) []string { return nil }},
 	{"stock socketcluster-client", "stock npm", func(t *testing.T) []string {
-		return []string{"-client-js", filepath.Join(npm.Dir(t), "node_modules", "socketcluster-client", "socketcluster-client.min.js")}
+		return []string{"--client-js", filepath.Join(npm.Dir(t), "node_modules", "socketcluster-client", "socketcluster-client.min.js")}
 	}},
 }
 
@@ -152,7 +152,7 @@ func TestBadStoredToken(t *testing.T) {
 // Row 10 of the guide in a browser: a token dies at its exp while nothing is
 // being sent.
 func TestTokenExpiresWhileOpen(t *testing.T) {
-	withClients(t, []string{"-token-expiry", "3s", "-token-renewal", "0"}, func(t *testing.T, d *demo, b *browsertest.Browser) {
+	withClients(t, []string{"--token-expiry", "3s", "--token-renewal", "0"}, func(t *testing.T, d *demo, b *browsertest.Browser) {
 		tab := open(t, d, b)
 		d.login(tab, "#login-ws", "alice")
 		tab.WaitText("#status", "logged out")
@@ -166,7 +166,7 @@ func TestTokenExpiresWhileOpen(t *testing.T) {
 // Row 7 of the guide in a browser: the token is renewed while the page is
 // open, and the new one is what the page stores.
 func TestTokenIsRenewed(t *testing.T) {
-	withClients(t, []string{"-token-renewal", "1s"}, func(t *testing.T, d *demo, b *browsertest.Browser) {
+	withClients(t, []string{"--token-renewal", "1s"}, func(t *testing.T, d *demo, b *browsertest.Browser) {
 		tab := open(t, d, b)
 		d.login(tab, "#login-http", "alice")
 		first, _ := tab.LocalStorage(tokenName)

@@ -48,7 +48,7 @@ func (d *demo) run(addr string) {
 	t := d.t
 	t.Helper()
 	cmd := proc.Binary(proc.GoBuild(t, "../../cmd/socketcluster"))
-	cmd.Args = append(cmd.Args, "-addr", addr, "-auth-key", authKey)
+	cmd.Args = append(cmd.Args, "--addr", addr, "--auth-key", authKey)
 	cmd.Args = append(cmd.Args, d.flags...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()

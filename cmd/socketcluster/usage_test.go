@@ -1,0 +1,118 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// A mistake in the arguments is told in three lines at most: what is wrong, the
+// nearest name, and how to get help.
+func TestMisuse(t *testing.T) {
+	for args, want := range map[string]string{
+		"srve":                        "unknown command: \"srve\"\nDid you mean serve?\n\"socketcluster --help\" tells more.",
+		"chekc --no-token":            "unknown command: \"chekc\"\nDid you mean check?\n\"socketcluster --help\" tells more.",
+		"nonsense --addr :1":          "unknown command: \"nonsense\"\n\"socketcluster --help\" tells more.",
+		"token vefiry":                "unknown command: \"vefiry\"\nDid you mean verify?\n\"socketcluster token --help\" tells more.",
+		"token --unverified":          "a command is missing\n\"socketcluster token --help\" tells more.",
+		"help chekc":                  "unknown command: \"chekc\"\nDid you mean check?\n\"socketcluster --help\" tells more.",
+		"help token sgin":             "unknown command: \"sgin\"\nDid you mean sign?\n\"socketcluster token --help\" tells more.",
+		"--adr :1":                    "unknown flag: --adr\nDid you mean --addr?\n\"socketcluster serve --help\" tells more.",
+		"-addr :1":                    "unknown flag: -addr\nDid you mean --addr?\n\"socketcluster serve --help\" tells more.",
+		"-quite":                      "unknown flag: -quite\nDid you mean --quiet?\n\"socketcluster serve --help\" tells more.",
+		"serve --limit-message-size=": "unknown flag: --limit-message-size\nDid you mean --limits-message-size?\n\"socketcluster serve --help\" tells more.",
+		"serve --nonsense":            "unknown flag: --nonsense\n\"socketcluster serve --help\" tells more.",
+		"serve --addr":                "flag needs an argument: --addr\n\"socketcluster serve --help\" tells more.",
+		"serve --token-expiry soon":   "invalid argument \"soon\" for \"--token-expiry\" flag: must be a duration like \"30s\" or \"5m\"\n\"socketcluster serve --help\" tells more.",
+		"serve serve":                 "unexpected argument: \"serve\"\n\"socketcluster serve --help\" tells more.",
+		"--auth-key a extra":          "unexpected argument: \"extra\"\n\"socketcluster serve --help\" tells more.",
+		"check --claims x --no-token": "a token, --claims and --no-token exclude each other\n\"socketcluster check --help\" tells more.",
+		"version 1":                   "unexpected argument: \"1\"\n\"socketcluster version --help\" tells more.",
+		"man":                         "one folder must be given\n\"socketcluster man --help\" tells more.",
+	} {
+		clearSettings(t)
+		if o := runWith(t, "", strings.Fields(args)...); o.status != 2 || o.out != "" || o.err != "socketcluster: "+want+"\n" {
+			t.Errorf("%q: %+v\nwant %s", args, o, want)
+		}
+	}
+}
+
+// Help is on the standard output, and fits a terminal.
+func TestHelp(t *testing.T) {
+	for args, want := range map[string]string{
+		"--help":            "  check       Reports",
+		"-h":                "  serve       Serves",
+		"help":              "  token       Signs",
+		"serve --help":      "--limits-outbox",
+		"help serve":        "--limits-outbox",
+		"help check":        "Examples:\n  socketcluster check",
+		"check --help":      "--auth-key-file",
+		"token --help":      "  verify      Prints",
+		"token sign --help": "--auth-key-file",
+		"help token verify": "--auth-key-file",
+		"completion --help": "bash",
+		"--addr :1 --help":  "--limits-outbox",
+	} {
+		o := runWith(t, "", strings.Fields(args)...)
+		if o.status != 0 || o.err != "" || !strings.Contains(o.out, want) {
+			t.Errorf("%q: %+v", args, o)
+		}
+		for line := range strings.Lines(o.out) {
+			if len(line) > helpWidth+1 {
+				t.Errorf("%q has a line of %d characters: %s", args, len(line), line)
+			}
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	want := regexp.MustCompile(`^socketcluster version \S+ \(` + regexp.QuoteMeta(runtime.Version()) + `, \w+/\w+\)\n$`)
+	for _, args := range []string{"version", "--version", "-v"} {
+		if o := runWith(t, "", args); o.status != 0 || o.err != "" || !want.MatchString(o.out) {
+			t.Errorf("%q: %+v", args, o)
+		}
+	}
+}
+
+func TestManPages(t *testing.T) {
+	dir := t.TempDir()
+	if o := runWith(t, "", "man", dir); o.status != 0 || o.out+o.err != "" {
+		t.Fatalf("man: %+v", o)
+	}
+	for name, want := range map[string]string{
+		"socketcluster":              "check",
+		"socketcluster-serve":        `--limits-message-size`,
+		"socketcluster-check":        "--no-token",
+		"socketcluster-token-sign":   "claims",
+		"socketcluster-token-verify": "unverified",
+	} {
+		if text, err := os.ReadFile(filepath.Join(dir, name+".1")); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+	}
+	if o := runWith(t, "", "man", filepath.Join(dir, "none")); o.status != 1 || !strings.Contains(o.err, "none") {
+		t.Errorf("man into no folder: %+v", o)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if o := runWith(t, "", "completion", shell); o.status != 0 || !strings.Contains(o.out, "socketcluster") {
+			t.Errorf("%s: %+v", shell, o)
+		}
+	}
+	for args, want := range map[string]string{
+		"ch":                   "check\t",
+		"token ":               "verify\t",
+		"serve --limits-mess":  "--limits-message-size",
+		"check --op subscribe": ":0\n",
+	} {
+		o := runWith(t, "", append([]string{"__complete"}, strings.Split(args, " ")...)...)
+		if o.status != 0 || !strings.Contains(o.out, want) {
+			t.Errorf("%q: %+v", args, o)
+		}
+	}
+}
