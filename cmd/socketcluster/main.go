@@ -3,6 +3,8 @@
 //	socketcluster [serve]     a socket server, a page that uses it, and two users
 //	socketcluster check       what the owner of a token may do by channel rules
 //	socketcluster token       signs and verifies tokens
+//	socketcluster client      a client in a terminal, or for scripts that test a server
+//	socketcluster bench       measures any SocketCluster server under load
 //
 // The demo needs only Go:
 //
@@ -45,7 +47,7 @@ func main() {
 
 // newRoot makes the command with all its commands.
 func newRoot() *cobra.Command {
-	root := newGroup("socketcluster", "The demo of SocketCluster for Go, and tools for its servers", serveCommand(), checkCommand(), tokenCommand(), manCommand(), versionCommand())
+	root := newGroup("socketcluster", "The demo of SocketCluster for Go, and tools for its servers", serveCommand(), checkCommand(), tokenCommand(), clientCommand(), benchCommand(), manCommand(), versionCommand())
 	root.Long = root.Short + ".\nWithout a command it serves the demo."
 	root.Version = version()
 	root.SilenceErrors, root.SilenceUsage = true, true // see exit

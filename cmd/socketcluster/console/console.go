@@ -47,10 +47,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	lines := bufio.NewScanner(o.In)
 	lines.Buffer(nil, 16<<20)
-	number := 0
-	for c.ctx.Err() == nil && lines.Scan() {
-		number++
-		err := c.line(lines.Text())
+	for number := 1; c.ctx.Err() == nil && lines.Scan(); number++ {
+		err := c.line(number, lines.Text())
 		if err == errQuit {
 			break
 		}
@@ -62,13 +60,16 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	if c.failure != nil {
-		return c.failed(number, c.failure)
+		return c.failed(c.failedAt, c.failure)
 	}
 	return ctx.Err()
 }
 
 // failed reports the line with which a script ends.
 func (c *console) failed(number int, err error) error {
+	if err == c.failure {
+		number = c.failedAt
+	}
 	where := fmt.Sprintf("line %d", number)
 	if c.o.File != "" {
 		where = fmt.Sprintf("%s:%d", c.o.File, number)
@@ -87,10 +88,11 @@ type console struct {
 	print  printer
 	record record
 
-	client  *client.Client
-	subs    map[string]*client.Subscription
-	answer  json.RawMessage // of the last call
-	failure error           // of the last command, which the next line may expect
+	client   *client.Client
+	subs     map[string]*client.Subscription
+	answer   json.RawMessage // of the last call
+	failure  error           // of the last command, which the next line may expect
+	failedAt int             // its line
 }
 
 func newConsole(ctx context.Context, o Options, out io.Writer) *console {
@@ -115,7 +117,7 @@ func (c *console) close() {
 
 // line runs a line of a script. A command that fails gives the next line the
 // chance to expect that.
-func (c *console) line(text string) error {
+func (c *console) line(number int, text string) error {
 	text = strings.TrimSpace(text)
 	if text == "" || strings.HasPrefix(text, "#") {
 		return nil
@@ -131,7 +133,7 @@ func (c *console) line(text string) error {
 	case expected != nil || errors.As(err, new(usageError)) || errors.As(err, new(unmetError)) || err == errQuit:
 		return err
 	}
-	c.failure = err
+	c.failure, c.failedAt = err, number
 	return nil
 }
 

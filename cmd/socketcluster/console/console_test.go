@@ -160,7 +160,7 @@ func TestScriptsThatFail(t *testing.T) {
 	for script, want := range map[string]string{
 		"invoke echo 1\nexpect answer 2":                                    "test.sc:2: the answer was 1",
 		"invoke none":                                                       "test.sc:1: UnknownProcedureError: ",
-		"invoke none\ninvoke echo":                                          "test.sc:2: UnknownProcedureError: ",
+		"invoke none\ninvoke echo":                                          "test.sc:1: UnknownProcedureError: ",
 		"invoke none\nexpect error LoginError":                              "test.sc:2: the error was UnknownProcedureError",
 		"invoke none\nexpect no error UnknownProcedureError":                "test.sc:2: the error was",
 		"expect error":                                                      "test.sc:1: the line before has not failed",

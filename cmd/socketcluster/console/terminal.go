@@ -80,6 +80,9 @@ func (c *console) attempt(run func() error) (quit bool) {
 	ctx, stop := signal.NotifyContext(c.ctx, os.Interrupt)
 	c.now = ctx
 	err := run()
+	if ctx.Err() != nil && c.ctx.Err() == nil {
+		err = errors.New("interrupted")
+	}
 	stop()
 	c.now = c.ctx
 	if err == errQuit {

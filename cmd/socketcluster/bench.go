@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/load"
+)
+
+// benchCommand measures a server under load.
+func benchCommand() *cobra.Command {
+	var n connection
+	var o load.Options
+	var loginData, callData, report string
+	var quiet bool
+	c := &cobra.Command{
+		Use: "bench URL", Short: "Measures any SocketCluster server under load",
+		Long: `Measures a server under load: clients connect, log in and subscribe; then they
+call and publish at the given rates; and in a storm, all lose their connections
+and come back. A latency counts from when a message was due, so that a server
+that stalls shows it. The status is 1 if anything has failed.`,
+		Example: `  socketcluster bench ws://localhost:8000 --connections 1000 --call echo --call-rate 2000
+  socketcluster bench ws://localhost:8000 --channel news --publish-rate 100 --storm --report new.json
+  socketcluster bench compare old.json new.json`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return misused(c, fmt.Errorf("the URL of the server is missing, such as ws://localhost:8000"), "")
+			}
+			return atMostOne("URL")(c, args)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if o.Client, err = n.options(); err != nil {
+				return misused(c, err, "")
+			}
+			if o.LoginData, err = jsonFlag("login-data", loginData); err != nil {
+				return misused(c, err, "")
+			}
+			if o.CallData, err = jsonFlag("call-data", callData); err != nil {
+				return misused(c, err, "")
+			}
+			o.URL = args[0]
+			if !quiet {
+				o.Progress = c.ErrOrStderr()
+			}
+			result, err := load.Run(c.Context(), o)
+			if err != nil {
+				return answer(err)
+			}
+			if report != "" {
+				if err := result.Write(report); err != nil {
+					return answer(err)
+				}
+			}
+			if err := result.Print(c.OutOrStdout()); err != nil {
+				return answer(err)
+			}
+			if result.Failed() > 0 {
+				return errDenied
+			}
+			return nil
+		},
+	}
+	f := newFlags("Load")
+	f.IntVar(&o.Connections, "connections", 100, "number of clients")
+	f.Float64Var(&o.ConnectRate, "connect-rate", 500, "connections per second")
+	f.StringVar(&o.Login, "login", "", "procedure that logs in")
+	f.StringVar(&loginData, "login-data", "", "its data, as JSON")
+	f.StringVar(&o.Call, "call", "", "procedure that is called")
+	f.StringVar(&callData, "call-data", "", "its data, as JSON")
+	f.Float64Var(&o.CallRate, "call-rate", 100, "calls per second, of all clients together")
+	f.StringVar(&o.Channel, "channel", "", "channel on which is published")
+	f.IntVar(&o.Subscribers, "subscribers", 0, "number of clients that are subscribed to it; 0 means all, -1 none")
+	f.Float64Var(&o.PublishRate, "publish-rate", 10, "publications per second, of all clients together")
+	f.IntVar(&o.PublishSize, "publish-size", 128, "size of their data, about, in bytes")
+	f.DurationVar(&o.Duration, "duration", 10e9, "time of calls and publications")
+	f.BoolVar(&o.Storm, "storm", false, "ends all connections at once, and measures until they are back")
+	f.StringVar(&report, "report", "", "file for the report, as JSON")
+	f.BoolVar(&quiet, "quiet", false, "shows no progress")
+	addFlags(c, f, n.define())
+	c.AddCommand(compareCommand())
+	return c
+}
+
+// jsonFlag returns the data of a flag, or nil if it is empty.
+func jsonFlag(name, text string) (json.RawMessage, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if !json.Valid([]byte(text)) {
+		return nil, fmt.Errorf(`--%s is not JSON; a text needs quotes: '"text"'`, name)
+	}
+	return json.RawMessage(text), nil
+}
+
+// compareCommand compares two reports.
+func compareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "compare A B", Short: "Compares two reports of bench",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return misused(c, fmt.Errorf("two reports are needed"), "")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			a, err := load.Read(args[0])
+			if err != nil {
+				return answer(err)
+			}
+			b, err := load.Read(args[1])
+			if err != nil {
+				return answer(err)
+			}
+			return load.Compare(c.OutOrStdout(), a, b)
+		},
+	}
+}
