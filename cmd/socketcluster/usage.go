@@ -17,7 +17,7 @@ func misused(c *cobra.Command, err error, typed string, names ...string) error {
 	if name := nearest(typed, names); name != "" {
 		hint = fmt.Sprintf("\nDid you mean %s?", name)
 	}
-	return statusError{fmt.Errorf("%w%s\n%q tells more.", err, hint, c.CommandPath()+" --help"), 2}
+	return statusError{fmt.Errorf("%w%s\n%q tells more", err, hint, c.CommandPath()+" --help"), 2}
 }
 
 // misusedFlag reports an error in the flags of a command.
