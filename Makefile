@@ -4,7 +4,8 @@
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
-	go run ./cmd/socketcluster
+	@echo "Building the demo: about a minute the first time, a second later on."
+	@go run ./cmd/socketcluster
 
 # All tests of all modules. What they need besides Go is installed or started.
 test:
