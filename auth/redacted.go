@@ -12,10 +12,10 @@ import (
 
 func (t Token) text() string {
 	text := "auth.Token{"
-	if t.algorithm != "" {
-		text += t.algorithm + " "
+	if alg := t.Algorithm(); alg != "" {
+		text += alg + " "
 	}
-	return text + strconv.Itoa(len(t.signed)) + " bytes}"
+	return text + strconv.Itoa(t.size()) + " bytes}"
 }
 
 // Format implements [fmt.Formatter]. It shows neither the text nor the claims.

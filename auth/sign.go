@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"time"
+	"unique"
 
 	"github.com/socketcluster-go/socketcluster/wire"
 
@@ -48,30 +49,30 @@ func (j *JWT) Sign(_ context.Context, claims any, opts ...SignOption) (*Token, e
 	if j.tokenIDs && payload.get("sid") == nil {
 		payload.set("sid", wire.AppendString(nil, rand.Text()))
 	}
-	header, kid, err := signHeader(alg.name, &o)
+	text, h, err := signHeader(alg.name, &o)
 	if err != nil {
 		return nil, err
 	}
 	body := payload.appendTo(nil)
 
 	signing := make([]byte, 0, base64url.EncodedLen(len(body))+256)
-	signing = base64url.AppendEncode(signing, header)
+	signing = base64url.AppendEncode(signing, text)
+	encodedHeader := string(signing)
 	signing = append(signing, '.')
 	signing = base64url.AppendEncode(signing, body)
 	signature, err := alg.method.Sign(string(signing), key.Key.signing())
 	if err != nil {
 		return nil, signError("signing failed: " + err.Error())
 	}
-	signed := base64url.AppendEncode(append(signing, '.'), signature)
-	if len(signed) > j.maxTokenSize {
+	t := newToken(append(body, signature...), len(body), payload, j.clockTolerance)
+	t.header = unique.Make(tokenHeader{encodedHeader, h})
+	if t.size() > j.maxTokenSize {
 		return nil, signError("the token exceeds the maximum size")
 	}
 
 	if j.keyState().random {
 		j.warn()
 	}
-	t := newToken(string(signed), body, payload, j.clockTolerance)
-	t.algorithm, t.keyID = alg.name, kid
 	return t, nil
 }
 
@@ -263,33 +264,33 @@ func appendAudience(dst []byte, names []string) []byte {
 }
 
 // signHeader writes alg, typ, kid and what the caller adds (JWT-3). It returns
-// the text and its kid.
-func signHeader(alg string, o *SignOptions) ([]byte, string, error) {
-	header := members{
+// the text and what has been read back from it.
+func signHeader(alg string, o *SignOptions) ([]byte, header, error) {
+	ms := members{
 		{"alg", wire.AppendString(nil, alg)},
 		{"typ", []byte(`"JWT"`)},
 	}
 	if o.KeyID != "" {
-		header.set("kid", wire.AppendString(nil, o.KeyID))
+		ms.set("kid", wire.AppendString(nil, o.KeyID))
 	}
 	for _, m := range o.Header {
 		switch m.Name {
 		case "alg", "crit", "b64":
-			return nil, "", signError(`"` + m.Name + `" is not allowed in "header"`)
+			return nil, header{}, signError(`"` + m.Name + `" is not allowed in "header"`)
 		}
 		value, err := wire.Marshal(m.Value)
 		if err != nil {
-			return nil, "", signError(`"header" cannot be encoded: ` + err.Error())
+			return nil, header{}, signError(`"header" cannot be encoded: ` + err.Error())
 		}
 		if value == nil {
-			return nil, "", signError(`"` + m.Name + `" must have a value in "header"`)
+			return nil, header{}, signError(`"` + m.Name + `" must have a value in "header"`)
 		}
-		header.set(m.Name, value)
+		ms.set(m.Name, value)
 	}
-	text := header.appendTo(nil)
+	text := ms.appendTo(nil)
 	h, ok := parseHeader(text)
 	if !ok {
-		return nil, "", signError(`"header" holds a value that cannot be verified`)
+		return nil, header{}, signError(`"header" holds a value that cannot be verified`)
 	}
-	return text, h.kid, nil
+	return text, h, nil
 }

@@ -5,19 +5,31 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"time"
+	"unique"
 
 	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
 // A Token is a token whose signature has been checked, or that has just been
 // signed. It is immutable and may be shared between goroutines.
+//
+// A server has many of them for a long time, so it takes little memory: that of
+// a JWT has its parts decoded, and shares the header with other tokens.
 type Token struct {
-	signed    string
-	payload   []byte // a JSON object
-	algorithm string
-	keyID     string
-	end       int64 // the last millisecond of its life since the epoch, or noEnd
+	bytes   []byte // the payload, which is a JSON object, and the rest
+	payload int    // the length of the payload
+	// header is not zero for a JWT. The rest is then its signature, and otherwise
+	// the text of the token.
+	header unique.Handle[tokenHeader]
+	end    int64 // the last millisecond of its life since the epoch, or noEnd
+}
+
+// tokenHeader is the header of a JWT.
+type tokenHeader struct {
+	encoded string // as it is in the token
+	header  header
 }
 
 const noEnd = math.MaxInt64
@@ -33,39 +45,71 @@ func NewToken(signed string, payload []byte) (*Token, error) {
 	if !ok || claims.ambiguous() {
 		return nil, errors.New("auth: the payload of a token must be a JSON object without repeated names")
 	}
-	return newToken(signed, bytes.Clone(payload), claims, 0), nil
+	return newToken(slices.Concat(payload, []byte(signed)), len(payload), claims, 0), nil
 }
 
-// newToken takes ownership of payload.
-func newToken(signed string, payload []byte, claims members, tolerance time.Duration) *Token {
-	t := &Token{signed: signed, payload: payload, end: noEnd}
+// newToken takes ownership of b, which is the payload and the rest of the token.
+func newToken(b []byte, payload int, claims members, tolerance time.Duration) *Token {
+	t := &Token{bytes: b, payload: payload, end: noEnd}
 	if exp, ok := numericdate.Parse(claims.get("exp")); ok {
 		t.end = exp.Add(tolerance).Milli()
 	}
 	return t
 }
 
-// Signed returns the text that the client presents.
+// claims returns the payload, which must not be changed.
+func (t *Token) claims() []byte { return t.bytes[:t.payload:t.payload] }
+
+// rest returns the signature of a JWT, or the text of another token.
+func (t *Token) rest() []byte { return t.bytes[t.payload:] }
+
+// Signed returns the text that the client presents. That of a JWT is encoded by
+// each call.
 func (t *Token) Signed() string {
-	if t == nil {
+	switch {
+	case t == nil:
 		return ""
+	case !t.isJWT():
+		return string(t.rest())
 	}
-	return t.signed
+	b := make([]byte, 0, 512) // on the stack, as most tokens are shorter
+	b = append(b, t.header.Value().encoded...)
+	b = base64url.AppendEncode(append(b, '.'), t.claims())
+	b = base64url.AppendEncode(append(b, '.'), t.rest())
+	return string(b)
+}
+
+// size returns the length of the text.
+func (t *Token) size() int {
+	if !t.isJWT() {
+		return len(t.rest())
+	}
+	return len(t.header.Value().encoded) + 1 + base64url.EncodedLen(t.payload) + 1 + base64url.EncodedLen(len(t.rest()))
+}
+
+func (t *Token) isJWT() bool { return t.header != unique.Handle[tokenHeader]{} }
+
+// head returns the header of a JWT, or that of none.
+func (t *Token) head() header {
+	if !t.isJWT() {
+		return header{}
+	}
+	return t.header.Value().header
 }
 
 // Payload returns the claims as they were signed: numbers keep their digits,
 // and names their order. The caller owns the result.
-func (t *Token) Payload() json.RawMessage { return bytes.Clone(t.payload) }
+func (t *Token) Payload() json.RawMessage { return bytes.Clone(t.claims()) }
 
 // Claims decodes the payload into v as [encoding/json.Unmarshal] does.
-func (t *Token) Claims(v any) error { return json.Unmarshal(t.payload, v) }
+func (t *Token) Claims(v any) error { return json.Unmarshal(t.claims(), v) }
 
 // Claim decodes a single claim by the rules of [encoding/json.Unmarshal] for an
 // any: a number is a float64, an array is a []any. It returns false if the
 // token has no such claim. Every call decodes again: the caller owns the
 // result, and a token takes no memory for values that nobody reads.
 func (t *Token) Claim(name string) (any, bool) {
-	claims, ok := parseObject(t.payload)
+	claims, ok := parseObject(t.claims())
 	if !ok {
 		return nil, false
 	}
@@ -95,7 +139,7 @@ func (t *Token) IssuedAt() (time.Time, bool) { return t.date("iat") }
 func (t *Token) AuthTime() (time.Time, bool) { return t.date(claimAuthTime) }
 
 func (t *Token) date(claim string) (time.Time, bool) {
-	claims, _ := parseObject(t.payload)
+	claims, _ := parseObject(t.claims())
 	d, ok := numericdate.Parse(claims.get(claim))
 	if !ok {
 		return time.Time{}, false
@@ -116,10 +160,10 @@ func (t *Token) ValidUntil() (time.Time, bool) {
 
 // Algorithm returns the name of the signature algorithm, or "" for a token that
 // is not a JWT.
-func (t *Token) Algorithm() string { return t.algorithm }
+func (t *Token) Algorithm() string { return t.head().alg }
 
 // KeyID returns the kid of the header, or "" if there is none.
-func (t *Token) KeyID() string { return t.keyID }
+func (t *Token) KeyID() string { return t.head().kid }
 
 // Expired reports whether a live connection must lose this token: now, in
 // milliseconds, is past [Token.ValidUntil]. [Engine.Verify] is stricter by that

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -200,5 +201,29 @@ func TestSignThenVerify(t *testing.T) {
 	exp2, ok := back.ExpiresAt()
 	if iat, _ := back.IssuedAt(); !ok || !exp1.Equal(exp2) || exp2.Sub(iat) != time.Hour {
 		t.Errorf("issued %v, expires %v and %v", iat, exp1, exp2)
+	}
+}
+
+// A server may have a token for each of its connections.
+func TestTokenTakesLittleMemory(t *testing.T) {
+	const n = 1000
+	signed := craft(`{"alg":"HS256","kid":"k1"}`, `{"username":"bob","channels":["a","b"],"iat":1000,"exp":4000000000}`)
+	j := plain(t)
+	tokens := make([]*auth.Token, n)
+	live := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := live()
+	for i := range tokens {
+		tokens[i] = accept(t, j, strings.Clone(signed))
+	}
+	if size := (live() - before) / n; size >= uint64(len(signed)) {
+		t.Errorf("a token of %d characters takes %d bytes", len(signed), size)
+	}
+	if tokens[0].Signed() != signed {
+		t.Error("the token has another text")
 	}
 }

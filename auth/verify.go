@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
@@ -26,7 +27,7 @@ func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (
 	if err != nil {
 		return nil, err
 	}
-	if p.signature == "" {
+	if p.unsigned {
 		return nil, invalidError("jwt signature is required")
 	}
 	var key RingKey
@@ -48,8 +49,7 @@ func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (
 		return nil, err
 	}
 
-	t := newToken(signed, p.payload, p.claims, o.ClockTolerance)
-	t.algorithm, t.keyID = p.header.alg, p.header.kid
+	t := p.token(o.ClockTolerance)
 	if key.Check != nil {
 		if err := key.Check(t); err != nil {
 			return nil, err
@@ -76,16 +76,25 @@ func (j *JWT) checkSignature(p *parts) error {
 
 // parts has the parts of a token, none of which can be trusted yet.
 type parts struct {
-	header    header
-	payload   []byte
-	claims    members
-	signing   string // what the signature covers
-	signature string // encoded; its characters are base64url, nothing more is known
+	header        header
+	encodedHeader string
+	bytes         []byte // the payload, and the signature if it is canonical base64url
+	payload       int    // the length of the payload
+	claims        members
+	signing       string // what the signature covers
+	unsigned      bool   // there is no signature
 }
 
 func (p *parts) signedBy(a *algorithm, k Key) bool {
-	signature, ok := decodePart(p.signature)
-	return ok && a.method.Verify(p.signing, signature, k.verifying()) == nil
+	signature := p.bytes[p.payload:]
+	return len(signature) > 0 && a.method.Verify(p.signing, signature, k.verifying()) == nil
+}
+
+// token returns the token that has these parts, which must have been verified.
+func (p *parts) token(tolerance time.Duration) *Token {
+	t := newToken(p.bytes, p.payload, p.claims, tolerance)
+	t.header = unique.Make(tokenHeader{p.encodedHeader, p.header})
+	return t
 }
 
 // decode reads the compact form. Its cost is a few times the length of the
@@ -103,21 +112,26 @@ func (j *JWT) decode(signed string) (parts, error) {
 	body, tail, _ := strings.Cut(rest, ".")
 
 	headText, ok1 := decodePart(head)
-	payload, ok2 := decodePart(body)
+	b := make([]byte, 0, base64url.DecodedLen(len(body))+base64url.DecodedLen(len(tail)))
+	b, ok2 := appendPart(b, body)
 	if !ok1 || !ok2 || !isBase64url(tail) {
 		return parts{}, invalidError("invalid token")
 	}
+	payload := len(b)
 	h, ok1 := parseHeader(headText)
-	claims, ok2 := parseObject(payload)
+	claims, ok2 := parseObject(b)
 	if !ok1 || !ok2 || claims.misspell(registeredClaims) || claims.ambiguous() {
 		return parts{}, invalidError("invalid token")
 	}
+	b, _ = appendPart(b, tail)
 	return parts{
-		header:    h,
-		payload:   payload,
-		claims:    claims,
-		signing:   signed[:len(head)+1+len(body)],
-		signature: tail,
+		header:        h,
+		encodedHeader: head,
+		bytes:         b,
+		payload:       payload,
+		claims:        claims,
+		signing:       signed[:len(head)+1+len(body)],
+		unsigned:      tail == "",
 	}, nil
 }
 
@@ -133,11 +147,20 @@ func (j *JWT) sizeLimit() int {
 // the line breaks that the standard library skips. Otherwise one signature
 // would have many spellings (JWT-23).
 func decodePart(s string) ([]byte, bool) {
+	return appendPart(make([]byte, 0, base64url.DecodedLen(len(s))), s)
+}
+
+// appendPart is decodePart into the capacity behind b, which must be enough. It
+// returns b itself if s is not canonical.
+func appendPart(b []byte, s string) ([]byte, bool) {
 	if !isBase64url(s) {
-		return nil, false
+		return b, false
 	}
-	b, err := base64url.DecodeString(s)
-	return b, err == nil
+	n, err := base64url.Decode(b[len(b):cap(b)], []byte(s))
+	if err != nil {
+		return b, false
+	}
+	return b[:len(b)+n], true
 }
 
 func isBase64url(s string) bool {
