@@ -71,10 +71,8 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt fun
 		MaxFragments: srv.cfg.Limits.Fragments,
 		Subprotocol:  srv.subprotocol(r),
 		Deflate:      srv.cfg.Compression.Level > 0,
-		OnPing:       s.answerPing,
-		OnHold:       s.countUnfinished,
+		Owner:        (*connOwner)(s),
 		Poller:       srv.poller,
-		Resume:       s.read,
 	})
 	switch {
 	case errors.Is(err, ws.ErrWriter):
@@ -158,6 +156,18 @@ func (srv *Server) chooseSubprotocol(offered []string, r *http.Request) (chosen 
 	})
 	return chosen
 }
+
+// connOwner is the socket as the owner of its connection.
+type connOwner Socket
+
+// Ping implements ws.Owner.
+func (o *connOwner) Ping(payload []byte) { (*Socket)(o).answerPing(payload) }
+
+// Hold implements ws.Owner.
+func (o *connOwner) Hold(n int) error { return (*Socket)(o).countUnfinished(n) }
+
+// Resume implements ws.Owner.
+func (o *connOwner) Resume() { (*Socket)(o).read() }
 
 // pongRoom is the number of bytes that wait for a client beyond which its pings
 // are not answered yet. Pongs are small, and cost more than their bytes.

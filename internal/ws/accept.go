@@ -24,21 +24,30 @@ type Options struct {
 	Subprotocol string
 	// Deflate accepts permessage-deflate (RFC 7692) from clients that offer it.
 	Deflate bool
-	// OnPing is called by Read with the payload of each ping, a copy. Reading
-	// continues when it returns, so answering a flood of pings may delay
-	// reading.
-	OnPing func(payload []byte)
-	// OnHold is called by Read when the connection holds n more bytes of a
-	// message while it waits for the rest, or fewer if n is negative. An error
-	// ends the connection; nothing is then held.
-	OnHold func(n int) error
+	// Owner, if set, is told of what Read does not return.
+	Owner Owner
 	// Poller, if set, waits in place of Park for connections that can be
-	// polled. Resume is called when that wait is over.
+	// polled. It needs an Owner.
 	Poller *Poller
-	Resume func()
 	// Header is added to the 101 response, except for the headers of the
 	// upgrade itself.
 	Header http.Header
+}
+
+// Owner is told of what happens on a connection. One value has all of it, so
+// that a connection needs no function value of its own for each.
+type Owner interface {
+	// Ping is called by Read with the payload of each ping, a copy. Reading
+	// continues when it returns, so answering a flood of pings may delay
+	// reading.
+	Ping(payload []byte)
+	// Hold is called by Read when the connection holds n more bytes of a
+	// message while it waits for the rest, or fewer if n is negative. An error
+	// ends the connection; nothing is then held.
+	Hold(n int) error
+	// Resume is called on a goroutine of its own when the wait of a Poller is
+	// over, which has begun with Park.
+	Resume()
 }
 
 // upgradeTimeout is the time within which a peer must accept the 101 response.

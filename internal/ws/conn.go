@@ -21,12 +21,11 @@ const defaultMaxFragments = 4096
 // Conn is a WebSocket connection. Read and WriteFrames have one
 // caller each at a time; everything else is safe from any goroutine.
 type Conn struct {
-	nc     net.Conn
-	park   park
-	onPing func([]byte)
-	onHold func(n int) error
-	held   int   // the bytes that onHold knows of
-	err    error // the lasting result of Read
+	nc    net.Conn
+	park  park
+	owner Owner
+	held  int   // the bytes that the owner knows of
+	err   error // the lasting result of Read
 
 	in  []byte      // unread bytes, an alias of buf, carry or the upgrade's leftover
 	buf *readBuffer // borrowed from readBuffers, nil while parked
@@ -45,13 +44,13 @@ type Conn struct {
 // newConn returns a server's connection over nc; in is what has already been
 // read from it.
 func newConn(nc net.Conn, in []byte, o Options) *Conn {
-	c := &Conn{nc: nc, onPing: o.OnPing, onHold: o.OnHold, in: in, side: gws.StateServerSide, maxFragments: defaultMaxFragments}
+	c := &Conn{nc: nc, owner: o.Owner, in: in, side: gws.StateServerSide, maxFragments: defaultMaxFragments}
 	if o.MaxFragments > 0 {
 		c.maxFragments = int32(min(o.MaxFragments, 1<<30))
 	}
 	c.SetReadLimit(o.ReadLimit)
 	c.received.Store(int64(len(in)))
-	c.park = newPark(nc, &o)
+	c.park.init(nc, o.Poller)
 	return c
 }
 
@@ -88,7 +87,7 @@ func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	defer c.park.closed()
+	defer c.leaveForGood()
 	tc, ok := c.nc.(*tls.Conn)
 	if !ok {
 		return c.nc.Close()
@@ -104,7 +103,7 @@ func (c *Conn) Close() error {
 // before may be lost. Writing continues.
 func (c *Conn) Interrupt() {
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
-	c.park.signal()
+	c.signal()
 }
 
 // readError returns the error that Read returns for err. The deadline that

@@ -3,11 +3,11 @@
 // server, [Dial] those of a client.
 //
 // Reading. A [Conn] has one reader at a time. Between two messages it needs
-// none: [Conn.Park] lets a [Poller] wait, which calls Options.Resume on a new
+// none: [Conn.Park] lets a [Poller] wait, which calls Owner.Resume on a new
 // goroutine when a byte or the end has arrived, or when Close or Interrupt was
 // called. [Conn.Read] blocks until there is a whole message, a close frame or
 // an error. Messages arrive in the order in which the peer sent them. Pings are
-// passed to Options.OnPing between them, on the reader's goroutine; pongs are
+// passed to Owner.Ping between them, on the reader's goroutine; pongs are
 // dropped. After the first error Read returns the same error forever.
 //
 // Memory. While nothing arrives, a Conn holds no buffer: the reader waits for
@@ -23,7 +23,7 @@
 //
 // Ownership. [Message].Data belongs to the caller until [Message.Release].
 // Afterwards neither it nor any slice that aliases it may be used. The payload
-// for OnPing is a copy and belongs to the callee. [Conn.WriteFrames] only reads
+// for Owner.Ping is a copy and belongs to the callee. [Conn.WriteFrames] only reads
 // its frames.
 //
 // Writing. WriteFrames, WriteAll and AwaitWrite have one caller at a time; they

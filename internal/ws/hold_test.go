@@ -8,17 +8,17 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
 
-// OnHold knows of what an unfinished message takes, whatever comes between its
+// The owner knows of what an unfinished message takes, whatever comes between its
 // frames, and of nothing else.
-func TestOnHold(t *testing.T) {
+func TestHold(t *testing.T) {
 	peer, nc := memnet.Pipe(64 << 10)
 	defer peer.Close()
 	held, told := 0, make(chan int, 100)
-	c := newConn(nc, nil, Options{OnHold: func(n int) error {
+	c := newConn(nc, nil, Options{Owner: owner{hold: func(n int) error {
 		held += n
 		told <- held
 		return nil
-	}})
+	}}})
 	defer c.Close()
 	read := make(chan error)
 	go func() {
@@ -65,18 +65,18 @@ func TestOnHold(t *testing.T) {
 	}
 }
 
-// An error of OnHold ends the connection, and nothing is held then.
-func TestOnHoldRefuses(t *testing.T) {
+// An error of Hold ends the connection, and nothing is held then.
+func TestHoldRefuses(t *testing.T) {
 	peer, nc := memnet.Pipe(64 << 10)
 	defer peer.Close()
 	refusal := errors.New("no room")
 	held := 0
-	c := newConn(nc, nil, Options{OnHold: func(n int) error {
+	c := newConn(nc, nil, Options{Owner: owner{hold: func(n int) error {
 		if held += n; held > 20_000 {
 			return refusal
 		}
 		return nil
-	}})
+	}}})
 	defer c.Close()
 	go func() {
 		for {

@@ -12,36 +12,13 @@ type readBuffer [readSize]byte
 
 var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
 
-// park waits for the peer without holding a buffer, as far as the kind of
-// connection allows.
-type park interface {
-	// wait blocks until there are bytes and sets c.in to c.carry[:c.carried]
-	// followed by at least one of them. c.buf is nil before the call. started
-	// means that the peer is in the middle of a frame.
-	wait(c *Conn, started bool) error
-
-	// leave releases the reader if there is nothing to read and a Poller can
-	// wait in its place. Otherwise it waits.
-	leave(c *Conn) (gone bool, err error)
-
-	// readAll reports whether the last read has certainly left nothing to read.
-	readAll() bool
-
-	// signal wakes the connection if its reader has left.
-	signal()
-
-	// closed is called when the connection has been closed.
-	closed()
-}
-
 // Polled reports whether the connection is a plain socket of the operating system, that
 // the runtime's poller waits for, or says so itself.
 func (c *Conn) Polled() bool {
 	if p, ok := c.nc.(interface{ Polled() bool }); ok {
 		return p.Polled()
 	}
-	_, other := c.park.(readPark)
-	return !other
+	return c.park.polls()
 }
 
 // ReadAll reports whether the kernel has nothing more from the peer, once Read has
@@ -78,7 +55,7 @@ func (c *Conn) more(started bool) error {
 	c.carried = uint8(copy(c.carry[:], c.in))
 	c.in = nil
 	c.giveBack()
-	return c.park.wait(c, started)
+	return c.wait(started)
 }
 
 // consume drops n unread bytes.
@@ -90,16 +67,9 @@ func (c *Conn) consume(n int) {
 	}
 }
 
-// readPark serves connections that can only be read: between frames it waits
-// with the first two bytes of a header, inside the Conn.
-type readPark struct{}
-
-func (readPark) leave(c *Conn) (bool, error) { return false, c.more(false) }
-func (readPark) readAll() bool               { return false }
-func (readPark) signal()                     {}
-func (readPark) closed()                     {}
-
-func (readPark) wait(c *Conn, started bool) error {
+// waitInRead is wait for connections that can only be read: between frames it
+// waits with the first two bytes of a header, inside the Conn.
+func (c *Conn) waitInRead(started bool) error {
 	dst := c.carry[:2]
 	if started {
 		dst = c.borrow()

@@ -6,13 +6,33 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 )
 
-// newPark decides by the concrete type: a wrapper may promote SyscallConn from
-// an embedded connection, while its own Read does more than that of the socket.
-func newPark(nc net.Conn, o *Options) park {
+// park is how a connection waits for the peer without holding a buffer. A kernel
+// socket waits in the runtime's poller and borrows a buffer when there are bytes,
+// or lets a Poller wait. Others can only be read.
+type park struct {
+	raw     syscall.RawConn // nil if the connection can only be read
+	poller  *Poller         // nil if there is none
+	state   atomic.Uint32
+	watched atomic.Int32 // its descriptor and 1, once the poller knows it
+	broken  atomic.Bool  // the poller does not accept it
+	all     bool         // the last read has left nothing to read; the reader's
+}
+
+// init decides by the concrete type: a wrapper may promote SyscallConn from an
+// embedded connection, while its own Read does more than that of the socket.
+func (p *park) init(nc net.Conn, poller *Poller) {
+	if p.raw = rawConn(nc); p.raw != nil && poller != nil && poller.ready() {
+		p.poller = poller
+	}
+}
+
+// rawConn returns nil for a connection that is not a kernel socket.
+func rawConn(nc net.Conn) syscall.RawConn {
 	var sc syscall.Conn
 	switch nc := nc.(type) {
 	case *net.TCPConn:
@@ -20,37 +40,20 @@ func newPark(nc net.Conn, o *Options) park {
 	case *net.UnixConn:
 		sc = nc
 	default:
-		return readPark{}
+		return nil
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return readPark{}
+		return nil
 	}
-	p := &pollPark{raw: raw}
-	p.ready = p.read
-	if o.Poller != nil && o.Poller.ready() {
-		p.poller, p.resume, p.arm = o.Poller, o.Resume, p.watch
-	}
-	return p
+	return raw
 }
 
-// pollPark waits in the runtime's poller and borrows a buffer when there are
-// bytes, or lets a Poller wait.
-type pollPark struct {
-	raw   syscall.RawConn
-	ready func(fd uintptr) bool // p.read, bound once
-	conn  *Conn
-	err   error
-	all   bool // the last read has left nothing to read; the reader's
+// polls reports whether the connection is a kernel socket.
+func (p *park) polls() bool { return p.raw != nil }
 
-	poller  *Poller // nil if there is none
-	resume  func()
-	arm     func(fd uintptr) // p.watch, bound once
-	try     bool             // read does not wait
-	broken  atomic.Bool      // the poller does not accept it
-	state   atomic.Uint32
-	watched atomic.Int32 // its descriptor and 1, once the poller knows it
-}
+// readAll reports whether the last read has certainly left nothing to read.
+func (p *park) readAll() bool { return p.all }
 
 // The states of a connection that has a Poller. The reader changes reading to
 // parked if there was no signal since it began to try. A signal changes parked
@@ -63,16 +66,16 @@ const (
 
 // signal wakes a parked connection, or makes its reader try again before it
 // parks.
-func (p *pollPark) signal() {
+func (c *Conn) signal() {
 	for {
-		switch p.state.Load() {
+		switch c.park.state.Load() {
 		case parked:
-			if p.state.CompareAndSwap(parked, reading) {
-				go p.resume()
+			if c.park.state.CompareAndSwap(parked, reading) {
+				go c.owner.Resume()
 				return
 			}
 		case reading:
-			if p.state.CompareAndSwap(reading, signaled) {
+			if c.park.state.CompareAndSwap(reading, signaled) {
 				return
 			}
 		case signaled:
@@ -81,92 +84,131 @@ func (p *pollPark) signal() {
 	}
 }
 
-// leave implements park. Once the reader has been released, only atomic fields
-// may be accessed.
-func (p *pollPark) leave(c *Conn) (gone bool, err error) {
+// wait blocks until there are bytes and sets c.in to c.carry[:c.carried] followed
+// by at least one of them. c.buf is nil before the call. started means that the
+// peer is in the middle of a frame.
+func (c *Conn) wait(started bool) error {
+	if c.park.raw == nil {
+		return c.waitInRead(started)
+	}
+	a := c.readAttempt(false)
+	defer a.release()
+	return a.read()
+}
+
+// leave releases the reader if there is nothing to read and a Poller can wait in
+// its place. Otherwise it waits. Once the reader has been released, only atomic
+// fields and those that never change may be accessed.
+func (c *Conn) leave() (gone bool, err error) {
+	p := &c.park
 	if p.poller == nil || p.broken.Load() {
 		return false, c.more(false)
 	}
-	p.conn = c
+	a := c.readAttempt(true)
+	defer a.release()
 	if p.all {
 		// The poller reports what has come since, so there is no need to try.
 		p.all = false
 		if p.state.CompareAndSwap(reading, parked) {
-			_ = p.raw.Control(p.arm) // as below
+			_ = p.raw.Control(a.watch) // as below
 			return true, nil
 		}
 	}
 	for {
 		p.state.Store(reading) // read sees what was signaled
-		p.try = true
-		err := p.raw.Read(p.ready)
-		p.try = false
-		switch {
-		case err != nil:
+		switch err := a.read(); {
+		case err != syscall.EAGAIN:
 			return false, err
-		case p.err != syscall.EAGAIN:
-			return false, p.err
 		case p.state.CompareAndSwap(reading, parked):
 			// If this fails, the connection has been closed, which signals.
-			_ = p.raw.Control(p.arm)
+			_ = p.raw.Control(a.watch)
 			return true, nil
 		}
 	}
 }
 
-// readAll implements park.
-func (p *pollPark) readAll() bool { return p.all }
-
-// watch makes the poller watch the connection, which cannot be closed
-// meanwhile.
-func (p *pollPark) watch(fd uintptr) {
-	if p.poller.watch(int(fd), p) {
-		p.watched.Store(int32(fd) + 1)
+// leaveForGood is called when the connection has been closed.
+func (c *Conn) leaveForGood() {
+	if c.park.poller == nil {
 		return
 	}
-	p.broken.Store(true)
-	p.signal()
-}
-
-// closed is called when the descriptor has been closed.
-func (p *pollPark) closed() {
-	if fd := p.watched.Load(); fd > 0 {
-		p.poller.forget(int(fd-1), p)
+	if fd := c.park.watched.Load(); fd > 0 {
+		c.park.poller.forget(int(fd-1), c)
 	}
-	p.signal()
+	c.signal()
 }
 
-func (p *pollPark) wait(c *Conn, _ bool) error {
-	p.conn = c
-	if err := p.raw.Read(p.ready); err != nil {
+// readAttempt is one read of a kernel socket. A connection has one only while it
+// reads or waits for bytes.
+type readAttempt struct {
+	conn  *Conn
+	try   bool // it does not wait
+	err   error
+	once  func(fd uintptr) bool // readOnce, bound once
+	watch func(fd uintptr)      // watchOnce, bound once
+}
+
+var readAttempts = sync.Pool{New: func() any {
+	a := new(readAttempt)
+	a.once, a.watch = a.readOnce, a.watchOnce
+	return a
+}}
+
+func (c *Conn) readAttempt(try bool) *readAttempt {
+	a := readAttempts.Get().(*readAttempt)
+	a.conn, a.try = c, try
+	return a
+}
+
+func (a *readAttempt) release() {
+	a.conn, a.err = nil, nil
+	readAttempts.Put(a)
+}
+
+// read reads what there is. If that is nothing, it waits, or fails with EAGAIN.
+func (a *readAttempt) read() error {
+	if err := a.conn.park.raw.Read(a.once); err != nil {
 		return err
 	}
-	return p.err
+	return a.err
 }
 
-// read tries once; returning false parks the goroutine until the socket is
+// readOnce tries once; returning false parks the goroutine until the socket is
 // readable.
-func (p *pollPark) read(fd uintptr) bool {
-	dst := p.conn.borrow()
+func (a *readAttempt) readOnce(fd uintptr) bool {
+	c := a.conn
+	dst := c.borrow()
 	n, err := syscall.Read(int(fd), dst)
 	for err == syscall.EINTR {
 		n, err = syscall.Read(int(fd), dst)
 	}
-	p.all = 0 < n && n < len(dst)
+	c.park.all = 0 < n && n < len(dst)
 	if n > 0 {
-		p.err = nil
-		p.conn.filled(n)
+		a.err = nil
+		c.filled(n)
 		return true
 	}
-	p.conn.giveBack()
+	c.giveBack()
 	switch err {
 	case syscall.EAGAIN:
-		p.err = err
-		return p.try
+		a.err = err
+		return a.try
 	case nil:
-		p.err = io.EOF
+		a.err = io.EOF
 	default:
-		p.err = os.NewSyscallError("read", err)
+		a.err = os.NewSyscallError("read", err)
 	}
 	return true
+}
+
+// watchOnce makes the poller watch the connection, which cannot be closed
+// meanwhile.
+func (a *readAttempt) watchOnce(fd uintptr) {
+	c := a.conn
+	if c.park.poller.watch(int(fd), c) {
+		c.park.watched.Store(int32(fd) + 1)
+		return
+	}
+	c.park.broken.Store(true)
+	c.signal()
 }

@@ -4,19 +4,26 @@ package ws
 
 import (
 	"bytes"
+	"syscall"
 	"testing"
 )
 
-// watch calls f after each attempt to read from the socket.
-func watch(c *Conn, f func(parks bool)) {
-	p := c.park.(*pollPark)
-	read := p.ready
-	p.ready = func(fd uintptr) bool {
-		done := read(fd)
-		f(!done)
-		return done
-	}
+// watchedRaw calls f after each attempt to read from the socket.
+type watchedRaw struct {
+	syscall.RawConn
+	f func(parks bool)
 }
+
+func (w watchedRaw) Read(read func(fd uintptr) bool) error {
+	return w.RawConn.Read(func(fd uintptr) bool {
+		done := read(fd)
+		w.f(!done)
+		return done
+	})
+}
+
+// watch calls f after each attempt to read from the socket.
+func watch(c *Conn, f func(parks bool)) { c.park.raw = watchedRaw{c.park.raw, f} }
 
 func TestPollParkHoldsNoBuffer(t *testing.T) {
 	client, c := connectTCP(t, Options{})

@@ -127,8 +127,10 @@ func TestBufferGrowth(t *testing.T) {
 	})
 }
 
+// 176 bytes are a size class of Go's memory. They include the place of the
+// connection in the poller.
 func TestConnIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(Conn{}); size > 144 {
+	if size := unsafe.Sizeof(Conn{}); size > 176 {
 		t.Errorf("a Conn has %d bytes", size)
 	}
 }

@@ -35,7 +35,7 @@ type Poller struct {
 // from earlier connections with the same descriptor, for which an event may
 // still be under way.
 type polled struct {
-	park   *pollPark
+	conn   *Conn
 	number int32
 }
 
@@ -99,7 +99,7 @@ func (p *Poller) Close() error {
 // watch makes the Poller signal the connection with this descriptor once, when
 // bytes or the end arrive or have already arrived. The descriptor must not be
 // closed meanwhile. It returns false if this is not possible.
-func (p *Poller) watch(fd int, park *pollPark) bool {
+func (p *Poller) watch(fd int, conn *Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed { // its descriptor may now be another file's
@@ -110,10 +110,10 @@ func (p *Poller) watch(fd int, park *pollPark) bool {
 	}
 	c := &p.conns[fd]
 	op := syscall.EPOLL_CTL_MOD
-	if c.park != park {
+	if c.conn != conn {
 		op = syscall.EPOLL_CTL_ADD
 		p.last++
-		*c = polled{park, p.last}
+		*c = polled{conn, p.last}
 	}
 	err := syscall.EpollCtl(p.fd, op, fd, &syscall.EpollEvent{
 		Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLONESHOT,
@@ -129,10 +129,10 @@ func (p *Poller) watch(fd int, park *pollPark) bool {
 // forget releases a connection whose descriptor has been closed, which has
 // removed it from the epoll instance. The descriptor may now be another
 // connection's.
-func (p *Poller) forget(fd int, park *pollPark) {
+func (p *Poller) forget(fd int, conn *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := &p.conns[fd]; c.park == park {
+	if c := &p.conns[fd]; c.conn == conn {
 		*c = polled{}
 	}
 }
@@ -166,8 +166,8 @@ func (p *Poller) release() {
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, c := range p.conns {
-		if c.park != nil {
-			c.park.signal()
+		if c.conn != nil {
+			c.conn.signal()
 		}
 	}
 }
@@ -176,8 +176,8 @@ func (p *Poller) signal(events []syscall.EpollEvent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range events {
-		if c := p.conns[e.Fd]; c.park != nil && c.number == e.Pad {
-			c.park.signal()
+		if c := p.conns[e.Fd]; c.conn != nil && c.number == e.Pad {
+			c.conn.signal()
 		}
 	}
 }

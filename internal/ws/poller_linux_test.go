@@ -54,7 +54,7 @@ func newPoller(t testing.TB) *Poller {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, c := range p.conns {
-			if c.park != nil {
+			if c.conn != nil {
 				t.Error("a connection that has been closed is still known")
 			}
 		}
@@ -66,7 +66,7 @@ func newPoller(t testing.TB) *Poller {
 func connectPolled(t testing.TB, p *Poller, l net.Listener) (halfCloser, *polledReader) {
 	t.Helper()
 	r := &polledReader{messages: make(chan string, 100), ended: make(chan error, 2)}
-	client, c := connectThrough(t, l, Options{Poller: p, Resume: r.run})
+	client, c := connectThrough(t, l, Options{Poller: p, Owner: owner{resume: r.run}})
 	r.c = c
 	go r.run()
 	return client, r
@@ -84,7 +84,7 @@ func listenTCP(t testing.TB) net.Listener {
 
 // awaitParked returns when the reader has gone.
 func (r *polledReader) awaitParked() {
-	for r.c.park.(*pollPark).state.Load() != parked {
+	for r.c.park.state.Load() != parked {
 		time.Sleep(time.Microsecond)
 	}
 }
@@ -241,8 +241,8 @@ func TestEventOfAnotherConn(t *testing.T) {
 	r.awaitParked()
 	for { // until it is watched
 		p.mu.Lock()
-		fd := r.c.park.(*pollPark).watched.Load() - 1
-		if fd >= 0 && p.conns[fd].park != nil {
+		fd := r.c.park.watched.Load() - 1
+		if fd >= 0 && p.conns[fd].conn != nil {
 			number := p.conns[fd].number
 			p.mu.Unlock()
 			p.signal([]syscall.EpollEvent{{Fd: fd, Pad: number - 1}})
@@ -250,7 +250,7 @@ func TestEventOfAnotherConn(t *testing.T) {
 		}
 		p.mu.Unlock()
 	}
-	if state := r.c.park.(*pollPark).state.Load(); state != parked {
+	if state := r.c.park.state.Load(); state != parked {
 		t.Error("it was woken")
 	}
 	_ = client.Close()
@@ -288,7 +288,7 @@ func TestPollerThatIsClosed(t *testing.T) {
 // A caller that stays keeps its goroutine.
 func TestParkWithoutLeaving(t *testing.T) {
 	p := newPoller(t)
-	client, c := connectThrough(t, listenTCP(t), Options{Poller: p, Resume: func() { t.Error("resumed") }})
+	client, c := connectThrough(t, listenTCP(t), Options{Poller: p, Owner: owner{resume: func() { t.Error("resumed") }}})
 	go func() {
 		time.Sleep(time.Millisecond)
 		_, _ = client.Write(frame(fin|text, "x"))
@@ -305,11 +305,11 @@ func TestParkWithoutLeaving(t *testing.T) {
 // goes: what was signaled may be the end.
 func TestSignalWhileTrying(t *testing.T) {
 	p := newPoller(t)
-	_, c := connectThrough(t, listenTCP(t), Options{Poller: p, Resume: func() {}})
+	_, c := connectThrough(t, listenTCP(t), Options{Poller: p, Owner: owner{}})
 	attempts := 0
 	watch(c, func(bool) {
 		if attempts++; attempts == 1 {
-			c.park.(*pollPark).signal()
+			c.signal()
 		}
 	})
 	if !c.Park(false) {

@@ -13,6 +13,6 @@ func NewPoller(*slog.Logger) *Poller { return new(Poller) }
 // Close does nothing.
 func (p *Poller) Close() error { return nil }
 
-func (p *Poller) ready() bool          { return false }
-func (p *Poller) watch(int, park) bool { return false }
-func (p *Poller) forget(int, park)     {}
+func (p *Poller) ready() bool           { return false }
+func (p *Poller) watch(int, *Conn) bool { return false }
+func (p *Poller) forget(int, *Conn)     {}

@@ -14,7 +14,7 @@ import (
 
 // Park waits until Read has something to do: a byte has arrived, or the
 // connection has ended. It returns true at once if a [Poller] waits in its
-// place: then the caller must end, and Options.Resume is called on a goroutine
+// place: then the caller must end, and Owner.Resume is called on a goroutine
 // of its own when it is time to call Park again. Otherwise it blocks, with a
 // shallower stack than Read. With stay it always blocks, which saves ending and
 // starting a goroutine if the wait is expected to be short.
@@ -26,7 +26,7 @@ func (c *Conn) Park(stay bool) (gone bool) {
 	if stay {
 		err = c.more(false)
 	} else {
-		gone, err = c.park.leave(c)
+		gone, err = c.leave()
 	}
 	if err != nil {
 		_, _ = c.fail(nil, err, false)
@@ -149,12 +149,12 @@ func (c *Conn) hold(buf *buffer) error {
 	if buf != nil {
 		n = cap(buf.data)
 	}
-	if n == c.held || c.onHold == nil {
+	if n == c.held || c.owner == nil {
 		return nil
 	}
 	more := n - c.held
 	c.held = n
-	return c.onHold(more)
+	return c.owner.Hold(more)
 }
 
 // wholeCharacters returns the length of b without an incomplete character at
@@ -252,8 +252,8 @@ func (c *Conn) control(h *gws.Header) error {
 		case gws.OpClose:
 			err = closeError(buf.bytes())
 		case gws.OpPing:
-			if c.onPing != nil {
-				c.onPing(bytes.Clone(buf.bytes()))
+			if c.owner != nil {
+				c.owner.Ping(bytes.Clone(buf.bytes()))
 			}
 		}
 	}

@@ -286,9 +286,9 @@ func TestSetReadLimitHoldsFromTheNextFrame(t *testing.T) {
 	}
 }
 
-func TestOnPingOwnsItsPayload(t *testing.T) {
+func TestPingOwnsItsPayload(t *testing.T) {
 	var pings [][]byte
-	client, c := connectMemory(t, Options{OnPing: func(p []byte) { pings = append(pings, p) }})
+	client, c := connectMemory(t, Options{Owner: owner{ping: func(p []byte) { pings = append(pings, p) }}})
 	send(t, client, join(frame(fin|ping, "one"), frame(fin|ping, "two"), frame(fin|text, "x")))
 	if _, err := c.Read(); err != nil {
 		t.Fatal(err)

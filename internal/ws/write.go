@@ -34,7 +34,7 @@ type promptWriter interface {
 }
 
 func (c *Conn) promptWriter() promptWriter {
-	if w, ok := c.park.(promptWriter); ok {
+	if w := c.park.promptWriter(); w != nil {
 		return w
 	}
 	w, _ := c.nc.(promptWriter)

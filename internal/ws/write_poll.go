@@ -49,31 +49,29 @@ var attempts = sync.Pool{New: func() any {
 	return a
 }}
 
+// promptWriter returns nil for a connection that is not a kernel socket.
+func (p *park) promptWriter() promptWriter {
+	if p.raw == nil {
+		return nil
+	}
+	return p
+}
+
 // TryWrite implements promptWriter.
-func (p *pollPark) TryWrite(b []byte) (int, error) { return socket{p.raw}.TryWrite(b) }
+func (p *park) TryWrite(b []byte) (int, error) { return socket{p.raw}.TryWrite(b) }
 
 // AwaitWrite implements promptWriter.
-func (p *pollPark) AwaitWrite() error { return socket{p.raw}.AwaitWrite() }
+func (p *park) AwaitWrite() error { return socket{p.raw}.AwaitWrite() }
 
 // socket is a kernel socket.
 type socket struct{ raw syscall.RawConn }
 
 // kernelWriter returns nil for a connection that is not a kernel socket.
 func kernelWriter(nc net.Conn) promptWriter {
-	var sc syscall.Conn
-	switch nc := nc.(type) { // by concrete type, as in newPark
-	case *net.TCPConn:
-		sc = nc
-	case *net.UnixConn:
-		sc = nc
-	default:
-		return nil
+	if raw := rawConn(nc); raw != nil {
+		return socket{raw}
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return socket{raw}
+	return nil
 }
 
 // TryWrite implements promptWriter.

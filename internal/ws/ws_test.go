@@ -177,11 +177,37 @@ func connectHTTP(
 	return client.(halfCloser), c
 }
 
+// owner is an Owner of functions. Those that are missing do nothing.
+type owner struct {
+	ping   func(payload []byte)
+	hold   func(n int) error
+	resume func()
+}
+
+func (o owner) Ping(payload []byte) {
+	if o.ping != nil {
+		o.ping(payload)
+	}
+}
+
+func (o owner) Hold(n int) error {
+	if o.hold == nil {
+		return nil
+	}
+	return o.hold(n)
+}
+
+func (o owner) Resume() {
+	if o.resume != nil {
+		o.resume()
+	}
+}
+
 // listen returns options that record pings and a function that reads to the
 // end: it gives all events in order as text, and the final error.
 func listen(o Options) (Options, func(c *Conn) ([]string, error)) {
 	var events []string
-	o.OnPing = func(p []byte) { events = append(events, fmt.Sprintf("ping %q", p)) }
+	o.Owner = owner{ping: func(p []byte) { events = append(events, fmt.Sprintf("ping %q", p)) }}
 	return o, func(c *Conn) ([]string, error) {
 		for {
 			m, err := c.Read()

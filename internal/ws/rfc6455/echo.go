@@ -34,7 +34,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		ReadLimit:    Limit,
 		MaxFragments: Fragments,
 		Deflate:      true,
-		OnPing:       func(p []byte) { write(seal(ws.OpPong, p)) },
+		Owner:        ponger(func(p []byte) { write(seal(ws.OpPong, p)) }),
 	})
 	if err != nil {
 		return
@@ -54,6 +54,18 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		m.Release()
 	}
 }
+
+// ponger replies to pings.
+type ponger func(payload []byte)
+
+// Ping implements ws.Owner.
+func (p ponger) Ping(payload []byte) { p(payload) }
+
+// Hold implements ws.Owner.
+func (ponger) Hold(int) error { return nil }
+
+// Resume implements ws.Owner. It is not called without a Poller.
+func (ponger) Resume() {}
 
 // goodbye ends the connection as its error demands, and waits for the client to
 // close it: closing with unread bytes could destroy the close frame.
