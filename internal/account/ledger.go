@@ -36,9 +36,34 @@ const (
 type Ledger struct {
 	mu     sync.Mutex
 	shard  *Shard
-	bytes  [numKinds]int
-	freed  chan struct{} // closed when there is more room for messages; nil while nobody waits
+	in     [firstOut]int // bytes of the kinds that come from the client
+	seldom *seldom       // nil until it is needed; most connections never need it
 	closed bool
+}
+
+// seldom has the fields of a ledger that few connections need.
+type seldom struct {
+	out   [numKinds - firstOut]int // bytes of the kinds that wait for the client
+	freed chan struct{}            // closed when there is more room for messages; nil while nobody waits
+}
+
+// more returns the fields that few connections need. It is called with mu held.
+func (l *Ledger) more() *seldom {
+	if l.seldom == nil {
+		l.seldom = new(seldom)
+	}
+	return l.seldom
+}
+
+// of returns the bytes of a kind. It is called with mu held.
+func (l *Ledger) of(k Kind) int {
+	switch {
+	case k < firstOut:
+		return l.in[k]
+	case l.seldom == nil:
+		return 0
+	}
+	return l.seldom.out[k-firstOut]
 }
 
 // Init sets the shard in which the ledger counts.
@@ -49,15 +74,16 @@ func (l *Ledger) Init(shard *Shard) { l.shard = shard }
 func (l *Ledger) Take(n, limit int, done func() <-chan struct{}) (ok, waited bool) {
 	for {
 		l.mu.Lock()
-		if held := l.bytes[Messages]; held == 0 || held+n <= limit {
+		if held := l.in[Messages]; held == 0 || held+n <= limit {
 			l.add(Messages, n)
 			l.mu.Unlock()
 			return true, waited
 		}
-		if l.freed == nil {
-			l.freed = make(chan struct{})
+		m := l.more()
+		if m.freed == nil {
+			m.freed = make(chan struct{})
 		}
-		freed := l.freed
+		freed := m.freed
 		l.mu.Unlock()
 		waited = true
 		select {
@@ -95,21 +121,28 @@ func (l *Ledger) AddTask(messages, handlers int) (changed bool) {
 func (l *Ledger) Set(k Kind, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(k, n-l.bytes[k])
+	l.add(k, n-l.of(k))
 }
 
 // add is called with mu held.
 func (l *Ledger) add(k Kind, n int) {
-	l.bytes[k] += n
+	switch {
+	case n == 0:
+		return
+	case k < firstOut:
+		l.in[k] += n
+	default:
+		l.more().out[k-firstOut] += n
+	}
 	if k != Publications {
 		l.shard.Add(n)
 	}
 	if l.closed && (k == Messages || k == Handlers) {
 		l.shard.orphan(n)
 	}
-	if k == Messages && n < 0 && l.freed != nil {
-		close(l.freed)
-		l.freed = nil
+	if m := l.seldom; k == Messages && n < 0 && m != nil && m.freed != nil {
+		close(m.freed)
+		m.freed = nil
 	}
 }
 
@@ -136,14 +169,14 @@ func (l *Ledger) orphaned() int {
 	if !l.closed {
 		return 0
 	}
-	return l.bytes[Messages] + l.bytes[Handlers]
+	return l.in[Messages] + l.in[Handlers]
 }
 
 // Bytes returns the number of bytes of a kind.
 func (l *Ledger) Bytes(k Kind) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bytes[k]
+	return l.of(k)
 }
 
 // Held returns the number of bytes that the server holds for the connection:
@@ -151,10 +184,11 @@ func (l *Ledger) Bytes(k Kind) int {
 func (l *Ledger) Held() (in, out int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for k, n := range l.bytes {
-		if Kind(k) < firstOut {
-			in += n
-		} else {
+	for _, n := range l.in {
+		in += n
+	}
+	if l.seldom != nil {
+		for _, n := range l.seldom.out {
 			out += n
 		}
 	}

@@ -29,7 +29,8 @@ type levelSet struct {
 
 func (s *levelSet) link(t *Timer, id listID) {
 	head := s.heads[id]
-	t.list, t.prev, t.next = id, nil, head
+	t.setList(id)
+	t.prev, t.next = nil, head
 	if head != nil {
 		head.prev = t
 	}
@@ -42,7 +43,7 @@ func (s *levelSet) link(t *Timer, id listID) {
 }
 
 func (s *levelSet) unlink(t *Timer) {
-	id := t.list
+	id := t.list()
 	if t.prev != nil {
 		t.prev.next = t.next
 	} else {
@@ -51,7 +52,8 @@ func (s *levelSet) unlink(t *Timer) {
 	if t.next != nil {
 		t.next.prev = t.prev
 	}
-	t.list, t.prev, t.next = noList, nil, nil
+	t.setList(noList)
+	t.prev, t.next = nil, nil
 	s.count--
 	if id >= slotLists && s.heads[id] == nil {
 		i := int(id - slotLists)
@@ -62,12 +64,12 @@ func (s *levelSet) unlink(t *Timer) {
 // place links a timer by its due tick, which must not be before the current
 // one.
 func (s *levelSet) place(t *Timer) {
-	if t.due == s.current {
+	if t.due() == s.current {
 		s.link(t, dueList)
 		return
 	}
-	level := (bits.Len64(uint64(t.due^s.current)) - 1) / slotBits
-	slot := int(t.due>>(level*slotBits)) & slotMask
+	level := (bits.Len64(uint64(t.due()^s.current)) - 1) / slotBits
+	slot := int(t.due()>>(level*slotBits)) & slotMask
 	s.link(t, listID(slotLists+level*slots+slot))
 }
 

@@ -28,8 +28,8 @@ func TestLevels(t *testing.T) {
 		}
 		place := func(t *rapid.T) {
 			timer := take(t)
-			timer.due = s.current + distance.Draw(t, "due")
-			set[timer] = timer.due
+			timer.setDue(s.current + distance.Draw(t, "due"))
+			set[timer] = timer.due()
 			s.place(timer)
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -77,7 +77,7 @@ func TestLevels(t *testing.T) {
 					t.Fatalf("next event at %d, now %d, first timer %d", at, s.current, slices.Min(dues))
 				}
 				for i := range timers {
-					if _, ok := set[&timers[i]]; ok != (timers[i].list != noList) {
+					if _, ok := set[&timers[i]]; ok != (timers[i].list() != noList) {
 						t.Fatalf("timer %d set: %v, linked: %v", i, ok, !ok)
 					}
 				}

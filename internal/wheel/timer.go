@@ -13,9 +13,23 @@ type Task interface {
 type Timer struct {
 	next, prev *Timer
 	task       Task
-	due        tick
-	list       listID
+	place      place
 }
+
+// place is the due tick of a timer and the list of the wheel that has it, in one
+// word. Ticks have no more than 40 bits, as times have 63 bits of nanoseconds.
+type place uint64
+
+const listBits = 16
+
+// due returns the due tick.
+func (t *Timer) due() tick { return tick(t.place >> listBits) }
+
+// list returns the list that has the timer.
+func (t *Timer) list() listID { return listID(t.place) }
+
+func (t *Timer) setDue(due tick)   { t.place = place(due)<<listBits | place(t.list()) }
+func (t *Timer) setList(id listID) { t.place = t.place>>listBits<<listBits | place(id) }
 
 // listID identifies the list of the wheel that has a timer. The zero value
 // means none.

@@ -35,7 +35,7 @@ func (w *Wheel) Set(t *Timer, at time.Time, task Task) {
 	if w.closed {
 		return
 	}
-	if t.list != noList {
+	if t.list() != noList {
 		w.timers.unlink(t)
 	}
 	now := time.Now()
@@ -45,7 +45,7 @@ func (w *Wheel) Set(t *Timer, at time.Time, task Task) {
 		w.timers.current = max(w.timers.current, present)
 	}
 	t.task = task
-	t.due = max(w.dueTick(now, at), w.timers.current+1)
+	t.setDue(max(w.dueTick(now, at), w.timers.current+1))
 	w.timers.place(t)
 	if !w.running {
 		w.arm(now)
@@ -57,7 +57,7 @@ func (w *Wheel) Set(t *Timer, at time.Time, task Task) {
 func (w *Wheel) Stop(t *Timer) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if t.list == noList {
+	if t.list() == noList {
 		return false
 	}
 	w.timers.unlink(t)
