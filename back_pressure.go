@@ -39,7 +39,7 @@ func (s *Socket) awaitRoomFor(ctx context.Context, n int) error {
 	if ctx.Err() == nil && s.out.WaitReserved(ctx, room) == nil {
 		return nil
 	}
-	return fmt.Errorf("socket %s: the client has not read what waits for it (see Limits.Outbox): %w", s.id, context.Cause(ctx))
+	return fmt.Errorf("socket %s: the client has not read what waits for it (see Limits.Outbox): %w", s.ID(), context.Cause(ctx))
 }
 
 // crowd has the sockets for which publishers wait: those whose outboxes have

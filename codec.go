@@ -66,7 +66,7 @@ func (s *Socket) decode(message []byte, binary bool) (decoded []byte, err error)
 			err = &wire.Error{Name: wire.NameInvalidMessage, Message: err.Error()}
 		}
 		return err
-	}, slog.String("socket", s.id))
+	}, slog.String("socket", s.ID()))
 	return decoded, err
 }
 

@@ -63,20 +63,17 @@ func (srv *Server) deflateShared(frame []byte) []byte {
 	return srv.deflate(frame)
 }
 
-// outboxConn returns the connection to which the outbox of a socket writes.
-func (s *Socket) outboxConn() outbox.Conn {
+// peer returns the socket as the peer of its outbox.
+func (s *Socket) peer() outbox.Peer {
 	if s.conn.Compressed() {
-		return deflatingConn{s.conn, s.srv}
+		return deflatingPeer{(*outboxPeer)(s)}
 	}
-	return s.conn
+	return (*outboxPeer)(s)
 }
 
-// deflatingConn compresses frames on the goroutine that writes them: without a
+// deflatingPeer compresses frames on the goroutine that writes them: without a
 // lock, at most as many as one write takes, and none for a client that is gone.
-type deflatingConn struct {
-	*ws.Conn
-	srv *Server
-}
+type deflatingPeer struct{ *outboxPeer }
 
 // Prepare implements outbox.Preparer.
-func (c deflatingConn) Prepare(frame []byte) []byte { return c.srv.deflate(frame) }
+func (p deflatingPeer) Prepare(frame []byte) []byte { return p.srv.deflate(frame) }

@@ -12,11 +12,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/internal/account"
+	"github.com/socketcluster-go/socketcluster/internal/outbox"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -115,6 +117,12 @@ func (w writes) WriteFrames(frames [][]byte, _ time.Duration) (n int, err error)
 func (w writes) AwaitWrite(time.Duration) error { return nil }
 func (w writes) Prompt() bool                   { return true }
 
+// lonePeer is the peer of a socket without a connection.
+type lonePeer struct {
+	outbox.Owner
+	writes
+}
+
 // lone is an open socket without a connection, at the beginning of the server's
 // clock.
 func lone(t *testing.T, cfg Config) (*Socket, writes) {
@@ -124,9 +132,9 @@ func lone(t *testing.T, cfg Config) (*Socket, writes) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Socket{srv: srv, id: newID(), version: wire.Version2, state: Open}
+	s := &Socket{srv: srv, id: newSocketID(), version: wire.Version2, state: Open}
 	w := make(writes, 100)
-	s.out.Init(w, (*outboxOwner)(s), &srv.outbox, srv.budget.Shard(0))
+	s.out.Init(lonePeer{(*outboxPeer)(s), w}, &srv.outbox, srv.budget.Shard(0))
 	s.nextPing = srv.moment(srv.epoch).add(srv.cfg.Timeouts.PingInterval)
 	srv.mu.Lock()
 	srv.sockets[s.id] = s
@@ -357,5 +365,27 @@ func TestTokenHasOneWriter(t *testing.T) {
 	}
 	if seen == 0 {
 		t.Error("no writer was found")
+	}
+}
+
+// 512 bytes are a size class of Go's memory. What only some sockets need is in the
+// extension.
+func TestSocketIsSmall(t *testing.T) {
+	if size := unsafe.Sizeof(Socket{}); size > 512 {
+		t.Errorf("a Socket has %d bytes", size)
+	}
+}
+
+// A text that is not that of an ID finds no socket.
+func TestSocketIDText(t *testing.T) {
+	id := newSocketID()
+	text := id.String()
+	if got, ok := parseSocketID(text); !ok || got != id {
+		t.Errorf("%q is read as %v, %v", text, got, ok)
+	}
+	for _, other := range []string{"", text[1:], text + "A", text[1:] + "\n", text[2:] + "\r\n", "=" + text[1:], "é" + text[2:]} {
+		if id, ok := parseSocketID(other); ok {
+			t.Errorf("%q is read as %v", other, id)
+		}
 	}
 }

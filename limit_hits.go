@@ -60,7 +60,7 @@ func (s *Socket) hit(l limit, message string, attrs ...slog.Attr) {
 	if s.srv.hits.logged[l].allow(s.srv.clock(), socketsLogged) {
 		level = slog.LevelWarn
 	}
-	s.srv.logLimit(level, l, message, append(attrs, slog.String("socket", s.id)))
+	s.srv.logLimit(level, l, message, append(attrs, slog.String("socket", s.ID())))
 }
 
 func (srv *Server) logLimit(level slog.Level, l limit, message string, attrs []slog.Attr) {

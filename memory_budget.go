@@ -122,7 +122,7 @@ func (s *Socket) turnAway() {
 }
 
 func (srv *Server) tellShed(s *Socket) {
-	srv.hitLogged(limitBudget, "sockets that hold the most are disconnected: all together hold too much", slog.String("socket", s.id))
+	srv.hitLogged(limitBudget, "sockets that hold the most are disconnected: all together hold too much", slog.String("socket", s.ID()))
 }
 
 // overBudget is called, with locks held, when all sockets together hold more
@@ -205,7 +205,7 @@ func (s *Socket) dropWaiting() {
 		q.lane.Close(q.drop)
 	}
 	if s.ledger.Orphaned() < before {
-		s.srv.hitLogged(limitBudget, "what waits for handlers is dropped, as its socket has gone: all together hold too much", slog.String("socket", s.id))
+		s.srv.hitLogged(limitBudget, "what waits for handlers is dropped, as its socket has gone: all together hold too much", slog.String("socket", s.ID()))
 	}
 }
 

@@ -171,6 +171,6 @@ func (s *Socket) logLost(channel string, err error, masked bool) {
 	if masked && s.token.Load() != nil {
 		level = slog.LevelError
 	}
-	attrs := s.srv.logAttrs([]string{"socket", s.id, "first", channel})
+	attrs := s.srv.logAttrs([]string{"socket", s.ID(), "first", channel})
 	s.srv.log.LogAttrs(context.Background(), level, "subscriptions ended with the right to them", append(attrs, slog.Any("error", err))...)
 }

@@ -202,9 +202,9 @@ func (s *Socket) nextPingFrame(at moment) []byte {
 	if s.version != wire.Version1 || coded == nil || s.pingForm == pingsPlain || s.turnToPlainPings(at) {
 		return plain
 	}
-	if s.pingForm == pingsUnknown && s.plainAt == 0 {
+	if s.pingForm == pingsUnknown && s.extend().plainAt == 0 {
 		cfg := &s.srv.cfg
-		s.plainAt = at.add((cfg.Timeouts.Ping - cfg.Timeouts.PingInterval) / 2)
+		s.ext.plainAt = at.add((cfg.Timeouts.Ping - cfg.Timeouts.PingInterval) / 2)
 	}
 	return coded
 }
@@ -213,14 +213,15 @@ func (s *Socket) nextPingFrame(at moment) []byte {
 // answer them. It reports whether it has done so. While the server is not
 // reading, the pong may wait behind other messages. mu must be held.
 func (s *Socket) turnToPlainPings(at moment) bool {
-	if s.plainAt == 0 || at < s.plainAt {
+	x := s.ext
+	if x == nil || x.plainAt == 0 || at < x.plainAt {
 		return false
 	}
 	if s.pushBack.Load() != 0 {
-		s.plainAt = at.add(plainRetry)
+		x.plainAt = at.add(plainRetry)
 		return false
 	}
-	s.pingForm, s.plainAt = pingsPlain, 0
+	s.pingForm, x.plainAt = pingsPlain, 0
 	return true
 }
 
@@ -241,5 +242,8 @@ func (s *Socket) learnPingForm(pong ws.Message) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pingForm, s.plainAt = form, 0
+	s.pingForm = form
+	if s.ext != nil {
+		s.ext.plainAt = 0
+	}
 }

@@ -69,10 +69,11 @@ func (s *Socket) throttle(c rateClass) bool {
 
 // reportThrottled counts a wait, and logs the first one of a socket.
 func (s *Socket) reportThrottled(l limit) {
-	if s.throttled {
+	x := s.extended()
+	if x.throttled {
 		s.srv.hit(l)
 		return
 	}
-	s.throttled = true
+	x.throttled = true
 	s.hit(l, "a client is slowed down: it sends more than the limit allows")
 }

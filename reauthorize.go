@@ -230,7 +230,7 @@ func (s *Socket) overdue(r *round) {
 		return
 	}
 	s.srv.log.Warn("subscriptions ended: middleware did not decide about them within Config.Timeouts.Reauthorize",
-		slog.String("socket", s.id), slog.Int("subscriptions", len(lost)), slog.Duration("timeout", s.srv.cfg.Timeouts.Reauthorize))
+		slog.String("socket", s.ID()), slog.Int("subscriptions", len(lost)), slog.Duration("timeout", s.srv.cfg.Timeouts.Reauthorize))
 	var left []string
 	for _, sub := range lost {
 		if s.expel(sub, errOverdue, loggedOut) {
@@ -352,7 +352,7 @@ func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 		if blocked = s.subscribe(channel, raw, options, r.epoch, true); blocked == nil || blocked == errStale {
 			return
 		}
-		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.id), slog.Any("error", blocked))
+		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.ID()), slog.Any("error", blocked))
 	}
 	message, err := encodeData(blocked.Message)
 	if err != nil {

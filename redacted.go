@@ -39,7 +39,7 @@ func (s *Socket) text() string {
 	if s == nil {
 		return "<nil>"
 	}
-	return "socketcluster.Socket{" + s.id + "}"
+	return "socketcluster.Socket{" + s.ID() + "}"
 }
 
 // Format implements [fmt.Formatter]. It shows only the ID.

@@ -2,6 +2,7 @@ package socketcluster
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,7 +129,7 @@ func (srv *Server) resign(ctx context.Context, old *auth.Token, from origin, edi
 		delete(claims, name)
 	}
 	srv.keepLogin(claims, before, old)
-	opts = append([]auth.SignOption{auth.PreferExpClaim(), auth.JWTID(newID())}, opts...)
+	opts = append([]auth.SignOption{auth.PreferExpClaim(), auth.JWTID(cryptorand.Text())}, opts...)
 	end, limited := srv.maxAge(old)
 	if limited && !time.Now().Before(end) {
 		return nil, errSessionOver

@@ -2,8 +2,6 @@ package socketcluster
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"iter"
 	"log/slog"
@@ -64,7 +62,7 @@ type Server struct {
 	coded      codedPing                 // those of version 1 in the form of the codec
 
 	mu      sync.Mutex
-	sockets map[string]*Socket   // whose state is not Closed
+	sockets map[socketID]*Socket // whose state is not Closed
 	open    int                  // the number of those that have completed the handshake
 	traffic traffic              // of sockets that have ended
 	closing map[*Socket]struct{} // closed: waiting for the peer's close frame
@@ -116,7 +114,7 @@ func New(cfg Config) (*Server, error) {
 			Pending:     cfg.Limits.PendingHandshakes,
 			PerAddress:  cfg.Limits.ConnectionsPerAddress,
 		}),
-		sockets: make(map[string]*Socket),
+		sockets: make(map[socketID]*Socket),
 		closing: make(map[*Socket]struct{}),
 		orphans: make(map[*Socket]struct{}),
 	}
@@ -204,8 +202,12 @@ func (srv *Server) allLocked() []*Socket {
 // Client returns the socket with an ID, or nil if there is none or it has not
 // completed its handshake.
 func (srv *Server) Client(id string) *Socket {
+	key, ok := parseSocketID(id)
+	if !ok {
+		return nil
+	}
 	srv.mu.Lock()
-	s := srv.sockets[id]
+	s := srv.sockets[key]
 	srv.mu.Unlock()
 	if s == nil || s.State() != Open {
 		return nil
@@ -396,11 +398,4 @@ func (srv *Server) emitError(s *Socket, err error) {
 		return
 	}
 	srv.listeners.call(WarningEvent{nil, err}, srv.log)
-}
-
-// newID makes the ID of a socket: 15 random bytes as 20 characters.
-func newID() string {
-	var b [15]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }

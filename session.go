@@ -74,7 +74,7 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 		}
 		given, err := s.replaceToken(ctx, old, token, false)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("socket %s: %w", s.id, err))
+			failed = append(failed, fmt.Errorf("socket %s: %w", s.ID(), err))
 		}
 		if given {
 			renewed++
@@ -146,6 +146,6 @@ func (s *Socket) catchUp(old *auth.Token) {
 		return
 	}
 	if _, err := s.replaceToken(s.Context(), old, token, false); err != nil {
-		s.srv.log.Debug("a session was renewed during the handshake, but its new token is not valid", "socket", s.id, "error", err)
+		s.srv.log.Debug("a session was renewed during the handshake, but its new token is not valid", "socket", s.ID(), "error", err)
 	}
 }

@@ -51,9 +51,11 @@ func (s AuthState) String() string { return [...]string{"unauthenticated", "auth
 type Socket struct {
 	srv  *Server
 	conn *ws.Conn
-	id   string
 	url  string
 	addr [16]byte // see ClientAddr; a netip.Addr would be larger
+
+	id      socketID
+	version wire.Version
 
 	inbox lane.Lane[inboxItem]
 	out   outbox.Outbox[cargo]
@@ -67,8 +69,8 @@ type Socket struct {
 	tailed bool // ext.tail is set; the inbox worker's
 	prompt bool // what it sends may be handled where it was read, see handleHere
 
-	lastRead moment // of the reading goroutine: when the last message arrived
-	quick    uint8  // and how many have arrived soon after another one, see busyAfter
+	quick    uint8  // of the reading goroutine: see busyAfter
+	lastRead uint32 // of the reading goroutine: see alive
 
 	pushBack  atomic.Uint32 // of the reading goroutine: see pushesBack
 	rawQueued atomic.Int32  // messages in ext.raw or on their way from there to inbox
@@ -95,14 +97,11 @@ type Socket struct {
 	// No lock is held while user code, the broker or the engine runs.
 	subMu sync.Mutex
 
-	version   wire.Version
-	pingForm  pingForm // guarded by mu
-	throttled bool     // it has been logged; only for the inbox worker
-
 	mu         sync.Mutex
 	state      State
-	endEmitted bool          // the end event has been emitted
-	gone       bool          // the connection and the reading goroutine have ended
+	endEmitted bool // the end event has been emitted
+	gone       bool // the connection and the reading goroutine have ended
+	pingForm   pingForm
 	turns      turns         // of the client's loop
 	request    *http.Request // until the connect event has been handled; see Config.Compat.KeepRequest
 	subs       hub.Set
@@ -113,7 +112,6 @@ type Socket struct {
 	deadline moment                      // of the handshake, later of the peer's close frame
 	nextPing moment
 	asked    moment // when the first ping since the last sign of life was sent
-	plainAt  moment // when pings become plain unless a pong arrives first; see pingForm
 
 	stats socketCounters
 }
@@ -142,6 +140,8 @@ type extension struct {
 	lostIn    uint32     // the last epoch in which lost subscriptions were logged
 	withheld  []withheld // in order
 	values    map[any]any
+	plainAt   moment // when pings become plain unless a pong arrives first; see pingForm
+	throttled bool   // it has been logged; the inbox worker's
 }
 
 // extend returns the extension. mu must be held.
@@ -168,7 +168,7 @@ func (s *Socket) extension() *extension {
 
 // ID returns the ID of the socket, which the client knows too: 20 random
 // characters.
-func (s *Socket) ID() string { return s.id }
+func (s *Socket) ID() string { return s.id.String() }
 
 // Server returns the server of the socket.
 func (s *Socket) Server() *Server { return s.srv }

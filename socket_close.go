@@ -123,7 +123,7 @@ func (s *Socket) dropUnread() {
 	s.conn.Close()
 	if first {
 		go func() {
-			s.srv.log.Debug("slow client disconnected", slog.String("socket", s.id))
+			s.srv.log.Debug("slow client disconnected", slog.String("socket", s.ID()))
 			s.destroy(wire.CloseAbnormal, "")
 		}()
 	}
@@ -243,12 +243,23 @@ func (s *Socket) emitEnd() {
 	}
 }
 
-// outboxOwner is the socket as the owner of its outbox.
-type outboxOwner Socket
+// outboxPeer is the socket as the owner of its outbox, and its connection.
+type outboxPeer Socket
+
+// WriteFrames implements outbox.Conn.
+func (p *outboxPeer) WriteFrames(frames [][]byte, stall time.Duration) (n int, err error) {
+	return p.conn.WriteFrames(frames, stall)
+}
+
+// AwaitWrite implements outbox.Conn.
+func (p *outboxPeer) AwaitWrite(stall time.Duration) error { return p.conn.AwaitWrite(stall) }
+
+// Prompt implements outbox.Conn.
+func (p *outboxPeer) Prompt() bool { return p.conn.Prompt() }
 
 // OutboxFailed ends the socket when the connection accepts nothing more.
-func (o *outboxOwner) OutboxFailed(err error) {
-	s := (*Socket)(o)
+func (p *outboxPeer) OutboxFailed(err error) {
+	s := (*Socket)(p)
 	stalled := errors.Is(err, os.ErrDeadlineExceeded)
 	if stalled {
 		s.srv.hit(limitOutboxStall)
@@ -267,14 +278,14 @@ func (o *outboxOwner) OutboxFailed(err error) {
 }
 
 // OutboxFull makes publishers wait for the socket.
-func (o *outboxOwner) OutboxFull() {
-	o.srv.hit(limitOutbox)
-	o.srv.crowd.add((*Socket)(o))
+func (p *outboxPeer) OutboxFull() {
+	p.srv.hit(limitOutbox)
+	p.srv.crowd.add((*Socket)(p))
 }
 
 // OutboxFlushed starts the time limit for the peer's close frame.
-func (o *outboxOwner) OutboxFlushed() {
-	s := (*Socket)(o)
+func (p *outboxPeer) OutboxFlushed() {
+	s := (*Socket)(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()

@@ -116,14 +116,14 @@ func (s *Socket) open(cid float64, id identity) error {
 	s.stats.sent.Add(1)
 	s.pushFrame(s.srv.seal(response(cid, answer, nil)))
 	s.mustAct(true)
-	s.queue(ConnectEvent{Socket: s, ID: s.id, PingTimeout: s.srv.cfg.Timeouts.Ping, IsAuthenticated: id.token != nil, AuthError: id.err})
+	s.queue(ConnectEvent{Socket: s, ID: s.ID(), PingTimeout: s.srv.cfg.Timeouts.Ping, IsAuthenticated: id.token != nil, AuthError: id.err})
 	return nil
 }
 
 // handshakeAnswer returns the data of the answer to a handshake.
 func (s *Socket) handshakeAnswer(id identity) []byte {
 	status := handshakeStatus{
-		ID:              s.id,
+		ID:              s.ID(),
 		PingTimeout:     s.srv.cfg.Timeouts.Ping.Milliseconds(),
 		IsAuthenticated: id.token != nil,
 	}

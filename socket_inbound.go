@@ -51,7 +51,7 @@ func (w *inboxWorker) Waiting() { w.srv.hit(limitInbox) }
 // recovered earlier; this is for brokers and the like.
 func (w *inboxWorker) Panicked(v any) {
 	s := (*Socket)(w)
-	guard.Recovered(s.srv.log, "what a message has set off", v, slog.String("socket", s.id))
+	guard.Recovered(s.srv.log, "what a message has set off", v, slog.String("socket", s.ID()))
 	s.closeWith(wire.CloseInternal)
 }
 

@@ -167,12 +167,12 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 	if limit := s.srv.cfg.Limits.Channels; s.subs.Get(channel) == nil && s.subs.Len()+s.suspendedLocked(channel) >= limit {
 		s.mu.Unlock()
 		s.srv.hit(limitChannels)
-		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.id, limit)
+		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.ID(), limit)
 	}
 	s.mu.Unlock()
 
 	if err := s.srv.exchange.join(s.unending(), channel); err != nil {
-		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.id), slog.String("channel", channel), slog.Any("error", err))
+		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", err))
 		return brokerError("Failed to subscribe socket to the %s channel", channel)
 	}
 	entered, err := s.enter(channel, raw, options, epoch, resume)
@@ -235,7 +235,7 @@ func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
 
 func (s *Socket) notSubscribed(channel string) *wire.Error {
 	return brokerError("Failed to unsubscribe socket from the %s channel - InvalidActionError: Socket %s tried to unsubscribe from a channel which it is not subscribed to",
-		truncate(channel, s.srv.cfg.Limits.ErrorText), s.id)
+		truncate(channel, s.srv.cfg.Limits.ErrorText), s.ID())
 }
 
 // unsubscribe removes the socket from a channel and sends it the packet, if

@@ -27,7 +27,7 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	s.request = r
 	shard := srv.budget.Shard(s.id[0])
 	s.ledger.Init(shard)
-	s.out.Init(s.outboxConn(), (*outboxOwner)(s), &srv.outbox, shard)
+	s.out.Init(s.peer(), &srv.outbox, shard)
 	s.prompt = conn.Prompt() && conn.Polled()
 	now := time.Now()
 	s.seen(now)
@@ -284,12 +284,13 @@ func (s *Socket) alive(msg ws.Message) {
 	s.stats.received.Add(1)
 	now := time.Now()
 	at := s.srv.moment(now)
-	if at-s.lastRead > moment(busyGap) {
+	read := milliseconds(at)
+	if read-s.lastRead > milliseconds(moment(busyGap)) {
 		s.quick = 0
 	} else if s.quick < busyAfter {
 		s.quick++
 	}
-	s.lastRead = at
+	s.lastRead = read
 	pong := s.isPong(msg.Data, msg.Binary)
 	if pong {
 		s.learnPingForm(msg)
@@ -300,6 +301,10 @@ func (s *Socket) alive(msg ws.Message) {
 		s.seen(now)
 	}
 }
+
+// milliseconds returns a moment in the unit of Socket.lastRead: milliseconds, which
+// wrap around after 49 days. It is never 0, which means none.
+func milliseconds(at moment) uint32 { return max(uint32(time.Duration(at)/time.Millisecond), 1) }
 
 // takesAtOnce deals with messages that need not wait for others: pongs, and answers that
 // somebody waits for. size is what the message counts as.

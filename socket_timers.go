@@ -39,7 +39,9 @@ func (s *Socket) schedule(now time.Time) {
 	earlier(s.token.next(now, s.srv.moment(now)))
 	if s.state != Closed && !s.srv.cfg.Timeouts.PingDisabled {
 		earlier(s.nextPing)
-		earlier(s.plainAt)
+		if s.ext != nil {
+			earlier(s.ext.plainAt)
+		}
 		earlier(s.silentAt())
 	}
 	if next == 0 || s.gone {

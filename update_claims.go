@@ -58,7 +58,7 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 		}
 		old, err := s.updateClaims(ctx, claim, value, edit)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("socket %s: %w", s.id, err))
+			failed = append(failed, fmt.Errorf("socket %s: %w", s.ID(), err))
 		}
 		if old == nil {
 			continue

@@ -64,8 +64,7 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt fun
 		srv.refuseOrigin(r, reason).WriteTo(w)
 		return
 	}
-	// The copy releases the request's first line, of which the path is a part.
-	s := &Socket{srv: srv, id: newID(), url: strings.Clone(r.URL.RequestURI()), addr: addr.As16(), version: version}
+	s := &Socket{srv: srv, id: newSocketID(), url: srv.keptURL(r.URL.RequestURI()), addr: addr.As16(), version: version}
 	conn, err := ws.Accept(w, r, ws.Options{
 		ReadLimit:    int64(srv.cfg.Limits.HandshakeMessageSize),
 		MaxFragments: srv.cfg.Limits.Fragments,
@@ -83,6 +82,19 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt fun
 		return
 	}
 	started = s.start(conn, r)
+}
+
+// keptURL returns a copy of a URL for a socket, which shares its memory with
+// others if the URL is that of most clients. The copy releases the request's
+// first line, of which the URL is a part.
+func (srv *Server) keptURL(url string) string {
+	switch url {
+	case srv.cfg.Path:
+		return srv.cfg.Path
+	case srv.cfg.Protocol1Path:
+		return srv.cfg.Protocol1Path
+	}
+	return strings.Clone(url)
 }
 
 // checkRequest returns the version for a request, or the reason why the request

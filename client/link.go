@@ -94,7 +94,7 @@ func (l *link) open() {
 		return
 	}
 	l.conn = conn
-	l.out.Init(clientConn{conn, c}, (*outboxOwner)(l), &l.limits, nil)
+	l.out.Init(outboxPeer{conn, l}, &l.limits, nil)
 	l.expectPing(c.opts.Timeouts.Connect)
 	c.mu.Unlock()
 	// The token is loaded here, so that nothing is read before the handshake
@@ -116,9 +116,8 @@ func (l *link) dial() (*ws.Conn, error) {
 		Options: ws.Options{
 			ReadLimit: int64(o.Limits.MessageSize),
 			Deflate:   o.Compression.Level > 0,
-			OnPing:    l.answerPing,
+			Owner:     (*connOwner)(l),
 			Poller:    l.c.rt.poller,
-			Resume:    l.read,
 			Header:    o.Header,
 		},
 		DialContext: o.DialContext,
@@ -494,38 +493,49 @@ func (c *Client) seal(buf []byte) (frame []byte, err error) {
 	return ws.Seal(out, ws.OpText), nil
 }
 
-// clientConn masks frames on the goroutine that writes them, and compresses them
-// before if the server understands that.
-type clientConn struct {
+// connOwner is the link as the owner of its connection.
+type connOwner link
+
+// Ping implements ws.Owner: it answers a ping of the WebSocket protocol.
+func (o *connOwner) Ping(payload []byte) { (*link)(o).answerPing(payload) }
+
+// Hold implements ws.Owner. Limits.MessageSize bounds what a connection holds.
+func (*connOwner) Hold(int) error { return nil }
+
+// Resume implements ws.Owner.
+func (o *connOwner) Resume() { (*link)(o).read() }
+
+// outboxPeer is the connection of an outbox, and the link as its owner. It masks
+// frames on the goroutine that writes them, and compresses them before if the
+// server understands that.
+type outboxPeer struct {
 	*ws.Conn
-	c *Client
+	l *link
 }
 
 // Prepare implements outbox.Preparer.
-func (cc clientConn) Prepare(frame []byte) []byte {
-	if cc.Compressed() {
-		frame = ws.Deflate(frame, cc.c.opts.Compression.Level, cc.c.opts.Compression.Threshold)
+func (p outboxPeer) Prepare(frame []byte) []byte {
+	if p.Compressed() {
+		compression := p.l.c.opts.Compression
+		frame = ws.Deflate(frame, compression.Level, compression.Threshold)
 	}
 	return ws.Mask(frame)
 }
 
-// outboxOwner is the link as the owner of its outbox.
-type outboxOwner link
-
 // OutboxFailed implements outbox.Owner.
-func (o *outboxOwner) OutboxFailed(err error) {
-	l := (*link)(o)
-	l.c.mu.Lock()
-	l.lose(wire.CloseAbnormal, err.Error(), err)
-	l.c.mu.Unlock()
-	_ = l.conn.Close() // reading ends
+func (p outboxPeer) OutboxFailed(err error) {
+	c := p.l.c
+	c.mu.Lock()
+	p.l.lose(wire.CloseAbnormal, err.Error(), err)
+	c.mu.Unlock()
+	_ = p.Close() // reading ends
 }
 
 // OutboxFull implements outbox.Owner.
-func (*outboxOwner) OutboxFull() {}
+func (outboxPeer) OutboxFull() {}
 
 // OutboxFlushed implements outbox.Owner.
-func (*outboxOwner) OutboxFlushed() {}
+func (outboxPeer) OutboxFlushed() {}
 
 // decoders are shared by all clients, because one is needed only while a message
 // is being decoded.

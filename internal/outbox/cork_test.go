@@ -80,7 +80,7 @@ func TestCork(t *testing.T) {
 					c.free = make(chan struct{})
 					close(c.free)
 					var o Outbox[int]
-					o.Init(c, &ownerLog{outbox: &o}, &Limits{Crew: new(Crew)}, nil)
+					o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Crew: new(Crew)}, nil)
 					o.Cork()
 					o.Push([]byte("a"))
 					o.PushFrame(Frame[int]{Bytes: []byte("b"), Tag: 1})
@@ -109,7 +109,7 @@ func TestUncorkDoesNotWait(t *testing.T) {
 		var now, most atomic.Int32
 		c := &corkConn{crewConn: crewConn{now: &now, most: &most, stuck: true, free: make(chan struct{})}}
 		var o Outbox[int]
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Crew: new(Crew)}, nil)
+		o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Crew: new(Crew)}, nil)
 		o.Cork()
 		o.Push([]byte("a"))
 		o.Uncork(true)

@@ -56,7 +56,7 @@ func TestCrew(t *testing.T) {
 		all := make([]Outbox[int], outboxes)
 		for i := range all {
 			conns[i] = &crewConn{now: &now, most: &most, stuck: i < stuck, free: make(chan struct{})}
-			all[i].Init(conns[i], &ownerLog{}, limits, nil)
+			all[i].Init(peer(conns[i], &ownerLog{}), limits, nil)
 		}
 		for _, f := range []string{"a", "b", "c"} {
 			for i := range all {
@@ -118,11 +118,11 @@ func TestCrewIsFair(t *testing.T) {
 			c := &busy[i]
 			c.now, c.most, c.outbox = &now, &most, &all[i]
 			c.left.Store(rounds)
-			all[i].Init(c, &ownerLog{}, limits, nil)
+			all[i].Init(peer(c, &ownerLog{}), limits, nil)
 			all[i].Push([]byte("x"))
 		}
 		o := &all[len(busy)]
-		o.Init(&crewConn{now: &now, most: &most}, &ownerLog{}, limits, nil)
+		o.Init(peer(&crewConn{now: &now, most: &most}, &ownerLog{}), limits, nil)
 		o.Push([]byte("y"))
 		o.Drain()
 		for i := range busy {
@@ -164,7 +164,7 @@ func TestFlushLater(t *testing.T) {
 		}
 		for i := range all {
 			conns[i] = &corkConn{crewConn: crewConn{now: &now, most: &most}}
-			all[i].Init(conns[i], &ownerLog{}, limits, nil)
+			all[i].Init(peer(conns[i], &ownerLog{}), limits, nil)
 		}
 		limits.Crew.Flush() // of nothing
 		for _, text := range []string{"a", "b"} {

@@ -21,7 +21,7 @@ func TestDrain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var o Outbox[int]
 				c := newTube(0)
-				o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
+				o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Stall: stall}, nil)
 				o.Drain() // nothing to wait for
 				if err := o.Push([]byte("frame")); err != nil {
 					t.Fatal(err)

@@ -17,8 +17,8 @@ const turn = 4
 // goroutine continues where it would have to.
 func (q *queue[Tag]) flush(mayWait bool) {
 	o := q.owner
-	preparer, prepares := o.conn.(Preparer)
-	prompt := o.conn.Prompt()
+	preparer, prepares := o.peer.(Preparer)
+	prompt := o.peer.Prompt()
 	var failure error
 	writes := 0
 	o.mu.Lock()
@@ -46,7 +46,7 @@ func (q *queue[Tag]) flush(mayWait bool) {
 				}
 			}
 			if await {
-				err = o.conn.AwaitWrite(stall)
+				err = o.peer.AwaitWrite(stall)
 			}
 			o.mu.Lock()
 			if q.len() == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -62,7 +62,7 @@ func (q *queue[Tag]) flush(mayWait bool) {
 		q.writing = true
 		stall := o.stall()
 		o.mu.Unlock()
-		n, err := o.conn.WriteFrames(q.wire, stall)
+		n, err := o.peer.WriteFrames(q.wire, stall)
 		o.mu.Lock()
 		q.writing = false
 		failure, q.stuck = err, n == 0
@@ -85,12 +85,12 @@ func (q *queue[Tag]) flush(mayWait bool) {
 
 	switch {
 	case failure == nil && flushed:
-		o.owner.OutboxFlushed()
+		o.peer.OutboxFlushed()
 	case failure == nil:
 	case mayWait:
-		o.owner.OutboxFailed(failure)
+		o.peer.OutboxFailed(failure)
 	default:
-		go o.owner.OutboxFailed(failure) // it may be slow
+		go o.peer.OutboxFailed(failure) // it may be slow
 	}
 }
 
@@ -114,7 +114,7 @@ func (o *Outbox[Tag]) wrote(n int) {
 	if !o.killed {
 		o.frames += uint64(frames)
 		o.written += uint64(size)
-		o.bytes -= size
+		q.bytes -= size
 		o.count(-own)
 	}
 	o.shrunk(true)

@@ -535,7 +535,7 @@ func TestModel(t *testing.T) {
 				m.limits.Crew = new(Crew)
 			}
 			m.owner.outbox = &m.outbox
-			m.outbox.Init(m.conn, &m.owner, &m.limits, m.budget.Shard(0))
+			m.outbox.Init(peer(m.conn, &m.owner), &m.limits, m.budget.Shard(0))
 			defer m.end()
 			t.Repeat(map[string]func(*rapid.T){
 				"push small":  m.PushSmall,

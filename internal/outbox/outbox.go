@@ -34,7 +34,7 @@ type Conn interface {
 	Prompt() bool
 }
 
-// Preparer is a Conn that writes frames in another form, such as a compressed
+// Preparer is a Peer that writes frames in another form, such as a compressed
 // one.
 type Preparer interface {
 	// Prepare returns the bytes to be written for a frame, which it does not
@@ -70,16 +70,20 @@ type Owner interface {
 	OutboxFull()
 }
 
+// Peer is the connection of an outbox and its owner in one value, which takes
+// less memory than two.
+type Peer interface {
+	Conn
+	Owner
+}
+
 // Outbox is a FIFO of frames with an on-demand flusher. Init makes it ready; it
 // must not be copied afterwards. Frames may have a Tag, by which Take finds them.
 type Outbox[Tag comparable] struct {
 	mu       sync.Mutex
-	conn     Conn
-	owner    Owner
+	peer     Peer
 	limits   *Limits
-	bytes    int // of frames queued or being written
 	reserved int // bytes that are on their way to Push
-	counted  int // in the shard: frames that are not shared, and frameCost for each
 	shard    *account.Shard
 	frames   uint64      // that have been written
 	written  uint64      // their sizes
@@ -92,8 +96,8 @@ type Outbox[Tag comparable] struct {
 
 // Init prepares the outbox. Many outboxes may share limits. shard, if not nil,
 // counts the frames that are not shared, and the cost of each in the queue.
-func (o *Outbox[Tag]) Init(c Conn, owner Owner, limits *Limits, shard *account.Shard) {
-	o.conn, o.owner, o.limits, o.shard = c, owner, limits, shard
+func (o *Outbox[Tag]) Init(p Peer, limits *Limits, shard *account.Shard) {
+	o.peer, o.limits, o.shard = p, limits, shard
 }
 
 // Push queues a frame that is not shared. It never blocks. It returns ErrClosed
@@ -115,7 +119,7 @@ func (o *Outbox[Tag]) pushFrame(f Frame[Tag], later bool) error {
 	filled, err := o.push(f, later)
 	o.mu.Unlock()
 	if filled {
-		o.owner.OutboxFull()
+		o.peer.OutboxFull()
 	}
 	return err
 }
@@ -145,9 +149,10 @@ func (o *Outbox[Tag]) pushFirst(frame []byte) (queued, overtakes bool) {
 		return false, false
 	}
 	overtakes = o.queue != nil
-	o.bytes += len(frame)
+	q := o.active()
+	q.first = frame
+	q.bytes += len(frame)
 	o.count(len(frame) + frameCost)
-	o.active().first = frame
 	return true, overtakes
 }
 
@@ -175,10 +180,11 @@ func (o *Outbox[Tag]) refusal() error {
 
 // add queues a frame. It is called with the lock held.
 func (o *Outbox[Tag]) add(f Frame[Tag], later bool) {
-	o.bytes += len(f.Bytes)
+	q := o.activate(later)
+	q.push(f)
+	q.bytes += len(f.Bytes)
 	o.count(f.own())
-	o.activate(later).push(f)
-	if o.bytes > batchBytes {
+	if q.bytes > batchBytes {
 		o.pull()
 	}
 }
@@ -205,7 +211,7 @@ func (o *Outbox[Tag]) Reserve(n, cost int) error {
 	}
 	o.mu.Unlock()
 	if filled {
-		o.owner.OutboxFull()
+		o.peer.OutboxFull()
 	}
 	return err
 }
@@ -217,7 +223,7 @@ func (o *Outbox[Tag]) Reserve(n, cost int) error {
 func (o *Outbox[Tag]) Take(match func(*Frame[Tag]) bool) []Frame[Tag] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if q := o.queue; q != nil && o.conn.Prompt() {
+	if q := o.queue; q != nil && o.peer.Prompt() {
 		q.takers++
 		for q.writing {
 			o.await(context.Background(), nil) // for the end of a short write
@@ -240,15 +246,16 @@ func (o *Outbox[Tag]) Take(match func(*Frame[Tag]) bool) []Frame[Tag] {
 		own += f.own()
 		return false
 	})
-	o.bytes += bytes
+	o.queue.bytes += bytes
 	o.count(own)
 	o.shrunk(false)
 	return taken
 }
 
-// count adds n to the shard. It is called with the lock held.
+// count adds n to what the queue counts in the shard. It is called with the lock
+// held.
 func (o *Outbox[Tag]) count(n int) {
-	o.counted += n
+	o.queue.counted += n
 	o.shard.Add(n)
 }
 
@@ -285,7 +292,15 @@ func (o *Outbox[Tag]) Kill() {
 func (o *Outbox[Tag]) Bytes() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.bytes
+	return o.bytes()
+}
+
+// bytes is Bytes with the lock held.
+func (o *Outbox[Tag]) bytes() int {
+	if o.queue == nil {
+		return 0
+	}
+	return o.queue.bytes
 }
 
 // Len returns the number of frames that are queued or being written.
@@ -306,7 +321,7 @@ func (o *Outbox[Tag]) Held() int {
 	if o.queue == nil || o.killed {
 		return o.reserved
 	}
-	return o.bytes + frameCost*o.queue.len() + o.reserved
+	return o.queue.bytes + frameCost*o.queue.len() + o.reserved
 }
 
 // Written returns the number of frames that have been written, and their size.
@@ -319,9 +334,9 @@ func (o *Outbox[Tag]) Written() (frames, size uint64) {
 // kill is called with the lock held.
 func (o *Outbox[Tag]) kill() {
 	o.killed = true
-	o.bytes = 0
-	o.count(-o.counted)
 	if o.queue != nil {
+		o.queue.bytes = 0
+		o.count(-o.queue.counted)
 		o.queue.drop()
 		o.pull() // which gives the queue back
 	}
@@ -349,7 +364,7 @@ func (o *Outbox[Tag]) activate(later bool) *queue[Tag] {
 func (o *Outbox[Tag]) flush(later bool) {
 	crew := o.limits.Crew
 	switch {
-	case crew == nil || !o.conn.Prompt():
+	case crew == nil || !o.peer.Prompt():
 		go o.queue.run()
 	case later:
 		crew.addLater(o.queue.prompt)
@@ -378,7 +393,7 @@ func (o *Outbox[Tag]) Uncork(here bool) {
 		o.mu.Unlock()
 		return
 	}
-	if !here || !o.conn.Prompt() {
+	if !here || !o.peer.Prompt() {
 		o.pull()
 		o.mu.Unlock()
 		return

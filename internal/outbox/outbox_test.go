@@ -55,7 +55,7 @@ func TestConcurrentProducers(t *testing.T) {
 		var o Outbox[int]
 		c := &orderConn{t: t, last: map[uint32]uint32{}}
 		owner := &ownerLog{outbox: &o}
-		o.Init(c, owner, &Limits{Bytes: limit, Drain: drain, Crew: new(Crew)}, nil)
+		o.Init(peer(c, owner), &Limits{Bytes: limit, Drain: drain, Crew: new(Crew)}, nil)
 		for p := range uint32(producers) {
 			go func() {
 				for seq := uint32(1); seq <= each; seq++ {
@@ -98,7 +98,7 @@ func TestConcurrentEnd(t *testing.T) {
 			var o Outbox[int]
 			c := &countConn{}
 			owner := &ownerLog{outbox: &o}
-			o.Init(c, owner, &Limits{}, nil)
+			o.Init(peer(c, owner), &Limits{}, nil)
 			var accepted atomic.Int64
 			for range 4 {
 				go func() {
@@ -137,7 +137,7 @@ func TestKillLetsGoOfFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall, Crew: new(Crew)}, nil)
+		o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Stall: stall, Crew: new(Crew)}, nil)
 		for range 3 * batchFrames {
 			if err := o.Push(make([]byte, 8)); err != nil {
 				t.Fatal(err)
@@ -168,7 +168,7 @@ func TestBurstDoesNotStayAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall, Crew: new(Crew)}, nil)
+		o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Stall: stall, Crew: new(Crew)}, nil)
 		push := func() {
 			if err := o.Push([]byte("frame")); err != nil {
 				t.Fatal(err)
@@ -201,12 +201,12 @@ func TestPooledQueueIsSmallAndEmpty(t *testing.T) {
 	for _, burst := range []int{100, 10_000} {
 		synctest.Test(t, func(t *testing.T) {
 			var o Outbox[int]
-			o.Init(&countConn{}, &ownerLog{outbox: &o}, &Limits{}, nil)
+			o.Init(peer(&countConn{}, &ownerLog{outbox: &o}), &Limits{}, nil)
 			o.mu.Lock()
 			q := o.active()
 			for range burst {
 				q.push(Frame[int]{Bytes: []byte("x")})
-				o.bytes++
+				q.bytes++
 			}
 			o.mu.Unlock()
 			synctest.Wait()
@@ -258,7 +258,7 @@ func BenchmarkPushFlushIdle(b *testing.B) {
 	b.ReportAllocs()
 	var o Outbox[int]
 	c := make(signalConn)
-	o.Init(c, &ownerLog{outbox: &o}, &Limits{Bytes: 1 << 20}, nil)
+	o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Bytes: 1 << 20}, nil)
 	frame := make([]byte, 64)
 	for b.Loop() {
 		if err := o.Push(frame); err != nil {
@@ -272,7 +272,7 @@ func BenchmarkPushFlushIdle(b *testing.B) {
 func BenchmarkPushFlushBusy(b *testing.B) {
 	b.ReportAllocs()
 	var o Outbox[int]
-	o.Init(&countConn{}, &ownerLog{outbox: &o}, &Limits{Bytes: 64 << 10, Drain: drain}, nil)
+	o.Init(peer(&countConn{}, &ownerLog{outbox: &o}), &Limits{Bytes: 64 << 10, Drain: drain}, nil)
 	frame := make([]byte, 64)
 	for b.Loop() {
 		if o.Wait(context.Background(), 32<<10); o.Push(frame) != nil {
@@ -289,7 +289,7 @@ func TestPushFirst(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
 		b := account.NewBudget(1<<20, func() {})
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall}, b.Shard(0))
+		o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Stall: stall}, b.Shard(0))
 		if queued, overtakes := o.PushFirst([]byte("first")); !queued || overtakes {
 			t.Errorf("queued %t, overtakes %t", queued, overtakes)
 		}

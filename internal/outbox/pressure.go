@@ -46,9 +46,9 @@ func (o *Outbox[Tag]) waiting() int { return o.queued() + o.reserved }
 // queued returns the number of pushed bytes that the connection has not taken.
 func (o *Outbox[Tag]) queued() int {
 	if o.queue == nil || o.killed {
-		return o.bytes
+		return 0
 	}
-	return o.bytes - o.queue.out
+	return o.queue.bytes - o.queue.out
 }
 
 // full is called with the lock held.
@@ -242,7 +242,7 @@ func (o *Outbox[Tag]) worthWaiting() bool {
 func (o *Outbox[Tag]) Drain() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.bytes > 0 && !o.killed {
+	for o.bytes() > 0 && !o.killed {
 		o.await(context.Background(), nil)
 	}
 }

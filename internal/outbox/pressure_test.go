@@ -23,7 +23,7 @@ func inWorld(t *testing.T, run func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, conn: newTube(0)}
 		w.log.outbox = &w.o
-		w.o.Init(w.conn, &w.log, &Limits{Bytes: 1000, Stall: stall, Drain: drain}, nil)
+		w.o.Init(peer(w.conn, &w.log), &Limits{Bytes: 1000, Stall: stall, Drain: drain}, nil)
 		run(w)
 		w.o.Kill()
 		w.conn.fail(errWrite)

@@ -50,6 +50,8 @@ func (f *Frame[Tag]) release() {
 // wire, which belongs to the flusher.
 type queue[Tag comparable] struct {
 	owner   *Outbox[Tag]
+	bytes   int    // of frames queued or being written
+	counted int    // in the shard: frames that are not shared, and frameCost for each
 	run     func() // flush, bound once so that starting a flusher allocates nothing
 	prompt  func() // flush that does not wait
 	first   []byte // goes in front of all others
@@ -95,7 +97,7 @@ func (q *queue[Tag]) release() {
 	if cap(q.current) > keepCapacity {
 		q.current = nil
 	}
-	q.owner, q.out, q.stuck, q.blocked = nil, 0, false, time.Time{}
+	q.owner, q.bytes, q.counted, q.out, q.stuck, q.blocked = nil, 0, 0, 0, false, time.Time{}
 	queues.Put(q)
 }
 

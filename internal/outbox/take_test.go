@@ -20,7 +20,7 @@ func TestTakeMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall, Crew: new(Crew)}, nil)
+		o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Stall: stall, Crew: new(Crew)}, nil)
 		if err := o.Push(make([]byte, 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestTakeFromABlockedWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(10 + 3)
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{Stall: stall, Crew: new(Crew)}, nil)
+		o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{Stall: stall, Crew: new(Crew)}, nil)
 		var frames [][]byte
 		for i := range 10 {
 			f := bytes.Repeat([]byte{byte('a' + i)}, 10)
@@ -99,7 +99,7 @@ func TestPreparedFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
-		o.Init(prepared{c}, &ownerLog{outbox: &o}, &Limits{Stall: stall}, nil)
+		o.Init(peer(prepared{c}, &ownerLog{outbox: &o}), &Limits{Stall: stall}, nil)
 		push := func(frame string, tag int) {
 			if err := o.PushFrame(Frame[int]{Bytes: []byte(frame), Tag: tag}); err != nil {
 				t.Fatal(err)
@@ -135,7 +135,7 @@ func TestTakeConcurrently(t *testing.T) {
 		const frames = 20_000
 		var o Outbox[int]
 		c := &orderConn{t: t, last: map[uint32]uint32{}, gaps: true}
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{}, nil)
+		o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{}, nil)
 		var done atomic.Bool
 		taken := make(map[uint32]bool)
 		end := make(chan struct{})
@@ -172,7 +172,7 @@ func TestTakeIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Outbox[int]
 		c := &orderConn{t: t, last: map[uint32]uint32{}, gaps: true}
-		o.Init(c, &ownerLog{outbox: &o}, &Limits{}, nil)
+		o.Init(peer(c, &ownerLog{outbox: &o}), &Limits{}, nil)
 		pushed, taken := uint32(0), 0
 		for range 1000 {
 			for range 3 * batchFrames {
@@ -201,7 +201,7 @@ func TestTakeAllFromABlockedWrite(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(0)
 		log := &ownerLog{outbox: &o}
-		o.Init(c, log, &Limits{Stall: stall}, nil)
+		o.Init(peer(c, log), &Limits{Stall: stall}, nil)
 		push := func() {
 			if err := o.PushFrame(Frame[int]{Bytes: []byte("frame"), Tag: 1}); err != nil {
 				t.Fatal(err)
@@ -232,7 +232,7 @@ func TestTakeChangesFrames(t *testing.T) {
 		var o Outbox[int]
 		c := newTube(4)
 		b := account.NewBudget(1<<20, func() {})
-		o.Init(prepared{c}, &ownerLog{outbox: &o}, &Limits{Stall: stall}, b.Shard(0))
+		o.Init(peer(prepared{c}, &ownerLog{outbox: &o}), &Limits{Stall: stall}, b.Shard(0))
 		for i, text := range []string{"one", "two", "three"} {
 			if err := o.PushFrame(Frame[int]{Bytes: []byte(text), Tag: i + 1}); err != nil {
 				t.Fatal(err)
