@@ -80,6 +80,7 @@ func (s *Socket) pinged(queued, overtakes bool) {
 func (s *Socket) hearPong() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ponged = true
 	t := &s.turns
 	t.pings -= min(t.pings, 1)
 	if t.behind != onlyBarrier {

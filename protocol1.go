@@ -199,12 +199,16 @@ const plainRetry = time.Second
 // nextPingFrame returns the next ping for the client. mu must be held.
 func (s *Socket) nextPingFrame(at moment) []byte {
 	plain, coded := s.srv.pings[s.version], s.srv.coded.ping
-	if s.version != wire.Version1 || coded == nil || s.pingForm == pingsPlain || s.turnToPlainPings(at) {
+	if s.version != wire.Version1 || coded == nil || s.turnToPlainPings(at) {
 		return plain
 	}
-	if s.pingForm == pingsUnknown && s.extend().plainAt == 0 {
+	x := s.extend()
+	if x.pingForm == pingsPlain {
+		return plain
+	}
+	if x.pingForm == pingsUnknown && x.plainAt == 0 {
 		cfg := &s.srv.cfg
-		s.ext.plainAt = at.add((cfg.Timeouts.Ping - cfg.Timeouts.PingInterval) / 2)
+		x.plainAt = at.add((cfg.Timeouts.Ping - cfg.Timeouts.PingInterval) / 2)
 	}
 	return coded
 }
@@ -221,7 +225,7 @@ func (s *Socket) turnToPlainPings(at moment) bool {
 		x.plainAt = at.add(plainRetry)
 		return false
 	}
-	s.pingForm, x.plainAt = pingsPlain, 0
+	x.pingForm, x.plainAt = pingsPlain, 0
 	return true
 }
 
@@ -242,8 +246,6 @@ func (s *Socket) learnPingForm(pong ws.Message) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pingForm = form
-	if s.ext != nil {
-		s.ext.plainAt = 0
-	}
+	x := s.extend()
+	x.pingForm, x.plainAt = form, 0
 }

@@ -51,7 +51,7 @@ func (s AuthState) String() string { return [...]string{"unauthenticated", "auth
 type Socket struct {
 	srv  *Server
 	conn *ws.Conn
-	url  string
+	url  *string  // shared by sockets if it is that of most clients
 	addr [16]byte // see ClientAddr; a netip.Addr would be larger
 
 	id      socketID
@@ -73,10 +73,8 @@ type Socket struct {
 	lastRead uint32 // of the reading goroutine: see alive
 
 	pushBack  atomic.Uint32 // of the reading goroutine: see pushesBack
-	rawQueued atomic.Int32  // messages in ext.raw or on their way from there to inbox
 	outQueued atomic.Int32  // packets in ext.outbound or on their way from there to out
 
-	ponged   atomic.Bool   // the client has answered a ping
 	ending   atomic.Uint32 // an ending, or 0
 	discards atomic.Bool   // waiting messages are dropped once the socket has closed
 	lastSeen atomic.Int64  // a moment: when the pong timeout was last restarted
@@ -99,9 +97,9 @@ type Socket struct {
 
 	mu         sync.Mutex
 	state      State
-	endEmitted bool // the end event has been emitted
-	gone       bool // the connection and the reading goroutine have ended
-	pingForm   pingForm
+	endEmitted bool          // the end event has been emitted
+	gone       bool          // the connection and the reading goroutine have ended
+	ponged     bool          // the client has answered a ping
 	turns      turns         // of the client's loop
 	request    *http.Request // until the connect event has been handled; see Config.Compat.KeepRequest
 	subs       hub.Set
@@ -140,6 +138,7 @@ type extension struct {
 	lostIn    uint32     // the last epoch in which lost subscriptions were logged
 	withheld  []withheld // in order
 	values    map[any]any
+	pingForm  pingForm
 	plainAt   moment // when pings become plain unless a pong arrives first; see pingForm
 	throttled bool   // it has been logged; the inbox worker's
 }
@@ -181,7 +180,7 @@ func (s *Socket) Exchange() *Exchange { return s.srv.exchange }
 func (s *Socket) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 
 // URL returns the path and query with which the client connected.
-func (s *Socket) URL() string { return s.url }
+func (s *Socket) URL() string { return *s.url }
 
 // ProtocolVersion returns the version of the protocol that the socket uses.
 func (s *Socket) ProtocolVersion() wire.Version { return s.version }

@@ -196,7 +196,7 @@ func (s *Socket) closeInbound() {
 	s.endStreams()
 	if x := s.extension(); x != nil {
 		x.raw.Close(func(msg ws.Message) {
-			s.rawQueued.Add(-1)
+			s.stats.raw.Add(-1)
 			s.count(account.Messages, -inboxSize(msg))
 			msg.Release()
 		})

@@ -16,15 +16,15 @@ type rawWorker Socket
 // reading goroutine calls it.
 func (s *Socket) hasRaw() bool {
 	// While messages are in the queue, none may overtake them.
-	return s.srv.middleware.has(lineInboundRaw) || s.rawQueued.Load() > 0
+	return s.srv.middleware.has(lineInboundRaw) || s.stats.raw.Load() > 0
 }
 
 // pushRaw passes a message to the raw inbound middleware. It waits while too many
 // wait for that. Only the reading goroutine calls it.
 func (s *Socket) pushRaw(msg ws.Message) {
-	s.rawQueued.Add(1)
+	s.stats.raw.Add(1)
 	if !s.extended().raw.PushWait(msg, (*rawWorker)(s), s.srv.cfg.Limits.Inbox) {
-		s.rawQueued.Add(-1)
+		s.stats.raw.Add(-1)
 		s.count(account.Messages, -inboxSize(msg))
 		msg.Release()
 	}
@@ -36,7 +36,7 @@ func (w *rawWorker) Waiting() { w.srv.hit(limitInbox) }
 // Handle implements lane.Handler.
 func (w *rawWorker) Handle(msg ws.Message) {
 	s := (*Socket)(w)
-	defer s.rawQueued.Add(-1)
+	defer s.stats.raw.Add(-1)
 	size := inboxSize(msg)
 	if s.State() == Closed {
 		s.count(account.Messages, -size)

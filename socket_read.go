@@ -294,7 +294,6 @@ func (s *Socket) alive(msg ws.Message) {
 	pong := s.isPong(msg.Data, msg.Binary)
 	if pong {
 		s.learnPingForm(msg)
-		s.ponged.Store(true)
 		s.hearPong()
 	}
 	if pong || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.Timeouts.Ping/pongResetDivisor {

@@ -123,10 +123,10 @@ func (s *Socket) expireLocked(now time.Time) {
 }
 
 // silence returns the reason for the events of a client that was silent for too
-// long.
+// long. mu must be held.
 func (s *Socket) silence() string {
 	text := wire.ClosePongTimeout.Text()
-	if s.ponged.Load() {
+	if s.ponged {
 		return text
 	}
 	other := wire.Version1 + wire.Version2 - s.version

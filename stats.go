@@ -9,6 +9,7 @@ import (
 type socketCounters struct {
 	received                  atomic.Uint64
 	processed, prepared, sent atomic.Uint32
+	raw                       atomic.Int32 // messages in ext.raw or on their way from there to inbox
 }
 
 // waiting returns the number of items that wait in a stream. mu must be held.

@@ -84,17 +84,18 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, versionAt fun
 	started = s.start(conn, r)
 }
 
-// keptURL returns a copy of a URL for a socket, which shares its memory with
-// others if the URL is that of most clients. The copy releases the request's
-// first line, of which the URL is a part.
-func (srv *Server) keptURL(url string) string {
+// keptURL returns a URL for a socket, which shares it with others if it is that
+// of most clients. Otherwise it is a copy, which releases the request's first
+// line, of which the URL is a part.
+func (srv *Server) keptURL(url string) *string {
 	switch url {
 	case srv.cfg.Path:
-		return srv.cfg.Path
+		return &srv.cfg.Path
 	case srv.cfg.Protocol1Path:
-		return srv.cfg.Protocol1Path
+		return &srv.cfg.Protocol1Path
 	}
-	return strings.Clone(url)
+	kept := strings.Clone(url)
+	return &kept
 }
 
 // checkRequest returns the version for a request, or the reason why the request
@@ -194,7 +195,7 @@ func (s *Socket) answerPing(payload []byte) {
 
 // countUpgrade counts the URL and the request. mu must be held.
 func (s *Socket) countUpgrade() {
-	s.ledger.Set(account.Upgrade, len(s.url)+requestSize(s.request))
+	s.ledger.Set(account.Upgrade, len(*s.url)+requestSize(s.request))
 }
 
 // requestSize returns the approximate number of bytes that an upgrade request
@@ -215,7 +216,7 @@ func (s *Socket) forgetUpgrade() {
 	if s.request != nil {
 		s.request = nil
 		if !s.gone {
-			s.ledger.Set(account.Upgrade, len(s.url))
+			s.ledger.Set(account.Upgrade, len(*s.url))
 		}
 	}
 }

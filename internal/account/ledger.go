@@ -11,13 +11,13 @@ const (
 	Messages Kind = iota
 	// Handlers are the goroutines that handle messages, and their queues.
 	Handlers
-	// Unfinished is a message of which a part has not arrived yet.
-	Unfinished
 	// Subscriptions are the channels, and the data that the client sent with
 	// them.
 	Subscriptions
 	// Upgrade is the URL, and the upgrade request.
 	Upgrade
+	// Unfinished is a message of which a part has not arrived yet.
+	Unfinished
 
 	// Batch has the packets that are collected to be sent as one message.
 	Batch
@@ -28,7 +28,8 @@ const (
 	Publications
 
 	numKinds
-	firstOut = Batch // from here on: bytes that wait for the client; before: bytes from it
+	firstOut    = Batch      // from here on: bytes that wait for the client; before: bytes from it
+	firstSeldom = Unfinished // from here on: kinds that few connections have at a time
 )
 
 // Ledger counts the bytes that the server holds for one connection. Init makes
@@ -36,15 +37,15 @@ const (
 type Ledger struct {
 	mu     sync.Mutex
 	shard  *Shard
-	in     [firstOut]int // bytes of the kinds that come from the client
-	seldom *seldom       // nil until it is needed; most connections never need it
+	bytes  [firstSeldom]int
+	seldom *seldom // nil until it is needed
 	closed bool
 }
 
 // seldom has the fields of a ledger that few connections need.
 type seldom struct {
-	out   [numKinds - firstOut]int // bytes of the kinds that wait for the client
-	freed chan struct{}            // closed when there is more room for messages; nil while nobody waits
+	bytes [numKinds - firstSeldom]int
+	freed chan struct{} // closed when there is more room for messages; nil while nobody waits
 }
 
 // more returns the fields that few connections need. It is called with mu held.
@@ -58,12 +59,12 @@ func (l *Ledger) more() *seldom {
 // of returns the bytes of a kind. It is called with mu held.
 func (l *Ledger) of(k Kind) int {
 	switch {
-	case k < firstOut:
-		return l.in[k]
+	case k < firstSeldom:
+		return l.bytes[k]
 	case l.seldom == nil:
 		return 0
 	}
-	return l.seldom.out[k-firstOut]
+	return l.seldom.bytes[k-firstSeldom]
 }
 
 // Init sets the shard in which the ledger counts.
@@ -74,7 +75,7 @@ func (l *Ledger) Init(shard *Shard) { l.shard = shard }
 func (l *Ledger) Take(n, limit int, done func() <-chan struct{}) (ok, waited bool) {
 	for {
 		l.mu.Lock()
-		if held := l.in[Messages]; held == 0 || held+n <= limit {
+		if held := l.bytes[Messages]; held == 0 || held+n <= limit {
 			l.add(Messages, n)
 			l.mu.Unlock()
 			return true, waited
@@ -129,10 +130,10 @@ func (l *Ledger) add(k Kind, n int) {
 	switch {
 	case n == 0:
 		return
-	case k < firstOut:
-		l.in[k] += n
+	case k < firstSeldom:
+		l.bytes[k] += n
 	default:
-		l.more().out[k-firstOut] += n
+		l.more().bytes[k-firstSeldom] += n
 	}
 	if k != Publications {
 		l.shard.Add(n)
@@ -169,7 +170,7 @@ func (l *Ledger) orphaned() int {
 	if !l.closed {
 		return 0
 	}
-	return l.in[Messages] + l.in[Handlers]
+	return l.bytes[Messages] + l.bytes[Handlers]
 }
 
 // Bytes returns the number of bytes of a kind.
@@ -184,12 +185,11 @@ func (l *Ledger) Bytes(k Kind) int {
 func (l *Ledger) Held() (in, out int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, n := range l.in {
-		in += n
-	}
-	if l.seldom != nil {
-		for _, n := range l.seldom.out {
-			out += n
+	for k := range numKinds {
+		if k < firstOut {
+			in += l.of(k)
+		} else {
+			out += l.of(k)
 		}
 	}
 	return in, out

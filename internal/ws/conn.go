@@ -24,8 +24,8 @@ type Conn struct {
 	nc    net.Conn
 	park  park
 	owner Owner
-	held  int   // the bytes that the owner knows of
-	err   error // the lasting result of Read
+	held  int    // the bytes that the owner knows of
+	err   *error // the lasting result of Read, once there is one
 
 	in  []byte      // unread bytes, an alias of buf, carry or the upgrade's leftover
 	buf *readBuffer // borrowed from readBuffers, nil while parked

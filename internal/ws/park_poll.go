@@ -18,10 +18,13 @@ type park struct {
 	raw     syscall.RawConn // nil if the connection can only be read
 	poller  *Poller         // nil if there is none
 	state   atomic.Uint32
-	watched atomic.Int32 // its descriptor and 1, once the poller knows it
-	broken  atomic.Bool  // the poller does not accept it
+	watched atomic.Int32 // its descriptor and 1, once the poller knows it; or refused
+	number  int32        // the poller's; it distinguishes the connection from earlier ones with its descriptor, for which an event may still be under way
 	all     bool         // the last read has left nothing to read; the reader's
 }
+
+// refused means that the poller does not accept a connection.
+const refused = -1
 
 // init decides by the concrete type: a wrapper may promote SyscallConn from an
 // embedded connection, while its own Read does more than that of the socket.
@@ -101,7 +104,7 @@ func (c *Conn) wait(started bool) error {
 // fields and those that never change may be accessed.
 func (c *Conn) leave() (gone bool, err error) {
 	p := &c.park
-	if p.poller == nil || p.broken.Load() {
+	if p.poller == nil || p.watched.Load() == refused {
 		return false, c.more(false)
 	}
 	a := c.readAttempt(true)
@@ -209,6 +212,6 @@ func (a *readAttempt) watchOnce(fd uintptr) {
 		c.park.watched.Store(int32(fd) + 1)
 		return
 	}
-	c.park.broken.Store(true)
+	c.park.watched.Store(refused)
 	c.signal()
 }

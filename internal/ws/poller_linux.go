@@ -27,16 +27,8 @@ type Poller struct {
 	done     chan struct{}
 	reported bool // that it could not start
 	closed   bool
-	conns    []polled // by descriptor
-	last     int32    // the number of the last one added
-}
-
-// polled is a connection that has been watched. Its number distinguishes it
-// from earlier connections with the same descriptor, for which an event may
-// still be under way.
-type polled struct {
-	conn   *Conn
-	number int32
+	conns    []*Conn // that have been watched, by descriptor
+	last     int32   // the number of the last one added
 }
 
 // NewPoller returns a Poller. It logs the reason if connections have to do
@@ -106,22 +98,21 @@ func (p *Poller) watch(fd int, conn *Conn) bool {
 		return false
 	}
 	if fd >= len(p.conns) {
-		p.conns = append(p.conns, make([]polled, fd+1-len(p.conns))...)
+		p.conns = append(p.conns, make([]*Conn, fd+1-len(p.conns))...)
 	}
-	c := &p.conns[fd]
 	op := syscall.EPOLL_CTL_MOD
-	if c.conn != conn {
+	if p.conns[fd] != conn {
 		op = syscall.EPOLL_CTL_ADD
 		p.last++
-		*c = polled{conn, p.last}
+		p.conns[fd], conn.park.number = conn, p.last
 	}
 	err := syscall.EpollCtl(p.fd, op, fd, &syscall.EpollEvent{
 		Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLONESHOT,
 		Fd:     int32(fd),
-		Pad:    c.number,
+		Pad:    conn.park.number,
 	})
 	if err != nil {
-		*c = polled{}
+		p.conns[fd] = nil
 	}
 	return err == nil
 }
@@ -132,8 +123,8 @@ func (p *Poller) watch(fd int, conn *Conn) bool {
 func (p *Poller) forget(fd int, conn *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := &p.conns[fd]; c.conn == conn {
-		*c = polled{}
+	if p.conns[fd] == conn {
+		p.conns[fd] = nil
 	}
 }
 
@@ -166,8 +157,8 @@ func (p *Poller) release() {
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, c := range p.conns {
-		if c.conn != nil {
-			c.conn.signal()
+		if c != nil {
+			c.signal()
 		}
 	}
 }
@@ -176,8 +167,8 @@ func (p *Poller) signal(events []syscall.EpollEvent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range events {
-		if c := p.conns[e.Fd]; c.conn != nil && c.number == e.Pad {
-			c.conn.signal()
+		if c := p.conns[e.Fd]; c != nil && c.park.number == e.Pad {
+			c.signal()
 		}
 	}
 }

@@ -54,7 +54,7 @@ func newPoller(t testing.TB) *Poller {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, c := range p.conns {
-			if c.conn != nil {
+			if c != nil {
 				t.Error("a connection that has been closed is still known")
 			}
 		}
@@ -242,8 +242,8 @@ func TestEventOfAnotherConn(t *testing.T) {
 	for { // until it is watched
 		p.mu.Lock()
 		fd := r.c.park.watched.Load() - 1
-		if fd >= 0 && p.conns[fd].conn != nil {
-			number := p.conns[fd].number
+		if fd >= 0 && p.conns[fd] != nil {
+			number := p.conns[fd].park.number
 			p.mu.Unlock()
 			p.signal([]syscall.EpollEvent{{Fd: fd, Pad: number - 1}})
 			break

@@ -65,7 +65,7 @@ func (c *Conn) Buffered() bool {
 // return the same error again.
 func (c *Conn) Read() (Message, error) {
 	if c.err != nil {
-		return Message{}, c.err
+		return Message{}, *c.err
 	}
 	var (
 		h      gws.Header
@@ -180,8 +180,9 @@ func (c *Conn) fail(buf *buffer, err error, started bool) (Message, error) {
 	if started && errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	c.err = c.readError(err)
-	return Message{}, c.err
+	err = c.readError(err)
+	c.err = &err
+	return Message{}, err
 }
 
 // payload appends the frame's payload to *buf, unmasked.
