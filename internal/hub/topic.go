@@ -15,6 +15,11 @@ type topic struct {
 	mu      sync.Mutex
 	entries []entry
 	closed  bool
+
+	// The first subscription and its entry are here, because most channels have
+	// one subscriber.
+	first Subscription
+	lone  [1]entry
 }
 
 // entry keeps the subscriber beside the subscription, so that a publication can
@@ -45,7 +50,13 @@ func (t *topic) add(s Subscriber) *Subscription {
 	if t.closed {
 		return nil
 	}
-	sub := &Subscription{topic: t, index: int32(len(t.entries))}
+	var sub *Subscription
+	if t.first.topic == nil {
+		sub, t.entries = &t.first, t.lone[:0]
+	} else {
+		sub = new(Subscription)
+	}
+	sub.topic, sub.index = t, int32(len(t.entries))
 	t.entries = append(t.entries, entry{s, sub})
 	return sub
 }
