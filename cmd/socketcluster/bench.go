@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -67,9 +69,9 @@ that stalls shows it. The status is 1 if anything has failed.`,
 	f.IntVar(&o.Connections, "connections", 100, "number of clients")
 	f.Float64Var(&o.ConnectRate, "connect-rate", 500, "connections per second")
 	f.StringVar(&o.Login, "login", "", "procedure that logs in")
-	f.StringVar(&loginData, "login-data", "", "its data, as JSON")
+	f.StringVar(&loginData, "login-data", "", "its data, as JSON, or @file")
 	f.StringVar(&o.Call, "call", "", "procedure that is called")
-	f.StringVar(&callData, "call-data", "", "its data, as JSON")
+	f.StringVar(&callData, "call-data", "", "its data, as JSON, or @file")
 	f.Float64Var(&o.CallRate, "call-rate", 100, "calls per second, of all clients together")
 	f.StringVar(&o.Channel, "channel", "", "channel on which is published")
 	f.IntVar(&o.Subscribers, "subscribers", 0, "number of clients that are subscribed to it; 0 means all, -1 none")
@@ -84,10 +86,18 @@ that stalls shows it. The status is 1 if anything has failed.`,
 	return c
 }
 
-// jsonFlag returns the data of a flag, or nil if it is empty.
+// jsonFlag returns the data of a flag, or nil if it is empty. @ and the name of a
+// file stand for what is in the file.
 func jsonFlag(name, text string) (json.RawMessage, error) {
 	if text == "" {
 		return nil, nil
+	}
+	if path, ok := strings.CutPrefix(text, "@"); ok {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", name, err)
+		}
+		text = string(content)
 	}
 	if !json.Valid([]byte(text)) {
 		return nil, fmt.Errorf(`--%s is not JSON; a text needs quotes: '"text"'`, name)

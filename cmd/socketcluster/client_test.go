@@ -59,6 +59,10 @@ func TestClientCommand(t *testing.T) {
 	if err := os.WriteFile(script, []byte("invoke team\nexpect answer \"red\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	headers := filepath.Join(t.TempDir(), "headers")
+	if err := os.WriteFile(headers, []byte("X-Other: 1\n\nX-Team: red\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		input  string
 		args   []string
@@ -68,6 +72,8 @@ func TestClientCommand(t *testing.T) {
 		{"invoke echo {\"a\":1}\nexpect answer {\"a\":1}", []string{"client", url}, 0, `→ {"a":1}`},
 		{"invoke echo 1", []string{"client", url, "--json"}, 0, `{"type":"answer","data":1}`},
 		{"", []string{"client", url, "--file", script, "--header", "X-Team: red"}, 0, `"red"`},
+		{"", []string{"client", url, "--file", script, "--header", "@" + headers}, 0, `"red"`},
+		{"", []string{"client", url, "--header", "@" + headers + "x"}, 2, "no such file"},
 		{"", []string{"client", url, "--file", script}, 1, script + `:2: the answer was ""`},
 		{"", []string{"client", url, "--file", script + "x"}, 2, "no such file"},
 		{"", []string{"client", "ws://127.0.0.1:1"}, 1, "connection refused"},
@@ -138,6 +144,7 @@ func TestBenchCommand(t *testing.T) {
 		{[]string{"bench"}, 2, "the URL of the server is missing"},
 		{[]string{"bench", "ws://127.0.0.1:1"}, 2, "connection refused"},
 		{[]string{"bench", url, "--call-data", "{"}, 2, "--call-data is not JSON"},
+		{[]string{"bench", url, "--login", "login", "--login-data", "@none.json"}, 2, "no such file"},
 		{[]string{"bench", url, "--connections", "-1"}, 2, "connections is -1"},
 		{[]string{"bench", "compare", report}, 2, "two reports are needed"},
 		{[]string{"bench", "compare", report, "none.json"}, 2, "no such file"},

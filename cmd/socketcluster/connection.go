@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ type connection struct {
 
 func (n *connection) define() flagGroup {
 	f := newFlags("Connection")
-	f.StringArrayVar(&n.headers, "header", nil, `a header of the upgrade request, such as "Cookie: token=abc"; may be repeated`)
+	f.StringArrayVar(&n.headers, "header", nil, `a header of the upgrade request, such as "X-Team: red", or @file with one a line; may be repeated`)
 	f.BoolVar(&n.insecure, "insecure", false, "accepts any certificate of the server")
 	f.BoolVar(&n.protocol1, "protocol-1", false, "speaks version 1 of the protocol, that of clients before v15")
 	f.BoolVar(&n.minBin, "min-bin", false, "encodes messages like sc-codec-min-bin")
@@ -44,7 +45,11 @@ func (n *connection) options() (client.Options, error) {
 	if n.timeout <= 0 {
 		return o, errors.New("--timeout must be more than 0")
 	}
-	for _, header := range n.headers {
+	headers, err := withFiles(n.headers)
+	if err != nil {
+		return o, err
+	}
+	for _, header := range headers {
 		name, value, ok := strings.Cut(header, ":")
 		if !ok || strings.TrimSpace(name) == "" {
 			return o, fmt.Errorf(`--header %q is not of the form "Name: value"`, name)
@@ -67,4 +72,25 @@ func (n *connection) options() (client.Options, error) {
 		o.Compression = socketcluster.Compression{Level: 1}
 	}
 	return o, nil
+}
+
+// withFiles replaces @ and the name of a file by the lines of the file.
+func withFiles(headers []string) (all []string, err error) {
+	for _, header := range headers {
+		path, ok := strings.CutPrefix(header, "@")
+		if !ok {
+			all = append(all, header)
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("--header: %w", err)
+		}
+		for line := range strings.Lines(string(content)) {
+			if line = strings.TrimSpace(line); line != "" {
+				all = append(all, line)
+			}
+		}
+	}
+	return all, nil
 }
