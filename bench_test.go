@@ -278,7 +278,7 @@ func BenchmarkHandshake(b *testing.B) {
 	}
 }
 
-const idleSockets = 2000
+const idleSockets = 10_000
 
 // Environment of the process that plays the clients of BenchmarkIdleSocket.
 const (

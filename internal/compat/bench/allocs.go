@@ -76,8 +76,8 @@ func allocations(ctx context.Context) ([]allocation, error) {
 		{name: "echo", mostObjects: 4.5, mostBytes: 560},
 		{name: "acknowledged publication, without subscribers", mostObjects: 2.5, mostBytes: 100},
 		{name: "delivery, with its share of the publication", mostObjects: 0.065, mostBytes: 6},
-		{name: "subscribe and unsubscribe", mostObjects: 14.5, mostBytes: 690},
-		{name: "connect, handshake with HS256 token, close", mostObjects: 116, mostBytes: 16_500},
+		{name: "subscribe and unsubscribe", mostObjects: 12.5, mostBytes: 690},
+		{name: "connect, handshake with HS256 token, close", mostObjects: 112, mostBytes: 16_200},
 	}
 	for i, run := range []func() error{
 		call(p.appendCall(nil, 2, "echo", payload)),
