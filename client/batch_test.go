@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/client"
 )
 
 // Packets that are sent during a batch leave as one message, an array even if it
 // is one; a batch that is cancelled does not leave (TR-29).
 func TestBatch(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{Auth: testKey})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestBatch(t *testing.T) {
 // With Batching.OnHandshake, subscriptions and calls that wait for the connection
 // arrive as one message (TR-30, CF-18).
 func TestBatchOnHandshake(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{Auth: testKey})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 	if err != nil {
 		t.Fatal(err)
 	}

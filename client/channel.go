@@ -107,17 +107,18 @@ func (c *Client) sortedChannels() []*channel {
 
 // ProcessPendingSubscriptions requests the subscriptions that
 // [Options].DelaySubscriptions has held back, and those that follow until the
-// end of the connection. JavaScript: processPendingSubscriptions.
+// end of the connection. Without a connection it does nothing. JavaScript:
+// processPendingSubscriptions.
 func (c *Client) ProcessPendingSubscriptions() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asking = true
+	c.asking = c.state == socketcluster.Open
 	c.processPending()
 }
 
 // processPending requests all channels that may be requested. mu must be held.
 func (c *Client) processPending() {
-	if c.state != socketcluster.Open || !c.asking {
+	if !c.asking {
 		return
 	}
 	for _, ch := range c.sortedChannels() {
@@ -133,7 +134,7 @@ func (c *Client) mayRequest(ch *channel) bool {
 
 // request asks the server for a channel, if it is time (CL-20). mu must be held.
 func (c *Client) request(ch *channel) {
-	if c.state != socketcluster.Open || !c.asking || ch.state != Pending || ch.request != nil || !c.mayRequest(ch) {
+	if !c.asking || ch.state != Pending || ch.request != nil || !c.mayRequest(ch) {
 		return
 	}
 	data := append([]byte(nil), `{"channel":`...)
@@ -176,7 +177,7 @@ func (c *Client) answered(ch *channel, err error) {
 		delete(c.channels, ch.name)
 		ch.state = Unsubscribed
 		ch.end(err)
-		c.emit(SubscribeFailEvent{c, ch.name, err})
+		c.emitSized(SubscribeFailEvent{c, ch.name, err}, errorSize(err))
 	}
 }
 
@@ -257,6 +258,6 @@ func (c *Client) takeKickOut(l *link, data []byte) {
 	if l.ended || ch == nil {
 		return
 	}
-	c.emit(KickOutEvent{c, ch.name, kick.Message})
+	c.emitSized(KickOutEvent{c, ch.name, kick.Message}, len(kick.Message))
 	ch.leave(c, &KickOutError{ch.name, kick.Message})
 }

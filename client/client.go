@@ -48,7 +48,8 @@ type Client struct {
 	// mu guards what follows, and the fields of links, channels and
 	// subscriptions that say so. The locks in the lanes, the outbox, the tables
 	// of calls and the wheel are leaves below it. No code of the application
-	// runs while it is held.
+	// runs while it is held, except Options.Codec: packets are encoded in the
+	// order in which they leave.
 	mu         sync.Mutex
 	closed     bool // by Close
 	state      socketcluster.State
@@ -57,14 +58,13 @@ type Client struct {
 	attempts   int       // since the last handshake that succeeded
 	retryAt    time.Time // of the next attempt; zero if none is pending
 	retryTimer wheel.Timer
-	lastCall   uint64       // the last ID of a call on an earlier connection
-	waiters    []chan error // of Connect
+	lastCall   uint64 // the last ID of a call on an earlier connection
 
 	buffer      []*packet // that wait for a connection, in order
 	bufferBytes int
 
 	channels map[string]*channel
-	asking   bool   // subscriptions are requested, see Options.DelaySubscriptions
+	asking   bool   // subscriptions are requested: the client is connected, see Options.DelaySubscriptions
 	subCount uint64 // counts channels, for the order of their requests
 
 	authState socketcluster.AuthState
@@ -73,6 +73,7 @@ type Client struct {
 	held      string      // the last token that was in force
 	refused   string      // the last one that the server has refused
 	logouts   int         // an answer to what was sent before one must not log the user in again
+	missed    bool        // another client has changed the store during the handshake
 
 	emitting int                      // events that wait, or are being emitted
 	queues   map[queueName]*nameQueue // that have work
@@ -84,7 +85,8 @@ type Client struct {
 // authentication.
 //
 // Register handlers, then call [Client.Connect]. [Dial] does both at once for a
-// client without handlers.
+// client without handlers. Call [Client.Close] in the end, even if the client has
+// never been connected.
 func New(rawURL string, o Options) (*Client, error) {
 	u, err := parseURL(rawURL)
 	if err != nil {

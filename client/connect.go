@@ -13,7 +13,8 @@ import (
 // Connect connects the client, unless it is connected, and waits until the
 // handshake is complete. It returns the reason if this attempt fails; the
 // client then connects again by itself, as [Options].Reconnect says. If ctx ends
-// first, Connect returns, and the attempt goes on.
+// first, Connect returns its error, and the attempt goes on. After Close, the error
+// is [ErrClosed].
 //
 // A client that is waiting for its next attempt makes it at once.
 func (c *Client) Connect(ctx context.Context) error {
@@ -22,19 +23,18 @@ func (c *Client) Connect(ctx context.Context) error {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	if c.state == socketcluster.Open {
+	if err := ctx.Err(); err != nil {
 		c.mu.Unlock()
-		return nil
+		return err
 	}
 	if c.state == socketcluster.Closed {
 		c.connectLocked()
 	}
-	done := make(chan error, 1)
-	c.waiters = append(c.waiters, done)
+	l := c.link
 	c.mu.Unlock()
 	select {
-	case err := <-done:
-		return err
+	case <-l.settled:
+		return l.failure
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -44,19 +44,10 @@ func (c *Client) Connect(ctx context.Context) error {
 func (c *Client) connectLocked() {
 	c.stopRetry()
 	c.state = socketcluster.Connecting
-	c.asking = !c.opts.DelaySubscriptions
 	c.link = newLink(c)
 	c.emit(ConnectingEvent{c})
 	c.links.Add(1)
 	go c.link.open()
-}
-
-// connected tells those who wait in Connect. mu must be held.
-func (c *Client) connected(err error) {
-	for _, w := range c.waiters {
-		w <- err
-	}
-	c.waiters = nil
 }
 
 // Disconnect closes the connection, or ends the attempt to connect, and cancels
@@ -112,7 +103,6 @@ func (c *Client) Close() {
 			ch.end(ErrClosed)
 		}
 		clear(c.channels)
-		c.connected(ErrClosed)
 		c.events.Push(queued{}, (*eventWorker)(c))
 		c.cancel()
 	}
@@ -131,8 +121,11 @@ func (c *Client) Close() {
 }
 
 // attemptError is the reason why an attempt to connect has failed, for those who
-// wait for it.
-func attemptError(code wire.CloseCode, reason string, cause error) error {
+// wait for it. mu must be held.
+func (c *Client) attemptError(code wire.CloseCode, reason string, cause error) error {
+	if c.closed {
+		return ErrClosed
+	}
 	err := error(wire.NewSocketProtocolError(code, reason))
 	if cause == nil {
 		return fmt.Errorf("client: connect: %w", err)

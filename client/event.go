@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -138,7 +139,8 @@ type (
 	}
 
 	// RawEvent: a message has been received that is not a packet of the
-	// protocol.
+	// protocol; also a binary one, if there is no Codec. A batch causes one for each
+	// element that is none, with the whole message, which they share.
 	RawEvent struct {
 		Client *Client
 		Binary bool
@@ -264,12 +266,16 @@ type queued struct {
 // held, so that events have the order of the changes that they report.
 func (c *Client) emit(e Event) { c.emitSized(e, 0) }
 
+// heard reports whether an event of a kind may have a handler. While events are being
+// emitted, a handler, such as that of the connect event, may still add one. mu must be
+// held.
+func (c *Client) heard(kind eventKind) bool { return !c.listeners[kind].Empty() || c.emitting > 0 }
+
+// emitSized is emit for an event with size bytes of data.
 func (c *Client) emitSized(e Event, size int) {
-	if c.listeners[e.kind()].Empty() && c.emitting == 0 {
+	if !c.heard(e.kind()) {
 		return
 	}
-	// While events are being emitted, a handler, such as that of the connect
-	// event, may still add a listener for this one.
 	c.emitting++
 	size += eventCost
 	c.hold(size)
@@ -277,7 +283,15 @@ func (c *Client) emitSized(e Event, size int) {
 }
 
 // emitError emits an error that no caller waits for. mu must be held.
-func (c *Client) emitError(err error) { c.emit(ErrorEvent{c, err}) }
+func (c *Client) emitError(err error) { c.emitSized(ErrorEvent{c, err}, errorSize(err)) }
+
+// errorSize is the number of bytes of an error, which may be the server's.
+func errorSize(err error) int {
+	if e, ok := errors.AsType[*wire.Error](err); ok {
+		return len(e.AppendJSON(nil))
+	}
+	return len(err.Error())
+}
 
 // eventWorker calls the handlers of events, one after the other.
 type eventWorker Client
@@ -289,9 +303,11 @@ func (w *eventWorker) Handle(q queued) {
 		close(c.finished)
 		return
 	}
+	defer func() { // also if a handler ends its goroutine
+		c.mu.Lock()
+		c.emitting--
+		c.mu.Unlock()
+		c.release(q.size)
+	}()
 	c.listeners.call(q.event, c.log)
-	c.mu.Lock()
-	c.emitting--
-	c.mu.Unlock()
-	c.release(q.size)
 }

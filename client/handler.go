@@ -123,7 +123,6 @@ func (l *link) dispatch(p *wire.Packet) {
 		name = c.calls.Name(p.Event)
 		h, ok := c.calls.Lookup(name)
 		if !ok {
-			l.awaitOutbox()
 			c.mu.Lock()
 			l.respond(p.ID, nil, errUnknownProcedure)
 			c.mu.Unlock()
@@ -180,17 +179,19 @@ func (q *nameQueue) Handle(t task) {
 func (q *nameQueue) run(t task) {
 	c := q.c
 	c.slots <- struct{}{}
+	defer func() { // also if a handler ends its goroutine
+		<-c.slots
+		c.release(t.size)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if q.users--; q.users == 0 {
+			delete(c.queues, q.name)
+		}
+	}()
 	if t.call != nil {
 		c.serveCall(t)
 	} else {
 		c.serveTransmission(t)
-	}
-	<-c.slots
-	c.release(t.size)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if q.users--; q.users == 0 {
-		delete(c.queues, q.name)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/internal/footprint"
 )
@@ -99,7 +100,7 @@ func measureIdleClients(b *testing.B) {
 
 // beIdleServer serves until standard input ends.
 func beIdleServer() error {
-	srv, err := socketcluster.New(socketcluster.Config{Auth: testKey})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func beIdleServer() error {
 
 // An idle client over TCP that shares a Runtime has no goroutine of its own.
 func TestIdleClientHasNoGoroutine(t *testing.T) {
-	srv, err := socketcluster.New(socketcluster.Config{Auth: testKey})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: testKey}})
 	if err != nil {
 		t.Fatal(err)
 	}

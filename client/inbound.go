@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
@@ -36,18 +35,23 @@ func (l *link) take(msg ws.Message) {
 	if !c.listeners[kindMessage].Empty() {
 		c.emitSized(MessageEvent{c, msg.Binary, bytes.Clone(msg.Data)}, len(msg.Data))
 	}
-	ping := !msg.Binary && string(msg.Data) == c.opts.ProtocolVersion.Ping()
-	if ping {
-		l.expectPing(l.pingTimeout)
-	}
 	c.mu.Unlock()
-	if ping {
-		l.pong()
+	if !msg.Binary && string(msg.Data) == c.opts.ProtocolVersion.Ping() {
+		pong := c.opts.ProtocolVersion.Pong()
+		l.pong(ws.Seal(append(ws.NewBuffer(len(pong)), pong...), ws.OpText))
+		return
+	}
+	if msg.Binary && c.opts.Codec == nil {
+		l.raw(msg, 1) // JSON is text (TR-19)
 		return
 	}
 	packets, err := c.decode(msg)
 	if err != nil {
 		l.undecodable(err)
+		return
+	}
+	if c.opts.Codec != nil && c.opts.ProtocolVersion == wire.Version1 && string(packets) == codedPing {
+		l.takeCodedPing()
 		return
 	}
 	d := decoders.Get().(*wire.Decoder)
@@ -57,25 +61,63 @@ func (l *link) take(msg ws.Message) {
 		return
 	}
 	var p wire.Packet
+	raws := 0
 	for d.Next(&p) {
+		if raws > 0 && p.Kind != wire.KindRaw {
+			l.raw(msg, raws)
+			raws = 0
+		}
 		switch p.Kind {
 		case wire.KindResponse:
 			l.calls.Answer(&p) // not to a call: it may have timed out
 		case wire.KindRaw:
-			c.mu.Lock()
-			c.emitSized(RawEvent{c, msg.Binary, bytes.Clone(msg.Data)}, len(msg.Data))
-			c.mu.Unlock()
+			raws++
 		default:
 			l.takePacket(&p)
 		}
 	}
+	l.raw(msg, raws)
 }
 
-// pong answers a ping (PP-1, PP-8).
-func (l *link) pong() {
-	l.awaitOutbox()
-	pong := l.c.opts.ProtocolVersion.Pong()
-	l.out.PushFirst(ws.Seal(append(ws.NewBuffer(len(pong)), pong...), ws.OpText))
+// raw emits that n elements of a message are no packets, or that the message is none
+// (TR-24, TR-25). The events share a copy of the message: a batch has many elements.
+func (l *link) raw(msg ws.Message, n int) {
+	c := l.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n == 0 || !c.heard(kindRaw) {
+		return
+	}
+	data := bytes.Clone(msg.Data)
+	for size := len(data); n > 0; n, size = n-1, 0 {
+		c.emitSized(RawEvent{c, msg.Binary, data}, size)
+	}
+}
+
+// pong answers a ping with a frame (PP-1, PP-8).
+func (l *link) pong(frame []byte) {
+	l.c.mu.Lock()
+	if !l.ended {
+		l.expectPing(l.pingTimeout)
+	}
+	l.c.mu.Unlock()
+	l.out.PushFirst(frame)
+}
+
+// With a codec, pings and pongs of version 1 have two forms: plain, and of the codec.
+const (
+	codedPing = `"#1"`
+	codedPong = `"#2"`
+)
+
+// takeCodedPing answers a ping in the form of the codec.
+func (l *link) takeCodedPing() {
+	frame, err := l.c.seal(append(ws.NewBuffer(len(codedPong)), codedPong...))
+	if err != nil {
+		l.undecodable(err)
+		return
+	}
+	l.pong(frame)
 }
 
 // answerPing answers a ping of the WebSocket protocol. The reading goroutine
@@ -99,10 +141,13 @@ func (l *link) awaitOutbox() {
 
 // resume ends a time in which nothing was read, pings included.
 func (l *link) resume() {
-	if l.paused.Swap(false) {
-		l.c.mu.Lock()
-		l.lastPing = time.Now()
-		l.c.mu.Unlock()
+	if !l.paused.Swap(false) {
+		return
+	}
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	if !l.ended {
+		l.expectPing(l.pingTimeout)
 	}
 }
 

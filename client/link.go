@@ -39,13 +39,16 @@ type link struct {
 	calls *calls.Table
 	out   outbox.Outbox[struct{}]
 
+	settled chan struct{} // closed when the attempt to connect has succeeded or failed
+	failure error         // of the attempt; may be read once settled is closed
+
 	// The client's mu guards these.
 	conn        *ws.Conn // nil until it is open
 	ended       bool     // it no longer is the link of the client
 	released    bool     // its connection is gone
 	timer       wheel.Timer
-	deadline    time.Time // of the next ping, or of the close frame; zero: none
-	lastPing    time.Time
+	deadline    time.Time // of opening, of the next ping, or of the close frame; zero: none
+	lastPing    time.Time // by the wall clock, see stale
 	pingTimeout time.Duration
 	batch       batch
 
@@ -55,7 +58,7 @@ type link struct {
 
 // newLink returns a link that has not begun. mu must be held.
 func newLink(c *Client) *link {
-	l := &link{c: c, pingTimeout: c.opts.Timeouts.Connect}
+	l := &link{c: c, pingTimeout: c.opts.Timeouts.Connect, settled: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	l.limits = outbox.Limits{Bytes: c.opts.Limits.Outbox, Stall: outboxStall, Drain: outboxDrain, Crew: c.rt.crew}
 	l.calls = calls.New(c.rt.wheel, c.lastCall, func(busy bool) {
@@ -64,6 +67,7 @@ func newLink(c *Client) *link {
 			c.wake()
 		}
 	})
+	l.wait(c.opts.Timeouts.Connect)
 	return l
 }
 
@@ -73,15 +77,8 @@ func (l *link) open() {
 	c := l.c
 	conn, err := l.dial()
 	if err != nil {
-		code := wire.CloseAbnormal
-		if errors.Is(err, errConnectTimeout) {
-			code = wire.CloseConnectTimeout
-		}
 		c.mu.Lock()
-		if !l.ended {
-			c.emitError(err)
-		}
-		l.lose(code, "", err)
+		l.unopened(wire.CloseAbnormal, err)
 		c.mu.Unlock()
 		l.release()
 		return
@@ -103,16 +100,18 @@ func (l *link) open() {
 	l.read()
 }
 
-// errConnectTimeout is the error of an attempt that has not opened a connection
-// in time.
-var errConnectTimeout = errors.New("no connection within Timeouts.Connect")
+// unopened ends a link that could not be opened. mu must be held.
+func (l *link) unopened(code wire.CloseCode, err error) {
+	if !l.ended {
+		l.c.emitError(err)
+		l.lose(code, "", err)
+	}
+}
 
-// dial opens the WebSocket connection.
+// dial opens the WebSocket connection. The end of the link ends it.
 func (l *link) dial() (*ws.Conn, error) {
 	o := &l.c.opts
-	ctx, cancel := context.WithTimeoutCause(l.ctx, o.Timeouts.Connect, errConnectTimeout)
-	defer cancel()
-	return ws.Dial(ctx, l.c.url.String(), ws.DialOptions{
+	return ws.Dial(l.ctx, l.c.url.String(), ws.DialOptions{
 		Options: ws.Options{
 			ReadLimit: int64(o.Limits.MessageSize),
 			Deflate:   o.Compression.Level > 0,
@@ -179,6 +178,7 @@ func (l *link) shaken(token string, logouts int, answer json.RawMessage, err err
 		l.pingTimeout = time.Duration(status.PingTimeout * float64(time.Millisecond))
 	}
 	l.expectPing(l.pingTimeout)
+	l.out.Cork()
 	switch {
 	case status.IsAuthenticated && logouts == c.logouts:
 		c.authenticated(token)
@@ -188,18 +188,25 @@ func (l *link) shaken(token string, logouts int, answer json.RawMessage, err err
 	default:
 		c.unauthenticated()
 	}
-	l.out.Cork()
 	if d := c.opts.Batching.OnHandshake; d > 0 {
 		l.startBatching(time.Now().Add(d))
 	}
+	c.asking = !c.opts.DelaySubscriptions // not before: the events of the identity come first
 	c.processPending()
-	c.emit(ConnectEvent{
+	c.emitSized(ConnectEvent{
 		Client: c, ID: status.ID, PingTimeout: l.pingTimeout, IsAuthenticated: status.IsAuthenticated,
 		AuthError: wire.ParseError(nullIsAbsent(status.AuthError)), SignedAuthToken: token,
-	})
+	}, len(answer)+len(token))
 	l.flushBuffer()
 	l.out.Uncork(false)
-	c.connected(nil)
+	l.settle(nil)
+	c.catchUp()
+}
+
+// settle ends the attempt to connect. mu must be held.
+func (l *link) settle(failure error) {
+	l.failure = failure
+	close(l.settled)
 }
 
 // nullIsAbsent returns nil for the JSON null.
@@ -242,11 +249,7 @@ func closeCodeOf(v any) wire.CloseCode {
 func (l *link) disconnect(code wire.CloseCode, reason string) { l.disconnectFor(code, reason, nil) }
 
 func (l *link) disconnectFor(code wire.CloseCode, reason string, cause error) {
-	if !l.lose(code, reason, cause) {
-		return
-	}
-	if l.conn == nil {
-		l.cancel() // dialing
+	if !l.lose(code, reason, cause) || l.conn == nil {
 		return
 	}
 	l.out.Finish(ws.CloseFrame(code, reason))
@@ -265,33 +268,32 @@ func (l *link) lose(code wire.CloseCode, reason string, cause error) bool {
 	l.cancel()
 	l.batch.stop()
 	l.batch.packets = nil
-	was := c.state
-	c.state, c.link, c.id = socketcluster.Closed, nil, ""
+	opened := c.state == socketcluster.Open
+	c.state, c.link, c.id, c.asking = socketcluster.Closed, nil, "", false
 	c.lastCall = l.calls.Last()
 	if reason == "" {
 		reason = code.Text()
 	}
-	kind := "disconnect"
-	if was == socketcluster.Connecting {
-		kind = "connectAbort"
+	kind := "connectAbort"
+	if opened {
+		kind = "disconnect"
 	}
 	l.calls.Abort(func(event string) error { return &lostError{badConnection(kind, code, reason, event)} })
 	c.dropBuffer(func(event string) error { return badConnection(kind, code, reason, event) })
 	for _, ch := range c.sortedChannels() {
 		ch.suspend(c)
 	}
-	if was == socketcluster.Connecting {
-		c.emit(ConnectAbortEvent{c, code, reason})
-	} else {
+	if opened {
 		c.emit(DisconnectEvent{c, code, reason})
+	} else {
+		c.emit(ConnectAbortEvent{c, code, reason})
+		l.settle(c.attemptError(code, reason, cause))
 	}
 	c.emit(CloseEvent{c, code, reason})
 	if !code.Ignored() {
 		c.emitError(wire.NewSocketProtocolError(code, reason))
 	}
-	c.connected(attemptError(code, reason, cause))
 	c.scheduleRetry(code)
-	c.wake()
 	return true
 }
 
@@ -309,6 +311,7 @@ func (l *link) read() {
 		}
 		l.take(msg)
 		msg.Release()
+		l.awaitOutbox()
 		l.awaitRoom()
 	}
 }
@@ -376,25 +379,27 @@ func (l *link) release() {
 	l.released = true
 	l.c.rt.wheel.Stop(&l.timer)
 	l.c.mu.Unlock()
+	l.c.wake() // this link may have taken a wake-up of the next one
 	l.c.links.Done()
 }
 
 // expectPing sets the time within which a ping must come. mu must be held.
 func (l *link) expectPing(timeout time.Duration) {
-	now := time.Now()
-	l.lastPing = now
-	if !l.c.opts.Timeouts.PingDisabled {
-		l.setDeadline(now.Add(timeout))
+	l.lastPing = time.Now().Round(0)
+	if l.c.opts.Timeouts.PingDisabled {
+		l.deadline = time.Time{}
+		l.c.rt.wheel.Stop(&l.timer)
+		return
 	}
+	l.wait(timeout)
 }
 
-// wait sets the time within which the connection must end. mu must be held.
-func (l *link) wait(timeout time.Duration) { l.setDeadline(time.Now().Add(timeout)) }
-
-func (l *link) setDeadline(at time.Time) {
-	l.deadline = at
+// wait sets the time within which the connection must open, send a ping, or end. mu must
+// be held.
+func (l *link) wait(timeout time.Duration) {
+	l.deadline = time.Now().Add(timeout)
 	if !l.released {
-		l.c.rt.wheel.Set(&l.timer, at, (*linkTask)(l))
+		l.c.rt.wheel.Set(&l.timer, l.deadline, (*linkTask)(l))
 	}
 }
 
@@ -408,13 +413,14 @@ func (l *link) expire() {
 	c := l.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
 	switch {
-	case l.released:
-	case now.Before(l.deadline):
-		l.setDeadline(l.deadline) // it has moved
+	case l.released, l.deadline.IsZero(), time.Now().Before(l.deadline):
+		// The deadline has moved while this goroutine began.
+	case l.ended && l.conn == nil: // dialing ends
 	case l.ended:
 		_ = l.conn.Close() // reading ends
+	case l.conn == nil:
+		l.unopened(wire.CloseConnectTimeout, fmt.Errorf("client: no connection within Timeouts.Connect (%v)", c.opts.Timeouts.Connect))
 	case l.paused.Load():
 		l.expectPing(l.pingTimeout) // nothing is read, pings included
 	default:
@@ -423,9 +429,10 @@ func (l *link) expire() {
 }
 
 // stale reports whether pings have failed to come although no timer has noticed,
-// as after the sleep of a machine (PP-9). mu must be held.
+// as after the sleep of a machine (PP-9). Only the wall clock goes on during that. mu
+// must be held.
 func (l *link) stale() bool {
-	return l.conn != nil && !l.c.opts.Timeouts.PingDisabled && !l.paused.Load() && time.Since(l.lastPing) >= l.pingTimeout
+	return !l.c.opts.Timeouts.PingDisabled && !l.paused.Load() && time.Now().Round(0).Sub(l.lastPing) >= l.pingTimeout
 }
 
 // lostError is the error of a call whose link has ended. Whoever gets it runs with mu held.
@@ -443,16 +450,8 @@ func (l *link) invoke(event string, data []byte, deadline time.Time, then func(a
 		}
 		then(answer, err, false)
 	})
-	l.push(appendInvoke(packetBuffer(event, data), event, data, float64(call.ID)))
+	l.push(appendInvoke(packetBuffer(event, data), event, call.ID, data))
 	return call
-}
-
-// appendInvoke appends a call in the form of a client, which has its id at the end
-// (RPC-1).
-func appendInvoke(dst []byte, event string, data []byte, id float64) []byte {
-	dst = wire.AppendTransmit(dst, event, data)
-	dst = append(dst[:len(dst)-len("}")], `,"cid":`...)
-	return append(wire.AppendNumber(dst, id), '}')
 }
 
 // push sends a packet that is JSON after header space. mu must be held, so that

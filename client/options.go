@@ -57,7 +57,7 @@ type Options struct {
 
 	// Codec encodes messages in another form than JSON text, such as
 	// [github.com/socketcluster-go/socketcluster/wire/minbin.Codec]. The server
-	// must use the same. Default: JSON.
+	// must use the same. Its methods must not call the client. Default: JSON.
 	Codec wire.Codec
 
 	// Compression offers permessage-deflate (RFC 7692), and compresses messages
@@ -90,7 +90,8 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 
 	// DialContext opens the connection to the server, or to the proxy: over a
-	// Unix socket, for example. Default: that of [net.Dialer].
+	// Unix socket, for example. It must return when ctx ends, which Close waits for.
+	// Default: that of [net.Dialer].
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Runtime is shared by many clients of a process, so that each costs less.

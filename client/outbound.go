@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -30,6 +31,16 @@ func packetBuffer(name string, data []byte) []byte {
 	return ws.NewBuffer(len(name) + len(data) + 64)
 }
 
+// appendInvoke appends a call. Clients write the data first (RPC-1), and servers the ID.
+func appendInvoke(dst []byte, event string, id uint64, data []byte) []byte {
+	dst = append(dst, `{"event":`...)
+	dst = wire.AppendString(dst, event)
+	if len(data) > 0 {
+		dst = append(append(dst, `,"data":`...), data...)
+	}
+	return append(strconv.AppendUint(append(dst, `,"cid":`...), id, 10), '}')
+}
+
 // packet is an event or a call on its way to the server.
 type packet struct {
 	c        *Client
@@ -38,6 +49,7 @@ type packet struct {
 	deadline time.Time
 	timer    wheel.Timer
 	answer   func(answer json.RawMessage, err error) // nil for an event; called once
+	logouts  int                                     // before it, in the order of what is sent
 	call     *calls.Call                             // once it is sent; the client's mu guards it
 }
 
@@ -53,8 +65,8 @@ func (p *packet) size() int { return len(p.event) + len(p.data) + packetCost }
 //
 // Transmit waits while half of Limits.Outbox waits for the server; if ctx ends
 // first, nothing is sent. Without a connection, it connects and returns
-// at once: the event waits for the connection, for at most Timeouts.Ack, and is
-// lost if the attempt fails.
+// at once: the event waits for the connection, until the deadline of ctx or, if it
+// has none, for Timeouts.Ack, and is lost if the attempt fails.
 func (c *Client) Transmit(ctx context.Context, event string, data any) error {
 	raw, err := encodeData(data)
 	if err != nil {
@@ -105,9 +117,10 @@ type reply struct {
 
 // invoke is Invoke for encoded data. on, if not nil, gets the answer first, on the
 // goroutine that has read it, and so before anything that the server has sent
-// later takes effect. It returns what the caller gets. It does not get the error of a lost
-// connection, or of ctx.
-func (c *Client) invoke(ctx context.Context, event string, data []byte, on func(answer json.RawMessage, err error) error) (json.RawMessage, error) {
+// later takes effect. It also gets the number of logouts that were sent before the
+// call, and returns the error that the caller gets. It is not called if the connection is
+// lost, or ctx ends.
+func (c *Client) invoke(ctx context.Context, event string, data []byte, on func(answer json.RawMessage, err error, logouts int) error) (json.RawMessage, error) {
 	if err := c.awaitOutbox(ctx); err != nil {
 		return nil, err
 	}
@@ -115,7 +128,7 @@ func (c *Client) invoke(ctx context.Context, event string, data []byte, on func(
 	p := &packet{c: c, event: event, data: data, deadline: c.ackDeadline(ctx)}
 	p.answer = func(answer json.RawMessage, err error) {
 		if on != nil && !lostOrLate(err) {
-			err = on(answer, err)
+			err = on(answer, err, p.logouts)
 		}
 		done <- reply{answer, err}
 	}
@@ -183,6 +196,7 @@ func (c *Client) send(p *packet) error {
 	if c.state == socketcluster.Open && c.link.stale() {
 		c.link.disconnect(wire.CloseNormal, "Stale socket was disconnected by the client to initiate a new connection")
 	}
+	p.logouts = c.logouts
 	if c.state == socketcluster.Open {
 		c.link.send(p)
 		return nil

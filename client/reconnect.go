@@ -100,8 +100,7 @@ func (r *Reconnect) delay(attempt int, random float64) time.Duration {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// retry connects again after the delay that follows a close with code. mu must
-// be held.
+// scheduleRetry sets the next attempt after a close with code. mu must be held.
 func (c *Client) scheduleRetry(code wire.CloseCode) {
 	delay, ok := c.opts.Reconnect.after(code, c.attempts, rand.Float64())
 	if !ok || c.closed {

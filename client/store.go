@@ -14,8 +14,9 @@ import (
 // tabs of a browser do if the store is a [Watcher].
 //
 // A client calls its methods one at a time, in the order of what happens to it.
-// ctx ends with the connection or the client. A token is a secret: whoever has
-// it is logged in.
+// The context of Load may end with the connection or the client; those of Save and
+// Remove do not end. While a store is slow, the client reads less from the server. A
+// token is a secret: whoever has it is logged in.
 type TokenStore interface {
 	// Load returns the token of a name, or "" if there is none.
 	Load(ctx context.Context, name string) (token string, err error)
@@ -111,11 +112,20 @@ type storeWorker Client
 // Handle implements lane.Handler.
 func (*storeWorker) Handle(do func()) { do() }
 
-// inStore queues a use of the store. Its result comes on the returned channel. mu
-// must be held, so that the store sees changes in their order.
-func (c *Client) inStore(do func() error) <-chan error {
+// storeCost is the number of bytes for which a use of the store counts in Limits.Held,
+// besides its token.
+const storeCost = 512
+
+// inStore queues a use of the store for a token of size bytes. Its result comes on the
+// returned channel. mu must be held, so that the store sees changes in their order.
+func (c *Client) inStore(size int, do func() error) <-chan error {
 	done := make(chan error, 1)
-	c.store.Push(func() { done <- guard.Call(c.log, "Options.TokenStore", do) }, (*storeWorker)(c))
+	size += storeCost
+	c.hold(size)
+	c.store.Push(func() {
+		defer c.release(size)
+		done <- guard.Call(c.log, "Options.TokenStore", do)
+	}, (*storeWorker)(c))
 	return done
 }
 
@@ -124,7 +134,7 @@ func (c *Client) inStore(do func() error) <-chan error {
 func (c *Client) loadToken(ctx context.Context) (token string, logouts int, err error) {
 	c.mu.Lock()
 	logouts = c.logouts
-	done := c.inStore(func() (err error) {
+	done := c.inStore(0, func() (err error) {
 		token, err = c.opts.TokenStore.Load(ctx, c.opts.AuthTokenName)
 		return err
 	})
@@ -145,7 +155,7 @@ func (c *Client) loadToken(ctx context.Context) (token string, logouts int, err 
 // saveToken stores a token in the background. mu must be held.
 func (c *Client) saveToken(token string) {
 	ctx := context.WithoutCancel(c.ctx) // as Close waits for it
-	c.inStore(func() error {
+	c.inStore(len(token), func() error {
 		err := c.opts.TokenStore.Save(ctx, c.opts.AuthTokenName, token)
 		c.reportStore(err)
 		return err
@@ -154,8 +164,9 @@ func (c *Client) saveToken(token string) {
 
 // removeToken removes the stored token in the background, if it is one that mine
 // knows. mu must be held.
-func (c *Client) removeToken(ctx context.Context, mine func(stored string) bool) <-chan error {
-	return c.inStore(func() error {
+func (c *Client) removeToken(mine func(stored string) bool) <-chan error {
+	ctx := context.WithoutCancel(c.ctx) // a logout that is only delayed must not be undone
+	return c.inStore(0, func() error {
 		stored, err := c.opts.TokenStore.Load(ctx, c.opts.AuthTokenName)
 		if err == nil && stored != "" {
 			removed := false
@@ -172,7 +183,7 @@ func (c *Client) removeToken(ctx context.Context, mine func(stored string) bool)
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.emit(RemoveAuthTokenEvent{c, stored})
+		c.emitSized(RemoveAuthTokenEvent{c, stored}, len(stored))
 		return nil
 	})
 }
@@ -192,7 +203,19 @@ func (c *Client) follow() {
 	if !ok {
 		return
 	}
-	c.unfollow = store.Watch(c.opts.AuthTokenName, func() { c.followers.Push(struct{}{}, (*followWorker)(c)) })
+	c.unfollow = store.Watch(c.opts.AuthTokenName, c.changed)
+}
+
+// changed looks at the store.
+func (c *Client) changed() { c.followers.Push(struct{}{}, (*followWorker)(c)) }
+
+// catchUp looks at the store if it has changed during the handshake, which may have
+// presented an older token. mu must be held.
+func (c *Client) catchUp() {
+	if c.missed {
+		c.missed = false
+		c.changed()
+	}
 }
 
 // followWorker makes changes that others have made to the store, one after the
@@ -207,7 +230,7 @@ func (w *followWorker) Handle(struct{}) {
 	}
 	c.mu.Lock()
 	var stored string
-	done := c.inStore(func() (err error) {
+	done := c.inStore(0, func() (err error) {
 		stored, err = c.opts.TokenStore.Load(c.ctx, c.opts.AuthTokenName)
 		return err
 	})
@@ -220,6 +243,7 @@ func (w *followWorker) Handle(struct{}) {
 	}
 	c.mu.Lock()
 	state, signed := c.state, c.signed
+	c.missed = state == socketcluster.Connecting
 	c.mu.Unlock()
 	switch {
 	case err != nil || stored == signed:

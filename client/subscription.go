@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -127,8 +128,8 @@ func (c *Client) Subscribe(ctx context.Context, name string, opts ...SubscribeOp
 }
 
 // Wait waits until the server has confirmed the subscription, once. It returns
-// the reason if the subscription ends before, such as a refusal, or the error of
-// ctx.
+// the reason if the subscription ends before, such as a refusal, [ErrUnsubscribed]
+// if Close has ended it, or the error of ctx.
 func (s *Subscription) Wait(ctx context.Context) error {
 	select {
 	case <-s.confirmed:
@@ -137,10 +138,10 @@ func (s *Subscription) Wait(ctx context.Context) error {
 	}
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	if !s.isConfirmed {
-		return s.err
+	if s.isConfirmed {
+		return nil
 	}
-	return nil
+	return cmp.Or(s.err, ErrUnsubscribed)
 }
 
 // Channel returns the name of the channel.

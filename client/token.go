@@ -22,10 +22,7 @@ func (c *Client) Authenticate(ctx context.Context, signedToken string) error {
 }
 
 func (c *Client) authenticate(ctx context.Context, token string, save bool) error {
-	c.mu.Lock()
-	logouts := c.logouts
-	c.mu.Unlock()
-	_, err := c.invoke(ctx, eventAuthenticate, wire.AppendString(nil, token), func(answer json.RawMessage, err error) error {
+	_, err := c.invoke(ctx, eventAuthenticate, wire.AppendString(nil, token), func(answer json.RawMessage, err error, logouts int) error {
 		var status struct {
 			IsAuthenticated *bool           `json:"isAuthenticated"`
 			AuthError       json.RawMessage `json:"authError"`
@@ -45,7 +42,7 @@ func (c *Client) authenticate(ctx context.Context, token string, save bool) erro
 		case err != nil:
 			c.refused = token
 			c.unauthenticated()
-		case logouts != c.logouts: // the logout came later than the call
+		case logouts != c.logouts: // the server has got the logout after the call
 			err = errLoggedOut
 			c.unauthenticated()
 		default:
@@ -64,8 +61,9 @@ var errLoggedOut = errors.New("client: logged out meanwhile")
 
 // Deauthenticate logs out: the token leaves the store, and the server is told if
 // there is a connection, or an attempt to make one. It works without a connection
-// too. It waits for the store. An error is that of the store, and
-// the client is not authenticated any more nevertheless.
+// too. It waits for the store. If ctx ends first, Deauthenticate returns its error, and
+// the token leaves the store nevertheless. Another error is that of the store. In any
+// case, the client is not authenticated any more.
 func (c *Client) Deauthenticate(ctx context.Context) error {
 	c.mu.Lock()
 	if c.closed {
@@ -79,7 +77,7 @@ func (c *Client) Deauthenticate(ctx context.Context) error {
 	}
 	held := c.held
 	c.unauthenticated()
-	removed := c.removeToken(ctx, func(stored string) bool { return held == "" || stored == held })
+	removed := c.removeToken(func(stored string) bool { return held == "" || stored == held })
 	c.mu.Unlock()
 	select {
 	case failed := <-removed:
@@ -96,9 +94,9 @@ func (c *Client) authenticated(signed string) {
 	c.authState, c.signed, c.token, c.held = socketcluster.Authenticated, signed, decodeToken(signed), signed
 	if was != socketcluster.Authenticated {
 		c.processPending() // those that wait for a login
-		c.emit(AuthStateChangeEvent{c, was, socketcluster.Authenticated, signed, c.token})
+		c.emitSized(AuthStateChangeEvent{c, was, socketcluster.Authenticated, signed, c.token}, tokenSize(signed))
 	}
-	c.emit(AuthenticateEvent{c, signed, c.token})
+	c.emitSized(AuthenticateEvent{c, signed, c.token}, tokenSize(signed))
 }
 
 // unauthenticated takes the token from the client. mu must be held.
@@ -109,8 +107,11 @@ func (c *Client) unauthenticated() {
 	old, oldToken := c.signed, c.token
 	c.authState, c.signed, c.token = socketcluster.Unauthenticated, "", nil
 	c.emit(AuthStateChangeEvent{Client: c, OldAuthState: socketcluster.Authenticated, NewAuthState: socketcluster.Unauthenticated})
-	c.emit(DeauthenticateEvent{c, old, oldToken})
+	c.emitSized(DeauthenticateEvent{c, old, oldToken}, tokenSize(old))
 }
+
+// tokenSize is the number of bytes of a token and its claims.
+func tokenSize(signed string) int { return 2 * len(signed) }
 
 // decodeToken returns a token that is not verified (AUTH-52), or nil if it cannot be decoded.
 func decodeToken(signed string) *auth.Token {
@@ -170,7 +171,7 @@ func (l *link) takeRemoval(p *wire.Packet) {
 	}
 	held, refused := c.held, c.refused
 	c.unauthenticated()
-	c.removeToken(context.WithoutCancel(c.ctx), func(stored string) bool { return stored == held || stored == refused })
+	c.removeToken(func(stored string) bool { return stored == held || stored == refused })
 	if p.Kind == wire.KindInvoke {
 		l.respondStored(p.ID)
 	}
@@ -179,9 +180,10 @@ func (l *link) takeRemoval(p *wire.Packet) {
 // respondStored answers a call once the store has done what was asked of it
 // before. mu must be held.
 func (l *link) respondStored(id float64) {
-	l.c.store.Push(func() {
+	l.c.inStore(0, func() error {
 		l.c.mu.Lock()
 		defer l.c.mu.Unlock()
 		l.respond(id, nil, nil)
-	}, (*storeWorker)(l.c))
+		return nil
+	})
 }
