@@ -67,6 +67,12 @@ func (l *Lossy[T]) popLocked() T {
 	return oldest.value
 }
 
+func (l *Lossy[T]) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) == 0
+}
+
 func (l *Lossy[T]) pop() (v T, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,7 +107,9 @@ func (l *Lossy[T]) Read(ctx context.Context, finished <-chan struct{}, yield fun
 		case <-ctx.Done():
 			return
 		case <-finished:
-			return
+			if l.empty() {
+				return
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package loop_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -82,5 +83,37 @@ func TestLossyContext(t *testing.T) {
 	l.End()
 	if released != 2 {
 		t.Errorf("%d released", released)
+	}
+}
+
+// racing is a context that does something when the loop is about to wait.
+type racing struct {
+	context.Context
+	act func()
+}
+
+func (r racing) Done() <-chan struct{} {
+	r.act()
+	return nil
+}
+
+// What was written before the end is read, also if both come when the loop has just found
+// its queue empty.
+func TestLossyFinishComesAfterItems(t *testing.T) {
+	for range 100 {
+		finished := make(chan struct{})
+		l := loop.NewLossy(3, 10, func(int) {})
+		once := sync.OnceFunc(func() {
+			l.Write(1, 1)
+			close(finished)
+		})
+		var got []int
+		l.Read(racing{t.Context(), once}, finished, func(v int) bool {
+			got = append(got, v)
+			return true
+		})
+		if !slices.Equal(got, []int{1}) {
+			t.Fatalf("read %d", got)
+		}
 	}
 }
