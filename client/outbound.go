@@ -240,7 +240,7 @@ func (c *Client) keep(p *packet) error {
 // timers. mu must be held.
 func (c *Client) expireBuffer(now time.Time) {
 	c.buffer = slices.DeleteFunc(c.buffer, func(p *packet) bool {
-		late := p.answer == nil && now.After(p.deadline)
+		late := p.answer == nil && !now.Before(p.deadline)
 		if late {
 			c.bufferBytes -= p.size()
 		}
