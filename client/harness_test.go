@@ -67,7 +67,7 @@ func (s *fake) new(o client.Options) *client.Client {
 func newClient(t *testing.T, listen *memnet.Listener, o client.Options) *client.Client {
 	t.Helper()
 	if o.DialContext == nil {
-		o.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return listen.Dial(ctx) }
+		o.DialContext = dialer(listen)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -78,6 +78,11 @@ func newClient(t *testing.T, listen *memnet.Listener, o client.Options) *client.
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+// dialer returns an Options.DialContext.
+func dialer(listen *memnet.Listener) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return listen.Dial(ctx) }
 }
 
 // raw accepts a connection and reads the upgrade request.

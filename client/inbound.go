@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/ws"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -97,11 +98,16 @@ func (l *link) raw(msg ws.Message, n int) {
 // pong answers a ping with a frame (PP-1, PP-8).
 func (l *link) pong(frame []byte) {
 	l.c.mu.Lock()
-	if !l.ended {
-		l.expectPing(l.pingTimeout)
+	defer l.c.mu.Unlock()
+	switch {
+	case l.ended:
+		return
+	case l.c.state == socketcluster.Open:
+		l.out.PushFirst(frame)
+	default:
+		_ = l.out.Push(frame) // behind the handshake (HS-7); it fails if the link is ending
 	}
-	l.c.mu.Unlock()
-	l.out.PushFirst(frame)
+	l.expectPing(l.pingTimeout)
 }
 
 // With a codec, pings and pongs of version 1 have two forms: plain, and of the codec.
