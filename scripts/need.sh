@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the programs which tests start are there: Node.js with npm,
-# Chromium, MariaDB, PostgreSQL, nginx. On Debian and its relatives a missing one is installed.
+# Chromium, MariaDB, PostgreSQL, nginx, tmux. On Debian and its relatives a missing one is installed.
 set -euo pipefail
 
 missing=()
@@ -12,6 +12,7 @@ have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM
 have mariadbd || have mysqld || missing+=(mariadb-server)
 have postgres || compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
 have nginx || missing+=(nginx)
+have tmux || missing+=(tmux)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! have apt-get; then
