@@ -1,0 +1,175 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
+)
+
+// Publications of other nodes come through a few queues, each with a goroutine. A
+// channel always has the same one, so that its order holds. NATS drops what does not
+// fit.
+const (
+	numQueues   = 4
+	queueLength = 16 << 10
+)
+
+// channels is the broker of a node.
+type channels struct {
+	n      *Node
+	prefix string // of the subjects of channels
+	seed   maphash.Seed
+	queues [numQueues]chan *nats.Msg
+	done   chan struct{}
+	over   sync.WaitGroup
+
+	mu   sync.Mutex
+	sink broker.Sink // nil before Start
+	subs map[string]*nats.Subscription
+	shut bool
+}
+
+func newChannels(n *Node) *channels {
+	c := &channels{n: n, prefix: n.subject("l."), seed: maphash.MakeSeed(), done: make(chan struct{}), subs: make(map[string]*nats.Subscription)}
+	for i := range c.queues {
+		c.queues[i] = make(chan *nats.Msg, queueLength)
+	}
+	return c
+}
+
+// errStarted is the error of a broker that is given to a second server.
+var errStarted = errors.New("cluster: the broker of a node belongs to one server")
+
+// errClosed is the error of a node that has been closed.
+var errClosed = errors.New("cluster: the node has been closed")
+
+// Start implements broker.Broker.
+func (c *channels) Start(_ context.Context, sink broker.Sink) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.shut:
+		return errClosed
+	case c.sink != nil:
+		return errStarted
+	}
+	c.sink = sink
+	for _, queue := range c.queues {
+		c.over.Go(func() { c.deliver(queue, sink) })
+	}
+	return nil
+}
+
+// deliver passes what other nodes have published to the sink.
+func (c *channels) deliver(queue chan *nats.Msg, sink broker.Sink) {
+	for {
+		select {
+		case msg := <-queue:
+			channel, ok := parseToken(msg.Subject[len(c.prefix):])
+			if !ok {
+				continue // no node publishes there
+			}
+			data := msg.Data
+			if len(data) == 0 {
+				data = nil // there is none; null is not empty
+			}
+			_ = guard.Call(c.n.o.Logger, "Sink.Deliver", func() error { // it is logged
+				sink.Deliver(channel, data)
+				return nil
+			}, slog.String("channel", channel))
+		case <-c.done:
+			return
+		}
+	}
+}
+
+func (c *channels) subject(channel string) string {
+	return string(appendToken(append(make([]byte, 0, len(c.prefix)+len(channel)), c.prefix...), channel))
+}
+
+// Publish implements broker.Broker. Others get the publication before it returns,
+// or will; if it fails, nobody does.
+func (c *channels) Publish(_ context.Context, channel string, data []byte) error {
+	if limit := c.n.nc.MaxPayload(); int64(len(data)) > limit {
+		return fmt.Errorf("cluster: a publication of %d bytes is larger than the %d that NATS carries (max_payload)", len(data), limit)
+	}
+	if err := c.n.nc.Publish(c.subject(channel), data); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	c.mu.Lock()
+	sink := c.sink
+	c.mu.Unlock()
+	return guard.Call(c.n.o.Logger, "Sink.Deliver", func() error {
+		sink.Deliver(channel, data)
+		return nil
+	}, slog.String("channel", channel))
+}
+
+// Subscribe implements broker.Broker.
+func (c *channels) Subscribe(ctx context.Context, channel string) error {
+	queue := c.queues[maphash.String(c.seed, channel)%numQueues]
+	c.mu.Lock()
+	if c.shut {
+		c.mu.Unlock()
+		return errClosed
+	}
+	sub, err := c.n.nc.ChanSubscribe(c.subject(channel), queue)
+	if err == nil {
+		c.subs[channel] = sub
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	if err := c.n.members.sync.wait(ctx); err != nil {
+		return errors.Join(err, c.Unsubscribe(ctx, channel))
+	}
+	return nil
+}
+
+// Unsubscribe implements broker.Broker.
+func (c *channels) Unsubscribe(_ context.Context, channel string) error {
+	c.mu.Lock()
+	sub := c.subs[channel]
+	delete(c.subs, channel)
+	c.mu.Unlock()
+	if sub == nil {
+		return nil
+	}
+	if err := sub.Unsubscribe(); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	return nil
+}
+
+// Close implements broker.Broker.
+func (c *channels) Close() error {
+	c.end()
+	return nil
+}
+
+// end ends all subscriptions, and waits for the deliveries that are under way.
+func (c *channels) end() {
+	c.mu.Lock()
+	if c.shut {
+		c.mu.Unlock()
+		return
+	}
+	c.shut = true
+	subs := c.subs
+	c.subs = nil
+	c.mu.Unlock()
+	for _, sub := range subs {
+		_ = sub.Unsubscribe() // fails only if the connection has been closed
+	}
+	close(c.done)
+	c.over.Wait()
+}

@@ -1,0 +1,211 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/cluster"
+)
+
+// Nothing is left after the tests.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
+
+// freeAddr returns an address at which nobody listens.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// secret is that of the clusters of tests.
+const secret = "the secret of the tests"
+
+// start starts n nodes that know each other, a, b and so on.
+func start(t testing.TB, n int) []*cluster.Node {
+	t.Helper()
+	addrs := make([]string, n)
+	for i := range addrs {
+		addrs[i] = freeAddr(t)
+	}
+	nodes := make([]*cluster.Node, n)
+	for i := range nodes {
+		nodes[i] = startNode(t, cluster.Options{Name: string(rune('a' + i)), Listen: addrs[i], Routes: addrs, Secret: secret})
+	}
+	for _, node := range nodes {
+		await(t, "all nodes", func() bool { return len(node.Nodes()) == n })
+	}
+	return nodes
+}
+
+func startNode(t testing.TB, o cluster.Options) *cluster.Node {
+	t.Helper()
+	o.Logger = slog.New(slog.DiscardHandler)
+	node, err := cluster.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.Close)
+	return node
+}
+
+func await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for begun := time.Now(); !ok(); time.Sleep(time.Millisecond) {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatalf("waiting for %s", what)
+		}
+	}
+}
+
+// sink keeps what is delivered.
+type sink struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (s *sink) Deliver(channel string, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := "none"
+	if data != nil {
+		text = string(data)
+	}
+	s.all = append(s.all, channel+" "+text)
+}
+
+func (s *sink) got() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
+}
+
+func (s *sink) await(t testing.TB, want ...string) {
+	t.Helper()
+	await(t, fmt.Sprint(want), func() bool { return len(s.got()) >= len(want) })
+	if got := s.got(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// begin starts the brokers of nodes.
+func begin(t testing.TB, nodes []*cluster.Node) (brokers []broker.Broker, sinks []*sink) {
+	t.Helper()
+	for _, node := range nodes {
+		b, s := node.Broker(), new(sink)
+		if err := b.Start(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		brokers, sinks = append(brokers, b), append(sinks, s)
+	}
+	return brokers, sinks
+}
+
+// Publications reach the own node, and all others that have subscribed, in order,
+// as soon as Subscribe has returned.
+func TestChannels(t *testing.T) {
+	nodes := start(t, 3)
+	brokers, sinks := begin(t, nodes)
+	name := "a.b *>é\n" + strings.Repeat(".", 1000)
+	for _, b := range brokers[:2] {
+		for _, channel := range []string{"news", name, ""} {
+			if err := b.Subscribe(t.Context(), channel); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var want []string
+	for i := range 100 {
+		if err := brokers[2].Publish(t.Context(), "news", fmt.Append(nil, i)); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, fmt.Sprint("news ", i))
+	}
+	for _, s := range sinks {
+		s.await(t, want...)
+	}
+	for _, p := range []struct{ channel, data string }{{name, `"x"`}, {"", "null"}, {"", ""}} {
+		var data []byte
+		if p.data != "" {
+			data = []byte(p.data)
+		}
+		if err := brokers[0].Publish(t.Context(), p.channel, data); err != nil {
+			t.Fatal(err)
+		}
+		if p.data == "" {
+			p.data = "none"
+		}
+		want = append(want, p.channel+" "+p.data)
+		sinks[1].await(t, want...)
+	}
+	if err := brokers[1].Unsubscribe(t.Context(), "news"); err != nil {
+		t.Fatal(err)
+	}
+	if err := brokers[0].Publish(t.Context(), "other", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(sinks[2].got()); got != 100 {
+		t.Errorf("a node without subscribers got %d publications", got)
+	}
+	if err := brokers[0].Publish(t.Context(), "news", make([]byte, 3<<20)); err == nil || !strings.Contains(err.Error(), "max_payload") {
+		t.Errorf("a publication that is too large: %v", err)
+	}
+	if err := brokers[0].Start(t.Context(), sinks[0]); err == nil {
+		t.Error("a broker has two sinks")
+	}
+}
+
+// A node that leaves is noticed at once, and one that comes back is a member again.
+func TestMembers(t *testing.T) {
+	nodes := start(t, 2)
+	nodes[1].Close()
+	nodes[1].Close()
+	await(t, "the end of b", func() bool { return len(nodes[0].Nodes()) == 1 })
+	if err := nodes[1].Broker().Start(context.Background(), new(sink)); err == nil {
+		t.Error("a closed node has a broker")
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for want, o := range map[string]cluster.Options{
+		`Options.Name is "a b"`:                   {Name: "a b"},
+		`Options.Cluster is "."`:                  {Name: "a", Cluster: "."},
+		"Options.Routes needs Options.Listen":     {Name: "a", Routes: []string{"b:1"}},
+		"Options.Secret has 3 bytes":              {Name: "a", Listen: "127.0.0.1:0", Secret: "abc"},
+		`"b" is not an address such as host:6222`: {Name: "a", Listen: "127.0.0.1:0", Secret: secret, Routes: []string{"b"}},
+		"with Options.URL, NATS is outside":       {Name: "a", URL: "nats://127.0.0.1:1", Listen: "127.0.0.1:0"},
+		"connect to NATS":                         {Name: "a", URL: "nats://127.0.0.1:1"},
+		`the port of Options.Listen is "a"`:       {Name: "a", Listen: "127.0.0.1:a", Secret: secret},
+	} {
+		o.Logger = slog.New(slog.DiscardHandler)
+		if node, err := cluster.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+			if node != nil {
+				node.Close()
+			}
+		}
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if _, err := cluster.Start(t.Context(), cluster.Options{Name: "a", Listen: taken.Addr().String(), Secret: secret, Logger: slog.New(slog.DiscardHandler)}); err == nil {
+		t.Error("a node starts at an address that is taken")
+	}
+}

@@ -1,0 +1,172 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// maxPayload is the size of the largest message between nodes, in bytes: twice
+// the default of Limits.MessageSize.
+const maxPayload = 2 << 20
+
+// startTimeout is the time within which a NATS server in the process must accept
+// connections. It takes some milliseconds.
+const startTimeout = 10 * time.Second
+
+// startStep is how often a failure to start is looked for.
+const startStep = 50 * time.Millisecond
+
+// routePing is how often nodes ping each other, so that one that has stopped
+// without closing its connections is noticed within about two of these.
+const routePing = 500 * time.Millisecond
+
+// engine is the NATS server of a node, or what is needed to reach an outside one.
+type engine struct {
+	o        *Options
+	srv      *server.Server // nil for an outside one
+	password string
+}
+
+// startEngine starts the NATS server of a node.
+func startEngine(o *Options) (*engine, error) {
+	e := &engine{o: o, password: rand.Text()}
+	if o.URL != "" {
+		return e, nil
+	}
+	so := &server.Options{
+		ServerName: o.Name,
+		// Without a listener for clients there would be no routes either. Nobody
+		// can use this one: its password is random.
+		Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		Username: nodeUser, Password: e.password,
+		NoSigs:                 true, // the process has handlers of its own
+		NoLog:                  true, // see SetLoggerV2
+		MaxPayload:             maxPayload,
+		DisableJetStreamBanner: true,
+	}
+	if o.Listen != "" {
+		host, port, err := net.SplitHostPort(o.Listen)
+		if err != nil {
+			return nil, err
+		}
+		number, err := strconv.Atoi(port)
+		if err != nil {
+			return nil, fmt.Errorf("cluster: the port of Options.Listen is %q; it must be a number", port)
+		}
+		so.Cluster = server.ClusterOpts{
+			Name: o.Cluster, Host: host, Port: number,
+			Username: "route", Password: o.Secret,
+			Advertise: o.Advertise, NoAdvertise: o.Advertise == "",
+			PingInterval: routePing,
+		}
+		if o.TLS != nil {
+			so.Cluster.TLSConfig = o.TLS.Clone()
+			so.Cluster.TLSTimeout = 5
+		}
+		for _, addr := range o.Routes {
+			so.Routes = append(so.Routes, &url.URL{Scheme: "nats", User: url.UserPassword("route", o.Secret), Host: addr})
+		}
+	}
+	srv, err := server.NewServer(so)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	log := &natsLog{Logger: o.Logger}
+	srv.SetLoggerV2(log, false, false, false)
+	srv.Start()
+	for deadline := time.Now().Add(startTimeout); !srv.ReadyForConnections(startStep); {
+		// A fatal error does not end Start.
+		failure := log.fatal.Load()
+		if failure == nil && time.Now().Before(deadline) {
+			continue
+		}
+		srv.Shutdown()
+		if failure != nil {
+			return nil, fmt.Errorf("cluster: NATS does not start: %w", *failure)
+		}
+		return nil, errors.New("cluster: NATS does not start")
+	}
+	e.srv = srv
+	return e, nil
+}
+
+// nodeUser is the user of the node in its own NATS server.
+const nodeUser = "node"
+
+// stop ends the NATS server. Connections to it must have been closed, as unread
+// ones delay it.
+func (e *engine) stop() {
+	if e.srv != nil {
+		e.srv.Shutdown()
+		e.srv.WaitForShutdown()
+	}
+}
+
+// natsLog passes what a NATS server reports on to slog. Its notices are details
+// here.
+type natsLog struct {
+	*slog.Logger
+	fatal atomic.Pointer[error]
+}
+
+func (l *natsLog) log(level slog.Level, format string, args ...any) {
+	l.LogAttrs(context.Background(), level, "nats: "+fmt.Sprintf(format, args...))
+}
+
+// Noticef implements server.Logger.
+func (l *natsLog) Noticef(format string, args ...any) { l.log(slog.LevelDebug, format, args...) }
+
+// Warnf implements server.Logger.
+func (l *natsLog) Warnf(format string, args ...any) { l.log(slog.LevelWarn, format, args...) }
+
+// Errorf implements server.Logger.
+func (l *natsLog) Errorf(format string, args ...any) { l.log(slog.LevelError, format, args...) }
+
+// Fatalf implements server.Logger.
+func (l *natsLog) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	l.fatal.CompareAndSwap(nil, &err)
+	l.log(slog.LevelError, format, args...)
+}
+
+// Debugf implements server.Logger.
+func (*natsLog) Debugf(string, ...any) {}
+
+// Tracef implements server.Logger.
+func (*natsLog) Tracef(string, ...any) {}
+
+// connect connects to the NATS server of the node, or to the outside one.
+func (e *engine) connect(name string, more ...nats.Option) (*nats.Conn, error) {
+	log := e.o.Logger
+	opts := []nats.Option{
+		nats.Name(e.o.Name + " " + name),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.Timeout(5 * time.Second),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			log.Warn("cluster: NATS reports an error", slog.String("connection", name), slog.String("subject", subject), slog.Any("error", err))
+		}),
+	}
+	if e.srv != nil {
+		opts = append(opts, nats.InProcessServer(e.srv), nats.UserInfo(nodeUser, e.password))
+	}
+	nc, err := nats.Connect(e.o.URL, append(append(opts, e.o.Connect...), more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: connect to NATS: %w", err)
+	}
+	return nc, nil
+}

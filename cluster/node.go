@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+)
+
+// Node is one process of a cluster. Its methods are safe for concurrent use.
+type Node struct {
+	o        Options
+	engine   *engine
+	nc       *nats.Conn // gets nothing of what it sends
+	members  *members
+	channels *channels
+
+	close sync.Once
+}
+
+// Start starts a node. It waits until the node's NATS accepts connections, or ctx
+// ends. Other nodes may come later.
+func Start(ctx context.Context, o Options) (*Node, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	e, err := startEngine(&o)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{o: o, engine: e}
+	if n.nc, err = e.connect("node", nats.NoEcho()); err != nil {
+		e.stop()
+		return nil, err
+	}
+	if n.members, err = join(n); err != nil {
+		n.nc.Close()
+		e.stop()
+		return nil, err
+	}
+	n.channels = newChannels(n)
+	return n, nil
+}
+
+// Name returns the name of the node.
+func (n *Node) Name() string { return n.o.Name }
+
+// Broker returns the broker of the node's server, for socketcluster.Config. It
+// belongs to one server.
+func (n *Node) Broker() broker.Broker { return n.channels }
+
+// Nodes returns the names of the nodes that are alive, this one included, sorted.
+func (n *Node) Nodes() []string { return n.members.names() }
+
+// Close leaves the cluster and ends the node. Close the server that uses it before.
+func (n *Node) Close() {
+	n.close.Do(func() {
+		n.members.leave()
+		n.channels.end()
+		n.nc.Close()
+		n.engine.stop()
+	})
+}
+
+// subject returns a subject of this cluster.
+func (n *Node) subject(kind string) string { return n.o.Prefix + "." + kind }

@@ -1,0 +1,106 @@
+package cluster
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"regexp"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Options of a node. The zero value is a node that is alone.
+type Options struct {
+	// Name is the name of the node, which no other node of the cluster may have,
+	// and which it keeps over restarts. Letters, digits, - and _. Default: the
+	// name of the host.
+	Name string
+
+	// Cluster is the name of the cluster, the same for all nodes. Default:
+	// socketcluster.
+	Cluster string
+
+	// Listen is the address at which other nodes connect, such as 0.0.0.0:6222.
+	// It must be reachable for them only. Default: none, for a node that is
+	// alone.
+	Listen string
+
+	// Advertise is the address of Listen as other nodes see it, if that is
+	// another one. Nodes tell each other of it. Default: none is told.
+	Advertise string
+
+	// Routes are the addresses of other nodes. One that works is enough if nodes
+	// advertise theirs. A name may have several addresses. The node's own may be among them.
+	Routes []string
+
+	// Secret is the password of the routes, the same for all nodes: at least 16
+	// bytes. It is needed with Listen.
+	Secret string
+
+	// TLS encrypts and authenticates routes: the certificate is used in both
+	// directions, and RootCAs and ClientCAs check those of others. Default: none.
+	TLS *tls.Config
+
+	// URL is the address of an outside NATS in place of one in the process, such
+	// as nats://nats:4222. Options of the connection, such as credentials, are in
+	// Connect. Then Listen, Routes, Secret and TLS must be empty.
+	URL     string
+	Connect []nats.Option
+
+	// Prefix begins the subjects of an outside NATS that others use too. Default:
+	// sc.
+	Prefix string
+
+	// Logger gets what NATS and the node report. Default: [slog.Default].
+	Logger *slog.Logger
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// minSecret is the minimum length of Options.Secret.
+const minSecret = 16
+
+func (o *Options) setDefaults() error {
+	if o.Name == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("cluster: Options.Name is empty, and the host has no name: %w", err)
+		}
+		o.Name = regexp.MustCompile(`[^A-Za-z0-9_-]`).ReplaceAllString(name, "-")
+	}
+	o.Cluster = cmp.Or(o.Cluster, "socketcluster")
+	o.Prefix = cmp.Or(o.Prefix, "sc")
+	for _, name := range []struct{ option, value string }{{"Name", o.Name}, {"Cluster", o.Cluster}, {"Prefix", o.Prefix}} {
+		if !validName.MatchString(name.value) {
+			return fmt.Errorf("cluster: Options.%s is %q; it must be 1 to 64 letters, digits, - and _", name.option, name.value)
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.URL != "" {
+		if o.Listen != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil {
+			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Routes, Secret and TLS must be empty")
+		}
+		return nil
+	}
+	if o.Listen == "" {
+		if len(o.Routes) > 0 {
+			return errors.New("cluster: Options.Routes needs Options.Listen: nodes connect to each other")
+		}
+		return nil
+	}
+	if len(o.Secret) < minSecret {
+		return fmt.Errorf("cluster: Options.Secret has %d bytes; it must have at least %d, the same for all nodes", len(o.Secret), minSecret)
+	}
+	for _, addr := range append([]string{o.Listen}, o.Routes...) {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("cluster: %q is not an address such as host:6222: %w", addr, err)
+		}
+	}
+	return nil
+}
