@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/socketcluster-go/socketcluster/internal/section"
 )
 
 const root = "../.."
@@ -36,11 +38,11 @@ func TestTableIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _, err := tableOf(string(text))
+	table, err := section.Read(string(text), part)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, want := strings.Split(strings.Trim(table, "\n"), "\n"), strings.Split(strings.Trim(r.summary(), "\n"), "\n")
+	got, want := strings.Split(table, "\n"), strings.Split(r.summary(), "\n")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("The table is old. Run: go run ./internal/conformance -w\n%s", diff)
 	}
@@ -234,24 +236,5 @@ func TestReadRulesErrors(t *testing.T) {
 		if _, err := readRules(text); err == nil {
 			t.Errorf("no error for %q", text)
 		}
-	}
-}
-
-func TestWriteTable(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "PROTOCOL.md")
-	if err := writeTable(path, "| x |\n"); err == nil {
-		t.Error("no error without a file")
-	}
-	os.WriteFile(path, []byte("a\n"+begin+"old\n"+end+"b\n"), 0o600)
-	if err := writeTable(path, "| x |\n"); err != nil {
-		t.Fatal(err)
-	}
-	got, _ := os.ReadFile(path)
-	if diff := cmp.Diff("a\n"+begin+"\n| x |\n\n"+end+"b\n", string(got)); diff != "" {
-		t.Error(diff)
-	}
-	os.WriteFile(path, []byte("no marks"), 0o600)
-	if err := writeTable(path, "| x |\n"); err == nil {
-		t.Error("no error without marks")
 	}
 }

@@ -7,12 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/socketcluster-go/socketcluster/internal/section"
 )
 
 const (
 	document = "docs/PROTOCOL.md"
-	begin    = "<!-- make conformance -->\n"
-	end      = "<!-- end -->\n"
+	part     = "make conformance" // where the table is in the document
 )
 
 func main() {
@@ -35,7 +36,7 @@ func run(root string, verbose, write bool) error {
 	}
 	fmt.Print(r.summary())
 	if write {
-		if err := writeTable(filepath.Join(root, document), r.summary()); err != nil {
+		if err := section.Write(filepath.Join(root, document), part, r.summary()); err != nil {
 			return err
 		}
 	}
@@ -60,27 +61,4 @@ func inspect(root string) (report, error) {
 		return report{}, err
 	}
 	return newReport(rules, tests, scanDeviations(string(text), rules), scanUntested(string(text))), nil
-}
-
-// tableOf returns the table in a document, between its marks, and the text
-// before and after it.
-func tableOf(text string) (before, table, after string, err error) {
-	before, rest, ok := strings.Cut(text, begin)
-	table, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return "", "", "", fmt.Errorf("%q and %q do not mark a table", strings.TrimSpace(begin), strings.TrimSpace(end))
-	}
-	return before + begin, table, end + after, nil
-}
-
-func writeTable(path, table string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, _, after, err := tableOf(string(text))
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return os.WriteFile(path, []byte(before+"\n"+table+"\n"+after), 0o644)
 }
