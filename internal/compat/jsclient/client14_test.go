@@ -18,7 +18,7 @@ const path20 = "/socketcluster/v20/"
 // startNode14 starts a driver of clients of version 14.
 func startNode14(t *testing.T) *node {
 	t.Helper()
-	return startNode(t, "CLIENT=14")
+	return startNode(t, "CLIENT=socketcluster-client-14")
 }
 
 // startBoth serves both versions of the protocol.

@@ -88,7 +88,7 @@ func TestCodecPingsOfVersion1(t *testing.T) {
 func TestOldClients(t *testing.T) {
 	for _, version := range []string{"2", "3", "5"} {
 		t.Run(version, func(t *testing.T) {
-			n := startNode(t, "CLIENT="+version)
+			n := startNode(t, "CLIENT=socketcluster-client-"+version)
 			notes, pongs := make(chan string, 4), make(chan string, 64)
 			srv := startBoth(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingInterval: 100 * time.Millisecond, Ping: time.Minute}}, func(srv *socketcluster.Server) {
 				srv.Receive("note", socketcluster.Recv(func(_ context.Context, in string) error {

@@ -1,11 +1,13 @@
-// Steps on stock clients, each known by a number that the test has chosen.
+// Steps on stock clients from v15 on, each known by a number that the test has
+// chosen: the last one, or the one of the package that CLIENT in the environment
+// names.
 import {createRequire} from 'node:module';
 import {Diary} from './diary.mjs';
 import * as guide from './guide.mjs';
 import {attempts} from './identity.mjs';
 
 const require = createRequire(import.meta.url); // unlike import, it looks at NODE_PATH
-const socketClusterClient = require('socketcluster-client');
+const socketClusterClient = require(process.env.CLIENT ?? 'socketcluster-client');
 
 const clients = new Map();
 
@@ -95,6 +97,27 @@ export const steps = {
 
   // nextPublication waits for data on a channel that is subscribed already.
   nextPublication: on(({socket}, channel) => socket.channel(channel).once()),
+
+  // procedure answers the server's calls of a name: with twice their data, or
+  // with an error if that is no number.
+  procedure: on(({socket}, name) => {
+    (async () => {
+      for await (const request of socket.procedure(name)) {
+        if (typeof request.data === 'number') {
+          request.end(2 * request.data);
+        } else {
+          request.error(Object.assign(new Error('No number'), {name: 'MathError', given: request.data}));
+        }
+      }
+    })();
+  }),
+
+  // receive notes what the server transmits under a name, as an event.
+  receive: on((client, name) => {
+    (async () => {
+      for await (const data of client.socket.receiver(name)) client.note(name, data);
+    })();
+  }),
 
   // collect starts to note the data of a channel, collected returns it.
   collect: on((client, channel) => {

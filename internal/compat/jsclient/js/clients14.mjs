@@ -1,11 +1,11 @@
-// Steps on clients of protocol version 1, which speak by callbacks: the last one,
-// or the one of the version that CLIENT in the environment names. They have the
-// names, arguments and results of those in clients.mjs.
+// Steps on clients up to v14, which speak by callbacks: the last one, or the one
+// of the package that CLIENT in the environment names. They have the names,
+// arguments and results of those in clients.mjs.
 import {createRequire} from 'node:module';
 import {Diary} from './diary.mjs';
 
 const require = createRequire(import.meta.url); // unlike import, it looks at NODE_PATH
-const {create, connect} = require(`socketcluster-client-${process.env.CLIENT ?? 14}`);
+const {create, connect} = require(process.env.CLIENT ?? 'socketcluster-client-14');
 const open = create ?? connect; // up to v5
 
 // What the events carry, as one object.

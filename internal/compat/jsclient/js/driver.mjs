@@ -3,8 +3,8 @@
 // Each line of standard input is {"id":…,"step":"…","args":[…]}; each is
 // answered by one line on standard output, {"id":…,"value":…} or
 // {"id":…,"error":{…}}. Steps start in the order of the lines and run side by
-// side. The process ends with its input. CLIENT=14 in the environment makes them
-// steps on a client of version 14, and so on for 5, 3 and 2.
+// side. The process ends with its input. CLIENT in the environment makes them
+// steps on a client up to v14, of the package of that name.
 import {createInterface} from 'node:readline';
 import * as burst from './burst.mjs';
 import * as clients from './clients.mjs';

@@ -1,0 +1,124 @@
+package wall
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+	"github.com/socketcluster-go/socketcluster/wire"
+	"github.com/socketcluster-go/socketcluster/wire/minbin"
+)
+
+const (
+	// stepTimeout ends a step that hangs. It is far above what a loaded machine
+	// needs.
+	stepTimeout = 25 * time.Second
+	// failTimeout ends a step that is known to fail.
+	failTimeout = time.Second
+)
+
+// client is a program of the wall.
+type client struct {
+	name, version, with, language string // with is what else it is run with
+	protocol                      wire.Version
+	path                          string // where it looks for the server, if not at the default path
+	minbin                        bool   // speak with the codec of sc-codec-min-bin
+	command                       func(t *testing.T, c client) *exec.Cmd
+	fails                         map[string]string // why it does not pass steps, by their names
+}
+
+// npmClient returns a client of npm, by the name that its package has among the
+// pinned ones.
+func npmClient(alias string) func(*testing.T, client) *exec.Cmd {
+	return func(t *testing.T, c client) *exec.Cmd {
+		interfaces := map[wire.Version]string{wire.Version1: "clients14", wire.Version2: "clients"}
+		cmd := proc.Node(t, "wall/js/client.mjs", "CLIENT="+alias, "STEPS="+interfaces[c.protocol])
+		if c.minbin {
+			cmd.Env = append(cmd.Env, "CODEC=sc-codec-min-bin")
+		}
+		return cmd
+	}
+}
+
+// run runs the scenario, and fails the test where what is seen is not what is
+// listed.
+func (c client) run(t *testing.T) row {
+	t.Helper()
+	var codec wire.Codec
+	if c.minbin {
+		codec = minbin.Codec{}
+	}
+	s := start(t, socketcluster.Config{ProtocolVersion: c.protocol, Path: c.path, Codec: codec})
+	timeout := stepTimeout
+	if len(c.fails) > 0 {
+		timeout = failTimeout
+	}
+	cmd := c.command(t, c)
+	cmd.Env = append(cmd.Environ(), "PORT="+s.port, "STEP_TIMEOUT="+strconv.FormatInt(timeout.Milliseconds(), 10))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(time.Duration(len(steps)+1)*stepTimeout, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+
+	got := make(map[string]string) // errors by step, "" for success
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		var l struct{ Step, Error string }
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil || l.Step == "" {
+			continue // what the client itself prints
+		}
+		if l.Step == "end" {
+			got["pings"] = s.answered(c)
+			stdin.Close() // which ends the program
+			continue
+		}
+		got[l.Step] = l.Error
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%s: %v\n%s", cmd, err, &stderr)
+	}
+	r := row{client: c, works: make(map[string]bool)}
+	for _, step := range steps {
+		text, seen := got[step.name]
+		r.works[step.name] = seen && text == ""
+		switch why := c.fails[step.name]; {
+		case !seen:
+			t.Errorf("%s: the program has not reported it\n%s", step.name, &stderr)
+		case text != "" && why == "":
+			t.Errorf("%s fails: %s\n%s", step.name, text, &stderr)
+		case text == "" && why != "":
+			t.Errorf("%s works, although it is listed as failing: %s", step.name, why)
+		}
+	}
+	return r
+}
+
+// answered waits for the pongs. It returns an error as a text.
+func (s *server) answered(c client) string {
+	timeout := stepTimeout
+	if c.fails["pings"] != "" {
+		timeout = failTimeout
+	}
+	select {
+	case <-s.answers:
+		return ""
+	case <-time.After(timeout):
+		return "no pongs"
+	}
+}
