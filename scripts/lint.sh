@@ -10,7 +10,7 @@ if [ -n "$unformatted" ]; then
   exit 1
 fi
 tools="$PWD/tools/go.mod"
-for module in . examples internal/compat internal/compat/bench/centrifuge; do
+for module in . examples internal/compat internal/compat/bench/centrifuge internal/compat/wall/goclients; do
   echo "== vet and staticcheck in $module"
   (cd "$module" && go vet ./... && go tool -modfile="$tools" staticcheck ./...)
 done

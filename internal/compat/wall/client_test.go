@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os/exec"
-	"strconv"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,13 +17,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire/minbin"
 )
 
-const (
-	// stepTimeout ends a step that hangs. It is far above what a loaded machine
-	// needs.
-	stepTimeout = 25 * time.Second
-	// failTimeout ends a step that is known to fail.
-	failTimeout = time.Second
-)
+// hangLimit ends a program that does not end by itself, as it does after some
+// time for each step.
+const hangLimit = 5 * time.Minute
 
 // client is a program of the wall.
 type client struct {
@@ -46,6 +44,16 @@ func npmClient(alias string) func(*testing.T, client) *exec.Cmd {
 	}
 }
 
+// goClient returns a client that the program in goclients knows by a name. Its
+// data races are its own.
+func goClient(name string) func(*testing.T, client) *exec.Cmd {
+	return func(t *testing.T, _ client) *exec.Cmd {
+		cmd := proc.Binary(proc.GoBuild(t, "wall/goclients"), "GORACE=exitcode=0")
+		cmd.Args = append(cmd.Args, name)
+		return cmd
+	}
+}
+
 // run runs the scenario, and fails the test where what is seen is not what is
 // listed.
 func (c client) run(t *testing.T) row {
@@ -55,18 +63,11 @@ func (c client) run(t *testing.T) row {
 		codec = minbin.Codec{}
 	}
 	s := start(t, socketcluster.Config{ProtocolVersion: c.protocol, Path: c.path, Codec: codec})
-	timeout := stepTimeout
-	if len(c.fails) > 0 {
-		timeout = failTimeout
-	}
 	cmd := c.command(t, c)
-	cmd.Env = append(cmd.Environ(), "PORT="+s.port, "STEP_TIMEOUT="+strconv.FormatInt(timeout.Milliseconds(), 10))
+	failing := slices.Collect(maps.Keys(c.fails))
+	cmd.Env = append(cmd.Environ(), "PORT="+s.port, "FAILING="+strings.Join(failing, ","))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +75,7 @@ func (c client) run(t *testing.T) row {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(time.Duration(len(steps)+1)*stepTimeout, func() { cmd.Process.Kill() })
+	kill := time.AfterFunc(hangLimit, func() { cmd.Process.Kill() })
 	defer kill.Stop()
 
 	got := make(map[string]string) // errors by step, "" for success
@@ -82,11 +83,6 @@ func (c client) run(t *testing.T) row {
 		var l struct{ Step, Error string }
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil || l.Step == "" {
 			continue // what the client itself prints
-		}
-		if l.Step == "end" {
-			got["pings"] = s.answered(c)
-			stdin.Close() // which ends the program
-			continue
 		}
 		got[l.Step] = l.Error
 	}
@@ -107,18 +103,4 @@ func (c client) run(t *testing.T) row {
 		}
 	}
 	return r
-}
-
-// answered waits for the pongs. It returns an error as a text.
-func (s *server) answered(c client) string {
-	timeout := stepTimeout
-	if c.fails["pings"] != "" {
-		timeout = failTimeout
-	}
-	select {
-	case <-s.answers:
-		return ""
-	case <-time.After(timeout):
-		return "no pongs"
-	}
 }

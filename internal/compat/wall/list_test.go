@@ -31,7 +31,18 @@ var clients = []client{
 		name: "`asyngular-client`", version: "6.2.4", language: "JavaScript", protocol: wire.Version2,
 		path: "/asyngular/", command: npmClient("asyngular-client"),
 	},
+	{
+		name: "`github.com/sacOO7/socketcluster-client-go`", version: "v1.0.0", language: "Go", protocol: wire.Version1,
+		command: goClient("sacOO7"), fails: noReconnect,
+	},
+	{
+		name: "`github.com/breiting/socketcluster-client-go`", version: "v1.0.1", language: "Go", protocol: wire.Version1,
+		command: goClient("breiting"), fails: noReconnect,
+	},
 }
+
+// noReconnect is why both Go clients do not come back.
+var noReconnect = map[string]string{"reconnect": "It does not connect again by itself."}
 
 // npm is socketcluster-client from npm, in the version that the pinned packages
 // have under a suffix.

@@ -62,6 +62,14 @@ func start(t *testing.T, cfg socketcluster.Config) *server {
 }
 
 func (s *server) handle(srv *socketcluster.Server) {
+	srv.Handle("pings", socketcluster.Proc(func(ctx context.Context, _ any) error {
+		select {
+		case <-s.answers:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}))
 	srv.Handle("half", socketcluster.Func(func(_ context.Context, in int) (int, error) {
 		if in%2 != 0 {
 			return 0, socketcluster.Errorf("MathError", "Odd")

@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// steps are those of the scenario, in its order, with their columns. Pongs are
-// seen by the server.
+// steps are those of the scenario, in its order, with their columns.
 var steps = []struct{ name, column string }{
 	{"connect", "Connect"},
 	{"pings", "Pings"},
