@@ -2,11 +2,12 @@
 // tests and the benchmark run against.
 //
 // The versions are pinned by package.json and package-lock.json beside this
-// file. The lock file names no download host: whatever registry the machine's
-// npm is set up for serves the packages, and the integrity hashes in the lock
-// file decide whether what it served is accepted. After a change of versions,
-// run "npm install --package-lock-only --omit-lockfile-registry-resolved" here.
+// file, and those of Redux DevTools in the folder devtools. The lock files name
+// no download host: whatever registry the machine's npm is set up for serves the
+// packages, and the integrity hashes in the lock files decide whether what it
+// served is accepted. After a change of versions, run "npm install
+// --package-lock-only --omit-lockfile-registry-resolved" there.
 //
-// An installation is keyed by a hash of both files, made once and shared by
+// An installation is keyed by a hash of these two files, made once and shared by
 // all processes of a user. Callers must not write into it.
 package npm

@@ -23,7 +23,14 @@ var (
 	packageJSON []byte
 	//go:embed package-lock.json
 	lockJSON []byte
+	//go:embed devtools/package.json
+	devToolsPackageJSON []byte
+	//go:embed devtools/package-lock.json
+	devToolsLockJSON []byte
 )
+
+// pinned are packages that are installed together.
+type pinned struct{ packageJSON, lockJSON []byte }
 
 // Dir returns the directory that holds node_modules with the pinned packages,
 // installing them first if this machine has not done so yet. It ends the test
@@ -40,6 +47,21 @@ func Dir(t testing.TB) string {
 // Install is Dir for programs that are not tests. It blocks while another
 // process installs the same packages.
 func Install(ctx context.Context) (string, error) {
+	return pinned{packageJSON, lockJSON}.install(ctx)
+}
+
+// DevToolsDir is Dir for the packages of devtools/package.json, which are large
+// and which few tests need.
+func DevToolsDir(t testing.TB) string {
+	t.Helper()
+	dir, err := pinned{devToolsPackageJSON, devToolsLockJSON}.install(t.Context())
+	if err != nil {
+		t.Fatalf("npm packages: %v", err)
+	}
+	return dir
+}
+
+func (p pinned) install(ctx context.Context) (string, error) {
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return "", fmt.Errorf("%s is not on PATH: %s", tool, installHint)
@@ -49,7 +71,7 @@ func Install(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(parent, lockHash())
+	dir := filepath.Join(parent, p.hash())
 	if installed(dir) {
 		return dir, nil
 	}
@@ -61,21 +83,21 @@ func Install(ctx context.Context) (string, error) {
 	if installed(dir) { // another process did it while this one waited
 		return dir, nil
 	}
-	if err := install(ctx, parent, dir); err != nil {
+	if err := p.build(ctx, parent, dir); err != nil {
 		return "", err
 	}
 	return dir, nil
 }
 
-// install builds the directory under another name and renames it at the end,
+// build makes the directory under another name and renames it at the end,
 // so that an interrupted npm never leaves something that looks complete.
-func install(ctx context.Context, parent, dir string) error {
+func (p pinned) build(ctx context.Context, parent, dir string) error {
 	tmp, err := os.MkdirTemp(parent, "tmp-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	for name, content := range map[string][]byte{"package.json": packageJSON, "package-lock.json": lockJSON} {
+	for name, content := range map[string][]byte{"package.json": p.packageJSON, "package-lock.json": p.lockJSON} {
 		if err := os.WriteFile(filepath.Join(tmp, name), content, 0o644); err != nil {
 			return err
 		}
@@ -93,9 +115,9 @@ func installed(dir string) bool {
 	return err == nil
 }
 
-func lockHash() string {
+func (p pinned) hash() string {
 	h := sha256.New()
-	h.Write(packageJSON)
-	h.Write(lockJSON)
+	h.Write(p.packageJSON)
+	h.Write(p.lockJSON)
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }

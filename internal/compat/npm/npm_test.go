@@ -14,22 +14,26 @@ import (
 // The lock file must not tie the project to one registry, and must pin
 // everything by content.
 func TestLockFileNamesNoRegistry(t *testing.T) {
-	var lock struct {
+	type lockFile struct {
 		Packages map[string]struct {
 			Version   string `json:"version"`
 			Resolved  string `json:"resolved"`
 			Integrity string `json:"integrity"`
 		} `json:"packages"`
 	}
-	if err := json.Unmarshal(lockJSON, &lock); err != nil {
-		t.Fatal(err)
-	}
-	for name, p := range lock.Packages {
-		if p.Resolved != "" {
-			t.Errorf("%s has a resolved field: %s", name, p.Resolved)
+	var lock lockFile
+	for _, text := range [][]byte{devToolsLockJSON, lockJSON} {
+		lock = lockFile{}
+		if err := json.Unmarshal(text, &lock); err != nil {
+			t.Fatal(err)
 		}
-		if name != "" && p.Integrity == "" {
-			t.Errorf("%s has no integrity hash", name)
+		for name, p := range lock.Packages {
+			if p.Resolved != "" {
+				t.Errorf("%s has a resolved field: %s", name, p.Resolved)
+			}
+			if name != "" && p.Integrity == "" {
+				t.Errorf("%s has no integrity hash", name)
+			}
 		}
 	}
 	for name, version := range map[string]string{
@@ -76,18 +80,49 @@ func TestInstallNamesTheMissingTool(t *testing.T) {
 	}
 }
 
+// oneOf returns one of the stock packages, one without dependencies, as that is
+// installed much sooner than all of them.
+func oneOf(t *testing.T, name string) pinned {
+	t.Helper()
+	var lock struct {
+		Packages map[string]json.RawMessage `json:"packages"`
+	}
+	if err := json.Unmarshal(lockJSON, &lock); err != nil {
+		t.Fatal(err)
+	}
+	var version struct {
+		Version string `json:"version"`
+	}
+	entry := lock.Packages["node_modules/"+name]
+	if err := json.Unmarshal(entry, &version); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	top := map[string]any{"dependencies": map[string]string{name: version.Version}}
+	encode := func(v any) []byte {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	return pinned{encode(top), encode(map[string]any{
+		"lockfileVersion": 3, "packages": map[string]any{"": top, "node_modules/" + name: entry},
+	})}
+}
+
 // Whoever comes while the packages are being installed waits and gets the same
 // directory. A second installation would fail, because it could not rename its
 // result over the first one.
 func TestInstallInParallel(t *testing.T) {
 	t.Setenv(cachedir.EnvVar, t.TempDir())
+	packages := oneOf(t, "ws")
 	var (
 		wg   sync.WaitGroup
 		dirs [3]string
 	)
 	for i := range dirs {
 		wg.Go(func() {
-			dir, err := Install(t.Context())
+			dir, err := packages.install(t.Context())
 			if err != nil {
 				t.Error(err)
 			}
@@ -104,11 +139,9 @@ func TestInstallInParallel(t *testing.T) {
 // take for a complete one.
 func TestFailedInstallLeavesNothing(t *testing.T) {
 	t.Setenv(cachedir.EnvVar, t.TempDir())
-	saved := lockJSON
-	t.Cleanup(func() { lockJSON = saved })
-	lockJSON = []byte("{")
+	packages := pinned{packageJSON, []byte("{")}
 	for range 2 {
-		if _, err := Install(t.Context()); err == nil || !strings.Contains(err.Error(), "npm ci") {
+		if _, err := packages.install(t.Context()); err == nil || !strings.Contains(err.Error(), "npm ci") {
 			t.Fatalf("got %v, want a failure of npm ci", err)
 		}
 	}
