@@ -71,6 +71,18 @@ func TestMessagesReachTheOtherSide(t *testing.T) {
 	want(t, second, `{"type":"UPDATE"}`)
 }
 
+// An application that comes after the monitors is asked for its state.
+func TestMonitorsAreThereFirst(t *testing.T) {
+	server := serve(t)
+	first := join(t, server, "master", "respond")
+	join(t, server, nil, "log").Transmit("respond", 1)
+	want(t, first, "1")
+	second := join(t, server, "master", "respond")
+	want(t, second, `{"type":"START"}`)
+	second.Transmit("respond", 2)
+	want(t, first, "2")
+}
+
 func TestDepartures(t *testing.T) {
 	server := serve(t)
 	app := join(t, server, "master", "respond")

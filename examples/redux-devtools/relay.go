@@ -133,10 +133,16 @@ func subscribe(_ context.Context, a *socketcluster.Subscribe) error {
 }
 
 // subscribed publishes the list of the reports when there is somebody new for
-// them.
+// them. It also asks a new application for its state if there is a monitor: the
+// monitors have done so when the application announced itself, but perhaps
+// before it had subscribed.
 func (r *relay) subscribed(e socketcluster.SubscribeEvent) {
-	if e.Channel == newReports {
-		r.srv.Exchange().Publish(context.Background(), newReports, reportsMessage{"list", r.reports.list()})
+	ctx := context.Background()
+	switch {
+	case e.Channel == newReports:
+		r.srv.Exchange().Publish(ctx, newReports, reportsMessage{"list", r.reports.list()})
+	case e.Channel == toApps && r.count(0) > 0:
+		r.srv.Exchange().Publish(ctx, toApps, directed{e.Socket.ID(), json.RawMessage(`{"type":"START"}`)})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,8 +90,11 @@ func (c client) run(t *testing.T) row {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%s: %v\n%s", cmd, err, &stderr)
 	}
-	r := row{client: c, works: make(map[string]bool)}
-	for _, step := range steps {
+	r := row{
+		about: []string{"`" + c.name + "`" + c.with, c.version, c.language, strconv.Itoa(int(c.protocol))},
+		works: make(map[string]bool), fails: c.fails,
+	}
+	for _, step := range clientTable.steps {
 		text, seen := got[step.name]
 		r.works[step.name] = seen && text == ""
 		switch why := c.fails[step.name]; {
