@@ -21,6 +21,9 @@ const clients = {
   },
   'remote-redux-devtools': () => redux(require('redux-4'), require('remote-redux-devtools').default(options)),
   remotedev: () => {
+    // It has no listener for the errors of its socket, which are thrown then. A
+    // page goes on after such an error.
+    process.on('uncaughtException', error => console.error(error));
     const {connect, extractState} = require('remotedev');
     const devTools = connect(options);
     let state = reduce(undefined, {});
