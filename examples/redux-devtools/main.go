@@ -6,8 +6,8 @@
 //	npm install @redux-devtools/app
 //	go run ./redux-devtools -app node_modules/@redux-devtools/app/build/web
 //
-// It serves the monitor at http://localhost:8000/. Choose "use local (custom)
-// server" there, in the settings of the connection. An application connects with
+// It serves the monitor at http://localhost:8000/. Choose Settings, Connection
+// and "custom" there, and connect. An application connects with
 // devToolsEnhancer({realtime: true, hostname: 'localhost', port: 8000}).
 //
 // Continue with relay.go: it has the messages between the two sides. When the
