@@ -60,7 +60,7 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, s settings) error {
-	srv, handler, err := newHandler(s)
+	srv, current, old, err := newHandlers(s)
 	if err != nil {
 		return err
 	}
@@ -69,44 +69,53 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	if s.protocol1 != "" {
-		old, err := net.Listen("tcp", s.protocol1)
+		second, err := net.Listen("tcp", s.protocol1)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
-		fmt.Println("version 1 at", old.Addr())
-		web := newWeb(srv.Protocol1())
-		go web.Serve(old)
+		fmt.Println("version 1 at", second.Addr())
+		web := newWeb(old)
+		go func() {
+			if err := web.Serve(second); !errors.Is(err, http.ErrServerClosed) {
+				log.Print(err)
+			}
+		}()
 		defer web.Close() // its sockets end with srv
 	}
 	fmt.Println("listening on", listener.Addr())
-	return srv.Serve(ctx, newWeb(handler), listener)
+	return srv.Serve(ctx, newWeb(current), listener)
 }
 
 func newWeb(handler http.Handler) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second}
 }
 
-func newHandler(s settings) (*socketcluster.Server, http.Handler, error) {
+// newHandlers returns a server, and what serves it in the current version of the
+// protocol and in version 1.
+func newHandlers(s settings) (srv *socketcluster.Server, current, old http.Handler, err error) {
 	// A monitor reads and changes the state of applications, so pages from
 	// elsewhere must not be one. Programs that are no pages have no origin.
 	origins, err := httpauth.ParseOrigins(s.origins...)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	srv, err := socketcluster.New(socketcluster.Config{
+	srv, err = socketcluster.New(socketcluster.Config{
 		Origins: s.origins, AllowMissingOrigin: true, Limits: socketcluster.Limits{MessageSize: maxMessage},
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	kept := &reports{limit: maxReports}
 	newRelay(srv, kept)
-	mux := http.NewServeMux()
-	mux.Handle("GET "+socketcluster.DefaultPath, srv)
-	mux.Handle("POST /{$}", &reportsHandler{reports: kept, exchange: srv.Exchange(), origins: origins})
-	mux.Handle("OPTIONS /{$}", preflight(origins))
-	if s.app != "" {
-		mux.Handle("GET /", http.FileServer(http.Dir(s.app)))
+	routes := func(sockets http.Handler) http.Handler {
+		mux := http.NewServeMux()
+		mux.Handle("GET "+socketcluster.DefaultPath, sockets)
+		mux.Handle("POST /{$}", &reportsHandler{reports: kept, exchange: srv.Exchange(), origins: origins})
+		mux.Handle("OPTIONS /{$}", preflight(origins))
+		if s.app != "" {
+			mux.Handle("GET /", http.FileServer(http.Dir(s.app)))
+		}
+		return mux
 	}
-	return srv, mux, nil
+	return srv, routes(srv), routes(srv.Protocol1()), nil
 }

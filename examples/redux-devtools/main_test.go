@@ -13,7 +13,7 @@ import (
 )
 
 func serve(t *testing.T) *site.Server {
-	srv, handler, err := newHandler(settings{origins: []string{"localhost:*"}})
+	srv, handler, _, err := newHandlers(settings{origins: []string{"localhost:*"}})
 	if err != nil {
 		t.Fatal(err)
 	}
