@@ -30,6 +30,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/client"
+	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/login"
 )
 
@@ -69,6 +70,11 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 	if err := store.Save(t.Context(), "a", hidden); err != nil {
 		t.Fatal(err)
 	}
+	node, err := cluster.Start(t.Context(), cluster.Options{Name: "a", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.Close()
 	return map[string]any{
 		"auth.Token":     tok,
 		"auth.Options":   auth.Options{Key: hidden, PrivateKey: []byte(hidden), SignatureKey: key.Key, Keys: ring},
@@ -107,6 +113,9 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"socketcluster.AuthStateChangeEvent": socketcluster.AuthStateChangeEvent{Socket: s, AuthToken: tok},
 		"socketcluster.BadAuthTokenEvent":    socketcluster.BadAuthTokenEvent{Socket: s, SignedAuthToken: hidden},
 		"socketcluster.AuthTokenSignedEvent": socketcluster.AuthTokenSignedEvent{Socket: s, SignedAuthToken: hidden},
+
+		"cluster.Options": cluster.Options{Secret: hidden, URL: "nats://u:" + hidden + "@example.com"},
+		"cluster.Node":    node,
 
 		"client.Client":               c,
 		"client.MemoryStore":          store,

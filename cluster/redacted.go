@@ -1,0 +1,29 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/socketcluster-go/socketcluster/internal/redact"
+)
+
+func (o Options) text() string { return redact.Text(o, "Secret", "URL") }
+
+// Format implements [fmt.Formatter]. It shows neither the secret nor the URL, which
+// may have a password.
+func (o Options) Format(f fmt.State, _ rune) { redact.Format(f, o.text()) }
+
+// MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
+func (o Options) MarshalJSON() ([]byte, error) { return redact.JSON(o.text()) }
+
+func (n *Node) text() string {
+	if n == nil {
+		return "<nil>"
+	}
+	return "cluster.Node{" + n.o.Name + "}"
+}
+
+// Format implements [fmt.Formatter]. It shows only the name.
+func (n *Node) Format(f fmt.State, _ rune) { redact.Format(f, n.text()) }
+
+// MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
+func (n *Node) MarshalJSON() ([]byte, error) { return redact.JSON(n.text()) }
