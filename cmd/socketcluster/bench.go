@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -28,20 +29,20 @@ that stalls shows it. The status is 1 if anything has failed.`,
   socketcluster bench compare old.json new.json`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return misused(c, fmt.Errorf("the URL of the server is missing, such as ws://localhost:8000"), "")
+				return errors.New("the URL of the server is missing, such as ws://localhost:8000")
 			}
-			return atMostOne("URL")(c, args)
+			return cobra.MaximumNArgs(1)(c, args)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if o.Client, err = n.options(); err != nil {
-				return misused(c, err, "")
+				return err
 			}
 			if o.LoginData, err = jsonFlag("login-data", loginData); err != nil {
-				return misused(c, err, "")
+				return err
 			}
 			if o.CallData, err = jsonFlag("call-data", callData); err != nil {
-				return misused(c, err, "")
+				return err
 			}
 			o.URL = args[0]
 			if !quiet {
@@ -49,18 +50,18 @@ that stalls shows it. The status is 1 if anything has failed.`,
 			}
 			result, err := load.Run(c.Context(), o)
 			if err != nil {
-				return answer(err)
+				return withStatus(err, 2)
 			}
 			if report != "" {
 				if err := result.Write(report); err != nil {
-					return answer(err)
+					return withStatus(err, 2)
 				}
 			}
 			if err := result.Print(c.OutOrStdout()); err != nil {
-				return answer(err)
+				return withStatus(err, 2)
 			}
 			if result.Failed() > 0 {
-				return errDenied
+				return statusError{errDenied, 1}
 			}
 			return nil
 		},
@@ -109,22 +110,17 @@ func jsonFlag(name, text string) (json.RawMessage, error) {
 func compareCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "compare A B", Short: "Compares two reports of bench",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return misused(c, fmt.Errorf("two reports are needed"), "")
-			}
-			return nil
-		},
+		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			a, err := load.Read(args[0])
 			if err != nil {
-				return answer(err)
+				return withStatus(err, 2)
 			}
 			b, err := load.Read(args[1])
 			if err != nil {
-				return answer(err)
+				return withStatus(err, 2)
 			}
-			return load.Compare(c.OutOrStdout(), a, b)
+			return withStatus(load.Compare(c.OutOrStdout(), a, b), 2)
 		},
 	}
 }

@@ -41,17 +41,11 @@ func checkCommand() *cobra.Command {
 		Example:           "  socketcluster check --no-token\n  socketcluster check --rules rules.json --op subscribe user/alice <token.txt",
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, channels []string) error {
-			if err := o.load(c.Flags()); err != nil {
-				return answer(err)
+			err := o.load(c.Flags())
+			if err == nil {
+				err = o.run(c, channels)
 			}
-			if err := o.check(); err != nil {
-				return misused(c, err, "")
-			}
-			r, err := o.report(c.Context(), c.InOrStdin(), channels)
-			if err != nil {
-				return answer(err)
-			}
-			return answer(r.write(c.OutOrStdout(), o.asJSON))
+			return withStatus(err, 2)
 		},
 	}
 	f := newFlags("Flags")
@@ -65,20 +59,24 @@ func checkCommand() *cobra.Command {
 	return c
 }
 
-// report finds out what the owner of the token may do.
-func (o *checkOptions) report(ctx context.Context, stdin io.Reader, channels []string) (r report, err error) {
+// run prints a report. Its error is a statusError if something is denied or the
+// token is refused.
+func (o *checkOptions) run(c *cobra.Command, channels []string) error {
+	if err := o.check(); err != nil {
+		return misused(c, err)
+	}
 	set, demo, err := o.rules()
 	if err != nil {
-		return r, err
+		return err
 	}
-	token, standing, err := o.subject(ctx, stdin)
+	token, standing, err := o.subject(c.Context(), c.InOrStdin())
 	if errors.Is(err, errNoKey) {
 		err = fmt.Errorf("%w; --unverified accepts any token, and --no-token needs none", err)
 	}
 	if err != nil {
-		return r, err
+		return err
 	}
-	r.Standing = standing
+	r := report{Standing: standing}
 	if demo {
 		r.Rules = "No rules are set: these are the rules of the demo."
 	}
@@ -91,7 +89,7 @@ func (o *checkOptions) report(ctx context.Context, stdin io.Reader, channels []s
 			r.Decisions = append(r.Decisions, decision{channel, op.String(), d.Allowed, d.Reason})
 		}
 	}
-	return r, nil
+	return r.write(c.OutOrStdout(), o.asJSON)
 }
 
 func (o *checkOptions) setOps(list string) error {
@@ -185,7 +183,7 @@ func grants(set *rules.Set, token *auth.Token, ops []rules.Op) []grant {
 	return all
 }
 
-// write prints a report. Its error is errDenied if the report contains a
+// write prints a report. Its error is an errDenied if the report contains a
 // denial.
 func (r *report) write(w io.Writer, asJSON bool) error {
 	if asJSON {
@@ -198,7 +196,7 @@ func (r *report) write(w io.Writer, asJSON bool) error {
 		return err
 	}
 	if slices.ContainsFunc(r.Decisions, func(d decision) bool { return !d.Allowed }) {
-		return errDenied
+		return statusError{errDenied, 1}
 	}
 	return nil
 }

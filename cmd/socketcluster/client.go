@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -32,12 +31,12 @@ fails. Lines with expect test what the server does.`,
 		Example: `  socketcluster client ws://localhost:8000
   echo 'invoke echo {"a": 1}' | socketcluster client ws://localhost:8000
   socketcluster client --file login.sc`,
-		Args:              atMostOne("URL"),
+		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			options, err := n.options()
 			if err != nil {
-				return misused(c, err, "")
+				return err
 			}
 			o := console.Options{Client: options, In: c.InOrStdin(), Out: c.OutOrStdout(), JSON: asJSON, Within: within, Store: "in memory: the token ends with this command; --token-store keeps it"}
 			if len(args) == 1 {
@@ -70,21 +69,21 @@ func runConsole(ctx context.Context, o console.Options, file string, noColor boo
 		// An interrupt ends a command of the console, and not the console.
 		ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
 		defer stop()
-		return console.Interact(ctx, o, in, out, historyFile())
+		return withStatus(console.Interact(ctx, o, in, out, historyFile()), 2)
 	}
 	if file != "" {
 		f, err := os.Open(file)
 		if err != nil {
-			return answer(err)
+			return withStatus(err, 2)
 		}
 		defer f.Close()
 		o.In, o.File = f, file
 	}
 	err := console.Run(ctx, o)
 	if errors.Is(err, console.ErrFailed) {
-		return errDenied // it has been printed
+		return statusError{errDenied, 1} // it has been printed
 	}
-	return err
+	return withStatus(err, 2)
 }
 
 // historyFile returns the file of the history of the terminal, or "" if there is
@@ -103,14 +102,4 @@ func historyFile() string {
 		return ""
 	}
 	return filepath.Join(folder, "history")
-}
-
-// atMostOne is for commands with an optional argument.
-func atMostOne(what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) > 1 {
-			return misused(c, fmt.Errorf("unexpected argument: %q; there is one %s", args[1], what), "")
-		}
-		return nil
-	}
 }

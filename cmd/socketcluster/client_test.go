@@ -79,7 +79,7 @@ func TestClientCommand(t *testing.T) {
 		{"", []string{"client", "ws://127.0.0.1:1"}, 1, "connection refused"},
 		{"", []string{"client", url, "--header", "X"}, 2, `--header "X" is not of the form`},
 		{"", []string{"client", url, "--timeout", "0s"}, 2, "--timeout must be more than 0"},
-		{"", []string{"client", url, url}, 2, "there is one URL"},
+		{"", []string{"client", url, url}, 2, "accepts at most 1 arg(s)"},
 	} {
 		out, errOut, status := command(t, test.input, test.args...)
 		if status != test.status || !strings.Contains(out+errOut, test.want) {
@@ -146,7 +146,7 @@ func TestBenchCommand(t *testing.T) {
 		{[]string{"bench", url, "--call-data", "{"}, 2, "--call-data is not JSON"},
 		{[]string{"bench", url, "--login", "login", "--login-data", "@none.json"}, 2, "no such file"},
 		{[]string{"bench", url, "--connections", "-1"}, 2, "connections is -1"},
-		{[]string{"bench", "compare", report}, 2, "two reports are needed"},
+		{[]string{"bench", "compare", report}, 2, "accepts 2 arg(s)"},
 		{[]string{"bench", "compare", report, "none.json"}, 2, "no such file"},
 	} {
 		out, errOut, status := command(t, "", test.args...)

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/spf13/pflag"
 
 	"github.com/socketcluster-go/socketcluster/rules"
 )
@@ -30,6 +29,9 @@ type configValue struct {
 
 // rulesKey is the array of tables with the channel rules.
 const rulesKey = "rules"
+
+// ruleKeys are the keys of a channel rule, as in the tags of [rules.Rule].
+var ruleKeys = []string{"channel", "in", "subscribe", "publish", "presence"}
 
 func readConfig(path string) (*config, error) {
 	text, err := os.ReadFile(path)
@@ -62,7 +64,7 @@ func parseConfig(path string, text []byte) (*config, error) {
 			continue
 		}
 		if flag == nil {
-			return nil, fmt.Errorf("%s: %q is not a setting%s", place, name, hintOf(schema, name))
+			return nil, fmt.Errorf("%s: %q is not a setting%s", place, name, nearest(name, "", schema))
 		}
 		value := tree[name]
 		switch flag.Value.Type() {
@@ -82,16 +84,6 @@ func parseConfig(path string, text []byte) (*config, error) {
 		c.values[name] = configValue{text, place}
 	}
 	return c, nil
-}
-
-// hintOf tells what a name that is not a setting may stand for.
-func hintOf(schema *pflag.FlagSet, name string) string {
-	names := []string{rulesKey}
-	schema.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if name := nearest(name, names); name != "" {
-		return "; did you mean " + name + "?"
-	}
-	return "; \"socketcluster serve --help\" lists them"
 }
 
 // configParser knows the lines of keys in a config file.
@@ -124,10 +116,17 @@ func (p *configParser) parseRules(place string, value any) (*rules.Set, error) {
 	}
 	places := make([]map[string]string, len(list)) // of the keys of each rule, and where it begins by ""
 	for i, element := range list {
+		rule := element.(map[string]any)
 		places[i] = make(map[string]string)
-		for _, key := range slices.Sorted(maps.Keys(element.(map[string]any))) {
+		for _, key := range slices.Sorted(maps.Keys(rule)) {
 			// In an inline table keys are reported without the table's name.
 			at := p.next(rulesKey+"."+key, key)
+			if !slices.Contains(ruleKeys, key) {
+				return nil, fmt.Errorf("%s: %q is nothing that a rule has; that is %s", at, rulesKey+"."+key, strings.Join(ruleKeys, ", "))
+			}
+			if _, ok := rule[key].(string); !ok {
+				return nil, fmt.Errorf("%s: %q must be a text in quotes", at, rulesKey+"."+key)
+			}
 			places[i][key] = at
 			places[i][""] = cmp.Or(places[i][""], at)
 		}

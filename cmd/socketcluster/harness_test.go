@@ -65,10 +65,10 @@ func inBubble(t *testing.T, args []string, fn func(t *testing.T, w *world)) {
 // parseOptions returns the options of serve with some arguments.
 func parseOptions(args []string) (options, error) {
 	var o options
-	c := &cobra.Command{Use: "serve", Args: noArgs}
+	c := &cobra.Command{Use: "serve"}
 	addFlags(c, o.groups()...)
 	if err := c.ParseFlags(args); err != nil {
-		return o, misusedFlag(c, err)
+		return o, misused(c, unknownFlag(c, err))
 	}
 	return o, o.load(c.Flags())
 }

@@ -30,7 +30,6 @@ var notInFile = map[string]string{
 	"AuthEngine":                  "is code",
 	"TokenSources":                "is code; the page sends its token itself",
 	"Revocations":                 "is code",
-	"TokenRenewal.ExpiresIn":      "token-expiry sets it too",
 	"TokenRenewal.Margin":         "follows from the other two",
 	"TokenRenewal.Jitter":         "follows from the other two",
 	"Path":                        "the page knows it",

@@ -47,13 +47,16 @@ func main() {
 
 // newRoot makes the command with all its commands.
 func newRoot() *cobra.Command {
-	root := newGroup("socketcluster", "The demo of SocketCluster for Go, and tools for its servers", serveCommand(), checkCommand(), tokenCommand(), clientCommand(), benchCommand(), manCommand(), versionCommand())
-	root.Long = root.Short + ".\nWithout a command it serves the demo."
-	root.Version = version()
-	root.SilenceErrors, root.SilenceUsage = true, true // see exit
-	root.SetFlagErrorFunc(misusedFlag)
-	root.DisableAutoGenTag = true // of man pages
+	root := &cobra.Command{
+		Use: "socketcluster", Short: "The demo of SocketCluster for Go, and tools for its servers",
+		Long:          "The demo of SocketCluster for Go, and tools for its servers.\nWithout a command it serves the demo.",
+		Version:       version(),
+		SilenceErrors: true, SilenceUsage: true, // see exit
+		DisableAutoGenTag: true, // of man pages
+	}
+	root.AddCommand(serveCommand(), checkCommand(), tokenCommand(), clientCommand(), benchCommand(), manCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
+	root.SetFlagErrorFunc(unknownFlag)
 	return root
 }
 
@@ -67,7 +70,11 @@ func run(ctx context.Context, args []string, s streams) error {
 		args = append([]string{"serve"}, args...)
 	}
 	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
+	if err != nil && !errors.As(err, new(statusError)) {
+		return misused(c, err) // of cobra; commands give their errors a status
+	}
+	return err
 }
 
 // errDenied is the result of a check that has printed what is denied.
@@ -82,16 +89,12 @@ type statusError struct {
 // Unwrap lets errors.Is find errDenied.
 func (e statusError) Unwrap() error { return e.error }
 
-// refused makes the error of a token that is not valid.
-func refused(err error) error { return statusError{err, 1} }
-
-// answer makes every error that is not a denial or a refusal one with status 2,
-// so that a script does not take it for one.
-func answer(err error) error {
-	if err == nil || errors.Is(err, errDenied) || errors.As(err, new(statusError)) {
+// withStatus gives an error a status, unless it has one.
+func withStatus(err error, status int) error {
+	if err == nil || errors.As(err, new(statusError)) {
 		return err
 	}
-	return statusError{err, 2}
+	return statusError{err, status}
 }
 
 // exit prints what went wrong, unless that was done before, and returns the
@@ -103,8 +106,6 @@ func exit(err error, stderr io.Writer) int {
 	if !errors.Is(err, errDenied) {
 		fmt.Fprintln(stderr, "socketcluster:", err)
 	}
-	if e, ok := errors.AsType[statusError](err); ok {
-		return e.status
-	}
-	return 1
+	e, _ := errors.AsType[statusError](err) // run sees to it that it is one
+	return e.status
 }

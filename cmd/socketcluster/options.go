@@ -35,7 +35,7 @@ func (o *options) groups() []flagGroup {
 	demo.BoolVar(&o.quiet, "quiet", false, "print only warnings and errors")
 	o.defineKeyFile(tokens)
 	tokens.StringVar(&o.authKey, authKeySetting, "", "`key` that signs tokens, at least 32 bytes; others see it in the list of processes, so that --auth-key-file or $"+variable(authKeySetting)+" is better; without any of them, a random key is made")
-	tokens.DurationVar(&o.tokenExpiry, expirySetting, defaultTokenExpiry, "time that a token lives, at least 1s")
+	tokens.DurationVar(&o.tokenExpiry, expirySetting, defaultTokenExpiry, "time that a token lives")
 	tokens.DurationVar(&o.tokenRenewal, renewalSetting, defaultTokenRenewal, "time after which a connected client gets a new token; 0 for never")
 	return []flagGroup{
 		demo,

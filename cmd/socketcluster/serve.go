@@ -20,13 +20,14 @@ func serveCommand() *cobra.Command {
 		Use: "serve", Short: "Serves the demo; the default command",
 		Long: "Serves the demo: sockets, a page that uses them, and two users. Flags without a command are those\n" +
 			"of serve.\n\n" + settingsHelp,
-		Args:              noArgs,
+		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.load(c.Flags()); err != nil {
-				return err
+			err := o.load(c.Flags())
+			if err == nil {
+				err = serve(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
 			}
-			return serve(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
+			return withStatus(err, 1)
 		},
 	}
 	addFlags(c, o.groups()...)

@@ -101,7 +101,7 @@ func settingOf(field string) string {
 	switch field {
 	case "Auth.Key":
 		return authKeySetting
-	case "Auth.DefaultExpiry":
+	case "Auth.DefaultExpiry", "TokenRenewal.ExpiresIn":
 		return expirySetting
 	case "TokenRenewal.Every":
 		return renewalSetting

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -120,15 +119,6 @@ func (s *settings) named(err error) error {
 		return fmt.Errorf("%s: %w", place, err)
 	}
 	return err
-}
-
-// checkExpiry refuses lives of tokens that only package auth could refuse,
-// which does not know the name of the setting, or for which it has a default.
-func (s *settings) checkExpiry(life time.Duration) error {
-	if life < time.Second {
-		return s.named(&socketcluster.ConfigError{Field: "Auth.DefaultExpiry", Reason: fmt.Sprintf("is %v; it must be at least 1s", life)})
-	}
-	return nil
 }
 
 // chooseKey takes the key or its file from one place: a file in the arguments

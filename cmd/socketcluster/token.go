@@ -20,7 +20,14 @@ const maxToken = 256 << 10
 
 // tokenCommand signs or verifies a token.
 func tokenCommand() *cobra.Command {
-	return newGroup("token", "Signs and verifies tokens", signCommand(), verifyCommand())
+	c := &cobra.Command{
+		Use: "token", Short: "Signs and verifies tokens",
+		ValidArgs: []string{"sign", "verify"},
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs), // a typo, or nothing
+		Run:       func(*cobra.Command, []string) {},
+	}
+	c.AddCommand(signCommand(), verifyCommand())
+	return c
 }
 
 func signCommand() *cobra.Command {
@@ -29,27 +36,25 @@ func signCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "sign", Short: "Prints a token with the claims on the standard input, a JSON object",
 		Long:              "Prints a token with the claims on the standard input, a JSON object.\n\n" + settingsHelp,
-		Args:              noArgs,
+		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := common.load(c.Flags()); err != nil {
-				return answer(err)
+			err := common.load(c.Flags())
+			if err == nil {
+				err = sign(c, &common, life)
 			}
-			return answer(sign(c, &common, life))
+			return withStatus(err, 2)
 		},
 	}
 	f := newFlags("Flags")
 	common.defineConfig(f)
 	common.defineKeyFile(f)
-	f.DurationVar(&life, expirySetting, defaultTokenExpiry, "time that the token lives, at least 1s, unless the claims have exp")
+	f.DurationVar(&life, expirySetting, defaultTokenExpiry, "time that the token lives, unless the claims have exp")
 	addFlags(c, f)
 	return c
 }
 
 func sign(c *cobra.Command, common *settings, life time.Duration) error {
-	if err := common.checkExpiry(life); err != nil {
-		return err
-	}
 	engine, closeKeys, err := common.engine(auth.Options{DefaultExpiry: life, MaxTokenSize: maxToken}, noLog())
 	if err != nil {
 		return err
@@ -80,16 +85,17 @@ func verifyCommand() *cobra.Command {
 			if len(args) > 0 {
 				// Other processes can see arguments, and shells keep them: this one is
 				// not shown again.
-				return misused(c, errors.New("unexpected argument; the token is read from the standard input or from --token-file"), "")
+				return errors.New("unexpected argument; the token is read from the standard input or from --token-file")
 			}
 			return nil
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := in.load(c.Flags()); err != nil {
-				return answer(err)
+			err := in.load(c.Flags())
+			if err == nil {
+				err = printClaims(c, &in)
 			}
-			return answer(printClaims(c, &in))
+			return withStatus(err, 2)
 		},
 	}
 	f := newFlags("Flags")

@@ -92,15 +92,15 @@ func verify(ctx context.Context, engine auth.Engine, signed string) (*auth.Token
 	token, err := engine.Verify(ctx, signed)
 	if errors.Is(err, auth.ErrKeysUnavailable) {
 		// The keys have just been read.
-		return nil, refused(errors.New("the token is refused: it names a key that is not in the file"))
+		return nil, statusError{errors.New("the token is refused: it names a key that is not in the file"), 1}
 	}
 	if e, ok := errors.AsType[*wire.Error](err); ok && (e.Name == wire.NameAuthTokenInvalid ||
 		e.Name == wire.NameAuthTokenExpired || e.Name == wire.NameAuthTokenNotBefore) {
 		value, _ := e.Field("expiry")
 		if expiry, ok := value.(time.Time); ok {
-			return nil, refused(fmt.Errorf("the token is refused: %w (at %s)", err, expiry.Format(time.RFC3339)))
+			return nil, statusError{fmt.Errorf("the token is refused: %w (at %s)", err, expiry.Format(time.RFC3339)), 1}
 		}
-		return nil, refused(fmt.Errorf("the token is refused: %w", err))
+		return nil, statusError{fmt.Errorf("the token is refused: %w", err), 1}
 	}
 	return token, err
 }
@@ -109,15 +109,15 @@ func verify(ctx context.Context, engine auth.Engine, signed string) (*auth.Token
 func decode(signed string) (*auth.Token, error) {
 	parts := strings.Split(signed, ".")
 	if len(parts) != 3 {
-		return nil, refused(errors.New("this is not a token: it does not have three parts separated by dots"))
+		return nil, statusError{errors.New("this is not a token: it does not have three parts separated by dots"), 1}
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return nil, refused(fmt.Errorf("this is not a token: its payload cannot be decoded: %w", err))
+		return nil, statusError{fmt.Errorf("this is not a token: its payload cannot be decoded: %w", err), 1}
 	}
 	token, err := auth.NewToken(signed, payload)
 	if err != nil {
-		return nil, refused(fmt.Errorf("this is not a token: %w", err))
+		return nil, statusError{fmt.Errorf("this is not a token: %w", err), 1}
 	}
 	return token, nil
 }

@@ -12,10 +12,10 @@ import (
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Prints the version of the command",
-		Args: noArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(c.OutOrStdout(), c.Root().Name(), "version", c.Root().Version)
-			return err
+			return withStatus(err, 1)
 		},
 	}
 }
