@@ -163,8 +163,8 @@ func (c *Client) saveToken(token string) {
 }
 
 // removeToken removes the stored token in the background, if it is one that mine
-// knows. mu must be held.
-func (c *Client) removeToken(mine func(stored string) bool) <-chan error {
+// knows. kept is called instead if it is another one. mu must be held.
+func (c *Client) removeToken(mine func(stored string) bool, kept func()) <-chan error {
 	ctx := context.WithoutCancel(c.ctx) // a logout that is only delayed must not be undone
 	return c.inStore(0, func() error {
 		stored, err := c.opts.TokenStore.Load(ctx, c.opts.AuthTokenName)
@@ -173,8 +173,9 @@ func (c *Client) removeToken(mine func(stored string) bool) <-chan error {
 			if mine(stored) {
 				removed, err = c.opts.TokenStore.Remove(ctx, c.opts.AuthTokenName, stored)
 			}
-			if !removed {
+			if err == nil && !removed {
 				stored = "" // it is another login
+				kept()
 			}
 		}
 		if err != nil {

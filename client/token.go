@@ -77,7 +77,7 @@ func (c *Client) Deauthenticate(ctx context.Context) error {
 	}
 	held := c.held
 	c.unauthenticated()
-	removed := c.removeToken(func(stored string) bool { return held == "" || stored == held })
+	removed := c.removeToken(func(stored string) bool { return held == "" || stored == held }, func() {})
 	c.mu.Unlock()
 	select {
 	case failed := <-removed:
@@ -171,7 +171,12 @@ func (l *link) takeRemoval(p *wire.Packet) {
 	}
 	held, refused := c.held, c.refused
 	c.unauthenticated()
-	c.removeToken(func(stored string) bool { return stored == held || stored == refused })
+	// The login that another has stored since is that of this client too.
+	c.removeToken(func(stored string) bool { return stored == held || stored == refused }, func() {
+		if c.unfollow != nil {
+			c.changed()
+		}
+	})
 	if p.Kind == wire.KindInvoke {
 		l.respondStored(p.ID)
 	}
