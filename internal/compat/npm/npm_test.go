@@ -38,6 +38,7 @@ func TestLockFileNamesNoRegistry(t *testing.T) {
 	}
 	for name, version := range map[string]string{
 		"socketcluster-server":    "20.0.1",
+		"socketcluster-server-14": "14.7.2",
 		"socketcluster-client":    "20.0.2",
 		"socketcluster-client-14": "14.3.2",
 		"socketcluster-client-5":  "5.0.21",
@@ -57,7 +58,7 @@ func TestLockFileNamesNoRegistry(t *testing.T) {
 func TestDirHoldsLoadablePackages(t *testing.T) {
 	dir := Dir(t)
 	cmd := exec.Command("node", "-e", `
-		for (const name of ['socketcluster-server', 'socketcluster-client', 'socketcluster-client-14', 'socketcluster-client-5', 'socketcluster-client-3', 'socketcluster-client-2', 'jsonwebtoken', 'ws']) require(name);
+		for (const name of ['socketcluster-server', 'socketcluster-server-14', 'socketcluster-client', 'socketcluster-client-14', 'socketcluster-client-5', 'socketcluster-client-3', 'socketcluster-client-2', 'jsonwebtoken', 'ws']) require(name);
 		console.log(require('socketcluster-server/package.json').version);`)
 	cmd.Env = append(cmd.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
 	out, err := cmd.CombinedOutput()
