@@ -70,6 +70,7 @@ func (l *link) take(msg ws.Message) {
 		}
 		switch p.Kind {
 		case wire.KindResponse:
+			l.noteRefusal(&p)
 			l.calls.Answer(&p) // not to a call: it may have timed out
 		case wire.KindRaw:
 			raws++
@@ -203,6 +204,11 @@ func (l *link) takePacket(p *wire.Packet) {
 	case eventKickOut:
 		if !isCall {
 			c.takeKickOut(l, p.Data)
+			return
+		}
+	case eventDisconnect:
+		if c.opts.ProtocolVersion == wire.Version1 {
+			l.takeDisconnect(p.Data)
 			return
 		}
 	case eventSetAuthToken:

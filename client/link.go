@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,8 @@ type link struct {
 	lastPing    time.Time // by the wall clock, see stale
 	pingTimeout time.Duration
 	batch       batch
+	presented   string         // the token of a handshake that has not been answered
+	refusal     wire.CloseCode // see noteRefusal
 
 	waiting atomic.Bool // a call waits for its answer
 	paused  atomic.Bool // the reading goroutine waits for room
@@ -139,6 +142,7 @@ func (l *link) shakeHands() {
 		l.disconnectFor(wire.CloseHandshakeFailed, "", err)
 		return
 	}
+	l.presented = token
 	data := []byte(`{"authToken":`)
 	if token == "" {
 		data = append(data, "null}"...)
@@ -169,6 +173,7 @@ func (l *link) shaken(token string, logouts int, answer json.RawMessage, err err
 	if l.ended {
 		return
 	}
+	l.presented = ""
 	if err != nil {
 		l.refused(err)
 		return
@@ -230,6 +235,7 @@ func (l *link) refused(err error) {
 			code = closeCodeOf(status)
 		}
 	}
+	code = cmp.Or(l.refusal, code)
 	if !code.Sendable() {
 		code = wire.CloseHandshakeFailed
 	}

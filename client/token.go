@@ -169,10 +169,10 @@ func (l *link) takeRemoval(p *wire.Packet) {
 	if l.ended {
 		return
 	}
-	held, refused := c.held, c.refused
+	held, refused, presented := c.held, c.refused, l.presented // which version 1 refuses before it answers
 	c.unauthenticated()
 	// The login that another has stored since is that of this client too.
-	c.removeToken(func(stored string) bool { return stored == held || stored == refused }, func() {
+	c.removeToken(func(stored string) bool { return stored == held || stored == refused || stored == presented }, func() {
 		if c.unfollow != nil {
 			c.changed()
 		}
