@@ -21,6 +21,20 @@ func callCases() []testCase {
 			do("invoke", "fail", json.RawMessage(`{"name":"PriceError","message":"too dear","limit":7,"tags":["a",{"b":null}]}`)).
 				fails(`{"name":"PriceError","message":"too dear","limit":7,"tags":["a",{"b":null}]}`),
 		)},
+		{name: "an error that is a text", steps: connected(do("invoke", "fail", "no").fails(`"no"`))},
+		{name: "many calls at once", steps: connected(
+			do("invoke", "name", "@a"),
+			do("invoke", "silent").begin("silent").
+				fails(`{"name":"BadConnectionError","message":"Event silent was aborted due to a bad connection","type":"disconnect","code":1000,"reason":"Socket closed normally"}`),
+			do("invoke", "echo", 1).begin("one").gives("1"),
+			do("invoke", "fail", "two").begin("two").fails(`"two"`),
+			do("invoke", "echo", 3).begin("three").gives("3"),
+			do("invoke", "echo", 4).begin("four").gives("4"),
+			await("four"), await("two"), await("one"), await("three"),
+			do("invoke", "silenced", "@a"), // or silent might not be under way
+			do("disconnect"),
+			await("silent"),
+		)},
 		{name: "an error of the server's code", steps: connected(
 			do("invoke", "crash").fails(`{"message":"the password of the database is wrong"}`).
 				but("this server keeps it from clients", failure(`{"name":"InternalError","message":"An internal error occurred"}`), ourServers...),

@@ -11,6 +11,8 @@ func left(channel, to string) []string {
 }
 
 func channelCases() []testCase {
+	logout := []string{"authStateChange authenticated>unauthenticated", "deauthenticate alice"}
+	const again = "this server asks its middleware again, and kicks the client out"
 	return []testCase{
 		{name: "subscribing", steps: connected(
 			do("subscribe", "@news"),
@@ -46,6 +48,29 @@ func channelCases() []testCase {
 			do("subscribe", "secret.@").fails(`{"name":"SilentMiddlewareBlockedError","message":"The subscribe AGAction was blocked by inbound middleware","type":"inbound"}`).
 				but("version 1 says it in other words", failure(`{"name":"SilentMiddlewareBlockedError","message":"Action was silently blocked by subscribe middleware","type":"subscribe"}`), goTo14),
 		)},
+		{name: "a subscription after a refusal and a login", steps: connected(
+			do("subscribe", "private.@").fails(`{"name":"SubscribeError","message":"Log in first"}`),
+			do("invoke", "loginConfirmed", "alice"),
+			do("subscribe", "private.@"),
+			do("publish", "private.@", 1),
+			do("publications", "private.@").gives("[1]"),
+		)},
+		{name: "data with a subscription", steps: connected(
+			do("subscribe", "@news", map[string]any{"data": []any{1, "two"}}),
+			do("invoke", "requested").gives(`["@news [1,\"two\"]"]`),
+		)},
+		{name: "a channel is requested once", steps: connected(
+			do("want", "@news"), do("want", "@news"), do("want", "@news", map[string]any{"priority": 3}),
+			do("publish", "@news", 1),
+			do("invoke", "requested").gives(`["@news"]`),
+		)},
+		{name: "names of channels", steps: connected(
+			do("subscribe", "@\u00fc/\U0001f30d \"#publish\" \\ <&>\u2028"),
+			do("publish", "@\u00fc/\U0001f30d \"#publish\" \\ <&>\u2028", 1),
+			do("publications", "@\u00fc/\U0001f30d \"#publish\" \\ <&>\u2028").gives("[1]"),
+			do("unsubscribe", "@\u00fc/\U0001f30d \"#publish\" \\ <&>\u2028"),
+			do("channelState", "@\u00fc/\U0001f30d \"#publish\" \\ <&>\u2028").gives(`"unsubscribed"`),
+		)},
 		{name: "a refused publication", steps: connected(
 			do("publish", "private.@", 1).fails(`{"name":"PublishError","message":"Log in first"}`),
 		)},
@@ -70,10 +95,27 @@ func channelCases() []testCase {
 		{name: "a logout with a subscription that needs a login", steps: connected(
 			do("invoke", "loginConfirmed", "alice"),
 			do("subscribe", "private.@"),
+			happens(append([]string{"connecting", "connect", "authStateChange unauthenticated>authenticated", "authenticate alice"},
+				subscribed("private.@")...)...),
 			do("deauthenticate"),
+			happens(logout...).but(again, events(append(logout, append([]string{"kickOut private.@ \"Log in first\""}, left("private.@", "unsubscribed")...)...)...), ourServers...),
 			do("invoke", "echo", 1).gives("1"),
-			do("channelState", "private.@").gives(`"subscribed"`).
-				but("this server asks its middleware again, and kicks the client out", value(`"unsubscribed"`), ourServers...),
+			do("channelState", "private.@").gives(`"subscribed"`).but(again, value(`"unsubscribed"`), ourServers...),
+		)},
+		{name: "waitForAuth after a logout and another login", steps: connected(
+			do("invoke", "loginConfirmed", "alice"),
+			do("subscribe", "private.@", map[string]any{"waitForAuth": true}),
+			do("deauthenticate"),
+			do("invoke", "loginConfirmed", "bob"),
+			do("publish", "private.@", 1),
+			do("publications", "private.@").gives("[1]"),
+		)},
+		{name: "waitForAuth is given up", steps: connected(
+			do("want", "private.@", map[string]any{"waitForAuth": true}),
+			do("unsubscribe", "private.@"),
+			do("invoke", "loginConfirmed", "alice"),
+			do("invoke", "requested").gives("[]"),
+			do("channelState", "private.@").gives(`"unsubscribed"`),
 		)},
 		{name: "subscriptions are requested by priority", steps: []step{
 			create(options{}, ""),

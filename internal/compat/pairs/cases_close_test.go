@@ -33,9 +33,7 @@ func closeCases() []testCase {
 			named(),
 			do("invoke", "silent").begin("silent").
 				fails(`{"name":"BadConnectionError","message":"Event silent was aborted due to a bad connection","type":"disconnect","code":4444,"reason":"enough"}`),
-			create(options{}, "").by("b"),
-			do("connect").by("b").gives(guest),
-			do("invoke", "silenced", "@a").by("b"),
+			do("invoke", "silenced", "@a"),
 			do("disconnect", 4444, "enough"),
 			await("silent"),
 		)},
@@ -48,6 +46,25 @@ func closeCases() []testCase {
 				"error SocketProtocolError: Socket connection closed with status code 4444 and reason: enough")...)...),
 			do("channelState", "@news").gives(`"pending"`),
 		)},
+		{name: "a call after a disconnect makes a connection", steps: connected(
+			do("disconnect"),
+			do("invoke", "echo", 1).gives("1"),
+			do("status").gives(asGuest),
+		)},
+		{name: "a client that disconnects with another code than 1000 connects again", steps: []step{
+			create(options{ReconnectAfter: new(1)}, ""),
+			do("connect").gives(guest),
+			do("disconnect", 4444, "enough"),
+			happens("connecting", "connect", "disconnect 4444 enough", "close 4444 enough",
+				"error SocketProtocolError: Socket connection closed with status code 4444 and reason: enough", "connecting", "connect"),
+		}},
+		{name: "the server disconnects a client with 1000", steps: []step{
+			create(options{ReconnectAfter: new(1)}, ""),
+			do("connect").gives(guest),
+			do("invoke", "leave", map[string]any{"code": 1000, "reason": ""}).
+				fails(`{"name":"BadConnectionError","message":"Event leave was aborted due to a bad connection","type":"disconnect","code":1000,"reason":"Socket closed normally"}`),
+			do("isReconnecting").gives("false"),
+		}},
 		{name: "the server disconnects a client for good", steps: []step{
 			create(options{ReconnectAfter: new(1)}, ""),
 			do("connect").gives(guest),

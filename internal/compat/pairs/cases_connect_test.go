@@ -63,10 +63,9 @@ func connectCases() []testCase {
 		{name: "a token that is not active yet stays in the store", steps: []step{
 			create(options{}, "$early"),
 			refusesToken("$early", earlyError),
-			do("invoke", "echo", 1).gives("1"),
-			happens("connecting", "connect"),
 			do("status").gives(asGuest),
-			stored(),
+			do("invoke", "loginConfirmed", "alice"),
+			stored("save $alice"), // and nothing before
 		}},
 		{name: "a refused handshake", steps: []step{
 			create(options{Query: map[string]string{"refuse": "1"}, ReconnectAfter: new(1)}, ""),
@@ -95,6 +94,21 @@ func connectCases() []testCase {
 			do("invoke", "received", 2).gives("[1,2]"),
 			do("publish", "@news", "after the subscription"),
 			do("publications", "@news").gives(`["after the subscription"]`),
+		}},
+		{name: "calls and a disconnect while a client connects", alone: true, steps: []step{
+			{name: "freeze"},
+			create(options{}, ""),
+			do("invoke", "echo", 1).begin("echo").
+				fails(`{"name":"BadConnectionError","message":"Event echo was aborted due to a bad connection","type":"connectAbort","code":4444,"reason":"enough"}`),
+			do("sees", "connecting", 1), // because of the call
+			do("invokeWithin", 100, "echo", 2).fails(`{"name":"TimeoutError","message":"Event response for echo event timed out"}`),
+			do("disconnect", 4444, "enough"),
+			await("echo"),
+			happens("connecting", "connectAbort 4444 enough", "close 4444 enough",
+				"error SocketProtocolError: Socket connection closed with status code 4444 and reason: enough"),
+			{name: "thaw"},
+			do("connect").gives(guest),
+			do("invoke", "echo", 3).gives("3"),
 		}},
 		{name: "pings keep a connection", steps: connected(
 			do("pings", 3).gives("true"),

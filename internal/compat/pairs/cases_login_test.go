@@ -60,11 +60,32 @@ func loginCases() []testCase {
 			do("invoke", "whoami").gives(`"alice"`),
 			happens(append([]string{"connecting", "connect"}, login...)...),
 		)},
+		{name: "authenticating without a connection makes one", steps: []step{
+			create(options{}, ""),
+			do("authenticate", "$alice"),
+			do("status").gives(asAlice),
+			do("invoke", "whoami").gives(`"alice"`),
+		}},
+		{name: "authenticating as another user", steps: connected(
+			do("authenticate", "$alice"),
+			do("authenticate", "$bob"),
+			happens(append([]string{"connecting", "connect"}, append(login, "authenticate bob")...)...),
+			do("invoke", "whoami").gives(`"bob"`),
+			stored("save $alice", "save $bob"),
+		)},
+		{name: "a token expires", steps: connected(
+			do("invoke", "loginBriefly", "alice"),
+			happens(append(append([]string{"connecting", "connect"}, login...),
+				"authStateChange authenticated>unauthenticated", "deauthenticate alice")...),
+			stored("save $alice", "remove $alice", "removeAuthToken $alice"),
+			do("invoke", "whoami").gives("null"),
+		)},
 		{name: "authenticating with a forged token", steps: connected(
 			do("authenticate", "$alice"),
 			do("authenticate", "$forged").fails(forgedError).but(noIsBadToken, failure(withoutIsBadToken(forgedError)), goTo14),
 			do("invoke", "whoami").gives("null"),
 			do("status").gives(asGuest),
+			stored("save $alice", "remove $alice", "removeAuthToken $alice"),
 		)},
 		{name: "authenticating with an expired token", steps: connected(
 			do("authenticate", "$expired").fails(expiredError).but(noIsBadToken, failure(withoutIsBadToken(expiredError)), goTo14),
@@ -74,6 +95,8 @@ func loginCases() []testCase {
 		{name: "authenticating with a token that is not active yet", steps: connected(
 			do("authenticate", "$early").fails(earlyError).but(noIsBadToken, failure(withoutIsBadToken(earlyError)), goTo14),
 			do("invoke", "whoami").gives("null"),
+			do("invoke", "loginConfirmed", "bob"),
+			stored("save $bob").but("socketcluster-client keeps a token that the server has not accepted", events("save $early", "save $bob"), npmToOurs),
 		)},
 		{name: "a token is presented again", steps: connected(
 			do("invoke", "loginConfirmed", "alice"),

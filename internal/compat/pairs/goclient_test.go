@@ -1,6 +1,7 @@
 package pairs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,13 +20,15 @@ import (
 // goClient is the Go client in a case.
 type goClient struct {
 	*client.Client
-	ctx    context.Context // ends with the case
-	store  *noteStore
-	diary  list[string]
-	notes  list[json.RawMessage]
-	pings  list[struct{}]
-	status chan json.RawMessage // of connect events
-	aborts chan string
+	ctx   context.Context // ends with the case
+	store *noteStore
+	diary list[string]
+	notes list[json.RawMessage]
+	pings list[struct{}]
+	// What the events have said of each connection, by its ID, and of the attempts
+	// that have failed.
+	connects list[connection]
+	aborts   list[string]
 
 	mu           sync.Mutex
 	publications map[string]*list[json.RawMessage]
@@ -76,8 +79,7 @@ func newGoClient(ctx context.Context, o options, version wire.Version, stored st
 		sep = "&"
 	}
 	c := &goClient{
-		ctx: ctx, store: new(noteStore), status: make(chan json.RawMessage, 100), aborts: make(chan string, 100),
-		publications: make(map[string]*list[json.RawMessage]),
+		ctx: ctx, store: new(noteStore), publications: make(map[string]*list[json.RawMessage]),
 	}
 	if stored != "" {
 		if err := c.store.tokens.Save(ctx, tokenName, stored); err != nil {
@@ -126,11 +128,11 @@ func (c *goClient) keepDiary(version wire.Version) {
 		if e.AuthError != nil {
 			status["authError"] = errorJSON(e.AuthError)
 		}
-		c.status <- must(marshal(status))
+		c.connects.add(connection{e.ID, must(marshal(status))})
 	})
 	client.On(cl, func(e client.ConnectAbortEvent) {
 		closed("connectAbort", e.Code, e.Reason)
-		c.aborts <- trim(fmt.Sprintf("%d %s", int(e.Code), e.Reason))
+		c.aborts.add(trim(fmt.Sprintf("%d %s", int(e.Code), e.Reason)))
 	})
 	client.On(cl, func(e client.DisconnectEvent) { closed("disconnect", e.Code, e.Reason) })
 	client.On(cl, func(e client.CloseEvent) { closed("close", e.Code, e.Reason) })
@@ -214,6 +216,17 @@ func (c *goClient) run(step string, args []json.RawMessage) (json.RawMessage, er
 		return must(marshal(ok)), nil
 	case "events":
 		return c.diary.take(ctx, arg[int](args, 0)), nil
+	case "sees":
+		event, count := arg[string](args, 0), arg[int](args, 1)
+		return nil, c.diary.await(ctx, func(entries []string) bool {
+			n := 0
+			for _, e := range entries {
+				if e == event {
+					n++
+				}
+			}
+			return n >= count
+		})
 	case "received":
 		return c.notes.take(ctx, arg[int](args, 0)), nil
 	case "pings":
@@ -257,23 +270,38 @@ func (c *goClient) run(step string, args []json.RawMessage) (json.RawMessage, er
 	return nil, fmt.Errorf("there is no step %s", step)
 }
 
-// connect connects, and returns what the event says. Connect must agree with it.
-func (c *goClient) connect() (json.RawMessage, error) {
-	err := c.Connect(c.ctx)
-	select {
-	case status := <-c.status:
-		if err != nil {
-			return nil, fmt.Errorf("connected, but Connect says: %w", err)
-		}
-		return status, nil
-	case closed := <-c.aborts:
-		if !errors.Is(err, &wire.Error{Name: wire.NewSocketProtocolError(0, "").Name}) {
-			return nil, fmt.Errorf("not connected, but Connect says: %w", err)
-		}
-		return nil, &wire.Error{Name: "ConnectAbort", Message: closed}
-	case <-c.ctx.Done():
-		return nil, c.ctx.Err()
+// connection is what a connect event has said.
+type connection struct {
+	id     string
+	status json.RawMessage
+}
+
+// connect connects, and returns what the event says.
+func (c *goClient) connect() (said json.RawMessage, err error) {
+	aborted := c.aborts.len()
+	err = c.Connect(c.ctx)
+	if errors.Is(err, &wire.Error{Name: wire.NewSocketProtocolError(0, "").Name}) {
+		failed := ""
+		err = c.aborts.await(c.ctx, func(all []string) bool {
+			if len(all) > aborted {
+				failed = all[aborted]
+			}
+			return failed != ""
+		})
+		return nil, cmp.Or(err, error(&wire.Error{Name: "ConnectAbort", Message: failed}))
 	}
+	if err != nil {
+		return nil, err
+	}
+	id := c.ID()
+	err = c.connects.await(c.ctx, func(all []connection) bool {
+		i := slices.IndexFunc(all, func(one connection) bool { return one.id == id })
+		if i >= 0 {
+			said = all[i].status
+		}
+		return i >= 0
+	})
+	return said, err
 }
 
 func (c *goClient) subscribe(args []json.RawMessage, opts ...client.SubscribeOption) (*client.Subscription, error) {
@@ -352,24 +380,39 @@ func (l *list[T]) add(v T) {
 	}
 }
 
-// take waits for a number of entries, or the end of ctx, and removes all.
-func (l *list[T]) take(ctx context.Context, count int) json.RawMessage {
+func (l *list[T]) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.entries)
+}
+
+// await waits until the entries are as wanted, or for the end of ctx.
+func (l *list[T]) await(ctx context.Context, wanted func(entries []T) bool) error {
 	for {
 		l.mu.Lock()
-		if len(l.entries) >= count || ctx.Err() != nil {
-			taken := slices.Clip(append([]T{}, l.entries...))
-			l.entries = nil
-			l.mu.Unlock()
-			return must(marshal(taken))
-		}
+		done := wanted(l.entries)
 		if l.changed == nil {
 			l.changed = make(chan struct{})
 		}
 		changed := l.changed
 		l.mu.Unlock()
+		if done {
+			return nil
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
+}
+
+// take waits for a number of entries, or the end of ctx, and removes all.
+func (l *list[T]) take(ctx context.Context, count int) json.RawMessage {
+	_ = l.await(ctx, func(entries []T) bool { return len(entries) >= count }) // the entries say enough
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := append([]T{}, l.entries...)
+	l.entries = nil
+	return must(marshal(taken))
 }

@@ -51,6 +51,10 @@ class List {
     while (this.entries.length < count) await new Promise(resolve => { this.wake = resolve; });
     return this.entries.splice(0);
   }
+  // await waits until an entry has come so often, and takes none.
+  async await(entry, count) {
+    while (this.entries.filter(e => e === entry).length < count) await new Promise(resolve => { this.wake = resolve; });
+  }
 }
 
 // outcome waits for one of two events of a socket or channel.
@@ -143,6 +147,7 @@ class Client {
   isReconnecting() { return this.socket.pendingReconnect; }
 
   events(count) { return this.diary.take(count); }
+  sees(event, count) { return this.diary.await(event, count); }
   received(count) { return this.notes.take(count); }
   async pings(count) { return (await this.pingList.take(count)).length >= count; }
 

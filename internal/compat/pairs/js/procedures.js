@@ -59,7 +59,12 @@ function left(s, code, reason) {
 // A procedure gets the socket, the data, and a function that answers early.
 const procedures = {
   echo: (s, data) => data,
-  fail: (s, { name, message, ...fields }) => { throw namedError(name, message, fields); },
+  // fail fails with a text, or with an error that has these fields.
+  fail: (s, data) => {
+    if (typeof data === 'string') throw data;
+    const { name, message, ...fields } = data;
+    throw namedError(name, message, fields);
+  },
   crash: () => { throw new TypeError('the password of the database is wrong'); },
 
   // silent tells those who wait in silenced, and never answers.
@@ -75,6 +80,7 @@ const procedures = {
     answer();
     return s.setToken({ username });
   },
+  loginBriefly: (s, username) => s.confirmToken({ username, exp: Math.ceil(Date.now() / 1000) + 1 }),
   logout: (s) => s.logout(),
   whoami: (s) => s.token()?.username ?? null,
 
@@ -117,6 +123,11 @@ async function run(procedure, s, data, answer, fail) {
   }
 }
 
+// requestOf describes a request for a channel.
+function requestOf(channel, data) {
+  return data === undefined ? channel : `${channel} ${JSON.stringify(data)}`;
+}
+
 // refusal returns why a client may not use a channel: an error, true for no
 // reason, or null.
 function refusal(s, channel, errorName) {
@@ -150,4 +161,4 @@ function listen(httpServer) {
   });
 }
 
-module.exports = { Notes, names: Object.keys(procedures), run, left, refusal, doorError, refusedCode, options, listen };
+module.exports = { Notes, names: Object.keys(procedures), run, left, requestOf, refusal, doorError, refusedCode, options, listen };

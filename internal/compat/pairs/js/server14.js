@@ -4,7 +4,7 @@
 
 const http = require('http');
 const socketClusterServer = require('socketcluster-server-14');
-const { Notes, names, run, left, refusal, doorError, refusedCode, options, listen } = require('./procedures.js');
+const { Notes, names, run, left, requestOf, refusal, doorError, refusedCode, options, listen } = require('./procedures.js');
 
 class Socket {
   constructor(socket) {
@@ -42,9 +42,9 @@ scServer.addMiddleware(scServer.MIDDLEWARE_HANDSHAKE_SC, ({ socket }, next) => {
   next(doorError(socket.request.url), refusedCode);
 });
 
-scServer.addMiddleware(scServer.MIDDLEWARE_SUBSCRIBE, ({ socket, channel }, next) => {
+scServer.addMiddleware(scServer.MIDDLEWARE_SUBSCRIBE, ({ socket, channel, data }, next) => {
   const s = mySocket(socket);
-  s.requested.push(channel);
+  s.requested.push(requestOf(channel, data));
   next(refusal(s, channel, 'SubscribeError'));
 });
 

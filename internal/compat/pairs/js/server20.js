@@ -4,7 +4,7 @@
 
 const http = require('http');
 const socketClusterServer = require('socketcluster-server');
-const { Notes, names, run, left, refusal, doorError, refusedCode, options, listen } = require('./procedures.js');
+const { Notes, names, run, left, requestOf, refusal, doorError, refusedCode, options, listen } = require('./procedures.js');
 
 class Socket {
   constructor(socket) {
@@ -49,7 +49,7 @@ agServer.setMiddleware(agServer.MIDDLEWARE_INBOUND, async (stream) => {
     const s = mySocket(action.socket);
     let error = null;
     if (action.type === action.SUBSCRIBE) {
-      s.requested.push(action.channel);
+      s.requested.push(requestOf(action.channel, action.data));
       error = refusal(s, action.channel, 'SubscribeError');
     } else if (action.type === action.PUBLISH_IN) {
       error = refusal(s, action.channel, 'PublishError');

@@ -131,7 +131,7 @@ func newApp(srv *socketcluster.Server) {
 		if !s.Again {
 			mine := a.of(s.Socket)
 			mine.mu.Lock()
-			mine.requested = append(mine.requested, s.Channel)
+			mine.requested = append(mine.requested, requestOf(s))
 			mine.mu.Unlock()
 		}
 		return refusal(s.Socket, s.Channel, "SubscribeError")
@@ -150,6 +150,14 @@ func newApp(srv *socketcluster.Server) {
 	a.handleLogins()
 	a.handleChannels()
 	a.handleEnds()
+}
+
+// requestOf describes a request for a channel.
+func requestOf(s *socketcluster.Subscribe) string {
+	if s.Data == nil {
+		return s.Channel
+	}
+	return s.Channel + " " + string(s.Data)
 }
 
 // refusal returns why a client may not use a channel, or nil.
@@ -273,6 +281,10 @@ func (a *app) handleLogins() {
 			return nil, err
 		}
 		return nil, c.Socket.SetAuthToken(ctx, claims{name})
+	}))
+	a.srv.Handle("loginBriefly", socketcluster.Proc(func(ctx context.Context, name string) error {
+		exp := (time.Now().UnixMilli()+999)/1000 + 1
+		return socketcluster.FromContext(ctx).ConfirmAuthToken(ctx, map[string]any{"username": name, "exp": exp})
 	}))
 	a.srv.Handle("logout", socketcluster.Proc(func(ctx context.Context, _ json.RawMessage) error {
 		socketcluster.FromContext(ctx).Deauthenticate(ctx)
