@@ -66,7 +66,6 @@ type options struct {
 	ReconnectAfter *int              `json:"reconnectAfter,omitempty"` // milliseconds; without it, it does not
 	ChannelPrefix  string            `json:"channelPrefix,omitempty"`
 	AutoSubscribe  *bool             `json:"autoSubscribeOnConnect,omitempty"`
-	ConnectTimeout int               `json:"connectTimeout,omitempty"` // milliseconds
 }
 
 const tokenName = "token"
@@ -95,8 +94,7 @@ func newGoClient(ctx context.Context, o options, version wire.Version, stored st
 	c.Client, err = client.New(url, client.Options{
 		TokenStore: c.store, AuthTokenName: tokenName, Reconnect: reconnect, ProtocolVersion: version,
 		ChannelPrefix: o.ChannelPrefix, DelaySubscriptions: o.AutoSubscribe != nil && !*o.AutoSubscribe,
-		Timeouts: client.Timeouts{Connect: time.Duration(o.ConnectTimeout) * time.Millisecond},
-		Logger:   slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err

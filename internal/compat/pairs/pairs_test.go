@@ -19,7 +19,7 @@ import (
 )
 
 // hangLimit ends a case in which something does not happen at all.
-const hangLimit = 30 * time.Second
+const hangLimit = 20 * time.Second
 
 // world is what the cases share.
 type world struct {
