@@ -1,9 +1,14 @@
 package pairs
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
 
 func callCases() []testCase {
 	echo := func(text string) step { return do("invoke", "echo", json.RawMessage(text)).gives(text) }
+	long := strconv.Quote(strings.Repeat("a long text, ", 20_000))
 	return []testCase{
 		{name: "echo of values of JSON", steps: connected(
 			echo(`null`), echo(`true`), echo(`false`), echo(`0`), echo(`-1.5`), echo(`9007199254740991`), echo(`""`), echo(`"text"`),
@@ -16,6 +21,22 @@ func callCases() []testCase {
 		{name: "echo of any text", steps: connected(
 			echo(`"h\u00e9llo \ud83c\udf0d \u2028\u2029 <&> \\ \" \u0000\u001f\u007f"`),
 			echo(`"#publish"`), echo(`"[{\"rid\":1}]"`),
+		)},
+		{name: "echo of a long text", steps: connected(echo(long))},
+		{name: "echo of a long text, compressed", steps: []step{
+			create(options{Compress: true}, ""),
+			do("connect").gives(guest),
+			echo(long),
+		}},
+		{name: "bytes", steps: connected(do("invoke", "bytes").gives(`{"base64":true,"data":"AAH+/w=="}`))},
+		{name: "raw messages", steps: connected(
+			do("invoke", "sendRaw", "hello"),
+			do("raws").gives(`["hello"]`),
+		)},
+		{name: "a batch of the server", steps: connected(
+			do("invoke", "sendBatch", map[string]any{"event": "note", "from": 1, "to": 3}),
+			do("receives", `{"event":"note","data":1},{"event":"note","data":2}`), // only batches do
+			do("received").gives("[1,2,3]"),
 		)},
 		{name: "an error with a name, a message and fields", steps: connected(
 			do("invoke", "fail", json.RawMessage(`{"name":"PriceError","message":"too dear","limit":7,"tags":["a",{"b":null}]}`)).

@@ -110,9 +110,10 @@ func connectCases() []testCase {
 			do("connect").gives(guest),
 			do("invoke", "echo", 3).gives("3"),
 		}},
-		{name: "pings keep a connection", steps: connected(
-			do("pings", 3).gives("true"),
+		{name: "pings keep a connection for longer than the timeout", alone: true, steps: connected(
+			do("pings", 12).gives("true"),
 			do("invoke", "echo", 1).gives("1"),
+			happens("connecting", "connect"),
 		)},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,10 @@ type goClient struct {
 	diary list[string]
 	notes list[json.RawMessage]
 	pings list[struct{}]
+	raws  list[string]
+	// What has been received, as text.
+	messages list[string]
+
 	// What the events have said of each connection, by its ID, and of the attempts
 	// that have failed.
 	connects list[connection]
@@ -34,8 +39,8 @@ type goClient struct {
 	publications map[string]*list[json.RawMessage]
 }
 
-// noteStore notes what is done to a store, and the events about it. It hides that the store can be
-// watched.
+// noteStore notes what is done to a store, and the events about it. It hides that
+// the store can be watched.
 type noteStore struct {
 	tokens  client.MemoryStore
 	changes list[string]
@@ -63,6 +68,7 @@ func (s *noteStore) Remove(ctx context.Context, name, token string) (bool, error
 type options struct {
 	Port           int               `json:"port"`
 	Query          map[string]string `json:"query,omitempty"`
+	Compress       bool              `json:"compress,omitempty"`
 	ReconnectAfter *int              `json:"reconnectAfter,omitempty"` // milliseconds; without it, it does not
 	ChannelPrefix  string            `json:"channelPrefix,omitempty"`
 	AutoSubscribe  *bool             `json:"autoSubscribeOnConnect,omitempty"`
@@ -90,11 +96,16 @@ func newGoClient(ctx context.Context, o options, version wire.Version, stored st
 		d := time.Duration(*o.ReconnectAfter) * time.Millisecond
 		reconnect = client.Reconnect{InitialDelay: d, Randomness: -1, Multiplier: 1, MaxDelay: d}
 	}
+	var compression socketcluster.Compression
+	if o.Compress {
+		compression = socketcluster.Compression{Level: 1, Threshold: 64}
+	}
 	var err error
 	c.Client, err = client.New(url, client.Options{
 		TokenStore: c.store, AuthTokenName: tokenName, Reconnect: reconnect, ProtocolVersion: version,
 		ChannelPrefix: o.ChannelPrefix, DelaySubscriptions: o.AutoSubscribe != nil && !*o.AutoSubscribe,
-		Logger: slog.New(slog.DiscardHandler),
+		Compression: compression,
+		Logger:      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err
@@ -141,7 +152,9 @@ func (c *goClient) keepDiary(version wire.Version) {
 			c.note("error of the system")
 		}
 	})
+	client.On(cl, func(e client.RawEvent) { c.raws.add(string(e.Data)) })
 	client.On(cl, func(e client.MessageEvent) {
+		c.messages.add(string(e.Data))
 		if string(e.Data) == version.Ping() {
 			c.pings.add(struct{}{})
 		}
@@ -227,6 +240,13 @@ func (c *goClient) run(step string, args []json.RawMessage) (json.RawMessage, er
 		})
 	case "received":
 		return c.notes.take(ctx, arg[int](args, 0)), nil
+	case "raws":
+		return c.raws.take(ctx, arg[int](args, 0)), nil
+	case "receives":
+		text := arg[string](args, 0)
+		return nil, c.messages.await(ctx, func(all []string) bool {
+			return slices.ContainsFunc(all, func(m string) bool { return strings.Contains(m, text) })
+		})
 	case "pings":
 		c.pings.take(ctx, arg[int](args, 0))
 		return must(marshal(ctx.Err() == nil)), nil

@@ -31,10 +31,9 @@ func (p pairing) String() string {
 	}[p]
 }
 
-// npmServers are the pairings with servers of socketcluster-server, and goClients
-// those with the Go client.
+// ourServers are the pairings with this server, and goClients those with the Go
+// client.
 var (
-	npmServers = []pairing{goTo20, goTo14}
 	ourServers = []pairing{goToOurs, npmToOurs}
 	goClients  = []pairing{goTo20, goTo14, goToOurs}
 )

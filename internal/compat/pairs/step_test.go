@@ -111,7 +111,7 @@ func (s step) endFor(p pairing) end {
 }
 
 // countedSteps wait for as many entries as they are expected to give.
-var countedSteps = map[string]bool{"events": true, "stored": true, "publications": true, "received": true}
+var countedSteps = map[string]bool{"events": true, "stored": true, "publications": true, "received": true, "raws": true}
 
 // argsFor returns the arguments as they are passed to a client.
 func (s step) argsFor(p pairing) ([]any, error) {

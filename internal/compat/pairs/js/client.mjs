@@ -47,13 +47,14 @@ class List {
     this.entries.push(entry);
     this.wake();
   }
+  more() { return new Promise(resolve => { this.wake = resolve; }); }
   async take(count) {
-    while (this.entries.length < count) await new Promise(resolve => { this.wake = resolve; });
+    while (this.entries.length < count) await this.more();
     return this.entries.splice(0);
   }
   // await waits until an entry has come so often, and takes none.
   async await(entry, count) {
-    while (this.entries.filter(e => e === entry).length < count) await new Promise(resolve => { this.wake = resolve; });
+    while (this.entries.filter(e => e === entry).length < count) await this.more();
   }
 }
 
@@ -64,23 +65,28 @@ async function outcome(good, bad, failure) {
 }
 
 class Client {
-  constructor({reconnectAfter, ...options}) {
+  constructor({reconnectAfter, compress, ...options}) {
     this.socket = socketClusterClient.create({
       hostname: '127.0.0.1',
       autoConnect: false,
       autoReconnect: reconnectAfter !== undefined,
       autoReconnectOptions: {initialDelay: reconnectAfter, randomness: 0, multiplier: 1, maxDelay: reconnectAfter},
-      ...options
+      ...options,
+      wsOptions: {perMessageDeflate: compress ? {threshold: 64} : false}
     });
     this.diary = new List();
     this.notes = new List();
     this.pingList = new List();
+    this.rawList = new List();
+    this.messageList = new List();
     this.changes = new List(); // of the store, and the events about it
     this.publicationLists = new Map();
     const {emit} = this.socket;
     this.socket.emit = (event, data) => {
       if (descriptions[event]) this.diary.add((event + descriptions[event](data)).trim());
       if (event === 'removeAuthToken') this.changes.add(`${event} ${data.oldAuthToken ?? ''}`.trim());
+      if (event === 'raw') this.rawList.add(String(data.message));
+      if (event === 'message') this.messageList.add(String(data.message));
       if (event === 'message' && data.message === '') this.pingList.add(data.message);
       return emit.call(this.socket, event, data);
     };
@@ -149,6 +155,11 @@ class Client {
   events(count) { return this.diary.take(count); }
   sees(event, count) { return this.diary.await(event, count); }
   received(count) { return this.notes.take(count); }
+  raws(count) { return this.rawList.take(count); }
+  // receives waits for a message that contains a text.
+  async receives(text) {
+    while (!this.messageList.entries.some(m => m.includes(text))) await this.messageList.more();
+  }
   async pings(count) { return (await this.pingList.take(count)).length >= count; }
 
   invoke(procedure, data) { return this.socket.invoke(procedure, data); }

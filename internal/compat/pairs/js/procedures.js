@@ -4,7 +4,7 @@
 // socketcluster-server they run on. ../server/main.go offers the same.
 //
 // A socket s has, in both versions, the methods token, setToken, confirmToken,
-// logout, call, send, kick, publish and disconnect, and the fields notes and
+// logout, call, send, sendBatch, sendRaw, kick, publish and disconnect, and the fields notes and
 // requested.
 
 function namedError(name, message, fields) {
@@ -94,6 +94,13 @@ const procedures = {
   sendBack: (s, { event, from, to }) => {
     for (let i = from; i <= to; i++) s.send(event, i);
   },
+  sendBatch: (s, { event, from, to }) => {
+    const all = [];
+    for (let i = from; i <= to; i++) all.push(i);
+    s.sendBatch(event, all);
+  },
+  sendRaw: (s, message) => { s.sendRaw(message); },
+  bytes: () => Buffer.from([0, 1, 254, 255]),
   received: (s, count) => s.notes.wait(count),
 
   requested: (s) => s.requested,
@@ -149,6 +156,7 @@ function options(extra) {
     authKey: process.env.AUTH_KEY,
     pingInterval: Number(process.env.PING_INTERVAL),
     pingTimeout: Number(process.env.PING_TIMEOUT),
+    perMessageDeflate: { threshold: 64 },
     ...extra,
   };
 }

@@ -18,6 +18,10 @@ class Socket {
   logout() { this.socket.deauthenticate(); }
   call(procedure, data) { return this.confirmed((done) => this.socket.emit(procedure, data, done)); }
   send(event, data) { this.socket.emit(event, data); }
+  sendBatch(event, all) {
+    for (const data of all) this.socket.sendObject({ event, data }, { batch: true });
+  }
+  sendRaw(message) { this.socket.send(message); }
   kick(channel, message) { this.socket.kickOut(channel, message); }
   disconnect(code, reason) { this.socket.disconnect(code, reason); }
   publish(channel, data) { scServer.exchange.publish(channel, data); }

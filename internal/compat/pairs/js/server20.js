@@ -18,6 +18,12 @@ class Socket {
   logout() { this.socket.deauthenticate(); }
   call(procedure, data) { return this.socket.invoke(procedure, data); }
   send(event, data) { this.socket.transmit(event, data); }
+  sendBatch(event, all) {
+    this.socket.startBatch();
+    for (const data of all) this.send(event, data);
+    setImmediate(() => this.socket.flushBatch()); // once the packets have passed the outbound stream
+  }
+  sendRaw(message) { this.socket.send(message); }
   kick(channel, message) { this.socket.kickOut(channel, message); }
   disconnect(code, reason) { this.socket.disconnect(code, reason); }
   publish(channel, data) { agServer.exchange.transmitPublish(channel, data); }

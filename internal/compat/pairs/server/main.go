@@ -46,8 +46,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	srv, err := socketcluster.New(socketcluster.Config{
-		Auth:     auth.Options{Key: os.Getenv("AUTH_KEY")},
-		Timeouts: socketcluster.Timeouts{PingInterval: interval, Ping: timeout},
+		Auth:        auth.Options{Key: os.Getenv("AUTH_KEY")},
+		Timeouts:    socketcluster.Timeouts{PingInterval: interval, Ping: timeout},
+		Compression: socketcluster.Compression{Level: 1, Threshold: 64},
 	})
 	if err != nil {
 		return err
@@ -195,16 +196,16 @@ func (a *app) handleCalls() {
 		return err
 	}), socketcluster.Concurrent(100))
 	a.srv.Handle("callBack", socketcluster.Func(a.callBack))
-	a.srv.Handle("sendBack", socketcluster.Proc(func(ctx context.Context, in struct {
-		Event    string
-		From, To int
-	}) error {
-		for i := in.From; i <= in.To; i++ {
-			if err := socketcluster.FromContext(ctx).Transmit(ctx, in.Event, i); err != nil {
-				return err
-			}
-		}
-		return nil
+	a.srv.Handle("sendBack", socketcluster.Proc(sendAll))
+	a.srv.Handle("sendBatch", socketcluster.Proc(func(ctx context.Context, in series) error {
+		defer socketcluster.FromContext(ctx).StartBatch().End()
+		return sendAll(ctx, in)
+	}))
+	a.srv.Handle("sendRaw", socketcluster.Proc(func(ctx context.Context, message string) error {
+		return socketcluster.FromContext(ctx).Send(ctx, message)
+	}))
+	a.srv.Handle("bytes", socketcluster.Func(func(context.Context, json.RawMessage) ([]byte, error) {
+		return []byte{0, 1, 254, 255}, nil
 	}))
 	a.srv.Receive("note", socketcluster.ReceiverFunc(func(ctx context.Context, t *socketcluster.Transmission) error {
 		mine := a.from(ctx)
@@ -236,6 +237,21 @@ func (a *app) handleCalls() {
 			}
 		}
 	}))
+}
+
+// series are transmissions of numbers.
+type series struct {
+	Event    string
+	From, To int
+}
+
+func sendAll(ctx context.Context, in series) error {
+	for i := in.From; i <= in.To; i++ {
+		if err := socketcluster.FromContext(ctx).Transmit(ctx, in.Event, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // callBack calls a procedure of the client, and answers with its end.
