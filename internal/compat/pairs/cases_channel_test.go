@@ -156,6 +156,7 @@ func channelCases() []testCase {
 			do("unsubscribe", "@news"),
 			happens(left("@news", "unsubscribed")...)),
 			do("subscribe", "@other"),
+			do("invoke", "subscriptions").gives(`["@other"]`),
 			do("publish", "@news", 1),
 			do("publish", "@other", 2),
 			do("publications", "@other").gives("[2]"),

@@ -3,9 +3,9 @@
 // What the servers offer their clients, whichever version of
 // socketcluster-server they run on. ../server/main.go offers the same.
 //
-// A socket s has, in both versions, the methods token, setToken, confirmToken,
-// logout, call, send, sendBatch, sendRaw, kick, publish and disconnect, and the fields notes and
-// requested.
+// A socket s has, in both versions, the methods token, subscriptions, setToken,
+// confirmToken, logout, call, send, sendBatch, sendRaw, kick, publish and
+// disconnect, and the fields notes and requested.
 
 function namedError(name, message, fields) {
   return Object.assign(new Error(message), { name, ...fields });
@@ -104,6 +104,7 @@ const procedures = {
   received: (s, count) => s.notes.wait(count),
 
   requested: (s) => s.requested,
+  subscriptions: (s) => s.subscriptions().sort(),
   kick: (s, { channel, message }) => { s.kick(channel, message); },
   publish: (s, { channel, data }) => { s.publish(channel, data); },
 

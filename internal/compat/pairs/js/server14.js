@@ -13,6 +13,7 @@ class Socket {
     this.requested = [];
   }
   token() { return this.socket.authToken; }
+  subscriptions() { return this.socket.subscriptions(); }
   setToken(claims) { this.socket.setAuthToken(claims); }
   confirmToken(claims) { return this.confirmed((done) => this.socket.setAuthToken(claims, {}, done)); }
   logout() { this.socket.deauthenticate(); }

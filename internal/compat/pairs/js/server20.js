@@ -13,6 +13,7 @@ class Socket {
     this.requested = [];
   }
   token() { return this.socket.authToken; }
+  subscriptions() { return this.socket.subscriptions(); }
   setToken(claims) { return this.socket.setAuthToken(claims); }
   confirmToken(claims) { return this.socket.setAuthToken(claims, { rejectOnFailedDelivery: true }); }
   logout() { this.socket.deauthenticate(); }

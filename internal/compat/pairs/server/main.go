@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -320,6 +321,9 @@ func (a *app) handleChannels() {
 		mine.mu.Lock()
 		defer mine.mu.Unlock()
 		return mine.requested, nil
+	}))
+	a.srv.Handle("subscriptions", socketcluster.Func(func(ctx context.Context, _ json.RawMessage) ([]string, error) {
+		return slices.Sorted(socketcluster.FromContext(ctx).Subscriptions()), nil
 	}))
 	a.srv.Handle("kick", socketcluster.Proc(func(ctx context.Context, in struct {
 		Channel string
