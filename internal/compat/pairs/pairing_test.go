@@ -133,8 +133,26 @@ func (h *host) kill() error {
 	return h.awaitExit()
 }
 
-func (h *host) freeze() error { return syscall.Kill(h.process.Pid(), syscall.SIGSTOP) }
-func (h *host) thaw() error   { return syscall.Kill(h.process.Pid(), syscall.SIGCONT) }
+// freeze stops the process, and waits until all of it has stopped.
+func (h *host) freeze() error {
+	if err := syscall.Kill(h.process.Pid(), syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		var ws syscall.WaitStatus
+		switch _, err := syscall.Wait4(h.process.Pid(), &ws, syscall.WUNTRACED, nil); {
+		case err == syscall.EINTR:
+		case err != nil:
+			return err
+		case !ws.Stopped():
+			return fmt.Errorf("%v ended instead", h.pairing)
+		default:
+			return nil
+		}
+	}
+}
+
+func (h *host) thaw() error { return syscall.Kill(h.process.Pid(), syscall.SIGCONT) }
 
 func (h *host) awaitExit() error {
 	<-h.process.Exited()
