@@ -44,7 +44,9 @@ func TestProcedures(t *testing.T) {
 		}))
 		c.Handle("nothing", procedure(func(context.Context, *call) (any, error) { return nil, nil }))
 		c.Handle("null", procedure(func(context.Context, *call) (any, error) { return json.RawMessage("null"), nil }))
-		c.Handle("fail", procedure(func(context.Context, *call) (any, error) { return 1, socketcluster.Errorf("AppError", "no").With("x", 1) }))
+		c.Handle("fail", procedure(func(context.Context, *call) (any, error) {
+			return 1, socketcluster.Errorf("AppError", "no").With("x", 1)
+		}))
 		c.Handle("secret", procedure(func(context.Context, *call) (any, error) { return nil, errors.New("password") }))
 		c.Handle("panic", procedure(func(context.Context, *call) (any, error) { panic("oops") }))
 		c.Handle("exit", procedure(func(context.Context, *call) (any, error) { runtime.Goexit(); return nil, nil }))

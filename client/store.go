@@ -134,8 +134,9 @@ func (c *Client) inStore(size int, do func() error) <-chan error {
 func (c *Client) loadToken(ctx context.Context) (token string, logouts int, err error) {
 	c.mu.Lock()
 	logouts = c.logouts
+	var stored string // which belongs to the store until it is done
 	done := c.inStore(0, func() (err error) {
-		token, err = c.opts.TokenStore.Load(ctx, c.opts.AuthTokenName)
+		stored, err = c.opts.TokenStore.Load(ctx, c.opts.AuthTokenName)
 		return err
 	})
 	c.mu.Unlock()
@@ -147,9 +148,9 @@ func (c *Client) loadToken(ctx context.Context) (token string, logouts int, err 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if logouts != c.logouts {
-		token = ""
+		stored = ""
 	}
-	return token, logouts, err
+	return stored, logouts, err
 }
 
 // saveToken stores a token in the background. mu must be held.
