@@ -270,6 +270,13 @@ func TestPauseKeepsConnection(t *testing.T) {
 		pause(time.Hour)
 		pause(4999 * time.Millisecond) // the deadline of the last ping is right after the end of the pause
 		pause(5000 * time.Millisecond)
+		// The server may have been held up, too.
+		p.send(`{"event":"e"}`)
+		time.Sleep(5000 * time.Millisecond)
+		gate <- struct{}{}
+		time.Sleep(time.Second)
+		p.send("")
+		p.want("")
 		r.want()
 		if err := c.Transmit(t.Context(), "a", nil); err != nil { // it is not stale
 			t.Fatal(err)

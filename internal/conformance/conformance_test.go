@@ -190,32 +190,35 @@ func TestUntestedRulesAreExplained(t *testing.T) {
 func TestReport(t *testing.T) {
 	rules := []rule{
 		{"TR-1", serverSide, "tested"}, {"TR-2", serverSide, "listed"}, {"TR-3", serverSide, "tested in JavaScript only"},
-		{"CL-1", clientSide, "tested"}, {"CL-2", clientSide, "tested in Go only"}, {"CV-1", otherSide, "terms"},
-		{"TR-4", serverSide, "tested and listed"},
+		{"CL-1", clientSide, "tested"}, {"CL-2", clientSide, "tested with the server only"}, {"CV-1", otherSide, "terms"},
+		{"TR-4", serverSide, "tested and listed"}, {"CL-3", clientSide, "tested with the Go client"}, {"TR-5", serverSide, "tested with the Go client only"},
 	}
+	goClientTest := place{"client/a_test.go", "TestA"}
 	js := place{"browser/test/a.test.mjs", "x"}
 	goTest := place{"a_test.go", "TestA"}
 	r := newReport(rules, named{
 		"TR-1": {goTest, js}, "TR-3": {js}, "CL-1": {js}, "CL-2": {goTest}, "TR-4": {goTest}, "TR-9": {goTest},
+		"CL-3": {goClientTest}, "TR-5": {goClientTest},
 	}, []string{"TR-2", "TR-4", "TR-8"}, map[string]string{"CL-2": "Go client", "CV-1": "Other"})
 	var got []status
 	for _, e := range r.entries {
 		got = append(got, e.status)
 	}
-	if diff := cmp.Diff([]status{tested, deviation, undecided, tested, goClient, other, tested}, got); diff != "" {
+	if diff := cmp.Diff([]status{tested, deviation, undecided, tested, goClient, other, tested, tested, undecided}, got); diff != "" {
 		t.Error(diff)
 	}
 	want := []string{
 		"no such rule: TR-8 in docs/PROTOCOL.md",
 		"no such rule: TR-9 in a_test.go: TestA",
 		"undecided: TR-3 tested in JavaScript only: no test names it, and docs/PROTOCOL.md does not list it",
+		"undecided: TR-5 tested with the Go client only: no test names it, and docs/PROTOCOL.md does not list it",
 	}
 	if diff := cmp.Diff(want, r.problems()); diff != "" {
 		t.Error(diff)
 	}
 	for _, line := range []string{
-		"| TR: transport, messages, batches, closing | 4 | 2 | 1 | 0 | 0 | 1 |\n",
-		"| All | 7 | 3 | 1 | 1 | 1 | 1 |\n",
+		"| TR: transport, messages, batches, closing | 5 | 2 | 1 | 0 | 0 | 2 |\n",
+		"| All | 9 | 4 | 1 | 1 | 1 | 2 |\n",
 	} {
 		if !strings.Contains(r.summary(), line) {
 			t.Errorf("%s\nlacks %s", r.summary(), line)

@@ -6,12 +6,13 @@
 // to do:
 //
 //   - A rule of the server is tested by a Go test, in any module; a rule of the
-//     client by a test of the browser client. A test names a rule in a string,
+//     clients by a test of the browser client or of package client. A test names a
+//     rule in a string,
 //     such as the name of a case, or in a comment at or in a declaration. "HS-1
 //     to HS-3" names three rules. Benchmarks pin nothing.
 //   - A deviation is a row of a table of docs/PROTOCOL.md whose first column is
 //     headed Id. Letters alone stand for all rules of that chapter.
-//   - A rule of the client that no test names waits for the Go client.
+//   - A rule of the clients that no test names waits for the Go client.
 //   - The rules of the side "other" are about the npm packages, their documents
 //     or the terms that are used.
 //

@@ -22,9 +22,11 @@ type place struct {
 
 func (p place) String() string { return p.file + ": " + p.what }
 
-// pins reports whether a test in this place can pin rules of that side.
+// pins reports whether a test in this place can pin rules of that side: those of the
+// clients are for the client side, all others for the server.
 func (p place) pins(s side) bool {
-	return strings.HasPrefix(p.file, "browser/test/") == (s == clientSide)
+	ofClient := strings.HasPrefix(p.file, "browser/test/") || strings.HasPrefix(p.file, "client/")
+	return ofClient == (s == clientSide)
 }
 
 // named are the places of each ID that tests name.
