@@ -1,11 +1,13 @@
 package client_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -419,6 +421,48 @@ func TestEndlessUpgrade(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Events of attempts that the server refuses are bounded as those of messages: the client
+// waits for its handlers before it connects again.
+func TestEndlessRefusals(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		c := s.new(client.Options{
+			Reconnect: client.Reconnect{InitialDelay: time.Millisecond, Randomness: -1, MaxDelay: time.Millisecond},
+			Timeouts:  client.Timeouts{Connect: time.Hour},
+		})
+		release := make(chan struct{})
+		client.On(c, func(client.ErrorEvent) { <-release })
+		connecting(c)
+		var attempts atomic.Int64
+		failure := strings.Repeat("x", 300_000)
+		go func() {
+			for {
+				nc, err := s.listen.Accept()
+				if err != nil {
+					return
+				}
+				r, err := http.ReadRequest(bufio.NewReader(nc))
+				if err != nil {
+					return
+				}
+				io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+acceptKey(r)+"\r\n\r\n")
+				io.WriteString(nc, frames(fmt.Sprintf(`{"rid":%d,"error":{"name":"E","message":"m","x":"%s"}}`, attempts.Add(1), failure)))
+				nc.Close()
+			}
+		}()
+		time.Sleep(time.Minute)
+		if n := attempts.Load(); n < 2 || n > 10 {
+			t.Errorf("%d attempts", n)
+		}
+		close(release)
+		synctest.Wait()
+		before := attempts.Load()
+		time.Sleep(200 * time.Millisecond)
+		if n := attempts.Load(); n < before+5 {
+			t.Errorf("%d attempts after the end of the handler", n-before)
+		}
+	})
 }
 
 // What a server sends before and around the handshake can neither connect the client nor

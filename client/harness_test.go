@@ -189,12 +189,21 @@ func (p *peer) frame() (ws.Frame, error) {
 	if err := p.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return ws.Frame{}, err
 	}
-	f, err := ws.ReadFrame(p.in)
-	if err != nil {
+	return readFrame(p.t, p.in)
+}
+
+// readFrame reads a frame of a client, and unmasks it.
+func readFrame(t *testing.T, r io.Reader) (f ws.Frame, err error) {
+	t.Helper()
+	if f.Header, err = ws.ReadHeader(r); err != nil {
 		return f, err
 	}
 	if !f.Header.Masked {
-		p.t.Errorf("a frame of the client is not masked")
+		t.Errorf("a frame of the client is not masked")
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	if _, err := io.ReadFull(r, f.Payload); err != nil {
+		return f, err
 	}
 	return ws.UnmaskFrameInPlace(f), nil
 }
@@ -245,16 +254,8 @@ func (p *peer) wantClose(code int, reason string) {
 	if got, text := ws.ParseCloseFrameData(f.Payload); int(got) != code || text != reason {
 		p.t.Fatalf("closed with %d %q, want %d %q", got, text, code, reason)
 	}
-	_, _ = io.WriteString(p.Conn, string(ws.MustCompileFrame(ws.NewCloseFrame(f.Payload)))) // the client may be gone
+	_, _ = p.Write(ws.MustCompileFrame(ws.NewCloseFrame(f.Payload))) // the client may be gone
 	p.Close()
-}
-
-// wantEnd checks that the client ends the connection without a close frame.
-func (p *peer) wantEnd() {
-	p.t.Helper()
-	if f, err := p.frame(); err == nil {
-		p.t.Fatalf("opcode %d with %q, want the end", f.Header.OpCode, f.Payload)
-	}
 }
 
 // recorder notes events by their JavaScript names, with what they have to say.
@@ -366,16 +367,6 @@ func (s *real) connect(o client.Options) *client.Client {
 		s.t.Fatal(err)
 	}
 	return c
-}
-
-// sign returns a token of the server.
-func (s *real) sign(claims any) string {
-	s.t.Helper()
-	token, err := s.Auth().Sign(s.t.Context(), claims)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return token.Signed()
 }
 
 // tokenOf returns a token that a fake server may set: nobody verifies it.

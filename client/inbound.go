@@ -234,6 +234,17 @@ func (l *link) respond(id float64, data []byte, failure *wire.Error) {
 	l.push(wire.AppendResponse(buf, id, data))
 }
 
+// awaitHandlers waits while too much waits for handlers, or until the end of the link.
+func (l *link) awaitHandlers() {
+	c := l.c
+	for c.waiting.Load() > int64(c.opts.Limits.Held) && l.ctx.Err() == nil {
+		select {
+		case <-c.room:
+		case <-l.ctx.Done():
+		}
+	}
+}
+
 // heldFactor is how many times Limits.Held may wait for handlers while the client
 // waits for answers, which only reading can bring.
 const heldFactor = 8

@@ -78,6 +78,7 @@ func newLink(c *Client) *link {
 // link, and then reads from the connection.
 func (l *link) open() {
 	c := l.c
+	l.awaitHandlers() // of events: each attempt has some
 	conn, err := l.dial()
 	if err != nil {
 		c.mu.Lock()

@@ -147,7 +147,7 @@ type Limits struct {
 	// Held is the number of bytes that may wait for handlers of events,
 	// procedures and receivers. Above that the client does not read, unless it
 	// waits for answers: then it reads until eight times as much waits, which
-	// ends the connection. Default 1 MiB.
+	// ends the connection. Nor does it connect again. Default 1 MiB.
 	Held int
 
 	// Calls is the number of calls and transmissions that may be handled at the

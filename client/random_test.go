@@ -44,12 +44,6 @@ func (w *wild) chance(n int) bool {
 	return !w.calm && w.rng.IntN(n) == 0
 }
 
-func (w *wild) pick(n int) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.rng.IntN(n)
-}
-
 func (w *wild) serve(nc net.Conn) {
 	defer nc.Close()
 	r, err := http.ReadRequest(bufio.NewReader(nc))
@@ -73,13 +67,12 @@ func (w *wild) serve(nc net.Conn) {
 	w.subs, w.token = make(map[string]bool), ""
 	w.mu.Unlock()
 	for first := true; ; first = false {
-		f, err := ws.ReadFrame(nc)
+		f, err := readFrame(w.t, nc)
 		if err != nil {
 			return
 		}
-		f = ws.UnmaskFrameInPlace(f)
 		if f.Header.OpCode == ws.OpClose {
-			io.WriteString(nc, string(ws.MustCompileFrame(ws.NewCloseFrame(f.Payload))))
+			nc.Write(ws.MustCompileFrame(ws.NewCloseFrame(f.Payload)))
 			return
 		}
 		if len(f.Payload) == 0 {
