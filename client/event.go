@@ -213,7 +213,8 @@ type (
 		AuthToken       *auth.Token // nil if NewAuthState is Unauthenticated
 	}
 
-	// RemoveAuthTokenEvent: the token has been removed from the store.
+	// RemoveAuthTokenEvent: the token has been removed from the store. It comes after the
+	// DeauthenticateEvent, when the store is done.
 	RemoveAuthTokenEvent struct {
 		Client       *Client
 		OldAuthToken string // that was in the store; "" if there was none

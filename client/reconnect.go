@@ -103,7 +103,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // scheduleRetry sets the next attempt after a close with code. mu must be held.
 func (c *Client) scheduleRetry(code wire.CloseCode) {
 	delay, ok := c.opts.Reconnect.after(code, c.attempts, rand.Float64())
-	if !ok || c.closed {
+	if !ok {
 		return
 	}
 	c.attempts++

@@ -760,6 +760,51 @@ func TestCloseSaves(t *testing.T) {
 	})
 }
 
+// A logout that comes right before Close is carried out.
+func TestCloseRemoves(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		gate := make(chan struct{})
+		store := new(testStore)
+		store.MemoryStore.Save(t.Context(), "t", "a.b.1")
+		store.set(nil, gate)
+		c := s.new(client.Options{TokenStore: store, AuthTokenName: "t"})
+		go c.Deauthenticate(context.Background())
+		synctest.Wait()
+		time.AfterFunc(time.Second, func() { close(gate) })
+		c.Close()
+		if token := stored(t, &store.MemoryStore); token != "" {
+			t.Error(token)
+		}
+	})
+}
+
+// Of many changes of a store that is slow, a client looks at the first and the last.
+func TestFollowLooksOnce(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		gate := make(chan struct{})
+		store := new(testStore)
+		c := s.new(client.Options{TokenStore: store, AuthTokenName: "t"})
+		p := s.connectTo(c)
+		store.take()
+		store.set(nil, gate)
+		for _, token := range []string{"a.b.1", "a.b.2", "a.b.3", "a.b.4"} {
+			store.MemoryStore.Save(t.Context(), "t", token)
+		}
+		gate <- struct{}{}
+		store.set(nil, nil)
+		close(gate)
+		p.want(`{"event":"#authenticate","data":"a.b.4","cid":2}`)
+		p.send(`{"rid":2,"data":{"isAuthenticated":true}}`)
+		if log := store.take(); log != "load t, load t" {
+			t.Error(log)
+		}
+		if c.SignedAuthToken() != "a.b.4" {
+			t.Error(c.SignedAuthToken())
+		}
+		p.quiet()
+	})
+}
+
 // The memory store removes only the token that it is told to.
 func TestMemoryStore(t *testing.T) {
 	s := new(client.MemoryStore)
