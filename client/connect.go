@@ -89,7 +89,9 @@ func (c *Client) Reconnect(ctx context.Context, code wire.CloseCode, reason stri
 // subscriptions and loops, and everything that waits. It waits until the server
 // has answered the close frame, and until the store has saved what it was given,
 // each for at most Timeouts.Close. It does not wait
-// for handlers, so that these may call it. Calls after the first wait too.
+// for handlers, so that these may call it, but no handler of a call or a transmission
+// begins any more. Those of events still get the end of the connection. Calls after the
+// first wait too.
 func (c *Client) Close() {
 	c.mu.Lock()
 	first := !c.closed

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -698,6 +699,41 @@ func TestCloseInHandlers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// After Close no receiver and no procedure begins, though calls and transmissions wait for
+// theirs.
+func TestCloseDropsWhatWaits(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		c, p := s.connect(client.Options{})
+		release := make(chan struct{})
+		var n atomic.Int32
+		c.Receive("e", receiver(func(context.Context, *transmission) error { n.Add(1); <-release; return nil }))
+		c.Handle("p", procedure(func(context.Context, *call) (any, error) { n.Add(1); <-release; return nil, nil }))
+		p.send(`{"event":"e"}`, `{"event":"e"}`, `{"event":"p","cid":1}`, `{"event":"p","cid":2}`)
+		synctest.Wait()
+		c.Close()
+		close(release)
+		synctest.Wait()
+		if n := n.Load(); n != 2 {
+			t.Errorf("%d have begun", n)
+		}
+	})
+}
+
+// A panic in a function of the application fails the attempt.
+func TestDialPanics(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		c := s.new(client.Options{
+			Reconnect:   client.Reconnect{Disabled: true},
+			DialContext: func(context.Context, string, string) (net.Conn, error) { panic("oops") },
+		})
+		r := record(t, c)
+		if err := c.Connect(t.Context()); !errors.Is(err, wire.ErrSocketProtocol) {
+			t.Error(err)
+		}
+		r.want("connecting", "error panic in a function of Options: oops", "connectAbort 1006 Socket hung up", "close 1006 Socket hung up", "error SocketProtocolError: Socket hung up")
+	})
 }
 
 // A DialContext that does not heed its context ends the attempt in time nevertheless.

@@ -188,9 +188,11 @@ func (q *nameQueue) run(t task) {
 			delete(c.queues, q.name)
 		}
 	}()
-	if t.call != nil {
+	switch {
+	case c.ctx.Err() != nil: // closed
+	case t.call != nil:
 		c.serveCall(t)
-	} else {
+	default:
 		c.serveTransmission(t)
 	}
 }

@@ -113,20 +113,24 @@ func (l *link) unopened(code wire.CloseCode, err error) {
 }
 
 // dial opens the WebSocket connection. The end of the link ends it.
-func (l *link) dial() (*ws.Conn, error) {
+func (l *link) dial() (conn *ws.Conn, err error) {
 	o := &l.c.opts
-	return ws.Dial(l.ctx, l.c.url.String(), ws.DialOptions{
-		Options: ws.Options{
-			ReadLimit: int64(o.Limits.MessageSize),
-			Deflate:   o.Compression.Level > 0,
-			Owner:     (*connOwner)(l),
-			Poller:    l.c.rt.poller,
-			Header:    o.Header,
-		},
-		DialContext: o.DialContext,
-		Proxy:       o.Proxy,
-		TLS:         o.TLS,
+	err = guard.Call(l.c.log, "a function of Options", func() error {
+		conn, err = ws.Dial(l.ctx, l.c.url.String(), ws.DialOptions{
+			Options: ws.Options{
+				ReadLimit: int64(o.Limits.MessageSize),
+				Deflate:   o.Compression.Level > 0,
+				Owner:     (*connOwner)(l),
+				Poller:    l.c.rt.poller,
+				Header:    o.Header,
+			},
+			DialContext: o.DialContext,
+			Proxy:       o.Proxy,
+			TLS:         o.TLS,
+		})
+		return err
 	})
+	return conn, err
 }
 
 // shakeHands loads the token and sends the handshake (HS-2).
