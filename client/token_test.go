@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -831,4 +832,38 @@ func TestMemoryStore(t *testing.T) {
 	if got := strings.Join(changes, ""); got != "aab" {
 		t.Error(got)
 	}
+}
+
+// Subscriptions that were asked for before a bad login succeed before it; one that needs a
+// login never does (CF-23). The identity that the client had is gone, here and on the server.
+func TestSubscribeBeforeBadLogin(t *testing.T) {
+	withServer(t, socketcluster.Config{}, func(t *testing.T, s *real) {
+		c := s.new(client.Options{})
+		r := record(t, c)
+		subscribe(t, c, "a")
+		done := make(chan error, 1)
+		go func() { done <- c.Authenticate(context.Background(), "bad") }()
+		synctest.Wait()
+		subscribe(t, c, "mine", client.WaitForAuth())
+		wantError(t, <-done, "AuthTokenInvalidError: jwt malformed")
+		synctest.Wait()
+		if !c.IsSubscribed("a") || c.ChannelState("mine") != client.Pending {
+			t.Error(subscriptions(c))
+		}
+		if events := r.take(); slices.Index(events, "subscribe a") < 0 || events[len(events)-1] != "removeAuthToken " {
+			t.Errorf("%q", events)
+		}
+		if _, err := c.Invoke(t.Context(), "login", "alice"); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Authenticate(t.Context(), "bad"); err == nil {
+			t.Error("no error")
+		}
+		synctest.Wait()
+		for socket := range s.Clients() {
+			if socket.AuthState() != socketcluster.Unauthenticated || c.AuthState() != socketcluster.Unauthenticated {
+				t.Error(socket.AuthState(), c.AuthState())
+			}
+		}
+	})
 }
