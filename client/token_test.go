@@ -790,6 +790,7 @@ func TestFollowLooksOnce(t *testing.T) {
 		store.set(nil, gate)
 		for _, token := range []string{"a.b.1", "a.b.2", "a.b.3", "a.b.4"} {
 			store.MemoryStore.Save(t.Context(), "t", token)
+			synctest.Wait() // the first look has begun
 		}
 		gate <- struct{}{}
 		store.set(nil, nil)
