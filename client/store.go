@@ -208,6 +208,14 @@ func (c *Client) follow() {
 	c.unfollow = store.Watch(c.opts.AuthTokenName, c.changed)
 }
 
+// lookAgain looks at the store if another login stays in it: that is the login of
+// this client too.
+func (c *Client) lookAgain() {
+	if c.unfollow != nil {
+		c.changed()
+	}
+}
+
 // changed looks at the store.
 func (c *Client) changed() { c.followers.Push(struct{}{}, (*followWorker)(c)) }
 

@@ -62,8 +62,10 @@ var errLoggedOut = errors.New("client: logged out meanwhile")
 // Deauthenticate logs out: the token leaves the store, and the server is told if
 // there is a connection, or an attempt to make one. It works without a connection
 // too. It waits for the store. If ctx ends first, Deauthenticate returns its error, and
-// the token leaves the store nevertheless. Another error is that of the store. In any
-// case, the client is not authenticated any more.
+// the token leaves the store nevertheless. Another error is that of the store.
+//
+// The login that another client has stored since stays, and is then that of this
+// client too, if it follows others.
 func (c *Client) Deauthenticate(ctx context.Context) error {
 	c.mu.Lock()
 	if c.closed {
@@ -77,7 +79,7 @@ func (c *Client) Deauthenticate(ctx context.Context) error {
 	}
 	held := c.held
 	c.unauthenticated()
-	removed := c.removeToken(func(stored string) bool { return held == "" || stored == held }, func() {})
+	removed := c.removeToken(func(stored string) bool { return held == "" || stored == held }, c.lookAgain)
 	c.mu.Unlock()
 	select {
 	case failed := <-removed:
@@ -171,12 +173,7 @@ func (l *link) takeRemoval(p *wire.Packet) {
 	}
 	held, refused, presented := c.held, c.refused, l.presented // which version 1 refuses before it answers
 	c.unauthenticated()
-	// The login that another has stored since is that of this client too.
-	c.removeToken(func(stored string) bool { return stored == held || stored == refused || stored == presented }, func() {
-		if c.unfollow != nil {
-			c.changed()
-		}
-	})
+	c.removeToken(func(stored string) bool { return stored == held || stored == refused || stored == presented }, c.lookAgain)
 	if p.Kind == wire.KindInvoke {
 		l.respondStored(p.ID)
 	}
