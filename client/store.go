@@ -239,6 +239,7 @@ func (w *followWorker) Handle(struct{}) {
 		return // the next one sees the same
 	}
 	c.mu.Lock()
+	before := c.signed
 	var stored string
 	done := c.inStore(0, func() (err error) {
 		stored, err = c.opts.TokenStore.Load(c.ctx, c.opts.AuthTokenName)
@@ -254,12 +255,18 @@ func (w *followWorker) Handle(struct{}) {
 	c.mu.Lock()
 	state, signed := c.state, c.signed
 	c.missed = state == socketcluster.Connecting
-	c.mu.Unlock()
+	follows := false
 	switch {
-	case err != nil || stored == signed:
+	case signed != before:
+		c.changed() // what has just happened to this client is newer than what it has seen
+	case c.closed || err != nil || stored == signed:
 	case stored == "":
-		err = c.Deauthenticate(c.ctx)
-	case state == socketcluster.Open: // one that is not presents the token when it connects
+		_, err = c.logOut(c.ackDeadline(c.ctx)) // nobody waits for the store
+	default:
+		follows = state == socketcluster.Open // one that is not presents the token when it connects
+	}
+	c.mu.Unlock()
+	if follows {
 		err = c.authenticate(c.ctx, stored, false)
 	}
 	if err != nil && c.ctx.Err() == nil {

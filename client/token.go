@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -72,14 +73,7 @@ func (c *Client) Deauthenticate(ctx context.Context) error {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	c.logouts++
-	var err error
-	if c.state != socketcluster.Closed {
-		err = c.send(&packet{c: c, event: eventRemoveAuthToken, deadline: c.ackDeadline(ctx)})
-	}
-	held := c.held
-	c.unauthenticated()
-	removed := c.removeToken(func(stored string) bool { return held == "" || stored == held }, c.lookAgain)
+	removed, err := c.logOut(c.ackDeadline(ctx))
 	c.mu.Unlock()
 	select {
 	case failed := <-removed:
@@ -87,6 +81,18 @@ func (c *Client) Deauthenticate(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// logOut takes the token from the client, the server and, in the background, the store.
+// deadline is that of a connection for the server. mu must be held.
+func (c *Client) logOut(deadline time.Time) (removed <-chan error, err error) {
+	c.logouts++
+	if c.state != socketcluster.Closed {
+		err = c.send(&packet{c: c, event: eventRemoveAuthToken, deadline: deadline})
+	}
+	held := c.held
+	c.unauthenticated()
+	return c.removeToken(func(stored string) bool { return held == "" || stored == held }, c.lookAgain), err
 }
 
 // authenticated makes a token that of the client. It is empty if the server knows

@@ -779,6 +779,37 @@ func TestCloseRemoves(t *testing.T) {
 	})
 }
 
+// A login that comes while the client looks at the store is newer than what it sees there.
+func TestLoginDuringLook(t *testing.T) {
+	for name, change := range map[string]func(s *client.MemoryStore){
+		"logout": func(s *client.MemoryStore) { s.Remove(context.Background(), "t", "a.b.1") },
+		"login":  func(s *client.MemoryStore) { s.Save(context.Background(), "t", "a.b.2") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			withFake(t, func(t *testing.T, s *fake) {
+				store := new(testStore)
+				c := s.new(client.Options{TokenStore: store, AuthTokenName: "t"})
+				p := s.connectTo(c)
+				p.send(`{"event":"#setAuthToken","data":{"token":"a.b.1"}}`)
+				synctest.Wait()
+				gate := make(chan struct{})
+				store.set(nil, gate)
+				change(&store.MemoryStore)
+				synctest.Wait()
+				p.send(`{"event":"#setAuthToken","data":{"token":"a.b.3"}}`)
+				synctest.Wait()
+				store.set(nil, nil)
+				close(gate)
+				synctest.Wait()
+				if token := stored(t, &store.MemoryStore); token != "a.b.3" || c.SignedAuthToken() != "a.b.3" {
+					t.Errorf("%q; stored %q", c.SignedAuthToken(), token)
+				}
+				p.quiet()
+			})
+		})
+	}
+}
+
 // Of many changes of a store that is slow, a client looks at the first and the last.
 func TestFollowLooksOnce(t *testing.T) {
 	withFake(t, func(t *testing.T, s *fake) {
