@@ -169,31 +169,50 @@ func (q *nameQueue) Handle(t task) {
 		q.run(t)
 		return
 	}
-	t.running <- struct{}{}
+	if !q.c.enter(t.running) {
+		q.finish(t)
+		return
+	}
 	go func() {
 		defer func() { <-t.running }()
 		q.run(t)
 	}()
 }
 
+// enter takes a place of a semaphore. It returns false when the client is closed.
+func (c *Client) enter(places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
 func (q *nameQueue) run(t task) {
 	c := q.c
-	c.slots <- struct{}{}
-	defer func() { // also if a handler ends its goroutine
-		<-c.slots
-		c.release(t.size)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if q.users--; q.users == 0 {
-			delete(c.queues, q.name)
-		}
-	}()
+	defer q.finish(t) // also if a handler ends its goroutine
+	if !c.enter(c.slots) {
+		return
+	}
+	defer func() { <-c.slots }()
 	switch {
 	case c.ctx.Err() != nil: // closed
 	case t.call != nil:
 		c.serveCall(t)
 	default:
 		c.serveTransmission(t)
+	}
+}
+
+// finish counts a task off.
+func (q *nameQueue) finish(t task) {
+	c := q.c
+	c.release(t.size)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q.users--; q.users == 0 {
+		delete(c.queues, q.name)
 	}
 }
 

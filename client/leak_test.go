@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,32 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/client"
 )
+
+// After Close, only the handlers that run are left, and nothing that waits for its turn.
+func TestCloseLeavesHandlersOnly(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		before := runtime.NumGoroutine()
+		c, p := s.connect(client.Options{Limits: client.Limits{Calls: 2}})
+		release := make(chan struct{})
+		hang := procedure(func(context.Context, *call) (any, error) { <-release; return nil, nil })
+		c.HandleDefault(func(ctx context.Context, call *call) (any, error) { return hang.ServeCall(ctx, call) })
+		c.Handle("p", hang, socketcluster.Concurrent(2))
+		for range 10 {
+			p.send(`{"event":"p","cid":1}`)
+		}
+		synctest.Wait()
+		for i := range 10 {
+			p.send(fmt.Sprintf(`{"event":"q%d","cid":1}`, i))
+		}
+		synctest.Wait()
+		c.Close()
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 6 { // other tests may end late
+			t.Errorf("%d goroutines", n)
+		}
+		close(release)
+	})
+}
 
 // Nothing accumulates in a client that lives long: neither of waits that ended early, nor of
 // subscriptions, handlers, names and connections of the past.

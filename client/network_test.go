@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -54,25 +53,29 @@ func TestNetworks(t *testing.T) {
 					o.Runtime = client.NewRuntime()
 					defer o.Runtime.Close()
 				}
-				var wg sync.WaitGroup
+				var subs []*client.Subscription
 				for range 5 {
 					c, err := client.Dial(t.Context(), web.URL, o)
 					if err != nil {
 						t.Fatal(err)
 					}
 					defer c.Close()
-					wg.Go(func() {
-						sub, err := c.Subscribe(t.Context(), "a")
-						if err != nil {
-							t.Error(err)
-							return
-						}
-						for range sub.All() {
-							break
-						}
-					})
+					sub, err := c.Subscribe(t.Context(), "a")
+					if err != nil {
+						t.Fatal(err)
+					}
+					subs = append(subs, sub)
 				}
-				for srv.Exchange().Publish(t.Context(), "a", strings.Repeat("x", 100_000)) == nil && waiting(&wg) {
+				if err := srv.Exchange().Publish(t.Context(), "a", strings.Repeat("x", 1_000_000)); err != nil {
+					t.Fatal(err)
+				}
+				for _, sub := range subs {
+					for data := range sub.All() {
+						if len(data) != 1_000_002 {
+							t.Errorf("%d bytes", len(data))
+						}
+						break
+					}
 				}
 				c, err := client.New(web.URL, o)
 				if err != nil {
@@ -101,21 +104,6 @@ func TestNetworks(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// waiting reports whether a group has not ended.
-func waiting(wg *sync.WaitGroup) bool {
-	done := make(chan struct{})
-	go func() {
-		wg.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return false
-	default:
-		return true
 	}
 }
 

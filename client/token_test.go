@@ -538,6 +538,7 @@ func TestDeauthenticateWhileConnecting(t *testing.T) {
 					sent = `"a.b.1"`
 				}
 				p.want(`{"event":"#handshake","data":{"authToken":` + sent + `},"cid":1}`)
+				synctest.Wait() // for the store
 				if sent == "null" {
 					p.send(`{"rid":1,"data":{"id":"x"}}`)
 				} else {
