@@ -32,8 +32,9 @@
 //
 // Everything that waits has a context, whose end ends the wait at once. Publications
 // wait for a loop in a queue that loses the oldest ones. Handlers that are too slow
-// delay reading, and with it the server. While the client waits for an answer,
-// reading goes on, up to [Limits.Held].
+// delay reading, and with it the server, which ends the connection if its pings are not
+// answered for too long. While the client waits for an answer, reading goes on, up to
+// eight times [Limits.Held].
 //
 // Handlers may call every method of the client, and may wait for answers.
 //
