@@ -50,8 +50,9 @@ func (b *routeBroker) Unsubscribe(ctx context.Context, channel string) {
 }
 
 // Publish sends data to all subscribers of a channel, on all nodes. When it
-// returns nil, the broker has accepted it; the subscribers on this node have
-// it in their outboxes. Publications of one caller stay in order.
+// returns nil, the broker has accepted it; with the broker of a single process,
+// the subscribers have it in their outboxes. Publications of one caller stay in
+// order.
 //
 // A publisher keeps the pace of the subscribers on this node that read well: if
 // more than Limits.Outbox bytes wait for one of them, Publish waits, after it

@@ -13,6 +13,12 @@
 // Publish may block until the broker has taken the publication. Deliver never
 // blocks, so a Broker may call it from its own reading goroutine.
 //
+// # Names
+//
+// A channel name is any text in valid UTF-8 that is not empty. Names that differ
+// in one byte are different channels, whatever the form is in which a Broker
+// carries them.
+//
 // # Ownership
 //
 // The data of a publication is one JSON value, or nil if the publisher gave
@@ -25,7 +31,9 @@ import "context"
 // A Sink is the node to which a broker delivers.
 type Sink interface {
 	// Deliver hands a publication to the local subscribers of its channel.
-	// It never blocks and is safe for concurrent use.
+	// It never blocks and is safe for concurrent use. If it panics, the broker
+	// goes on with the next publication; only the caller of Publish may get the
+	// panic.
 	Deliver(channel string, data []byte)
 }
 
@@ -38,7 +46,8 @@ type Broker interface {
 
 	// Publish carries a publication to the sinks of all nodes that have
 	// subscribed to the channel, the caller's own included. When it returns
-	// nil, the broker has accepted it, and the caller's own sink has it.
+	// nil, the broker has accepted it. A broker within the process has delivered
+	// it by then; others deliver it soon after.
 	Publish(ctx context.Context, channel string, data []byte) error
 
 	// Subscribe is called when the node gets its first subscriber for a

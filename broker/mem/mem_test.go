@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/broker/brokertest"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 )
 
@@ -30,4 +32,8 @@ func TestOneServer(t *testing.T) {
 	if !slices.Equal(first, sink{"a 1"}) || len(second) != 0 {
 		t.Errorf("delivered %q and %q", first, second)
 	}
+}
+
+func TestContract(t *testing.T) {
+	brokertest.TestBroker(t, func(*testing.T) []broker.Broker { return []broker.Broker{new(mem.Broker)} })
 }
