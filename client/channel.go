@@ -206,22 +206,40 @@ func (c *Client) channelOf(name string) *channel {
 	return c.channels[strings.TrimPrefix(name, c.opts.ChannelPrefix)]
 }
 
-// takePublication passes a publication to the loops over its channel (CL-24).
+// takePublication passes a publication to the loops over its channel, and to
+// the functions that take it here (CL-24).
 func (c *Client) takePublication(l *link, data []byte) {
 	p, ok := wire.ParsePublish(data)
 	if !ok {
 		return
 	}
+	c.feeding.Lock()
+	defer c.feeding.Unlock()
+	var few [2]func(json.RawMessage)
+	c.callFuncs(c.writeToLoops(l, p, few[:0]), p.Data)
+}
+
+// writeToLoops writes a publication to the loops over its channel. It appends the
+// functions for the channel to fns.
+func (c *Client) writeToLoops(l *link, p wire.Publish, fns []func(json.RawMessage)) []func(json.RawMessage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ch := c.channelOf(p.Channel)
 	if l.ended || ch == nil {
-		return
+		return fns
 	}
-	owned := json.RawMessage(bytes.Clone(p.Data))
+	var owned json.RawMessage
 	for _, sub := range ch.subs {
+		if sub.fn != nil {
+			fns = append(fns, sub.fn)
+			continue
+		}
+		if owned == nil {
+			owned = bytes.Clone(p.Data)
+		}
 		sub.loop.Write(owned, len(owned)+publicationCost)
 	}
+	return fns
 }
 
 // publicationCost is the number of bytes for which a publication counts in

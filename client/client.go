@@ -45,6 +45,8 @@ type Client struct {
 	room    chan struct{} // holds a token when there may be room again
 	slots   chan struct{} // of Limits.Calls
 
+	feeding sync.Mutex // held while a publication is passed on; taken before mu
+
 	// mu guards what follows, and the fields of links, channels and
 	// subscriptions that say so. The locks in the lanes, the outbox, the tables
 	// of calls and the wheel are leaves below it. No code of the application

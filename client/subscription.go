@@ -24,7 +24,8 @@ type Subscription struct {
 	c    *Client
 	ch   *channel
 	ctx  context.Context
-	loop *loop.Lossy[json.RawMessage]
+	loop *loop.Lossy[json.RawMessage] // nil with fn
+	fn   func(json.RawMessage)        // of SubscribeFunc, or nil
 
 	unbid     func() bool   // stops waiting for the end of ctx
 	confirmed chan struct{} // closed when the server has confirmed it, or it has ended
@@ -45,6 +46,7 @@ type subscribeOptions struct {
 	priority    int
 	data        json.RawMessage
 	pending     bool
+	fn          func(json.RawMessage)
 	err         error
 }
 
@@ -89,10 +91,12 @@ func (c *Client) Subscribe(ctx context.Context, name string, opts ...SubscribeOp
 		return nil, err
 	}
 	sub := &Subscription{
-		c: c, ctx: ctx,
-		loop:      loop.NewLossy(c.opts.Limits.Queue, c.opts.Limits.QueueBytes, func(json.RawMessage) {}),
+		c: c, ctx: ctx, fn: o.fn,
 		confirmed: make(chan struct{}),
 		over:      make(chan struct{}),
+	}
+	if sub.fn == nil {
+		sub.loop = loop.NewLossy(c.opts.Limits.Queue, c.opts.Limits.QueueBytes, func(json.RawMessage) {})
 	}
 	c.mu.Lock()
 	if c.closed {
@@ -154,6 +158,9 @@ func (s *Subscription) Channel() string { return s.ch.name }
 func (s *Subscription) All() iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		defer s.Close()
+		if s.loop == nil {
+			return // of SubscribeFunc
+		}
 		s.loop.Read(s.ctx, s.over, func(data json.RawMessage) bool { return yield(bytes.Clone(data)) })
 	}
 }
@@ -189,7 +196,12 @@ func (s *Subscription) Err() error {
 
 // Dropped returns the number of publications that the loop has missed because
 // it was too slow.
-func (s *Subscription) Dropped() uint64 { return s.loop.Lost() }
+func (s *Subscription) Dropped() uint64 {
+	if s.loop == nil {
+		return 0
+	}
+	return s.loop.Lost()
+}
 
 // leave ends the subscription for a reason of this side.
 func (s *Subscription) leave(reason error) {
@@ -205,7 +217,7 @@ func (s *Subscription) leave(reason error) {
 	ended := s.isEnded
 	s.isEnded = true
 	c.mu.Unlock()
-	if !ended {
+	if !ended && s.loop != nil {
 		s.loop.End() // nothing is written to it any more
 	}
 }
