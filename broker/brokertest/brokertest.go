@@ -12,7 +12,7 @@
 // network between the nodes fails is for a broker's own tests. It waits for
 // nothing but publications that must come; 30 seconds without one, or for one
 // call, are a failure. One check subscribes to 100,000 channels at the same
-// time.
+// time, or 10,000 under the race detector.
 package brokertest
 
 import (

@@ -100,12 +100,8 @@ func (k *kit) race(n, from *node, channel, data string) bool {
 	return true
 }
 
-// numChannels is how many channels a broker must have room for, and maxGoroutines how
-// many goroutines they may cost together.
-const (
-	numChannels   = 100_000
-	maxGoroutines = 1000
-)
+// maxGoroutines is how many goroutines numChannels may cost together.
+const maxGoroutines = 1000
 
 // manyChannels checks that a node can be subscribed to very many channels, and that
 // these have no goroutines of their own.
