@@ -1,0 +1,222 @@
+package jsclient
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/broker/brokertest"
+	"github.com/socketcluster-go/socketcluster/broker/upstream"
+	goclient "github.com/socketcluster-go/socketcluster/client"
+	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+)
+
+// A worker is socketcluster-server in a process of its own, with its own broker.
+const worker = "bench/js/server.js"
+
+func startWorker(t *testing.T) *proc.Process {
+	t.Helper()
+	return proc.Start(t, proc.Node(t, worker, "PORT=0", "AUTH_KEY="+key))
+}
+
+// newUpstream makes the broker of a node behind a worker.
+func newUpstream(t *testing.T, addr string, o upstream.Options) *upstream.Broker {
+	t.Helper()
+	o.URL = "ws://" + addr
+	o.Client.Logger = slog.New(slog.DiscardHandler)
+	b, err := upstream.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// loginAtWorker logs a node in at a worker.
+func loginAtWorker(ctx context.Context, c *goclient.Client) error {
+	_, err := c.Invoke(ctx, "login", map[string]string{"username": "node"})
+	return err
+}
+
+func portOf(t *testing.T, addr string) int {
+	t.Helper()
+	var port int
+	if _, err := fmt.Sscanf(addr[strings.LastIndex(addr, ":"):], ":%d", &port); err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// join connects a client to a server, subscribes it and collects what it gets.
+func join(t *testing.T, n *node, id, port int, channel string) {
+	t.Helper()
+	n.do(t, "create", id, options{"port": port}, nil)
+	n.do(t, "connect", id)
+	n.do(t, "subscribe", id, channel)
+	n.do(t, "collect", id, channel)
+}
+
+// collected waits until a client has got a number of publications.
+func collected(t *testing.T, n *node, id, count int) []any {
+	t.Helper()
+	for end := time.Now().Add(hangLimit); ; {
+		got := decode[[]any](t, n.do(t, "collected", id))
+		if len(got) >= count {
+			return got
+		}
+		if time.Now().After(end) {
+			t.Fatalf("client %d has got %d of %d publications: %v", id, len(got), count, got)
+		}
+	}
+}
+
+// Nodes behind a worker and the worker share their channels: clients of all of them get
+// each publication once, unchanged, and in one order.
+func TestBehindNodeWorker(t *testing.T) {
+	w := startWorker(t)
+	n := startNode(t)
+	a := startServer(t, socketcluster.Config{Broker: newUpstream(t, w.Addr(), upstream.Options{})}, nil)
+	b := startServer(t, socketcluster.Config{Broker: newUpstream(t, w.Addr(), upstream.Options{})}, nil)
+	ports := []int{portOf(t, w.Addr()), portOf(t, w.Addr()), a.port, a.port, b.port}
+	for id, port := range ports {
+		join(t, n, id, port, "news")
+	}
+	values := []any{nil, false, 0.0, -1.5, "", "älice \u2028 <&> 😀", []any{}, map[string]any{"a": []any{1.0, nil}}}
+	for id := range ports {
+		for _, v := range values {
+			n.do(t, "publish", id, "news", v)
+		}
+	}
+	count := len(ports) * len(values)
+	for id := range ports {
+		got := collected(t, n, id, count)
+		for i, v := range got {
+			if !reflect.DeepEqual(v, values[i%len(values)]) {
+				t.Fatalf("client %d has got %v as number %d, want %v", id, v, i, values[i%len(values)])
+			}
+		}
+	}
+
+	// All publish at the same time.
+	const each = 100
+	var waits []func() (json.RawMessage, error)
+	for i := range each {
+		for id := range ports {
+			waits = append(waits, n.start(t, "publish", id, "news", id*each+i))
+		}
+	}
+	for _, wait := range waits {
+		if _, err := wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := collected(t, n, 0, count+len(waits))
+	next := make([]int, len(ports))
+	for _, v := range first[count:] {
+		number := int(v.(float64))
+		if id := number / each; number%each != next[id] {
+			t.Fatalf("number %d of client %d, want number %d", number%each, id, next[id])
+		} else {
+			next[id]++
+		}
+	}
+	for id := range ports {
+		if got := collected(t, n, id, len(first)); !reflect.DeepEqual(got, first) {
+			t.Errorf("client %d has got another order than client 0", id)
+		}
+	}
+}
+
+// The node has a login of its own at the worker. What the worker refuses, the client of
+// the node learns.
+func TestLoginAtNodeWorker(t *testing.T) {
+	w := startWorker(t)
+	n := startNode(t)
+	stranger := startServer(t, socketcluster.Config{Broker: newUpstream(t, w.Addr(), upstream.Options{})}, nil)
+	known := startServer(t, socketcluster.Config{Broker: newUpstream(t, w.Addr(), upstream.Options{Login: loginAtWorker})}, nil)
+	join(t, n, 1, stranger.port, "news")
+	_, err := n.try(t, "publish", 1, "private.a", 1)
+	wantJSError(t, err, "PublishError", "Private channels need an auth token")
+	_, err = n.try(t, "subscribe", 1, "private.a", nil)
+	wantJSError(t, err, "BrokerError", "Failed to subscribe socket to the private.a channel")
+	join(t, n, 2, known.port, "private.a")
+	n.do(t, "publish", 2, "private.a", 1)
+	collected(t, n, 2, 1)
+}
+
+// When the process of the worker is killed, clients of the node stay connected and
+// subscribed, publications wait, and all goes on when it is back.
+func TestNodeWorkerKilled(t *testing.T) {
+	n := startNode(t)
+	launch := func(port string) *proc.Process {
+		p, err := proc.Launch(t.Context(), proc.Node(t, worker, "PORT="+port, "AUTH_KEY="+key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	kill := func(p *proc.Process) {
+		if err := syscall.Kill(p.Pid(), syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+		<-p.Exited()
+	}
+	w := launch("0")
+	port := portOf(t, w.Addr())
+	gaps := make(chan upstream.Gap, 100)
+	a := startServer(t, socketcluster.Config{Broker: newUpstream(t, w.Addr(), upstream.Options{
+		Login: loginAtWorker,
+		OnGap: func(g upstream.Gap) { gaps <- g },
+	})}, nil)
+	join(t, n, 1, a.port, "private.a")
+	n.do(t, "publish", 1, "private.a", "before")
+	collected(t, n, 1, 1)
+
+	kill(w)
+	begun := next(t, gaps)
+	if begun.Channel != "" || begun.Cause == nil || !begun.To.IsZero() {
+		t.Errorf("gap: %+v", begun)
+	}
+	wait := n.start(t, "publish", 1, "private.a", "waited")
+	w = launch(fmt.Sprint(port))
+	defer func() { kill(w) }()
+	if _, err := wait(); err != nil {
+		t.Fatal(err)
+	}
+	if ended := next(t, gaps); ended.Channel != "" || ended.To.IsZero() || !ended.From.Equal(begun.From) {
+		t.Errorf("gap: %+v", ended)
+	}
+	n.do(t, "create", 2, options{"port": port}, nil)
+	n.do(t, "connect", 2)
+	n.do(t, "invoke", 2, "login", map[string]string{"username": "alice"})
+	n.do(t, "publish", 2, "private.a", "after")
+	if got := collected(t, n, 1, 3); !reflect.DeepEqual(got, []any{"before", "waited", "after"}) {
+		t.Errorf("the client of the node has got %v", got)
+	}
+}
+
+func next[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(hangLimit):
+		t.Fatal("nothing comes")
+		panic("unreachable")
+	}
+}
+
+// Two nodes behind a worker keep the promises of a broker.
+func TestUpstreamContract(t *testing.T) {
+	w := startWorker(t)
+	brokertest.TestBroker(t, func(t *testing.T) []broker.Broker {
+		return []broker.Broker{newUpstream(t, w.Addr(), upstream.Options{}), newUpstream(t, w.Addr(), upstream.Options{})}
+	})
+}
