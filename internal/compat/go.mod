@@ -21,4 +21,5 @@ require (
 	github.com/gobwas/httphead v0.1.0 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/tinylib/msgp v1.6.5 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
 )

@@ -77,7 +77,7 @@ const docs = "../../../docs/PORTING*.md"
 // of it.
 func TestDocumentedSamples(t *testing.T) {
 	samples := make(map[string]string)
-	for _, name := range []string{"guide_test.go", "js/guide.mjs", "js/guide_server.mjs"} {
+	for _, name := range []string{"guide_test.go", "migration_test.go", "js/guide.mjs", "js/guide_server.mjs"} {
 		readSamples(t, name, samples)
 	}
 	pages, err := filepath.Glob(docs)
