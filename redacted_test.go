@@ -29,6 +29,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/broker/upstream"
 	"github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/login"
@@ -75,6 +76,11 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		t.Fatal(err)
 	}
 	node.Close()
+	upstreamOptions := upstream.Options{URL: "ws://u:" + hidden + "@example.com/?q=" + hidden, Client: client.Options{Header: request.Header}}
+	behind, err := upstream.New(upstreamOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]any{
 		"auth.Token":     tok,
 		"auth.Options":   auth.Options{Key: hidden, PrivateKey: []byte(hidden), SignatureKey: key.Key, Keys: ring},
@@ -114,8 +120,10 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"socketcluster.BadAuthTokenEvent":    socketcluster.BadAuthTokenEvent{Socket: s, SignedAuthToken: hidden},
 		"socketcluster.AuthTokenSignedEvent": socketcluster.AuthTokenSignedEvent{Socket: s, SignedAuthToken: hidden},
 
-		"cluster.Options": cluster.Options{Secret: hidden, URL: "nats://u:" + hidden + "@example.com"},
-		"cluster.Node":    node,
+		"cluster.Options":  cluster.Options{Secret: hidden, URL: "nats://u:" + hidden + "@example.com"},
+		"cluster.Node":     node,
+		"upstream.Options": upstreamOptions,
+		"upstream.Broker":  behind,
 
 		"client.Client":               c,
 		"client.MemoryStore":          store,
