@@ -33,6 +33,9 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
+		if n := w.node.NumChannels(); n != 0 {
+			t.Errorf("the node keeps %d channels", n)
+		}
 		time.Sleep(time.Hour)
 		if gaps := w.takeGaps(); asked.Load() != 1 || len(gaps) != 0 {
 			t.Errorf("asked %d times; gaps: %+v", asked.Load(), gaps)
@@ -141,6 +144,30 @@ func TestRefusedAfterAnOutage(t *testing.T) {
 		allowed.Store(true)
 		time.Sleep(time.Minute)
 		w.ended(gaps[0], time.Minute)
+		w.publish("a", "1")
+		w.received(`a "1"`)
+	})
+}
+
+// A channel that could not be asked for again during an outage is asked for after it.
+func TestKickedOutBeforeAnOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.up(socketcluster.Config{}, nil)
+		w.start(upstream.Options{}, "a")
+		from := time.Now()
+		if err := w.only().KickOut(t.Context(), "a", nil); err != nil {
+			t.Fatal(err)
+		}
+		gap := w.began("a", from)
+		w.down()
+		time.Sleep(10 * time.Minute)
+		w.takeGaps() // of the outage
+		w.up(socketcluster.Config{}, nil)
+		time.Sleep(upstream.DefaultMaxDelay)
+		gaps := w.takeGaps()
+		if len(gaps) != 2 || gaps[0].Channel != "" || gaps[1].Channel != "a" || gaps[1].Cause != gap.Cause || gaps[1].To.IsZero() {
+			t.Errorf("gaps: %+v", gaps)
+		}
 		w.publish("a", "1")
 		w.received(`a "1"`)
 	})
