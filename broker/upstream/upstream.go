@@ -63,7 +63,7 @@ type channel struct {
 
 // New returns a broker that is not connected: Start, which
 // [github.com/socketcluster-go/socketcluster.New] calls, connects it. It fails if
-// the options are not valid. A broker that is never started need not be closed.
+// the options are not valid.
 func New(o Options) (*Broker, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err

@@ -11,6 +11,9 @@
 // Its samples are in js/guide.mjs and guide_test.go, and shown by the
 // project's documentation for those who port an application.
 //
+// The tests in upstream_test.go and migration_test.go put the server behind
+// socketcluster-server in a process of its own, which some of them kill.
+//
 // TestSameIdentity and TestLoginPages run js/identity.mjs in Node.js and in a page in
 // Chromium, many times, as what they look for depends on which frames a client
 // reads in one turn of its loop. IDENTITY_TRIES in the environment says how often.

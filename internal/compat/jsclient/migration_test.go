@@ -5,6 +5,10 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"net"
+	"net/http"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -100,6 +104,47 @@ func TestMigrationKeepsLogins(t *testing.T) {
 	n.do(t, "collect", 2, "news")
 	n.do(t, "publish", 3, "news", "back")
 	collected(t, n, 2, 1)
+}
+
+// A server of this module takes the place of the last worker, and the worker comes back.
+// The client of the node notices neither.
+func TestMigrationOfTheLastWorker(t *testing.T) {
+	w := launchWorker(t, 0)
+	addr := w.Addr()
+	cfg, err := behindWorker("ws://"+addr, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := startServer(t, cfg, nil)
+	n := startNode(t)
+	join(t, n, 1, a.port, "news")
+	n.do(t, "publish", 1, "news", "worker")
+
+	kill(t, w)
+	instead, err := socketcluster.New(withKey(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{Handler: instead}
+	go web.Serve(listener)
+	n.do(t, "publish", 1, "news", "server")
+	instead.Close()
+	web.Close()
+
+	w = launchWorker(t, portOf(t, addr))
+	defer kill(t, w)
+	n.do(t, "publish", 1, "news", "worker again")
+	if got := collected(t, n, 1, 3); !reflect.DeepEqual(got, []any{"worker", "server", "worker again"}) {
+		t.Errorf("the client has got %v", got)
+	}
+	want := []string{"connecting", "connect", "subscribeRequest", "subscribeStateChange", "subscribe"}
+	if events := decode[[]string](t, n.do(t, "diary", 1)); !slices.Equal(events, want) {
+		t.Errorf("the client has seen %q, want %q", events, want)
+	}
 }
 
 func TestMigrationReplacesHashes(t *testing.T) {

@@ -27,6 +27,25 @@ func startWorker(t *testing.T) *proc.Process {
 	return proc.Start(t, proc.Node(t, worker, "PORT=0", "AUTH_KEY="+key))
 }
 
+// launchWorker starts a worker that the test kills.
+func launchWorker(t *testing.T, port int) *proc.Process {
+	t.Helper()
+	p, err := proc.Launch(t.Context(), proc.Node(t, worker, fmt.Sprintf("PORT=%d", port), "AUTH_KEY="+key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// kill ends a worker as kill -9 does.
+func kill(t *testing.T, p *proc.Process) {
+	t.Helper()
+	if err := syscall.Kill(p.Pid(), syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	<-p.Exited()
+}
+
 // newUpstream makes the broker of a node behind a worker.
 func newUpstream(t *testing.T, addr string, o upstream.Options) *upstream.Broker {
 	t.Helper()
@@ -155,20 +174,7 @@ func TestLoginAtNodeWorker(t *testing.T) {
 // subscribed, publications wait, and all goes on when it is back.
 func TestNodeWorkerKilled(t *testing.T) {
 	n := startNode(t)
-	launch := func(port string) *proc.Process {
-		p, err := proc.Launch(t.Context(), proc.Node(t, worker, "PORT="+port, "AUTH_KEY="+key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	kill := func(p *proc.Process) {
-		if err := syscall.Kill(p.Pid(), syscall.SIGKILL); err != nil {
-			t.Error(err)
-		}
-		<-p.Exited()
-	}
-	w := launch("0")
+	w := launchWorker(t, 0)
 	port := portOf(t, w.Addr())
 	gaps := make(chan upstream.Gap, 100)
 	a := startServer(t, socketcluster.Config{Broker: newUpstream(t, w.Addr(), upstream.Options{
@@ -179,14 +185,14 @@ func TestNodeWorkerKilled(t *testing.T) {
 	n.do(t, "publish", 1, "private.a", "before")
 	collected(t, n, 1, 1)
 
-	kill(w)
+	kill(t, w)
 	begun := next(t, gaps)
 	if begun.Channel != "" || begun.Cause == nil || !begun.To.IsZero() {
 		t.Errorf("gap: %+v", begun)
 	}
 	wait := n.start(t, "publish", 1, "private.a", "waited")
-	w = launch(fmt.Sprint(port))
-	defer func() { kill(w) }()
+	w = launchWorker(t, port)
+	defer func() { kill(t, w) }()
 	if _, err := wait(); err != nil {
 		t.Fatal(err)
 	}
