@@ -190,6 +190,25 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
+// The application calls procedures of the upstream server with the login of the node.
+func TestCall(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		var log diary
+		w.up(socketcluster.Config{}, func(srv *socketcluster.Server) {
+			log.members(srv)
+			srv.Handle("whoami", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (any, error) {
+				name, _ := socketcluster.FromContext(ctx).AuthToken().Claim("username")
+				return name, nil
+			}))
+		})
+		w.start(upstream.Options{Login: login})
+		name, err := client.InvokeAs[string](t.Context(), w.node.Client(), "whoami", nil)
+		if err != nil || name != "node" {
+			t.Errorf("%q, %v", name, err)
+		}
+	})
+}
+
 func TestOneServer(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.up(socketcluster.Config{}, nil)
