@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/brokertest"
 	"github.com/socketcluster-go/socketcluster/broker/upstream"
@@ -168,6 +169,41 @@ func TestLoginAtNodeWorker(t *testing.T) {
 	join(t, n, 2, known.port, "private.a")
 	n.do(t, "publish", 2, "private.a", 1)
 	collected(t, n, 2, 1)
+}
+
+// A worker takes an expired token away when the node sends something. The node logs in again.
+func TestTokenExpiresAtNodeWorker(t *testing.T) {
+	w := startWorker(t)
+	engine := newJWT(t, auth.Options{Key: key})
+	logins := make(chan struct{}, 100)
+	b := newUpstream(t, w.Addr(), upstream.Options{Login: func(ctx context.Context, c *goclient.Client) error {
+		token, err := engine.Sign(ctx, map[string]string{"username": "node"}, auth.ExpiresIn(time.Second))
+		if err != nil {
+			return err
+		}
+		logins <- struct{}{}
+		return c.Authenticate(ctx, token.Signed())
+	}})
+	a := startServer(t, socketcluster.Config{Broker: b}, nil)
+	next(t, logins)
+	refused := 0
+	for end := time.Now().Add(hangLimit); len(logins) == 0; {
+		if err := a.Exchange().Publish(t.Context(), "private.a", 1); err != nil {
+			refused++
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no second login; %d publications were refused", refused)
+		}
+	}
+	for end := time.Now().Add(hangLimit); ; {
+		err := a.Exchange().Publish(t.Context(), "private.a", 1)
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // When the process of the worker is killed, clients of the node stay connected and
