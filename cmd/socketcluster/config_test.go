@@ -114,11 +114,12 @@ func TestExampleConfig(t *testing.T) {
 		Handshake: 10 * time.Second, PingInterval: 8 * time.Second, Ping: 30 * time.Second,
 		Close: 3 * time.Second, Reauthorize: 10 * time.Second, Shutdown: 25 * time.Second,
 	}
+	want.cluster = clusterSettings{name: "socketcluster"}
 	want.server.DrainRate = socketcluster.DefaultDrainRate
 	want.server.Compression.Threshold = socketcluster.DefaultCompressionThreshold
 	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxDrain: 30 * time.Second, OutboxStall: 10 * time.Second}
 	o.places = nil
-	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}), sameAuth, cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{}, settings{}, clusterSettings{}), sameAuth, cmp.Comparer(func(a, b *rules.Set) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 	if n := len(o.configRules.Rules()); n != 3 {

@@ -12,6 +12,7 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/browser"
+	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/users"
 )
 
@@ -20,8 +21,9 @@ type demo struct {
 	users    *users.Store
 	sockets  *socketcluster.Server
 	handler  http.Handler
-	accounts []account // the demo users that were created at this start
-	stopKeys func()    // stops watching the key file, if there is one
+	accounts []account     // the demo users that were created at this start
+	stopKeys func()        // stops watching the key file, if there is one
+	node     *cluster.Node // nil if there is one node only
 }
 
 // account is what a visitor needs to log in as a demo user.
@@ -84,6 +86,15 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 		}
 		cfg.Auth.Key, cfg.Auth.DefaultExpiry, cfg.Auth.ClockTolerance, cfg.AuthEngine = "", 0, 0, engine
 	}
+	if o.cluster.isSet() && cfg.Auth.Key == "" && cfg.AuthEngine == nil {
+		return nil, errClusterKey
+	}
+	if d.node, err = o.cluster.start(ctx, log); err != nil {
+		return nil, err
+	}
+	if d.node != nil {
+		cfg.Broker = d.node.Broker()
+	}
 	if d.sockets, err = socketcluster.New(cfg); err != nil {
 		return nil, o.named(err)
 	}
@@ -124,6 +135,9 @@ func atPath(path string, there, elsewhere http.Handler) http.Handler {
 // close closes everything in the demo except its sockets.
 func (d *demo) close() error {
 	d.stopKeys()
+	if d.node != nil {
+		d.node.Close()
+	}
 	return d.users.Close()
 }
 

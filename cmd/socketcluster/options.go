@@ -15,6 +15,7 @@ type options struct {
 	tokenExpiry  time.Duration
 	tokenRenewal time.Duration
 	quiet        bool
+	cluster      clusterSettings
 	server       socketcluster.Config // the other fields that can be set
 }
 
@@ -41,6 +42,7 @@ func (o *options) groups() []flagGroup {
 		demo,
 		tokens.server(&o.server, tokenSettings),
 		newFlags("Connections").server(&o.server, connectionSettings),
+		o.cluster.define(),
 		newFlags("Limits").server(&o.server, limitSettings),
 	}
 }

@@ -64,7 +64,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%q: %v", c.args, err)
 		}
 		got.places = nil
-		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{}), sameAuth); diff != "" {
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{}, settings{}, clusterSettings{}), sameAuth); diff != "" {
 			t.Errorf("%q: %s", c.args, diff)
 		}
 	}
@@ -96,6 +96,7 @@ func TestPrecedence(t *testing.T) {
 		"compression-level": "3", "compression-threshold": "4",
 		"handshake-timeout": "5s", "ping-interval": "6s", "ping-timeout": "7s", "close-timeout": "8s", "reauthorize-timeout": "9s", "auth-max-age": "10h0m0s",
 		"token-after-answer": "true",
+		"cluster-listen":     "l", "cluster-routes": "a:1,b:1", "cluster-advertise": "v", "cluster-secret-file": "s", "cluster-node": "n", "cluster-name": "c", "cluster-nats": "u",
 	}
 	other := map[string]string{
 		"addr": "a2", "db": "d2", "client-js": "c2", "auth-key-file": "k2", "token-expiry": "2h0m0s", "token-renewal": "2m0s", "clock-tolerance": "2s", "quiet": "false",
@@ -103,6 +104,7 @@ func TestPrecedence(t *testing.T) {
 		"compression-level": "5", "compression-threshold": "6",
 		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s", "reauthorize-timeout": "19s", "auth-max-age": "20h0m0s",
 		"token-after-answer": "false",
+		"cluster-listen":     "l2", "cluster-routes": "c:1", "cluster-advertise": "v2", "cluster-secret-file": "s2", "cluster-node": "n2", "cluster-name": "c2", "cluster-nats": "u2",
 	}
 	limitFields := reflect.VisibleFields(reflect.TypeFor[socketcluster.Limits]())
 	for i, field := range limitFields {
@@ -125,6 +127,8 @@ func TestPrecedence(t *testing.T) {
 			"reauthorize-timeout": cfg.Timeouts.Reauthorize.String(), "auth-max-age": cfg.AuthMaxAge.String(),
 			"token-after-answer": strconv.FormatBool(cfg.Compat.TokenAfterAnswer),
 			"shutdown-timeout":   cfg.Timeouts.Shutdown.String(), "drain-rate": strconv.Itoa(cfg.DrainRate),
+			"cluster-listen": o.cluster.listen, "cluster-routes": o.cluster.routes, "cluster-advertise": o.cluster.advertise,
+			"cluster-secret-file": o.cluster.secretFile, "cluster-node": o.cluster.node, "cluster-name": o.cluster.name, "cluster-nats": o.cluster.nats,
 		}
 		for _, field := range limitFields {
 			got[settingOf("Limits."+field.Name)] = fmt.Sprint(reflect.ValueOf(cfg.Limits).FieldByIndex(field.Index))

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// clusterDemo makes a demo that is not served.
+func clusterDemo(t *testing.T, args ...string) (*demo, error) {
+	t.Helper()
+	o, err := parseOptions(append([]string{"--auth-key", "a key for the tests of the cluster, long enough"}, args...))
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDemo(t.Context(), o, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		d.sockets.Close()
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d, nil
+}
+
+// Two processes with the same secret are one server: a publication of one reaches
+// the other.
+func TestClusterSettings(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("a secret of the nodes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var addrs []string
+	for range 2 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		addrs = append(addrs, l.Addr().String())
+		l.Close()
+	}
+	var demos []*demo
+	for i, addr := range addrs {
+		d, err := clusterDemo(t, "--cluster-listen", addr, "--cluster-routes", strings.Join(addrs, ","), "--cluster-secret-file", secret, "--cluster-node", string(rune('a'+i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		demos = append(demos, d)
+	}
+	for begun := time.Now(); len(demos[0].node.Nodes()) < 2; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("the nodes do not find each other")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	sub, err := demos[1].sockets.Exchange().Subscribe(ctx, "news")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := demos[0].sockets.Exchange().Publish(ctx, "news", "hello"); err != nil {
+		t.Fatal(err)
+	}
+	for text, err := range socketcluster.Messages[string](sub) {
+		if text != "hello" || err != nil {
+			t.Error(text, err)
+		}
+		return
+	}
+	t.Error("nothing came")
+}
+
+// Settings that make no node say what to set.
+func TestClusterMistakes(t *testing.T) {
+	for want, args := range map[string][]string{
+		"the nodes of a cluster need one key for tokens": {"--auth-key", "", "--cluster-listen", "127.0.0.1:0"},
+		"$SOCKETCLUSTER_CLUSTER_SECRET":                  {"--cluster-listen", "127.0.0.1:0"},
+		"the setting cluster-secret-file: open none":     {"--cluster-listen", "127.0.0.1:0", "--cluster-secret-file", "none"},
+		"cluster-routes needs cluster-listen":            {"--cluster-routes", "b:6222"},
+		"connect to NATS":                                {"--cluster-nats", "nats://127.0.0.1:1"},
+	} {
+		if _, err := clusterDemo(t, args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
