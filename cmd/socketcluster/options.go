@@ -12,6 +12,7 @@ type options struct {
 	addr         string
 	db           string
 	clientJS     string
+	metricsAddr  string
 	tokenExpiry  time.Duration
 	tokenRenewal time.Duration
 	quiet        bool
@@ -33,6 +34,7 @@ func (o *options) groups() []flagGroup {
 	demo.StringVar(&o.db, "db", "", "`file` of the users, for one process at a time; in memory if empty")
 	demo.StringVar(&o.rulesFile, rulesSetting, "", "JSON `file` with the channel rules, in place of the demo's")
 	demo.StringVar(&o.clientJS, "client-js", "", "`file` to serve as client.js in place of the module's own client: socketcluster-client.min.js of the npm package socketcluster-client")
+	demo.StringVar(&o.metricsAddr, metricsAddrSetting, "", "`address` for operators, such as 127.0.0.1:9100: /metrics for Prometheus, /healthz and /readyz; none if empty")
 	demo.BoolVar(&o.quiet, "quiet", false, "print only warnings and errors")
 	o.defineKeyFile(tokens)
 	tokens.StringVar(&o.authKey, authKeySetting, "", "`key` that signs tokens, at least 32 bytes; others see it in the list of processes, so that --auth-key-file or $"+variable(authKeySetting)+" is better; without any of them, a random key is made")

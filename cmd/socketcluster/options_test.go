@@ -91,7 +91,7 @@ func writeFile(t *testing.T, name, text string) string {
 // Arguments count before the environment, and that before the config file.
 func TestPrecedence(t *testing.T) {
 	all := map[string]string{
-		"addr": "a", "db": "d", "client-js": "c", "auth-key-file": "k", "token-expiry": "1h0m0s", "token-renewal": "1m0s", "clock-tolerance": "1s", "quiet": "true",
+		"addr": "a", "metrics-addr": "m", "db": "d", "client-js": "c", "auth-key-file": "k", "token-expiry": "1h0m0s", "token-renewal": "1m0s", "clock-tolerance": "1s", "quiet": "true",
 		"trusted-proxies": "10.0.0.0/8,::1/128", "shutdown-timeout": "25s", "drain-rate": "9", "origins": "a.com:443,*:80", "allow-missing-origin": "true", "protocol1-path": "/v1/",
 		"compression-level": "3", "compression-threshold": "4",
 		"handshake-timeout": "5s", "ping-interval": "6s", "ping-timeout": "7s", "close-timeout": "8s", "reauthorize-timeout": "9s", "auth-max-age": "10h0m0s",
@@ -99,7 +99,7 @@ func TestPrecedence(t *testing.T) {
 		"cluster-listen":     "l", "cluster-routes": "a:1,b:1", "cluster-advertise": "v", "cluster-secret-file": "s", "cluster-node": "n", "cluster-name": "c", "cluster-nats": "u",
 	}
 	other := map[string]string{
-		"addr": "a2", "db": "d2", "client-js": "c2", "auth-key-file": "k2", "token-expiry": "2h0m0s", "token-renewal": "2m0s", "clock-tolerance": "2s", "quiet": "false",
+		"addr": "a2", "metrics-addr": "m2", "db": "d2", "client-js": "c2", "auth-key-file": "k2", "token-expiry": "2h0m0s", "token-renewal": "2m0s", "clock-tolerance": "2s", "quiet": "false",
 		"trusted-proxies": "192.0.2.7/32", "shutdown-timeout": "50s", "drain-rate": "19", "origins": "b.com:443", "allow-missing-origin": "false", "protocol1-path": "/v2/",
 		"compression-level": "5", "compression-threshold": "6",
 		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s", "reauthorize-timeout": "19s", "auth-max-age": "20h0m0s",
@@ -117,7 +117,7 @@ func TestPrecedence(t *testing.T) {
 	got := func(o options) map[string]string {
 		cfg := &o.server
 		got := map[string]string{
-			"addr": o.addr, "db": o.db, "client-js": o.clientJS, "auth-key-file": o.authKeyFile,
+			"addr": o.addr, "metrics-addr": o.metricsAddr, "db": o.db, "client-js": o.clientJS, "auth-key-file": o.authKeyFile,
 			"token-expiry": o.tokenExpiry.String(), "token-renewal": o.tokenRenewal.String(), "clock-tolerance": cfg.Auth.ClockTolerance.String(), "quiet": strconv.FormatBool(o.quiet),
 			"trusted-proxies": strings.Join(cfg.TrustedProxies, ","),
 			"origins":         strings.Join(cfg.Origins, ","), "allow-missing-origin": strconv.FormatBool(cfg.AllowMissingOrigin), "protocol1-path": cfg.Protocol1Path,

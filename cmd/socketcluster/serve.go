@@ -52,6 +52,11 @@ func serve(ctx context.Context, o options, out, stderr io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, d.sockets.Close())
 	}
+	stopOps, err := d.serveOps(ctx, o.metricsAddr, log)
+	if err != nil {
+		return errors.Join(err, listener.Close(), d.sockets.Close())
+	}
+	defer stopOps()
 	if !o.quiet {
 		fmt.Fprintf(out, "SocketCluster for Go: %s\n", siteURL(listener.Addr()))
 		for _, a := range d.accounts {
