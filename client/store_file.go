@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/filelock"
 )
 
 // FileStore keeps tokens in a file, a JSON object, which only its owner can read (mode 0600).
@@ -72,7 +75,7 @@ func (s *FileStore) Remove(_ context.Context, name, token string) (removed bool,
 // change replaces the file, unless edit returns false.
 func (s *FileStore) change(name string, edit func(map[string]string) bool) (changed bool, err error) {
 	s.mu.Lock()
-	unlock, err := lockFile(s.path + ".lock")
+	unlock, err := filelock.Lock(s.path + ".lock")
 	if err != nil {
 		s.mu.Unlock()
 		return false, fmt.Errorf("client: token store: %w", err)
@@ -112,7 +115,7 @@ func (s *FileStore) read() (tokens map[string]string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: token store: %w", err)
 	}
-	if readable(info.Mode()) {
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 { // there the mode does not show it
 		return nil, fmt.Errorf("client: token store: others can read %s, which has tokens: make it yours alone (chmod 600), or delete it and log in again", s.path)
 	}
 	if err := json.NewDecoder(f).Decode(&tokens); err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster/internal/compat/cachedir"
+	"github.com/socketcluster-go/socketcluster/internal/filelock"
 )
 
 // installHint is for someone who runs the tests for the first time, and names
@@ -75,7 +76,7 @@ func (p pinned) install(ctx context.Context) (string, error) {
 	if installed(dir) {
 		return dir, nil
 	}
-	unlock, err := lockFile(dir + ".lock")
+	unlock, err := filelock.Lock(dir + ".lock")
 	if err != nil {
 		return "", err
 	}

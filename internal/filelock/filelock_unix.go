@@ -1,19 +1,19 @@
 //go:build unix
 
-package client
+// Package filelock locks files between processes.
+package filelock
 
 import (
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// lockFile waits for the exclusive lock on a file. The kernel releases it when
+// Lock waits for the exclusive lock on a file. The kernel releases it when
 // the process dies. The file stays: without it, two processes could hold locks on
 // two files.
-func lockFile(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+func Lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // it may lie beside secrets
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +29,3 @@ func lockFile(path string) (unlock func(), err error) {
 	}
 	return func() { _ = f.Close() }, nil
 }
-
-// readable reports whether others than the owner can read or change a file.
-func readable(mode fs.FileMode) bool { return mode.Perm()&0o077 != 0 }
