@@ -26,7 +26,8 @@ var (
 )
 
 // nameRows returns the rows of the tables of names: the JavaScript side, and
-// the Go side in the last cell.
+// the Go side in the last cell. In the table of clients, that is the second: the last
+// has the browser's module.
 func nameRows(t *testing.T) (js string, goCells []string) {
 	t.Helper()
 	text, err := os.ReadFile(porting)
@@ -38,7 +39,15 @@ func nameRows(t *testing.T) (js string, goCells []string) {
 		t.Fatalf("%s has no names", porting)
 	}
 	names, _, _ = strings.Cut(names, "\n## ")
-	names, _, _ = strings.Cut(names, "\n### Client\n") // those of the browser's module are no Go
+	names, clients, ok := strings.Cut(names, "\n### Client\n")
+	if !ok {
+		t.Fatalf("%s has no names of clients", porting)
+	}
+	for line := range strings.Lines(clients) {
+		if cells := strings.Split(strings.Trim(line, "|\n"), " | "); len(cells) == 3 {
+			goCells = append(goCells, cells[1])
+		}
+	}
 	for line := range strings.Lines(names) {
 		cells := strings.Split(strings.Trim(line, "|\n"), " | ")
 		if len(cells) < 2 {
@@ -121,7 +130,7 @@ func hasPrefix(names map[string]bool, prefix string) bool {
 func exportedNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := make(map[string]bool)
-	for _, dir := range []string{"", "wire", "auth", "auth/*", "broker", "broker/*"} {
+	for _, dir := range []string{"", "wire", "wire/*", "auth", "auth/*", "broker", "broker/*", "client", "rules", "cluster"} {
 		files, err := filepath.Glob(filepath.Join("../../..", dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no files in %s: %v", dir, err)
