@@ -36,11 +36,12 @@ type engine struct {
 	o        *Options
 	srv      *server.Server // nil for an outside one
 	password string
+	unlock   func() // the store
 }
 
 // startEngine starts the NATS server of a node.
 func startEngine(o *Options) (*engine, error) {
-	e := &engine{o: o, password: rand.Text()}
+	e := &engine{o: o, password: rand.Text(), unlock: func() {}}
 	if o.URL != "" {
 		return e, nil
 	}
@@ -78,8 +79,17 @@ func startEngine(o *Options) (*engine, error) {
 			so.Routes = append(so.Routes, &url.URL{Scheme: "nats", User: url.UserPassword("route", o.Secret), Host: addr})
 		}
 	}
+	if o.StoreDir != "" {
+		unlock, err := openStore(o.StoreDir)
+		if err != nil {
+			return nil, err
+		}
+		e.unlock = unlock
+		so.JetStream, so.StoreDir = true, o.StoreDir
+	}
 	srv, err := server.NewServer(so)
 	if err != nil {
+		e.unlock()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	log := &natsLog{Logger: o.Logger}
@@ -92,6 +102,8 @@ func startEngine(o *Options) (*engine, error) {
 			continue
 		}
 		srv.Shutdown()
+		srv.WaitForShutdown()
+		e.unlock()
 		if failure != nil {
 			return nil, fmt.Errorf("cluster: NATS does not start: %w", *failure)
 		}
@@ -111,6 +123,7 @@ func (e *engine) stop() {
 		e.srv.Shutdown()
 		e.srv.WaitForShutdown()
 	}
+	e.unlock()
 }
 
 // natsLog passes what a NATS server reports on to slog. Its notices are details

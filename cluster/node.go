@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/socketcluster-go/socketcluster/broker"
 )
@@ -14,6 +15,7 @@ type Node struct {
 	o        Options
 	engine   *engine
 	nc       *nats.Conn // gets nothing of what it sends
+	js       jetstream.JetStream
 	members  *members
 	channels *channels
 
@@ -38,7 +40,10 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		e.stop()
 		return nil, err
 	}
-	if n.members, err = join(n); err != nil {
+	if n.js, err = jetstream.New(n.nc); err == nil {
+		n.members, err = join(n)
+	}
+	if err != nil {
 		n.nc.Close()
 		e.stop()
 		return nil, err

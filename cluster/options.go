@@ -45,9 +45,15 @@ type Options struct {
 	// directions, and RootCAs and ClientCAs check those of others. Default: none.
 	TLS *tls.Config
 
+	// StoreDir is the directory in which the node stores what outlives it. No other
+	// node may use it. With Listen, it needs Routes. A node that was alone, without
+	// Listen, cannot take its store along into a cluster. Default: none, for a node
+	// with plain channels only.
+	StoreDir string
+
 	// URL is the address of an outside NATS in place of one in the process, such
 	// as nats://nats:4222. Options of the connection, such as credentials, are in
-	// Connect. Then Listen, Routes, Secret and TLS must be empty.
+	// Connect. Then Listen, Routes, Secret, TLS and StoreDir must be empty.
 	URL     string
 	Connect []nats.Option
 
@@ -83,8 +89,8 @@ func (o *Options) setDefaults() error {
 		o.Logger = slog.Default()
 	}
 	if o.URL != "" {
-		if o.Listen != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil {
-			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Routes, Secret and TLS must be empty")
+		if o.Listen != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil || o.StoreDir != "" {
+			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Routes, Secret, TLS and StoreDir must be empty")
 		}
 		return nil
 	}
@@ -96,6 +102,9 @@ func (o *Options) setDefaults() error {
 	}
 	if len(o.Secret) < minSecret {
 		return fmt.Errorf("cluster: Options.Secret has %d bytes; it must have at least %d, the same for all nodes", len(o.Secret), minSecret)
+	}
+	if o.StoreDir != "" && len(o.Routes) == 0 {
+		return errors.New("cluster: Options.StoreDir with Options.Listen needs Options.Routes: storage is that of the cluster")
 	}
 	for _, addr := range append([]string{o.Listen}, o.Routes...) {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
