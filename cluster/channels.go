@@ -77,18 +77,36 @@ func (c *channels) deliver(queue chan *nats.Msg, sink broker.Sink) {
 			if !ok {
 				continue // no node publishes there
 			}
+			if msg.Header.Get(seqHeader) != "" {
+				if f := c.n.history.follower(channel); f != nil {
+					f.live(msg)
+				}
+				continue
+			}
 			data := msg.Data
 			if len(data) == 0 {
 				data = nil // there is none; null is not empty
 			}
-			_ = guard.Call(c.n.o.Logger, "Sink.Deliver", func() error { // it is logged
-				sink.Deliver(channel, data)
-				return nil
-			}, slog.String("channel", channel))
+			_ = c.pass(sink, channel, data) // it is logged
 		case <-c.done:
 			return
 		}
 	}
+}
+
+// pass passes a publication to the sink.
+func (c *channels) pass(sink broker.Sink, channel string, data []byte) error {
+	return guard.Call(c.n.o.Logger, "Sink.Deliver", func() error {
+		sink.Deliver(channel, data)
+		return nil
+	}, slog.String("channel", channel))
+}
+
+// getSink returns the sink, which those who have subscribed to a channel have.
+func (c *channels) getSink() broker.Sink {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sink
 }
 
 func (c *channels) subject(channel string) string {
@@ -96,26 +114,26 @@ func (c *channels) subject(channel string) string {
 }
 
 // Publish implements broker.Broker. Others get the publication before it returns,
-// or will; if it fails, nobody does.
-func (c *channels) Publish(_ context.Context, channel string, data []byte) error {
+// or will; if it fails, nobody does. One on a channel with history is stored when it
+// returns; if it fails with ErrUncertain, it may be.
+func (c *channels) Publish(ctx context.Context, channel string, data []byte) error {
+	if rule := c.n.history.rule(channel); rule != nil {
+		_, err := c.n.history.publish(ctx, rule, channel, "", data)
+		return err
+	}
 	if limit := c.n.nc.MaxPayload(); int64(len(data)) > limit {
 		return fmt.Errorf("cluster: a publication of %d bytes is larger than the %d that NATS carries (max_payload)", len(data), limit)
 	}
 	if err := c.n.nc.Publish(c.subject(channel), data); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	c.mu.Lock()
-	sink := c.sink
-	c.mu.Unlock()
-	return guard.Call(c.n.o.Logger, "Sink.Deliver", func() error {
-		sink.Deliver(channel, data)
-		return nil
-	}, slog.String("channel", channel))
+	return c.pass(c.getSink(), channel, data)
 }
 
 // Subscribe implements broker.Broker.
 func (c *channels) Subscribe(ctx context.Context, channel string) error {
 	queue := c.queues[maphash.String(c.seed, channel)%numQueues]
+	f := c.n.history.follow(channel)
 	c.mu.Lock()
 	if c.shut {
 		c.mu.Unlock()
@@ -127,9 +145,14 @@ func (c *channels) Subscribe(ctx context.Context, channel string) error {
 	}
 	c.mu.Unlock()
 	if err != nil {
+		c.n.history.unfollow(channel)
 		return fmt.Errorf("cluster: %w", err)
 	}
-	if err := c.n.members.sync.wait(ctx); err != nil {
+	err = c.n.members.sync.wait(ctx)
+	if err == nil && f != nil {
+		err = f.begin(ctx)
+	}
+	if err != nil {
 		return errors.Join(err, c.Unsubscribe(ctx, channel))
 	}
 	return nil
@@ -141,6 +164,7 @@ func (c *channels) Unsubscribe(_ context.Context, channel string) error {
 	sub := c.subs[channel]
 	delete(c.subs, channel)
 	c.mu.Unlock()
+	c.n.history.unfollow(channel)
 	if sub == nil {
 		return nil
 	}
@@ -172,4 +196,5 @@ func (c *channels) end() {
 	}
 	close(c.done)
 	c.over.Wait()
+	c.n.history.end()
 }

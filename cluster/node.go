@@ -18,6 +18,7 @@ type Node struct {
 	js       jetstream.JetStream
 	members  *members
 	channels *channels
+	history  *history // nil if no channel has one
 
 	close sync.Once
 }
@@ -29,6 +30,10 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	history, err := newHistoryRules(o.History)
+	if err != nil {
 		return nil, err
 	}
 	e, err := startEngine(&o)
@@ -49,6 +54,10 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	n.channels = newChannels(n)
+	if n.history, err = newHistory(n, history); err != nil {
+		n.Close()
+		return nil, err
+	}
 	return n, nil
 }
 

@@ -51,6 +51,11 @@ type Options struct {
 	// with plain channels only.
 	StoreDir string
 
+	// History has the rules for channels that keep what is published. The first that
+	// matches decides. All nodes must have the same, and StoreDir or URL. Default:
+	// channels keep nothing.
+	History []HistoryRule
+
 	// URL is the address of an outside NATS in place of one in the process, such
 	// as nats://nats:4222. Options of the connection, such as credentials, are in
 	// Connect. Then Listen, Routes, Secret, TLS and StoreDir must be empty.
@@ -87,6 +92,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if len(o.History) > 0 && o.StoreDir == "" && o.URL == "" {
+		return errors.New("cluster: Options.History needs Options.StoreDir")
 	}
 	if o.URL != "" {
 		if o.Listen != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil || o.StoreDir != "" {

@@ -1,0 +1,116 @@
+package cluster_test
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/cluster"
+)
+
+// cutter carries the routes between nodes, and can cut them: each node reaches each
+// other through an address of its own.
+type cutter struct {
+	mu    sync.Mutex
+	off   map[int]bool // nodes that are cut off
+	conns map[net.Conn][2]int
+	over  sync.WaitGroup
+}
+
+// startCut starts n nodes with storage whose routes can be cut.
+func startCut(t testing.TB, n int, change func(*cluster.Options)) ([]*cluster.Node, *cutter) {
+	t.Helper()
+	c := &cutter{off: make(map[int]bool), conns: make(map[net.Conn][2]int)}
+	var listeners []net.Listener
+	listen := make([]string, n)
+	for i := range listen {
+		listen[i] = freeAddr(t)
+	}
+	routes := make([][]string, n)
+	for from := range n {
+		for to := range n {
+			if from == to {
+				continue
+			}
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			listeners = append(listeners, l)
+			routes[from] = append(routes[from], l.Addr().String())
+			c.over.Go(func() { c.serve(l, from, to, listen[to]) })
+		}
+	}
+	t.Cleanup(func() {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+		for i := range n {
+			c.cut(i)
+		}
+		c.over.Wait()
+	})
+	nodes, _ := startStored(t, n, func(o *cluster.Options) {
+		i := int(o.Name[0] - 'a')
+		o.Listen, o.Routes = listen[i], routes[i]
+		change(o)
+	})
+	return nodes, c
+}
+
+func (c *cutter) serve(l net.Listener, from, to int, addr string) {
+	for {
+		a, err := l.Accept()
+		if err != nil {
+			return
+		}
+		b, err := net.Dial("tcp", addr)
+		if err != nil {
+			_ = a.Close()
+			continue
+		}
+		c.mu.Lock()
+		off := c.off[from] || c.off[to]
+		if !off {
+			c.conns[a], c.conns[b] = [2]int{from, to}, [2]int{from, to}
+		}
+		c.mu.Unlock()
+		if off {
+			_, _ = a.Close(), b.Close()
+			continue
+		}
+		for _, pair := range [][2]net.Conn{{a, b}, {b, a}} {
+			c.over.Go(func() {
+				_, _ = io.Copy(pair[0], pair[1])
+				_, _ = a.Close(), b.Close()
+			})
+		}
+	}
+}
+
+// flap ends the routes of a node. They may come back at once.
+func (c *cutter) flap(node int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn, ends := range c.conns {
+		if ends[0] == node || ends[1] == node {
+			_ = conn.Close()
+			delete(c.conns, conn)
+		}
+	}
+}
+
+// cut cuts a node off, and heal lets it back.
+func (c *cutter) cut(node int) {
+	c.mu.Lock()
+	c.off[node] = true
+	c.mu.Unlock()
+	c.flap(node)
+}
+
+func (c *cutter) heal(node int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.off, node)
+}

@@ -1,0 +1,21 @@
+package cluster
+
+import "context"
+
+// Leader returns the name of the node that leads the stream of a channel, "" if none does.
+func (n *Node) Leader(ctx context.Context, channel string) string {
+	stream, err := n.js.Stream(ctx, n.history.shardOf(channel).stream)
+	if err != nil || stream.CachedInfo().Cluster == nil {
+		return ""
+	}
+	return stream.CachedInfo().Cluster.Leader
+}
+
+// Copies returns how many copies the stream of a channel has.
+func (n *Node) Copies(ctx context.Context, channel string) int {
+	stream, err := n.js.Stream(ctx, n.history.shardOf(channel).stream)
+	if err != nil {
+		return 0
+	}
+	return stream.CachedInfo().Config.Replicas
+}

@@ -1,0 +1,400 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// ErrNoHistory is the error of what needs the history of a channel that has none.
+var ErrNoHistory = errors.New("cluster: the channel has no history")
+
+// ErrUncertain is the error of a publication that was not acknowledged in time: it may
+// be stored or not. Publishing it again with the same id within two minutes stores it once.
+var ErrUncertain = errors.New("cluster: the publication was not acknowledged; it may be stored")
+
+// Publication is one that is stored in the history of a channel.
+type Publication struct {
+	Position Position
+	Data     []byte // JSON; nil if the publisher gave none
+}
+
+// Past is a part of the history of a channel.
+type Past struct {
+	Publications []Publication // oldest first
+
+	// Lost is what is missing before them, nil if nothing is.
+	Lost *Lost
+
+	// Position is that of the last publication, with which Recover continues.
+	Position Position
+}
+
+// Lost is a part of a history that is gone: it has expired, was too large, or all
+// histories have been lost.
+type Lost struct {
+	// From and To are the first and the last Seq of what is missing. Both are 0 if
+	// that is not known.
+	From, To uint64
+}
+
+// history stores publications, and delivers them from there.
+type history struct {
+	n      *Node
+	rules  []historyRule
+	size   int // the largest of the rules
+	shards [numShards]shard
+	ids    string // what the ids of publications of this node begin with
+
+	ctx    context.Context // ends with the node
+	cancel context.CancelFunc
+	over   sync.WaitGroup
+	opened chan struct{} // closed when all streams are there
+	look   chan struct{} // something has happened that may have lost live publications
+	fills  chan struct{} // limits how many channels are read at the same time
+
+	mu        sync.Mutex
+	lanes     map[string]*lane
+	followers map[string]*follower
+	counter   uint64
+	shut      bool
+}
+
+// lane lets one publication at a time through to a channel: those that are sent
+// without waiting, and some again, would change places.
+type lane struct {
+	turn  chan struct{}
+	users int
+}
+
+// maxFills is how many channels of a node are read at the same time.
+const maxFills = 16
+
+// newHistory returns nil if no channel has a history.
+func newHistory(n *Node, rules []historyRule) (*history, error) {
+	if len(rules) == 0 {
+		return nil, nil
+	}
+	h := &history{
+		n: n, rules: rules, ids: rand.Text(),
+		opened: make(chan struct{}), look: make(chan struct{}, 1), fills: make(chan struct{}, maxFills),
+		lanes: make(map[string]*lane), followers: make(map[string]*follower),
+	}
+	for _, r := range rules {
+		h.size = max(h.size, r.Size)
+	}
+	for i := range h.shards {
+		h.shards[i].stream = n.o.Prefix + "_history_" + strconv.Itoa(i)
+		h.shards[i].subjects = n.subject("h." + strconv.Itoa(i) + ".")
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if _, err := n.nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."+n.o.Prefix+"_history_*", func(*nats.Msg) { h.suspect() }); err != nil {
+		h.cancel()
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	h.over.Go(h.run)
+	return h, nil
+}
+
+// run opens the streams, and then looks after them and those who follow them.
+func (h *history) run() {
+	if h.n.Ready(h.ctx) != nil {
+		return // the node ends, or what needs storage says that there is none
+	}
+	for i := range h.shards {
+		for {
+			err := h.open(&h.shards[i])
+			if err == nil {
+				break
+			}
+			h.n.o.Logger.Warn("cluster: histories are not there yet", slog.Any("error", err))
+			if pause(h.ctx, askPause) != nil {
+				return
+			}
+		}
+	}
+	close(h.opened)
+	h.watch()
+}
+
+// wait waits until the streams are there.
+func (h *history) wait(ctx context.Context) error {
+	select {
+	case <-h.opened:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cluster: wait for storage: %w", ctx.Err())
+	case <-h.ctx.Done():
+		return errClosed
+	}
+}
+
+// end ends deliveries, and waits for those that are under way.
+func (h *history) end() {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	h.shut = true
+	h.followers = nil
+	h.mu.Unlock()
+	h.cancel()
+	h.over.Wait()
+}
+
+// enter waits until a publication to a channel may be sent. leave lets the next one.
+func (h *history) enter(ctx context.Context, channel string) (leave func(), err error) {
+	h.mu.Lock()
+	l := h.lanes[channel]
+	if l == nil {
+		l = &lane{turn: make(chan struct{}, 1)}
+		h.lanes[channel] = l
+	}
+	l.users++
+	h.mu.Unlock()
+	exit := func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(h.lanes, channel)
+		}
+	}
+	select {
+	case l.turn <- struct{}{}:
+		return func() {
+			<-l.turn
+			exit()
+		}, nil
+	case <-ctx.Done():
+		exit()
+		return nil, ctx.Err()
+	case <-h.ctx.Done():
+		exit()
+		return nil, errClosed
+	}
+}
+
+// How often a publication is sent again, and for how long. A leader that has died is
+// replaced after some seconds.
+const (
+	publishTry     = 250 * time.Millisecond
+	publishTimeout = 30 * time.Second
+)
+
+// maxID is the length of the longest id of a publication, in bytes.
+const maxID = 256
+
+// reserved is what of the largest message belongs to NATS: its headers have the name of
+// the channel twice, and the id.
+const reserved = 16 << 10
+
+// Publish stores a publication of a channel with history, and returns its position once
+// all copies are safe: a majority of them has it. With an id, of at most 256 bytes,
+// a publication that was stored under it within the last two minutes is not stored
+// again; its position is returned. data is one JSON value, nil for none. The error
+// is [ErrUncertain] if nobody acknowledged it within 30 seconds or before ctx ended.
+func (n *Node) Publish(ctx context.Context, channel, id string, data []byte) (Position, error) {
+	rule := n.history.rule(channel)
+	switch {
+	case rule == nil:
+		return Position{}, ErrNoHistory
+	case len(id) > maxID:
+		return Position{}, fmt.Errorf("cluster: the id has %d bytes; it may have %d", len(id), maxID)
+	}
+	return n.history.publish(ctx, rule, channel, id, data)
+}
+
+func (h *history) publish(ctx context.Context, rule *historyRule, channel, id string, data []byte) (Position, error) {
+	if limit := h.n.nc.MaxPayload() - reserved; int64(len(data)) > limit {
+		return Position{}, fmt.Errorf("cluster: a publication of %d bytes is larger than the %d that a history takes (max_payload)", len(data), limit)
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if err := h.wait(ctx); err != nil {
+		return Position{}, err
+	}
+	leave, err := h.enter(ctx, channel)
+	if err != nil {
+		return Position{}, err
+	}
+	defer leave()
+	s := h.shardOf(channel)
+	msg := &nats.Msg{Subject: s.subject(channel), Data: data, Header: nats.Header{
+		"Nats-Msg-Id": {h.messageID(channel, id)},
+		"Nats-TTL":    {rule.ttl},
+	}}
+	seq, err := h.send(ctx, msg)
+	if err != nil {
+		return Position{}, err
+	}
+	if f := h.follower(channel); f != nil {
+		f.await(ctx, seq)
+	}
+	return Position{s.getEpoch(), seq, time.Now()}, nil
+}
+
+// messageID returns the id of a publication in its stream, where other channels have
+// theirs.
+func (h *history) messageID(channel, id string) string {
+	b := append(appendToken(nil, channel), '.')
+	if id != "" {
+		return string(appendToken(append(b, "p."...), id))
+	}
+	h.mu.Lock()
+	h.counter++
+	count := h.counter
+	h.mu.Unlock()
+	return string(b) + "n." + h.ids + "." + strconv.FormatUint(count, 36)
+}
+
+// send sends a publication to its stream until it is acknowledged.
+func (h *history) send(ctx context.Context, msg *nats.Msg) (seq uint64, err error) {
+	var last error
+	for tries := 0; ; tries++ {
+		try, cancel := context.WithTimeout(ctx, publishTry)
+		answer, err := h.n.nc.RequestMsgWithContext(try, msg)
+		cancel()
+		var ack struct {
+			Seq   uint64    `json:"seq"`
+			Error *apiError `json:"error"`
+		}
+		if err == nil {
+			err = json.Unmarshal(answer.Data, &ack)
+		}
+		switch {
+		case err == nil && ack.Error == nil && ack.Seq > 0:
+			return ack.Seq, nil
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return 0, errors.Join(ErrUncertain, errClosed)
+		case err != nil:
+		case ack.Error == nil:
+			err = errors.New("cluster: the answer of the stream is empty")
+		case ack.Error.ErrCode == 10158: // a try before is not stored everywhere yet
+			err = ack.Error
+		case ack.Error.Code == 503 && ack.Error.ErrCode != 10023: // not now
+			err = ack.Error
+		case tries > 0: // one before may have got through
+			return 0, errors.Join(ErrUncertain, ack.Error)
+		default:
+			return 0, fmt.Errorf("cluster: %w", ack.Error)
+		}
+		last = err
+		if err := pause(ctx, askPause); err != nil {
+			return 0, errors.Join(ErrUncertain, err, last)
+		}
+	}
+}
+
+// readTimeout is the longest time for which a history is read.
+const readTimeout = 10 * time.Second
+
+// History returns the last publications of a channel, count of them if there are so
+// many. All that were acknowledged before the call are taken into account. It waits
+// for the streams at most 10 seconds.
+func (n *Node) History(ctx context.Context, channel string, count int) (Past, error) {
+	h, rule := n.history, n.history.rule(channel)
+	if rule == nil {
+		return Past{}, ErrNoHistory
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := h.wait(ctx); err != nil {
+		return Past{}, err
+	}
+	s, now := h.shardOf(channel), time.Now()
+	epoch := s.getEpoch()
+	list, _, err := h.read(ctx, s, s.subject(channel), 0, max(1, min(count, rule.Size)))
+	if err != nil {
+		return Past{}, err
+	}
+	past := pastOf(epoch, list, now)
+	if count <= 0 {
+		past.Publications = nil
+	}
+	return past, nil
+}
+
+// Recover returns the publications of a channel after a position, and states what of
+// them is lost. All that were acknowledged before the call are taken into account.
+// What was kept for longer than the rule says, or is more than it says, is lost. It
+// waits for the streams at most 10 seconds.
+func (n *Node) Recover(ctx context.Context, channel string, since Position) (Past, error) {
+	h, rule := n.history, n.history.rule(channel)
+	if rule == nil {
+		return Past{}, ErrNoHistory
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := h.wait(ctx); err != nil {
+		return Past{}, err
+	}
+	s, now := h.shardOf(channel), time.Now()
+	epoch := s.getEpoch()
+	if since.Epoch != epoch {
+		since = Position{Epoch: epoch} // nothing of it is known here
+	}
+	list, trimmed, err := h.read(ctx, s, s.subject(channel), since.Seq, rule.Size+1)
+	if err != nil {
+		return Past{}, err
+	}
+	list, lost := missing(list, trimmed, since, rule, now)
+	past := pastOf(epoch, list, now)
+	past.Lost = lost
+	switch {
+	case len(list) > 0:
+	case lost == nil:
+		past.Position.Seq = since.Seq
+	default: // the channel may have less than the position says
+		last, ok, err := h.last(ctx, s, s.subject(channel))
+		if err != nil {
+			return Past{}, err
+		}
+		if ok {
+			past.Position = last.position(epoch)
+		}
+	}
+	return past, nil
+}
+
+// pastOf returns publications that were read at a time.
+func pastOf(epoch string, list []stored, now time.Time) Past {
+	past := Past{Position: Position{Epoch: epoch, Time: now}}
+	for _, m := range list {
+		past.Position = m.position(epoch)
+		past.Publications = append(past.Publications, Publication{past.Position, m.data})
+	}
+	return past
+}
+
+func (m stored) position(epoch string) Position { return Position{epoch, m.seq, m.at} }
+
+// maxSkew is by how much the clocks of nodes may differ.
+const maxSkew = 2 * time.Second
+
+// missing takes the publications that were read from a position on, and returns those
+// after it, and what is lost of them. Publications vanish in order, so nothing is lost
+// if that of the position is still there. If it is not, as in a history that was
+// empty, too little must have happened since for any to vanish: streams keep one
+// more than the rule says.
+func missing(list []stored, trimmed bool, since Position, rule *historyRule, now time.Time) ([]stored, *Lost) {
+	if !trimmed && len(list) > 0 && list[0].seq == since.Seq {
+		return list[1:], nil
+	}
+	young := now.Sub(since.Time) < rule.Age-maxSkew
+	if young && !trimmed && len(list) <= rule.Size && (len(list) > 0 || since.Seq == 0) {
+		return list, nil
+	}
+	list = list[max(0, len(list)-rule.Size):]
+	if len(list) == 0 || since.Seq == 0 {
+		return list, &Lost{}
+	}
+	return list, &Lost{since.Seq + 1, list[0].seq - 1}
+}

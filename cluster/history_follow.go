@@ -1,0 +1,268 @@
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// follower delivers the publications of one channel with history on this node, each
+// once and in order. Live ones say which was before them. When one is missing, the follower
+// reads from the stream what it has not delivered yet.
+type follower struct {
+	h       *history
+	channel string
+	rule    *historyRule
+	shard   *shard
+	subject string
+
+	mu      sync.Mutex
+	begun   bool // at is known
+	ended   bool
+	at      uint64    // what was delivered last
+	known   time.Time // when at was stored, or was known to be the last one
+	filling bool      // somebody reads
+	waiting []*nats.Msg
+	moved   chan struct{} // closed when at changes
+}
+
+// maxWaiting is how many live publications of a channel wait while it is read. Those
+// beyond are read, too.
+const maxWaiting = 1024
+
+// follow makes a follower for a channel. It returns nil if the channel has no history.
+func (h *history) follow(channel string) *follower {
+	rule := h.rule(channel)
+	if rule == nil {
+		return nil
+	}
+	s := h.shardOf(channel)
+	f := &follower{h: h, channel: channel, rule: rule, shard: s, subject: s.subject(channel), filling: true, moved: make(chan struct{})}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.shut {
+		return f // Subscribe reports it
+	}
+	h.followers[channel] = f
+	return f
+}
+
+// unfollow ends the follower of a channel.
+func (h *history) unfollow(channel string) {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	f := h.followers[channel]
+	delete(h.followers, channel)
+	h.mu.Unlock()
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended, f.waiting = true, nil
+	f.move()
+}
+
+// follower returns the follower of a channel, nil if there is none.
+func (h *history) follower(channel string) *follower {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.followers[channel]
+}
+
+// begin finds out where the channel is. The node must have its live publications
+// already. What was stored before begin was called is not delivered.
+func (f *follower) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := f.h.wait(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	last, ok, err := f.h.last(ctx, f.shard, f.subject)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begun, f.known = true, now
+	if ok {
+		f.at, f.known = last.seq, last.at
+	}
+	f.catchUp()
+	return nil
+}
+
+// live takes a live publication.
+func (f *follower) live(msg *nats.Msg) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.ended:
+	case f.filling:
+		if len(f.waiting) < maxWaiting {
+			f.waiting = append(f.waiting, msg)
+		}
+	case !f.take(msg):
+		f.waiting = append(f.waiting, msg)
+		f.fill()
+	}
+}
+
+// take delivers a live publication, or reports that others are missing before it. It
+// may come twice. One that is the first of the history now, as those before it have
+// expired, does not say which was before. f.mu is held.
+func (f *follower) take(msg *nats.Msg) bool {
+	m := storedOf(msg)
+	if m.seq <= f.at {
+		return true
+	}
+	if number(msg, lastHeader) > f.at {
+		return false
+	}
+	f.deliver(m)
+	return true
+}
+
+// deliver delivers a publication, which is newer than all before. f.mu is held, so that
+// they stay in order; sinks do not block.
+func (f *follower) deliver(m stored) {
+	f.at, f.known = m.seq, m.at
+	_ = f.h.n.channels.pass(f.h.n.channels.getSink(), f.channel, m.data) // it is logged
+	f.move()
+}
+
+// move wakes those who wait for a change. f.mu is held.
+func (f *follower) move() {
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+// catchUp delivers what has waited while somebody read. It reports whether nothing was
+// missing, and ends the filling then. f.mu is held.
+func (f *follower) catchUp() bool {
+	for len(f.waiting) > 0 {
+		if !f.take(f.waiting[0]) {
+			f.fill()
+			return false
+		}
+		f.waiting = f.waiting[1:]
+	}
+	f.waiting, f.filling = nil, false
+	return true
+}
+
+// fill makes somebody read what is missing. f.mu is held.
+func (f *follower) fill() {
+	f.filling = true
+	f.h.mu.Lock()
+	defer f.h.mu.Unlock()
+	if !f.h.shut {
+		f.h.over.Go(f.read)
+	}
+}
+
+// behind reads if there is something newer than what was delivered.
+func (f *follower) behind(seq uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.begun && !f.ended && !f.filling && seq > f.at {
+		f.fill()
+	}
+}
+
+// read reads what has not been delivered, and delivers it, until it succeeds.
+func (f *follower) read() {
+	h := f.h
+	select {
+	case h.fills <- struct{}{}:
+		defer func() { <-h.fills }()
+	case <-h.ctx.Done():
+		return
+	}
+	for {
+		f.mu.Lock()
+		since := Position{Seq: f.at, Time: f.known}
+		ended := f.ended
+		f.mu.Unlock()
+		if ended {
+			return
+		}
+		ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
+		now := time.Now()
+		list, trimmed, err := h.read(ctx, f.shard, f.subject, since.Seq, f.rule.Size+1)
+		cancel()
+		if h.ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			f.filled(list, trimmed, since, now)
+			return
+		}
+		h.n.o.Logger.Warn("cluster: missed publications cannot be read yet", slog.String("channel", f.channel), slog.Any("error", err))
+		if pause(h.ctx, askPause) != nil {
+			return
+		}
+	}
+}
+
+// filled delivers what was read.
+func (f *follower) filled(list []stored, trimmed bool, since Position, now time.Time) {
+	list, lost := missing(list, trimmed, since, f.rule, now)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return
+	}
+	if lost != nil {
+		f.h.n.o.Logger.Error("cluster: publications are lost: the node was away for longer than the history lasts",
+			slog.String("channel", f.channel), slog.Uint64("from", lost.From), slog.Uint64("to", lost.To))
+	}
+	for _, m := range list {
+		if m.seq > f.at {
+			f.deliver(m)
+		}
+	}
+	f.catchUp()
+}
+
+// awaitTime is how long a publisher waits for subscribers on its own node, and lateTime
+// when the live publication is late and the follower reads.
+const (
+	awaitTime = time.Second
+	lateTime  = 100 * time.Millisecond
+)
+
+// await waits until a publication has been delivered on this node, so that those who
+// publish do it at the pace of the subscribers here.
+func (f *follower) await(ctx context.Context, seq uint64) {
+	ctx, cancel := context.WithTimeout(ctx, awaitTime)
+	defer cancel()
+	late := time.NewTimer(lateTime)
+	defer late.Stop()
+	for {
+		f.mu.Lock()
+		there, moved := !f.begun || f.ended || f.at >= seq, f.moved
+		f.mu.Unlock()
+		if there {
+			return
+		}
+		select {
+		case <-moved:
+		case <-late.C:
+			f.behind(seq)
+		case <-ctx.Done():
+			return
+		case <-f.h.ctx.Done():
+			return
+		}
+	}
+}
