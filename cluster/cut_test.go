@@ -19,7 +19,7 @@ type cutter struct {
 }
 
 // startCut starts n nodes with storage whose routes can be cut.
-func startCut(t testing.TB, n int, change func(*cluster.Options)) ([]*cluster.Node, *cutter) {
+func startCut(t testing.TB, n int, change func(*cluster.Options)) ([]*cluster.Node, []cluster.Options, *cutter) {
 	t.Helper()
 	c := &cutter{off: make(map[int]bool), conns: make(map[net.Conn][2]int)}
 	var listeners []net.Listener
@@ -51,12 +51,12 @@ func startCut(t testing.TB, n int, change func(*cluster.Options)) ([]*cluster.No
 		}
 		c.over.Wait()
 	})
-	nodes, _ := startStored(t, n, func(o *cluster.Options) {
+	nodes, options := startStored(t, n, func(o *cluster.Options) {
 		i := int(o.Name[0] - 'a')
 		o.Listen, o.Routes = listen[i], routes[i]
 		change(o)
 	})
-	return nodes, c
+	return nodes, options, c
 }
 
 func (c *cutter) serve(l net.Listener, from, to int, addr string) {

@@ -21,7 +21,7 @@ type stored struct {
 // Requests to streams, and what they may take: a request is made again after so long
 // without an answer, or so long after an answer that is not enough yet.
 const (
-	askTimeout = 500 * time.Millisecond
+	askTimeout = 250 * time.Millisecond
 	askPause   = 20 * time.Millisecond
 	askBatch   = 256
 	askBytes   = 1 << 20
