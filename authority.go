@@ -8,7 +8,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // The authority of a socket is everything that inbound middleware has approved
@@ -109,7 +108,7 @@ func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, sha
 		if shared != nil {
 			defer shared.Release()
 		}
-		s.write(part{packet: wire.AppendPublish(packetBuffer(p.Channel, p.Data), p.Channel, p.Data), sub: sub, publication: p})
+		s.write(part{packet: publishPacket(p.Channel, p.Position, p.Data), sub: sub, publication: p})
 		return
 	}
 	frame := p.Frame

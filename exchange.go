@@ -10,7 +10,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/route"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // Exchange publishes and subscribes on behalf of the server. It does not run
@@ -78,7 +77,7 @@ func (x *Exchange) publish(ctx context.Context, channel string, data []byte, lat
 		return ErrServerClosed
 	}
 	if later && x.routes == nil { // whose broker would only call Deliver
-		(*sink)(x).deliver(channel, data, true)
+		(*sink)(x).deliver(channel, "", data, true)
 	} else if err := guard.Call(x.srv.log, "Broker.Publish", func() error { return x.srv.cfg.Broker.Publish(ctx, channel, data) }); err != nil {
 		return err
 	}
@@ -92,16 +91,31 @@ type sink Exchange
 // Deliver implements broker.Sink: it passes a publication to the subscribers on
 // this node. It waits for none of them, because a broker delivers for all nodes
 // and channels; publishers wait, on their own node.
-func (x *sink) Deliver(channel string, data []byte) { x.deliver(channel, data, false) }
+func (x *sink) Deliver(channel string, data []byte) { x.deliver(channel, "", data, false) }
+
+// DeliverAt implements broker.PositionSink, as Deliver does broker.Sink.
+func (x *sink) DeliverAt(channel, position string, data []byte) {
+	x.deliver(channel, position, data, false)
+}
 
 // deliver is Deliver. With later, the caller has the frames written by Crew.Flush.
-func (x *sink) deliver(channel string, data []byte, later bool) {
+func (x *sink) deliver(channel, position string, data []byte, later bool) {
 	count := x.srv.counters.publications.Add(1)
 	if !x.srv.hub.Has(channel) {
 		return
 	}
-	buf := wire.AppendPublish(packetBuffer(channel, data), channel, data)
-	p := &hub.Publication{Channel: channel, Later: later, At: time.Duration(x.srv.moment(time.Now()))}
+	p := (*Exchange)(x).publication(channel, position, data, uint8(count))
+	p.Later = later
+	n := x.srv.hub.Publish(p)
+	p.Shared.Settle()
+	x.srv.counters.deliveries.Add(uint64(n))
+}
+
+// publication returns a publication for the hub. Its bytes count against a shard of the
+// budget until Shared.Settle has been called and all subscribers have sent it.
+func (x *Exchange) publication(channel, position string, data []byte, shard uint8) *hub.Publication {
+	buf := publishPacket(channel, position, data)
+	p := &hub.Publication{Channel: channel, Position: position, At: time.Duration(x.srv.moment(time.Now()))}
 	if data != nil {
 		// The frame ends with the data and two closing braces.
 		p.Data = buf[len(buf)-2-len(data) : len(buf)-2 : len(buf)-2]
@@ -112,10 +126,8 @@ func (x *sink) deliver(channel string, data []byte, later bool) {
 	if x.srv.cfg.Codec != nil {
 		held += len(buf) // the data is in another buffer than the frame
 	}
-	p.Shared.Init(x.srv.budget.Shard(uint8(count)), held)
-	n := x.srv.hub.Publish(p)
-	p.Shared.Settle()
-	x.srv.counters.deliveries.Add(uint64(n))
+	p.Shared.Init(x.srv.budget.Shard(shard), held)
+	return p
 }
 
 // join makes the broker deliver a channel to this node. It waits for the broker

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -349,7 +350,7 @@ func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 		options := s.optionsOf(channel)
 		options.suspended = false
 		raw := withData(json.RawMessage(`{"waitForAuth":true}`), options.data)
-		if blocked = s.subscribe(channel, raw, options, r.epoch, true); blocked == nil || blocked == errStale {
+		if _, blocked = s.subscribe(channel, raw, options, r.epoch, true, broker.From{}); blocked == nil || blocked == errStale {
 			return
 		}
 		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.ID()), slog.Any("error", blocked))

@@ -29,6 +29,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/httpauth"
 	"github.com/socketcluster-go/socketcluster/auth/jwks"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/upstream"
 	"github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/cluster"
@@ -124,6 +125,9 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"cluster.Node":     node,
 		"upstream.Options": upstreamOptions,
 		"upstream.Broker":  behind,
+
+		"cluster.Publication": cluster.Publication{Data: []byte(hidden)},
+		"broker.Publication":  broker.Publication{Data: []byte(hidden)},
 
 		"client.Client":               c,
 		"client.MemoryStore":          store,

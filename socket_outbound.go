@@ -105,6 +105,14 @@ func packetBuffer(name string, data []byte) []byte {
 	return ws.NewBuffer(len(name) + len(data) + 64)
 }
 
+// publishPacket returns the packet of a publication, with its position if it has one.
+func publishPacket(channel, position string, data []byte) []byte {
+	if position == "" {
+		return wire.AppendPublish(packetBuffer(channel, data), channel, data)
+	}
+	return wire.AppendPublishAt(ws.NewBuffer(len(channel)+len(position)+len(data)+80), channel, position, data)
+}
+
 // transmitPacket returns the packet of a transmit to the client.
 func transmitPacket(event string, data []byte) []byte {
 	return wire.AppendTransmit(packetBuffer(event, data), event, data)
@@ -316,7 +324,7 @@ func (s *Socket) passOut(w withheld, data json.RawMessage, blocked bool) {
 	}
 	s.stats.sent.Add(1)
 	p := w.publication
-	s.write(part{packet: wire.AppendPublish(packetBuffer(p.Channel, data), p.Channel, data), sub: w.sub, publication: p})
+	s.write(part{packet: publishPacket(p.Channel, p.Position, data), sub: w.sub, publication: p})
 	w.release()
 }
 

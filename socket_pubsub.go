@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -99,10 +100,11 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 			s.emitError(invalidAction("A #subscribe without a call id was ignored"))
 			return
 		}
-		switch err := s.subscribe(req.Channel, raw, stored, epoch, false); err {
+		past, err := s.subscribe(req.Channel, raw, stored, epoch, false, broker.From{Since: req.Since, Last: req.Last})
+		switch err {
 		case nil:
 			s.awaitRoom(0)
-			if !s.confirmSubscribed(p.ID, req.Channel) {
+			if !s.confirmSubscribed(p.ID, req.Channel, past) {
 				s.respond(p.ID, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", req.Channel))
 			}
 			return
@@ -123,7 +125,11 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 // removes the socket holds subMu until the #kickOut has been sent, so a refusal
 // also comes after it. A subscription that waits for the next login has
 // succeeded.
-func (s *Socket) confirmSubscribed(id float64, channel string) bool {
+func (s *Socket) confirmSubscribed(id float64, channel string, past broker.Past) bool {
+	data, err := appendPast(past)
+	if err != nil {
+		return false
+	}
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
 	s.mu.Lock()
@@ -131,7 +137,7 @@ func (s *Socket) confirmSubscribed(id float64, channel string) bool {
 	if s.subs.Get(channel) == nil && !s.isSuspended(channel) && s.state == Open {
 		return false
 	}
-	s.sendLocked(wire.AppendResponse(packetBuffer("", nil), id, nil))
+	s.sendLocked(wire.AppendResponse(packetBuffer("", data), id, data))
 	return true
 }
 
@@ -157,46 +163,69 @@ func withData(options, data json.RawMessage) json.RawMessage {
 var errStale = &wire.Error{Message: "The token has changed meanwhile"}
 
 // subscribe adds the socket to a channel, as approved in an epoch. The event has
-// the raw options. resume is for a suspended subscription.
-func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) *wire.Error {
+// the raw options. resume is for a suspended subscription. past is what the client gets of
+// the history of the channel.
+func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, from broker.From) (past broker.Past, err *wire.Error) {
 	s.mu.Lock()
 	if s.state != Open {
 		s.mu.Unlock()
-		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
+		return past, invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	}
 	if limit := s.srv.cfg.Limits.Channels; s.subs.Get(channel) == nil && s.subs.Len()+s.suspendedLocked(channel) >= limit {
 		s.mu.Unlock()
 		s.srv.hit(limitChannels)
-		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.ID(), limit)
+		return past, brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.ID(), limit)
 	}
 	s.mu.Unlock()
 
-	if err := s.srv.exchange.join(s.unending(), channel); err != nil {
-		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", err))
-		return brokerError("Failed to subscribe socket to the %s channel", channel)
-	}
-	entered, err := s.enter(channel, raw, options, epoch, resume)
-	if !entered {
-		_ = s.srv.exchange.routes.Leave(s.unending(), channel)
+	entered := false
+	failure := s.srv.exchange.join(s.unending(), channel)
+	if failure == nil {
+		failure = s.srv.exchange.recover(s.unending(), channel, from, func(p broker.Past) {
+			past = fitting(channel, p, s.srv.cfg.Limits.Outbox/2)
+			entered, err = s.enter(channel, raw, options, epoch, resume, past.Publications)
+		})
+		if !entered {
+			_ = s.srv.exchange.routes.Leave(s.unending(), channel)
+		}
 	}
 	s.drainEvents()
-	return err
+	if failure != nil {
+		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", failure))
+		return past, brokerError("Failed to subscribe socket to the %s channel", channel)
+	}
+	return past, err
 }
 
 // enter adds the socket to a channel of the hub, as approved in an epoch. It
-// returns false if it did not, or if the socket was in the channel before.
-func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) (entered bool, err *wire.Error) {
+// returns false if it did not, or if the socket was in the channel before. The
+// publications that the client has missed go before all that come from now on.
+func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, missed []broker.Publication) (entered bool, err *wire.Error) {
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
+	sub, entered, err := s.enterHub(channel, raw, options, epoch, resume)
+	if entered {
+		for _, m := range missed {
+			p := s.srv.exchange.publication(channel, m.Position, m.Data, 0)
+			(*subscriber)(s).Deliver(p, sub)
+			p.Shared.Settle()
+		}
+	}
+	return entered, err
+}
+
+// enterHub is enter without what was missed. subMu must be held.
+func (s *Socket) enterHub(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) (sub *hub.Subscription, entered bool, err *wire.Error) {
 	s.mu.Lock()
-	sub := s.subs.Get(channel)
+	sub = s.subs.Get(channel)
 	s.mu.Unlock()
 	if sub == nil {
 		// Publications before the socket knows sub are not delivered to it.
 		sub = s.srv.hub.Subscribe(channel, (*subscriber)(s))
+		begun := sub
 		defer func() {
 			if !entered {
-				s.srv.hub.Unsubscribe(sub)
+				s.srv.hub.Unsubscribe(begun)
 			}
 		}()
 	}
@@ -204,9 +233,9 @@ func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epo
 	defer s.mu.Unlock()
 	switch {
 	case s.state != Open:
-		return false, invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
+		return nil, false, invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	case s.guarded() && !s.token.inForce(epoch), resume && !s.isSuspended(channel):
-		return false, errStale
+		return nil, false, errStale
 	}
 	if entered = s.subs.Get(channel) == nil; entered {
 		s.subs.Add(sub)
@@ -215,7 +244,7 @@ func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epo
 	s.storeOptions(channel, options)
 	s.approve(sub, epoch)
 	s.queue(SubscribeEvent{s, channel, raw})
-	return entered, nil
+	return sub, entered, nil
 }
 
 func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {

@@ -102,6 +102,19 @@ func (c *channels) pass(sink broker.Sink, channel string, data []byte) error {
 	}, slog.String("channel", channel))
 }
 
+// passAt passes a publication of a channel with history to the sink.
+func (c *channels) passAt(channel string, at Position, data []byte) {
+	sink := c.getSink()
+	if s, ok := sink.(broker.PositionSink); ok {
+		_ = guard.Call(c.n.o.Logger, "Sink.DeliverAt", func() error { // it is logged
+			s.DeliverAt(channel, at.String(), data)
+			return nil
+		}, slog.String("channel", channel))
+		return
+	}
+	_ = c.pass(sink, channel, data) // it is logged
+}
+
 // getSink returns the sink, which those who have subscribed to a channel have.
 func (c *channels) getSink() broker.Sink {
 	c.mu.Lock()

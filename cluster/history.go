@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -59,6 +60,7 @@ type history struct {
 	over   sync.WaitGroup
 	opened chan struct{} // closed when all streams are there
 	look   chan struct{} // something has happened that may have lost live publications
+	rings  atomic.Int64  // bytes
 	fills  chan struct{} // limits how many channels are read at the same time
 
 	mu        sync.Mutex
@@ -385,7 +387,7 @@ const maxSkew = 2 * time.Second
 // empty, too little must have happened since for any to vanish: streams keep one
 // more than the rule says.
 func missing(list []stored, trimmed bool, since Position, rule *historyRule, now time.Time) ([]stored, *Lost) {
-	if !trimmed && len(list) > 0 && list[0].seq == since.Seq {
+	if len(list) > 0 && list[0].seq == since.Seq {
 		return list[1:], nil
 	}
 	young := now.Sub(since.Time) < rule.Age-maxSkew

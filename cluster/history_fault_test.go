@@ -240,7 +240,9 @@ func TestHistoryOutlivesFaults(t *testing.T) {
 	l.end(back, sinks, channels)
 
 	// What is published while a node is away comes also if nothing is published afterwards.
-	i := slices.IndexFunc(nodes, func(n *cluster.Node) bool { return n.Name() != back.Name() && n.Name() != back.Leader(t.Context(), channels[0]) })
+	i := slices.IndexFunc(nodes, func(n *cluster.Node) bool {
+		return n.Name() != back.Name() && n.Name() != back.Leader(t.Context(), channels[0])
+	})
 	got := len(sinks[nodes[i].Name()].got())
 	c.cut(i)
 	publish(t, nodes[3-i-led], channels[0], "", "last")

@@ -27,6 +27,8 @@ type follower struct {
 	filling bool      // somebody reads
 	waiting []*nats.Msg
 	moved   chan struct{} // closed when at changes
+	ring    ring
+	reading *reading // nil if nobody reads the whole history
 }
 
 // maxWaiting is how many live publications of a channel wait while it is read. Those
@@ -65,6 +67,7 @@ func (h *history) unfollow(channel string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended, f.waiting = true, nil
+	f.ring.reset(h, 0)
 	f.move()
 }
 
@@ -97,6 +100,7 @@ func (f *follower) begin(ctx context.Context) error {
 	if ok {
 		f.at, f.known = last.seq, last.at
 	}
+	f.ring.reset(f.h, f.at)
 	f.catchUp()
 	return nil
 }
@@ -136,7 +140,8 @@ func (f *follower) take(msg *nats.Msg) bool {
 // they stay in order; sinks do not block.
 func (f *follower) deliver(m stored) {
 	f.at, f.known = m.seq, m.at
-	_ = f.h.n.channels.pass(f.h.n.channels.getSink(), f.channel, m.data) // it is logged
+	f.ring.add(f.h, m)
+	f.h.n.channels.passAt(f.channel, m.position(f.shard.getEpoch()), m.data)
 	f.move()
 }
 
@@ -225,6 +230,7 @@ func (f *follower) filled(list []stored, trimmed bool, since Position, now time.
 	if lost != nil {
 		f.h.n.o.Logger.Error("cluster: publications are lost: the node was away for longer than the history lasts",
 			slog.String("channel", f.channel), slog.Uint64("from", lost.From), slog.Uint64("to", lost.To))
+		f.ring.reset(f.h, max(f.at, lost.To))
 	}
 	for _, m := range list {
 		if m.seq > f.at {

@@ -75,6 +75,7 @@ func (h *history) restart(s *shard) {
 		f.mu.Lock()
 		if f.begun && !f.ended {
 			f.at, f.known = 0, time.Now()
+			f.ring.reset(h, 0)
 			if !f.filling {
 				f.fill()
 			}

@@ -48,6 +48,16 @@ func AppendPublish(dst []byte, channel string, data []byte) []byte {
 	return append(appendData(dst, data), "}}"...)
 }
 
+// AppendPublishAt appends {"event":"#publish","data":{"channel":channel,"position":position,"data":data}}.
+// Clients that do not know positions ignore it.
+func AppendPublishAt(dst []byte, channel, position string, data []byte) []byte {
+	dst = append(dst, `{"event":"#publish","data":{"channel":`...)
+	dst = AppendString(dst, channel)
+	dst = append(dst, `,"position":`...)
+	dst = AppendString(dst, position)
+	return append(appendData(dst, data), "}}"...)
+}
+
 // AppendKickOut appends {"event":"#kickOut","data":{"channel":channel,"message":message}}.
 func AppendKickOut(dst []byte, channel string, message []byte) []byte {
 	dst = append(dst, `{"event":"#kickOut","data":{"channel":`...)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -74,6 +75,8 @@ type Subscribe struct {
 	Channel     string
 	WaitForAuth bool   // only the literal true counts
 	Data        []byte // raw JSON aliasing the payload; nil when absent
+	Since       string // the position after which the client wants publications; "" for none
+	Last        int    // how many of the last publications the client wants, 0 if it does not say
 	Options     []byte // the payload without its channel, a JSON object that does not alias it
 }
 
@@ -94,6 +97,12 @@ func ParseSubscribe(raw []byte) (Subscribe, bool) {
 			s.WaitForAuth = string(value) == "true"
 		case "data":
 			s.Data = value
+		case "since":
+			s.Since, _ = ParseString(value)
+		case "last":
+			if n, err := strconv.ParseUint(string(value), 10, 31); err == nil {
+				s.Last = int(n)
+			}
 		}
 		rest.set(name, value)
 	})

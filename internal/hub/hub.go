@@ -15,6 +15,7 @@ const shardCount = 64
 // compressed ones, or nil if there is none.
 type Publication struct {
 	Channel  string
+	Position string // in the history of the channel, "" if it has none
 	Data     []byte
 	Frame    []byte
 	Deflated []byte

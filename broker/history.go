@@ -1,0 +1,52 @@
+package broker
+
+import "context"
+
+// A Historian is a broker some of whose channels keep publications. Its methods are safe
+// for concurrent use.
+type Historian interface {
+	// Join calls enter with what a new subscriber of a channel has missed. What enter
+	// makes a subscriber begins behind it: no publication comes in between, and none
+	// twice. The node must have subscribed to the channel. If Join returns an error,
+	// it has not called enter, otherwise once. enter must not block. For a
+	// channel that keeps nothing, the Past is empty.
+	Join(ctx context.Context, channel string, from From, enter func(Past)) error
+
+	// History returns the last publications of a channel, oldest first, count of
+	// them if there are so many. It fails for a channel that keeps nothing.
+	History(ctx context.Context, channel string, count int) (Past, error)
+}
+
+// A PositionSink is a sink that wants to know the positions of publications in the
+// histories of their channels. A Historian calls DeliverAt in place of Deliver for
+// those that have one.
+type PositionSink interface {
+	Sink
+	DeliverAt(channel, position string, data []byte)
+}
+
+// From is where a subscriber wants to begin.
+type From struct {
+	Since string // after this position; "": it has none
+	Last  int    // without one, with so many of the last publications
+}
+
+// Past is a part of the history of a channel.
+type Past struct {
+	Publications []Publication // oldest first
+	Lost         *Lost         // what is missing before them; nil if nothing is
+	Position     string        // that of the last one; "" if the channel keeps nothing
+}
+
+// Publication is one that a channel has kept.
+type Publication struct {
+	Position string
+	Data     []byte // one JSON value, or nil if the publisher gave none
+}
+
+// Lost is what is gone from a history: the first and the last number of it, both 0 if
+// that is unknown.
+type Lost struct {
+	From uint64 `json:"from,omitempty"`
+	To   uint64 `json:"to,omitempty"`
+}

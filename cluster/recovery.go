@@ -1,0 +1,234 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+)
+
+// A follower keeps so much of what it has delivered last, so that subscribers who come
+// back after an interruption get it without a request to the stream. All followers of
+// a node keep at most maxRings bytes.
+const (
+	ringCount = 256
+	ringBytes = 64 << 10
+	maxRings  = 64 << 20
+)
+
+// ring has the publications of a channel after base, without a gap.
+type ring struct {
+	base  uint64
+	list  []stored
+	bytes int
+}
+
+// add adds a publication. used counts the bytes of all rings.
+func (r *ring) add(h *history, m stored) {
+	r.list = append(r.list, m)
+	r.bytes += len(m.data)
+	h.rings.Add(int64(len(m.data)))
+	for len(r.list) > ringCount || r.bytes > ringBytes || len(r.list) > 0 && h.rings.Load() > maxRings {
+		first := r.list[0]
+		r.base, r.list = first.seq, r.list[1:]
+		r.bytes -= len(first.data)
+		h.rings.Add(-int64(len(first.data)))
+	}
+}
+
+// reset empties the ring: what comes next is after base.
+func (r *ring) reset(h *history, base uint64) {
+	h.rings.Add(-int64(r.bytes))
+	*r = ring{base: base}
+}
+
+// reading is a read of the whole history of a channel, which all share who need it at
+// the same time.
+type reading struct {
+	done    chan struct{}
+	list    []stored
+	trimmed bool
+	begun   time.Time
+	err     error
+}
+
+// Join implements broker.Historian.
+func (c *channels) Join(ctx context.Context, channel string, from broker.From, enter func(broker.Past)) error {
+	f := c.n.history.follower(channel)
+	if f == nil {
+		enter(broker.Past{})
+		return nil
+	}
+	return f.join(ctx, from, enter)
+}
+
+// History implements broker.Historian.
+func (c *channels) History(ctx context.Context, channel string, count int) (broker.Past, error) {
+	past, err := c.n.History(ctx, channel, count)
+	if err != nil {
+		return broker.Past{}, err
+	}
+	return brokerPast(past), nil
+}
+
+func brokerPast(past Past) broker.Past {
+	p := broker.Past{Position: past.Position.String()}
+	for _, m := range past.Publications {
+		p.Publications = append(p.Publications, broker.Publication{Position: m.Position.String(), Data: m.Data})
+	}
+	if past.Lost != nil {
+		p.Lost = &broker.Lost{From: past.Lost.From, To: past.Lost.To}
+	}
+	return p
+}
+
+// joinTries is how often a join reads. Each read has less to catch up with.
+const joinTries = 5
+
+// join calls enter with what is between a position and what the follower has delivered.
+// Nothing is delivered while enter runs.
+func (f *follower) join(ctx context.Context, from broker.From, enter func(broker.Past)) error {
+	since, err := ParsePosition(from.Since)
+	known := from.Since == ""
+	if err == nil && since.Epoch == f.shard.getEpoch() {
+		known = true
+		f.await(ctx, since.Seq) // another node may be ahead
+	} else {
+		since = Position{} // of another history, or none at all
+	}
+	var read reading
+	for try := 0; ; try++ {
+		f.mu.Lock()
+		list, trimmed, ok := f.past(from, since, known, read)
+		if ok || f.ended {
+			defer f.mu.Unlock()
+			if f.ended {
+				return errClosed
+			}
+			enter(brokerPast(f.pastOf(from, since, known, list, trimmed)))
+			return nil
+		}
+		f.mu.Unlock()
+		if try == joinTries {
+			return fmt.Errorf("cluster: the history of %q cannot be read: it changes too fast", f.channel)
+		}
+		if read, err = f.readAll(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// past returns what the follower has delivered of a channel as far as it is known from
+// what was read and from the ring, and whether that is enough. f.mu is held.
+func (f *follower) past(from broker.From, since Position, known bool, read reading) (list []stored, trimmed, ok bool) {
+	list, trimmed = f.ring.list, true
+	if !read.begun.IsZero() {
+		last := uint64(0)
+		if n := len(read.list); n > 0 {
+			last = read.list[n-1].seq
+		}
+		if last < f.ring.base && f.ring.base > 0 && len(read.list) > 0 {
+			return nil, false, false
+		}
+		rest, _ := slices.BinarySearchFunc(f.ring.list, last+1, bySeq)
+		delivered, _ := slices.BinarySearchFunc(read.list, f.at+1, bySeq)
+		return append(slices.Clone(read.list[:delivered]), f.ring.list[rest:]...), read.trimmed, true
+	}
+	switch {
+	case from.Since == "":
+		return list, trimmed, len(list) >= min(from.Last, f.rule.Size)
+	case !known:
+		return nil, false, false
+	}
+	return list, trimmed, since.Seq >= f.ring.base
+}
+
+func bySeq(m stored, seq uint64) int {
+	switch {
+	case m.seq < seq:
+		return -1
+	case m.seq > seq:
+		return 1
+	}
+	return 0
+}
+
+// pastOf returns the past of a new subscriber, given what is known of what was delivered.
+// f.mu is held.
+func (f *follower) pastOf(from broker.From, since Position, known bool, list []stored, trimmed bool) Past {
+	now := time.Now()
+	epoch := f.shard.getEpoch()
+	present := Position{epoch, f.at, f.known}
+	if f.at == 0 {
+		present.Time = now
+	}
+	var lost *Lost
+	switch {
+	case from.Since == "":
+		list = list[max(0, len(list)-max(0, min(from.Last, f.rule.Size))):]
+	case !known: // the history is another one
+		list, lost = list[max(0, len(list)-f.rule.Size):], &Lost{}
+	case since.Seq > f.at: // the history has lost its end
+		list, lost = nil, &Lost{}
+	default:
+		i, _ := slices.BinarySearchFunc(list, since.Seq, bySeq)
+		switch {
+		case since.Seq == f.at:
+			list = nil
+		case since.Seq >= f.ring.base:
+			i, _ = slices.BinarySearchFunc(list, since.Seq+1, bySeq)
+			list = list[i:]
+		default:
+			list, lost = missing(list[i:], trimmed && i == 0, since, f.rule, now)
+		}
+	}
+	past := pastOf(epoch, list, now)
+	past.Lost, past.Position = lost, present
+	return past
+}
+
+// readAll reads the whole history of the channel, or takes part in a read that begins
+// now.
+func (f *follower) readAll(ctx context.Context) (reading, error) {
+	f.mu.Lock()
+	r := f.reading
+	if r == nil {
+		r = &reading{done: make(chan struct{}), begun: time.Now()}
+		f.reading = r
+		f.h.mu.Lock()
+		if f.h.shut {
+			r.err = errClosed
+			close(r.done)
+		} else {
+			f.h.over.Go(func() { f.readFor(r) })
+		}
+		f.h.mu.Unlock()
+	}
+	f.mu.Unlock()
+	select {
+	case <-r.done:
+		return *r, r.err
+	case <-ctx.Done():
+		return reading{}, ctx.Err()
+	}
+}
+
+func (f *follower) readFor(r *reading) {
+	defer close(r.done)
+	ctx, cancel := context.WithTimeout(f.h.ctx, readTimeout)
+	defer cancel()
+	select {
+	case f.h.fills <- struct{}{}:
+		defer func() { <-f.h.fills }()
+	case <-ctx.Done():
+		r.err = ctx.Err()
+	}
+	if r.err == nil {
+		r.list, r.trimmed, r.err = f.h.read(ctx, f.shard, f.subject, 0, f.rule.Size+1)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reading = nil
+}

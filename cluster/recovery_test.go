@@ -1,0 +1,189 @@
+package cluster_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+)
+
+// serve starts a server on a node, and returns what connects to it.
+func serve(t testing.TB, node *cluster.Node, change func(*socketcluster.Config)) (*socketcluster.Server, sctest.Dial) {
+	t.Helper()
+	cfg := socketcluster.Config{
+		Auth: auth.Options{Key: "the key of the tests, which is long"}, AllowMissingOrigin: true,
+		Broker: node.Broker(), Logger: slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	srv, err := socketcluster.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(srv)
+	t.Cleanup(func() {
+		web.Close()
+		_ = srv.Shutdown(t.Context())
+		_ = srv.Close()
+	})
+	return srv, sctest.TCP(web.Listener.Addr().String())
+}
+
+// answer is that to a subscription.
+type answer struct {
+	Position string
+	Lost     *struct{ From, To uint64 }
+}
+
+// subscribe subscribes with options, and returns the answer.
+func subscribe(t testing.TB, c *sctest.Client, options string) (a answer) {
+	t.Helper()
+	raw, err := c.Call("#subscribe", json.RawMessage(options))
+	if err == nil && raw != nil {
+		err = json.Unmarshal(raw, &a)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// next returns the data of the next publications, and the position of the last one.
+func next(t testing.TB, c *sctest.Client, n int) (all []string, position string) {
+	t.Helper()
+	for range n {
+		var p struct {
+			Position string
+			Data     json.RawMessage
+		}
+		c.Event("#publish", &p)
+		all, position = append(all, string(p.Data)), p.Position
+	}
+	return all, position
+}
+
+// A subscriber that comes back gets what it has missed, then what is published from then
+// on, on any node.
+func TestRecovery(t *testing.T) {
+	nodes, _ := startStored(t, 3, withHistory)
+	var dials []sctest.Dial
+	var servers []*socketcluster.Server
+	for _, node := range nodes {
+		srv, dial := serve(t, node, nil)
+		servers, dials = append(servers, srv), append(dials, dial)
+	}
+	connect := func(i int) *sctest.Client { return sctest.Connect(t, dials[i], "") }
+	send := func(i, from, to int) (all []string) {
+		for k := from; k < to; k++ {
+			if err := servers[i].Exchange().Publish(t.Context(), "chat/a", k); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, fmt.Sprint(k))
+		}
+		return all
+	}
+	c := connect(0)
+	first := subscribe(t, c, `{"channel":"chat/a"}`)
+	if first.Position == "" || first.Lost != nil {
+		t.Fatalf("the first answer is %+v", first)
+	}
+	want := send(1, 0, 10)
+	got, position := next(t, c, 10)
+	if !slices.Equal(got, want) {
+		t.Errorf("live came %v", got)
+	}
+	want = send(1, 10, 20)
+	// The ring of its node, another node with a ring, and one that must read.
+	if _, err := servers[1].Exchange().Subscribe(t.Context(), "chat/a"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range nodes {
+		c := connect(i)
+		a := subscribe(t, c, `{"channel":"chat/a","since":"`+position+`"}`)
+		more := send((i+1)%3, 20+i, 21+i)
+		got, _ := next(t, c, 11+i)
+		if want = append(want, more...); !slices.Equal(got, want) || a.Lost != nil {
+			t.Errorf("node %d gave %v, lost %+v, want %v", i, got, a.Lost, want)
+		}
+	}
+	c = connect(2)
+	if a := subscribe(t, c, `{"channel":"chat/a","since":"`+first.Position+`","last":1}`); a.Lost != nil {
+		t.Errorf("since the beginning %+v is lost", a.Lost)
+	}
+	if got, _ := next(t, c, 23); got[0] != "0" || got[22] != "22" {
+		t.Errorf("since the beginning came %v", got)
+	}
+	c = connect(2)
+	subscribe(t, c, `{"channel":"chat/a","last":2}`)
+	send(0, 23, 24)
+	if got, _ := next(t, c, 3); !slices.Equal(got, []string{"21", "22", "23"}) {
+		t.Errorf("the last two and a live one are %v", got)
+	}
+	past, err := servers[0].Exchange().History(t.Context(), "chat/a", 1)
+	if err != nil || len(past.Publications) != 1 || string(past.Publications[0].Data) != "23" {
+		t.Errorf("the history is %v, %v", past, err)
+	}
+
+	// What nobody knows is told, and so is where the channel is now.
+	for _, since := range []string{"x", "x.1.1", strings.Replace(position, ".", "0.", 1)} {
+		c := connect(1)
+		a := subscribe(t, c, `{"channel":"chat/a","since":"`+since+`"}`)
+		if a.Lost == nil || a.Lost.From != 0 || a.Position != past.Position {
+			t.Errorf("since %q the answer is %+v, want the position %s", since, a, past.Position)
+		}
+		if got, _ := next(t, c, 24); got[0] != "0" || got[23] != "23" {
+			t.Errorf("since %q came %v", since, got)
+		}
+	}
+	// Other channels have no positions.
+	c = connect(0)
+	if raw, err := c.Call("#subscribe", json.RawMessage(`{"channel":"news","since":"x","last":5}`)); err != nil || raw != nil {
+		t.Errorf("without a history the answer is %s, %v", raw, err)
+	}
+}
+
+// No publication is missing or twice between what was missed and what is live.
+func TestRecoveryDuringPublication(t *testing.T) {
+	nodes, _ := startStored(t, 1, withHistory)
+	srv, dial := serve(t, nodes[0], nil)
+	const n = 600
+	done := make(chan error, 1)
+	begin := subscribe(t, sctest.Connect(t, dial, ""), `{"channel":"chat/a"}`)
+	go func() {
+		for k := range n {
+			if err := srv.Exchange().Publish(t.Context(), "chat/a", k); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	var clients []*sctest.Client
+	for range 30 {
+		c := sctest.Connect(t, dial, "").Follow()
+		if a := subscribe(t, c, `{"channel":"chat/a","since":"`+begin.Position+`"}`); a.Lost != nil {
+			t.Errorf("%+v is lost", a.Lost)
+		}
+		clients = append(clients, c)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range clients {
+		got, _ := next(t, c, n)
+		for k, text := range got {
+			if text != fmt.Sprint(k) {
+				t.Fatalf("publication %d is %s", k, text)
+			}
+		}
+	}
+}
