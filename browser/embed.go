@@ -21,12 +21,30 @@ func Client() string { return module }
 // Types returns the TypeScript declarations of the module.
 func Types() string { return types }
 
+//go:embed recovery.js
+var recovery string
+
+//go:embed recovery.d.ts
+var recoveryTypes string
+
+// Recovery returns the source text of the module that lets the npm package
+// socketcluster-client recover what it missed.
+func Recovery() string { return recovery }
+
+// RecoveryTypes returns the TypeScript declarations of that module.
+func RecoveryTypes() string { return recoveryTypes }
+
+// RecoveryHandler serves that module, as Handler does the client.
+func RecoveryHandler() http.Handler { return handler(recovery) }
+
 // Handler serves the module at any path. It accepts GET and HEAD, and answers a
 // conditional request with 304 while the module is unchanged.
 //
 // The address has no version, so caches must revalidate each time: a page must
 // not run an old module against a new server.
-func Handler() http.Handler {
+func Handler() http.Handler { return handler(module) }
+
+func handler(module string) http.Handler {
 	sum := sha256.Sum256([]byte(module))
 	etag := `"` + hex.EncodeToString(sum[:16]) + `"`
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -74,9 +74,22 @@ func TestHandlerMethods(t *testing.T) {
 	}
 }
 
+func TestRecoveryIsServed(t *testing.T) {
+	w := httptest.NewRecorder()
+	browser.RecoveryHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/recovery.js", nil))
+	if w.Code != http.StatusOK || w.Body.String() != browser.Recovery() || w.Header().Get("Content-Type") != "text/javascript; charset=utf-8" {
+		t.Errorf("status %d, header %v", w.Code, w.Header())
+	}
+	for name, text := range map[string]string{"module": browser.Recovery(), "types": browser.RecoveryTypes()} {
+		if !strings.Contains(text, "export function recovery(") {
+			t.Errorf("the %s do not export recovery", name)
+		}
+	}
+}
+
 // The module must load on its own: an import would ask the server for a file that nobody serves.
 func TestModuleStandsAlone(t *testing.T) {
-	if regexp.MustCompile(`(?m)^\s*import\b|\bimport\(`).MatchString(browser.Client()) {
+	if regexp.MustCompile(`(?m)^\s*import\b|\bimport\(`).MatchString(browser.Client() + browser.Recovery()) {
 		t.Error("the module imports something")
 	}
 	for name, text := range map[string]string{"module": browser.Client(), "types": browser.Types()} {

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {recovery} from '../recovery.js';
+
+const publish = (channel, position, data) => JSON.stringify({event: '#publish', data: {channel, position, data}});
+const subscribe = (engine, cid, channel) => JSON.parse(engine.encode({event: '#subscribe', cid, data: {channel}})).data;
+
+test('a subscription continues where it was', () => {
+  const engine = recovery();
+  assert.deepEqual(subscribe(engine, 1, 'a'), {channel: 'a'});
+  engine.decode('{"rid":1,"data":{"position":"e.9.1"}}');
+  assert.deepEqual(subscribe(engine, 2, 'a'), {channel: 'a', since: 'e.9.1'});
+  assert.equal(engine.decode(publish('a', 'e.a.1', 5)).data.data, 5);
+  assert.deepEqual(subscribe(engine, 3, 'a'), {channel: 'a', since: 'e.a.1'});
+  assert.deepEqual(subscribe(engine, 4, 'b'), {channel: 'b'});
+  engine.encode({event: '#unsubscribe', cid: 5, data: 'a'});
+  assert.deepEqual(subscribe(engine, 6, 'a'), {channel: 'a'});
+});
+
+test('what is not newer is dropped, also in a batch', () => {
+  const engine = recovery();
+  const seen = text => [engine.decode(text)].flat().length;
+  assert.deepEqual(['e.z.1', 'e.z.1', 'e.y.2', 'e.10.1', 'e.11.1', 'e.9.1', 'f.1.1', 'f.1.1'].map(p => seen(publish('a', p, 1))),
+    [1, 0, 0, 1, 1, 0, 1, 0]);
+  assert.equal(seen(`[${publish('a', 'f.1.1', 1)},${publish('a', 'f.2.1', 2)},${publish('b', 'f.1.1', 3)}]`), 2);
+  assert.equal(seen('{"event":"#publish","data":{"channel":"a","data":1}}'), 1);
+});
+
+test('the answer to a subscription tells what is lost, and where the channel is', () => {
+  const lost = [];
+  const engine = recovery({onLost: (...args) => lost.push(args)});
+  engine.decode(publish('a', 'e.50.1', 1));
+  subscribe(engine, 1, 'a');
+  engine.decode('{"rid":1,"data":{"position":"e.40.1","lost":{}}}');
+  assert.deepEqual(subscribe(engine, 2, 'a'), {channel: 'a', since: 'e.40.1'});
+  engine.decode('{"rid":2,"data":{"position":"e.60.1","lost":{"from":3,"to":4}}}');
+  assert.deepEqual(lost, [['a', undefined, undefined], ['a', 3, 4]]);
+  subscribe(engine, 3, 'a');
+  engine.decode('{"rid":3,"error":{"message":"no"}}');
+  assert.deepEqual(subscribe(engine, 4, 'a'), {channel: 'a', since: 'e.60.1'});
+  engine.encode({event: '#handshake', cid: 1, data: {}});
+  engine.decode('{"rid":4,"data":{"position":"e.99.1"}}'); // the answer to another call
+  assert.deepEqual(subscribe(engine, 5, 'a'), {channel: 'a', since: 'e.60.1'});
+  engine.decode('{"rid":5}'); // nothing is kept any more
+  assert.deepEqual(subscribe(engine, 6, 'a'), {channel: 'a'});
+});
+
+test('a new subscription begins with the last publications', () => {
+  assert.deepEqual(subscribe(recovery({last: 5}), 1, 'a'), {channel: 'a', last: 5});
+  const engine = recovery({last: channel => channel === 'a' ? 2 : 0});
+  assert.deepEqual([subscribe(engine, 1, 'a'), subscribe(engine, 2, 'b')], [{channel: 'a', last: 2}, {channel: 'b'}]);
+});
+
+test('other messages pass, also those of another codec', () => {
+  const engine = recovery();
+  assert.equal(engine.decode('#1'), '#1');
+  assert.equal(engine.decode(null), null);
+  assert.equal(engine.encode({event: 'x', data: new Uint8Array([1, 2])}), '{"event":"x","data":{"base64":true,"data":"AQI="}}');
+  const codec = {encode: object => [object], decode: message => message};
+  const wrapped = recovery({codec});
+  assert.deepEqual(wrapped.encode({event: '#subscribe', cid: 1, data: {channel: 'a'}}), [{event: '#subscribe', cid: 1, data: {channel: 'a'}}]);
+  assert.deepEqual(wrapped.encode([{event: 'x'}]), [[{event: 'x'}]]);
+});
