@@ -140,7 +140,7 @@ func (f *follower) take(msg *nats.Msg) bool {
 // they stay in order; sinks do not block.
 func (f *follower) deliver(m stored) {
 	f.at, f.known = m.seq, m.at
-	f.ring.add(f.h, m)
+	f.ring.add(f.h, f.rule, m)
 	f.h.n.channels.passAt(f.channel, m.position(f.shard.getEpoch()), m.data)
 	f.move()
 }

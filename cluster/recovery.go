@@ -25,17 +25,29 @@ type ring struct {
 	bytes int
 }
 
-// add adds a publication. used counts the bytes of all rings.
-func (r *ring) add(h *history, m stored) {
+// add adds a publication.
+func (r *ring) add(h *history, rule *historyRule, m stored) {
 	r.list = append(r.list, m)
 	r.bytes += len(m.data)
 	h.rings.Add(int64(len(m.data)))
-	for len(r.list) > ringCount || r.bytes > ringBytes || len(r.list) > 0 && h.rings.Load() > maxRings {
-		first := r.list[0]
-		r.base, r.list = first.seq, r.list[1:]
-		r.bytes -= len(first.data)
-		h.rings.Add(-int64(len(first.data)))
+	for len(r.list) > min(ringCount, rule.Size) || r.bytes > ringBytes || len(r.list) > 0 && h.rings.Load() > maxRings {
+		r.drop(h)
 	}
+}
+
+// expire drops what is older than the rule says.
+func (r *ring) expire(h *history, rule *historyRule) {
+	for oldest := time.Now().Add(-rule.Age); len(r.list) > 0 && r.list[0].at.Before(oldest); {
+		r.drop(h)
+	}
+}
+
+// drop drops the oldest publication.
+func (r *ring) drop(h *history) {
+	first := r.list[0]
+	r.base, r.list = first.seq, r.list[1:]
+	r.bytes -= len(first.data)
+	h.rings.Add(-int64(len(first.data)))
 }
 
 // reset empties the ring: what comes next is after base.
@@ -123,6 +135,7 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 // past returns what the follower has delivered of a channel as far as it is known from
 // what was read and from the ring, and whether that is enough. f.mu is held.
 func (f *follower) past(from broker.From, since Position, known bool, read reading) (list []stored, trimmed, ok bool) {
+	f.ring.expire(f.h, f.rule)
 	list, trimmed = f.ring.list, true
 	if !read.begun.IsZero() {
 		last := uint64(0)

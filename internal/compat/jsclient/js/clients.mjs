@@ -2,6 +2,7 @@
 // chosen: the last one, or the one of the package that CLIENT in the environment
 // names.
 import {createRequire} from 'node:module';
+import {recovery} from '../../../../browser/recovery.js';
 import {Diary} from './diary.mjs';
 import * as guide from './guide.mjs';
 import {attempts} from './identity.mjs';
@@ -34,10 +35,14 @@ function mustFind(id) {
 const on = fn => (id, ...args) => fn(mustFind(id), ...args);
 
 export const steps = {
-  // The option codec names the package of a codec.
-  async create(id, {codec, ...options}, stored) {
+  // The option codec names the package of a codec, and recover has those of the module
+  // for recovery.
+  async create(id, {codec, recover, ...options}, stored) {
     if (codec) options.codecEngine = require(codec);
+    const lost = [];
+    if (recover) options.codecEngine = recovery({...recover, codec: options.codecEngine, onLost: (...args) => lost.push(args)});
     const client = new Client(options);
+    client.lost = lost;
     clients.set(id, client);
     if (stored !== null) await client.socket.auth.saveToken(client.socket.authTokenName, stored);
   },
@@ -127,6 +132,12 @@ export const steps = {
     })();
   }),
   collected: on(client => client.collected),
+
+  // recovered waits until so much has been collected, and returns it, and what is lost.
+  recovered: on(async (client, count) => {
+    while (client.collected.length < count) await new Promise(resolve => setTimeout(resolve, 5));
+    return {all: client.collected, lost: client.lost};
+  }),
 
   // invokeBatched makes several calls that leave in batches.
   invokeBatched: on(async ({socket}, procedure, values) => {
