@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
@@ -186,4 +188,35 @@ func TestRecoveryDuringPublication(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Nothing is delivered while a subscriber enters.
+func TestJoinHoldsDeliveriesBack(t *testing.T) {
+	nodes, _ := startStored(t, 1, withHistory)
+	brokers, sinks := begin(t, nodes)
+	if err := brokers[0].Subscribe(t.Context(), "chat/a"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, nodes[0], "chat/a", "", 1)
+	done := make(chan error, 1)
+	err := brokers[0].(broker.Historian).Join(t.Context(), "chat/a", broker.From{Last: 5}, func(past broker.Past) {
+		if len(past.Publications) != 1 || string(past.Publications[0].Data) != "1" {
+			t.Errorf("the past is %v", past)
+		}
+		go func() {
+			_, err := nodes[0].Publish(t.Context(), "chat/a", "", []byte("2"))
+			done <- err
+		}()
+		await(t, "storage", func() bool { return len(history(t, nodes[0], "chat/a", 5).Publications) == 2 })
+		for range 50 { // it has had time to arrive
+			history(t, nodes[0], "chat/a", 5)
+		}
+		if got := sinks[0].got(); len(got) != 1 {
+			t.Errorf("%v was delivered meanwhile", got[1:])
+		}
+	})
+	if err := errors.Join(err, <-done); err != nil {
+		t.Fatal(err)
+	}
+	sinks[0].await(t, "chat/a 1", "chat/a 2")
 }

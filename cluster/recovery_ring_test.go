@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+)
+
+// What was read from the stream and what was delivered are put together at what was
+// delivered last, whichever of them is ahead.
+func TestPastOfFollower(t *testing.T) {
+	now := time.Now()
+	numbers := func(from, to uint64) (list []stored) {
+		for i := from; i <= to; i++ {
+			list = append(list, stored{seq: i, at: now})
+		}
+		return list
+	}
+	rule := &historyRule{HistoryRule: HistoryRule{Size: 100, Age: time.Hour}}
+	f := &follower{h: &history{}, rule: rule, shard: &shard{epoch: "e"}, at: 20, known: now, ring: ring{base: 15, list: numbers(16, 20)}}
+	since := func(seq uint64) (broker.From, Position) {
+		p := Position{"e", seq, now}
+		return broker.From{Since: p.String()}, p
+	}
+	for _, c := range []struct {
+		since, readFrom, readTo, want uint64
+		ok                            bool
+	}{
+		{20, 0, 0, 21, true},
+		{17, 0, 0, 18, true},
+		{15, 0, 0, 16, true},
+		{14, 0, 0, 0, false}, // must be read
+		{5, 1, 18, 6, true},  // what was read is behind
+		{5, 1, 20, 6, true},
+		{5, 1, 25, 6, true},  // and ahead
+		{5, 1, 15, 6, true},  // and just long enough
+		{5, 1, 14, 0, false}, // and too short
+	} {
+		var read reading
+		if c.readTo > 0 {
+			read = reading{list: numbers(c.readFrom, c.readTo), begun: now}
+		}
+		from, p := since(c.since)
+		list, trimmed, ok := f.past(from, p, true, read)
+		if ok != c.ok {
+			t.Errorf("since %d, with %d to %d: %v", c.since, c.readFrom, c.readTo, ok)
+		}
+		if !ok {
+			continue
+		}
+		past := f.pastOf(from, p, true, list, trimmed)
+		var got, want []uint64
+		for _, m := range past.Publications {
+			got = append(got, m.Position.Seq)
+		}
+		for _, m := range numbers(c.want, 20) {
+			want = append(want, m.seq)
+		}
+		if !slices.Equal(got, want) || past.Lost != nil || past.Position.Seq != 20 {
+			t.Errorf("since %d, with %d to %d came %v, lost %v, at %v", c.since, c.readFrom, c.readTo, got, past.Lost, past.Position)
+		}
+	}
+}
+
+// A ring keeps no more than the rule and the node allow, and nothing that is too old.
+func TestRing(t *testing.T) {
+	h, rule := &history{}, &historyRule{HistoryRule: HistoryRule{Size: 5, Age: time.Minute}}
+	var r ring
+	for i := range uint64(8) {
+		r.add(h, rule, stored{seq: i + 1, at: time.Now(), data: make([]byte, 10)})
+	}
+	if len(r.list) != 5 || r.base != 3 || h.rings.Load() != 50 {
+		t.Errorf("the ring has %d after %d, of %d bytes", len(r.list), r.base, h.rings.Load())
+	}
+	r.list[0].at = time.Now().Add(-2 * time.Minute)
+	r.expire(h, rule)
+	if len(r.list) != 4 || r.base != 4 || h.rings.Load() != 40 {
+		t.Errorf("the ring has %d after %d, of %d bytes", len(r.list), r.base, h.rings.Load())
+	}
+	r.add(h, rule, stored{seq: 9, at: time.Now(), data: make([]byte, ringBytes+1)})
+	if len(r.list) != 0 || r.base != 9 || h.rings.Load() != 0 {
+		t.Errorf("the ring has %d after %d, of %d bytes", len(r.list), r.base, h.rings.Load())
+	}
+	h.rings.Store(maxRings)
+	r.add(h, rule, stored{seq: 10, at: time.Now(), data: make([]byte, 10)})
+	if len(r.list) != 0 || r.base != 10 || h.rings.Load() != maxRings {
+		t.Errorf("the ring has %d after %d, of %d bytes", len(r.list), r.base, h.rings.Load())
+	}
+}
