@@ -20,10 +20,22 @@
 // arrive everywhere in order. A channel keeps nothing: a node that is cut off
 // misses what is published meanwhile.
 //
+// # History
+//
+// Channels that match a rule of Options.History keep what is published. A publication
+// there is acknowledged when a majority of the copies is stored, on up to three nodes.
+// It is delivered from there, on all nodes in the same order and once. A node that was cut
+// off delivers what it has missed when it is back. docs/CLUSTER.md says what is promised
+// for each fault. Positions order the publications of a channel; a subscriber with
+// the position of the last one that it has got continues behind it.
+//
 // # Blocking
 //
 // Start waits until the node accepts connections, and not for other nodes, which may
 // come later. Subscribing waits until the nodes that are known to be alive deliver.
+// Publishing on a channel with history waits for the acknowledgement, at most 30
+// seconds, and for the delivery on the own node. Reading and subscribing wait for the
+// streams, at most 10 seconds. [Node.Ready] waits for storage.
 //
 // # Security
 //

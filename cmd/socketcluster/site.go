@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"path"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/browser"
 )
 
 // tokenName is the key under which clients of the protocol keep their token in
@@ -54,6 +56,7 @@ func newSite(facts pageConfig, client http.Handler, login http.Handler) http.Han
 		files.ServeHTTP(w, r)
 	})
 	mux.Handle("GET /client.js", client)
+	mux.Handle("GET /recovery.js", browser.RecoveryHandler())
 	mux.HandleFunc("GET /config.json", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, facts) })
 	mux.Handle("POST /login", login)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

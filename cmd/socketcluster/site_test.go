@@ -142,6 +142,9 @@ func TestConfigJSONWithFile(t *testing.T) {
 
 func TestClientJS(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
+		if resp, body := w.get("/recovery.js"); body != browser.Recovery() {
+			t.Errorf("recovery.js: %s, %d bytes", resp.Status, len(body))
+		}
 		if resp, body := w.get("/client.js"); body != browser.Client() || resp.Header.Get("Content-Type") != pageTypes[".js"] {
 			t.Errorf("client.js: %s, %q, %d bytes", resp.Status, resp.Header.Get("Content-Type"), len(body))
 		}
