@@ -220,3 +220,23 @@ func TestJoinHoldsDeliveriesBack(t *testing.T) {
 	}
 	sinks[0].await(t, "chat/a 1", "chat/a 2")
 }
+
+// What a client has missed does not end it, however much it is.
+func TestRecoveryLeavesRoom(t *testing.T) {
+	nodes, _ := startStored(t, 1, withHistory)
+	_, dial := serve(t, nodes[0], func(cfg *socketcluster.Config) { cfg.Limits.Outbox = 1 << 20 })
+	begin := history(t, nodes[0], "chat/a", 1).Position
+	large := strings.Repeat("x", 100_000)
+	for i := range 20 {
+		publish(t, nodes[0], "chat/a", "", `"`+large+fmt.Sprint(i)+`"`)
+	}
+	c := sctest.Connect(t, dial, "")
+	a := subscribe(t, c, `{"channel":"chat/a","since":"`+begin.String()+`"}`)
+	if a.Lost == nil {
+		t.Error("nothing is lost")
+	}
+	got, position := next(t, c, 5)
+	if !strings.HasSuffix(got[0], `x15"`) || !strings.HasSuffix(got[4], `x19"`) || position != a.Position {
+		t.Errorf("the last at %s ends with %s, and the channel is at %s", position, got[4][len(got[4])-5:], a.Position)
+	}
+}
