@@ -28,17 +28,6 @@ func (x *Exchange) History(ctx context.Context, channel string, count int) (past
 	return past, err
 }
 
-// recover enters a socket into a channel behind what it has missed. enter must not
-// block, as the broker delivers nothing on the channel until it returns.
-func (x *Exchange) recover(ctx context.Context, channel string, from broker.From, enter func(broker.Past)) error {
-	h, ok := x.srv.cfg.Broker.(broker.Historian)
-	if !ok {
-		enter(broker.Past{})
-		return nil
-	}
-	return guard.Call(x.srv.log, "Broker.Join", func() error { return h.Join(ctx, channel, from, enter) }, slog.String("channel", channel))
-}
-
 // publicationCost is what a publication takes in the outbox besides channel and data.
 const publicationCost = 160
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/account"
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -181,10 +182,11 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 	entered := false
 	failure := s.srv.exchange.join(s.unending(), channel)
 	if failure == nil {
-		failure = s.srv.exchange.recover(s.unending(), channel, from, func(p broker.Past) {
-			past = fitting(channel, p, s.srv.cfg.Limits.Outbox/2)
-			entered, err = s.enter(channel, raw, options, epoch, resume, past.Publications)
-		})
+		if h, ok := s.srv.cfg.Broker.(broker.Historian); ok {
+			past, entered, err, failure = s.enterBehind(h, from, channel, raw, options, epoch, resume)
+		} else {
+			entered, err = s.enter(channel, raw, options, epoch, resume, nil)
+		}
 		if !entered {
 			_ = s.srv.exchange.routes.Leave(s.unending(), channel)
 		}
@@ -195,6 +197,19 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 		return past, brokerError("Failed to subscribe socket to the %s channel", channel)
 	}
 	return past, err
+}
+
+// enterBehind is enter behind what the client has missed of the history of the channel.
+// failure is an error of the broker. The broker delivers nothing on the channel while
+// the socket enters.
+func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) (past broker.Past, entered bool, err *wire.Error, failure error) {
+	failure = guard.Call(s.srv.log, "Broker.Join", func() error {
+		return h.Join(s.unending(), channel, from, func(p broker.Past) {
+			past = fitting(channel, p, s.srv.cfg.Limits.Outbox/2)
+			entered, err = s.enter(channel, raw, options, epoch, resume, past.Publications)
+		})
+	}, slog.String("channel", channel))
+	return past, entered, err, failure
 }
 
 // enter adds the socket to a channel of the hub, as approved in an epoch. It

@@ -97,7 +97,11 @@ func (l *load) more(n int64, but *cluster.Node) {
 	}
 	begun := time.Now()
 	for w, count := range want {
-		await(l.t, "publications of "+w.name+" on "+w.channel, func() bool { return w.count.Load() >= count })
+		for ; w.count.Load() < count; time.Sleep(time.Millisecond) {
+			if time.Since(begun) > time.Minute {
+				l.t.Fatalf("waiting for publications of %s on %s", w.name, w.channel)
+			}
+		}
 	}
 	l.t.Logf("%d more of each after %v", n, time.Since(begun))
 }
