@@ -129,9 +129,6 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"cluster.Publication": cluster.Publication{Data: []byte(hidden)},
 		"broker.Publication":  broker.Publication{Data: []byte(hidden)},
 
-		"cluster.Publication": cluster.Publication{Data: []byte(hidden)},
-		"broker.Publication":  broker.Publication{Data: []byte(hidden)},
-
 		"client.Client":               c,
 		"client.MemoryStore":          store,
 		"client.Options":              client.Options{Header: request.Header},
