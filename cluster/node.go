@@ -19,6 +19,7 @@ type Node struct {
 	members  *members
 	channels *channels
 	history  *history // nil if no channel has one
+	users    *users
 
 	close sync.Once
 }
@@ -46,7 +47,12 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	if n.js, err = jetstream.New(n.nc); err == nil {
-		n.members, err = join(n)
+		n.users, err = newUsers(n) // before others know the node, and ask it
+	}
+	if err == nil {
+		if n.members, err = join(n); err != nil {
+			n.users.end()
+		}
 	}
 	if err != nil {
 		n.nc.Close()
@@ -75,6 +81,7 @@ func (n *Node) Nodes() []string { return n.members.names() }
 func (n *Node) Close() {
 	n.close.Do(func() {
 		n.members.leave()
+		n.users.end()
 		n.channels.end()
 		n.nc.Close()
 		n.engine.stop()

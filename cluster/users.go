@@ -1,0 +1,317 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Target says to which sockets a call goes: those of a user, those of a session, or
+// one. [User], [Claim], [Session] and [Socket] make it.
+type Target struct{ claim, value string } // no claim: value is the ID of a socket
+
+// User is the sockets of a user: those whose token has the name as its claim sub, a
+// text or a whole number.
+func User(name string) Target { return Target{"sub", name} }
+
+// Claim is the sockets whose token has a value in a claim, such as username, a text
+// or a whole number. A node can find sockets by 8 claims at most, sub and sid
+// included.
+func Claim(claim, value string) Target { return Target{claim, value} }
+
+// Session is the sockets of a session: those whose token has the ID as its claim sid.
+func Session(id string) Target { return Target{"sid", id} }
+
+// Socket is the socket with an ID, logged in or not.
+func Socket(id string) Target { return Target{"", id} }
+
+// ErrNobody is the error of a call to somebody who has no socket on any node that is
+// alive.
+var ErrNobody = errors.New("cluster: nobody is connected there")
+
+// ErrNodeGone is the error of a call for which a node has not answered before it was
+// gone. Whether its sockets got the call is unknown.
+var ErrNodeGone = errors.New("cluster: the node is gone")
+
+// RemoteError is a failure on a node. A call joins those of all nodes and sockets:
+// errors.As finds the first. Of the errors of another node, errors.Is finds a
+// *[wire.Error], [context.DeadlineExceeded], [ErrNodeGone] and those of the
+// functions of the server that are named in the comments here; of others there is the
+// text.
+type RemoteError struct {
+	Node   string
+	Socket string // its ID; empty if the failure is not that of one socket
+	Err    error
+}
+
+// Error implements error.
+func (e *RemoteError) Error() string {
+	if e.Socket == "" {
+		return fmt.Sprintf("node %s: %v", e.Node, e.Err)
+	}
+	return fmt.Sprintf("node %s: socket %s: %v", e.Node, e.Socket, e.Err)
+}
+
+// Unwrap returns the failure itself.
+func (e *RemoteError) Unwrap() error { return e.Err }
+
+// Attach makes the sockets of a server reachable for [Node.To] of all nodes. A node
+// has one server.
+func (n *Node) Attach(srv *socketcluster.Server) error { return n.users.attach(srv) }
+
+// To returns the sockets of a target on all nodes, this one included.
+//
+// The methods of the result ask all nodes at once, and wait until all have answered or
+// ctx ends; without a deadline, sockets have 10 seconds. A node that dies meanwhile
+// is waited for until the others know that it is dead, some 3 seconds, and is then an
+// [ErrNodeGone]. What has been sent is not called back when ctx ends. Nobody waits
+// for a node that has come within the last second and is not known yet.
+func (n *Node) To(t Target) Recipient { return Recipient{n.users, t} }
+
+// Recipient is the sockets of a [Target] on all nodes. Its methods are safe for
+// concurrent use, and find the sockets anew with each call. They fail with
+// [ErrNobody] if there is none, and else with what failed, see [RemoteError].
+type Recipient struct {
+	u      *users
+	target Target
+}
+
+// Transmit transmits an event to all the sockets, as [socketcluster.Socket.Transmit]
+// does. sent is how many have it in their outbox. The calls of one goroutine arrive
+// in order.
+func (r Recipient) Transmit(ctx context.Context, event string, data any) (sent int, err error) {
+	return r.each(ctx, request{Op: opTransmit, Name: event}, data)
+}
+
+// Invoke calls a procedure of all the sockets at the same time, as
+// [socketcluster.Socket.Invoke] does, and returns the first answer that is no error.
+// If there is none, the error joins those of all sockets.
+func (r Recipient) Invoke(ctx context.Context, procedure string, data any) (json.RawMessage, error) {
+	var first json.RawMessage
+	got := false
+	err := r.invoke(ctx, procedure, data, func(a Answer) (enough bool) {
+		if a.Err == nil {
+			first, got = a.Data, true
+		}
+		return got
+	})
+	if got {
+		return first, nil
+	}
+	return nil, err
+}
+
+// Answer is the answer of one socket to a call.
+type Answer struct {
+	Node   string
+	Socket string // its ID
+	Data   json.RawMessage
+	Err    error // that of [socketcluster.Socket.Invoke]
+}
+
+// InvokeAll calls a procedure of all the sockets at the same time, and returns the
+// answers of all in the order in which they came. The error joins those of nodes and
+// those in the answers; the answers that came are returned in any case.
+func (r Recipient) InvokeAll(ctx context.Context, procedure string, data any) (answers []Answer, err error) {
+	err = r.invoke(ctx, procedure, data, func(a Answer) (enough bool) {
+		answers = append(answers, a)
+		return false
+	})
+	return answers, err
+}
+
+func (r Recipient) invoke(ctx context.Context, procedure string, data any, got func(Answer) (enough bool)) error {
+	raw, err := encode(data)
+	if err != nil {
+		return err
+	}
+	found := 0
+	var failed []error
+	err = r.u.ask(ctx, request{Op: opInvoke, Target: r.target, Name: procedure}, raw, func(a *reply) bool {
+		found += a.Found
+		failed = append(failed, a.errors()...)
+		if a.Socket == "" {
+			return false
+		}
+		answer := Answer{Node: a.Node, Socket: a.Socket, Data: a.data}
+		if len(a.Failures) > 0 {
+			answer.Err = a.Failures[0].err()
+		}
+		return got(answer)
+	})
+	return outcome(found, append(failed, err))
+}
+
+// KickOut removes the sockets from a channel, as [socketcluster.Socket.KickOut] does.
+// kicked is the number of those that were subscribed to it; to the others nothing
+// happens.
+func (r Recipient) KickOut(ctx context.Context, channel string, message any) (kicked int, err error) {
+	return r.each(ctx, request{Op: opKickOut, Name: channel}, message)
+}
+
+// Disconnect closes the sockets, as [socketcluster.Socket.Disconnect] does, and
+// returns how many. It does not revoke their tokens.
+func (r Recipient) Disconnect(ctx context.Context, code wire.CloseCode, reason string) (closed int, err error) {
+	if code != 0 && !code.Sendable() {
+		return 0, fmt.Errorf("cluster: the close code %d may not be sent", code)
+	}
+	return r.each(ctx, request{Op: opDisconnect, Name: reason, Code: code}, nil)
+}
+
+// UpdateClaims changes the claims of the sockets' tokens, as
+// [socketcluster.UpdateClaims] does; see there for what clients notice and which
+// errors there are, among them [socketcluster.ErrTokenChanged] and
+// [github.com/socketcluster-go/socketcluster/auth.ErrForeignToken]. A claim of changes
+// replaces the one of the token, and nil removes it. updated is the number of sockets
+// with a new token. Those of a [Socket] are the ones of its session, or of its token
+// if that has no sid.
+//
+// If the Config.Revocations of the servers are those of the cluster
+// ([Node.Revocations]), the earlier tokens are revoked when all nodes have made new
+// ones. If a session has sockets on several nodes, each gets two new tokens, so that
+// none from between is left; for that, the clocks of the nodes must agree to some
+// milliseconds. With another store, each node revokes by itself, and a login with
+// sockets on several nodes may end.
+func (r Recipient) UpdateClaims(ctx context.Context, changes map[string]any) (updated int, err error) {
+	raw, err := encode(changes)
+	if err != nil {
+		return 0, err
+	}
+	target := r.target
+	if target.claim == "" {
+		if target, err = r.login(ctx); err != nil {
+			return 0, err
+		}
+	}
+	req := request{Op: opClaims, Target: target}
+	first, err := r.u.update(ctx, req, raw)
+	if err == nil && first.spread {
+		var second update
+		second, err = r.u.update(ctx, req, raw)
+		second.tokens = append(second.tokens, first.tokens...)
+		first = second
+	}
+	// What has been replaced is revoked in any case.
+	return first.ok, errors.Join(err, r.u.revoke(context.WithoutCancel(ctx), first))
+}
+
+// login returns what the login of a socket is found by.
+func (r Recipient) login(ctx context.Context) (t Target, err error) {
+	found := 0
+	var failed []error
+	err = r.u.ask(ctx, request{Op: opLogin, Target: r.target}, nil, func(a *reply) bool {
+		found += a.Found
+		failed = append(failed, a.errors()...)
+		if a.Login != nil {
+			t = Target{a.Login[0], a.Login[1]}
+		}
+		return t.claim != ""
+	})
+	if t.claim != "" {
+		return t, nil
+	}
+	return t, outcome(found, append(failed, err))
+}
+
+// each does something with each of the sockets.
+func (r Recipient) each(ctx context.Context, req request, data any) (n int, err error) {
+	raw, err := encode(data)
+	if err != nil {
+		return 0, err
+	}
+	req.Target = r.target
+	found := 0
+	var failed []error
+	err = r.u.ask(ctx, req, raw, func(a *reply) bool {
+		found += a.Found
+		n += a.OK
+		failed = append(failed, a.errors()...)
+		return false
+	})
+	return n, outcome(found, append(failed, err))
+}
+
+// outcome is the error of a call that has found so many sockets.
+func outcome(found int, failed []error) error {
+	err := errors.Join(failed...)
+	if err == nil && found == 0 {
+		return ErrNobody
+	}
+	return err
+}
+
+// update is what nodes say of a change of claims.
+type update struct {
+	ok       int
+	sessions map[string]revoke.Revocation // by sid
+	tokens   []revoke.Revocation          // by jti
+	spread   bool                         // a session has sockets on several nodes
+}
+
+// update changes claims on all nodes, and revokes nothing.
+func (u *users) update(ctx context.Context, req request, data []byte) (all update, err error) {
+	all.sessions = make(map[string]revoke.Revocation)
+	nodes := make(map[string]string) // by sid
+	found := 0
+	var failed []error
+	err = u.ask(ctx, req, data, func(a *reply) bool {
+		found += a.Found
+		all.ok += a.OK
+		failed = append(failed, a.errors()...)
+		for _, next := range a.Replaced {
+			if next.Session == "" {
+				all.tokens = append(all.tokens, next)
+				continue
+			}
+			r, known := all.sessions[next.Session]
+			if !known {
+				all.sessions[next.Session], nodes[next.Session] = next, a.Node
+				continue
+			}
+			all.spread = all.spread || nodes[next.Session] != a.Node
+			if next.Before.Before(r.Before) {
+				r.Before = next.Before // others may have signed between the two
+			}
+			if !r.Until.IsZero() && (next.Until.IsZero() || next.Until.After(r.Until)) {
+				r.Until = next.Until
+			}
+			all.sessions[next.Session] = r
+		}
+		return false
+	})
+	return all, outcome(found, append(failed, err))
+}
+
+// revoke revokes what a change of claims has replaced.
+func (u *users) revoke(ctx context.Context, what update) error {
+	var failed []error
+	for _, r := range append(what.tokens, slices.Collect(maps.Values(what.sessions))...) {
+		failed = append(failed, u.n.addRevocation(ctx, r))
+	}
+	return errors.Join(failed...)
+}
+
+// encode encodes the data of a call. There is none for nil.
+func encode(data any) (json.RawMessage, error) {
+	switch data.(type) {
+	case nil, socketcluster.None, *socketcluster.None:
+		return nil, nil
+	}
+	raw, err := wire.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: encode the data: %w", err)
+	}
+	return raw, nil
+}
+
+// valid reports whether a target can be named in a request. No token has another
+// text in a claim.
+func (t Target) valid() bool { return utf8.ValidString(t.claim) && utf8.ValidString(t.value) }

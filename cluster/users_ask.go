@@ -1,0 +1,247 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster"
+)
+
+// The times of a call without a deadline: that of the sockets, as for calls of the
+// server itself, and that of their answers on the way.
+const (
+	callTimeout = socketcluster.DefaultAckTimeout
+	callTravel  = time.Second
+)
+
+// lookStep is how often a call looks for nodes that are gone.
+const lookStep = 250 * time.Millisecond
+
+// users asks all nodes for the sockets of users, and answers them.
+type users struct {
+	n       *Node
+	id      string // of this start
+	subs    []*nats.Subscription
+	ctx     context.Context // ends with the node
+	cancel  context.CancelFunc
+	running sync.WaitGroup // requests that this node handles
+
+	mu        sync.Mutex
+	directory *directory // nil before Attach
+	calls     map[uint64]*call
+	last      uint64 // call
+	shut      bool
+}
+
+// call is a call that waits for answers.
+type call struct {
+	replies chan *reply
+	done    chan struct{} // nobody waits any more
+}
+
+func (c *call) deliver(r *reply) {
+	select {
+	case c.replies <- r:
+	case <-c.done:
+	}
+}
+
+func newUsers(n *Node) (*users, error) {
+	u := &users{n: n, id: rand.Text(), calls: make(map[uint64]*call)}
+	u.ctx, u.cancel = context.WithCancel(context.Background())
+	for subject, handle := range map[string]nats.MsgHandler{u.requests(): u.asked, u.replies(): u.answered} {
+		sub, err := n.nc.Subscribe(subject, handle)
+		if err != nil {
+			u.end()
+			return nil, fmt.Errorf("cluster: %w", err)
+		}
+		u.subs = append(u.subs, sub)
+	}
+	return u, nil
+}
+
+// requests is the subject of requests to all nodes.
+func (u *users) requests() string { return u.n.subject("u.ask") }
+
+// replies is the subject of answers to this node.
+func (u *users) replies() string { return u.n.subject("u.reply." + u.id) }
+
+var errAttached = errors.New("cluster: the node has a server already")
+
+func (u *users) attach(srv *socketcluster.Server) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.shut:
+		return errClosed
+	case u.directory != nil:
+		return errAttached
+	}
+	u.directory = newDirectory(srv)
+	return nil
+}
+
+// end ends all calls, and waits for requests that are being handled.
+func (u *users) end() {
+	u.mu.Lock()
+	u.shut = true
+	d := u.directory
+	u.mu.Unlock()
+	for _, sub := range u.subs {
+		_ = sub.Unsubscribe() // fails only if the connection has been closed
+	}
+	u.cancel()
+	u.running.Wait()
+	if d != nil {
+		d.end()
+	}
+}
+
+// begin registers a call.
+func (u *users) begin() (id uint64, c *call, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.shut {
+		return 0, nil, errClosed
+	}
+	u.last++
+	c = &call{make(chan *reply, 16), make(chan struct{})}
+	u.calls[u.last] = c
+	return u.last, c, nil
+}
+
+func (u *users) finish(id uint64, c *call) {
+	u.mu.Lock()
+	delete(u.calls, id)
+	u.mu.Unlock()
+	close(c.done)
+}
+
+// answered passes an answer of another node to its call.
+func (u *users) answered(msg *nats.Msg) {
+	r := new(reply)
+	data, err := unpack(msg.Data, r)
+	if err != nil {
+		return // no node sends that
+	}
+	r.data = data
+	u.mu.Lock()
+	c := u.calls[r.Call]
+	u.mu.Unlock()
+	if c != nil {
+		c.deliver(r)
+	}
+}
+
+// awaited is a node whose last answer is missing.
+type awaited struct {
+	instance string    // empty if it was not known to this one
+	since    time.Time // of its first answer, if it was not known
+}
+
+// ask asks all nodes, and passes their answers to got, one at a time, until that
+// returns true, all nodes have answered, or ctx ends. The error joins those of the
+// nodes that are gone.
+func (u *users) ask(ctx context.Context, req request, data []byte, got func(*reply) (enough bool)) error {
+	if !req.Target.valid() {
+		return nil // there is no such socket
+	}
+	if !utf8.ValidString(req.Name) {
+		return errors.New("cluster: a name that is not UTF-8")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	req.Claim, req.Value = req.Target.claim, req.Target.value
+	req.Timeout = callTimeout.Milliseconds()
+	if deadline, ok := ctx.Deadline(); ok {
+		req.Timeout = max(1, time.Until(deadline).Milliseconds())
+	} else {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callTimeout+callTravel)
+		defer cancel()
+	}
+	id, c, err := u.begin()
+	if err != nil {
+		return err
+	}
+	defer u.finish(id, c)
+	req.Call = id
+	message, err := pack(req, data)
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	if limit := u.n.nc.MaxPayload(); int64(len(message)) > limit {
+		return fmt.Errorf("cluster: a call of %d bytes is larger than the %d that NATS carries (max_payload)", len(message), limit)
+	}
+	missing := map[string]awaited{u.n.o.Name: {}}
+	for node, instance := range u.n.members.instances() {
+		missing[node] = awaited{instance: instance}
+	}
+	if err := u.n.nc.PublishRequest(u.requests(), u.replies(), message); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	go u.handle(&req, data, c.deliver)
+	return u.collect(ctx, c, missing, got)
+}
+
+// collect takes the answers to a call.
+func (u *users) collect(ctx context.Context, c *call, missing map[string]awaited, got func(*reply) (enough bool)) error {
+	ticker := time.NewTicker(lookStep)
+	defer ticker.Stop()
+	var gone []error
+	for len(missing) > 0 {
+		select {
+		case r := <-c.replies:
+			if r.Done {
+				delete(missing, r.Node)
+			} else if _, known := missing[r.Node]; !known {
+				missing[r.Node] = awaited{since: time.Now()}
+			}
+			if got(r) {
+				return nil
+			}
+		case now := <-ticker.C:
+			alive := u.n.members.instances()
+			for node, w := range missing {
+				instance, lives := alive[node]
+				switch {
+				case node == u.n.o.Name, lives && w.instance == instance:
+					continue
+				case w.instance == "" && (lives || now.Sub(w.since) < lifespan):
+					continue // it will be known soon
+				}
+				delete(missing, node)
+				gone = append(gone, &RemoteError{Node: node, Err: ErrNodeGone})
+			}
+		case <-ctx.Done():
+			nodes := slices.Sorted(maps.Keys(missing))
+			return errors.Join(append(gone, fmt.Errorf("cluster: node %s has not answered: %w", strings.Join(nodes, ", "), ctx.Err()))...)
+		case <-u.ctx.Done():
+			return errors.Join(append(gone, errClosed)...)
+		}
+	}
+	return errors.Join(gone...)
+}
+
+// instances returns the other nodes that are alive, with what tells a start of one
+// from the next.
+func (m *members) instances() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[string]string, len(m.others))
+	for name, other := range m.others {
+		all[name] = other.instance
+	}
+	return all
+}

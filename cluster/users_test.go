@@ -1,0 +1,342 @@
+package cluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// Whatever node is asked: the sockets of a user, a session, a claim and an ID on all
+// nodes are reached, and no others.
+func TestTransmitAnywhere(t *testing.T) {
+	sites := serveAll(t, start(t, 3))
+	alice := user{Sub: "alice", SID: "s1", Username: "al"}
+	a, b := sites[0].connect(t, alice), sites[1].connect(t, alice)
+	c := sites[1].connect(t, user{Sub: "alice", SID: "s2"})
+	bob := sites[2].connect(t, user{Sub: "bob", SID: "s3"})
+	anonymous := sites[2].connect(t, nil)
+	for i, s := range sites {
+		for _, want := range []struct {
+			target cluster.Target
+			to     []*client
+		}{
+			{cluster.User("alice"), []*client{a, b, c}},
+			{cluster.Session("s1"), []*client{a, b}},
+			{cluster.Session("s2"), []*client{c}},
+			{cluster.Claim("username", "al"), []*client{a, b}},
+			{cluster.Claim("sub", "bob"), []*client{bob}},
+			{cluster.Socket(a.socket.ID()), []*client{a}},
+			{cluster.Socket(anonymous.socket.ID()), []*client{anonymous}},
+		} {
+			data := fmt.Sprint(i, want.target)
+			n, err := s.node.To(want.target).Transmit(soon(t), "news", data)
+			if n != len(want.to) || err != nil {
+				t.Errorf("node %d, %v: sent to %d, %v; want %d", i, want.target, n, err, len(want.to))
+			}
+			for _, c := range want.to {
+				if in := c.call(t); in.Event != "news" || string(in.Data) != fmt.Sprintf("%q", data) {
+					t.Errorf("node %d, %v: received %s %s", i, want.target, in.Event, in.Data)
+				}
+			}
+		}
+		for _, target := range []cluster.Target{
+			cluster.User("carol"), cluster.User(""), cluster.User("s1"), cluster.Session("alice"), cluster.Claim("username", "alice"),
+			cluster.User("alic\xff"), cluster.Socket("x"), cluster.Socket(""), cluster.Socket(strings.Repeat("x", 20)),
+		} {
+			if n, err := s.node.To(target).Transmit(soon(t), "news", nil); n != 0 || !errors.Is(err, cluster.ErrNobody) {
+				t.Errorf("%v: %d, %v; want ErrNobody", target, n, err)
+			}
+		}
+	}
+	for i := range 5 {
+		if _, err := sites[0].node.To(cluster.Claim(fmt.Sprint("c", i), "x")).Transmit(soon(t), "news", nil); !errors.Is(err, cluster.ErrNobody) {
+			t.Errorf("claim %d: %v", i, err)
+		}
+	}
+	_, err := sites[0].node.To(cluster.Claim("one more", "x")).Transmit(soon(t), "news", nil)
+	wantError(t, err, "node a: ", "node b: ", "node c: ", "by 8 claims already")
+	_, err = sites[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make(chan int))
+	wantError(t, err, "encode the data")
+	_, err = sites[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make([]byte, 2<<20))
+	wantError(t, err, "max_payload")
+	_, err = sites[0].node.To(cluster.User("alice")).Transmit(soon(t), "\xff", nil)
+	wantError(t, err, "not UTF-8")
+}
+
+// The directory follows logins, logouts and the ends of sockets.
+func TestDirectory(t *testing.T) {
+	sites := serveAll(t, start(t, 2))
+	c := sites[1].connect(t, nil)
+	asked := sites[0]
+	for i, step := range []struct {
+		change func()
+		alice  int
+		bob    int
+	}{
+		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Sub: "alice", Username: "x"}) }, 1, 0},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Sub: "alice", SID: "s"}) }, 1, 0},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Sub: "bob"}) }, 0, 1},
+		{func() { c.socket.Deauthenticate(t.Context()) }, 0, 0},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), map[string]any{"sub": 42}) }, 0, 0},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Sub: "alice"}) }, 1, 0},
+		{func() { c.socket.Terminate() }, 0, 0},
+	} {
+		step.change()
+		for name, want := range map[string]int{"alice": step.alice, "bob": step.bob} {
+			await(t, fmt.Sprintf("step %d: %d sockets of %s", i, want, name), func() bool {
+				n, err := asked.node.To(cluster.User(name)).Transmit(soon(t), "news", nil)
+				return n == want && (n > 0 && err == nil || errors.Is(err, cluster.ErrNobody))
+			})
+		}
+	}
+	if err := asked.node.Attach(asked.Server); err == nil {
+		t.Error("a node has two servers")
+	}
+}
+
+// Sockets that were there before Attach, and those of a claim that is asked for
+// later, are found.
+func TestAttachLate(t *testing.T) {
+	nodes := start(t, 1)
+	s := serve(t, nodes[0], nil)
+	s.connect(t, user{Sub: "alice", Username: "al"})
+	late := startNode(t, cluster.Options{Name: "late"})
+	if err := late.Attach(s.Server); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []cluster.Target{cluster.User("alice"), cluster.Claim("username", "al")} {
+		if n, err := late.To(target).Transmit(soon(t), "news", nil); n != 1 || err != nil {
+			t.Errorf("%v: %d, %v", target, n, err)
+		}
+	}
+}
+
+// The first answer that is no error counts. Without one, all errors are reported, and
+// stay what they are.
+func TestInvokeAnywhere(t *testing.T) {
+	sites := serveAll(t, start(t, 3))
+	alice := user{Sub: "alice"}
+	a, b := sites[0].connect(t, alice), sites[1].connect(t, alice)
+	to := sites[2].node.To(cluster.User("alice"))
+	type result struct {
+		data json.RawMessage
+		err  error
+	}
+	invoke := func(ctx context.Context) chan result {
+		done := make(chan result, 1)
+		go func() {
+			data, err := to.Invoke(ctx, "ask", map[string]int{"n": 1})
+			done <- result{data, err}
+		}()
+		return done
+	}
+
+	first := invoke(soon(t))
+	b.answer(t, "error", `{"name":"NoError","message":"not me"}`)
+	if in := a.call(t); in.Event != "ask" || string(in.Data) != `{"n":1}` {
+		t.Errorf("received %s %s", in.Event, in.Data)
+	} else {
+		a.Send(`{"rid":` + string(in.CID) + `,"data":"<é>"}`)
+	}
+	if r := <-first; r.err != nil || string(r.data) != `"<é>"` {
+		t.Errorf("the answer is %s, %v", r.data, r.err)
+	}
+
+	first = invoke(soon(t))
+	b.answer(t, "error", `{"name":"NoError","message":"not me","n":5}`)
+	a.answer(t, "error", `{"name":"NotMeError","message":"nor me"}`)
+	r := <-first
+	wantError(t, r.err, "node a: socket "+a.socket.ID()+": NotMeError: nor me", "node b: socket "+b.socket.ID()+": NoError: not me")
+	for _, name := range []string{"NoError", "NotMeError"} {
+		if !errors.Is(r.err, &wire.Error{Name: name}) {
+			t.Errorf("%v is no %s", r.err, name)
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if r := <-invoke(ctx); !errors.Is(r.err, context.DeadlineExceeded) && !errors.Is(r.err, wire.ErrTimeout) {
+		t.Errorf("nobody answers: %v", r.err)
+	}
+	a.call(t)
+	b.call(t)
+	ctx, cancel = context.WithCancel(t.Context())
+	waiting := invoke(ctx)
+	a.call(t)
+	cancel()
+	if r := <-waiting; !errors.Is(r.err, context.Canceled) {
+		t.Errorf("the caller has gone: %v", r.err)
+	}
+	b.call(t)
+	if r := <-invoke(ctx); !errors.Is(r.err, context.Canceled) {
+		t.Errorf("the caller had gone: %v", r.err)
+	}
+
+	// One socket ends while it is asked.
+	first = invoke(soon(t))
+	a.call(t)
+	b.call(t)
+	b.Close()
+	a.Close()
+	if r := <-first; !errors.Is(r.err, wire.ErrBadConnection) {
+		t.Errorf("the sockets have ended: %v", r.err)
+	}
+	if _, err := to.Invoke(soon(t), "ask", nil); !errors.Is(err, cluster.ErrNobody) {
+		t.Errorf("nobody is there: %v", err)
+	}
+}
+
+// All answers come, with the sockets and nodes that gave them.
+func TestInvokeAll(t *testing.T) {
+	sites := serveAll(t, start(t, 2))
+	alice := user{Sub: "alice"}
+	a, b, c := sites[0].connect(t, alice), sites[1].connect(t, alice), sites[1].connect(t, alice)
+	go a.answer(t, "data", `1`)
+	go b.answer(t, "data", `2`)
+	go c.answer(t, "error", `{"name":"NoError","message":"not me"}`)
+	answers, err := sites[0].node.To(cluster.User("alice")).InvokeAll(soon(t), "ask", nil)
+	wantError(t, err, "node b: socket "+c.socket.ID()+": NoError: not me")
+	got := make(map[string]string)
+	for _, answer := range answers {
+		got[answer.Node+" "+answer.Socket] = fmt.Sprint(string(answer.Data), " ", answer.Err)
+	}
+	want := map[string]string{"a " + a.socket.ID(): "1 <nil>", "b " + b.socket.ID(): "2 <nil>", "b " + c.socket.ID(): " NoError: not me"}
+	if !maps.Equal(got, want) {
+		t.Errorf("the answers are %v, want %v", got, want)
+	}
+}
+
+// An answer that no message can carry is an error, and not silence.
+func TestLargeAnswer(t *testing.T) {
+	nodes := start(t, 2)
+	s := serve(t, nodes[1], func(cfg *socketcluster.Config) { cfg.Limits.MessageSize = 4 << 20 })
+	c := s.connect(t, user{Sub: "alice"})
+	go c.answer(t, "data", `"`+strings.Repeat("x", 3<<20)+`"`)
+	_, err := nodes[0].To(cluster.User("alice")).Invoke(soon(t), "ask", nil)
+	wantError(t, err, "node b: socket "+c.socket.ID()+": cluster: an answer of", "max_payload")
+}
+
+// ghost is a node that says that it lives, and nothing else.
+func ghost(t *testing.T) (url string, say func(leaving bool)) {
+	t.Helper()
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("NATS does not start")
+	}
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	nc, err := nats.Connect(srv.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return srv.ClientURL(), func(leaving bool) {
+		if err := nc.Publish("sc.n.beat", fmt.Appendf(nil, `{"node":"ghost","instance":"1","leaving":%t}`, leaving)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A node that does not answer is waited for until it is gone, or ctx ends, and is an
+// error unless another one has answered.
+func TestCallMeetsDeath(t *testing.T) {
+	url, say := ghost(t)
+	node := startNode(t, cluster.Options{Name: "a", URL: url})
+	s := serve(t, node, nil)
+	c := s.connect(t, user{Sub: "alice"})
+	say(false)
+	await(t, "the ghost", func() bool { return slices.Contains(node.Nodes(), "ghost") })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	n, err := node.To(cluster.User("alice")).Transmit(ctx, "news", nil)
+	if n != 1 || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("sent to %d, %v", n, err)
+	}
+	wantError(t, err, "node ghost has not answered")
+
+	go func() {
+		for in := c.call(t); ; in = c.call(t) {
+			if in.Event == "ask" {
+				c.Send(`{"rid":` + string(in.CID) + `,"data":7}`)
+				return
+			}
+		}
+	}()
+	if data, err := node.To(cluster.User("alice")).Invoke(soon(t), "ask", nil); string(data) != "7" || err != nil {
+		t.Errorf("the answer is %s, %v", data, err)
+	}
+
+	time.AfterFunc(50*time.Millisecond, func() { say(true) })
+	n, err = node.To(cluster.User("bob")).Transmit(soon(t), "news", nil)
+	var gone *cluster.RemoteError
+	if n != 0 || !errors.Is(err, cluster.ErrNodeGone) || !errors.As(err, &gone) || gone.Node != "ghost" {
+		t.Errorf("sent to %d, %v", n, err)
+	}
+	if n, err := node.To(cluster.User("alice")).Transmit(soon(t), "news", nil); n != 1 || err != nil {
+		t.Errorf("after the end of the ghost: %d, %v", n, err)
+	}
+
+	say(false)
+	await(t, "the ghost", func() bool { return slices.Contains(node.Nodes(), "ghost") })
+	time.AfterFunc(50*time.Millisecond, node.Close)
+	if _, err := node.To(cluster.User("alice")).Transmit(soon(t), "news", nil); err == nil {
+		t.Error("a call outlives its node")
+	}
+	if _, err := node.To(cluster.User("alice")).Transmit(soon(t), "news", nil); err == nil {
+		t.Error("a closed node calls")
+	}
+}
+
+// Kicking out, disconnecting and what fails on the way.
+func TestActAnywhere(t *testing.T) {
+	sites := serveAll(t, start(t, 2))
+	alice := user{Sub: "alice"}
+	a, b := sites[0].connect(t, alice), sites[1].connect(t, alice)
+	if err := a.Subscribe("room"); err != nil {
+		t.Fatal(err)
+	}
+	to := sites[1].node.To(cluster.User("alice"))
+	if n, err := to.KickOut(soon(t), "room", "out"); n != 1 || err != nil {
+		t.Errorf("kicked out %d, %v", n, err)
+	}
+	var kicked struct{ Channel, Message string }
+	if a.Event("#kickOut", &kicked); kicked.Channel != "room" || kicked.Message != "out" || a.socket.IsSubscribed("room") {
+		t.Errorf("kicked out by %+v", kicked)
+	}
+	if n, err := to.KickOut(soon(t), "room", nil); n != 0 || err != nil {
+		t.Errorf("kicked out of nothing: %d, %v", n, err)
+	}
+	if n, err := to.Disconnect(soon(t), 1, ""); n != 0 || err == nil {
+		t.Errorf("a bad code closes %d, %v", n, err)
+	}
+	if n, err := to.Disconnect(soon(t), 4501, "go"); n != 2 || err != nil {
+		t.Errorf("closed %d, %v", n, err)
+	}
+	for _, c := range []*client{a, b} {
+		if code := c.Closed(); code != 4501 {
+			t.Errorf("closed with %d", code)
+		}
+	}
+	if n, err := to.Transmit(soon(t), "news", nil); n != 0 || !errors.Is(err, cluster.ErrNobody) {
+		t.Errorf("after the end: %d, %v", n, err)
+	}
+}
