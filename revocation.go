@@ -38,17 +38,14 @@ func (srv *Server) Revoke(ctx context.Context, r revoke.Revocation) error {
 }
 
 // revocation returns the error of a token that has been revoked, or nil. If the
-// store panics, the answer is unknown: the token is not accepted, but not
-// reported as bad.
+// store panics or is not [revoke.Current], the answer is unknown: the token is not
+// accepted, but not reported as bad.
 func (srv *Server) revocation(token *auth.Token) error {
 	if srv.cfg.Revocations == nil {
 		return nil
 	}
 	return guard.Call(srv.log, "Config.Revocations", func() error {
-		if r, revoked := srv.cfg.Revocations.Check(token); revoked {
-			return r.Err()
-		}
-		return nil
+		return revoke.Refusal(srv.cfg.Revocations, token)
 	})
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,6 +21,9 @@ type Node struct {
 	channels *channels
 	history  *history // nil if no channel has one
 	users    *users
+	spread   spreader
+
+	revocations atomic.Pointer[Revocations] // nil until somebody wants them
 
 	close sync.Once
 }
@@ -42,6 +46,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{o: o, engine: e}
+	n.spread.n = n
 	if n.nc, err = e.connect("node", nats.NoEcho()); err != nil {
 		e.stop()
 		return nil, err
@@ -82,6 +87,9 @@ func (n *Node) Close() {
 	n.close.Do(func() {
 		n.members.leave()
 		n.users.end()
+		if rv := n.revocations.Load(); rv != nil {
+			rv.end()
+		}
 		n.channels.end()
 		n.nc.Close()
 		n.engine.stop()

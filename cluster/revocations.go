@@ -2,9 +2,263 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 )
 
-// addRevocation adds a revocation to those of the cluster.
-func (n *Node) addRevocation(context.Context, revoke.Revocation) error { return nil }
+// DefaultCutOff is the default of [RevocationOptions].CutOff. The election after the
+// death of a node takes up to 8 seconds.
+const DefaultCutOff = 15 * time.Second
+
+// RevocationOptions are settings of [Node.Revocations].
+type RevocationOptions struct {
+	// CutOff is the time after which a node that may lack revocations of others is
+	// cut off: it accepts no token, see [Revocations.Current]. At least 2 seconds;
+	// a negative one means never. Default: [DefaultCutOff].
+	CutOff time.Duration
+}
+
+// minCutOff is the minimum of RevocationOptions.CutOff. Marks come every second.
+const minCutOff = 2 * mark
+
+// Revocations are the revocations of a cluster, which all nodes have: a
+// [revoke.Store] for socketcluster.Config.
+//
+// Add stores a revocation with its copies, puts it in force on this node, and waits
+// until all other nodes that are alive have put it in force, up to a second. So
+// when it has returned nil:
+//
+//   - the revocation is not lost by the death of a minority of the nodes;
+//   - a node that is alive and can be reached refuses the tokens, and has ended the
+//     logins of its sockets;
+//   - any other node refuses them as soon as it can be reached, or all tokens once
+//     CutOff has passed since Add returned.
+//
+// Without a deadline, Add gives up after 15 seconds. An error of Add does not mean
+// that the revocation is not in force: it may have been stored although the answer was
+// lost. Add it again. [revoke.ErrFull] means that there are as many as
+// [revoke.DefaultLimit]; that has no effect.
+//
+// Check never blocks: it looks into a copy in memory. Watchers are also called for
+// what other nodes add.
+type Revocations struct {
+	n      *Node
+	cutOff time.Duration // 0: never
+	stream string        // its name; empty for a node that is alone and has no storage
+	memory revoke.Memory
+	log    *slog.Logger
+
+	live   *nats.Subscription
+	feed   chan *nats.Msg // what the stream has stored, as it is stored
+	marks  chan kept
+	begun  time.Time
+	ctx    context.Context
+	cancel context.CancelFunc
+	over   sync.WaitGroup
+
+	mu        sync.Mutex
+	loading   bool // or loaded
+	chain     chain
+	confirmed time.Duration        // the time since begun up to which all that was stored is in force
+	adding    map[string]*adding   // additions of this node that are under way
+	waiting   map[*waiter]struct{} // for a sequence
+}
+
+// errLoaded is the error of a node whose revocations somebody has already.
+var errLoaded = errors.New("cluster: the revocations of a node belong to one server")
+
+// Revocations loads the revocations of the cluster, and follows them from then on. It
+// waits until the node has storage and all revocations are loaded, or ctx ends: use
+// what it returns for the server of the node, which so accepts nobody before.
+//
+// A node that is alone and has no [Options].StoreDir keeps them in memory: they end
+// with the process. In a cluster, all nodes need storage: without it, the error is
+// [ErrNoStorage].
+func (n *Node) Revocations(ctx context.Context, o RevocationOptions) (*Revocations, error) {
+	switch {
+	case o.CutOff == 0:
+		o.CutOff = DefaultCutOff
+	case o.CutOff < 0:
+		o.CutOff = 0
+	case o.CutOff < minCutOff:
+		return nil, fmt.Errorf("cluster: RevocationOptions.CutOff is %v; it must be at least %v, or negative", o.CutOff, minCutOff)
+	}
+	rv := &Revocations{
+		n: n, cutOff: o.CutOff, memory: revoke.Memory{Limit: 2 * revoke.DefaultLimit}, log: n.o.Logger,
+		feed: make(chan *nats.Msg, queueLength), marks: make(chan kept), begun: time.Now(),
+		adding: make(map[string]*adding), waiting: make(map[*waiter]struct{}),
+	}
+	rv.ctx, rv.cancel = context.WithCancel(context.Background())
+	if n.o.StoreDir != "" || n.o.Listen != "" || n.o.URL != "" {
+		rv.stream = n.o.Prefix + "-revocations"
+	}
+	if !n.revocations.CompareAndSwap(nil, rv) {
+		return nil, errLoaded
+	}
+	if rv.stream == "" {
+		return rv, nil
+	}
+	if err := rv.load(ctx); err != nil {
+		rv.end()
+		n.revocations.Store(nil)
+		return nil, err
+	}
+	return rv, nil
+}
+
+// addTimeout is the time that an addition has if nobody sets one.
+const addTimeout = 15 * time.Second
+
+// Add implements [revoke.Store].
+func (rv *Revocations) Add(ctx context.Context, r revoke.Revocation) error {
+	now := time.Now()
+	r, err := r.Normalize(now)
+	if err != nil {
+		return err
+	}
+	for _, text := range []string{r.JTI, r.Session, r.Subject, r.Claim} {
+		if !utf8.ValidString(text) {
+			return errors.New("cluster: a revocation with a text that is not UTF-8; no token has it")
+		}
+	}
+	r.Reason = strings.ToValidUTF8(r.Reason, "\uFFFD")
+	if !r.Until.IsZero() && now.After(r.Until.Add(time.Second)) {
+		return nil
+	}
+	if c := collectorOf(ctx); c != nil {
+		c.add(r)
+		return nil
+	}
+	if rv.stream == "" {
+		return rv.memory.Add(ctx, r)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, addTimeout)
+		defer cancel()
+	}
+	seq, err := rv.store(ctx, r, now)
+	if err != nil {
+		return err
+	}
+	if err := rv.memory.Add(ctx, r); err != nil {
+		return err
+	}
+	rv.n.spread.wait(ctx, seq)
+	return nil
+}
+
+// adding is an addition of this node, from before it is stored until it is in force.
+type adding struct{ seen uint64 } // its sequence, if it has come back
+
+// store stores a revocation, and returns its sequence. Whoever gets no error must
+// apply it.
+func (rv *Revocations) store(ctx context.Context, r revoke.Revocation, now time.Time) (seq uint64, err error) {
+	msg, id, err := rv.message(r, now)
+	if err != nil {
+		return 0, err
+	}
+	a := new(adding)
+	rv.mu.Lock()
+	rv.adding[id] = a
+	rv.mu.Unlock()
+	seq, err = rv.publish(ctx, msg, ttl(r, now))
+	rv.mu.Lock()
+	defer rv.mu.Unlock()
+	delete(rv.adding, id)
+	if a.seen > 0 {
+		return a.seen, nil // it is stored, whatever became of the answer
+	}
+	return seq, err
+}
+
+// apply puts a revocation that has been stored in force here. The goroutine that adds
+// it does so itself.
+func (rv *Revocations) apply(data []byte, id string, seq uint64) {
+	rv.mu.Lock()
+	if a := rv.adding[id]; a != nil {
+		a.seen = seq
+		rv.mu.Unlock()
+		return
+	}
+	rv.mu.Unlock()
+	var r revoke.Revocation
+	err := json.Unmarshal(data, &r)
+	if err == nil {
+		err = rv.memory.Add(rv.ctx, r)
+	}
+	if err != nil {
+		rv.log.Error("cluster: a revocation is not in force on this node", slog.Uint64("sequence", seq), slog.Any("error", err))
+	}
+}
+
+// Check implements [revoke.Store].
+func (rv *Revocations) Check(token *auth.Token) (revoke.Revocation, bool) {
+	return rv.memory.Check(token)
+}
+
+// Watch implements [revoke.Store].
+func (rv *Revocations) Watch(fn func(revoke.Revocation)) (stop func()) { return rv.memory.Watch(fn) }
+
+// Len returns the number of revocations on this node. Some of them may no longer be
+// needed.
+func (rv *Revocations) Len() int { return rv.memory.Len() }
+
+// ErrCutOff is the error of a node that is cut off, see [Revocations.Current].
+var ErrCutOff = errors.New("cluster: the node is cut off from the revocations of others")
+
+// Current implements [revoke.Current]: it returns [ErrCutOff] while the node is cut
+// off, and nil otherwise. It does not block.
+//
+// The node stores a mark every second, with its copies, among the revocations. When
+// the mark comes back, all revocations that were stored before are in force here. The
+// node is cut off when the last mark that has come back is older than CutOff.
+// That is so if a majority of the nodes with storage cannot be reached, and also on a
+// node that itself has been stopped for so long.
+//
+// While a node is cut off, its server accepts no token: a handshake, #authenticate,
+// a login, a renewal and a request with a cookie fail with [revoke.ErrNotCurrent],
+// which lets clients keep their tokens. Sockets that have a token keep it.
+// [Revocations.Middleware] refuses more. The beginning is logged at level Error, and
+// the end at Warn.
+func (rv *Revocations) Current() error {
+	if rv.cutOff == 0 || rv.stream == "" {
+		return nil
+	}
+	rv.mu.Lock()
+	confirmed := rv.confirmed
+	rv.mu.Unlock()
+	if time.Since(rv.begun)-confirmed > rv.cutOff {
+		return ErrCutOff
+	}
+	return nil
+}
+
+// end stops following the revocations.
+func (rv *Revocations) end() {
+	rv.cancel()
+	if rv.live != nil {
+		_ = rv.live.Unsubscribe() // fails only if the connection has been closed
+	}
+	rv.over.Wait()
+}
+
+// addRevocation adds a revocation to those of the cluster, if this node has them.
+func (n *Node) addRevocation(ctx context.Context, r revoke.Revocation) error {
+	rv := n.revocations.Load()
+	if rv == nil {
+		return errors.New("cluster: the node has no revocations: call Node.Revocations on all nodes, also on those that only change claims")
+	}
+	return rv.Add(ctx, r)
+}

@@ -60,6 +60,22 @@ func (u *users) handle(req *request, data json.RawMessage, answer func(*reply)) 
 	}
 	only := newReply()
 	only.Done = true
+	if req.Op == opInForce && req.own {
+		answer(only) // who asks has seen to it
+		u.running.Done()
+		return
+	}
+	if req.Op == opInForce {
+		go func() {
+			defer u.running.Done()
+			ctx, cancel := context.WithTimeout(u.ctx, time.Duration(req.Timeout)*time.Millisecond)
+			defer cancel()
+			if u.n.inForce(ctx, req.Seq) == nil {
+				answer(only)
+			}
+		}()
+		return
+	}
 	var sockets []*socketcluster.Socket
 	if d != nil {
 		var err error

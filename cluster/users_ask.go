@@ -191,6 +191,7 @@ func (u *users) ask(ctx context.Context, req request, data []byte, got func(*rep
 	if err := u.n.nc.PublishRequest(u.requests(), u.replies(), message); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
+	req.own = true
 	go u.handle(&req, data, c.deliver)
 	return u.collect(ctx, c, missing, got)
 }

@@ -23,6 +23,7 @@ const (
 	opDisconnect op = "disconnect"
 	opClaims     op = "claims"
 	opLogin      op = "login"
+	opInForce    op = "inForce" // has no target: what the stream of revocations has
 )
 
 // request is a question to all nodes. Its data follows it in a message.
@@ -33,9 +34,11 @@ type request struct {
 	Value   string         `json:"value"`
 	Name    string         `json:"name,omitempty"` // of the event, procedure or channel; the reason
 	Code    wire.CloseCode `json:"code,omitempty"`
+	Seq     uint64         `json:"seq,omitempty"`
 	Timeout int64          `json:"timeout"` // milliseconds that sockets have
 
 	Target Target `json:"-"`
+	own    bool   // it is one of this node
 }
 
 // reply is one of the answers of a node. The data of a socket's answer follows it in a

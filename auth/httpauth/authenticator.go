@@ -162,9 +162,7 @@ func (a *Authenticator) identify(r *http.Request) (principal, error) {
 		err = checks.Expiry(p.token)
 	}
 	if err == nil && a.Revocations != nil {
-		if revocation, revoked := a.Revocations.Check(p.token); revoked {
-			err = revocation.Err()
-		}
+		err = revoke.Refusal(a.Revocations, p.token)
 	}
 	return p, err
 }

@@ -11,7 +11,8 @@ import (
 // revocation has no effect; earlier ones stay in force.
 var ErrFull = errors.New("revoke: the store is full")
 
-// A Store keeps revocations. Its methods are called from many goroutines.
+// A Store keeps revocations. Its methods are called from many goroutines. It may also
+// be [Current].
 type Store interface {
 	// Add revokes tokens. When it returns nil, Check finds the revocation in
 	// this process, and the watchers of this process have been called. A
@@ -43,8 +44,8 @@ func (e Engine) Verify(ctx context.Context, signed string, opts ...auth.VerifyOp
 	if err != nil {
 		return nil, err
 	}
-	if r, revoked := e.Store.Check(token); revoked {
-		return nil, r.Err()
+	if err := Refusal(e.Store, token); err != nil {
+		return nil, err
 	}
 	return token, nil
 }

@@ -1,0 +1,304 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// mark is how often a node stores a mark among the revocations.
+const mark = time.Second
+
+// kept is a mark that has been stored.
+type kept struct {
+	seq uint64
+	at  time.Duration // when it was sent, since begun
+}
+
+// load loads all revocations, and begins to follow them.
+func (rv *Revocations) load(ctx context.Context) error {
+	if err := rv.open(ctx); err != nil {
+		return err
+	}
+	// From here on the feed keeps what is stored, so that nothing is missed between
+	// this and the load.
+	live, err := rv.n.nc.ChanSubscribe(rv.n.subject("rl.>"), rv.feed)
+	if err == nil {
+		rv.live = live
+		err = rv.n.nc.FlushWithContext(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	rv.mu.Lock()
+	rv.loading = true
+	rv.mu.Unlock()
+	m, err := rv.sendMark(ctx)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	for err = errUnloaded; err != nil; {
+		// A load that breaks off goes on where it was.
+		if err = rv.read(ctx, m.seq); err != nil && (ctx.Err() != nil || rv.ctx.Err() != nil) {
+			return fmt.Errorf("cluster: load the revocations: %w", errors.Join(ctx.Err(), err))
+		}
+	}
+	rv.confirm(m)
+	rv.log.Debug("cluster: revocations are loaded", slog.Int("number", rv.Len()), slog.Duration("after", time.Since(begun)))
+	rv.over.Go(rv.follow)
+	rv.over.Go(rv.keepMarking)
+	return nil
+}
+
+var errUnloaded = errors.New("cluster: revocations are not loaded")
+
+// A read that gets nothing for so long begins anew: the leader may have died.
+const readPatience = time.Second
+
+// read reads the stream up to a sequence.
+func (rv *Revocations) read(ctx context.Context, to uint64) error {
+	rv.mu.Lock()
+	from := rv.chain.last + 1
+	rv.mu.Unlock()
+	start, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	consumer, err := rv.n.js.OrderedConsumer(start, rv.stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if info := consumer.CachedInfo(); info != nil {
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTimeout)
+			defer cancel()
+			_ = rv.n.js.DeleteConsumer(end, rv.stream, info.Name) // otherwise it ends by itself
+		}
+	}()
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(4096))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for {
+		next, cancel := context.WithTimeout(ctx, readPatience)
+		msg, err := messages.Next(jetstream.NextContext(next))
+		cancel()
+		if err != nil {
+			return err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		seq := meta.Sequence.Stream
+		rv.handle(msg.Subject(), msg.Headers(), msg.Data(), seq)
+		rv.mu.Lock()
+		rv.chain.upTo(seq) // what is missing in between is no longer there
+		rv.mu.Unlock()
+		if seq >= to {
+			return nil
+		}
+	}
+}
+
+// handle puts a message of the stream in force.
+func (rv *Revocations) handle(subject string, header nats.Header, data []byte, seq uint64) {
+	if strings.HasPrefix(subject, rv.n.subject("rv.r.")) || strings.HasPrefix(subject, rv.n.subject("rl.r.")) {
+		rv.apply(data, header.Get(addingHeader), seq)
+	}
+}
+
+// fillPause is the time that what is missing has to come by itself, and the time
+// between two fills, as the copy that was asked may lag.
+const fillPause = 50 * time.Millisecond
+
+// follow puts in force what is stored, as it is stored.
+func (rv *Revocations) follow() {
+	var due kept              // the mark that has not come back
+	var last uint64           // sequence of a mark
+	var fill <-chan time.Time // when something may be missing
+	for {
+		gap := false
+		select {
+		case msg := <-rv.feed:
+			seq := number(msg, seqHeader)
+			rv.mu.Lock()
+			fresh := rv.chain.fresh(seq)
+			rv.mu.Unlock()
+			if !fresh {
+				continue
+			}
+			rv.handle(msg.Subject, msg.Header, msg.Data, seq)
+			rv.mu.Lock()
+			gap = rv.chain.handled(seq)
+			rv.mu.Unlock()
+			rv.tell()
+		case due = <-rv.marks:
+			rv.mu.Lock()
+			if due.seq <= last {
+				rv.log.Error("cluster: the stream of revocations has begun anew: those before may be lost", slog.Uint64("was", last), slog.Uint64("is", due.seq))
+				rv.chain = chain{}
+			}
+			last = due.seq
+			rv.mu.Unlock()
+		case <-fill:
+			fill = nil
+			err := rv.fill()
+			rv.mu.Lock()
+			gap = err != nil || len(rv.chain.ahead) > 0
+			rv.mu.Unlock()
+			rv.tell()
+		case <-rv.ctx.Done():
+			return
+		}
+		rv.mu.Lock()
+		back := due.seq > 0 && rv.chain.last >= due.seq
+		rv.mu.Unlock()
+		if back {
+			rv.confirm(due)
+			due = kept{}
+		}
+		if (gap || due.seq > 0) && fill == nil {
+			fill = time.After(fillPause)
+		}
+	}
+}
+
+// fillBatch is the number of messages for which a fill asks at once.
+const fillBatch = 1000
+
+// errLag is the error of a fill that does not get to the end.
+var errLag = errors.New("cluster: messages are missing")
+
+// fill asks one of the copies for what is missing. It gets nil when it has all that
+// this copy has.
+func (rv *Revocations) fill() error {
+	ch := make(chan *nats.Msg, fillBatch+1)
+	inbox := rv.n.nc.NewInbox()
+	sub, err := rv.n.nc.ChanSubscribe(inbox, ch)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	for {
+		rv.mu.Lock()
+		from := rv.chain.last + 1
+		rv.mu.Unlock()
+		request, err := json.Marshal(getRequest{Seq: from, NextFor: rv.n.subject("rv.>"), Batch: fillBatch, MaxBytes: askBytes})
+		if err != nil {
+			return err
+		}
+		if err := rv.n.nc.PublishRequest("$JS.API.DIRECT.GET."+rv.stream, inbox, request); err != nil {
+			return err
+		}
+		if more, err := rv.takeBatch(ch); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// takeBatch handles the answers to a fill.
+func (rv *Revocations) takeBatch(ch chan *nats.Msg) (more bool, err error) {
+	late := time.NewTimer(tryTimeout)
+	defer late.Stop()
+	for {
+		select {
+		case msg := <-ch:
+			if msg.Header.Get("Status") != "" {
+				return number(msg, "Nats-Num-Pending") > 0, nil
+			}
+			seq := number(msg, seqHeader)
+			rv.mu.Lock()
+			fresh := rv.chain.fresh(seq)
+			rv.mu.Unlock()
+			if fresh {
+				rv.handle(msg.Header.Get("Nats-Subject"), msg.Header, msg.Data, seq)
+			}
+			rv.mu.Lock()
+			rv.chain.upTo(seq) // what is missing in between is no longer there
+			rv.mu.Unlock()
+			late.Reset(tryTimeout)
+		case <-late.C:
+			return false, errLag
+		case <-rv.ctx.Done():
+			return false, errClosed
+		}
+	}
+}
+
+// confirm records that all that was stored before a mark was sent is in force.
+func (rv *Revocations) confirm(m kept) {
+	rv.mu.Lock()
+	defer rv.mu.Unlock()
+	rv.confirmed = max(rv.confirmed, m.at)
+}
+
+// sendMark stores a mark. It tries until ctx ends.
+func (rv *Revocations) sendMark(ctx context.Context) (kept, error) {
+	for {
+		// The moment is that of the try that has worked.
+		m := kept{at: time.Since(rv.begun)}
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		ack, err := rv.n.js.PublishMsg(try, &nats.Msg{Subject: rv.n.subject("rv.m." + rv.n.o.Name)},
+			jetstream.WithRetryAttempts(0), jetstream.WithMsgTTL(markTTL))
+		cancel()
+		if err == nil {
+			m.seq = ack.Sequence
+			return m, nil
+		}
+		if paused := pause(ctx, tryPause); paused != nil {
+			return m, fmt.Errorf("cluster: store a mark among the revocations: %w; the last try: %w", paused, err)
+		}
+		if rv.ctx.Err() != nil {
+			return m, errClosed
+		}
+	}
+}
+
+// widenMarks is the number of marks after which a node looks whether the stream has
+// all its copies.
+const widenMarks = 5
+
+// keepMarking stores marks, and reports when the node is cut off.
+func (rv *Revocations) keepMarking() {
+	ticker := time.NewTicker(mark)
+	defer ticker.Stop()
+	var cut time.Time // when the node was cut off
+	for i := 1; ; i++ {
+		select {
+		case <-ticker.C:
+		case <-rv.ctx.Done():
+			return
+		}
+		ctx, cancel := context.WithTimeout(rv.ctx, mark)
+		m, err := rv.sendMark(ctx)
+		cancel()
+		if err == nil {
+			select {
+			case rv.marks <- m:
+			case <-rv.ctx.Done():
+				return
+			}
+		}
+		if i%widenMarks == 0 && err == nil {
+			rv.widen()
+		}
+		switch now := rv.Current(); {
+		case now != nil && cut.IsZero():
+			cut = time.Now()
+			rv.log.Error("cluster: the node is cut off from the revocations of others: it accepts no token", slog.Duration("for", rv.cutOff), slog.Any("error", err))
+		case now == nil && !cut.IsZero():
+			rv.log.Warn("cluster: the node has the revocations of others again: it accepts tokens", slog.Duration("after", time.Since(cut)))
+			cut = time.Time{}
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+)
+
+// The subjects of revocations are <prefix>.rv.r.<hash>, and those of marks
+// <prefix>.rv.m.<node>. What has been stored is published again as <prefix>.rl.….
+
+// addingHeader has the ID of an addition, by which the node that adds knows its own.
+const addingHeader = "Sc-Adding"
+
+// A try to store something ends after tryTimeout, as the leader of the stream may have
+// died. The next one follows after tryPause. What is stored twice replaces itself.
+const (
+	tryTimeout = 500 * time.Millisecond
+	tryPause   = 50 * time.Millisecond
+)
+
+// The TTL of a message is longer by this than what it is needed for, as clocks differ.
+const ttlMargin = time.Minute
+
+// markTTL is the TTL of marks: those of nodes that are gone are of no use.
+const markTTL = time.Hour
+
+func (rv *Revocations) config(copies int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        rv.stream,
+		Description: "revocations of tokens",
+		Subjects:    []string{rv.n.subject("rv.>")},
+		Storage:     jetstream.FileStorage,
+		Replicas:    copies,
+		// A revocation that is added again replaces itself. Each has its own subject
+		// otherwise, so that none takes effect from another.
+		MaxMsgsPerSubject: 1,
+		MaxMsgs:           revoke.DefaultLimit,
+		Discard:           jetstream.DiscardNew,
+		DenyDelete:        true,
+		AllowDirect:       true,
+		AllowMsgTTL:       true,
+		RePublish:         &jetstream.RePublish{Source: rv.n.subject("rv.>"), Destination: rv.n.subject("rl.>")},
+	}
+}
+
+// message makes the message of a revocation in its normal form.
+func (rv *Revocations) message(r revoke.Revocation, now time.Time) (msg *nats.Msg, id string, err error) {
+	reason := r.Reason
+	r.Reason = ""
+	what, err := json.Marshal(r)
+	if err != nil {
+		return nil, "", fmt.Errorf("cluster: %w", err)
+	}
+	sum := sha256.Sum256(what)
+	r.Reason = reason
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, "", fmt.Errorf("cluster: %w", err)
+	}
+	id = rand.Text()
+	return &nats.Msg{
+		Subject: rv.n.subject("rv.r." + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20])),
+		Header:  nats.Header{addingHeader: {id}},
+		Data:    data,
+	}, id, nil
+}
+
+// ttl returns how long the message of a revocation is needed; 0 means forever.
+func ttl(r revoke.Revocation, now time.Time) time.Duration {
+	if r.Until.IsZero() {
+		return 0
+	}
+	d := r.Until.Sub(now).Truncate(time.Second) + time.Second + ttlMargin
+	if d > 100*365*24*time.Hour {
+		return 0
+	}
+	return d
+}
+
+// publish stores a message, and returns its sequence. It tries again until ctx ends.
+func (rv *Revocations) publish(ctx context.Context, msg *nats.Msg, ttl time.Duration) (seq uint64, err error) {
+	opts := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)}
+	if ttl > 0 {
+		opts = append(opts, jetstream.WithMsgTTL(ttl))
+	}
+	for {
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		ack, err := rv.n.js.PublishMsg(try, msg, opts...)
+		cancel()
+		if err == nil {
+			return ack.Sequence, nil
+		}
+		var refused *jetstream.APIError
+		if errors.As(err, &refused) {
+			if strings.Contains(refused.Description, "maximum messages exceeded") {
+				return 0, revoke.ErrFull
+			}
+			if refused.Code < 500 {
+				return 0, fmt.Errorf("cluster: store a revocation: %w", err)
+			}
+		}
+		if errors.Is(err, nats.ErrConnectionClosed) || rv.ctx.Err() != nil {
+			return 0, errClosed
+		}
+		if paused := pause(ctx, tryPause); paused != nil {
+			return 0, fmt.Errorf("cluster: store a revocation: %w; the last try: %w", paused, err)
+		}
+	}
+}
+
+// open finds the stream, or creates it with as many copies as there are nodes for. It
+// waits for a leader until ctx ends.
+func (rv *Revocations) open(ctx context.Context) error {
+	if err := rv.n.Ready(ctx); err != nil {
+		return err
+	}
+	for {
+		err := rv.find(ctx)
+		if err == nil {
+			return nil
+		}
+		if paused := pause(ctx, tryPause); paused != nil {
+			return fmt.Errorf("cluster: open the stream of revocations: %w; the last try: %w", paused, err)
+		}
+		if rv.ctx.Err() != nil {
+			return errClosed
+		}
+	}
+}
+
+func (rv *Revocations) find(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+	defer cancel()
+	_, err := rv.n.js.Stream(ctx, rv.stream)
+	for copies := maxCopies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
+		if _, err = rv.n.js.CreateStream(ctx, rv.config(copies)); tooFewNodes(err) {
+			err = jetstream.ErrStreamNotFound
+		}
+	}
+	return err // if another node was faster, the next try finds its stream
+}
+
+// widen gives the stream more copies if there are more nodes now.
+func (rv *Revocations) widen() {
+	ctx, cancel := context.WithTimeout(rv.ctx, streamTimeout)
+	defer cancel()
+	s, err := rv.n.js.Stream(ctx, rv.stream)
+	if err != nil {
+		return
+	}
+	want := min(len(rv.n.Nodes()), maxCopies)
+	if s.CachedInfo().Config.Replicas >= want {
+		return
+	}
+	if _, err := rv.n.js.UpdateStream(ctx, rv.config(want)); err == nil {
+		rv.log.Info("cluster: there are more copies of the revocations", slog.Int("copies", want))
+	}
+}

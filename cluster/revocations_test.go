@@ -1,0 +1,328 @@
+package cluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
+	"github.com/socketcluster-go/socketcluster/auth/revoke/revoketest"
+	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+)
+
+// revocations loads those of a node.
+func revocations(t testing.TB, node *cluster.Node, o cluster.RevocationOptions) *cluster.Revocations {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	rv, err := node.Revocations(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rv
+}
+
+// all loads those of several nodes.
+func all(t testing.TB, nodes []*cluster.Node, o cluster.RevocationOptions) (stores []*cluster.Revocations) {
+	t.Helper()
+	stores = make([]*cluster.Revocations, len(nodes))
+	var loads sync.WaitGroup
+	for i, node := range nodes {
+		loads.Go(func() { stores[i] = revocations(t, node, o) })
+	}
+	loads.Wait()
+	return stores
+}
+
+// A node that is alone keeps revocations in memory.
+func TestRevocationsInMemory(t *testing.T) {
+	t.Parallel()
+	revoketest.TestStore(t, func(t *testing.T) revoke.Store {
+		return revocations(t, startNode(t, cluster.Options{Name: "a"}), cluster.RevocationOptions{})
+	})
+}
+
+func TestRevocationsOfOneNode(t *testing.T) {
+	t.Parallel()
+	revoketest.TestStore(t, func(t *testing.T) revoke.Store {
+		nodes, _ := startStored(t, 1, nil)
+		return revocations(t, nodes[0], cluster.RevocationOptions{})
+	})
+}
+
+// outside starts NATS servers with storage, and returns their addresses.
+func outside(t testing.TB, n int) (urls []string) {
+	t.Helper()
+	routes := make([]*url.URL, n)
+	for i := range routes {
+		routes[i] = &url.URL{Scheme: "nats", Host: freeAddr(t)}
+	}
+	for i := range n {
+		port, err := strconv.Atoi(routes[i].Port())
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv, err := server.NewServer(&server.Options{
+			ServerName: fmt.Sprint("nats", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
+			JetStream: true, StoreDir: t.TempDir(), Cluster: server.ClusterOpts{Name: "outside", Host: "127.0.0.1", Port: port}, Routes: routes,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			srv.Shutdown()
+			srv.WaitForShutdown()
+		})
+		srv.Start()
+		if !srv.ReadyForConnections(10 * time.Second) {
+			t.Fatal("NATS does not start")
+		}
+		urls = append(urls, srv.ClientURL())
+	}
+	return urls
+}
+
+// The checks share an outside NATS, which takes seconds to start; each has subjects of
+// its own.
+func TestRevocationsOfThreeNodes(t *testing.T) {
+	t.Parallel()
+	urls := outside(t, 3)
+	checks := 0
+	revoketest.TestStore(t, func(t *testing.T) revoke.Store {
+		checks++
+		var nodes []*cluster.Node
+		for i, url := range urls {
+			node := startNode(t, cluster.Options{Name: fmt.Sprint("n", i), URL: url, Prefix: fmt.Sprint("sc", checks)})
+			nodes = append(nodes, node)
+		}
+		return all(t, nodes, cluster.RevocationOptions{})[1]
+	})
+}
+
+// guarded starts the servers of nodes with the revocations of the cluster.
+func guarded(t testing.TB, nodes []*cluster.Node, o cluster.RevocationOptions) (sites []*site) {
+	t.Helper()
+	stores := all(t, nodes, o)
+	for i, node := range nodes {
+		sites = append(sites, serve(t, node, func(cfg *socketcluster.Config) { cfg.Revocations = stores[i] }))
+	}
+	return sites
+}
+
+// status is the answer to a handshake.
+type status struct {
+	IsAuthenticated bool
+	AuthError       *struct {
+		Name       string
+		IsBadToken bool
+	}
+}
+
+// handshake makes a handshake with a token.
+func (s *site) handshake(t testing.TB, signed string) (got status) {
+	t.Helper()
+	conn, err := sctest.TCP(s.addr)(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := sctest.Open(conn, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	answer, err := c.Handshake(signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(answer, &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// refused checks that a token is refused as revoked.
+func (s *site) refused(t testing.TB, signed string) {
+	t.Helper()
+	if got := s.handshake(t, signed); got.IsAuthenticated || got.AuthError == nil || !got.AuthError.IsBadToken {
+		t.Errorf("node %s accepts a revoked token: %+v", s.node.Name(), got)
+	}
+}
+
+// When Revoke has returned, the logins have ended on all nodes, and the tokens are
+// refused everywhere.
+func TestRevokeEverywhere(t *testing.T) {
+	nodes, _ := startStored(t, 3, nil)
+	sites := guarded(t, nodes, cluster.RevocationOptions{})
+	for i := range 20 {
+		alice := user{Sub: fmt.Sprint("alice", i), SID: fmt.Sprint("s", i)}
+		var clients []*client
+		var tokens []string
+		for _, s := range sites {
+			tokens = append(tokens, s.token(t, alice))
+			clients = append(clients, s.connectWith(t, tokens[len(tokens)-1]))
+		}
+		bob := sites[1].connect(t, user{Sub: "bob"})
+		r := revoke.Revocation{Subject: alice.Sub, Until: time.Now().Add(time.Hour)}
+		if i%2 == 1 {
+			r = revoke.Revocation{Session: alice.SID, Disconnect: true}
+		}
+		if err := sites[i%3].Revoke(soon(t), r); err != nil {
+			t.Fatal(err)
+		}
+		for j, c := range clients {
+			if c.socket.AuthToken() != nil {
+				t.Errorf("%d: node %d: the login goes on", i, j)
+			}
+			if r.Disconnect && c.socket.State() != socketcluster.Closed {
+				t.Errorf("%d: node %d: the socket is %v", i, j, c.socket.State())
+			}
+			for _, token := range tokens {
+				sites[j].refused(t, token)
+			}
+		}
+		if bob.socket.AuthToken() == nil {
+			t.Error("bob is logged out")
+		}
+	}
+}
+
+// Claims change on all nodes. Sockets of one session on several nodes stay logged in,
+// and no earlier token is accepted any more.
+func TestUpdateClaimsAnywhere(t *testing.T) {
+	nodes, _ := startStored(t, 3, nil)
+	sites := guarded(t, nodes, cluster.RevocationOptions{})
+	old := sites[0].token(t, user{Sub: "alice", SID: "s1", Role: "admin"})
+	tabs := []*client{sites[0].connectWith(t, old), sites[1].connectWith(t, old), sites[1].connectWith(t, old)}
+	other := sites[2].token(t, user{Sub: "alice", Role: "admin"}) // it has only a jti
+	tabs = append(tabs, sites[2].connectWith(t, other), sites[0].connectWith(t, other))
+	bob := sites[2].connect(t, user{Sub: "bob", Role: "admin"})
+	roles := func(want, bobs string) {
+		t.Helper()
+		for i, c := range append(tabs, bob) {
+			if i == len(tabs) {
+				want = bobs
+			}
+			if claims, ok := socketcluster.Claims[user](c.socket); !ok || claims.Role != want || claims.Sub == "" {
+				t.Errorf("client %d has the claims %+v, want the role %q", i, claims, want)
+			}
+		}
+	}
+	signed := []string{old, other}
+	for _, step := range []struct {
+		target cluster.Target
+		role   any
+		want   int
+		roles  [2]string
+	}{
+		{cluster.User("alice"), "reader", 5, [2]string{"reader", "admin"}},
+		{cluster.User("alice"), nil, 5, [2]string{"", "admin"}},
+		{cluster.Socket(bob.socket.ID()), "writer", 1, [2]string{"", "writer"}},
+	} {
+		for _, c := range tabs[:4] {
+			signed = append(signed, c.socket.AuthToken().Signed())
+		}
+		n, err := sites[2].node.To(step.target).UpdateClaims(soon(t), map[string]any{"role": step.role})
+		if n != step.want || err != nil {
+			t.Fatalf("%v: updated %d, %v; want %d", step.target, n, err, step.want)
+		}
+		roles(step.roles[0], step.roles[1])
+	}
+	signed = signed[:len(signed)-4] // those before the change of bob's are still good
+	for _, token := range signed {
+		for _, s := range sites {
+			s.refused(t, token)
+		}
+	}
+	for _, c := range append(tabs, bob) {
+		if got := sites[0].handshake(t, c.socket.AuthToken().Signed()); !got.IsAuthenticated {
+			t.Errorf("a new token is refused: %+v", got.AuthError)
+		}
+	}
+	to := sites[0].node.To(cluster.User("carol"))
+	if n, err := to.UpdateClaims(soon(t), map[string]any{"role": "x"}); n != 0 || !errors.Is(err, cluster.ErrNobody) {
+		t.Errorf("nobody: %d, %v", n, err)
+	}
+	anonymous := sites[1].connect(t, nil)
+	_, err := sites[0].node.To(cluster.Socket(anonymous.socket.ID())).UpdateClaims(soon(t), map[string]any{"role": "x"})
+	wantError(t, err, "node b: socket "+anonymous.socket.ID(), "not logged in")
+}
+
+// wantRevoked checks whether a token is revoked.
+func wantRevoked(t testing.TB, store revoke.Store, jti string, want bool) {
+	t.Helper()
+	token, err := auth.NewToken("signed", fmt.Appendf(nil, `{"jti":%q}`, jti))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, got := store.Check(token); got != want {
+		t.Errorf("%s is revoked: %v, want %v", jti, got, want)
+	}
+}
+
+// A node that starts again has everything that was acknowledged, also meanwhile,
+// before Revocations returns. So have all if all start again.
+func TestRevocationsAfterRestart(t *testing.T) {
+	nodes, options := startStored(t, 3, nil)
+	stores := all(t, nodes, cluster.RevocationOptions{})
+	if _, err := nodes[0].Revocations(t.Context(), cluster.RevocationOptions{}); err == nil {
+		t.Error("a node has two stores")
+	}
+	add := func(i int) {
+		t.Helper()
+		r := revoke.Revocation{JTI: fmt.Sprint(i), Until: time.Now().Add(time.Hour), Reason: "test"}
+		if err := stores[i%len(stores)].Add(soon(t), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 {
+		add(i)
+	}
+	nodes[2].Close()
+	if err := stores[2].Add(soon(t), revoke.Revocation{JTI: "late"}); err == nil {
+		t.Error("a closed node adds a revocation")
+	}
+	stores = stores[:2]
+	for i := range 10 {
+		add(10 + i)
+	}
+	nodes[2] = startNode(t, options[2])
+	again := revocations(t, nodes[2], cluster.RevocationOptions{})
+	for i := range 20 {
+		wantRevoked(t, again, fmt.Sprint(i), true)
+	}
+	wantRevoked(t, again, "20", false)
+	for _, node := range nodes {
+		node.Close()
+	}
+	var starts sync.WaitGroup
+	for i := range nodes {
+		starts.Go(func() {
+			options[i].Logger = slog.New(slog.DiscardHandler)
+			nodes[i], _ = cluster.Start(t.Context(), options[i])
+		})
+	}
+	starts.Wait()
+	for _, node := range nodes {
+		if node == nil {
+			t.Fatal("a node does not start again")
+		}
+		t.Cleanup(node.Close)
+	}
+	for _, store := range all(t, nodes, cluster.RevocationOptions{}) {
+		for i := range 20 {
+			wantRevoked(t, store, fmt.Sprint(i), true)
+		}
+	}
+}
