@@ -19,3 +19,13 @@ func (n *Node) Copies(ctx context.Context, channel string) int {
 	}
 	return stream.CachedInfo().Config.Replicas
 }
+
+// RevocationsLeader returns the name of the node that leads the stream of revocations, ""
+// if none does.
+func (n *Node) RevocationsLeader(ctx context.Context) string {
+	stream, err := n.js.Stream(ctx, n.o.Prefix+"-revocations")
+	if err != nil || stream.CachedInfo().Cluster == nil {
+		return ""
+	}
+	return stream.CachedInfo().Cluster.Leader
+}

@@ -71,6 +71,7 @@ type Revocations struct {
 	loading   bool // or loaded
 	chain     chain
 	confirmed time.Duration        // the time since begun up to which all that was stored is in force
+	cutAt     time.Time            // when it was reported that the node is cut off
 	adding    map[string]*adding   // additions of this node that are under way
 	waiting   map[*waiter]struct{} // for a sequence
 }

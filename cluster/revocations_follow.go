@@ -165,6 +165,7 @@ func (rv *Revocations) follow() {
 		rv.mu.Unlock()
 		if back {
 			rv.confirm(due)
+			rv.report()
 			due = kept{}
 		}
 		if (gap || due.seq > 0) && fill == nil {
@@ -268,11 +269,30 @@ func (rv *Revocations) sendMark(ctx context.Context) (kept, error) {
 // all its copies.
 const widenMarks = 5
 
+// report logs when the node is cut off, and when it no longer is.
+func (rv *Revocations) report() {
+	cut := rv.Current() != nil
+	rv.mu.Lock()
+	since := rv.cutAt
+	switch {
+	case cut && since.IsZero():
+		rv.cutAt = time.Now()
+	case !cut:
+		rv.cutAt = time.Time{}
+	}
+	rv.mu.Unlock()
+	switch {
+	case cut && since.IsZero():
+		rv.log.Error("cluster: the node is cut off from the revocations of others: it accepts no token", slog.Duration("bound", rv.cutOff))
+	case !cut && !since.IsZero():
+		rv.log.Warn("cluster: the node has the revocations of others again: it accepts tokens", slog.Duration("after", time.Since(since)))
+	}
+}
+
 // keepMarking stores marks, and reports when the node is cut off.
 func (rv *Revocations) keepMarking() {
 	ticker := time.NewTicker(mark)
 	defer ticker.Stop()
-	var cut time.Time // when the node was cut off
 	for i := 1; ; i++ {
 		select {
 		case <-ticker.C:
@@ -292,13 +312,6 @@ func (rv *Revocations) keepMarking() {
 		if i%widenMarks == 0 && err == nil {
 			rv.widen()
 		}
-		switch now := rv.Current(); {
-		case now != nil && cut.IsZero():
-			cut = time.Now()
-			rv.log.Error("cluster: the node is cut off from the revocations of others: it accepts no token", slog.Duration("for", rv.cutOff), slog.Any("error", err))
-		case now == nil && !cut.IsZero():
-			rv.log.Warn("cluster: the node has the revocations of others again: it accepts tokens", slog.Duration("after", time.Since(cut)))
-			cut = time.Time{}
-		}
+		rv.report()
 	}
 }

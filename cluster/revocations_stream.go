@@ -142,9 +142,12 @@ func (rv *Revocations) open(ctx context.Context) error {
 }
 
 func (rv *Revocations) find(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+	// A stream that another node is just creating does not answer.
+	try, cancel := context.WithTimeout(ctx, tryTimeout)
+	_, err := rv.n.js.Stream(try, rv.stream)
+	cancel()
+	ctx, cancel = context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
-	_, err := rv.n.js.Stream(ctx, rv.stream)
 	for copies := maxCopies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
 		if _, err = rv.n.js.CreateStream(ctx, rv.config(copies)); tooFewNodes(err) {
 			err = jetstream.ErrStreamNotFound

@@ -21,6 +21,7 @@ const key = "the key of the tests, of 32 bytes"
 // site is the server of a node.
 type site struct {
 	*socketcluster.Server
+	cfg  socketcluster.Config
 	node *cluster.Node
 	addr string
 }
@@ -44,7 +45,17 @@ func serve(t testing.TB, node *cluster.Node, change func(*socketcluster.Config))
 		srv.Close()
 		web.Close()
 	})
-	return &site{srv, node, web.Listener.Addr().String()}
+	return &site{srv, cfg, node, web.Listener.Addr().String()}
+}
+
+// revocations returns the revocations of the cluster.
+func (s *site) revocations(t testing.TB) *cluster.Revocations {
+	t.Helper()
+	rv, ok := s.cfg.Revocations.(*cluster.Revocations)
+	if !ok {
+		t.Fatal("the server has others")
+	}
+	return rv
 }
 
 // serveAll starts the servers of nodes.
