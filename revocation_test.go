@@ -673,3 +673,43 @@ func TestUpdateClaimsBesideSignAgain(t *testing.T) {
 		}
 	})
 }
+
+// cutOff is a store that may lack revocations of others while it has a reason.
+type cutOff struct {
+	revoke.Memory
+	why error
+}
+
+func (c *cutOff) Current() error { return c.why }
+
+// While a store is not current, no token is accepted, and no client forgets one.
+func TestRevocationsNotCurrent(t *testing.T) {
+	store := new(cutOff)
+	inBubble(t, socketcluster.Config{Revocations: store}, func(w *world) {
+		token, err := w.srv.Auth().Sign(t.Context(), map[string]any{"sub": "alice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.login(map[string]any{"sub": "alice"})
+		before := w.only()
+		store.why = errors.New("cut off")
+		c, answer := w.connect(quote(token.Signed()))
+		if answer["isAuthenticated"] != false || !strings.Contains(fmt.Sprint(answer["authError"]), "name:AuthTokenError") {
+			t.Errorf("the handshake gives %v", answer)
+		}
+		c.quiet(time.Second) // it does not forget the token
+		if err := before.SetAuthToken(t.Context(), map[string]any{"sub": "alice"}); !errors.Is(err, revoke.ErrNotCurrent) {
+			t.Errorf("a login: %v", err)
+		}
+		if _, err := w.srv.SignAgain(t.Context(), token); !errors.Is(err, revoke.ErrNotCurrent) {
+			t.Errorf("a renewal: %v", err)
+		}
+		if before.AuthToken() == nil {
+			t.Error("a socket has lost its token")
+		}
+		store.why = nil
+		if _, answer := w.connect(quote(token.Signed())); answer["isAuthenticated"] != true {
+			t.Errorf("afterwards, the handshake gives %v", answer)
+		}
+	})
+}

@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/socketcluster-go/socketcluster"
-	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -174,12 +171,12 @@ func (r Recipient) Disconnect(ctx context.Context, code wire.CloseCode, reason s
 // with a new token. Those of a [Socket] are the ones of its session, or of its token
 // if that has no sid.
 //
-// If the Config.Revocations of the servers are those of the cluster
-// ([Node.Revocations]), the earlier tokens are revoked when all nodes have made new
-// ones. If a session has sockets on several nodes, each gets two new tokens, so that
-// none from between is left; for that, the clocks of the nodes must agree to some
-// milliseconds. With another store, each node revokes by itself, and a login with
-// sockets on several nodes may end.
+// Meanwhile no node signs the old claims again. If the Config.Revocations of the
+// servers are those of the cluster ([Node.Revocations]), the earlier tokens are revoked
+// when all nodes have made new ones: sockets of one session on several nodes stay logged
+// in. For that, the clocks of the nodes must agree; a node whose clock is behind by more
+// than the changes take, a millisecond or so, logs out such sockets. With another store,
+// each node revokes by itself, which ends logins that have sockets on several nodes.
 func (r Recipient) UpdateClaims(ctx context.Context, changes map[string]any) (updated int, err error) {
 	raw, err := encode(changes)
 	if err != nil {
@@ -191,16 +188,27 @@ func (r Recipient) UpdateClaims(ctx context.Context, changes map[string]any) (up
 			return 0, err
 		}
 	}
-	req := request{Op: opClaims, Target: target}
-	first, err := r.u.update(ctx, req, raw)
-	if err == nil && first.spread {
-		var second update
-		second, err = r.u.update(ctx, req, raw)
-		second.tokens = append(second.tokens, first.tokens...)
-		first = second
+	held, release, err := r.u.hold(ctx, target)
+	defer release()
+	if err != nil {
+		return 0, err
 	}
+	found := 0
+	var failed []error
+	var replaced replacements
+	err = r.u.ask(ctx, request{Op: opClaims, Target: target}, raw, func(a *reply) bool {
+		found += a.Found
+		updated += a.OK
+		failed = append(failed, a.errors()...)
+		replaced.add(a.Replaced)
+		return false
+	})
+	failed = append(failed, err)
 	// What has been replaced is revoked in any case.
-	return first.ok, errors.Join(err, r.u.revoke(context.WithoutCancel(ctx), first))
+	for _, old := range replaced.since(held) {
+		failed = append(failed, r.u.n.addRevocation(context.WithoutCancel(ctx), old))
+	}
+	return updated, outcome(found, failed)
 }
 
 // login returns what the login of a socket is found by.
@@ -246,57 +254,6 @@ func outcome(found int, failed []error) error {
 		return ErrNobody
 	}
 	return err
-}
-
-// update is what nodes say of a change of claims.
-type update struct {
-	ok       int
-	sessions map[string]revoke.Revocation // by sid
-	tokens   []revoke.Revocation          // by jti
-	spread   bool                         // a session has sockets on several nodes
-}
-
-// update changes claims on all nodes, and revokes nothing.
-func (u *users) update(ctx context.Context, req request, data []byte) (all update, err error) {
-	all.sessions = make(map[string]revoke.Revocation)
-	nodes := make(map[string]string) // by sid
-	found := 0
-	var failed []error
-	err = u.ask(ctx, req, data, func(a *reply) bool {
-		found += a.Found
-		all.ok += a.OK
-		failed = append(failed, a.errors()...)
-		for _, next := range a.Replaced {
-			if next.Session == "" {
-				all.tokens = append(all.tokens, next)
-				continue
-			}
-			r, known := all.sessions[next.Session]
-			if !known {
-				all.sessions[next.Session], nodes[next.Session] = next, a.Node
-				continue
-			}
-			all.spread = all.spread || nodes[next.Session] != a.Node
-			if next.Before.Before(r.Before) {
-				r.Before = next.Before // others may have signed between the two
-			}
-			if !r.Until.IsZero() && (next.Until.IsZero() || next.Until.After(r.Until)) {
-				r.Until = next.Until
-			}
-			all.sessions[next.Session] = r
-		}
-		return false
-	})
-	return all, outcome(found, append(failed, err))
-}
-
-// revoke revokes what a change of claims has replaced.
-func (u *users) revoke(ctx context.Context, what update) error {
-	var failed []error
-	for _, r := range append(what.tokens, slices.Collect(maps.Values(what.sessions))...) {
-		failed = append(failed, u.n.addRevocation(ctx, r))
-	}
-	return errors.Join(failed...)
 }
 
 // encode encodes the data of a call. There is none for nil.

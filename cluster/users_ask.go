@@ -35,6 +35,7 @@ type users struct {
 	ctx     context.Context // ends with the node
 	cancel  context.CancelFunc
 	running sync.WaitGroup // requests that this node handles
+	holds   holds
 
 	mu        sync.Mutex
 	directory *directory // nil before Attach
@@ -102,6 +103,7 @@ func (u *users) end() {
 	}
 	u.cancel()
 	u.running.Wait()
+	u.holds.endAll()
 	if d != nil {
 		d.end()
 	}
@@ -192,7 +194,7 @@ func (u *users) ask(ctx context.Context, req request, data []byte, got func(*rep
 		return fmt.Errorf("cluster: %w", err)
 	}
 	req.own = true
-	go u.handle(&req, data, c.deliver)
+	u.handle(&req, data, c.deliver)
 	return u.collect(ctx, c, missing, got)
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -21,7 +22,9 @@ const (
 	opInvoke     op = "invoke"
 	opKickOut    op = "kickOut"
 	opDisconnect op = "disconnect"
+	opHold       op = "hold" // keeps the claims of the target from being signed again
 	opClaims     op = "claims"
+	opRelease    op = "release" // ends a hold
 	opLogin      op = "login"
 	opInForce    op = "inForce" // has no target: what the stream of revocations has
 )
@@ -35,7 +38,8 @@ type request struct {
 	Name    string         `json:"name,omitempty"` // of the event, procedure or channel; the reason
 	Code    wire.CloseCode `json:"code,omitempty"`
 	Seq     uint64         `json:"seq,omitempty"`
-	Timeout int64          `json:"timeout"` // milliseconds that sockets have
+	Hold    string         `json:"hold,omitempty"` // its ID
+	Timeout int64          `json:"timeout"`        // milliseconds that sockets have
 
 	Target Target `json:"-"`
 	own    bool   // it is one of this node
@@ -51,6 +55,7 @@ type reply struct {
 	Socket   string              `json:"socket,omitempty"` // whose answer this is
 	Failures []failure           `json:"failures,omitempty"`
 	Replaced []revoke.Revocation `json:"replaced,omitempty"` // of the tokens that a change of claims has replaced
+	Held     time.Time           `json:"held,omitzero"`      // when a hold began, by the clock of the node
 	Login    []string            `json:"login,omitempty"`    // a claim and its value
 	Done     bool                `json:"done,omitempty"`     // it is the last of the node
 
