@@ -160,8 +160,11 @@ func (rv *Revocations) Add(ctx context.Context, r revoke.Revocation) error {
 	return nil
 }
 
-// adding is an addition of this node, from before it is stored until it is in force.
-type adding struct{ seen uint64 } // its sequence, if it has come back
+// adding is an addition of this node, from before it is stored until it has come back.
+type adding struct {
+	seen uint64 // its sequence, if it has come back
+	done bool   // it is stored, and in force here or about to be
+}
 
 // store stores a revocation, and returns its sequence. Whoever gets no error must
 // apply it.
@@ -177,10 +180,14 @@ func (rv *Revocations) store(ctx context.Context, r revoke.Revocation, now time.
 	seq, err = rv.publish(ctx, msg, ttl(r, now))
 	rv.mu.Lock()
 	defer rv.mu.Unlock()
-	delete(rv.adding, id)
-	if a.seen > 0 {
-		return a.seen, nil // it is stored, whatever became of the answer
+	switch {
+	case a.seen > 0:
+		seq, err = a.seen, nil // it is stored, whatever became of the answer
+	case err == nil:
+		a.done = true
+		return seq, nil
 	}
+	delete(rv.adding, id)
 	return seq, err
 }
 
@@ -189,7 +196,9 @@ func (rv *Revocations) store(ctx context.Context, r revoke.Revocation, now time.
 func (rv *Revocations) apply(data []byte, id string, seq uint64) {
 	rv.mu.Lock()
 	if a := rv.adding[id]; a != nil {
-		a.seen = seq
+		if a.seen = seq; a.done {
+			delete(rv.adding, id)
+		}
 		rv.mu.Unlock()
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,7 +166,12 @@ func (s *site) refused(t testing.TB, signed string) {
 func TestRevokeEverywhere(t *testing.T) {
 	nodes, _ := startStored(t, 3, nil)
 	sites := guarded(t, nodes, cluster.RevocationOptions{})
-	for i := range 20 {
+	var told [3]atomic.Int32
+	for i, s := range sites {
+		defer s.revocations(t).Watch(func(revoke.Revocation) { told[i].Add(1) })()
+	}
+	const rounds = 20
+	for i := range rounds {
 		alice := user{Sub: fmt.Sprint("alice", i), SID: fmt.Sprint("s", i)}
 		var clients []*client
 		var tokens []string
@@ -194,6 +200,11 @@ func TestRevokeEverywhere(t *testing.T) {
 		}
 		if bob.socket.AuthToken() == nil {
 			t.Error("bob is logged out")
+		}
+	}
+	for i := range told {
+		if n := told[i].Load(); n != rounds {
+			t.Errorf("the watchers of node %d have been told %d times of %d revocations", i, n, rounds)
 		}
 	}
 }
