@@ -20,12 +20,12 @@ func (n *Node) Copies(ctx context.Context, channel string) int {
 	return stream.CachedInfo().Config.Replicas
 }
 
-// RevocationsLeader returns the name of the node that leads the stream of revocations, ""
-// if none does.
-func (n *Node) RevocationsLeader(ctx context.Context) string {
+// RevocationsStream returns the name of the node that leads the stream of revocations, ""
+// if none does, and how many copies it has.
+func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int) {
 	stream, err := n.js.Stream(ctx, n.o.Prefix+"-revocations")
 	if err != nil || stream.CachedInfo().Cluster == nil {
-		return ""
+		return "", 0
 	}
-	return stream.CachedInfo().Cluster.Leader
+	return stream.CachedInfo().Cluster.Leader, stream.CachedInfo().Config.Replicas
 }

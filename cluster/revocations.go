@@ -68,7 +68,8 @@ type Revocations struct {
 	over   sync.WaitGroup
 
 	mu        sync.Mutex
-	loading   bool // or loaded
+	loading   bool      // or loaded
+	created   time.Time // the stream
 	chain     chain
 	confirmed time.Duration        // the time since begun up to which all that was stored is in force
 	cutAt     time.Time            // when it was reported that the node is cut off

@@ -28,9 +28,10 @@ func TestCutOff(t *testing.T) {
 	nodes, cut := startCut(t, 3, func(o *cluster.Options) { o.Logger = logs[o.Name[0]-'a'].Logger() })
 	sites := guarded(t, nodes, cluster.RevocationOptions{CutOff: cutOff})
 	leader := ""
-	await(t, "a leader", func() bool {
-		leader = nodes[0].RevocationsLeader(t.Context())
-		return leader != ""
+	await(t, "a leader and three copies", func() bool {
+		var copies int
+		leader, copies = nodes[0].RevocationsStream(t.Context())
+		return leader != "" && copies == 3
 	})
 	lost := int(leader[0] - 'a')
 	others := slices.Delete(slices.Clone(sites), lost, lost+1)

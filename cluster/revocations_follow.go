@@ -124,7 +124,6 @@ const fillPause = 50 * time.Millisecond
 // follow puts in force what is stored, as it is stored.
 func (rv *Revocations) follow() {
 	var due kept              // the mark that has not come back
-	var last uint64           // sequence of a mark
 	var fill <-chan time.Time // when something may be missing
 	for {
 		gap := false
@@ -143,13 +142,6 @@ func (rv *Revocations) follow() {
 			rv.mu.Unlock()
 			rv.tell()
 		case due = <-rv.marks:
-			rv.mu.Lock()
-			if due.seq <= last {
-				rv.log.Error("cluster: the stream of revocations has begun anew: those before may be lost", slog.Uint64("was", last), slog.Uint64("is", due.seq))
-				rv.chain = chain{}
-			}
-			last = due.seq
-			rv.mu.Unlock()
 		case <-fill:
 			fill = nil
 			err := rv.fill()
@@ -265,9 +257,8 @@ func (rv *Revocations) sendMark(ctx context.Context) (kept, error) {
 	}
 }
 
-// widenMarks is the number of marks after which a node looks whether the stream has
-// all its copies.
-const widenMarks = 5
+// lookMarks is the number of marks after which a node looks after the stream.
+const lookMarks = 2
 
 // report logs when the node is cut off, and when it no longer is.
 func (rv *Revocations) report() {
@@ -302,15 +293,17 @@ func (rv *Revocations) keepMarking() {
 		ctx, cancel := context.WithTimeout(rv.ctx, mark)
 		m, err := rv.sendMark(ctx)
 		cancel()
-		if err == nil {
+		if err != nil {
+			_ = rv.find(rv.ctx) // the stream may have been removed
+		} else {
 			select {
 			case rv.marks <- m:
 			case <-rv.ctx.Done():
 				return
 			}
-		}
-		if i%widenMarks == 0 && err == nil {
-			rv.widen()
+			if i%lookMarks == 0 {
+				rv.look()
+			}
 		}
 		rv.report()
 	}

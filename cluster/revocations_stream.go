@@ -144,26 +144,44 @@ func (rv *Revocations) open(ctx context.Context) error {
 func (rv *Revocations) find(ctx context.Context) error {
 	// A stream that another node is just creating does not answer.
 	try, cancel := context.WithTimeout(ctx, tryTimeout)
-	_, err := rv.n.js.Stream(try, rv.stream)
+	stream, err := rv.n.js.Stream(try, rv.stream)
 	cancel()
 	ctx, cancel = context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
 	for copies := maxCopies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
-		if _, err = rv.n.js.CreateStream(ctx, rv.config(copies)); tooFewNodes(err) {
+		if stream, err = rv.n.js.CreateStream(ctx, rv.config(copies)); tooFewNodes(err) {
 			err = jetstream.ErrStreamNotFound
 		}
 	}
-	return err // if another node was faster, the next try finds its stream
+	if err != nil {
+		return err // if another node was faster, the next try finds its stream
+	}
+	rv.meet(stream.CachedInfo().Created)
+	return nil
 }
 
-// widen gives the stream more copies if there are more nodes now.
-func (rv *Revocations) widen() {
+// meet finds out by when the stream was created whether it has become another one, whose
+// sequences begin anew.
+func (rv *Revocations) meet(created time.Time) {
+	rv.mu.Lock()
+	defer rv.mu.Unlock()
+	if !rv.created.IsZero() && !rv.created.Equal(created) {
+		rv.log.Error("cluster: the stream of revocations has begun anew: those from before are only on nodes that have run since")
+		rv.chain = chain{}
+	}
+	rv.created = created
+}
+
+// look finds out whether the stream has become another one, and gives it more copies if
+// there are more nodes now.
+func (rv *Revocations) look() {
 	ctx, cancel := context.WithTimeout(rv.ctx, streamTimeout)
 	defer cancel()
 	s, err := rv.n.js.Stream(ctx, rv.stream)
 	if err != nil {
-		return
+		return // marks fail, too
 	}
+	rv.meet(s.CachedInfo().Created)
 	want := min(len(rv.n.Nodes()), maxCopies)
 	if s.CachedInfo().Config.Replicas >= want {
 		return

@@ -8,18 +8,22 @@ import (
 	"log/slog"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/auth/revoke/revoketest"
 	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
@@ -75,10 +79,14 @@ func outside(t testing.TB, n int) (urls []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		srv, err := server.NewServer(&server.Options{
+		o := &server.Options{
 			ServerName: fmt.Sprint("nats", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
-			JetStream: true, StoreDir: t.TempDir(), Cluster: server.ClusterOpts{Name: "outside", Host: "127.0.0.1", Port: port}, Routes: routes,
-		})
+			JetStream: true, StoreDir: t.TempDir(),
+		}
+		if n > 1 {
+			o.Cluster, o.Routes = server.ClusterOpts{Name: "outside", Host: "127.0.0.1", Port: port}, routes
+		}
+		srv, err := server.NewServer(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -336,4 +344,101 @@ func TestRevocationsAfterRestart(t *testing.T) {
 			wantRevoked(t, store, fmt.Sprint(i), true)
 		}
 	}
+}
+
+// A stream that is full refuses, and what is in force stays so.
+func TestRevocationsFull(t *testing.T) {
+	urls := outside(t, 1)
+	node := startNode(t, cluster.Options{Name: "a", URL: urls[0]})
+	store := revocations(t, node, cluster.RevocationOptions{CutOff: -1})
+	js := jetStream(t, urls[0])
+	stream, err := js.Stream(t.Context(), "sc-revocations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.MaxMsgs = 3 // one of them is the mark
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, nil, revoke.ErrFull, revoke.ErrFull} {
+		if err := store.Add(soon(t), revoke.Revocation{JTI: fmt.Sprint(i)}); !errors.Is(err, want) {
+			t.Errorf("revocation %d: %v, want %v", i, err, want)
+		}
+		wantRevoked(t, store, fmt.Sprint(i), want == nil)
+	}
+	if err := store.Add(soon(t), revoke.Revocation{JTI: "0", Reason: "again"}); err != nil {
+		t.Errorf("one that is there already: %v", err)
+	}
+	for _, r := range []revoke.Revocation{{JTI: "\xff"}, {Session: "\xff"}, {Subject: "\xff"}, {Subject: "a", Claim: "\xff"}} {
+		wantError(t, store.Add(soon(t), r), "not UTF-8")
+	}
+	_, err = startNode(t, cluster.Options{Name: "b", URL: urls[0]}).Revocations(t.Context(), cluster.RevocationOptions{CutOff: time.Second})
+	wantError(t, err, "CutOff is 1s; it must be at least 2s")
+	alone := startNode(t, cluster.Options{Name: "c", Listen: freeAddr(t), Secret: secret})
+	if _, err := alone.Revocations(t.Context(), cluster.RevocationOptions{}); !errors.Is(err, cluster.ErrNoStorage) {
+		t.Errorf("a node of a cluster without storage: %v", err)
+	}
+}
+
+func jetStream(t testing.TB, url string) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// A stream that somebody removes comes back. What was in force stays so, and the log
+// says that it is nowhere else. Messages have the TTL that they need.
+func TestRevocationsRemoved(t *testing.T) {
+	urls := outside(t, 1)
+	var log logtest.Buffer
+	node, err := cluster.Start(t.Context(), cluster.Options{Name: "a", URL: urls[0], Logger: log.Logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.Close)
+	store := revocations(t, node, cluster.RevocationOptions{})
+	for i := range 5 {
+		if err := store.Add(soon(t), revoke.Revocation{JTI: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	js := jetStream(t, urls[0])
+	if err := js.DeleteStream(t.Context(), "sc-revocations"); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Add(soon(t), revoke.Revocation{JTI: "later", Until: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	text := ""
+	await(t, "the log", func() bool {
+		text += log.Take()
+		return strings.Contains(text, "the stream of revocations has begun anew")
+	})
+	for _, jti := range []string{"0", "4", "later"} {
+		wantRevoked(t, store, jti, true)
+	}
+	stream, err := js.Stream(t.Context(), "sc-revocations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := stream.GetLastMsgForSubject(t.Context(), "sc.rv.r.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ttl, err := time.ParseDuration(last.Header.Get("Nats-TTL"))
+	if err != nil || ttl < time.Hour+50*time.Second || ttl > time.Hour+2*time.Minute {
+		t.Errorf("the TTL is %v, %v", ttl, err)
+	}
+	other := revocations(t, startNode(t, cluster.Options{Name: "b", URL: urls[0]}), cluster.RevocationOptions{})
+	wantRevoked(t, other, "later", true)
+	wantRevoked(t, other, "4", false)
 }
