@@ -76,6 +76,13 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
+	revocations, err := node.Revocations(t.Context(), cluster.RevocationOptions{})
+	if err == nil {
+		err = revocations.Add(t.Context(), revoke.Revocation{JTI: hidden})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	node.Close()
 	upstreamOptions := upstream.Options{URL: "ws://u:" + hidden + "@example.com/?q=" + hidden, Client: client.Options{Header: request.Header}}
 	behind, err := upstream.New(upstreamOptions)
@@ -121,10 +128,14 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"socketcluster.BadAuthTokenEvent":    socketcluster.BadAuthTokenEvent{Socket: s, SignedAuthToken: hidden},
 		"socketcluster.AuthTokenSignedEvent": socketcluster.AuthTokenSignedEvent{Socket: s, SignedAuthToken: hidden},
 
-		"cluster.Options":  cluster.Options{Secret: hidden, URL: "nats://u:" + hidden + "@example.com"},
-		"cluster.Node":     node,
-		"upstream.Options": upstreamOptions,
-		"upstream.Broker":  behind,
+		"cluster.Options":     cluster.Options{Secret: hidden, URL: "nats://u:" + hidden + "@example.com"},
+		"cluster.Node":        node,
+		"upstream.Options":    upstreamOptions,
+		"upstream.Broker":     behind,
+		"cluster.Options":     cluster.Options{Secret: hidden, URL: "nats://u:" + hidden + "@example.com"},
+		"cluster.Node":        node,
+		"cluster.Answer":      cluster.Answer{Data: raw},
+		"cluster.Revocations": revocations,
 
 		"cluster.Publication": cluster.Publication{Data: []byte(hidden)},
 		"broker.Publication":  broker.Publication{Data: []byte(hidden)},

@@ -35,3 +35,23 @@ func (p Publication) Format(f fmt.State, _ rune) { redact.Format(f, p.text()) }
 
 // MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
 func (p Publication) MarshalJSON() ([]byte, error) { return redact.JSON(p.text()) }
+func (rv *Revocations) text() string {
+	if rv == nil {
+		return "<nil>"
+	}
+	return "cluster.Revocations{" + rv.n.o.Name + "}"
+}
+
+// Format implements [fmt.Formatter]. It shows only the name of the node.
+func (rv *Revocations) Format(f fmt.State, _ rune) { redact.Format(f, rv.text()) }
+
+// MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
+func (rv *Revocations) MarshalJSON() ([]byte, error) { return redact.JSON(rv.text()) }
+
+func (a Answer) text() string { return redact.Text(a, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (a Answer) Format(f fmt.State, _ rune) { redact.Format(f, a.text()) }
+
+// MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
+func (a Answer) MarshalJSON() ([]byte, error) { return redact.JSON(a.text()) }

@@ -26,7 +26,7 @@ const cutOff = 3 * time.Second
 func TestCutOff(t *testing.T) {
 	var logs [3]logtest.Buffer
 	nodes, cut := startCut(t, 3, func(o *cluster.Options) { o.Logger = logs[o.Name[0]-'a'].Logger() })
-	sites := guarded(t, nodes, cluster.RevocationOptions{CutOff: cutOff})
+	stations := guarded(t, nodes, cluster.RevocationOptions{CutOff: cutOff})
 	leader := ""
 	await(t, "a leader and three copies", func() bool {
 		var copies int
@@ -34,8 +34,8 @@ func TestCutOff(t *testing.T) {
 		return leader != "" && copies == 3
 	})
 	lost := int(leader[0] - 'a')
-	others := slices.Delete(slices.Clone(sites), lost, lost+1)
-	away := sites[lost]
+	others := slices.Delete(slices.Clone(stations), lost, lost+1)
+	away := stations[lost]
 	defer away.UseInbound(away.revocations(t).Middleware(func(channel string) bool { return channel != "public" }))()
 
 	alice, bob := away.token(t, user{Sub: "alice"}), away.token(t, user{Sub: "bob"})
@@ -116,13 +116,13 @@ func TestCutOff(t *testing.T) {
 	cancel()
 	adders.Wait()
 	await(t, "all nodes", func() bool {
-		return !slices.ContainsFunc(sites, func(s *site) bool { return s.revocations(t).Current() != nil })
+		return !slices.ContainsFunc(stations, func(s *station) bool { return s.revocations(t).Current() != nil })
 	})
 	if got := away.handshake(t, bob); !got.IsAuthenticated {
 		t.Errorf("a good token is refused: %+v", got.AuthError)
 	}
 	t.Log(len(acked), "revocations")
-	for _, s := range sites {
+	for _, s := range stations {
 		for _, jti := range acked {
 			wantRevoked(t, s.revocations(t), jti, true)
 		}

@@ -121,13 +121,13 @@ func TestRevocationsOfThreeNodes(t *testing.T) {
 }
 
 // guarded starts the servers of nodes with the revocations of the cluster.
-func guarded(t testing.TB, nodes []*cluster.Node, o cluster.RevocationOptions) (sites []*site) {
+func guarded(t testing.TB, nodes []*cluster.Node, o cluster.RevocationOptions) (stations []*station) {
 	t.Helper()
 	stores := all(t, nodes, o)
 	for i, node := range nodes {
-		sites = append(sites, serve(t, node, func(cfg *socketcluster.Config) { cfg.Revocations = stores[i] }))
+		stations = append(stations, openStation(t, node, func(cfg *socketcluster.Config) { cfg.Revocations = stores[i] }))
 	}
-	return sites
+	return stations
 }
 
 // status is the answer to a handshake.
@@ -140,7 +140,7 @@ type status struct {
 }
 
 // handshake makes a handshake with a token.
-func (s *site) handshake(t testing.TB, signed string) (got status) {
+func (s *station) handshake(t testing.TB, signed string) (got status) {
 	t.Helper()
 	conn, err := sctest.TCP(s.addr)(t.Context())
 	if err != nil {
@@ -162,7 +162,7 @@ func (s *site) handshake(t testing.TB, signed string) (got status) {
 }
 
 // refused checks that a token is refused as revoked.
-func (s *site) refused(t testing.TB, signed string) {
+func (s *station) refused(t testing.TB, signed string) {
 	t.Helper()
 	if got := s.handshake(t, signed); got.IsAuthenticated || got.AuthError == nil || !got.AuthError.IsBadToken {
 		t.Errorf("node %s accepts a revoked token: %+v", s.node.Name(), got)
@@ -173,9 +173,9 @@ func (s *site) refused(t testing.TB, signed string) {
 // refused everywhere.
 func TestRevokeEverywhere(t *testing.T) {
 	nodes, _ := startStored(t, 3, nil)
-	sites := guarded(t, nodes, cluster.RevocationOptions{})
+	stations := guarded(t, nodes, cluster.RevocationOptions{})
 	var told [3]atomic.Int32
-	for i, s := range sites {
+	for i, s := range stations {
 		defer s.revocations(t).Watch(func(revoke.Revocation) { told[i].Add(1) })()
 	}
 	const rounds = 20
@@ -183,16 +183,16 @@ func TestRevokeEverywhere(t *testing.T) {
 		alice := user{Sub: fmt.Sprint("alice", i), SID: fmt.Sprint("s", i)}
 		var clients []*client
 		var tokens []string
-		for _, s := range sites {
+		for _, s := range stations {
 			tokens = append(tokens, s.token(t, alice))
 			clients = append(clients, s.connectWith(t, tokens[len(tokens)-1]))
 		}
-		bob := sites[1].connect(t, user{Sub: "bob"})
+		bob := stations[1].connect(t, user{Sub: "bob"})
 		r := revoke.Revocation{Subject: alice.Sub, Until: time.Now().Add(time.Hour)}
 		if i%2 == 1 {
 			r = revoke.Revocation{Session: alice.SID, Disconnect: true}
 		}
-		if err := sites[i%3].Revoke(soon(t), r); err != nil {
+		if err := stations[i%3].Revoke(soon(t), r); err != nil {
 			t.Fatal(err)
 		}
 		for j, c := range clients {
@@ -203,7 +203,7 @@ func TestRevokeEverywhere(t *testing.T) {
 				t.Errorf("%d: node %d: the socket is %v", i, j, c.socket.State())
 			}
 			for _, token := range tokens {
-				sites[j].refused(t, token)
+				stations[j].refused(t, token)
 			}
 		}
 		if bob.socket.AuthToken() == nil {
@@ -221,12 +221,12 @@ func TestRevokeEverywhere(t *testing.T) {
 // and no earlier token is accepted any more.
 func TestUpdateClaimsAnywhere(t *testing.T) {
 	nodes, _ := startStored(t, 3, nil)
-	sites := guarded(t, nodes, cluster.RevocationOptions{})
-	old := sites[0].token(t, user{Sub: "alice", SID: "s1", Role: "admin"})
-	tabs := []*client{sites[0].connectWith(t, old), sites[1].connectWith(t, old), sites[1].connectWith(t, old)}
-	other := sites[2].token(t, user{Sub: "alice", Role: "admin"}) // it has only a jti
-	tabs = append(tabs, sites[2].connectWith(t, other), sites[0].connectWith(t, other))
-	bob := sites[2].connect(t, user{Sub: "bob", Role: "admin"})
+	stations := guarded(t, nodes, cluster.RevocationOptions{})
+	old := stations[0].token(t, user{Sub: "alice", SID: "s1", Role: "admin"})
+	tabs := []*client{stations[0].connectWith(t, old), stations[1].connectWith(t, old), stations[1].connectWith(t, old)}
+	other := stations[2].token(t, user{Sub: "alice", Role: "admin"}) // it has only a jti
+	tabs = append(tabs, stations[2].connectWith(t, other), stations[0].connectWith(t, other))
+	bob := stations[2].connect(t, user{Sub: "bob", Role: "admin"})
 	roles := func(want, bobs string) {
 		t.Helper()
 		for i, c := range append(tabs, bob) {
@@ -252,7 +252,7 @@ func TestUpdateClaimsAnywhere(t *testing.T) {
 		for _, c := range tabs[:4] {
 			signed = append(signed, c.socket.AuthToken().Signed())
 		}
-		n, err := sites[2].node.To(step.target).UpdateClaims(soon(t), map[string]any{"role": step.role})
+		n, err := stations[2].node.To(step.target).UpdateClaims(soon(t), map[string]any{"role": step.role})
 		if n != step.want || err != nil {
 			t.Fatalf("%v: updated %d, %v; want %d", step.target, n, err, step.want)
 		}
@@ -260,21 +260,21 @@ func TestUpdateClaimsAnywhere(t *testing.T) {
 	}
 	signed = signed[:len(signed)-4] // those before the change of bob's are still good
 	for _, token := range signed {
-		for _, s := range sites {
+		for _, s := range stations {
 			s.refused(t, token)
 		}
 	}
 	for _, c := range append(tabs, bob) {
-		if got := sites[0].handshake(t, c.socket.AuthToken().Signed()); !got.IsAuthenticated {
+		if got := stations[0].handshake(t, c.socket.AuthToken().Signed()); !got.IsAuthenticated {
 			t.Errorf("a new token is refused: %+v", got.AuthError)
 		}
 	}
-	to := sites[0].node.To(cluster.User("carol"))
+	to := stations[0].node.To(cluster.User("carol"))
 	if n, err := to.UpdateClaims(soon(t), map[string]any{"role": "x"}); n != 0 || !errors.Is(err, cluster.ErrNobody) {
 		t.Errorf("nobody: %d, %v", n, err)
 	}
-	anonymous := sites[1].connect(t, nil)
-	_, err := sites[0].node.To(cluster.Socket(anonymous.socket.ID())).UpdateClaims(soon(t), map[string]any{"role": "x"})
+	anonymous := stations[1].connect(t, nil)
+	_, err := stations[0].node.To(cluster.Socket(anonymous.socket.ID())).UpdateClaims(soon(t), map[string]any{"role": "x"})
 	wantError(t, err, "node b: socket "+anonymous.socket.ID(), "not logged in")
 }
 

@@ -145,8 +145,8 @@ func (u *users) answered(msg *nats.Msg) {
 	}
 }
 
-// awaited is a node whose last answer is missing.
-type awaited struct {
+// lacking is a node whose last answer is missing.
+type lacking struct {
 	instance string    // empty if it was not known to this one
 	since    time.Time // of its first answer, if it was not known
 }
@@ -186,9 +186,9 @@ func (u *users) ask(ctx context.Context, req request, data []byte, got func(*rep
 	if limit := u.n.nc.MaxPayload(); int64(len(message)) > limit {
 		return fmt.Errorf("cluster: a call of %d bytes is larger than the %d that NATS carries (max_payload)", len(message), limit)
 	}
-	missing := map[string]awaited{u.n.o.Name: {}}
+	missing := map[string]lacking{u.n.o.Name: {}}
 	for node, instance := range u.n.members.instances() {
-		missing[node] = awaited{instance: instance}
+		missing[node] = lacking{instance: instance}
 	}
 	if err := u.n.nc.PublishRequest(u.requests(), u.replies(), message); err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -199,7 +199,7 @@ func (u *users) ask(ctx context.Context, req request, data []byte, got func(*rep
 }
 
 // collect takes the answers to a call.
-func (u *users) collect(ctx context.Context, c *call, missing map[string]awaited, got func(*reply) (enough bool)) error {
+func (u *users) collect(ctx context.Context, c *call, missing map[string]lacking, got func(*reply) (enough bool)) error {
 	ticker := time.NewTicker(lookStep)
 	defer ticker.Stop()
 	var gone []error
@@ -209,7 +209,7 @@ func (u *users) collect(ctx context.Context, c *call, missing map[string]awaited
 			if r.Done {
 				delete(missing, r.Node)
 			} else if _, known := missing[r.Node]; !known {
-				missing[r.Node] = awaited{since: time.Now()}
+				missing[r.Node] = lacking{since: time.Now()}
 			}
 			if got(r) {
 				return nil

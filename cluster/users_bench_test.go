@@ -40,8 +40,8 @@ func (l *latencies) report(b *testing.B, name string) {
 // BenchmarkInvokeAnywhere is a call to a user on another node of three, with the answer
 // of the client.
 func BenchmarkInvokeAnywhere(b *testing.B) {
-	sites := serveAll(b, start(b, 3))
-	c := sites[1].connect(b, user{Sub: "alice"})
+	stations := openAll(b, start(b, 3))
+	c := stations[1].connect(b, user{Sub: "alice"})
 	go func() {
 		for {
 			text, err := c.Conn.Next()
@@ -55,7 +55,7 @@ func BenchmarkInvokeAnywhere(b *testing.B) {
 			_ = c.Conn.Send(`{"rid":` + text[begin:len(text)-1] + `}`)
 		}
 	}()
-	to := sites[0].node.To(cluster.User("alice"))
+	to := stations[0].node.To(cluster.User("alice"))
 	var took latencies
 	b.ReportAllocs()
 	for b.Loop() {
@@ -70,8 +70,8 @@ func BenchmarkInvokeAnywhere(b *testing.B) {
 
 // BenchmarkAskNobody is a call to a user who is not there: three nodes answer.
 func BenchmarkAskNobody(b *testing.B) {
-	sites := serveAll(b, start(b, 3))
-	to := sites[0].node.To(cluster.User("alice"))
+	stations := openAll(b, start(b, 3))
+	to := stations[0].node.To(cluster.User("alice"))
 	var took latencies
 	b.ReportAllocs()
 	for b.Loop() {

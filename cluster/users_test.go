@@ -22,13 +22,13 @@ import (
 // Whatever node is asked: the sockets of a user, a session, a claim and an ID on all
 // nodes are reached, and no others.
 func TestTransmitAnywhere(t *testing.T) {
-	sites := serveAll(t, start(t, 3))
+	stations := openAll(t, start(t, 3))
 	alice := user{Sub: "alice", SID: "s1", Username: "al"}
-	a, b := sites[0].connect(t, alice), sites[1].connect(t, alice)
-	c := sites[1].connect(t, user{Sub: "alice", SID: "s2"})
-	bob := sites[2].connect(t, user{Sub: "bob", SID: "s3"})
-	anonymous := sites[2].connect(t, nil)
-	for i, s := range sites {
+	a, b := stations[0].connect(t, alice), stations[1].connect(t, alice)
+	c := stations[1].connect(t, user{Sub: "alice", SID: "s2"})
+	bob := stations[2].connect(t, user{Sub: "bob", SID: "s3"})
+	anonymous := stations[2].connect(t, nil)
+	for i, s := range stations {
 		for _, want := range []struct {
 			target cluster.Target
 			to     []*client
@@ -62,25 +62,25 @@ func TestTransmitAnywhere(t *testing.T) {
 		}
 	}
 	for i := range 5 {
-		if _, err := sites[0].node.To(cluster.Claim(fmt.Sprint("c", i), "x")).Transmit(soon(t), "news", nil); !errors.Is(err, cluster.ErrNobody) {
+		if _, err := stations[0].node.To(cluster.Claim(fmt.Sprint("c", i), "x")).Transmit(soon(t), "news", nil); !errors.Is(err, cluster.ErrNobody) {
 			t.Errorf("claim %d: %v", i, err)
 		}
 	}
-	_, err := sites[0].node.To(cluster.Claim("one more", "x")).Transmit(soon(t), "news", nil)
+	_, err := stations[0].node.To(cluster.Claim("one more", "x")).Transmit(soon(t), "news", nil)
 	wantError(t, err, "node a: ", "node b: ", "node c: ", "by 8 claims already")
-	_, err = sites[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make(chan int))
+	_, err = stations[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make(chan int))
 	wantError(t, err, "encode the data")
-	_, err = sites[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make([]byte, 2<<20))
+	_, err = stations[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make([]byte, 2<<20))
 	wantError(t, err, "max_payload")
-	_, err = sites[0].node.To(cluster.User("alice")).Transmit(soon(t), "\xff", nil)
+	_, err = stations[0].node.To(cluster.User("alice")).Transmit(soon(t), "\xff", nil)
 	wantError(t, err, "not UTF-8")
 }
 
 // The directory follows logins, logouts and the ends of sockets.
 func TestDirectory(t *testing.T) {
-	sites := serveAll(t, start(t, 2))
-	c := sites[1].connect(t, nil)
-	asked := sites[0]
+	stations := openAll(t, start(t, 2))
+	c := stations[1].connect(t, nil)
+	asked := stations[0]
 	for i, step := range []struct {
 		change func()
 		alice  int
@@ -111,7 +111,7 @@ func TestDirectory(t *testing.T) {
 // later, are found.
 func TestAttachLate(t *testing.T) {
 	nodes := start(t, 1)
-	s := serve(t, nodes[0], nil)
+	s := openStation(t, nodes[0], nil)
 	s.connect(t, user{Sub: "alice", Username: "al"})
 	late := startNode(t, cluster.Options{Name: "late"})
 	if err := late.Attach(s.Server); err != nil {
@@ -127,10 +127,10 @@ func TestAttachLate(t *testing.T) {
 // The first answer that is no error counts. Without one, all errors are reported, and
 // stay what they are.
 func TestInvokeAnywhere(t *testing.T) {
-	sites := serveAll(t, start(t, 3))
+	stations := openAll(t, start(t, 3))
 	alice := user{Sub: "alice"}
-	a, b := sites[0].connect(t, alice), sites[1].connect(t, alice)
-	to := sites[2].node.To(cluster.User("alice"))
+	a, b := stations[0].connect(t, alice), stations[1].connect(t, alice)
+	to := stations[2].node.To(cluster.User("alice"))
 	type result struct {
 		data json.RawMessage
 		err  error
@@ -201,13 +201,13 @@ func TestInvokeAnywhere(t *testing.T) {
 
 // All answers come, with the sockets and nodes that gave them.
 func TestInvokeAll(t *testing.T) {
-	sites := serveAll(t, start(t, 2))
+	stations := openAll(t, start(t, 2))
 	alice := user{Sub: "alice"}
-	a, b, c := sites[0].connect(t, alice), sites[1].connect(t, alice), sites[1].connect(t, alice)
+	a, b, c := stations[0].connect(t, alice), stations[1].connect(t, alice), stations[1].connect(t, alice)
 	go a.answer(t, "data", `1`)
 	go b.answer(t, "data", `2`)
 	go c.answer(t, "error", `{"name":"NoError","message":"not me"}`)
-	answers, err := sites[0].node.To(cluster.User("alice")).InvokeAll(soon(t), "ask", nil)
+	answers, err := stations[0].node.To(cluster.User("alice")).InvokeAll(soon(t), "ask", nil)
 	wantError(t, err, "node b: socket "+c.socket.ID()+": NoError: not me")
 	got := make(map[string]string)
 	for _, answer := range answers {
@@ -222,7 +222,7 @@ func TestInvokeAll(t *testing.T) {
 // An answer that no message can carry is an error, and not silence.
 func TestLargeAnswer(t *testing.T) {
 	nodes := start(t, 2)
-	s := serve(t, nodes[1], func(cfg *socketcluster.Config) { cfg.Limits.MessageSize = 4 << 20 })
+	s := openStation(t, nodes[1], func(cfg *socketcluster.Config) { cfg.Limits.MessageSize = 4 << 20 })
 	c := s.connect(t, user{Sub: "alice"})
 	go c.answer(t, "data", `"`+strings.Repeat("x", 3<<20)+`"`)
 	_, err := nodes[0].To(cluster.User("alice")).Invoke(soon(t), "ask", nil)
@@ -261,7 +261,7 @@ func ghost(t *testing.T) (url string, say func(leaving bool)) {
 func TestCallMeetsDeath(t *testing.T) {
 	url, say := ghost(t)
 	node := startNode(t, cluster.Options{Name: "a", URL: url})
-	s := serve(t, node, nil)
+	s := openStation(t, node, nil)
 	c := s.connect(t, user{Sub: "alice"})
 	say(false)
 	await(t, "the ghost", func() bool { return slices.Contains(node.Nodes(), "ghost") })
@@ -308,13 +308,13 @@ func TestCallMeetsDeath(t *testing.T) {
 
 // Kicking out, disconnecting and what fails on the way.
 func TestActAnywhere(t *testing.T) {
-	sites := serveAll(t, start(t, 2))
+	stations := openAll(t, start(t, 2))
 	alice := user{Sub: "alice"}
-	a, b := sites[0].connect(t, alice), sites[1].connect(t, alice)
+	a, b := stations[0].connect(t, alice), stations[1].connect(t, alice)
 	if err := a.Subscribe("room"); err != nil {
 		t.Fatal(err)
 	}
-	to := sites[1].node.To(cluster.User("alice"))
+	to := stations[1].node.To(cluster.User("alice"))
 	if n, err := to.KickOut(soon(t), "room", "out"); n != 1 || err != nil {
 		t.Errorf("kicked out %d, %v", n, err)
 	}

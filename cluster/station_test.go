@@ -18,16 +18,16 @@ import (
 // key signs the tokens of the tests.
 const key = "the key of the tests, of 32 bytes"
 
-// site is the server of a node.
-type site struct {
+// station is the server of a node.
+type station struct {
 	*socketcluster.Server
 	cfg  socketcluster.Config
 	node *cluster.Node
 	addr string
 }
 
-// serve starts the server of a node.
-func serve(t testing.TB, node *cluster.Node, change func(*socketcluster.Config)) *site {
+// openStation starts the server of a node.
+func openStation(t testing.TB, node *cluster.Node, change func(*socketcluster.Config)) *station {
 	t.Helper()
 	cfg := socketcluster.Config{Auth: auth.Options{Key: key}, Broker: node.Broker(), Logger: slog.New(slog.DiscardHandler)}
 	if change != nil {
@@ -45,11 +45,11 @@ func serve(t testing.TB, node *cluster.Node, change func(*socketcluster.Config))
 		srv.Close()
 		web.Close()
 	})
-	return &site{srv, cfg, node, web.Listener.Addr().String()}
+	return &station{srv, cfg, node, web.Listener.Addr().String()}
 }
 
 // revocations returns the revocations of the cluster.
-func (s *site) revocations(t testing.TB) *cluster.Revocations {
+func (s *station) revocations(t testing.TB) *cluster.Revocations {
 	t.Helper()
 	rv, ok := s.cfg.Revocations.(*cluster.Revocations)
 	if !ok {
@@ -58,17 +58,17 @@ func (s *site) revocations(t testing.TB) *cluster.Revocations {
 	return rv
 }
 
-// serveAll starts the servers of nodes.
-func serveAll(t testing.TB, nodes []*cluster.Node) (sites []*site) {
+// openAll starts the servers of nodes.
+func openAll(t testing.TB, nodes []*cluster.Node) (stations []*station) {
 	t.Helper()
 	for _, node := range nodes {
-		sites = append(sites, serve(t, node, nil))
+		stations = append(stations, openStation(t, node, nil))
 	}
-	return sites
+	return stations
 }
 
 // token signs a token.
-func (s *site) token(t testing.TB, claims any, opts ...auth.SignOption) string {
+func (s *station) token(t testing.TB, claims any, opts ...auth.SignOption) string {
 	t.Helper()
 	token, err := s.Auth().Sign(t.Context(), claims, opts...)
 	if err != nil {
@@ -84,7 +84,7 @@ type client struct {
 }
 
 // connect connects a client, with a token of the claims if there are any.
-func (s *site) connect(t testing.TB, claims any) *client {
+func (s *station) connect(t testing.TB, claims any) *client {
 	t.Helper()
 	signed := ""
 	if claims != nil {
@@ -95,7 +95,7 @@ func (s *site) connect(t testing.TB, claims any) *client {
 
 // connectWith connects a client with a token that is good. The node finds it then:
 // the handlers of the directory come before these.
-func (s *site) connectWith(t testing.TB, signed string) *client {
+func (s *station) connectWith(t testing.TB, signed string) *client {
 	t.Helper()
 	met := make(chan *socketcluster.Socket, 1)
 	off := socketcluster.On(s.Server, func(e socketcluster.ConnectEvent) {
