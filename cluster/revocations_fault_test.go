@@ -25,7 +25,7 @@ const cutOff = 3 * time.Second
 // acknowledged meanwhile. Nothing of that is lost.
 func TestCutOff(t *testing.T) {
 	var logs [3]logtest.Buffer
-	nodes, cut := startCut(t, 3, func(o *cluster.Options) { o.Logger = logs[o.Name[0]-'a'].Logger() })
+	nodes, _, cut := startCut(t, 3, func(o *cluster.Options) { o.Logger = logs[o.Name[0]-'a'].Logger() })
 	stations := guarded(t, nodes, cluster.RevocationOptions{CutOff: cutOff})
 	leader := ""
 	await(t, "a leader and three copies", func() bool {
