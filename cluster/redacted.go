@@ -35,6 +35,7 @@ func (p Publication) Format(f fmt.State, _ rune) { redact.Format(f, p.text()) }
 
 // MarshalJSON implements json.Marshaler, as Format does fmt.Formatter.
 func (p Publication) MarshalJSON() ([]byte, error) { return redact.JSON(p.text()) }
+
 func (rv *Revocations) text() string {
 	if rv == nil {
 		return "<nil>"
