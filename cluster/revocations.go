@@ -42,8 +42,9 @@ const minCutOff = 2 * mark
 //   - the revocation is not lost by the death of a minority of the nodes;
 //   - a node that is alive and can be reached refuses the tokens, and has ended the
 //     logins of its sockets;
-//   - any other node refuses them as soon as it can be reached, or all tokens once
-//     CutOff has passed since Add returned.
+//   - any other node refuses the tokens a second or two after it can be reached again.
+//     No later than CutOff after Add has returned, it refuses all tokens, until it
+//     has what it missed.
 //
 // Without a deadline, Add gives up after 15 seconds. An error of Add does not mean
 // that the revocation is not in force: it may have been stored although the answer was

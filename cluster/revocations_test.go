@@ -169,11 +169,17 @@ func (s *station) refused(t testing.TB, signed string) {
 	}
 }
 
-// When Revoke has returned, the logins have ended on all nodes, and the tokens are
-// refused everywhere.
-func TestRevokeEverywhere(t *testing.T) {
+func TestEverywhere(t *testing.T) {
+	t.Parallel()
 	nodes, _ := startStored(t, 3, nil)
 	stations := guarded(t, nodes, cluster.RevocationOptions{})
+	t.Run("Revoke", func(t *testing.T) { revokeEverywhere(t, stations) })
+	t.Run("UpdateClaims", func(t *testing.T) { updateClaimsAnywhere(t, stations) })
+}
+
+// When Revoke has returned, the logins have ended on all nodes, and the tokens are
+// refused everywhere.
+func revokeEverywhere(t *testing.T, stations []*station) {
 	var told [3]atomic.Int32
 	for i, s := range stations {
 		defer s.revocations(t).Watch(func(revoke.Revocation) { told[i].Add(1) })()
@@ -219,9 +225,7 @@ func TestRevokeEverywhere(t *testing.T) {
 
 // Claims change on all nodes. Sockets of one session on several nodes stay logged in,
 // and no earlier token is accepted any more.
-func TestUpdateClaimsAnywhere(t *testing.T) {
-	nodes, _ := startStored(t, 3, nil)
-	stations := guarded(t, nodes, cluster.RevocationOptions{})
+func updateClaimsAnywhere(t *testing.T, stations []*station) {
 	old := stations[0].token(t, user{Sub: "alice", SID: "s1", Role: "admin"})
 	tabs := []*client{stations[0].connectWith(t, old), stations[1].connectWith(t, old), stations[1].connectWith(t, old)}
 	other := stations[2].token(t, user{Sub: "alice", Role: "admin"}) // it has only a jti
@@ -293,6 +297,7 @@ func wantRevoked(t testing.TB, store revoke.Store, jti string, want bool) {
 // A node that starts again has everything that was acknowledged, also meanwhile,
 // before Revocations returns. So have all if all start again.
 func TestRevocationsAfterRestart(t *testing.T) {
+	t.Parallel()
 	nodes, options := startStored(t, 3, nil)
 	stores := all(t, nodes, cluster.RevocationOptions{})
 	if _, err := nodes[0].Revocations(t.Context(), cluster.RevocationOptions{}); err == nil {
