@@ -6,33 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
-// Nodes tell each other each beat that they live. One of which nothing was heard
-// for so long is dead.
-const (
-	beat     = time.Second
-	lifespan = 3 * beat
-)
-
-// beatMessage is what a node says of itself.
-type beatMessage struct {
-	Node     string `json:"node"`
-	Instance string `json:"instance"` // another one after each start
-	Leaving  bool   `json:"leaving,omitempty"`
-}
-
-// member is another node.
-type member struct {
-	instance string
-	heard    time.Time
-}
+// routePoll is how often the routes are counted, so that the end of a node whose
+// connections have closed is noticed at once. NATS has no event for it.
+const routePoll = 20 * time.Millisecond
 
 // members knows which nodes are alive.
 type members struct {
@@ -42,15 +25,21 @@ type members struct {
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 
-	mu     sync.Mutex
-	others map[string]member // by name
+	mu       sync.Mutex
+	roster   roster
+	watchers []chan struct{} // see watch
+
+	saying sync.Mutex // nothing may be said after the farewell
+	left   bool       // it has been said
 
 	sync syncer
 }
 
 // join makes the node known to others.
 func join(n *Node) (*members, error) {
-	m := &members{n: n, instance: rand.Text(), stop: make(chan struct{}), others: make(map[string]member)}
+	instance := rand.Text()
+	m := &members{n: n, instance: instance, stop: make(chan struct{}), roster: roster{name: n.o.Name, instance: instance}}
+	m.sync.m = m
 	for subject, handle := range map[string]nats.MsgHandler{"n.beat": m.heard, "n.sync": m.answer} {
 		sub, err := n.nc.Subscribe(n.subject(subject), handle)
 		if err != nil {
@@ -58,7 +47,6 @@ func join(n *Node) (*members, error) {
 		}
 		m.subs = append(m.subs, sub)
 	}
-	m.sync.m = m
 	m.say(false)
 	m.stopped.Go(m.run)
 	return m, nil
@@ -68,15 +56,56 @@ func join(n *Node) (*members, error) {
 func (m *members) run() {
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
+	var poll <-chan time.Time
+	if m.n.engine.srv != nil && m.n.o.Listen != "" {
+		ticker := time.NewTicker(routePoll)
+		defer ticker.Stop()
+		poll = ticker.C
+	}
+	var routes routes
 	for {
 		select {
 		case <-ticker.C:
 			m.say(false)
-			m.bury(time.Now())
+			m.bury("nothing was heard of it", func(r *roster) []string { return r.silent(time.Now()) })
+			routes.count = -1 // look, as one that is gone may have been heard late
+		case <-poll:
+			if names, more := routes.look(m.n.engine.srv); names != nil {
+				m.bury("its route has ended", func(r *roster) []string { return r.routeless(names) })
+				if more {
+					m.say(false) // so that it knows this one at once
+				}
+			}
 		case <-m.stop:
 			return
 		}
 	}
+}
+
+// routes are those of a NATS server.
+type routes struct {
+	count int // -1: look in any case
+	names map[string]bool
+}
+
+// look returns the names of the nodes to which there are routes, if they may have
+// changed, and whether there are more than before.
+func (r *routes) look(srv *server.Server) (names map[string]bool, more bool) {
+	count := srv.NumRoutes()
+	if count == r.count {
+		return nil, false
+	}
+	all, err := srv.Routez(nil)
+	if err != nil {
+		return nil, false // never, without options
+	}
+	names = make(map[string]bool)
+	for _, route := range all.Routes {
+		names[route.RemoteName] = true
+		more = more || !r.names[route.RemoteName]
+	}
+	r.count, r.names = count, names
+	return names, more
 }
 
 // leave tells others that the node ends.
@@ -88,6 +117,12 @@ func (m *members) leave() {
 }
 
 func (m *members) say(leaving bool) {
+	m.saying.Lock()
+	defer m.saying.Unlock()
+	if m.left {
+		return
+	}
+	m.left = leaving
 	text, err := json.Marshal(beatMessage{m.n.o.Name, m.instance, leaving})
 	if err == nil {
 		err = m.n.nc.Publish(m.n.subject("n.beat"), text)
@@ -100,48 +135,62 @@ func (m *members) say(leaving bool) {
 // heard handles the beat of another node.
 func (m *members) heard(msg *nats.Msg) {
 	var b beatMessage
-	if json.Unmarshal(msg.Data, &b) != nil || b.Node == "" {
-		return
-	}
-	log := m.n.o.Logger.With(slog.String("node", b.Node))
-	if b.Node == m.n.o.Name {
-		log.Error("cluster: another node has the name of this one: give each its own Options.Name")
+	if json.Unmarshal(msg.Data, &b) != nil || b.Node == "" || b.Instance == "" {
 		return
 	}
 	m.mu.Lock()
-	was, known := m.others[b.Node]
-	if b.Leaving {
-		if was.instance == b.Instance {
-			delete(m.others, b.Node)
-		}
-	} else {
-		m.others[b.Node] = member{b.Instance, time.Now()}
+	what := m.roster.heard(b, time.Now())
+	if what == heardFirst || what == heardRestart || what == heardLeaving {
+		m.changed()
 	}
 	m.mu.Unlock()
-	switch {
-	case b.Leaving:
-		log.Info("cluster: a node has left")
-	case !known:
+	log := m.n.o.Logger.With(slog.String("node", b.Node))
+	switch what {
+	case heardFirst:
 		log.Info("cluster: a node has joined")
 		m.say(false) // so that it knows this one at once
-	case was.instance != b.Instance:
+	case heardRestart:
 		log.Info("cluster: a node has started again")
+		m.say(false)
+	case heardLeaving:
+		log.Info("cluster: a node has left")
+	case heardOwnName:
+		log.Error("cluster: another node has the name of this one: give each its own Options.Name")
+	case heardSameName:
+		log.Error("cluster: two other nodes have this name: give each its own Options.Name")
 	}
 }
 
-// bury forgets nodes of which nothing was heard.
-func (m *members) bury(now time.Time) {
+// bury forgets the nodes that dead returns.
+func (m *members) bury(why string, dead func(*roster) []string) {
 	m.mu.Lock()
-	var dead []string
-	for name, other := range m.others {
-		if now.Sub(other.heard) > lifespan {
-			delete(m.others, name)
-			dead = append(dead, name)
-		}
+	names := dead(&m.roster)
+	if len(names) > 0 {
+		m.changed()
 	}
 	m.mu.Unlock()
-	for _, name := range dead {
-		m.n.o.Logger.Warn("cluster: a node is gone", slog.String("node", name))
+	for _, name := range names {
+		m.n.o.Logger.Warn("cluster: a node is gone", slog.String("node", name), slog.String("reason", why))
+	}
+}
+
+// watch returns a channel that gets something after each change of the nodes that
+// are alive. Several changes may become one.
+func (m *members) watch() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := make(chan struct{}, 1)
+	m.watchers = append(m.watchers, c)
+	return c
+}
+
+// changed tells the watchers. mu must be held.
+func (m *members) changed() {
+	for _, c := range m.watchers {
+		select {
+		case c <- struct{}{}:
+		default: // it has not seen the last change yet
+		}
 	}
 }
 
@@ -149,18 +198,31 @@ func (m *members) bury(now time.Time) {
 func (m *members) names() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := append(slices.Collect(maps.Keys(m.others)), m.n.o.Name)
-	slices.Sort(all)
-	return all
+	return m.roster.names()
 }
 
 // alive returns the other nodes that are alive.
 func (m *members) alive() map[string]bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make(map[string]bool, len(m.others))
-	for name := range m.others {
-		all[name] = true
+	return m.roster.alive(false)
+}
+
+// instances returns the instances of the nodes that are alive, this one included.
+func (m *members) instances() map[string]bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster.instances()
+}
+
+// otherInstances returns the other nodes that are alive, with what tells a start of
+// one from the next.
+func (m *members) otherInstances() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[string]string, len(m.roster.others))
+	for name, other := range m.roster.others {
+		all[name] = other.instance
 	}
 	return all
 }

@@ -24,6 +24,7 @@ type Node struct {
 	spread   spreader
 
 	revocations atomic.Pointer[Revocations] // nil until somebody wants them
+	presence    atomic.Pointer[Presence]    // nil: none
 
 	close sync.Once
 }
@@ -85,6 +86,9 @@ func (n *Node) Nodes() []string { return n.members.names() }
 // Close leaves the cluster and ends the node. Close the server that uses it before.
 func (n *Node) Close() {
 	n.close.Do(func() {
+		if p := n.presence.Load(); p != nil {
+			p.end()
+		}
 		n.members.leave()
 		n.users.end()
 		if rv := n.revocations.Load(); rv != nil {

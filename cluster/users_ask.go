@@ -187,7 +187,7 @@ func (u *users) ask(ctx context.Context, req request, data []byte, got func(*rep
 		return fmt.Errorf("cluster: a call of %d bytes is larger than the %d that NATS carries (max_payload)", len(message), limit)
 	}
 	missing := map[string]lacking{u.n.o.Name: {}}
-	for node, instance := range u.n.members.instances() {
+	for node, instance := range u.n.members.otherInstances() {
 		missing[node] = lacking{instance: instance}
 	}
 	if err := u.n.nc.PublishRequest(u.requests(), u.replies(), message); err != nil {
@@ -215,7 +215,7 @@ func (u *users) collect(ctx context.Context, c *call, missing map[string]lacking
 				return nil
 			}
 		case now := <-ticker.C:
-			alive := u.n.members.instances()
+			alive := u.n.members.otherInstances()
 			for node, w := range missing {
 				instance, lives := alive[node]
 				switch {
@@ -235,16 +235,4 @@ func (u *users) collect(ctx context.Context, c *call, missing map[string]lacking
 		}
 	}
 	return errors.Join(gone...)
-}
-
-// instances returns the other nodes that are alive, with what tells a start of one
-// from the next.
-func (m *members) instances() map[string]string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := make(map[string]string, len(m.others))
-	for name, other := range m.others {
-		all[name] = other.instance
-	}
-	return all
 }

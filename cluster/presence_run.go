@@ -1,0 +1,227 @@
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster/internal/guard"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// The subjects of messages about presence: to all nodes, and to one instance. A
+// node has one queue for both, so that the messages of another one stay in order.
+const (
+	allPresence = "p.all"
+	toPresence  = "p.to."
+)
+
+// wake makes run look for something to do.
+func (p *Presence) wake() {
+	select {
+	case p.kick <- struct{}{}:
+	default: // it will look
+	}
+}
+
+// run does everything but answer questions and follow sockets.
+func (p *Presence) run() {
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
+	leaves := time.NewTimer(0)
+	defer leaves.Stop()
+	changes := p.node.members.watch()
+	p.follow()
+	for {
+		select {
+		case msg := <-p.in:
+			p.receive(msg)
+		case <-p.kick:
+		case <-leaves.C:
+		case <-changes:
+			p.follow()
+		case <-beats.C:
+			p.mu.Lock()
+			p.core.beat()
+			p.core.overdue(time.Now(), p.alive)
+			p.mu.Unlock()
+		case <-p.stop:
+			p.step()
+			return
+		}
+		if at, ok := p.step(); ok {
+			leaves.Reset(time.Until(at))
+		}
+	}
+}
+
+// follow takes over which nodes are alive, and tells new ones about this one.
+func (p *Presence) follow() {
+	p.alive = p.node.members.instances()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.core.keep(p.alive, time.Now())
+	p.core.beat()
+}
+
+// receive handles a message of another node. Nodes that are not known to be alive are
+// not listened to, so that one which is gone leaves nothing behind: it is noticed
+// by its beats when it is back.
+func (p *Presence) receive(msg *nats.Msg) {
+	m, err := decodePresence(msg.Data)
+	if err != nil {
+		p.node.o.Logger.Warn("cluster: another node sends what this one does not understand", slog.Any("error", err))
+		return
+	}
+	if !p.alive[m.instance] {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.core.receive(m, time.Now())
+}
+
+// step does what has come up. It returns when there will be something to do again.
+func (p *Presence) step() (next time.Time, ok bool) {
+	p.mu.Lock()
+	c := p.core
+	c.expire(time.Now(), p.alive)
+	c.tell(doneMessage, p.runner.finished())
+	c.flush()
+	out, news, runs := c.out, c.news, c.runs
+	c.out, c.news, c.runs = nil, nil, nil
+	next, ok = c.table.next()
+	p.mu.Unlock()
+	p.send(out)
+	p.report(news)
+	p.runner.add(runs)
+	return next, ok
+}
+
+func (p *Presence) send(out []outgoing) {
+	for _, o := range out {
+		subject := allPresence
+		if o.to != "" {
+			subject = toPresence + o.to
+		}
+		if err := p.node.nc.Publish(p.node.subject(subject), o.data); err != nil {
+			// The others notice by the next beat.
+			p.node.o.Logger.Warn("cluster: presence cannot be told to other nodes", slog.Any("error", err))
+			return
+		}
+	}
+}
+
+// report publishes joins and leaves to the subscribers on this node. Each node does that
+// by what it knows itself, so that what its clients hear fits what they see.
+func (p *Presence) report(all []news) {
+	for _, n := range all {
+		channel := PresenceChannel(n.channel)
+		if !p.srv.Exchange().IsSubscribed(channel) {
+			continue
+		}
+		e := PresenceEvent{Type: "leave", User: n.user, Info: n.info}
+		if n.joined {
+			e.Type = "join"
+		}
+		text, err := wire.Marshal(e)
+		if err != nil {
+			p.node.o.Logger.Error("cluster: a join or leave cannot be encoded", slog.Any("error", err))
+			continue
+		}
+		_ = guard.Call(p.node.o.Logger, "Sink.Deliver", func() error { // it is logged
+			p.sink.Deliver(channel, text)
+			return nil
+		}, slog.String("channel", channel))
+	}
+}
+
+// end ends presence on this node. It waits for the hooks that run, whose context
+// ends.
+func (p *Presence) end() {
+	for _, sub := range p.subs {
+		_ = sub.Unsubscribe() // fails only if the connection has been closed
+	}
+	p.runner.end()
+	close(p.stop)
+	p.over.Wait()
+}
+
+// maxHooks is how many hooks run at the same time.
+const maxHooks = 16
+
+// hookRunner runs the hooks of leaves.
+type hookRunner struct {
+	p      *Presence
+	ctx    context.Context
+	cancel context.CancelFunc
+	over   sync.WaitGroup
+
+	mu      sync.Mutex
+	queue   []Leave
+	running int
+	done    []leaveKey // which others have not been told of
+}
+
+func (h *hookRunner) init(p *Presence) {
+	h.p = p
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+}
+
+// add runs the hooks of leaves, as soon as there is room.
+func (h *hookRunner) add(leaves []Leave) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return // others run them when this node is gone
+	}
+	h.queue = append(h.queue, leaves...)
+	for range min(len(leaves), maxHooks-h.running) {
+		h.running++
+		h.over.Go(h.work)
+	}
+}
+
+// work runs hooks until there are none.
+func (h *hookRunner) work() {
+	for {
+		h.mu.Lock()
+		if len(h.queue) == 0 || h.ctx.Err() != nil {
+			// If the node has ended, others run what is left.
+			h.running--
+			h.mu.Unlock()
+			return
+		}
+		leave := h.queue[0]
+		h.queue = h.queue[1:]
+		h.mu.Unlock()
+		_ = guard.Call(h.p.node.o.Logger, "PresenceOptions.OnLeave", func() error { // it is logged
+			h.p.o.OnLeave(h.ctx, leave)
+			return nil
+		})
+		h.mu.Lock()
+		h.done = append(h.done, leave.key())
+		h.mu.Unlock()
+		h.p.wake()
+	}
+}
+
+// finished returns the leaves whose hooks have run since the last call.
+func (h *hookRunner) finished() []leaveKey {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	done := h.done
+	h.done = nil
+	return done
+}
+
+// end waits for the hooks that run.
+func (h *hookRunner) end() {
+	h.mu.Lock()
+	h.cancel()
+	h.mu.Unlock()
+	h.over.Wait()
+}

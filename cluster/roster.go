@@ -1,0 +1,146 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Nodes tell each other each beat that they live. One of which nothing was heard
+// for so long is dead.
+const (
+	beat     = time.Second
+	lifespan = 3 * beat
+)
+
+// beatMessage is what a node says of itself.
+type beatMessage struct {
+	Node     string `json:"node"`
+	Instance string `json:"instance"` // another one after each start
+	Leaving  bool   `json:"leaving,omitempty"`
+}
+
+// member is another node.
+type member struct {
+	instance string
+	heard    time.Time
+	former   string // the instance before it, which may still be heard
+	echoes   int    // how often that was
+}
+
+// roster has the other nodes that are alive. It is not safe for concurrent use.
+type roster struct {
+	name, instance string // of this node
+	others         map[string]member
+	looked         time.Time // when silent was called last
+}
+
+// hearing is what a beat means.
+type hearing uint8
+
+const (
+	heardAgain    hearing = iota // nothing has changed
+	heardFirst                   // a node has joined
+	heardRestart                 // a node has started again
+	heardLeaving                 // a node has left
+	heardOwnName                 // another node has the name of this one
+	heardSameName                // two other nodes have one name
+)
+
+// heard takes note of a beat.
+func (r *roster) heard(b beatMessage, now time.Time) hearing {
+	if b.Node == r.name {
+		if b.Leaving || b.Instance == r.instance {
+			return heardAgain // this node, or what it was before it started again
+		}
+		return heardOwnName
+	}
+	was, known := r.others[b.Node]
+	switch {
+	case b.Leaving:
+		if !known || was.instance != b.Instance {
+			return heardAgain
+		}
+		delete(r.others, b.Node)
+		return heardLeaving
+	case known && b.Instance == was.former:
+		// The newer instance counts: a node that starts again is a common thing,
+		// and two nodes of one name a mistake. A single beat may be a late one.
+		was.echoes++
+		r.others[b.Node] = was
+		if was.echoes > 1 {
+			return heardSameName
+		}
+		return heardAgain
+	case known && b.Instance == was.instance:
+		was.heard = now
+		r.others[b.Node] = was
+		return heardAgain
+	}
+	if r.others == nil {
+		r.others = make(map[string]member)
+	}
+	r.others[b.Node] = member{instance: b.Instance, heard: now, former: was.instance}
+	if known {
+		return heardRestart
+	}
+	return heardFirst
+}
+
+// silent removes the nodes of which nothing was heard, and returns their names. It
+// is called each beat. If that was much longer ago, this process stood still: then
+// nobody could be heard, and all get a new lifespan.
+func (r *roster) silent(now time.Time) (gone []string) {
+	stood := !r.looked.IsZero() && now.Sub(r.looked) > 2*beat
+	r.looked = now
+	for name, other := range r.others {
+		switch {
+		case stood:
+			other.heard = now
+			r.others[name] = other
+		case now.Sub(other.heard) > lifespan:
+			delete(r.others, name)
+			gone = append(gone, name)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+// routeless removes the nodes to which there is no route, and returns their names.
+func (r *roster) routeless(routes map[string]bool) (gone []string) {
+	for name := range r.others {
+		if !routes[name] {
+			delete(r.others, name)
+			gone = append(gone, name)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+// names returns the names of all nodes that are alive, sorted.
+func (r *roster) names() []string {
+	return slices.Sorted(maps.Keys(r.alive(true)))
+}
+
+// alive returns the names of the nodes that are alive.
+func (r *roster) alive(self bool) map[string]bool {
+	all := make(map[string]bool, len(r.others)+1)
+	for name := range r.others {
+		all[name] = true
+	}
+	if self {
+		all[r.name] = true
+	}
+	return all
+}
+
+// instances returns the instances of the nodes that are alive, this one included.
+func (r *roster) instances() map[string]bool {
+	all := map[string]bool{r.instance: true}
+	for _, other := range r.others {
+		all[other.instance] = true
+	}
+	return all
+}

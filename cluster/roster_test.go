@@ -1,0 +1,85 @@
+package cluster
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestRoster(t *testing.T) {
+	now := time.Now()
+	r := &roster{name: "a", instance: "a1"}
+	for i, step := range []struct {
+		b     beatMessage
+		after time.Duration
+		want  hearing
+		names string
+	}{
+		{beatMessage{"b", "b1", false}, 0, heardFirst, "ab"},
+		{beatMessage{"b", "b1", false}, 1, heardAgain, "ab"},
+		{beatMessage{"c", "c1", true}, 0, heardAgain, "ab"},    // nobody has known it
+		{beatMessage{"b", "b2", false}, 0, heardRestart, "ab"}, // it was killed, and has started again
+		{beatMessage{"b", "b1", true}, 0, heardAgain, "ab"},    // a late farewell
+		{beatMessage{"b", "b1", false}, 0, heardAgain, "ab"},   // a late beat
+		{beatMessage{"b", "b1", false}, 1, heardSameName, "ab"},
+		{beatMessage{"b", "b2", true}, 0, heardLeaving, "a"},
+		{beatMessage{"b", "b1", false}, 0, heardFirst, "ab"}, // the other one of that name is left
+		{beatMessage{"a", "a1", false}, 0, heardAgain, "ab"}, // this node, by a NATS that echoes
+		{beatMessage{"a", "a0", true}, 0, heardAgain, "ab"},  // what this node was before
+		{beatMessage{"a", "a2", false}, 0, heardOwnName, "ab"},
+	} {
+		now = now.Add(step.after * time.Second)
+		if got := r.heard(step.b, now); got != step.want {
+			t.Errorf("step %d: %v means %d, want %d", i, step.b, got, step.want)
+		}
+		var names string
+		for _, name := range r.names() {
+			names += name
+		}
+		if names != step.names {
+			t.Errorf("step %d: the nodes are %s, want %s", i, names, step.names)
+		}
+	}
+}
+
+// A node that was not heard for its lifespan is gone. If this process stood still,
+// nobody could be heard.
+func TestRosterSilence(t *testing.T) {
+	now := time.Now()
+	r := &roster{name: "a", instance: "a1"}
+	r.heard(beatMessage{Node: "b", Instance: "b1"}, now)
+	r.heard(beatMessage{Node: "c", Instance: "c1"}, now)
+	for range 3 {
+		now = now.Add(beat)
+		r.heard(beatMessage{Node: "c", Instance: "c1"}, now)
+		if gone := r.silent(now); gone != nil {
+			t.Fatalf("%v are gone", gone)
+		}
+	}
+	now = now.Add(beat)
+	if gone := r.silent(now); !slices.Equal(gone, []string{"b"}) {
+		t.Errorf("%v are gone, want b", gone)
+	}
+	now = now.Add(time.Hour)
+	for range 4 {
+		if gone := r.silent(now); gone != nil {
+			t.Errorf("%v are gone after this process stood still", gone)
+		}
+		now = now.Add(beat)
+	}
+	if gone := r.silent(now); !slices.Equal(gone, []string{"c"}) {
+		t.Errorf("%v are gone, want c", gone)
+	}
+}
+
+func TestRosterRoutes(t *testing.T) {
+	r := &roster{name: "a", instance: "a1"}
+	r.heard(beatMessage{Node: "b", Instance: "b1"}, time.Now())
+	r.heard(beatMessage{Node: "c", Instance: "c1"}, time.Now())
+	if gone := r.routeless(map[string]bool{"c": true, "d": true}); !slices.Equal(gone, []string{"b"}) {
+		t.Errorf("%v are gone, want b", gone)
+	}
+	if got := r.instances(); len(got) != 2 || !got["a1"] || !got["c1"] {
+		t.Errorf("alive are %v", got)
+	}
+}
