@@ -29,3 +29,9 @@ func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int
 	}
 	return stream.CachedInfo().Cluster.Leader, stream.CachedInfo().Config.Replicas
 }
+
+// Fail ends the NATS of a node as if its process had: nobody is told.
+func (n *Node) Fail() { n.engine.srv.Shutdown() }
+
+// Instance returns which start of the node this is.
+func (n *Node) Instance() string { return n.members.instance }

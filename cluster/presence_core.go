@@ -132,7 +132,7 @@ func (c *presenceCore) receive(m *presenceMessage, now time.Time) {
 		c.hooks.claimed(m.leaves, m.instance, now)
 		return
 	case doneMessage:
-		c.hooks.done(m.leaves, now)
+		c.hooks.done(m.leaves, m.instance)
 		return
 	}
 	r := c.remotes[m.instance]

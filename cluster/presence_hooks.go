@@ -124,11 +124,13 @@ func (h *hookBook) claimed(leaves []leaveKey, by string, now time.Time) {
 	}
 }
 
-// done takes note that another node has run hooks.
-func (h *hookBook) done(leaves []leaveKey, now time.Time) {
+// done takes note that another node has run hooks that it has claimed.
+func (h *hookBook) done(leaves []leaveKey, by string) {
 	for _, key := range leaves {
-		delete(h.waiting, key)
-		if e := h.early[key]; e != nil {
+		if a := h.waiting[key]; a != nil && a.owner == by {
+			delete(h.waiting, key)
+		}
+		if e := h.early[key]; e != nil && e.owner == by {
 			e.owner = ""
 		}
 	}

@@ -102,19 +102,23 @@ func TestHookBook(t *testing.T) {
 	second.claimed(keys, first.self, now)
 	want("the second, which sees the leave later", second.left(leave, now.Add(time.Second), alive), false)
 	want("the second, while the first runs it", overdue(second, 30*time.Second), false)
-	second.done(keys, now)
+	second.done(keys, "c1") // of an older leave
+	want("the second, while the first still runs it", overdue(second, 2*hookGrace), false)
+	second.done(keys, first.self)
 	want("the second, for another leave", second.left(leave, now, alive), false)
 	want("the second, when the first does not", overdue(second, hookGrace), true)
 
 	first.claimed(keys, second.self, now)
 	want("the first, which sees the leave of the second later", first.left(leave, now, alive), false)
-	first.done(keys, now)
+	first.done(keys, second.self)
 	want("the first, for the next leave", first.left(leave, now, alive), true)
 
 	second.claimed(keys, first.self, now)
-	second.done(keys, now)
+	second.done(keys, first.self)
 	want("the second, which sees the leave after the hook", second.left(leave, now, alive), false)
-	want("the second, later", overdue(second, 2*hookLate), false)
+	alive[first.self] = false
+	want("the second, when the first is gone later", overdue(second, 2*hookLate), false)
+	alive[first.self] = true
 
 	second.left(leave, now, alive)
 	second.claimed(keys, first.self, now)

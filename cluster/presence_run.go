@@ -163,11 +163,12 @@ type hookRunner struct {
 	mu      sync.Mutex
 	queue   []Leave
 	running int
-	done    []leaveKey // which others have not been told of
+	open    map[leaveKey]int // how many hooks of a leave have not run yet
+	done    []leaveKey       // those that have, which others have not been told of
 }
 
 func (h *hookRunner) init(p *Presence) {
-	h.p = p
+	h.p, h.open = p, make(map[leaveKey]int)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 }
 
@@ -179,6 +180,9 @@ func (h *hookRunner) add(leaves []Leave) {
 		return // others run them when this node is gone
 	}
 	h.queue = append(h.queue, leaves...)
+	for _, leave := range leaves {
+		h.open[leave.key()]++
+	}
 	for range min(len(leaves), maxHooks-h.running) {
 		h.running++
 		h.over.Go(h.work)
@@ -203,7 +207,11 @@ func (h *hookRunner) work() {
 			return nil
 		})
 		h.mu.Lock()
-		h.done = append(h.done, leave.key())
+		key := leave.key()
+		if h.open[key]--; h.open[key] == 0 { // otherwise others must wait for the next one
+			delete(h.open, key)
+			h.done = append(h.done, key)
+		}
 		h.mu.Unlock()
 		h.p.wake()
 	}

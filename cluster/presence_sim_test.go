@@ -263,6 +263,9 @@ func (s *presenceSim) finish(n *simNode) {
 		s.ran[h.key] = h.began
 	}
 	s.note("%s has run %v", n.core.instance, h.key)
+	if slices.ContainsFunc(n.running, func(other simHook) bool { return other.key == h.key }) {
+		return
+	}
 	n.core.tell(doneMessage, []leaveKey{h.key})
 	s.step(n)
 }

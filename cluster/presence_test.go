@@ -1,0 +1,436 @@
+package cluster_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+	"github.com/socketcluster-go/socketcluster/wire"
+)
+
+// site is a node with a server.
+type site struct {
+	t        testing.TB
+	node     *cluster.Node
+	srv      *socketcluster.Server
+	presence *cluster.Presence
+	addr     string
+}
+
+// debounce is that of the tests.
+const debounce = 200 * time.Millisecond
+
+// newServer makes a server of a node. Its procedures login and logout change the user of a
+// socket, and presence is the handler.
+func newServer(node *cluster.Node, o cluster.PresenceOptions) (*socketcluster.Server, *cluster.Presence, error) {
+	srv, err := socketcluster.New(socketcluster.Config{
+		Auth: auth.Options{Key: "test-key-0123456789-0123456789-01"}, Broker: node.Broker(), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := cluster.NewPresence(node, srv, o)
+	if err != nil {
+		return nil, nil, errors.Join(err, srv.Close())
+	}
+	srv.Handle("presence", p.Handler())
+	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, user string) error {
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]string{"username": user})
+	}))
+	srv.Handle("logout", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
+		socketcluster.FromContext(ctx).Deauthenticate(ctx)
+		return nil
+	}))
+	return srv, p, nil
+}
+
+func newSite(t testing.TB, node *cluster.Node, o cluster.PresenceOptions) *site {
+	t.Helper()
+	if o.Debounce == 0 {
+		o.Debounce = debounce
+	}
+	srv, p, err := newServer(node, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(srv)
+	t.Cleanup(func() {
+		srv.Close()
+		web.Close()
+	})
+	return &site{t, node, srv, p, strings.TrimPrefix(web.URL, "http://")}
+}
+
+func newSites(t testing.TB, n int, o cluster.PresenceOptions) []*site {
+	t.Helper()
+	var all []*site
+	for _, node := range start(t, n) {
+		all = append(all, newSite(t, node, o))
+	}
+	return all
+}
+
+// connect connects a client that logs in, unless user is empty, and subscribes.
+func connect(t testing.TB, addr, user string, channels ...string) *sctest.Client {
+	t.Helper()
+	c := sctest.Connect(t, sctest.TCP(addr), "").Follow()
+	if user != "" {
+		if _, err := c.Call("login", user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, channel := range channels {
+		if err := c.Subscribe(channel); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// here returns who is in a channel, with the numbers of their sockets.
+func (s *site) here(channel string) (all []string) {
+	for _, u := range s.presence.Here(channel) {
+		all = append(all, fmt.Sprint(u.User, len(u.Sockets)))
+	}
+	return all
+}
+
+// awaitHere waits until a channel has these users on all sites.
+func awaitHere(t testing.TB, sites []*site, channel string, want ...string) {
+	t.Helper()
+	for _, s := range sites {
+		await(t, fmt.Sprintf("%v on %s; there are %v", want, s.node.Name(), s.here(channel)), func() bool { return slices.Equal(s.here(channel), want) })
+	}
+}
+
+// watcher keeps joins and leaves.
+type watcher struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (s *site) watch(channel string) *watcher {
+	s.t.Helper()
+	sub, err := s.srv.Exchange().Subscribe(s.t.Context(), cluster.PresenceChannel(channel))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	w := new(watcher)
+	go func() {
+		for e, err := range socketcluster.Messages[cluster.PresenceEvent](sub) {
+			text := e.Type + " " + e.User + string(e.Info)
+			if err != nil {
+				text = err.Error()
+			}
+			w.mu.Lock()
+			w.all = append(w.all, text)
+			w.mu.Unlock()
+		}
+	}()
+	return w
+}
+
+func (w *watcher) got() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.all)
+}
+
+func (w *watcher) await(t testing.TB, want ...string) {
+	t.Helper()
+	await(t, fmt.Sprint(want), func() bool { return len(w.got()) >= len(want) })
+	if got := w.got(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// hooks counts the leaves whose hooks have run.
+type hooks struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (h *hooks) run(_ context.Context, l cluster.Leave) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = append(h.all, l.Channel+" "+l.User)
+}
+
+func (h *hooks) got() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(slices.Values(h.all))
+}
+
+// A single node has presence too: a socket is seen with its user, from its subscription
+// and login to the end of either.
+func TestPresenceAlone(t *testing.T) {
+	var ran hooks
+	s := newSite(t, startNode(t, cluster.Options{Name: "a"}), cluster.PresenceOptions{
+		OnLeave:  ran.run,
+		Channels: func(channel string) bool { return channel != "quiet" },
+		Info: func(s *socketcluster.Socket, channel string) any {
+			if channel == "plain" {
+				return nil
+			}
+			return len(channel)
+		},
+	})
+	all := []*site{s}
+	joins := s.watch("room")
+	alice := connect(t, s.addr, "alice", "room", "plain", "quiet")
+	awaitHere(t, all, "room", "alice1")
+	if got := slices.Sorted(s.presence.Channels()); !slices.Equal(got, []string{"plain", "room"}) {
+		t.Errorf("channels with users: %v", got)
+	}
+	u, ok := s.presence.User("room", "alice")
+	if !ok || len(u.Sockets) != 1 || u.Sockets[0].Node != "a" || s.srv.Client(u.Sockets[0].ID) == nil || string(u.Info) != "4" {
+		t.Errorf("alice is %+v, %v", u, ok)
+	}
+	if _, ok := s.presence.User("room", "bob"); ok || s.presence.NumUsers("room") != 1 || s.presence.NumUsers("quiet") != 0 {
+		t.Error("somebody is there who is not")
+	}
+	guest := connect(t, s.addr, "", "room")
+	if _, err := guest.Call("login", "bob"); err != nil {
+		t.Fatal(err)
+	}
+	awaitHere(t, all, "room", "alice1", "bob1")
+	joins.await(t, "join alice4", "join bob4")
+	if _, err := guest.Call("login", "carol"); err != nil { // the same socket
+		t.Fatal(err)
+	}
+	awaitHere(t, all, "room", "alice1", "bob0", "carol1")
+	joins.await(t, "join alice4", "join bob4", "join carol4", "leave bob4")
+	if _, err := guest.Call("logout", nil); err != nil {
+		t.Fatal(err)
+	}
+	alice.Close()
+	awaitHere(t, all, "room")
+	await(t, "the hooks", func() bool { return len(ran.got()) == 4 })
+	if got, want := ran.got(), []string{"plain alice", "room alice", "room bob", "room carol"}; !slices.Equal(got, want) {
+		t.Errorf("hooks have run for %v, want %v", got, want)
+	}
+}
+
+// Clients see who is there, and hear of joins and leaves, if they may.
+func TestPresenceRights(t *testing.T) {
+	s := newSite(t, startNode(t, cluster.Options{Name: "a"}), cluster.PresenceOptions{
+		Info: func(*socketcluster.Socket, string) any { return true },
+	})
+	want := func(err error, name string) {
+		t.Helper()
+		var failure *wire.Error
+		if name == "" && err == nil || errors.As(err, &failure) && failure.Name == name {
+			return
+		}
+		t.Errorf("got %v, want %s", err, name)
+	}
+	ask := func(c *sctest.Client, data string) string {
+		t.Helper()
+		answer, err := c.Call("presence", json.RawMessage(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(answer)
+	}
+	c := connect(t, s.addr, "alice")
+	_, err := c.Call("presence", json.RawMessage(`{"channel":"room"}`))
+	want(err, "PresenceError")
+	want(c.Subscribe("presence/room"), "PresenceError")
+	want(c.Subscribe("room"), "")
+	want(c.Subscribe("presence/room"), "")
+	want(c.Subscribe("presence/presence/room"), "PresenceError")
+	want(c.Publish("presence/room", `{"type":"join","user":"eve"}`), "PresenceError")
+	connect(t, s.addr, "bob", "room")
+	var e struct {
+		Channel string
+		Data    cluster.PresenceEvent
+	}
+	c.Event("#publish", &e)
+	if e.Channel != "presence/room" || e.Data.Type != "join" || e.Data.User != "bob" || string(e.Data.Info) != "true" {
+		t.Errorf("the event is %+v", e)
+	}
+	if got, want := ask(c, `{"channel":"room"}`), `{"users":[{"user":"alice","sockets":1,"info":true},{"user":"bob","sockets":1,"info":true}],"total":2,"more":false}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got, want := ask(c, `{"channel":"room","limit":1}`), `{"users":[{"user":"alice","sockets":1,"info":true}],"total":2,"more":true}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got, want := ask(c, `{"channel":"room","limit":1,"after":"alice"}`), `{"users":[{"user":"bob","sockets":1,"info":true}],"total":2,"more":false}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	_, err = c.Call("presence", json.RawMessage(`{"channel":"room","limit":1001}`))
+	want(err, "InvalidArgumentsError")
+
+	// The right ends with the subscription.
+	for socket := range s.srv.Clients() {
+		_ = socket.KickOut(t.Context(), "room", nil)
+	}
+	await(t, "the end of the right", func() bool { return !s.srv.Exchange().IsSubscribed("presence/room") })
+
+	open := newSite(t, startNode(t, cluster.Options{Name: "b"}), cluster.PresenceOptions{
+		May: func(_ context.Context, s *socketcluster.Socket, channel string) error {
+			if channel == "lobby" {
+				return nil
+			}
+			return socketcluster.ErrBlocked
+		},
+	})
+	c = connect(t, open.addr, "", "secret", "presence/lobby")
+	if got, want := ask(c, `{"channel":"lobby"}`), `{"users":[],"total":0,"more":false}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if err := c.Subscribe("presence/secret"); err == nil {
+		t.Error("a socket without the right hears of joins and leaves")
+	}
+}
+
+// All nodes see the same. A user with sockets on two nodes leaves with the last one, once,
+// and whoever comes back within the debounce has never left.
+func TestPresence(t *testing.T) {
+	var ran hooks
+	sites := newSites(t, 3, cluster.PresenceOptions{OnLeave: ran.run})
+	a, b, c := sites[0], sites[1], sites[2]
+	var joins []*watcher
+	for _, s := range sites {
+		joins = append(joins, s.watch("room"))
+	}
+	first, second := connect(t, a.addr, "alice", "room"), connect(t, b.addr, "alice", "room")
+	awaitHere(t, sites, "room", "alice2")
+	connect(t, c.addr, "bob", "room")
+	awaitHere(t, sites, "room", "alice2", "bob1")
+	first.Close()
+	awaitHere(t, sites, "room", "alice1", "bob1")
+	second.Close()
+	awaitHere(t, sites, "room", "alice0", "bob1")
+	back := connect(t, c.addr, "alice", "room")
+	awaitHere(t, sites, "room", "alice1", "bob1")
+	back.Close()
+	begun := time.Now()
+	awaitHere(t, sites, "room", "bob1")
+	if took := time.Since(begun); took < debounce {
+		t.Errorf("alice has left after %v", took)
+	}
+	for _, w := range joins {
+		w.await(t, "join alice", "join bob", "leave alice")
+	}
+	await(t, "the hook", func() bool { return len(ran.got()) == 1 })
+	time.Sleep(0)
+	if got := ran.got(); !slices.Equal(got, []string{"room alice"}) {
+		t.Errorf("hooks have run for %v", got)
+	}
+}
+
+// The rows of a node whose NATS ends without a farewell are gone at once, and so are for it
+// those of others. A node of the same name takes its place.
+func TestPresenceFailure(t *testing.T) {
+	addrs := []string{freeAddr(t), freeAddr(t)}
+	var ran hooks
+	var sites []*site
+	begin := func(name, addr string) *site {
+		t.Helper()
+		node := startNode(t, cluster.Options{Name: name, Listen: addr, Routes: addrs, Secret: secret})
+		return newSite(t, node, cluster.PresenceOptions{OnLeave: ran.run})
+	}
+	sites = append(sites, begin("a", addrs[0]), begin("b", addrs[1]))
+	a, b := sites[0], sites[1]
+	connect(t, a.addr, "alice", "room")
+	connect(t, b.addr, "bob", "room")
+	awaitHere(t, sites, "room", "alice1", "bob1")
+	begun := time.Now()
+	b.node.Fail()
+	awaitHere(t, sites[:1], "room", "alice1", "bob0")
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("the rows of b were gone after %v", took)
+	}
+	awaitHere(t, sites[:1], "room", "alice1")
+	await(t, "the hook", func() bool { return len(ran.got()) > 0 })
+	awaitHere(t, sites[1:], "room", "bob1") // alone
+	b.srv.Close()
+	b.node.Close()
+	again := begin("b", addrs[1])
+	connect(t, again.addr, "carol", "room")
+	awaitHere(t, []*site{a, again}, "room", "alice1", "carol1")
+}
+
+// Nodes that see joins and leaves of the same users at the same time agree in the end, and
+// joins and leaves take turns everywhere.
+func TestPresenceRace(t *testing.T) {
+	sites := newSites(t, 3, cluster.PresenceOptions{Debounce: 5 * time.Millisecond})
+	var joins []*watcher
+	for _, s := range sites {
+		joins = append(joins, s.watch("room"))
+	}
+	var clients sync.WaitGroup
+	for i, s := range sites {
+		for k := range 4 {
+			c := connect(t, s.addr, fmt.Sprint("user", k%2))
+			clients.Go(func() {
+				rnd := rand.New(rand.NewPCG(uint64(i), uint64(k)))
+				for n := range 40 {
+					_ = c.Subscribe("room")
+					time.Sleep(time.Duration(rnd.IntN(4)) * time.Millisecond)
+					if n < 39 || k > 0 { // one of user0 stays
+						_, _ = c.Call("#unsubscribe", "room")
+					}
+					time.Sleep(time.Duration(rnd.IntN(8)) * time.Millisecond)
+				}
+			})
+		}
+	}
+	clients.Wait()
+	awaitHere(t, sites, "room", "user03")
+	for i, w := range joins {
+		here := make(map[string]bool)
+		await(t, "the last leave", func() bool {
+			clear(here)
+			for _, e := range w.got() {
+				kind, user, _ := strings.Cut(e, " ")
+				if here[user] == (kind == "join") {
+					t.Fatalf("node %d: %s comes twice", i, e)
+				}
+				here[user] = kind == "join"
+			}
+			return here["user0"] && !here["user1"]
+		})
+		if len(w.got()) < 4 {
+			t.Errorf("node %d: only %v", i, w.got())
+		}
+	}
+}
+
+// NewPresence refuses what cannot work.
+func TestPresenceOptions(t *testing.T) {
+	node := startNode(t, cluster.Options{Name: "a"})
+	bare, err := socketcluster.New(socketcluster.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bare.Close()
+	want := func(srv *socketcluster.Server, o cluster.PresenceOptions, want string) {
+		t.Helper()
+		if _, err := cluster.NewPresence(node, srv, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	want(bare, cluster.PresenceOptions{}, "whose Config.Broker is that of the node")
+	s := newSite(t, node, cluster.PresenceOptions{})
+	want(s.srv, cluster.PresenceOptions{}, "has a presence already")
+	want(s.srv, cluster.PresenceOptions{Debounce: -1}, "must not be negative")
+	want(s.srv, cluster.PresenceOptions{Debounce: 2}, "write 2*time.Millisecond")
+	connect(t, s.addr, "")
+	want(s.srv, cluster.PresenceOptions{}, "has no clients yet")
+}
