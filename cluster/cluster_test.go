@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +18,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/cluster"
 )
 
-// Nothing is left after the tests.
+// Nothing is left after the tests. A process of a test is a node instead.
 func TestMain(m *testing.M) {
+	if text := os.Getenv(processVar); text != "" {
+		runProcess(text)
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 

@@ -29,9 +29,25 @@ func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int
 	}
 	return stream.CachedInfo().Cluster.Leader, stream.CachedInfo().Config.Replicas
 }
+import "time"
 
 // Fail ends the NATS of a node as if its process had: nobody is told.
 func (n *Node) Fail() { n.engine.srv.Shutdown() }
 
 // Instance returns which start of the node this is.
 func (n *Node) Instance() string { return n.members.instance }
+
+// Waiting returns of how many leaves another node should run the hook.
+func (p *Presence) Waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.core.hooks.waiting)
+}
+
+// Enter adds a row without a socket.
+func (p *Presence) Enter(channel, user, socket string) {
+	p.mu.Lock()
+	p.core.enter(row{rowKey: rowKey{channel, socket}, user: user}, time.Now())
+	p.mu.Unlock()
+	p.wake()
+}

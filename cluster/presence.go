@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -47,9 +46,9 @@ type PresenceOptions struct {
 	// an error is logged. Default: nothing.
 	Info func(s *socketcluster.Socket, channel string) any
 
-	// May reports by nil whether a socket may see who is in a channel. Any
-	// error is passed to the client as middleware does it. Default: those who are
-	// subscribed to the channel may.
+	// May reports by nil whether a socket may see who is in a channel. The
+	// client gets the error as from middleware. With package rules, it is
+	// rules.Set.MaySee. Default: those who are subscribed to the channel may.
 	May func(ctx context.Context, s *socketcluster.Socket, channel string) error
 
 	// Debounce is the time for which a user must have no socket in a channel to
@@ -63,14 +62,7 @@ type PresenceOptions struct {
 	OnLeave func(ctx context.Context, l Leave)
 }
 
-// presencePrefix begins the names of the channels of joins and leaves.
-const presencePrefix = "presence/"
-
-// PresenceChannel returns the name of the channel of another one's joins and leaves:
-// presence/ and the name of the other.
-func PresenceChannel(channel string) string { return presencePrefix + channel }
-
-// PresenceEvent is a publication on a [PresenceChannel].
+// PresenceEvent is a publication on a [socketcluster.PresenceChannel].
 type PresenceEvent struct {
 	Type string          `json:"type"` // "join" or "leave"
 	User string          `json:"user"`
@@ -156,7 +148,8 @@ func username(s *socketcluster.Socket) string {
 
 // has reports whether a channel has presence.
 func (p *Presence) has(channel string) bool {
-	return !strings.HasPrefix(channel, presencePrefix) && (p.o.Channels == nil || p.o.Channels(channel))
+	_, of := socketcluster.PresenceOf(channel)
+	return !of && (p.o.Channels == nil || p.o.Channels(channel))
 }
 
 // listen follows the sockets of the server.
@@ -168,7 +161,7 @@ func (p *Presence) listen() {
 	}
 	socketcluster.On(p.srv, func(e socketcluster.SubscribeEvent) {
 		p.look(e.Socket, e.Channel)
-		if channel, ok := strings.CutPrefix(e.Channel, presencePrefix); ok {
+		if channel, ok := socketcluster.PresenceOf(e.Channel); ok {
 			p.endSight(e.Socket, channel) // it may have left the channel since middleware was asked
 		}
 	})
@@ -220,7 +213,7 @@ func (p *Presence) left(s *socketcluster.Socket, channel string) {
 // endSight removes a socket from the channel of joins and leaves if its right to that
 // has ended with its own subscription.
 func (p *Presence) endSight(s *socketcluster.Socket, channel string) {
-	if to := PresenceChannel(channel); p.o.May == nil && !s.IsSubscribed(channel) && s.IsSubscribed(to) {
+	if to := socketcluster.PresenceChannel(channel); p.o.May == nil && !s.IsSubscribed(channel) && s.IsSubscribed(to) {
 		_ = s.KickOut(s.Context(), to, nil) // fails if it has left meanwhile
 	}
 }
@@ -242,11 +235,11 @@ func (p *Presence) encode(info any) json.RawMessage {
 func (p *Presence) decide(ctx context.Context, a socketcluster.Action) error {
 	switch a := a.(type) {
 	case *socketcluster.Subscribe:
-		if channel, ok := strings.CutPrefix(a.Channel, presencePrefix); ok {
+		if channel, ok := socketcluster.PresenceOf(a.Channel); ok {
 			return p.may(ctx, a.Socket, channel)
 		}
 	case *socketcluster.PublishIn:
-		if strings.HasPrefix(a.Channel, presencePrefix) {
+		if _, of := socketcluster.PresenceOf(a.Channel); of {
 			return socketcluster.Errorf("PresenceError", "Only the server publishes joins and leaves")
 		}
 	}

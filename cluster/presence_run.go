@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -119,7 +120,7 @@ func (p *Presence) send(out []outgoing) {
 // by what it knows itself, so that what its clients hear fits what they see.
 func (p *Presence) report(all []news) {
 	for _, n := range all {
-		channel := PresenceChannel(n.channel)
+		channel := socketcluster.PresenceChannel(n.channel)
 		if !p.srv.Exchange().IsSubscribed(channel) {
 			continue
 		}

@@ -124,7 +124,7 @@ type watcher struct {
 
 func (s *site) watch(channel string) *watcher {
 	s.t.Helper()
-	sub, err := s.srv.Exchange().Subscribe(s.t.Context(), cluster.PresenceChannel(channel))
+	sub, err := s.srv.Exchange().Subscribe(s.t.Context(), socketcluster.PresenceChannel(channel))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -327,8 +327,9 @@ func TestPresence(t *testing.T) {
 	for _, w := range joins {
 		w.await(t, "join alice", "join bob", "leave alice")
 	}
-	await(t, "the hook", func() bool { return len(ran.got()) == 1 })
-	time.Sleep(0)
+	for _, s := range sites { // nobody will run a hook any more
+		await(t, "the end of the hook", func() bool { return len(ran.got()) > 0 && s.presence.Waiting() == 0 })
+	}
 	if got := ran.got(); !slices.Equal(got, []string{"room alice"}) {
 		t.Errorf("hooks have run for %v", got)
 	}
@@ -433,4 +434,48 @@ func TestPresenceOptions(t *testing.T) {
 	want(s.srv, cluster.PresenceOptions{Debounce: 2}, "write 2*time.Millisecond")
 	connect(t, s.addr, "")
 	want(s.srv, cluster.PresenceOptions{}, "has no clients yet")
+}
+
+// 10,000 rows reach all nodes, those that come later too, and all their hooks run once when
+// their node fails.
+func TestPresenceMany(t *testing.T) {
+	const rows, users = 10_000, 2_500
+	addrs := []string{freeAddr(t), freeAddr(t), freeAddr(t)}
+	var ran hooks
+	begin := func(i int) *site {
+		t.Helper()
+		node := startNode(t, cluster.Options{Name: string(rune('a' + i)), Listen: addrs[i], Routes: addrs, Secret: secret})
+		return newSite(t, node, cluster.PresenceOptions{OnLeave: ran.run})
+	}
+	a, b := begin(0), begin(1)
+	await(t, "two nodes", func() bool { return len(a.node.Nodes()) == 2 && len(b.node.Nodes()) == 2 })
+	count := func(s *site) (n int) {
+		for channel := range s.presence.Channels() {
+			for _, u := range s.presence.Here(channel) {
+				n += len(u.Sockets)
+			}
+		}
+		return n
+	}
+	begun := time.Now()
+	for i := range rows {
+		a.presence.Enter(fmt.Sprint("room/", i%100), fmt.Sprint("user", i%users), fmt.Sprint(i))
+	}
+	await(t, "all rows on b", func() bool { return count(b) == rows })
+	t.Logf("deltas: %v", time.Since(begun))
+	c := begin(2)
+	begun = time.Now()
+	await(t, "all rows on c", func() bool { return count(c) == rows })
+	t.Logf("snapshot, with the start of a node: %v", time.Since(begun))
+	await(t, "three nodes", func() bool { return len(b.node.Nodes()) == 3 })
+	a.node.Fail()
+	await(t, "the end of all rows", func() bool { return count(b)+count(c) == 0 })
+	// a, which is alone now, keeps its users, so b and c run the hooks.
+	for _, s := range []*site{b, c} {
+		await(t, "the end of the hooks", func() bool { return len(ran.got()) >= users && s.presence.Waiting() == 0 })
+	}
+	got := ran.got()
+	if once := slices.Compact(slices.Clone(got)); len(got) != users || len(once) != users {
+		t.Errorf("%d hooks have run, of %d users; want %d", len(got), len(once), users)
+	}
 }

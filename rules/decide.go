@@ -1,8 +1,8 @@
 package rules
 
 import (
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
-
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 )
 
@@ -33,8 +33,12 @@ const (
 )
 
 // Decide reports whether the owner of a token may do op on a channel. The token
-// must have been verified; nil stands for a client without one.
+// must have been verified; nil stands for a client without one. To subscribe to the
+// joins and leaves of a channel ([socketcluster.PresenceChannel]) is to see its presence.
 func (s *Set) Decide(op Op, channel string, token *auth.Token) Decision {
+	if of, ok := socketcluster.PresenceOf(channel); ok && op == Subscribe {
+		op, channel = Presence, of
+	}
 	c := claims{names: s.claims, token: token}
 	for i := range s.rules {
 		if result, _ := s.rules[i].decide(op, channel, &c); result == allowed {

@@ -38,6 +38,9 @@ func TestDecide(t *testing.T) {
 		{"guest", rules.Publish, "chat", 0, "there is no token"},
 		{"none", rules.Publish, "chat", 0, ""},
 		{"none", rules.Presence, "chat", 0, "it allows nobody to see presence"},
+		{"none", rules.Subscribe, "presence/chat", 0, "it allows nobody to see presence"},
+		{"alice", rules.Subscribe, "presence/user/alice", 1, ""},
+		{"esc", rules.Subscribe, "presence/user/bob", 1, "the claim username has another value"},
 		{"none", rules.Publish, "public.x", 4, "it allows nobody to publish"},
 		{"none", rules.Op(200), "chat", 0, "it allows nobody to unknown"},
 

@@ -43,6 +43,31 @@ func TestMiddleware(t *testing.T) {
 	})
 }
 
+func TestMaySee(t *testing.T) {
+	inBubble(t, func(w *world) {
+		set := rules.MustNew(rules.Rule{Channel: "room/*", Presence: rules.Authenticated}, rules.Rule{Channel: "presence/*", Subscribe: rules.Anyone})
+		w.srv.UseInbound(set.Middleware(w.log))
+		guest := w.connect(nil)
+		if err := set.MaySee(t.Context(), w.socket(), "room/1"); err == nil || err.Error() != "PresenceError: You are not authorized to see who is on the room/1 channel" {
+			t.Errorf("a guest may see who is there: %v", err)
+		}
+		if got, want := guest.subscribe("presence/room/1"), "SubscribeError: You are not authorized to subscribe to the presence/room/1 channel"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+	inBubble(t, func(w *world) {
+		set := rules.MustNew(rules.Rule{Channel: "room/*", Presence: rules.Authenticated})
+		w.srv.UseInbound(set.Middleware(w.log))
+		member := w.connect(members)
+		if err := set.MaySee(t.Context(), w.socket(), "room/1"); err != nil {
+			t.Error(err)
+		}
+		if got := member.subscribe("presence/room/1"); got != "" {
+			t.Error(got)
+		}
+	})
+}
+
 func TestDenialsAreLogged(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.srv.UseInbound(chatRules().Middleware(w.log))
