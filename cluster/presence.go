@@ -83,7 +83,6 @@ type Presence struct {
 	stop   chan struct{}
 	over   sync.WaitGroup
 	runner hookRunner
-	alive  map[string]bool // the instances that are; for run alone
 
 	mu   sync.Mutex
 	core *presenceCore
@@ -171,8 +170,8 @@ func (p *Presence) listen() {
 	p.srv.UseInbound(p.decide)
 }
 
-// look makes the row of a socket in a channel what it should be. The events of a
-// socket are handled one at a time, so the last look is the latest.
+// look makes the row of a subscribed socket what it should be. The events of a socket are
+// handled one at a time, in their order, so the last one leaves the latest row.
 func (p *Presence) look(s *socketcluster.Socket, channel string) {
 	if !p.has(channel) {
 		return
@@ -187,7 +186,7 @@ func (p *Presence) look(s *socketcluster.Socket, channel string) {
 		r.user = ""
 	}
 	p.mu.Lock()
-	if r.user != "" && s.IsSubscribed(channel) {
+	if r.user != "" {
 		p.core.enter(r, time.Now())
 	} else {
 		p.core.exit(r.rowKey, time.Now())
@@ -202,9 +201,7 @@ func (p *Presence) left(s *socketcluster.Socket, channel string) {
 		return
 	}
 	p.mu.Lock()
-	if !s.IsSubscribed(channel) { // otherwise it has come back meanwhile
-		p.core.exit(rowKey{channel, s.ID()}, time.Now())
-	}
+	p.core.exit(rowKey{channel, s.ID()}, time.Now())
 	p.mu.Unlock()
 	p.wake()
 	p.endSight(s, channel)

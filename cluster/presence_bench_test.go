@@ -34,6 +34,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	bytes := 0
 	for b.Loop() {
 		receiver = newPresenceCore("b", "b1", time.Second, false)
+		receiver.keep(map[string]bool{"a1": true}, time.Now())
 		sender.snapshot("b1")
 		bytes = 0
 		for _, o := range sender.out {
@@ -61,6 +62,7 @@ func BenchmarkSnapshot(b *testing.B) {
 // BenchmarkDelta is a row that comes and goes, as two nodes see it.
 func BenchmarkDelta(b *testing.B) {
 	sender, receiver := benchRows(10_000), newPresenceCore("b", "b1", time.Second, false)
+	receiver.keep(map[string]bool{"a1": true}, time.Now())
 	pass := func() {
 		for _, o := range sender.out {
 			m, err := decodePresence(o.data)

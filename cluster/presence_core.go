@@ -20,8 +20,9 @@ type presenceCore struct {
 	node, instance string
 	maxPart        int // about the size of the largest message, in bytes
 	own            rowSet
-	changes        []change // of own, which have not been told yet
-	seq            uint64   // of the last delta that was told
+	changes        []change        // of own, which have not been told yet
+	seq            uint64          // of the last delta that was told
+	alive          map[string]bool // the instances that are, this one included
 	remotes        map[string]*remote
 	table          table
 	hooks          hookBook
@@ -122,8 +123,13 @@ func (c *presenceCore) snapshot(to string) {
 	}
 }
 
-// receive handles a message of another node.
+// receive handles a message of another node. Those that are not known to be alive are
+// not listened to, so that one which is gone leaves nothing behind. It is noticed by
+// its beats when it is back.
 func (c *presenceCore) receive(m *presenceMessage, now time.Time) {
+	if !c.alive[m.instance] {
+		return
+	}
 	switch m.kind {
 	case askMessage:
 		c.snapshot(m.instance)
@@ -185,34 +191,26 @@ func (c *presenceCore) adopt(instance string, r *remote, now time.Time) {
 	r.adopt()
 }
 
-// drop removes all rows of a node that is gone.
-func (c *presenceCore) drop(instance string, now time.Time) {
-	r := c.remotes[instance]
-	if r == nil {
-		return
-	}
-	delete(c.remotes, instance)
-	for _, old := range r.rows.rows {
-		c.table.remove(instance, old, now)
-	}
-}
-
-// keep drops the nodes that are not alive.
+// keep takes over which instances are alive, and removes the rows of those that are not.
 func (c *presenceCore) keep(alive map[string]bool, now time.Time) {
-	for instance := range c.remotes {
-		if !alive[instance] {
-			c.drop(instance, now)
+	c.alive = alive
+	for instance, r := range c.remotes {
+		if alive[instance] {
+			continue
+		}
+		delete(c.remotes, instance)
+		for _, old := range r.rows.rows {
+			c.table.remove(instance, old, now)
 		}
 	}
 }
 
-// expire makes those leave who have been absent for long enough. alive are the
-// instances that are, this one included.
-func (c *presenceCore) expire(now time.Time, alive map[string]bool) {
+// expire makes those leave who have been absent for long enough.
+func (c *presenceCore) expire(now time.Time) {
 	var claims []leaveKey
 	c.table.expire(now, func(key leaveKey, info json.RawMessage) {
 		c.news = append(c.news, news{leaveKey: key, info: info})
-		if leave := (Leave{Channel: key.channel, User: key.user, Info: info}); c.hooks.left(leave, now, alive) {
+		if leave := (Leave{Channel: key.channel, User: key.user, Info: info}); c.hooks.left(leave, now, c.alive) {
 			c.runs = append(c.runs, leave)
 			claims = append(claims, key)
 		}
@@ -221,9 +219,9 @@ func (c *presenceCore) expire(now time.Time, alive map[string]bool) {
 }
 
 // overdue runs the hooks that others should have run.
-func (c *presenceCore) overdue(now time.Time, alive map[string]bool) {
+func (c *presenceCore) overdue(now time.Time) {
 	var claims []leaveKey
-	for _, leave := range c.hooks.overdue(now, alive) {
+	for _, leave := range c.hooks.overdue(now, c.alive) {
 		c.runs = append(c.runs, leave)
 		claims = append(claims, leave.key())
 	}

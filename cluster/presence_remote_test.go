@@ -10,6 +10,11 @@ import (
 func TestRemote(t *testing.T) {
 	now := time.Now()
 	c := newPresenceCore("b", "b1", time.Second, false)
+	c.receive(&presenceMessage{kind: beatMessageKind, instance: "a1", count: 1}, now)
+	if len(c.remotes)+len(c.out) > 0 {
+		t.Error("a node is listened to that is not alive")
+	}
+	c.keep(map[string]bool{"a1": true, "b1": true}, now)
 	enter := func(seq uint64, socket string) presenceMessage {
 		return presenceMessage{kind: deltaMessage, seq: seq, changes: []change{{row: row{rowKey{"x", socket}, "alice", nil}}}}
 	}

@@ -138,6 +138,7 @@ func FuzzDecodePresence(f *testing.F) {
 func TestPresenceParts(t *testing.T) {
 	now := time.Now()
 	a, b := newPresenceCore("a", "a1", time.Second, false), newPresenceCore("b", "b1", time.Second, false)
+	b.keep(map[string]bool{"a1": true}, now)
 	want := make(map[rowKey]row)
 	for i := range 500 {
 		r := row{rowKey{"news", string(rune('A' + i))}, "alice", make([]byte, maxRow-20)}
@@ -169,6 +170,7 @@ func TestPresenceParts(t *testing.T) {
 		t.Errorf("the deltas have left %v, and %d messages", got.synced, len(b.out))
 	}
 	c := newPresenceCore("c", "c1", time.Second, false)
+	c.keep(map[string]bool{"a1": true}, now)
 	for _, o := range a.out {
 		m, err := decodePresence(o.data)
 		if err != nil {

@@ -47,7 +47,7 @@ func (p *Presence) run() {
 		case <-beats.C:
 			p.mu.Lock()
 			p.core.beat()
-			p.core.overdue(time.Now(), p.alive)
+			p.core.overdue(time.Now())
 			p.mu.Unlock()
 		case <-p.stop:
 			p.step()
@@ -61,23 +61,18 @@ func (p *Presence) run() {
 
 // follow takes over which nodes are alive, and tells new ones about this one.
 func (p *Presence) follow() {
-	p.alive = p.node.members.instances()
+	alive := p.node.members.instances()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.core.keep(p.alive, time.Now())
+	p.core.keep(alive, time.Now())
 	p.core.beat()
 }
 
-// receive handles a message of another node. Nodes that are not known to be alive are
-// not listened to, so that one which is gone leaves nothing behind: it is noticed
-// by its beats when it is back.
+// receive handles a message of another node.
 func (p *Presence) receive(msg *nats.Msg) {
 	m, err := decodePresence(msg.Data)
 	if err != nil {
 		p.node.o.Logger.Warn("cluster: another node sends what this one does not understand", slog.Any("error", err))
-		return
-	}
-	if !p.alive[m.instance] {
 		return
 	}
 	p.mu.Lock()
@@ -89,7 +84,7 @@ func (p *Presence) receive(msg *nats.Msg) {
 func (p *Presence) step() (next time.Time, ok bool) {
 	p.mu.Lock()
 	c := p.core
-	c.expire(time.Now(), p.alive)
+	c.expire(time.Now())
 	c.tell(doneMessage, p.runner.finished())
 	c.flush()
 	out, news, runs := c.out, c.news, c.runs

@@ -95,7 +95,7 @@ func (s *presenceSim) membership() {
 // step does for a node what Presence.step does.
 func (s *presenceSim) step(n *simNode) {
 	c := n.core
-	c.expire(s.now, s.alive(n))
+	c.expire(s.now)
 	c.flush()
 	for _, o := range c.out {
 		for _, other := range s.nodes {
@@ -160,10 +160,8 @@ func (s *presenceSim) deliver() {
 			if err != nil {
 				s.fail("%v", err)
 			}
-			if s.alive(n)[msg.instance] {
-				n.core.receive(msg, s.now)
-				s.step(n)
-			}
+			n.core.receive(msg, s.now)
+			s.step(n)
 		}
 	}
 }
@@ -179,7 +177,7 @@ func (s *presenceSim) advance(d time.Duration) {
 			}
 			if s.now.Unix() != before {
 				n.core.beat()
-				n.core.overdue(s.now, s.alive(n))
+				n.core.overdue(s.now)
 			}
 			s.step(n)
 		}
@@ -290,6 +288,9 @@ func (s *presenceSim) check() {
 	for _, n := range s.nodes {
 		if s.dead[n.name] {
 			continue
+		}
+		if len(n.core.remotes) != len(s.alive(n))-1 {
+			s.fail("%s knows %d other nodes, of %v", n.core.instance, len(n.core.remotes), s.alive(n))
 		}
 		got := make(map[leaveKey]int)
 		for channel, users := range n.core.table.channels {
