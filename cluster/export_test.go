@@ -1,6 +1,9 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Leader returns the name of the node that leads the stream of a channel, "" if none does.
 func (n *Node) Leader(ctx context.Context, channel string) string {
@@ -29,7 +32,6 @@ func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int
 	}
 	return stream.CachedInfo().Cluster.Leader, stream.CachedInfo().Config.Replicas
 }
-import "time"
 
 // Fail ends the NATS of a node as if its process had: nobody is told.
 func (n *Node) Fail() { n.engine.srv.Shutdown() }
