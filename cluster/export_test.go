@@ -36,8 +36,8 @@ func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int
 // Fail ends the NATS of a node as if its process had: nobody is told.
 func (n *Node) Fail() { n.engine.srv.Shutdown() }
 
-// Instance returns which start of the node this is.
-func (n *Node) Instance() string { return n.members.instance }
+// Silence ends the connection of a node to NATS, without a farewell.
+func (n *Node) Silence() { n.nc.Close() }
 
 // Waiting returns of how many leaves another node should run the hook.
 func (p *Presence) Waiting() int {

@@ -54,8 +54,9 @@ func join(n *Node) (*members, error) {
 
 // run tells others that the node lives, and forgets those that do not.
 func (m *members) run() {
-	ticker := time.NewTicker(beat)
-	defer ticker.Stop()
+	beats, silences := time.NewTicker(beat), time.NewTicker(beat/4)
+	defer beats.Stop()
+	defer silences.Stop()
 	var poll <-chan time.Time
 	if m.n.engine.srv != nil && m.n.o.Listen != "" {
 		ticker := time.NewTicker(routePoll)
@@ -65,10 +66,11 @@ func (m *members) run() {
 	var routes routes
 	for {
 		select {
-		case <-ticker.C:
+		case <-beats.C:
 			m.say(false)
-			m.bury("nothing was heard of it", func(r *roster) []string { return r.silent(time.Now()) })
 			routes.count = -1 // look, as one that is gone may have been heard late
+		case <-silences.C:
+			m.bury("nothing was heard of it", func(r *roster) []string { return r.silent(time.Now()) })
 		case <-poll:
 			if names, more := routes.look(m.n.engine.srv); names != nil {
 				m.bury("its route has ended", func(r *roster) []string { return r.routeless(names) })

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/cluster"
@@ -365,6 +367,63 @@ func TestPresenceFailure(t *testing.T) {
 	again := begin("b", addrs[1])
 	connect(t, again.addr, "carol", "room")
 	awaitHere(t, []*site{a, again}, "room", "alice1", "carol1")
+}
+
+// While two nodes are cut off from each other, each sees the users of the other leave. Once
+// they are not, both see what there is, and nobody who has left meanwhile.
+func TestPresencePartition(t *testing.T) {
+	addrs := []string{freeAddr(t), freeAddr(t)}
+	cable := newCable(t, addrs[1])
+	begin := func(name, listen string, routes ...string) *site {
+		t.Helper()
+		return newSite(t, startNode(t, cluster.Options{Name: name, Listen: listen, Routes: routes, Secret: secret}), cluster.PresenceOptions{})
+	}
+	a, b := begin("a", addrs[0], cable.addr), begin("b", addrs[1])
+	both := []*site{a, b}
+	alice, bob := connect(t, a.addr, "alice", "room"), connect(t, b.addr, "bob", "room")
+	connect(t, a.addr, "carol", "room")
+	connect(t, b.addr, "dave", "room")
+	awaitHere(t, both, "room", "alice1", "bob1", "carol1", "dave1")
+	cable.cut(true)
+	awaitHere(t, both[:1], "room", "alice1", "carol1")
+	awaitHere(t, both[1:], "room", "bob1", "dave1")
+	alice.Close()
+	bob.Close()
+	connect(t, b.addr, "carol", "room")
+	awaitHere(t, both[:1], "room", "carol1")
+	awaitHere(t, both[1:], "room", "carol1", "dave1")
+	cable.cut(false)
+	awaitHere(t, both, "room", "carol2", "dave1")
+}
+
+// With an outside NATS there are no routes to look at, so a node that says nothing is dead
+// after its lifespan.
+func TestPresenceOutside(t *testing.T) {
+	outside, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside.Start()
+	t.Cleanup(func() {
+		outside.Shutdown()
+		outside.WaitForShutdown()
+	})
+	if !outside.ReadyForConnections(10 * time.Second) {
+		t.Fatal("NATS does not start")
+	}
+	var sites []*site
+	for _, name := range []string{"a", "b"} {
+		sites = append(sites, newSite(t, startNode(t, cluster.Options{Name: name, URL: outside.ClientURL()}), cluster.PresenceOptions{}))
+	}
+	connect(t, sites[0].addr, "alice", "room")
+	connect(t, sites[1].addr, "bob", "room")
+	awaitHere(t, sites, "room", "alice1", "bob1")
+	begun := time.Now()
+	sites[1].node.Silence()
+	awaitHere(t, sites[:1], "room", "alice1", "bob0")
+	if took := time.Since(begun); took < time.Second || took > 4*time.Second {
+		t.Errorf("bob's socket was gone after %v", took)
+	}
 }
 
 // Nodes that see joins and leaves of the same users at the same time agree in the end, and

@@ -88,8 +88,8 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 }
 
 // silent removes the nodes of which nothing was heard, and returns their names. It
-// is called each beat. If that was much longer ago, this process stood still: then
-// nobody could be heard, and all get a new lifespan.
+// is called several times in a beat. If that was much longer ago, this process stood
+// still: then nobody could be heard, and all get a new lifespan.
 func (r *roster) silent(now time.Time) (gone []string) {
 	stood := !r.looked.IsZero() && now.Sub(r.looked) > 2*beat
 	r.looked = now
@@ -98,7 +98,7 @@ func (r *roster) silent(now time.Time) (gone []string) {
 		case stood:
 			other.heard = now
 			r.others[name] = other
-		case now.Sub(other.heard) > lifespan:
+		case now.Sub(other.heard) >= lifespan:
 			delete(r.others, name)
 			gone = append(gone, name)
 		}
