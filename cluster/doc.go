@@ -31,17 +31,18 @@
 //
 // # Presence
 //
-// [NewPresence] makes all nodes know who is in which channel. Joins and leaves of a channel
-// are published on another one, whose name [socketcluster.PresenceChannel] returns;
-// [Presence.Handler] answers clients who ask who is there, and [Presence.Here] the
-// program. [PresenceOptions].OnLeave runs once a user has left, also if the
-// user's node has died.
+// [NewPresence] makes all nodes know who is in which channel. Joins and leaves of
+// a channel are published on another one, whose name
+// [socketcluster.PresenceChannel] returns; [Presence.Handler] answers clients who
+// ask who is there, and [Presence.Here] the program. [PresenceOptions].OnLeave
+// runs once a user has left, also if the user's node has died.
 //
-// Each node has its own sockets to tell of, and nothing is stored. What a node sees of its own
-// sockets is exact, and of those of others as late as messages are. It sees the end
-// of a node at once if its connections close, and otherwise, as it pings
-// others each 500 ms and each says each second that it lives, within 3 seconds. What is lost on
-// the way is noticed by the next beat, within a second.
+// Each node has its own sockets to tell of, and nothing is stored. What a node
+// sees of its own sockets is exact, and of those of others as late as messages
+// are. It sees the end of a node at once if its connections close, and otherwise,
+// as it pings others each 500 ms and each says each second that it lives, within
+// 3 seconds. What is lost on the way is noticed by the next beat, within a
+// second.
 //
 // # Blocking
 //
@@ -50,6 +51,9 @@
 // Publishing on a channel with history waits for the acknowledgement, at most 30
 // seconds, and for the delivery on the own node. Reading and subscribing wait for the
 // streams, at most 10 seconds. [Node.Ready] waits for storage.
+// Start waits until the node accepts connections, and not for other nodes, which
+// may come later. Subscribing waits until the nodes that are known to be alive
+// deliver.
 //
 // # Security
 //

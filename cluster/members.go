@@ -241,8 +241,8 @@ func (m *members) answer(msg *nats.Msg) {
 // One that has just died is among them until it is buried.
 const syncTimeout = time.Second
 
-// syncer waits until other nodes have what this one has sent. Those who wait at the
-// same time share a question.
+// syncer waits until other nodes have what this one has sent. Those who wait at
+// the same time share a question.
 type syncer struct {
 	m *members
 
@@ -254,8 +254,8 @@ type syncer struct {
 // round is a question to all nodes, and its end.
 type round struct{ done chan struct{} }
 
-// wait waits until all nodes that are alive have what was sent before the call, or
-// ctx ends. A node that does not answer is not waited for longer than
+// wait waits until all nodes that are alive have what was sent before the call,
+// or ctx ends. A node that does not answer is not waited for longer than
 // syncTimeout: it gets what was sent when it connects again.
 func (s *syncer) wait(ctx context.Context) error {
 	s.mu.Lock()

@@ -10,7 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Nothing is said after the farewell, which would make others think that the node lives.
+// Nothing is said after the farewell, which would make others think that the node
+// lives.
 func TestFarewell(t *testing.T) {
 	n, err := Start(t.Context(), Options{Name: "a", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -84,6 +84,8 @@ func (n *Node) Broker() broker.Broker { return n.channels }
 func (n *Node) Nodes() []string { return n.members.names() }
 
 // Close leaves the cluster and ends the node. Close the server that uses it before.
+// Close waits for the hooks of leaves that run (PresenceOptions.OnLeave), whose
+// contexts end.
 func (n *Node) Close() {
 	n.close.Do(func() {
 		if p := n.presence.Load(); p != nil {

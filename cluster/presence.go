@@ -28,16 +28,16 @@ const DefaultDebounce = 2 * time.Second
 const maxRow = 16 << 10
 
 // PresenceOptions of a [Presence]. The zero value keeps presence of all users by
-// their claim username. No lock is held while a function of it runs. All nodes need
-// the same options.
+// their claim username. No lock is held while a function of it runs. All nodes
+// need the same options.
 type PresenceOptions struct {
 	// Channels reports whether a channel has presence. It must always decide
 	// in the same way. Default: all channels have.
 	Channels func(channel string) bool
 
-	// User returns the name of the user of a socket, or "" for a socket that is not
-	// to be seen. It is asked when the socket subscribes, and again whenever its
-	// token changes. Default: the claim username of the token.
+	// User returns the name of the user of a socket, or "" for a socket that is
+	// not to be seen. It is asked when the socket subscribes, and again whenever
+	// its token changes. Default: the claim username of the token.
 	User func(s *socketcluster.Socket) string
 
 	// Info returns what others see of a socket in a channel besides the user:
@@ -88,16 +88,16 @@ type Presence struct {
 	core *presenceCore
 }
 
-// presenceQueue is how many messages of other nodes may wait. NATS drops what does
-// not fit, and the node asks for a snapshot.
+// presenceQueue is how many messages of other nodes may wait. NATS drops what
+// does not fit, and the node asks for a snapshot.
 const presenceQueue = 4096
 
 // NewPresence begins to keep presence for a server, which must have the broker of
 // the node and no clients yet. It ends with the node. A node has one presence.
 //
-// It adds inbound middleware to the server, which refuses publications of clients on
-// channels of presence, and subscriptions to them without the right to see who is
-// there. The application's middleware decides on these subscriptions too.
+// It adds inbound middleware to the server, which refuses publications of clients
+// on channels of presence, and subscriptions to them without the right to see who
+// is there. The application's middleware decides on these subscriptions too.
 func NewPresence(node *Node, srv *socketcluster.Server, o PresenceOptions) (*Presence, error) {
 	if why := millis.Reason(o.Debounce); why != "" {
 		return nil, fmt.Errorf("cluster: PresenceOptions.Debounce %s", why)
@@ -170,8 +170,9 @@ func (p *Presence) listen() {
 	p.srv.UseInbound(p.decide)
 }
 
-// look makes the row of a subscribed socket what it should be. The events of a socket are
-// handled one at a time, in their order, so the last one leaves the latest row.
+// look makes the row of a subscribed socket what it should be. The events of a
+// socket are handled one at a time, in their order, so the last one leaves the
+// latest row.
 func (p *Presence) look(s *socketcluster.Socket, channel string) {
 	if !p.has(channel) {
 		return
@@ -207,8 +208,8 @@ func (p *Presence) left(s *socketcluster.Socket, channel string) {
 	p.endSight(s, channel)
 }
 
-// endSight removes a socket from the channel of joins and leaves if its right to that
-// has ended with its own subscription.
+// endSight removes a socket from the channel of joins and leaves if its right to
+// that has ended with its own subscription.
 func (p *Presence) endSight(s *socketcluster.Socket, channel string) {
 	if to := socketcluster.PresenceChannel(channel); p.o.May == nil && !s.IsSubscribed(channel) && s.IsSubscribed(to) {
 		_ = s.KickOut(s.Context(), to, nil) // fails if it has left meanwhile

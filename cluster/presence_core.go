@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// maxPart is about the size of the largest message about presence, in bytes. A row
-// is smaller than that, see maxRow.
+// maxPart is about the size of the largest message about presence, in bytes. A
+// row is smaller than that, see maxRow.
 const maxPart = 256 << 10
 
 // presenceCore is the state of presence on a node. It knows neither NATS nor the
-// clock: it is told what happens, and collects what is to be sent and reported. It is
-// not safe for concurrent use.
+// clock: it is told what happens, and collects what is to be sent and reported.
+// It is not safe for concurrent use.
 //
 // Each node numbers the changes of its own rows and tells them to all others. A
-// node that has missed one, or hears in a beat that it has other rows than it should,
-// asks for all of them.
+// node that has missed one, or hears in a beat that it has other rows than it
+// should, asks for all of them.
 type presenceCore struct {
 	node, instance string
 	maxPart        int // about the size of the largest message, in bytes
@@ -123,9 +123,9 @@ func (c *presenceCore) snapshot(to string) {
 	}
 }
 
-// receive handles a message of another node. Those that are not known to be alive are
-// not listened to, so that one which is gone leaves nothing behind. It is noticed by
-// its beats when it is back.
+// receive handles a message of another node. Those that are not known to be alive
+// are not listened to, so that one which is gone leaves nothing behind. It is
+// noticed by its beats when it is back.
 func (c *presenceCore) receive(m *presenceMessage, now time.Time) {
 	if !c.alive[m.instance] {
 		return
@@ -191,7 +191,8 @@ func (c *presenceCore) adopt(instance string, r *remote, now time.Time) {
 	r.adopt()
 }
 
-// keep takes over which instances are alive, and removes the rows of those that are not.
+// keep takes over which instances are alive, and removes the rows of those that
+// are not.
 func (c *presenceCore) keep(alive map[string]bool, now time.Time) {
 	c.alive = alive
 	for instance, r := range c.remotes {

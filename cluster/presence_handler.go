@@ -30,19 +30,20 @@ type hereUser struct {
 	Info    json.RawMessage `json:"info,omitempty"`
 }
 
-// Handler returns the handler of a procedure by which clients ask who is in a channel:
+// Handler returns the handler of a procedure by which clients ask who is in a
+// channel:
 //
 //	srv.Handle("presence", presence.Handler())
 //
-// The data of a call is {"channel": "room/1"}, with "limit" for another number of users
-// than 1,000, which is the maximum, and "after" for those after a user. Users are
-// sorted by name. The answer is
+// The data of a call is {"channel": "room/1"}, with "limit" for another number of
+// users than 1,000, which is the maximum, and "after" for those after a user.
+// Users are sorted by name. The answer is
 //
 //	{"users": [{"user": "alice", "sockets": 2, "info": …}], "total": 1, "more": false}
 //
-// The client needs the right that PresenceOptions.May gives, or gets its error. By
-// default, that is a PresenceError for clients that are not subscribed to the channel. IDs of
-// sockets are not shown to clients.
+// The client needs the right that PresenceOptions.May gives, or gets its error.
+// By default, that is a PresenceError for clients that are not subscribed to the
+// channel. IDs of sockets are not shown to clients.
 func (p *Presence) Handler() socketcluster.Handler {
 	return socketcluster.Func(func(ctx context.Context, in hereRequest) (hereAnswer, error) {
 		s := socketcluster.FromContext(ctx)

@@ -2,12 +2,12 @@ package cluster
 
 import "time"
 
-// askEvery is how long a node waits for a snapshot, or the next part of one, before
-// it asks again.
+// askEvery is how long a node waits for a snapshot, or the next part of one,
+// before it asks again.
 const askEvery = beat / 4
 
-// remote is what a node knows of the rows of another one. It has missed something,
-// or does not know whether it has, until synced.
+// remote is what a node knows of the rows of another one. It has missed
+// something, or does not know whether it has, until synced.
 type remote struct {
 	node   string // its name
 	rows   rowSet

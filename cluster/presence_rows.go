@@ -13,8 +13,8 @@ type row struct {
 }
 
 // digest returns a number that differs, very probably, from that of any other
-// row. It is the same on all nodes: FNV-1a over the fields with their lengths, and
-// the finalizer of MurmurHash3, so that sums of digests are of use.
+// row. It is the same on all nodes: FNV-1a over the fields with their lengths,
+// and the finalizer of MurmurHash3, so that sums of digests are of use.
 func (r *row) digest() uint64 {
 	const offset, prime = 14695981039346656037, 1099511628211
 	h := uint64(offset)

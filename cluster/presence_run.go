@@ -80,7 +80,8 @@ func (p *Presence) receive(msg *nats.Msg) {
 	p.core.receive(m, time.Now())
 }
 
-// step does what has come up. It returns when there will be something to do again.
+// step does what has come up. It returns when there will be something to do
+// again.
 func (p *Presence) step() (next time.Time, ok bool) {
 	p.mu.Lock()
 	c := p.core
@@ -111,8 +112,9 @@ func (p *Presence) send(out []outgoing) {
 	}
 }
 
-// report publishes joins and leaves to the subscribers on this node. Each node does that
-// by what it knows itself, so that what its clients hear fits what they see.
+// report publishes joins and leaves to the subscribers on this node. Each node
+// does that by what it knows itself, so that what its clients hear fits what they
+// see.
 func (p *Presence) report(all []news) {
 	for _, n := range all {
 		channel := socketcluster.PresenceChannel(n.channel)

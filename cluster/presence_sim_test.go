@@ -34,8 +34,8 @@ type simMessage struct {
 	at   time.Time
 }
 
-// presenceSim is nodes with a network that loses, delays and repeats messages, and
-// what they should know.
+// presenceSim is nodes with a network that loses, delays and repeats messages,
+// and what they should know.
 type presenceSim struct {
 	t        *testing.T
 	rnd      *rand.Rand
@@ -333,8 +333,8 @@ func newPresenceSim(t *testing.T, seed, nodes int) *presenceSim {
 }
 
 // Whatever is lost, late or repeated, and whichever nodes die or are cut off, all
-// nodes end with the same rows, those that there are; joins and leaves take turns; and the hook
-// of a leave runs.
+// nodes end with the same rows, those that there are; joins and leaves take
+// turns; and the hook of a leave runs.
 func TestPresenceSimulation(t *testing.T) {
 	for seed := range *presenceSeeds {
 		s := newPresenceSim(t, seed, 2+seed%3)
@@ -348,8 +348,8 @@ func TestPresenceSimulation(t *testing.T) {
 	}
 }
 
-// Without faults, each leave has one hook, all nodes have their share, and a node whose hooks
-// take long is waited for.
+// Without faults, each leave has one hook, all nodes have their share, and a node
+// whose hooks take long is waited for.
 func TestHooksOnce(t *testing.T) {
 	s := newPresenceSim(t, 0, 3)
 	s.advance(time.Second)

@@ -27,7 +27,8 @@ type presentSocket struct {
 	info                   json.RawMessage
 }
 
-// absence is a user without rows, who leaves at a time unless there are some again.
+// absence is a user without rows, who leaves at a time unless there are some
+// again.
 type absence struct {
 	leaveKey
 	at   time.Time
@@ -97,8 +98,8 @@ func (t *table) next() (at time.Time, ok bool) {
 	return t.absences[0].at, true
 }
 
-// expire removes the users who have been absent for long enough, and calls left for
-// each.
+// expire removes the users who have been absent for long enough, and calls left
+// for each.
 func (t *table) expire(now time.Time, left func(leaveKey, json.RawMessage)) {
 	n := 0
 	for ; n < len(t.absences) && !t.absences[n].at.After(now); n++ {

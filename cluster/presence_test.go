@@ -35,8 +35,8 @@ type site struct {
 // debounce is that of the tests.
 const debounce = 200 * time.Millisecond
 
-// newServer makes a server of a node. Its procedures login and logout change the user of a
-// socket, and presence is the handler.
+// newServer makes a server of a node. Its procedures login and logout change the
+// user of a socket, and presence is the handler.
 func newServer(node *cluster.Node, o cluster.PresenceOptions) (*socketcluster.Server, *cluster.Presence, error) {
 	srv, err := socketcluster.New(socketcluster.Config{
 		Auth: auth.Options{Key: "test-key-0123456789-0123456789-01"}, Broker: node.Broker(), Logger: slog.New(slog.DiscardHandler),
@@ -177,8 +177,8 @@ func (h *hooks) got() []string {
 	return slices.Sorted(slices.Values(h.all))
 }
 
-// A single node has presence too: a socket is seen with its user, from its subscription
-// and login to the end of either.
+// A single node has presence too: a socket is seen with its user, from its
+// subscription and login to the end of either.
 func TestPresenceAlone(t *testing.T) {
 	var ran hooks
 	s := newSite(t, startNode(t, cluster.Options{Name: "a"}), cluster.PresenceOptions{
@@ -300,8 +300,8 @@ func TestPresenceRights(t *testing.T) {
 	}
 }
 
-// All nodes see the same. A user with sockets on two nodes leaves with the last one, once,
-// and whoever comes back within the debounce has never left.
+// All nodes see the same. A user with sockets on two nodes leaves with the last
+// one, once, and whoever comes back within the debounce has never left.
 func TestPresence(t *testing.T) {
 	var ran hooks
 	sites := newSites(t, 3, cluster.PresenceOptions{OnLeave: ran.run})
@@ -337,9 +337,10 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// The rows of a node whose NATS ends without a farewell are gone at once, and so are for it
-// those of others. A node of the same name takes its place.
+// The rows of a node whose NATS ends without a farewell are gone at once, and so
+// are for it those of others. A node of the same name takes its place.
 func TestPresenceFailure(t *testing.T) {
+	t.Parallel()
 	addrs := []string{freeAddr(t), freeAddr(t)}
 	var ran hooks
 	var sites []*site
@@ -369,9 +370,11 @@ func TestPresenceFailure(t *testing.T) {
 	awaitHere(t, []*site{a, again}, "room", "alice1", "carol1")
 }
 
-// While two nodes are cut off from each other, each sees the users of the other leave. Once
-// they are not, both see what there is, and nobody who has left meanwhile.
+// While two nodes are cut off from each other, each sees the users of the other
+// leave. Once they are not, both see what there is, and nobody who has left
+// meanwhile.
 func TestPresencePartition(t *testing.T) {
+	t.Parallel()
 	addrs := []string{freeAddr(t), freeAddr(t)}
 	cable := newCable(t, addrs[1])
 	begin := func(name, listen string, routes ...string) *site {
@@ -396,9 +399,10 @@ func TestPresencePartition(t *testing.T) {
 	awaitHere(t, both, "room", "carol2", "dave1")
 }
 
-// With an outside NATS there are no routes to look at, so a node that says nothing is dead
-// after its lifespan.
+// With an outside NATS there are no routes to look at, so a node that says
+// nothing is dead after its lifespan.
 func TestPresenceOutside(t *testing.T) {
+	t.Parallel()
 	outside, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)
@@ -426,8 +430,8 @@ func TestPresenceOutside(t *testing.T) {
 	}
 }
 
-// Nodes that see joins and leaves of the same users at the same time agree in the end, and
-// joins and leaves take turns everywhere.
+// Nodes that see joins and leaves of the same users at the same time agree in the
+// end, and joins and leaves take turns everywhere.
 func TestPresenceRace(t *testing.T) {
 	sites := newSites(t, 3, cluster.PresenceOptions{Debounce: 5 * time.Millisecond})
 	var joins []*watcher
@@ -495,9 +499,10 @@ func TestPresenceOptions(t *testing.T) {
 	want(s.srv, cluster.PresenceOptions{}, "has no clients yet")
 }
 
-// 10,000 rows reach all nodes, those that come later too, and all their hooks run once when
-// their node fails.
+// 10,000 rows reach all nodes, those that come later too, and all their hooks run
+// once when their node fails.
 func TestPresenceMany(t *testing.T) {
+	t.Parallel()
 	const rows, users = 10_000, 2_500
 	addrs := []string{freeAddr(t), freeAddr(t), freeAddr(t)}
 	var ran hooks

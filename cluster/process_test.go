@@ -20,8 +20,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/cluster"
 )
 
-// processVar is the variable of the environment with the processOptions of a process
-// that is a node.
+// processVar is the variable of the environment with the processOptions of a
+// process that is a node.
 const processVar = "CLUSTER_TEST_PROCESS"
 
 type processOptions struct {
@@ -29,8 +29,8 @@ type processOptions struct {
 	Routes       []string
 }
 
-// runProcess is a node with a server, until its standard input ends. It prints the address of the
-// server.
+// runProcess is a node with a server, until its standard input ends. It prints
+// the address of the server.
 func runProcess(text string) {
 	var o processOptions
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
@@ -101,10 +101,11 @@ func (p *process) signal(s os.Signal) {
 	}
 }
 
-// The rows of a process that is killed are gone within 3 seconds, and its users have left by
-// then. One that is stopped is gone too, and when it goes on, all is as it is: what has
-// ended meanwhile is no ghost on either side.
+// The rows of a process that is killed are gone within 3 seconds, and its users
+// have left by then. One that is stopped is gone too, and when it goes on, all is
+// as it is: what has ended meanwhile is no ghost on either side.
 func TestPresenceProcess(t *testing.T) {
+	t.Parallel()
 	addrs := []string{freeAddr(t), freeAddr(t)}
 	s := newSite(t, startNode(t, cluster.Options{Name: "a", Listen: addrs[0], Routes: addrs, Secret: secret}), cluster.PresenceOptions{})
 	joins := s.watch("room")

@@ -87,9 +87,9 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 	return heardFirst
 }
 
-// silent removes the nodes of which nothing was heard, and returns their names. It
-// is called several times in a beat. If that was much longer ago, this process stood
-// still: then nobody could be heard, and all get a new lifespan.
+// silent removes the nodes of which nothing was heard, and returns their names.
+// It is called several times in a beat. If that was much longer ago, this process
+// stood still: then nobody could be heard, and all get a new lifespan.
 func (r *roster) silent(now time.Time) (gone []string) {
 	stood := !r.looked.IsZero() && now.Sub(r.looked) > 2*beat
 	r.looked = now
@@ -107,7 +107,8 @@ func (r *roster) silent(now time.Time) (gone []string) {
 	return gone
 }
 
-// routeless removes the nodes to which there is no route, and returns their names.
+// routeless removes the nodes to which there is no route, and returns their
+// names.
 func (r *roster) routeless(routes map[string]bool) (gone []string) {
 	for name := range r.others {
 		if !routes[name] {

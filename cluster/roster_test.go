@@ -42,8 +42,8 @@ func TestRoster(t *testing.T) {
 	}
 }
 
-// A node that was not heard for its lifespan is gone. If this process stood still,
-// nobody could be heard.
+// A node that was not heard for its lifespan is gone. If this process stood
+// still, nobody could be heard.
 func TestRosterSilence(t *testing.T) {
 	now := time.Now()
 	r := &roster{name: "a", instance: "a1"}

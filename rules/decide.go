@@ -33,8 +33,9 @@ const (
 )
 
 // Decide reports whether the owner of a token may do op on a channel. The token
-// must have been verified; nil stands for a client without one. To subscribe to the
-// joins and leaves of a channel ([socketcluster.PresenceChannel]) is to see its presence.
+// must have been verified; nil stands for a client without one. To subscribe to
+// the joins and leaves of a channel ([socketcluster.PresenceChannel]) is to see
+// its presence.
 func (s *Set) Decide(op Op, channel string, token *auth.Token) Decision {
 	if of, ok := socketcluster.PresenceOf(channel); ok && op == Subscribe {
 		op, channel = Presence, of

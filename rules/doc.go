@@ -19,9 +19,9 @@
 // on its channels. An operation whose field is left out is allowed to nobody. A
 // rule that leaves out all three allows all three to everybody with a token.
 //
-// Presence decides who may subscribe to the joins and leaves of a channel, whose name
-// is presence/ and that of the channel ([socketcluster.PresenceChannel]): not
-// Subscribe, and no rule for that name. For questions who is there, give
+// Presence decides who may subscribe to the joins and leaves of a channel, whose
+// name is presence/ and that of the channel ([socketcluster.PresenceChannel]):
+// not Subscribe, and no rule for that name. For questions who is there, give
 // [Set.MaySee] to package cluster.
 //
 // # Patterns

@@ -56,9 +56,9 @@ func (s *Set) again(a *socketcluster.Subscribe) error {
 	return fmt.Errorf("%w: %s", denial(Subscribe, a.Channel), d.Reason)
 }
 
-// MaySee reports by nil whether a socket may see who is on a channel; otherwise its error is
-// a PresenceError. It is for cluster.PresenceOptions.May. A denial is not
-// logged.
+// MaySee reports by nil whether a socket may see who is on a channel; otherwise
+// its error is a PresenceError. It is for cluster.PresenceOptions.May. A denial
+// is not logged.
 func (s *Set) MaySee(_ context.Context, socket *socketcluster.Socket, channel string) error {
 	if s.Decide(Presence, channel, socket.AuthToken()).Allowed {
 		return nil

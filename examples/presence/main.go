@@ -1,5 +1,6 @@
 // Command presence shows who is in a room, on all nodes of a cluster. It serves
-// http://localhost:8000/ alone, or several of it, each with a name and addresses of its own:
+// http://localhost:8000/ alone, or several of it, each with a name and addresses
+// of its own:
 //
 //	export CLUSTER_SECRET=$(openssl rand -hex 16)
 //	go run ./presence -addr :8000 -name a -listen 127.0.0.1:6222 -routes 127.0.0.1:6222,127.0.0.1:6223
@@ -29,8 +30,8 @@ var page []byte
 // room is the only channel.
 const room = "room"
 
-// name is that of the user of a socket. A real application has logins instead, and leaves
-// PresenceOptions.User out.
+// name is that of the user of a socket. A real application has logins instead,
+// and leaves PresenceOptions.User out.
 var name socketcluster.Key[string]
 
 func main() {
