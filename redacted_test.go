@@ -132,8 +132,6 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"cluster.Node":        node,
 		"upstream.Options":    upstreamOptions,
 		"upstream.Broker":     behind,
-		"cluster.Options":     cluster.Options{Secret: hidden, URL: "nats://u:" + hidden + "@example.com"},
-		"cluster.Node":        node,
 		"cluster.Answer":      cluster.Answer{Data: raw},
 		"cluster.Revocations": revocations,
 

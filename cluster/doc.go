@@ -17,8 +17,8 @@
 //
 // A publication goes to the subscribers on its own node at once, and to the other
 // nodes that have subscribers. The publications of one publisher on one channel
-// arrive everywhere in order. A channel keeps nothing: a node that is cut off
-// misses what is published meanwhile.
+// arrive everywhere in order. A channel without history keeps nothing: a node that
+// is cut off misses what is published meanwhile.
 //
 // # History
 //
@@ -46,14 +46,11 @@
 //
 // # Blocking
 //
-// Start waits until the node accepts connections, and not for other nodes, which may
-// come later. Subscribing waits until the nodes that are known to be alive deliver.
-// Publishing on a channel with history waits for the acknowledgement, at most 30
-// seconds, and for the delivery on the own node. Reading and subscribing wait for the
-// streams, at most 10 seconds. [Node.Ready] waits for storage.
 // Start waits until the node accepts connections, and not for other nodes, which
 // may come later. Subscribing waits until the nodes that are known to be alive
-// deliver.
+// deliver. Publishing on a channel with history waits for the acknowledgement, at
+// most 30 seconds, and for the delivery on the own node. Reading and subscribing
+// wait for the streams, at most 10 seconds. [Node.Ready] waits for storage.
 //
 // # Security
 //
