@@ -24,13 +24,19 @@ func (n *Node) Copies(ctx context.Context, channel string) int {
 }
 
 // RevocationsStream returns the name of the node that leads the stream of revocations, ""
-// if none does, and how many copies it has.
+// if none does, and how many copies have everything.
 func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int) {
 	stream, err := n.js.Stream(ctx, n.o.Prefix+"-revocations")
 	if err != nil || stream.CachedInfo().Cluster == nil {
 		return "", 0
 	}
-	return stream.CachedInfo().Cluster.Leader, stream.CachedInfo().Config.Replicas
+	copies = 1
+	for _, peer := range stream.CachedInfo().Cluster.Replicas {
+		if peer.Current && !peer.Offline {
+			copies++
+		}
+	}
+	return stream.CachedInfo().Cluster.Leader, copies
 }
 
 // Fail ends the NATS of a node as if its process had: nobody is told.

@@ -23,6 +23,7 @@ type writer struct {
 	acked   []string
 	seqs    []uint64
 	count   atomic.Int64
+	failure atomic.Pointer[error] // the last one
 	stop    atomic.Bool
 	done    chan error
 }
@@ -40,6 +41,7 @@ func (w *writer) run() error {
 				w.count.Add(1)
 				break
 			}
+			w.failure.Store(&err)
 			if !errors.Is(err, cluster.ErrUncertain) {
 				return fmt.Errorf("%s: %w", text, err)
 			}
@@ -99,7 +101,11 @@ func (l *load) more(n int64, but *cluster.Node) {
 	for w, count := range want {
 		for ; w.count.Load() < count; time.Sleep(time.Millisecond) {
 			if time.Since(begun) > time.Minute {
-				l.t.Fatalf("waiting for publications of %s on %s", w.name, w.channel)
+				var failure error
+				if err := w.failure.Load(); err != nil {
+					failure = *err
+				}
+				l.t.Fatalf("waiting for publications of %s on %s: %v", w.name, w.channel, failure)
 			}
 		}
 	}

@@ -226,7 +226,7 @@ func revokeEverywhere(t *testing.T, stations []*station) {
 // Claims change on all nodes. Sockets of one session on several nodes stay logged in,
 // and no earlier token is accepted any more.
 func updateClaimsAnywhere(t *testing.T, stations []*station) {
-	old := stations[0].token(t, user{Sub: "alice", SID: "s1", Role: "admin"})
+	old := stations[0].token(t, user{Sub: "alice", SID: "tabs", Role: "admin"})
 	tabs := []*client{stations[0].connectWith(t, old), stations[1].connectWith(t, old), stations[1].connectWith(t, old)}
 	other := stations[2].token(t, user{Sub: "alice", Role: "admin"}) // it has only a jti
 	tabs = append(tabs, stations[2].connectWith(t, other), stations[0].connectWith(t, other))
