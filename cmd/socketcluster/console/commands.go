@@ -152,7 +152,7 @@ func (c *console) runToken(rest string) error {
 	default:
 		return usage("token %s is not known: token, token show, token set TOKEN, token store", what)
 	}
-	c.print.line(cl.AuthState().String()+" "+string(claims(cl.AuthToken())), output{Type: "token", Name: cl.AuthState().String(), Data: claims(cl.AuthToken())})
+	c.print.line(cl.AuthState().String()+" "+visible(string(claims(cl.AuthToken()))), output{Type: "token", Name: cl.AuthState().String(), Data: claims(cl.AuthToken())})
 	return nil
 }
 
@@ -292,7 +292,7 @@ func (c *console) runState(rest string) error {
 	if err != nil {
 		return err
 	}
-	c.print.line(string(encoded), output{Type: "state", Data: encoded})
+	c.print.line(visible(string(encoded)), output{Type: "state", Data: encoded})
 	return nil
 }
 

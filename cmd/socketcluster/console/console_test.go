@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -35,6 +36,12 @@ func serve(t *testing.T) (url string) {
 	}))
 	srv.Handle("zone of mine", socketcluster.Func(func(ctx context.Context, _ socketcluster.None) (string, error) {
 		return socketcluster.InvokeAs[string](ctx, socketcluster.FromContext(ctx), "zone", nil)
+	}))
+	srv.Handle("transmit", socketcluster.Proc(func(ctx context.Context, event string) error {
+		return socketcluster.FromContext(ctx).Transmit(ctx, event, nil)
+	}))
+	srv.Handle("fail", socketcluster.Proc(func(_ context.Context, text string) error {
+		return socketcluster.Errorf(text, "%s", text)
 	}))
 	srv.Handle("kick", socketcluster.Proc(func(ctx context.Context, channel string) error {
 		return socketcluster.FromContext(ctx).KickOut(ctx, channel, "bye")
@@ -195,6 +202,34 @@ func TestScriptsThatFail(t *testing.T) {
 	if !errors.Is(err, console.ErrFailed) || !strings.Contains(out, "connection refused") {
 		t.Errorf("without a server: %v\n%s", err, out)
 	}
+}
+
+// What a server sends is shown, and never obeyed by the terminal: names, errors,
+// data, and the token.
+func TestNoControlCharactersOfTheServer(t *testing.T) {
+	const evil = "\x1b]0;owned\a\u009b31m\u202e"
+	url := serve(t)
+	for _, script := range []string{
+		`invoke transmit ` + string(must(json.Marshal(evil))) + "\nwait 50ms",
+		`invoke fail ` + string(must(json.Marshal(evil))),
+		`invoke echo "` + "\u009b\x7f\u202e" + `"`,
+		`login login {"username":` + string(must(json.Marshal(evil))) + `,"password":"secret"}` + "\nstate",
+	} {
+		out, err := run(t, url, script, func(o *console.Options) { o.Color = false })
+		if strings.ContainsFunc(out, func(r rune) bool { return r != '\n' && (unicode.IsControl(r) || r == '\u202e') }) {
+			t.Errorf("%s: %v\n%q", script, err, out)
+		}
+		if !strings.Contains(out, "u009b") {
+			t.Errorf("%s: nothing is shown of it:\n%q", script, out)
+		}
+	}
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // With JSON, each line is an object.

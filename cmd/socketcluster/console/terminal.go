@@ -140,7 +140,7 @@ func (c *console) prompt() string {
 		who = "authenticated"
 	}
 	if who != "" {
-		who = " " + who
+		who = " " + strings.ReplaceAll(visible(who), "\n", " ")
 	}
 	return mark + who + "> "
 }
