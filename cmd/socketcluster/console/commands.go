@@ -98,6 +98,7 @@ func (c *console) call(rest string) (json.RawMessage, error) {
 		return nil, err
 	}
 	c.answer, err = cl.Invoke(c.now, procedure, orNil(raw))
+	c.answered = err == nil
 	return c.answer, err
 }
 

@@ -91,6 +91,7 @@ type console struct {
 	client   *client.Client
 	subs     map[string]*client.Subscription
 	answer   json.RawMessage // of the last call
+	answered bool            // it has one
 	failure  error           // of the last command, which the next line may expect
 	failedAt int             // its line
 }
@@ -185,6 +186,12 @@ func (c *console) needClient() (*client.Client, error) {
 		return nil, usage("there is no connection: connect ws://localhost:8000")
 	}
 	return c.client, nil
+}
+
+// eventNames are the events that watch records.
+var eventNames = []string{
+	"authenticate", "connect", "connectAbort", "deauthenticate", "disconnect", "error",
+	"kickOut", "raw", "subscribe", "subscribeFail", "unsubscribe",
 }
 
 // watch records and prints what happens to a client.

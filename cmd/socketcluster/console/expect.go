@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,6 +74,12 @@ func (c *console) expectAnswer(no bool, rest string) error {
 	if err != nil {
 		return err
 	}
+	if !c.answered {
+		if no {
+			return nil
+		}
+		return unmet("no call has been answered, or the last one has failed")
+	}
 	if matches(want, c.answer) == no {
 		return unmet("the answer was %s", shown(c.answer))
 	}
@@ -115,6 +123,9 @@ func (c *console) expectHappening(kind string, no bool, rest string, within time
 	if err != nil {
 		return err
 	}
+	if err := known(kind, name); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(c.now, within)
 	defer cancel()
 	h, ok := c.record.take(ctx, func(h happening) bool {
@@ -132,6 +143,22 @@ func (c *console) expectHappening(kind string, no bool, rest string, within time
 		return unmet("%s %s has not come within %v; there is one with %s", kind, name, within, shown(other.data))
 	}
 	return unmet("%s %s has not come within %v", kind, name, within)
+}
+
+// known refuses a name that cannot happen: with "expect no", a typo would never be
+// noticed.
+func known(kind, name string) error {
+	switch kind {
+	case "event":
+		if !slices.Contains(eventNames, name) {
+			return usage("there is no event %q: %s", name, strings.Join(eventNames, ", "))
+		}
+	case "close":
+		if _, err := strconv.ParseUint(name, 10, 16); err != nil {
+			return usage("%q is not a close code, such as 1000", name)
+		}
+	}
+	return nil
 }
 
 // shown returns data for a message.
