@@ -62,8 +62,10 @@ func (h *history) Add(line string) {
 
 // secret reports whether a line may contain a password or a token.
 func secret(line string) bool {
+	name, rest, _ := word(line) // a name that cannot be read is none of these
+	what, _, _ := word(rest)
 	lower := strings.ToLower(line)
-	return strings.HasPrefix(lower, "login ") || strings.HasPrefix(lower, "token set") ||
+	return name == "login" || name == "token" && what == "set" || name == "connect" && strings.Contains(rest, "@") ||
 		strings.Contains(lower, "password") || strings.Contains(lower, "secret")
 }
 
