@@ -18,7 +18,8 @@ type history struct {
 	lines []string // the oldest first
 }
 
-// openHistory reads the file of a history, and makes it if there is none.
+// openHistory reads the file of a history, and makes it if there is none. If it
+// fails, the history has no file, and can be used all the same.
 func openHistory(path string) (*history, error) {
 	h := new(history)
 	if path == "" {
@@ -26,17 +27,18 @@ func openHistory(path string) (*history, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("history: %w", err)
+		return h, fmt.Errorf("history: %w", err)
 	}
 	h.lines = strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
 	if len(h.lines) > historyLength {
 		h.lines = h.lines[len(h.lines)-historyLength:]
 		if err := os.WriteFile(path, []byte(strings.Join(h.lines, "\n")+"\n"), 0o600); err != nil {
-			return nil, fmt.Errorf("history: %w", err)
+			return h, fmt.Errorf("history: %w", err)
 		}
 	}
 	if h.file, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
-		return nil, fmt.Errorf("history: %w", err)
+		h.file = nil
+		return h, fmt.Errorf("history: %w", err)
 	}
 	return h, nil
 }

@@ -30,3 +30,16 @@ func TestHistoryKeepsNoSecrets(t *testing.T) {
 		t.Errorf("the history has %q, want %q", again.lines, want)
 	}
 }
+
+// A file that cannot be used costs the history of earlier sessions, and no more.
+func TestHistoryWithoutAFile(t *testing.T) {
+	h, err := openHistory(t.TempDir()) // a folder
+	if err == nil {
+		t.Fatal("a folder is taken for a file")
+	}
+	defer h.close()
+	h.Add("state")
+	if h.Len() != 1 || h.At(0) != "state" {
+		t.Errorf("the history has %q", h.lines)
+	}
+}

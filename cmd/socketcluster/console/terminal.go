@@ -18,10 +18,7 @@ import (
 // command quit, or the end of ctx. Ctrl-C ends the command that runs, or the
 // console if none does. history is the file of earlier lines; "" keeps none.
 func Interact(ctx context.Context, o Options, in, out *os.File, history string) error {
-	lines, err := openHistory(history)
-	if err != nil {
-		return err
-	}
+	lines, unkept := openHistory(history)
 	defer lines.close()
 	fd := int(in.Fd())
 	cooked, err := term.MakeRaw(fd)
@@ -41,6 +38,9 @@ func Interact(ctx context.Context, o Options, in, out *os.File, history string) 
 			return "", 0, false
 		}
 		return complete(line, pos, c.candidates(line[:pos]))
+	}
+	if unkept != nil {
+		c.print.failure(unkept) // which is no reason not to work
 	}
 	if o.URL != "" {
 		c.attempt(func() error { return c.runConnect(o.URL) })
