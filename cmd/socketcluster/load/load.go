@@ -110,6 +110,7 @@ type test struct {
 	began   time.Time
 	rt      *client.Runtime
 	clients []*client.Client
+	subs    []*client.Subscription // of the first clients; nil for one that was refused
 
 	mu      sync.Mutex
 	results []*result // in the order of the phases
@@ -201,7 +202,8 @@ func (t *test) subscribe(ctx context.Context) {
 	r := t.begin("subscribe")
 	delivered := t.begin("delivery")
 	var wg sync.WaitGroup
-	for _, c := range t.clients[:t.o.Subscribers] {
+	t.subs = make([]*client.Subscription, t.o.Subscribers)
+	for i, c := range t.clients[:t.o.Subscribers] {
 		wg.Go(func() {
 			begun := time.Now()
 			sub, err := c.Subscribe(context.WithoutCancel(ctx), t.o.Channel, client.PendingOK())
@@ -211,6 +213,7 @@ func (t *test) subscribe(ctx context.Context) {
 			if r.done(begun, err); err != nil {
 				return
 			}
+			t.subs[i] = sub
 			go func() {
 				for p, err := range client.Messages[publication](sub) {
 					if err == nil && p.Due > 0 {
@@ -301,28 +304,60 @@ func (t *test) result(name string) *result {
 }
 
 // storm ends all connections at once, and measures until each client is back,
-// with its login and subscriptions.
+// with its subscription.
 func (t *test) storm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	r := t.begin("storm")
 	defer r.end()
+	waits := make([]func(context.Context) error, len(t.clients))
+	for i, c := range t.clients {
+		waits[i] = c.Connect
+		if i < len(t.subs) && t.subs[i] != nil && t.subs[i].Err() == nil {
+			waits[i] = t.subscribedAgain(c)
+		}
+	}
 	begun := time.Now()
 	for _, c := range t.clients {
 		_ = c.Disconnect(wire.CloseNormal, "") // fails for other codes only
 	}
 	var wg sync.WaitGroup
-	for i, c := range t.clients {
-		wg.Go(func() {
-			err := c.Connect(ctx)
-			for err == nil && i < t.o.Subscribers && t.o.Channel != "" && !c.IsSubscribed(t.o.Channel) {
-				time.Sleep(time.Millisecond)
-				if time.Since(begun) > time.Minute {
-					err = wire.ErrTimeout
-				}
-			}
-			r.done(begun, err)
-		})
+	for _, wait := range waits {
+		wg.Go(func() { r.done(begun, wait(ctx)) })
 	}
 	wg.Wait()
+}
+
+// subscribedAgain returns a function that connects a client, and waits until its
+// next subscription has been accepted or refused.
+func (t *test) subscribedAgain(c *client.Client) func(context.Context) error {
+	done := make(chan error, 1)
+	tell := func(err error) {
+		select {
+		case done <- err:
+		default: // it is known already
+		}
+	}
+	offs := []func(){
+		client.On(c, func(client.SubscribeEvent) { tell(nil) }),
+		client.On(c, func(e client.SubscribeFailEvent) { tell(e.Err) }),
+	}
+	return func(ctx context.Context) error {
+		defer func() {
+			for _, off := range offs {
+				off()
+			}
+		}()
+		if err := c.Connect(ctx); err != nil {
+			return err
+		}
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // progress prints a line each second.

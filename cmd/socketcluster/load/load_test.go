@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,13 @@ func serve(t *testing.T) (url string) {
 	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, name string) error {
 		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]string{"username": name})
 	}))
+	var twice atomic.Int32
+	socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
+		if a.Channel == "forbidden" || a.Channel == "once for each" && twice.Add(1) > 2 {
+			return socketcluster.Errorf("ForbiddenError", "no")
+		}
+		return nil
+	})
 	calls := 0
 	srv.HandleDefault(func(_ context.Context, c *socketcluster.Call) (any, error) {
 		if c.Procedure == "slow" {
@@ -106,6 +114,26 @@ func TestRun(t *testing.T) {
 	}
 	if !strings.Contains(table.String(), "call: 110 × NoSuchThing") || !strings.Contains(comparison.String(), "1.00") {
 		t.Errorf("table:\n%s\ncomparison:\n%s", table.String(), comparison.String())
+	}
+}
+
+// A storm does not wait for a subscription that was refused before it, and tells
+// why one is refused in it.
+func TestStormWithRefusals(t *testing.T) {
+	url := serve(t)
+	r, err := load.Run(t.Context(), load.Options{URL: url, Connections: 2, Channel: "forbidden", Duration: 100 * time.Millisecond, Storm: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := of(t, r, "storm"); got.Count != 2 || got.Seconds > 30 {
+		t.Errorf("after a refusal: %+v", got)
+	}
+	r, err = load.Run(t.Context(), load.Options{URL: url, Connections: 2, Channel: "once for each", Duration: 100 * time.Millisecond, Storm: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := of(t, r, "storm"); got.Errors["ForbiddenError"] != 2 {
+		t.Errorf("with a refusal: %+v", got)
 	}
 }
 
