@@ -52,13 +52,13 @@ that stalls shows it. The status is 1 if anything has failed.`,
 			if err != nil {
 				return withStatus(err, 2)
 			}
-			if report != "" {
+			if err := result.Print(c.OutOrStdout()); err != nil {
+				return withStatus(err, 2)
+			}
+			if report != "" { // after the table, which must not be lost with it
 				if err := result.Write(report); err != nil {
 					return withStatus(err, 2)
 				}
-			}
-			if err := result.Print(c.OutOrStdout()); err != nil {
-				return withStatus(err, 2)
 			}
 			if result.Failed() > 0 {
 				return statusError{errDenied, 1}
@@ -108,9 +108,11 @@ func jsonFlag(name, text string) (json.RawMessage, error) {
 
 // compareCommand compares two reports.
 func compareCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "compare A B", Short: "Compares two reports of bench",
-		Args: cobra.ExactArgs(2),
+	c := &cobra.Command{
+		Use: "compare A B", Short: "Compares two reports of bench", DisableFlagsInUseLine: true,
+		Long:    "Compares two files that bench has written with --report.",
+		Example: "  socketcluster bench compare old.json new.json",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			a, err := load.Read(args[0])
 			if err != nil {
@@ -123,4 +125,6 @@ func compareCommand() *cobra.Command {
 			return withStatus(load.Compare(c.OutOrStdout(), a, b), 2)
 		},
 	}
+	addFlags(c) // otherwise its help would show the flags of bench
+	return c
 }

@@ -148,6 +148,7 @@ func TestBenchCommand(t *testing.T) {
 		{[]string{"bench", url, "--connections", "-1"}, 2, "connections is -1"},
 		{[]string{"bench", "compare", report}, 2, "accepts 2 arg(s)"},
 		{[]string{"bench", "compare", report, "none.json"}, 2, "no such file"},
+		{[]string{"bench", url, "--call", "echo", "--duration", "100ms", "--connections", "1", "--report", filepath.Join(report, "x")}, 2, "p99.9"}, // the table is there
 	} {
 		out, errOut, status := command(t, "", test.args...)
 		if status != test.status || !strings.Contains(out+errOut, test.want) {

@@ -68,6 +68,13 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// The help of a command shows no flag that it does not take.
+func TestHelpOfCompare(t *testing.T) {
+	if o := runWith(t, "", "bench", "compare", "--help"); o.status != 0 || !strings.Contains(o.out, "compare old.json new.json") || strings.Contains(o.out, "--connections") {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestVersion(t *testing.T) {
 	want := regexp.MustCompile(`^socketcluster version \S+ \(` + regexp.QuoteMeta(runtime.Version()) + `, \w+/\w+\)\n$`)
 	for _, args := range []string{"version", "--version", "-v"} {

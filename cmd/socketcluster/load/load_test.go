@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -165,5 +166,12 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := load.Read("load_test.go"); err == nil || !strings.Contains(err.Error(), "is not a report") {
 		t.Errorf("reading something else: %v", err)
+	}
+	other := filepath.Join(t.TempDir(), "package.json")
+	if err := os.WriteFile(other, []byte(`{"name":"x"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load.Read(other); err == nil || !strings.Contains(err.Error(), "is not a report") {
+		t.Errorf("reading other JSON: %v", err)
 	}
 }

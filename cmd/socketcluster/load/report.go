@@ -71,6 +71,9 @@ func Read(path string) (*Report, error) {
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("%s is not a report of bench: %w", path, err)
 	}
+	if r.URL == "" || len(r.Results) == 0 {
+		return nil, fmt.Errorf("%s is not a report of bench: it has no URL, or no results", path)
+	}
 	return r, nil
 }
 
