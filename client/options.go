@@ -241,6 +241,9 @@ func optionError(name, format string, args ...any) error {
 
 // parseURL reads the URL of a server.
 func parseURL(raw string) (*url.URL, error) {
+	if !strings.Contains(raw, "://") { // which url.Parse explains badly, or takes for a scheme
+		return nil, errors.New("client: the URL of the server must begin with ws:// or wss://, such as ws://localhost:8000")
+	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", errors.Unwrap(err)) // which may contain a password

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/load"
 )
@@ -36,6 +37,9 @@ that stalls shows it. The status is 1 if anything has failed.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if o.Client, err = n.options(); err != nil {
+				return err
+			}
+			if err := useless(c.Flags()); err != nil {
 				return err
 			}
 			if o.LoginData, err = jsonFlag("login-data", loginData); err != nil {
@@ -85,6 +89,19 @@ that stalls shows it. The status is 1 if anything has failed.`,
 	addFlags(c, f, n.define())
 	c.AddCommand(compareCommand())
 	return c
+}
+
+// useless refuses flags that do nothing without another one.
+func useless(flags *pflag.FlagSet) error {
+	for _, f := range []struct{ name, without string }{
+		{"login-data", "login"}, {"call-data", "call"}, {"call-rate", "call"},
+		{"subscribers", "channel"}, {"publish-rate", "channel"}, {"publish-size", "channel"},
+	} {
+		if flags.Changed(f.name) && !flags.Changed(f.without) {
+			return fmt.Errorf("--%s does nothing without --%s", f.name, f.without)
+		}
+	}
+	return nil
 }
 
 // jsonFlag returns the data of a flag, or nil if it is empty. @ and the name of a

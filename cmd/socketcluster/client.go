@@ -38,6 +38,9 @@ fails. Lines with expect test what the server does.`,
 			if err != nil {
 				return err
 			}
+			if within <= 0 {
+				return errors.New("--within must be more than 0")
+			}
 			o := console.Options{Client: options, In: c.InOrStdin(), Out: c.OutOrStdout(), JSON: asJSON, Within: within, Store: "in memory: the token ends with this command; --token-store keeps it"}
 			if len(args) == 1 {
 				o.URL = args[0]

@@ -79,6 +79,9 @@ func TestClientCommand(t *testing.T) {
 		{"", []string{"client", "ws://127.0.0.1:1"}, 1, "connection refused"},
 		{"", []string{"client", url, "--header", "X"}, 2, `--header "X" is not of the form`},
 		{"", []string{"client", url, "--timeout", "0s"}, 2, "--timeout must be more than 0"},
+		{"", []string{"client", url, "--within", "0s"}, 2, "--within must be more than 0"},
+		{"", []string{"client", "localhost:8000"}, 2, "must begin with ws:// or wss://"},
+		{"", []string{"client", "127.0.0.1:8000"}, 2, "must begin with ws:// or wss://"},
 		{"", []string{"client", url, url}, 2, "accepts at most 1 arg(s)"},
 	} {
 		out, errOut, status := command(t, test.input, test.args...)
@@ -143,7 +146,8 @@ func TestBenchCommand(t *testing.T) {
 		{[]string{"bench", url, "--call", "none", "--duration", "100ms", "--connections", "1"}, 1, "UnknownProcedureError"},
 		{[]string{"bench"}, 2, "the URL of the server is missing"},
 		{[]string{"bench", "ws://127.0.0.1:1"}, 2, "connection refused"},
-		{[]string{"bench", url, "--call-data", "{"}, 2, "--call-data is not JSON"},
+		{[]string{"bench", url, "--call", "echo", "--call-data", "{"}, 2, "--call-data is not JSON"},
+		{[]string{"bench", url, "--publish-rate", "5"}, 2, "--publish-rate does nothing without --channel"},
 		{[]string{"bench", url, "--login", "login", "--login-data", "@none.json"}, 2, "no such file"},
 		{[]string{"bench", url, "--connections", "-1"}, 2, "connections is -1"},
 		{[]string{"bench", "compare", report}, 2, "accepts 2 arg(s)"},

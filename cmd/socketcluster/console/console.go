@@ -35,12 +35,15 @@ var ErrFailed = errors.New("the script has failed")
 var errQuit = errors.New("quit")
 
 // Run runs the lines of a script until its end, the command quit, or the end of
-// ctx. It returns ErrFailed if a command has failed.
+// ctx. It returns ErrFailed if a command has failed, and another error if the
+// options or the script cannot be used.
 func Run(ctx context.Context, o Options) error {
 	c := newConsole(ctx, o, o.Out)
 	defer c.close()
 	if o.URL != "" {
-		if err := c.connect(o.URL); err != nil {
+		if err := c.connect(o.URL); errors.As(err, new(usageError)) {
+			return err // no line of the script is to blame, and no server
+		} else if err != nil {
 			c.print.failure(err)
 			return ErrFailed
 		}
