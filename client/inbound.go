@@ -58,7 +58,10 @@ func (l *link) take(msg ws.Message) {
 	d := decoders.Get().(*wire.Decoder)
 	defer decoders.Put(d)
 	if err := d.Reset(packets, c.wireLimits()); err != nil {
-		l.undecodable(fmt.Errorf("%w: Limits.BatchSize is %d", err, c.opts.Limits.BatchSize))
+		if errors.Is(err, wire.ErrBatchTooLarge) {
+			err = fmt.Errorf("%w: Limits.BatchSize is %d", err, c.opts.Limits.BatchSize)
+		}
+		l.undecodable(err)
 		return
 	}
 	var p wire.Packet

@@ -128,7 +128,8 @@ type Timeouts struct {
 // Limits bounds the memory that a client uses. Zero means the default.
 type Limits struct {
 	// MessageSize is the maximum size of a message from the server, in bytes,
-	// decompressed. A larger one ends the connection with 1009. Default 16 MiB.
+	// decompressed. A larger one ends the connection with 1009, and so does one with more
+	// than [wire.MaxDepth] levels. Default 16 MiB.
 	MessageSize int
 
 	// BatchSize is the maximum number of packets in a message. Default 10,000.
