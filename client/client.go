@@ -74,6 +74,7 @@ type Client struct {
 	signed    string      // "" if not authenticated
 	held      string      // the last token that was in force
 	refused   string      // the last one that the server has refused
+	looked    bool        // a handshake has presented what was in the store
 	logouts   int         // an answer to what was sent before one must not log the user in again
 	missed    bool        // another client has changed the store during the handshake
 

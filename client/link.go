@@ -183,7 +183,7 @@ func (l *link) shaken(token string, logouts int, answer json.RawMessage, err err
 		l.refused(err)
 		return
 	}
-	c.state, c.id, c.attempts = socketcluster.Open, status.ID, 0
+	c.state, c.id, c.attempts, c.looked = socketcluster.Open, status.ID, 0, true
 	if 0 < status.PingTimeout && status.PingTimeout < maxPingTimeout {
 		l.pingTimeout = time.Duration(status.PingTimeout * float64(time.Millisecond))
 	}

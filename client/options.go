@@ -18,8 +18,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Defaults of [Options]. The durations are those of socketcluster-client 20
-// , except that of closing, which is that of this module's server.
+// Defaults of [Options]. The durations are those of socketcluster-client 20, except
+// that of closing, which is that of this module's server.
 const (
 	DefaultConnectTimeout = 20 * time.Second
 	DefaultAckTimeout     = 10 * time.Second

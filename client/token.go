@@ -90,9 +90,10 @@ func (c *Client) logOut(deadline time.Time) (removed <-chan error, err error) {
 	if c.state != socketcluster.Closed {
 		err = c.send(&packet{c: c, event: eventRemoveAuthToken, deadline: deadline})
 	}
-	held := c.held
+	held, refused, looked := c.held, c.refused, c.looked
 	c.unauthenticated()
-	return c.removeToken(func(stored string) bool { return held == "" || stored == held }, c.lookAgain), err
+	// A client that has not looked into the store yet takes what is there for its own.
+	return c.removeToken(func(stored string) bool { return !looked || stored == held || stored == refused }, c.lookAgain), err
 }
 
 // authenticated makes a token that of the client. It is empty if the server knows

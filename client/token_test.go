@@ -743,6 +743,38 @@ func TestStaleClientKeepsNewerLogin(t *testing.T) {
 	})
 }
 
+// Nor does a client that has had no login itself. A token that the server has
+// refused, and left in the store, is its own.
+func TestClientWithoutLoginKeepsNewerLogin(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		store := new(testStore)
+		unwatched := struct{ client.TokenStore }{store} // so nobody follows
+		c := s.new(client.Options{TokenStore: unwatched, AuthTokenName: "t"})
+		s.connectTo(c)
+		store.MemoryStore.Save(t.Context(), "t", "a.b.1")
+		if err := c.Deauthenticate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if token := stored(t, &store.MemoryStore); token != "a.b.1" {
+			t.Error(token)
+		}
+		c.Disconnect(0, "")
+		connected := connecting(c)
+		p := s.accept()
+		p.want(`{"event":"#handshake","data":{"authToken":"a.b.1"},"cid":2}`)
+		p.send(`{"rid":2,"data":{"id":"x","pingTimeout":3600000,"isAuthenticated":false}}`)
+		if err := <-connected; err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Deauthenticate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if token := stored(t, &store.MemoryStore); token != "" {
+			t.Error(token)
+		}
+	})
+}
+
 // A login that comes right before Close is saved.
 func TestCloseSaves(t *testing.T) {
 	withFake(t, func(t *testing.T, s *fake) {
