@@ -1,6 +1,6 @@
 # Four things to do with the project, and what CI adds to them.
 
-.PHONY: run test lint bench curves gate conformance js-suites logins fuzz simulate
+.PHONY: run test lint bench curves gate conformance js-suites logins fuzz simulate cluster-faults
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
@@ -53,3 +53,7 @@ fuzz:
 SEEDS ?= 10000
 simulate:
 	go test ./internal/simulation -count=1 -timeout 0 -run 'TestSimulation$$' -simulate.seeds=$(SEEDS)
+
+# Faults of a cluster for which NATS holds elections, each of which takes seconds.
+cluster-faults:
+	go test -tags slow ./cluster -slow -timeout 30m -run 'TestCutOff|TestHistoryOutlivesFaults'
