@@ -16,6 +16,9 @@ import (
 // mark is how often a node stores a mark among the revocations.
 const mark = time.Second
 
+// flushTimeout is the time within which NATS must have a subscription.
+const flushTimeout = 5 * time.Second
+
 // kept is a mark that has been stored.
 type kept struct {
 	seq uint64
@@ -32,7 +35,9 @@ func (rv *Revocations) load(ctx context.Context) error {
 	live, err := rv.n.nc.ChanSubscribe(rv.n.subject("rl.>"), rv.feed)
 	if err == nil {
 		rv.live = live
-		err = rv.n.nc.FlushWithContext(ctx)
+		flush, cancel := context.WithTimeout(ctx, flushTimeout) // NATS wants a deadline
+		err = rv.n.nc.FlushWithContext(flush)
+		cancel()
 	}
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)

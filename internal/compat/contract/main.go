@@ -5,7 +5,8 @@
 // ORIGINS (comma-separated) and PING_INTERVAL (milliseconds). For the benchmark
 // there are PUBLISH_RATE (the publications of a client in a second, as it has one
 // publisher), HANDLERS (more procedures like echo: echo.0, echo.1 and so on),
-// COMPRESSION (its level), and TLS_CERT and TLS_KEY (files).
+// COMPRESSION (its level), and TLS_CERT and TLS_KEY (files). With CLUSTER_LISTEN it is
+// a node of a cluster, see startNode.
 package main
 
 import (
@@ -49,9 +50,21 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	node, err := startNode(ctx, &cfg)
+	if err != nil {
+		return err
+	}
+	if node != nil {
+		defer node.Close()
+	}
 	srv, err := socketcluster.New(cfg)
 	if err != nil {
 		return err
+	}
+	if node != nil {
+		if err := serveNode(node, srv); err != nil {
+			return err
+		}
 	}
 	srv.Handle("echo", socketcluster.Func(echo))
 	handlers, err := positive("HANDLERS")
