@@ -32,7 +32,7 @@ func TestGoClients(t *testing.T) {
 		simulateGoClients(t, *simulateSeed)
 		return
 	}
-	for seed := uint64(1); seed <= max(*simulateSeeds/3, 1); seed++ {
+	for seed := uint64(1); seed <= max(*simulateSeeds/10, 1); seed++ {
 		simulateGoClients(t, seed)
 		if t.Failed() {
 			return
