@@ -161,7 +161,7 @@ func (c *channels) Subscribe(ctx context.Context, channel string) error {
 		c.n.history.unfollow(channel)
 		return fmt.Errorf("cluster: %w", err)
 	}
-	err = c.n.members.sync.wait(ctx)
+	err = c.n.members.synced(ctx)
 	if err == nil && f != nil {
 		err = f.begin(ctx)
 	}

@@ -32,14 +32,14 @@ type members struct {
 	saying sync.Mutex // nothing may be said after the farewell
 	left   bool       // it has been said
 
-	sync syncer
+	sync rounds
 }
 
 // join makes the node known to others.
 func join(n *Node) (*members, error) {
 	instance := rand.Text()
 	m := &members{n: n, instance: instance, stop: make(chan struct{}), roster: roster{name: n.o.Name, instance: instance}}
-	m.sync.m = m
+	m.sync.ask = m.askSync
 	for subject, handle := range map[string]nats.MsgHandler{"n.beat": m.heard, "n.sync": m.answer} {
 		sub, err := n.nc.Subscribe(n.subject(subject), handle)
 		if err != nil {
@@ -241,63 +241,15 @@ func (m *members) answer(msg *nats.Msg) {
 // One that has just died is among them until it is buried.
 const syncTimeout = time.Second
 
-// syncer waits until other nodes have what this one has sent. Those who wait at
-// the same time share a question.
-type syncer struct {
-	m *members
+// synced waits until all nodes that are alive have what was sent before the call, or
+// ctx ends. A node that does not answer is not waited for longer than syncTimeout:
+// it gets what was sent when it connects again.
+func (m *members) synced(ctx context.Context) error { return m.sync.wait(ctx, 0) }
 
-	mu      sync.Mutex
-	running bool
-	next    *round // for those who came after the running question was asked
-}
-
-// round is a question to all nodes, and its end.
-type round struct{ done chan struct{} }
-
-// wait waits until all nodes that are alive have what was sent before the call,
-// or ctx ends. A node that does not answer is not waited for longer than
-// syncTimeout: it gets what was sent when it connects again.
-func (s *syncer) wait(ctx context.Context) error {
-	s.mu.Lock()
-	if s.next == nil {
-		s.next = &round{make(chan struct{})}
-	}
-	r := s.next
-	if !s.running {
-		s.running = true
-		go s.run()
-	}
-	s.mu.Unlock()
-	select {
-	case <-r.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// run asks until nobody waits.
-func (s *syncer) run() {
-	for {
-		s.mu.Lock()
-		r := s.next
-		s.next = nil
-		if r == nil {
-			s.running = false
-		}
-		s.mu.Unlock()
-		if r == nil {
-			return
-		}
-		s.ask()
-		close(r.done)
-	}
-}
-
-// ask asks all nodes that are alive, and waits for their answers.
-func (s *syncer) ask() {
-	n := s.m.n
-	missing := s.m.alive()
+// askSync asks all nodes that are alive, and waits for their answers.
+func (m *members) askSync(uint64) {
+	n := m.n
+	missing := m.alive()
 	if len(missing) == 0 && n.engine.srv != nil {
 		_ = n.nc.FlushTimeout(syncTimeout) // its own server has it
 		return

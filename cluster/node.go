@@ -21,7 +21,7 @@ type Node struct {
 	channels *channels
 	history  *history // nil if no channel has one
 	users    *users
-	spread   spreader
+	spread   rounds
 
 	revocations atomic.Pointer[Revocations] // nil until somebody wants them
 	presence    atomic.Pointer[Presence]    // nil: none
@@ -47,7 +47,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{o: o, engine: e}
-	n.spread.n = n
+	n.spread.ask = n.askInForce
 	if n.nc, err = e.connect("node", nats.NoEcho()); err != nil {
 		e.stop()
 		return nil, err

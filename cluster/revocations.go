@@ -158,7 +158,7 @@ func (rv *Revocations) Add(ctx context.Context, r revoke.Revocation) error {
 	if err := rv.memory.Add(ctx, r); err != nil {
 		return err
 	}
-	rv.n.spread.wait(ctx, seq)
+	_ = rv.n.spread.wait(ctx, seq) // it is stored and in force here, whatever the others answer
 	return nil
 }
 
