@@ -58,7 +58,8 @@ func TestClusterSettings(t *testing.T) {
 		}
 		demos = append(demos, d)
 	}
-	for begun := time.Now(); len(demos[0].node.Nodes()) < 2; time.Sleep(time.Millisecond) {
+	// Subscribe waits for the nodes that its own node has found.
+	for begun := time.Now(); len(demos[0].node.Nodes()) < 2 || len(demos[1].node.Nodes()) < 2; time.Sleep(time.Millisecond) {
 		if time.Since(begun) > 20*time.Second {
 			t.Fatal("the nodes do not find each other")
 		}
