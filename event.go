@@ -96,6 +96,7 @@ const (
 	kindBadAuthToken
 	kindAuthTokenSigned
 	kindAudit
+	kindPublish
 	numEventKinds
 )
 
@@ -226,6 +227,20 @@ type AuthTokenSignedEvent struct {
 	SignedAuthToken string
 }
 
+// PublishEvent: the broker has accepted a publication of a client, or of
+// [Exchange.Publish] on this node. Only the server emits it, before the client is
+// answered. What another node publishes is an event there.
+//
+// A client that publishes again with the same id, as it has no answer, causes another
+// event, with the same data and, but for its time, the same Position. So a handler may
+// be called twice for one publication, and is not called if the process dies before.
+type PublishEvent struct {
+	Socket   *Socket // nil: the server itself
+	Channel  string
+	Data     json.RawMessage // as it was published; nil if there is none. It must not be changed
+	Position string          // in the history of the channel, where it is stored; "" if the channel keeps nothing
+}
+
 func (HandshakeEvent) kind() eventKind       { return kindHandshake }
 func (ConnectEvent) kind() eventKind         { return kindConnect }
 func (ConnectAbortEvent) kind() eventKind    { return kindConnectAbort }
@@ -244,6 +259,7 @@ func (AuthStateChangeEvent) kind() eventKind { return kindAuthStateChange }
 func (BadAuthTokenEvent) kind() eventKind    { return kindBadAuthToken }
 func (AuthTokenSignedEvent) kind() eventKind { return kindAuthTokenSigned }
 func (AuditEvent) kind() eventKind           { return kindAudit }
+func (PublishEvent) kind() eventKind         { return kindPublish }
 
 // listeners has the handlers of an emitter by the kind of event.
 type listeners [numEventKinds]registry.List[func(Event)]

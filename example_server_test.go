@@ -27,6 +27,22 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
+// What has been published is also kept elsewhere.
+func ExamplePublishEvent() {
+	srv, err := socketcluster.New(socketcluster.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer srv.Close()
+	socketcluster.On(srv, func(e socketcluster.PublishEvent) {
+		fmt.Printf("%s has %s\n", e.Channel, e.Data) // e.Socket has published it; nil is the server
+	})
+	if err := srv.Exchange().Publish(context.Background(), "news", "hello"); err != nil {
+		panic(err)
+	}
+	// Output: news has "hello"
+}
+
 // Logins, logouts and failures go to a log, together with events of the
 // application.
 func ExampleAuditLog() {

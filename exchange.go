@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
@@ -68,21 +69,46 @@ func (x *Exchange) Publish(ctx context.Context, channel string, data any) error 
 	if err != nil {
 		return err
 	}
-	return x.publish(ctx, channel, raw, false)
+	_, err = x.publish(ctx, nil, channel, "", raw)
+	return err
 }
 
-// publish is Publish. With later, the caller has the frames written by Crew.Flush.
-func (x *Exchange) publish(ctx context.Context, channel string, data []byte, later bool) error {
+// publish is Publish, for the server itself or for a socket, whose publication may have
+// an id. It returns the position of the publication, "" if the channel keeps nothing.
+func (x *Exchange) publish(ctx context.Context, from *Socket, channel, id string, data []byte) (position string, err error) {
 	if x.srv.down.Load() {
-		return ErrServerClosed
+		return "", ErrServerClosed
 	}
-	if later && x.routes == nil { // whose broker would only call Deliver
-		(*sink)(x).deliver(channel, "", data, true)
-	} else if err := guard.Call(x.srv.log, "Broker.Publish", func() error { return x.srv.cfg.Broker.Publish(ctx, channel, data) }); err != nil {
-		return err
+	if from != nil && from.here && x.routes == nil { // whose broker would only call Deliver
+		(*sink)(x).deliver(channel, "", data, true) // what handles here has the frames written by Crew.Flush
+	} else {
+		err = guard.Call(x.srv.log, "Broker.Publish", func() (err error) {
+			if h, ok := x.srv.cfg.Broker.(broker.Historian); ok {
+				position, err = h.PublishOnce(ctx, channel, id, data)
+				return err
+			}
+			return x.srv.cfg.Broker.Publish(ctx, channel, data)
+		})
 	}
+	if err != nil {
+		return "", err
+	}
+	x.published(from, channel, position, data)
 	x.awaitReaders(ctx, channel)
-	return nil
+	return position, nil
+}
+
+// published emits the event of a publication. Most servers have no handler for it.
+func (x *Exchange) published(from *Socket, channel, position string, data []byte) {
+	if !x.srv.listeners.has(kindPublish) {
+		return
+	}
+	e := PublishEvent{from, channel, cloneRaw(data), position}
+	if from != nil {
+		from.emit(e)
+		return
+	}
+	x.srv.listeners.call(e, x.srv.log)
 }
 
 // sink is the exchange as the broker sees it.

@@ -72,6 +72,7 @@ func TestMistakesPanic(t *testing.T) {
 			{"a *socketcluster.Server emits no socketcluster.AuthTokenSignedEvent", func() { socketcluster.On(srv, func(socketcluster.AuthTokenSignedEvent) {}) }},
 			{"a *socketcluster.Socket emits no socketcluster.HandshakeEvent", func() { socketcluster.On(socket, func(socketcluster.HandshakeEvent) {}) }},
 			{"a *socketcluster.Socket emits no socketcluster.WarningEvent", func() { socketcluster.On(socket, func(socketcluster.WarningEvent) {}) }},
+			{"a *socketcluster.Socket emits no socketcluster.PublishEvent", func() { socketcluster.On(socket, func(socketcluster.PublishEvent) {}) }},
 			{"a *socketcluster.Socket emits no socketcluster.AuditEvent", func() { socketcluster.Events[socketcluster.AuditEvent](t.Context(), socket) }},
 		} {
 			func() {

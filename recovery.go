@@ -49,7 +49,8 @@ func fitting(channel string, past broker.Past, limit int) broker.Past {
 }
 
 // appendPast appends the answer to a subscription: where the channel is, and what the
-// client has missed and will not get. It is nil for a channel that keeps nothing.
+// client has missed and will not get; or to a publication: where it is stored. It is nil
+// for a channel that keeps nothing.
 func appendPast(past broker.Past) ([]byte, error) {
 	if past.Position == "" {
 		return nil, nil

@@ -98,6 +98,14 @@ func (e RawEvent) Format(f fmt.State, _ rune) { redact.Format(f, e.text()) }
 // MarshalJSON implements json.Marshaler. It shows no data.
 func (e RawEvent) MarshalJSON() ([]byte, error) { return redact.JSON(e.text()) }
 
+func (e PublishEvent) text() string { return redact.Text(e, "Data") }
+
+// Format implements [fmt.Formatter]. It shows no data.
+func (e PublishEvent) Format(f fmt.State, _ rune) { redact.Format(f, e.text()) }
+
+// MarshalJSON implements json.Marshaler. It shows no data.
+func (e PublishEvent) MarshalJSON() ([]byte, error) { return redact.JSON(e.text()) }
+
 func (e BadAuthTokenEvent) text() string { return redact.Text(e, "SignedAuthToken") }
 
 // Format implements [fmt.Formatter]. It shows no token.

@@ -121,6 +121,7 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"socketcluster.Call":                 &socketcluster.Call{Socket: s, Data: raw},
 		"socketcluster.Transmission":         &socketcluster.Transmission{Socket: s, Data: raw},
 		"socketcluster.MessageEvent":         socketcluster.MessageEvent{Socket: s, Data: []byte(hidden)},
+		"socketcluster.PublishEvent":         socketcluster.PublishEvent{Socket: s, Channel: "a", Data: []byte(hidden)},
 		"socketcluster.RawEvent":             socketcluster.RawEvent{Socket: s, Data: []byte(hidden)},
 		"socketcluster.AuthenticateEvent":    socketcluster.AuthenticateEvent{Socket: s, AuthToken: tok},
 		"socketcluster.DeauthenticateEvent":  socketcluster.DeauthenticateEvent{Socket: s, OldAuthToken: tok},

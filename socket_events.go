@@ -25,13 +25,13 @@ func (s *Socket) emitterDone() <-chan struct{} {
 var serverHears = [numEventKinds]bool{
 	kindHandshake: true, kindConnect: true, kindConnectAbort: true, kindDisconnect: true, kindClose: true,
 	kindWarning: true, kindSubscribe: true, kindUnsubscribe: true, kindAuthenticate: true,
-	kindDeauthenticate: true, kindAuthStateChange: true, kindBadAuthToken: true, kindAudit: true,
+	kindDeauthenticate: true, kindAuthStateChange: true, kindBadAuthToken: true, kindAudit: true, kindPublish: true,
 }
 
 // emits implements [Emitter]. It returns false for events that only the server
 // emits.
 func (s *Socket) emits(k eventKind) bool {
-	return k != kindHandshake && k != kindWarning && k != kindAudit
+	return k != kindHandshake && k != kindWarning && k != kindAudit && k != kindPublish
 }
 
 // heard reports whether anybody listens for an event. mu must be held.

@@ -26,6 +26,11 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 		s.refuse(p, isCall, err)
 		return
 	}
+	id, ok := publicationID(pub.ID)
+	if !ok {
+		s.refuse(p, isCall, invalidAction("The id of a publication must be a text of 1 to %d bytes", maxPublicationID))
+		return
+	}
 	data := pub.Data
 	_, blocked := s.askMiddleware(expired, func(expired error) *wire.Error {
 		a := &PublishIn{Socket: s, Channel: pub.Channel, Data: cloneRaw(pub.Data), AuthTokenExpired: expired}
@@ -39,16 +44,34 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 		}
 		return
 	}
-	if err := s.srv.exchange.publish(s.Context(), pub.Channel, data, s.here); err != nil {
+	position, err := s.srv.exchange.publish(s.Context(), s, pub.Channel, id, data)
+	if err != nil {
 		s.emitError(err)
 		if isCall {
 			s.respond(p.ID, nil, s.srv.publicError(err, "channel", pub.Channel))
 		}
 		return
 	}
-	if isCall {
-		s.respond(p.ID, nil, nil)
+	if !isCall {
+		return
 	}
+	answer, err := appendPast(broker.Past{Position: position})
+	if err != nil {
+		s.emitError(err) // the position of a broker that is no text
+	}
+	s.respond(p.ID, answer, nil)
+}
+
+// maxPublicationID is the length of the longest id of a publication, in bytes.
+const maxPublicationID = 256
+
+// publicationID returns the id that a client gives to a publication, "" for none.
+func publicationID(raw []byte) (id string, ok bool) {
+	if raw == nil || string(raw) == "null" {
+		return "", true
+	}
+	id, ok = wire.ParseString(raw)
+	return id, ok && id != "" && len(id) <= maxPublicationID
 }
 
 // checkChannelName refuses names that are too long or empty.

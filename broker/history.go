@@ -5,6 +5,13 @@ import "context"
 // A Historian is a broker some of whose channels keep publications. Its methods are safe
 // for concurrent use.
 type Historian interface {
+	// PublishOnce is Publish for a publication with an id of its publisher, or with
+	// none, which is "". It returns the position of the publication once it is kept,
+	// or "" for a channel that keeps nothing, where ids mean nothing. If a publication
+	// with the id has just been kept on the channel, it is not kept or delivered again,
+	// and the position is that of the first. The broker says for how long it knows ids.
+	PublishOnce(ctx context.Context, channel, id string, data []byte) (position string, err error)
+
 	// Join calls enter with what a new subscriber of a channel has missed. What enter
 	// makes a subscriber begins behind it: no publication comes in between, and none
 	// twice. The node must have subscribed to the channel. If Join returns an error,

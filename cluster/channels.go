@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -130,17 +131,34 @@ func (c *channels) subject(channel string) string {
 // or will; if it fails, nobody does. One on a channel with history is stored when it
 // returns; if it fails with ErrUncertain, it may be.
 func (c *channels) Publish(ctx context.Context, channel string, data []byte) error {
+	_, err := c.PublishOnce(ctx, channel, "", data)
+	return err
+}
+
+// PublishOnce implements broker.Historian, as Publish does broker.Broker. NATS knows ids
+// for two minutes.
+func (c *channels) PublishOnce(ctx context.Context, channel, id string, data []byte) (position string, err error) {
 	if rule := c.n.history.rule(channel); rule != nil {
-		_, err := c.n.history.publish(ctx, rule, channel, "", data)
-		return err
+		// Whoever continues behind the position relies on its time: it must not be
+		// later than that of what is stored, which may be a publication of an earlier try.
+		stored := time.Now()
+		if id != "" {
+			stored = stored.Add(-dedupWindow)
+		}
+		at, err := c.n.history.publish(ctx, rule, channel, id, data)
+		if err != nil {
+			return "", err
+		}
+		at.Time = stored
+		return at.String(), nil
 	}
 	if limit := c.n.nc.MaxPayload(); int64(len(data)) > limit {
-		return fmt.Errorf("cluster: a publication of %d bytes is larger than the %d that NATS carries (max_payload)", len(data), limit)
+		return "", fmt.Errorf("cluster: a publication of %d bytes is larger than the %d that NATS carries (max_payload)", len(data), limit)
 	}
 	if err := c.n.nc.Publish(c.subject(channel), data); err != nil {
-		return fmt.Errorf("cluster: %w", err)
+		return "", fmt.Errorf("cluster: %w", err)
 	}
-	return c.pass(c.getSink(), channel, data)
+	return "", c.pass(c.getSink(), channel, data)
 }
 
 // Subscribe implements broker.Broker.

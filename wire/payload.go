@@ -44,6 +44,7 @@ func isPlain(raw []byte) bool {
 type Publish struct {
 	Channel string
 	Data    []byte // raw JSON aliasing the payload; nil when absent
+	ID      []byte // raw JSON aliasing the payload; nil when absent. The server decides what it may be
 }
 
 // ParsePublish reads the payload of #publish. It reports false unless the
@@ -59,6 +60,8 @@ func ParsePublish(raw []byte) (Publish, bool) {
 			channel = value
 		case "data":
 			p.Data = value
+		case "id":
+			p.ID = value
 		}
 	})
 	if !ok {

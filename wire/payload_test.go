@@ -61,6 +61,9 @@ func TestParsePublish(t *testing.T) {
 			}
 		})
 	}
+	if p, ok := wire.ParsePublish([]byte(`{"channel":"x","id":"a\u0062"}`)); !ok || string(p.ID) != `"a\u0062"` {
+		t.Errorf("the id is %q, %v", p.ID, ok)
+	}
 	bad := append([]string{
 		"{}", `{"data":1}`, `{"channel":null}`, `{"channel":5}`, `{"channel":["a"]}`, `{"channel":{}}`, `{"Channel":"a"}`,
 		`{"channel":"a\ud800"}`, "{\"channel\":\"\xff\"}", `{"channel":"a","channel":1}`,
