@@ -114,10 +114,20 @@ func (o *Options) setDefaults() error {
 	if o.StoreDir != "" && len(o.Routes) == 0 {
 		return errors.New("cluster: Options.StoreDir with Options.Listen needs Options.Routes: storage is that of the cluster")
 	}
-	for _, addr := range append([]string{o.Listen}, o.Routes...) {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return fmt.Errorf("cluster: %q is not an address such as host:6222: %w", addr, err)
+	if err := checkAddress("Listen", o.Listen); err != nil {
+		return err
+	}
+	for _, addr := range o.Routes {
+		if err := checkAddress("Routes", addr); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func checkAddress(option, addr string) error {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return fmt.Errorf("cluster: Options.%s: %q is not an address such as host:6222: %w", option, addr, err)
 	}
 	return nil
 }

@@ -7,65 +7,156 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/cluster"
 )
 
 // clusterSettings are the settings of a node of a cluster.
 type clusterSettings struct {
-	listen, advertise string
-	routes            string // separated by commas
-	secretFile        string
-	node, name        string
-	nats              string
+	listen, advertise         string
+	routes                    string // separated by commas
+	secretFile                string
+	certFile, keyFile, caFile string
+	node, name                string
+	nats                      string
+	store                     string
+	presence                  string // patterns of channels, separated by commas
+	revocations, failClosed   bool
+	cutOff                    time.Duration // 0: the default
+	witness                   bool
 }
 
 // The settings that errors name.
 const (
-	clusterListenSetting     = "cluster-listen"
-	clusterRoutesSetting     = "cluster-routes"
-	clusterSecretFileSetting = "cluster-secret-file"
-	clusterNATSSetting       = "cluster-nats"
+	clusterListenSetting      = "cluster-listen"
+	clusterRoutesSetting      = "cluster-routes"
+	clusterAdvertiseSetting   = "cluster-advertise"
+	clusterSecretFileSetting  = "cluster-secret-file"
+	clusterCertFileSetting    = "cluster-cert-file"
+	clusterKeyFileSetting     = "cluster-key-file"
+	clusterCAFileSetting      = "cluster-ca-file"
+	clusterNodeSetting        = "cluster-node"
+	clusterNameSetting        = "cluster-name"
+	clusterNATSSetting        = "cluster-nats"
+	clusterStoreSetting       = "cluster-store"
+	clusterRevocationsSetting = "cluster-revocations"
+	clusterCutOffSetting      = "cluster-cut-off"
+	clusterFailClosedSetting  = "cluster-fail-closed"
+	clusterWitnessSetting     = "cluster-witness"
+	presenceSetting           = "presence-channels"
 )
 
 func (c *clusterSettings) define() flagGroup {
 	f := newFlags("Cluster")
 	f.StringVar(&c.listen, clusterListenSetting, "", "`address` at which other nodes connect, such as 0.0.0.0:6222; without it and --cluster-nats, there is one node")
 	f.StringVar(&c.routes, clusterRoutesSetting, "", "`addresses` of other nodes, such as b.internal:6222,c.internal:6222; a name may have several, and the own one may be among them")
-	f.StringVar(&c.advertise, "cluster-advertise", "", "`address` of --cluster-listen as other nodes see it; nodes tell each other of it")
+	f.StringVar(&c.advertise, clusterAdvertiseSetting, "", "`address` of --cluster-listen as other nodes see it; nodes tell each other of it")
 	f.StringVar(&c.secretFile, clusterSecretFileSetting, "", "`file` with the password of the nodes, at least 16 bytes, the same for all")
-	f.StringVar(&c.node, "cluster-node", "", "`name` of the node, another one for each; the name of the host if empty")
-	f.StringVar(&c.name, "cluster-name", "", "`name` of the cluster, the same for all nodes; socketcluster if empty")
+	f.StringVar(&c.certFile, clusterCertFileSetting, "", "PEM `file` with the certificate of the node for its connections with others, which are then encrypted; it is used in both directions")
+	f.StringVar(&c.keyFile, clusterKeyFileSetting, "", "PEM `file` with the key of --cluster-cert-file")
+	f.StringVar(&c.caFile, clusterCAFileSetting, "", "PEM `file` with the certificates that must have signed those of other nodes")
+	f.StringVar(&c.node, clusterNodeSetting, "", "`name` of the node, another one for each; the name of the host if empty")
+	f.StringVar(&c.name, clusterNameSetting, "", "`name` of the cluster, the same for all nodes; socketcluster if empty")
 	f.StringVar(&c.nats, clusterNATSSetting, "", "`URL` of an outside NATS in place of one in the process, such as nats://nats:4222")
+	f.StringVar(&c.store, clusterStoreSetting, "", "`folder` in which the node stores histories and revocations, another one for each; which channels have a history is said by [[history]] in the file of --config, the same for all nodes")
+	f.StringVar(&c.presence, presenceSetting, "", "`patterns` of the channels for which all nodes know who is there, such as chat,room/*; the rules say who may see it")
+	f.BoolVar(&c.revocations, clusterRevocationsSetting, false, "let users log out everywhere, on all nodes; the server waits for the revocations of the cluster before it takes clients")
+	f.DurationVar(&c.cutOff, clusterCutOffSetting, 0, "time after which a node that may lack revocations of others accepts no token; a negative one for never")
+	f.Lookup(clusterCutOffSetting).DefValue = cluster.DefaultCutOff.String()
+	f.BoolVar(&c.failClosed, clusterFailClosedSetting, false, "while the node is cut off, also refuse all new clients, and subscriptions to channels that not everybody may subscribe to")
+	f.BoolVar(&c.witness, clusterWitnessSetting, false, "only store and vote, without sockets and site: a third process for two nodes")
 	return f
 }
 
-// isSet reports whether the process is a node of a cluster.
-func (c *clusterSettings) isSet() bool { return c.listen != "" || c.nats != "" }
+// clusterFields are the settings for fields of the options of package cluster, by
+// which its errors name them.
+var clusterFields = map[string]string{
+	"Name": clusterNodeSetting, "Cluster": clusterNameSetting, "Listen": clusterListenSetting, "Advertise": clusterAdvertiseSetting,
+	"Routes": clusterRoutesSetting, "Secret": clusterSecretFileSetting, "TLS": clusterCertFileSetting, "StoreDir": clusterStoreSetting,
+	"History": historyKey, "URL": clusterNATSSetting, "CutOff": clusterCutOffSetting,
+}
 
-// start starts the node, or returns nil if there is one node only.
-func (c *clusterSettings) start(ctx context.Context, log *slog.Logger) (*cluster.Node, error) {
-	if !c.isSet() {
-		if c.routes != "" {
-			return nil, fmt.Errorf("the setting %s needs %s", clusterRoutesSetting, clusterListenSetting)
+var clusterField = regexp.MustCompile(`\b(?:Revocation)?Options\.([A-Z]\w*)`)
+
+// clusterError rewrites an error of package cluster so that it names settings, and the
+// place of the first one.
+func (o *options) clusterError(err error) error {
+	place := ""
+	text := clusterField.ReplaceAllStringFunc(err.Error(), func(field string) string {
+		name := clusterFields[field[strings.LastIndexByte(field, '.')+1:]]
+		if place == "" {
+			place = o.places[name]
 		}
+		return "the setting " + name
+	})
+	if text == err.Error() {
+		return err
+	}
+	text = strings.TrimPrefix(text, "cluster: ")
+	if place != "" {
+		text = place + ": " + text
+	}
+	return errors.New(text)
+}
+
+// isCluster reports whether there may be other nodes.
+func (c *clusterSettings) isCluster() bool { return c.listen != "" || c.nats != "" }
+
+// startNode starts the node of the process. It returns nil if nothing needs one.
+func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Node, error) {
+	c := &o.cluster
+	switch {
+	case c.routes != "" && c.listen == "":
+		return nil, fmt.Errorf("the setting %s needs %s", clusterRoutesSetting, clusterListenSetting)
+	case c.certFile != "" && c.listen == "":
+		return nil, fmt.Errorf("the setting %s needs %s", clusterCertFileSetting, clusterListenSetting)
+	case c.failClosed && !c.revocations:
+		return nil, fmt.Errorf("the setting %s needs %s", clusterFailClosedSetting, clusterRevocationsSetting)
+	case c.witness && (c.listen == "" || c.store == ""):
+		return nil, fmt.Errorf("the setting %s needs %s and %s", clusterWitnessSetting, clusterListenSetting, clusterStoreSetting)
+	case !c.isCluster() && c.store == "" && len(o.history) == 0 && c.presence == "" && !c.revocations:
 		return nil, nil
 	}
-	o := cluster.Options{Name: c.node, Cluster: c.name, Listen: c.listen, Advertise: c.advertise, Routes: strings.FieldsFunc(c.routes, func(r rune) bool { return r == ',' || r == ' ' }), URL: c.nats, Logger: log}
+	no := cluster.Options{
+		Name: c.node, Cluster: c.name, Listen: c.listen, Advertise: c.advertise,
+		Routes: strings.FieldsFunc(c.routes, func(r rune) bool { return r == ',' || r == ' ' }),
+		URL:    c.nats, StoreDir: c.store, History: o.history, Logger: log,
+	}
+	var err error
+	if no.Secret, err = c.secret(log); err != nil {
+		return nil, err
+	}
+	if no.TLS, err = c.tls(log); err != nil {
+		return nil, err
+	}
+	node, err := cluster.Start(ctx, no)
+	if err != nil {
+		return nil, o.clusterError(err)
+	}
+	return node, nil
+}
+
+// secret returns the password of the nodes.
+func (c *clusterSettings) secret(log *slog.Logger) (string, error) {
 	if c.secretFile != "" {
 		text, err := readLimited(c.secretFile, maxKeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("the setting %s: %w", clusterSecretFileSetting, err)
+			return "", fmt.Errorf("the setting %s: %w", clusterSecretFileSetting, err)
 		}
 		warnIfOpen(c.secretFile, log)
-		o.Secret = string(bytes.TrimSpace(text))
-	} else if c.listen != "" {
-		if o.Secret = os.Getenv(variable("cluster-secret")); o.Secret == "" {
-			return nil, fmt.Errorf("the nodes of a cluster need a password: set %s, or $%s to the password itself", clusterSecretFileSetting, variable("cluster-secret"))
-		}
+		return string(bytes.TrimSpace(text)), nil
 	}
-	return cluster.Start(ctx, o)
+	if c.listen == "" {
+		return "", nil
+	}
+	secret := os.Getenv(variable("cluster-secret"))
+	if secret == "" {
+		return "", fmt.Errorf("the nodes of a cluster need a password: set %s, or $%s to the password itself", clusterSecretFileSetting, variable("cluster-secret"))
+	}
+	return secret, nil
 }
 
 // errClusterKey is the error of nodes that would each make a key of their own.

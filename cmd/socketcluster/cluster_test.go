@@ -84,6 +84,31 @@ func TestClusterSettings(t *testing.T) {
 
 // Settings that make no node say what to set.
 func TestClusterMistakes(t *testing.T) {
+	dir := t.TempDir()
+	text := writeFile(t, "text", "this is no certificate")
+	history := writeFile(t, "c.toml", "cluster-node = 'a'\n[[history]]\nchannel = 'a'\nsize = 1\nage = '1h'")
+	node := writeFile(t, "node.toml", "\ncluster-node = 'a b'\ncluster-store = '"+dir+"'")
+	t.Setenv("SOCKETCLUSTER_CLUSTER_SECRET", "a secret of the nodes")
+	listen := []string{"--cluster-listen", "127.0.0.1:0"}
+	for want, args := range map[string][]string{
+		history + ":2: the setting history needs the setting cluster-store":                          {"--config", history},
+		node + `:2: the setting cluster-node is "a b"; it must be`:                                   {"--config", node},
+		`the setting cluster-routes: "b" is not an address such as host:6222`:                        append(listen, "--cluster-routes", "b"),
+		"the setting cluster-store with the setting cluster-listen needs the setting cluster-routes": append(listen, "--cluster-store", dir),
+		"the setting cluster-fail-closed needs cluster-revocations":                                  {"--cluster-fail-closed"},
+		"the setting cluster-witness needs cluster-listen and cluster-store":                         append(listen, "--cluster-witness"),
+		"the setting cluster-revocations: the setting cluster-cut-off is 1s; it must be at least 2s": {"--cluster-revocations", "--cluster-cut-off", "1s"},
+		"need each other: cluster-key-file is not set":                                               append(listen, "--cluster-cert-file", text, "--cluster-ca-file", text),
+		"the setting cluster-ca-file: open none":                                                     append(listen, "--cluster-ca-file", "none"),
+		"the settings cluster-cert-file and cluster-key-file: tls: ":                                 append(listen, "--cluster-cert-file", text, "--cluster-key-file", text, "--cluster-ca-file", text),
+		"the setting cluster-cert-file needs cluster-listen":                                         {"--cluster-cert-file", text, "--cluster-key-file", text, "--cluster-ca-file", text},
+		`the setting presence-channels: rules: rule 1: presence is "anyone", but only a token`:       {"--presence-channels", "a, b/{c}"},
+	} {
+		if _, err := clusterDemo(t, args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	t.Setenv("SOCKETCLUSTER_CLUSTER_SECRET", "")
 	for want, args := range map[string][]string{
 		"the nodes of a cluster need one key for tokens": {"--auth-key", "", "--cluster-listen", "127.0.0.1:0"},
 		"$SOCKETCLUSTER_CLUSTER_SECRET":                  {"--cluster-listen", "127.0.0.1:0"},

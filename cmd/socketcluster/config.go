@@ -13,6 +13,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/rules"
 )
 
@@ -20,6 +21,9 @@ import (
 type config struct {
 	values map[string]configValue
 	rules  *rules.Set // nil without any
+
+	history      []cluster.HistoryRule
+	historyPlace string
 }
 
 // configValue is a setting in the form of the flag with its name.
@@ -61,6 +65,14 @@ func parseConfig(path string, text []byte) (*config, error) {
 			if c.rules, err = p.parseRules(place, tree[name]); err != nil {
 				return nil, err
 			}
+			continue
+		}
+		if name == historyKey {
+			var err error
+			if c.history, err = p.parseHistory(place, tree[name]); err != nil {
+				return nil, err
+			}
+			c.historyPlace = place
 			continue
 		}
 		if flag == nil {
@@ -149,11 +161,12 @@ func (p *configParser) parseRules(place string, value any) (*rules.Set, error) {
 // that the decoder reports all keys as unknown, with their places.
 func linesOf(text []byte) map[string][]int {
 	var nothing struct{}
-	var noRules struct {
-		Rules []struct{} `toml:"rules"`
+	var tables struct {
+		Rules   []struct{} `toml:"rules"`
+		History []struct{} `toml:"history"`
 	}
 	lines := map[string][]int{}
-	for i, target := range []any{&noRules, &nothing} {
+	for i, target := range []any{&tables, &nothing} {
 		decoder := toml.NewDecoder(bytes.NewReader(text))
 		decoder.DisallowUnknownFields()
 		strict, ok := errors.AsType[*toml.StrictMissingError](decoder.Decode(target))

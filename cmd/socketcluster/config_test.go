@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/rules"
 )
 
@@ -26,6 +27,14 @@ func TestConfig(t *testing.T) {
 		[[rules]]
 		channel = "chat"
 		subscribe = "anyone"
+		[[history]]
+		channel = "room/*"
+		size = 100
+		age = "24h"
+		[[history]]
+		channel = "chat"
+		size = 1
+		age = "1s"
 	`))
 	if err != nil {
 		t.Fatal(err)
@@ -40,6 +49,10 @@ func TestConfig(t *testing.T) {
 	}
 	if diff := cmp.Diff(list, c.rules.Rules()); diff != "" {
 		t.Error(diff)
+	}
+	history := []cluster.HistoryRule{{Channel: "room/*", Size: 100, Age: 24 * time.Hour}, {Channel: "chat", Size: 1, Age: time.Second}}
+	if diff := cmp.Diff(history, c.history); diff != "" || c.historyPlace != "c.toml:13" {
+		t.Errorf("at %s: %s", c.historyPlace, diff)
 	}
 }
 
@@ -88,6 +101,18 @@ func TestBadConfigs(t *testing.T) {
 		"rules = 1":                                           `c.toml:1: ` + array,
 		"rules = [1]":                                         `c.toml:1: ` + array,
 		"[[rules]]\nchannel = 'a'\n[[rules]]\nsubscribe = 'all'\nchannel='b'": `c.toml:4: rules: rule 1: subscribe is "all"; it must be "anyone" or "authenticated"`,
+		"history = 1":  `c.toml:1: "history" must be an array of tables: [[history]]`,
+		"history = []": `c.toml:1: "history" must be an array of tables: [[history]]`,
+		"[[history]]":  `c.toml:1: rule 0 of "history" has no channel`,
+		"[[history]]\nchannel = 'a'\nsize = 1\nage = '1h'\n[[history]]\nsize = 1": `c.toml:6: rule 1 of "history" has no channel`,
+		"[[history]]\nchannel = 'a'\nsize = 0":                                    `c.toml:3: "history.size": the size is 0; it must be 1 to 10000`,
+		"[[history]]\nchannel = 'a'\nsize = '1'":                                  `c.toml:3: "history.size" must be a whole number`,
+		"[[history]]\nage = '0.5s'":                                               `c.toml:2: "history.age": the age is 500ms; it must be 1s to 8760h0m0s`,
+		"[[history]]\nage = 5":                                                    `c.toml:2: "history.age" must be a time such as "24h"`,
+		"[[history]]\nchannel = 'a/{b}'":                                          `c.toml:2: "history.channel": the pattern "a/{b}" has a {; claims mean nothing here`,
+		"[[history]]\nchannel = 1":                                                `c.toml:2: "history.channel" must be a text in quotes`,
+		"[[history]]\nchannel = 'a'\ncopies = 3":                                  `c.toml:3: "history.copies" is nothing that a history has; that is channel, size, age`,
+		"history = [{channel = 'a'},\n{length = 1}]":                              `c.toml:1: rule 0 of "history" has no size`,
 		"[[rules]]": `c.toml:1: rules: rule 0 has neither channel nor in`,
 	} {
 		if c, err := parseConfig("c.toml", []byte(text)); err == nil || err.Error() != want {
@@ -114,7 +139,7 @@ func TestExampleConfig(t *testing.T) {
 		Handshake: 10 * time.Second, PingInterval: 8 * time.Second, Ping: 30 * time.Second,
 		Close: 3 * time.Second, Reauthorize: 10 * time.Second, Shutdown: 25 * time.Second,
 	}
-	want.cluster = clusterSettings{name: "socketcluster"}
+	want.cluster = clusterSettings{name: "socketcluster", cutOff: cluster.DefaultCutOff}
 	want.server.DrainRate = socketcluster.DefaultDrainRate
 	want.server.Compression.Threshold = socketcluster.DefaultCompressionThreshold
 	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxDrain: 30 * time.Second, OutboxStall: 10 * time.Second}
@@ -140,6 +165,7 @@ func TestExampleConfig(t *testing.T) {
 func FuzzParseConfig(f *testing.F) {
 	f.Add("addr = ':1'\nquiet = true\n[[rules]]\nchannel = 'chat'\nsubscribe = 'anyone'")
 	f.Add("rules = [{channel = 'a/{b}'}, {in = 'c'}]")
+	f.Add("[[history]]\nchannel = 'a'\nsize = 1\nage = '1h'\n[[history]]\nsize = -1")
 	f.Add("Rules = []\nADDR = ''")
 	f.Add("[[rules]]\n[rules.in]\na.b = 1979-05-27")
 	f.Add("token-expiry = \"\"\"\\\n 1h\"\"\" # \xff")

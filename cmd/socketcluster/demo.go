@@ -21,9 +21,13 @@ type demo struct {
 	users    *users.Store
 	sockets  *socketcluster.Server
 	handler  http.Handler
-	accounts []account     // the demo users that were created at this start
-	stopKeys func()        // stops watching the key file, if there is one
-	node     *cluster.Node // nil if there is one node only
+	accounts []account // the demo users that were created at this start
+	stopKeys func()    // stops watching the key file, if there is one
+	ops      *ops
+	stopOps  func() // stops serving operators
+
+	node        *cluster.Node        // nil if nothing needs one
+	revocations *cluster.Revocations // nil if there are none
 }
 
 // account is what a visitor needs to log in as a demo user.
@@ -44,6 +48,10 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	if err != nil {
 		return nil, err
 	}
+	present, err := o.presencePatterns()
+	if err != nil {
+		return nil, err
+	}
 	client, kind := browser.Handler(), "browser"
 	if o.clientJS != "" {
 		source, err := os.ReadFile(o.clientJS)
@@ -59,7 +67,7 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	if o.db != "" {
 		warnIfOpen(o.db, log)
 	}
-	d := &demo{users: store, stopKeys: func() {}}
+	d := &demo{users: store, stopKeys: func() {}, stopOps: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
@@ -86,19 +94,27 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 		}
 		cfg.Auth.Key, cfg.Auth.DefaultExpiry, cfg.Auth.ClockTolerance, cfg.AuthEngine = "", 0, 0, engine
 	}
-	if o.cluster.isSet() && cfg.Auth.Key == "" && cfg.AuthEngine == nil {
+	if o.cluster.isCluster() && cfg.Auth.Key == "" && cfg.AuthEngine == nil {
 		return nil, errClusterKey
 	}
-	if d.node, err = o.cluster.start(ctx, log); err != nil {
+	if err := d.startNode(ctx, &o, &cfg, log); err != nil {
 		return nil, err
-	}
-	if d.node != nil {
-		cfg.Broker = d.node.Broker()
 	}
 	if d.sockets, err = socketcluster.New(cfg); err != nil {
 		return nil, o.named(err)
 	}
+	if o.cluster.failClosed {
+		d.failClosed(set)
+	}
 	applyRules(d.sockets, set, log)
+	if o.cluster.presence != "" {
+		if err := d.keepPresence(present, set); err != nil {
+			return nil, err
+		}
+	}
+	if d.revocations != nil {
+		d.handleLogoutEverywhere(o.tokenExpiry)
+	}
 	in, err := newLoginFlows(d.sockets, store, log)
 	if err != nil {
 		return nil, err
@@ -120,6 +136,31 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	return d, nil
 }
 
+// startNode starts the node, if anything needs one, and serves operators, who see what
+// it waits for.
+func (d *demo) startNode(ctx context.Context, o *options, cfg *socketcluster.Config, log *slog.Logger) (err error) {
+	if d.node, err = o.startNode(ctx, log); err != nil {
+		return err
+	}
+	d.ops = newOps(ctx, d.node, log)
+	stop, err := d.ops.serve(o.metricsAddr)
+	if err != nil {
+		return err
+	}
+	d.stopOps = stop
+	if d.node == nil {
+		return nil
+	}
+	cfg.Broker = d.node.Broker()
+	if o.cluster.revocations {
+		if d.revocations, err = o.loadRevocations(ctx, d.node, log); err != nil {
+			return err
+		}
+		cfg.Revocations = d.revocations
+	}
+	return nil
+}
+
 // atPath serves one path by a handler of its own. It may be any path, even one
 // that a mux would take for a pattern, or that a mux already has.
 func atPath(path string, there, elsewhere http.Handler) http.Handler {
@@ -138,6 +179,7 @@ func (d *demo) close() error {
 	if d.node != nil {
 		d.node.Close()
 	}
+	d.stopOps()
 	return d.users.Close()
 }
 

@@ -7,34 +7,77 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/metrics"
 )
 
 const metricsAddrSetting = "metrics-addr"
 
-// opsHandler serves what operators and their machines ask for: /metrics for
-// Prometheus, /healthz while the process works, and /readyz while it takes clients,
-// which it does not any more once ctx has ended.
-func (d *demo) opsHandler(ctx context.Context, log *slog.Logger) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(metrics.NewCollector(d.sockets), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if d.node != nil {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+// ops is what operators and their machines ask for: /metrics for Prometheus, /healthz
+// while the process works, and /readyz while it should get clients.
+type ops struct {
+	ctx      context.Context // ends when the process is asked to stop
+	log      *slog.Logger
+	registry *prometheus.Registry
+	storage  *storage    // nil without a node
+	begun    atomic.Bool // the process takes clients, or is a witness
+
+	revocations atomic.Pointer[cluster.Revocations] // nil: none
+}
+
+// newOps makes the ops of a process that has not begun. node is nil if there is none.
+func newOps(ctx context.Context, node *cluster.Node, log *slog.Logger) *ops {
+	p := &ops{ctx: ctx, log: log, registry: prometheus.NewRegistry()}
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if node != nil {
+		p.storage = &storage{node: node}
+		p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "socketcluster_cluster_nodes", Help: "Nodes of the cluster that are alive, as this one sees it.",
-		}, func() float64 { return float64(len(d.node.Nodes())) }))
+		}, func() float64 { return float64(len(node.Nodes())) }))
 	}
+	return p
+}
+
+// begin says that the process takes clients, or is a witness, which has no server.
+func (p *ops) begin(srv *socketcluster.Server, revocations *cluster.Revocations) {
+	if srv != nil {
+		p.registry.MustRegister(metrics.NewCollector(srv))
+	}
+	p.revocations.Store(revocations)
+	p.begun.Store(true)
+}
+
+// ready returns why the process should get no clients, nil if it should.
+func (p *ops) ready(ctx context.Context) error {
+	rv := p.revocations.Load()
+	switch {
+	case p.ctx.Err() != nil:
+		return errors.New("shutting down")
+	case !p.begun.Load():
+		return errors.New("starting")
+	case rv != nil && rv.Current() != nil:
+		return rv.Current()
+	case p.storage != nil:
+		return p.storage.check(ctx)
+	}
+	return nil
+}
+
+func (p *ops) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if ctx.Err() != nil {
-			http.Error(w, "shutting down", http.StatusServiceUnavailable)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := p.ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
@@ -42,9 +85,9 @@ func (d *demo) opsHandler(ctx context.Context, log *slog.Logger) http.Handler {
 	return mux
 }
 
-// serveOps serves opsHandler at an address of its own until stop is called. It does
-// nothing without an address.
-func (d *demo) serveOps(ctx context.Context, addr string, log *slog.Logger) (stop func(), err error) {
+// serve serves at an address of its own until stop is called. It does nothing without
+// an address.
+func (p *ops) serve(addr string) (stop func(), err error) {
 	if addr == "" {
 		return func() {}, nil
 	}
@@ -52,13 +95,13 @@ func (d *demo) serveOps(ctx context.Context, addr string, log *slog.Logger) (sto
 	if err != nil {
 		return nil, fmt.Errorf("the setting %s: %w", metricsAddrSetting, err)
 	}
-	log.Info("serving metrics", slog.String("addr", listener.Addr().String()))
-	server := &http.Server{Handler: d.opsHandler(ctx, log), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	p.log.Info("serving metrics", slog.String("addr", listener.Addr().String()))
+	server := &http.Server{Handler: p.handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics are not served any more", slog.Any("error", err))
+			p.log.Error("metrics are not served any more", slog.Any("error", err))
 		}
 	}()
 	return func() {

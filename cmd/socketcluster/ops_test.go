@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // Machines see the metrics, that the process works, and whether it takes clients.
@@ -17,7 +19,8 @@ func TestOps(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	site := httptest.NewServer(d.opsHandler(ctx, slog.New(slog.DiscardHandler)))
+	p := newOps(ctx, d.node, slog.New(slog.DiscardHandler))
+	site := httptest.NewServer(p.handler())
 	defer site.Close()
 	get := func(path string) (status int, text string) {
 		t.Helper()
@@ -32,6 +35,10 @@ func TestOps(t *testing.T) {
 		}
 		return resp.StatusCode, string(body)
 	}
+	if status, text := get("/readyz"); status != http.StatusServiceUnavailable || text != "starting\n" {
+		t.Errorf("before it begins: %d %q", status, text)
+	}
+	p.begin(d.sockets, nil)
 	status, text := get("/metrics")
 	for _, name := range []string{"socketcluster_connections{", "go_goroutines", "process_resident_memory_bytes"} {
 		if status != http.StatusOK || !strings.Contains(text, "\n"+name) {
@@ -50,12 +57,61 @@ func TestOps(t *testing.T) {
 	if status, _ := get("/healthz"); status != http.StatusOK {
 		t.Errorf("after the end: %d", status)
 	}
-	if _, err := d.serveOps(ctx, "nonsense", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "the setting metrics-addr") {
+	if _, err := p.serve("nonsense"); err == nil || !strings.Contains(err.Error(), "the setting metrics-addr") {
 		t.Error(err)
 	}
-	end, err := d.serveOps(ctx, "127.0.0.1:0", slog.New(slog.DiscardHandler))
+	end, err := p.serve("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	end()
+}
+
+// A node that has never had its storage is not ready. One that had is, for as long as an
+// election may take.
+func TestStorageReadiness(t *testing.T) {
+	t.Setenv("SOCKETCLUSTER_CLUSTER_SECRET", "a secret of the nodes")
+	alone, other := freeAddr(t), freeAddr(t)
+	d, err := clusterDemo(t, "--cluster-listen", alone, "--cluster-routes", alone+","+other, "--cluster-store", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &storage{node: d.node}
+	check := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		return s.check(ctx)
+	}
+	if err := check(); err == nil || !strings.Contains(err.Error(), "wait for storage") {
+		t.Errorf("at the start: %v", err)
+	}
+	s.seen = true
+	if err := check(); err != nil {
+		t.Errorf("for a moment: %v", err)
+	}
+	s.missing = time.Now().Add(-storageGrace)
+	if err := check(); err == nil {
+		t.Error("ready without storage")
+	}
+	plain, err := clusterDemo(t, "--cluster-listen", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (&storage{node: plain.node}).check(t.Context()); err != nil {
+		t.Errorf("a node that should have no storage: %v", err)
+	}
+}
+
+func TestShutdownDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		late, end := later(ctx, 5*time.Second)
+		defer end()
+		stop()
+		begun := time.Now()
+		<-late.Done()
+		if took := time.Since(begun); took != 5*time.Second {
+			t.Errorf("it has ended after %v", took)
+		}
+	})
 }

@@ -15,6 +15,7 @@ type options struct {
 	metricsAddr  string
 	tokenExpiry  time.Duration
 	tokenRenewal time.Duration
+	stopDelay    time.Duration
 	quiet        bool
 	cluster      clusterSettings
 	server       socketcluster.Config // the other fields that can be set
@@ -35,6 +36,7 @@ func (o *options) groups() []flagGroup {
 	demo.StringVar(&o.rulesFile, rulesSetting, "", "JSON `file` with the channel rules, in place of the demo's")
 	demo.StringVar(&o.clientJS, "client-js", "", "`file` to serve as client.js in place of the module's own client: socketcluster-client.min.js of the npm package socketcluster-client")
 	demo.StringVar(&o.metricsAddr, metricsAddrSetting, "", "`address` for operators, such as 127.0.0.1:9100: /metrics for Prometheus, /healthz and /readyz; none if empty")
+	demo.DurationVar(&o.stopDelay, "shutdown-delay", 0, "time that load balancers have to notice by /readyz that the server stops, before its clients are asked to leave")
 	demo.BoolVar(&o.quiet, "quiet", false, "print only warnings and errors")
 	o.defineKeyFile(tokens)
 	tokens.StringVar(&o.authKey, authKeySetting, "", "`key` that signs tokens, at least 32 bytes; others see it in the list of processes, so that --auth-key-file or $"+variable(authKeySetting)+" is better; without any of them, a random key is made")

@@ -43,6 +43,9 @@ func serve(ctx context.Context, o options, out, stderr io.Writer) (err error) {
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 
+	if o.cluster.witness {
+		return serveWitness(ctx, o, log)
+	}
 	d, err := newDemo(ctx, o, log)
 	if err != nil {
 		return err
@@ -52,18 +55,32 @@ func serve(ctx context.Context, o options, out, stderr io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, d.sockets.Close())
 	}
-	stopOps, err := d.serveOps(ctx, o.metricsAddr, log)
-	if err != nil {
-		return errors.Join(err, listener.Close(), d.sockets.Close())
-	}
-	defer stopOps()
+	d.ops.begin(d.sockets, d.revocations)
 	if !o.quiet {
 		fmt.Fprintf(out, "SocketCluster for Go: %s\n", siteURL(listener.Addr()))
 		for _, a := range d.accounts {
 			fmt.Fprintf(out, "  user %s, password %s\n", a.Username, a.Password)
 		}
 	}
-	return d.serve(ctx, listener, log)
+	serving, stop := later(ctx, o.stopDelay)
+	defer stop()
+	return d.serve(serving, listener, log)
+}
+
+// later returns a context that ends so long after ctx.
+func later(ctx context.Context, delay time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(delay):
+			cancel()
+		case <-late.Done():
+		}
+	})
+	return late, func() {
+		stop()
+		cancel()
+	}
 }
 
 // serve serves until ctx ends, and then gives the clients time to leave.

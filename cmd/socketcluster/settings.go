@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/rules"
 )
 
@@ -51,7 +52,8 @@ type settings struct {
 	authKey     string
 	authKeyFile string
 	rulesFile   string
-	configRules *rules.Set        // of the config file, or nil
+	configRules *rules.Set // of the config file, or nil
+	history     []cluster.HistoryRule
 	places      map[string]string // where the settings are that are not among the arguments
 }
 
@@ -83,6 +85,9 @@ func (s *settings) load(f *pflag.FlagSet) error {
 		s.configRules = file.rules
 	}
 	s.places = make(map[string]string)
+	if s.history = file.history; s.history != nil {
+		s.places[historyKey] = file.historyPlace
+	}
 	known, err := fileFlags(), error(nil)
 	f.VisitAll(func(flag *pflag.Flag) {
 		isSetting := known.Lookup(flag.Name) != nil && flag.Name != authKeyFileSetting || flag.Name == rulesSetting
