@@ -32,10 +32,11 @@ type channels struct {
 	done   chan struct{}
 	over   sync.WaitGroup
 
-	mu   sync.Mutex
-	sink broker.Sink // nil before Start
-	subs map[string]*nats.Subscription
-	shut bool
+	mu      sync.Mutex
+	sink    broker.Sink // nil before Start
+	subs    map[string]*nats.Subscription
+	dropped uint64 // by NATS, of subscriptions that have ended
+	shut    bool
 }
 
 func newChannels(n *Node) *channels {
@@ -194,6 +195,7 @@ func (c *channels) Unsubscribe(_ context.Context, channel string) error {
 	c.mu.Lock()
 	sub := c.subs[channel]
 	delete(c.subs, channel)
+	c.dropped += droppedOf(sub)
 	c.mu.Unlock()
 	c.n.history.unfollow(channel)
 	if sub == nil {

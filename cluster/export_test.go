@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"context"
+	"strconv"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // Leader returns the name of the node that leads the stream of a channel, "" if none does.
@@ -37,6 +40,15 @@ func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int
 		}
 	}
 	return stream.CachedInfo().Cluster.Leader, copies
+}
+
+// Forge sends a live publication to the other nodes that says that there was one before
+// it which they have not got.
+func (n *Node) Forge(channel string, seq uint64) error {
+	return n.nc.PublishMsg(&nats.Msg{
+		Subject: n.channels.subject(channel), Data: []byte("1"),
+		Header: nats.Header{seqHeader: {strconv.FormatUint(seq, 10)}, lastHeader: {strconv.FormatUint(seq-1, 10)}},
+	})
 }
 
 // Fail ends the NATS of a node as if its process had: nobody is told.

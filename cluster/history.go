@@ -61,6 +61,8 @@ type history struct {
 	opened chan struct{} // closed when all streams are there
 	look   chan struct{} // something has happened that may have lost live publications
 	rings  atomic.Int64  // bytes
+	gaps   atomic.Uint64 // reads of what may be missing
+	losses atomic.Uint64 // those in which some was gone
 	fills  chan struct{} // limits how many channels are read at the same time
 
 	mu        sync.Mutex

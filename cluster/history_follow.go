@@ -168,6 +168,7 @@ func (f *follower) catchUp() bool {
 // fill makes somebody read what is missing. f.mu is held.
 func (f *follower) fill() {
 	f.filling = true
+	f.h.gaps.Add(1)
 	f.h.mu.Lock()
 	defer f.h.mu.Unlock()
 	if !f.h.shut {
@@ -228,6 +229,7 @@ func (f *follower) filled(list []stored, trimmed bool, since Position, now time.
 		return
 	}
 	if lost != nil {
+		f.h.losses.Add(1)
 		f.h.n.o.Logger.Error("cluster: publications are lost: the node was away for longer than the history lasts",
 			slog.String("channel", f.channel), slog.Uint64("from", lost.From), slog.Uint64("to", lost.To))
 		f.ring.reset(f.h, max(f.at, lost.To))

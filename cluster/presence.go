@@ -130,7 +130,9 @@ func NewPresence(node *Node, srv *socketcluster.Server, o PresenceOptions) (*Pre
 		if err != nil {
 			return nil, fmt.Errorf("cluster: %w", err)
 		}
-		p.subs = append(p.subs, sub)
+		p.mu.Lock()
+		p.subs = append(p.subs, sub) // Node.Stats may read it
+		p.mu.Unlock()
 	}
 	p.listen()
 	p.over.Go(p.run)

@@ -18,6 +18,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/metrics"
+	"github.com/socketcluster-go/socketcluster/metrics/clustermetrics"
 )
 
 func Example() {
@@ -111,8 +112,9 @@ func TestDashboard(t *testing.T) {
 	}
 	known := make(chan *prometheus.Desc, 100)
 	metrics.NewCollector(nil).Describe(known)
+	clustermetrics.NewCollector(nil).Describe(known)
 	close(known)
-	names := "socketcluster_cluster_nodes" // of the command
+	names := ""
 	for d := range known {
 		names += " " + d.String()
 	}

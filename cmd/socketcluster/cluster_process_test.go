@@ -2,8 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/socketcluster-go/socketcluster/cluster"
 )
 
 const clusterConfig = `
@@ -36,51 +40,81 @@ func (p *peer) here(channel string) string {
 	return strings.Join(names, " ")
 }
 
-// Three processes of the command are one server by their settings: histories outlive the
-// death of one, all see who is there, and a logout everywhere is everywhere.
+// stats returns what a node says of the cluster.
+func (p *processes) stats(name string) (s cluster.Stats) {
+	p.t.Helper()
+	status, text := p.get(name, clusterPath)
+	if err := json.Unmarshal([]byte(text), &s); status != http.StatusOK || err != nil {
+		p.t.Fatalf("%d: %s", status, text)
+	}
+	return s
+}
+
+// Two processes of the command with a witness are one server by their settings: histories
+// outlive the death of one, both see who is there, and a logout everywhere is everywhere.
 func TestClusterOfCommands(t *testing.T) {
 	t.Parallel()
 	p := newProcesses(t, clusterConfig, "a", "b", "c")
-	for _, name := range []string{"a", "b", "c"} {
-		p.start(name)
-	}
+	p.start("a")
+	p.start("b")
+	p.start("c", "--cluster-witness")
 	p.awaitReady("a", "b", "c")
+	if status, text := p.get("c", "/metrics"); status != http.StatusOK || !strings.Contains(text, "\nsocketcluster_cluster_nodes 3\n") || strings.Contains(text, "\nsocketcluster_connections") {
+		t.Errorf("the metrics of a witness: %d %s", status, text)
+	}
+	if conn, err := net.Dial("tcp", p.nodes["c"].addr); err == nil {
+		conn.Close()
+		t.Error("a witness takes clients")
+	}
 	token := p.token("alice")
-	alice, again, bob := p.connect("a", token), p.connect("b", token), p.connect("c", p.token("bob"))
-	for _, c := range []*peer{alice, again, bob} {
+	clients := map[string]*peer{"a": p.connect("a", token), "b": p.connect("b", token)}
+	bob := p.connect("b", p.token("bob"))
+	for _, c := range []*peer{clients["a"], clients["b"], bob} {
 		if err := c.subscribe("room/1"); err != nil {
 			t.Fatalf("%+v", err)
 		}
 	}
-	p.await("presence", func() bool { return bob.here("room/1") == "alice bob" })
-
+	p.await("presence", func() bool { return clients["a"].here("room/1") == "alice bob" })
 	answer := bob.call("#publish", json.RawMessage(`{"channel":"room/1","data":{"text":"hello"},"id":"x"}`))
 	if answer.Error != nil || !strings.Contains(string(answer.Data), `"position":`) {
 		t.Fatalf("%+v", answer)
 	}
-	if text := string(alice.event("#publish").Data); !strings.Contains(text, `"from":"bob","text":"hello"`) {
+	if text := string(clients["a"].event("#publish").Data); !strings.Contains(text, `"from":"bob","text":"hello"`) {
 		t.Errorf("alice gets %s", text)
 	}
-	p.kill("c")
-	p.await("the end of bob", func() bool { return alice.here("room/1") == "alice" })
-	carol := p.connect("b", p.token("carol"))
+	p.await("all copies", func() bool {
+		o := runWith(t, "", "cluster", "--metrics-addr", p.nodes["a"].ops)
+		return o.status == 0 && strings.Count(o.out, " a b c\n") == 9
+	})
+
+	// One of them dies. If it leads nothing that is needed, there is no election to wait for.
+	dead, alive := "b", "a"
+	for _, s := range p.stats("a").Streams {
+		if s.Leader == "a" && (s.Position > 0 || strings.HasSuffix(s.Name, "revocations")) {
+			dead, alive = "a", "b"
+		}
+	}
+	p.kill(dead)
+	if o := runWith(t, "", "cluster", "--metrics-addr", p.nodes[alive].ops); !strings.Contains(o.out, dead) {
+		t.Errorf("%+v", o)
+	}
+	carol := p.connect(alive, p.token("carol"))
 	if answer := carol.call("#subscribe", json.RawMessage(`{"channel":"room/1","last":10}`)); answer.Error != nil {
 		t.Fatalf("%+v", answer)
 	}
 	if text := string(carol.event("#publish").Data); !strings.Contains(text, `"from":"bob","text":"hello"`) {
 		t.Errorf("carol gets %s", text)
 	}
-
-	if answer := alice.call("logoutEverywhere", nil); answer.Error != nil {
+	if err := carol.publish("room/1", map[string]string{"text": "hello again"}); err != nil {
+		t.Errorf("with the witness: %+v", err)
+	}
+	if answer := clients[alive].call("logoutEverywhere", nil); answer.Error != nil {
 		t.Fatalf("%+v", answer)
 	}
-	again.Event("#removeAuthToken", nil)
-	if err := p.connect("b", token).subscribe("room/1"); err == nil || err.Name != "SubscribeError" {
-		t.Errorf("the old token: %+v", err)
-	}
-	p.start("c")
-	p.awaitReady("c")
-	if err := p.connect("c", token).subscribe("room/1"); err == nil || err.Name != "SubscribeError" {
+	clients[alive].Event("#removeAuthToken", nil)
+	p.start(dead)
+	p.awaitReady(dead)
+	if err := p.connect(dead, token).subscribe("room/1"); err == nil || err.Name != "SubscribeError" {
 		t.Errorf("the old token on a node that was away: %+v", err)
 	}
 }

@@ -5,6 +5,7 @@
 //	socketcluster token       signs and verifies tokens
 //	socketcluster client      a client in a terminal, or for scripts that test a server
 //	socketcluster bench       measures any SocketCluster server under load
+//	socketcluster cluster     the nodes of a cluster, who leads what, what is behind
 //
 // The demo needs only Go:
 //
@@ -54,7 +55,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, // see exit
 		DisableAutoGenTag: true, // of man pages
 	}
-	root.AddCommand(serveCommand(), checkCommand(), tokenCommand(), clientCommand(), benchCommand(), manCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), tokenCommand(), clientCommand(), benchCommand(), clusterCommand(), manCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(unknownFlag)
 	return root

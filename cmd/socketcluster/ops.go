@@ -17,12 +17,14 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/metrics"
+	"github.com/socketcluster-go/socketcluster/metrics/clustermetrics"
 )
 
 const metricsAddrSetting = "metrics-addr"
 
 // ops is what operators and their machines ask for: /metrics for Prometheus, /healthz
-// while the process works, and /readyz while it should get clients.
+// while the process works, /readyz while it should get clients, and /cluster with what
+// its node sees, as JSON.
 type ops struct {
 	ctx      context.Context // ends when the process is asked to stop
 	log      *slog.Logger
@@ -39,9 +41,7 @@ func newOps(ctx context.Context, node *cluster.Node, log *slog.Logger) *ops {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if node != nil {
 		p.storage = &storage{node: node}
-		p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "socketcluster_cluster_nodes", Help: "Nodes of the cluster that are alive, as this one sees it.",
-		}, func() float64 { return float64(len(node.Nodes())) }))
+		p.registry.MustRegister(clustermetrics.NewCollector(node))
 	}
 	return p
 }
@@ -81,6 +81,13 @@ func (p *ops) handler() http.Handler {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET "+clusterPath, func(w http.ResponseWriter, r *http.Request) {
+		if p.storage == nil {
+			http.Error(w, "the process is no node of a cluster", http.StatusNotFound)
+			return
+		}
+		writeJSON(w, http.StatusOK, p.storage.node.Stats(r.Context()))
 	})
 	return mux
 }

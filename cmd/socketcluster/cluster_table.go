@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/socketcluster-go/socketcluster/cluster"
+)
+
+// nodeRow is what the streams say of a node.
+type nodeRow struct {
+	alive         bool
+	leads, copies int
+	lag           uint64 // of the copy that is furthest behind
+}
+
+// nodeRows returns the nodes that are alive, and those with copies.
+func nodeRows(s cluster.Stats) map[string]*nodeRow {
+	rows := make(map[string]*nodeRow)
+	row := func(name string) *nodeRow {
+		if rows[name] == nil {
+			rows[name] = new(nodeRow)
+		}
+		return rows[name]
+	}
+	for _, name := range s.Nodes {
+		row(name).alive = true
+	}
+	for _, stream := range s.Streams {
+		for _, one := range stream.Copies {
+			r := row(one.Node)
+			r.copies++
+			r.lag = max(r.lag, one.Lag)
+			if one.Node == stream.Leader {
+				r.leads++
+			}
+		}
+	}
+	return rows
+}
+
+// ills returns what is wrong.
+func ills(s cluster.Stats) (all []string) {
+	if s.CutOff {
+		all = append(all, "node "+s.Node+" is cut off from the revocations of others, and accepts no token")
+	}
+	var waiting []string
+	away := make(map[string]int)
+	for _, stream := range s.Streams {
+		if stream.Leader == "" {
+			waiting = append(waiting, stream.Name)
+		}
+		for _, one := range stream.Copies {
+			if !one.Alive {
+				away[one.Node]++
+			}
+		}
+	}
+	if len(waiting) > 0 {
+		all = append(all, "these streams have no leader, and wait: "+strings.Join(waiting, ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(away)) {
+		all = append(all, fmt.Sprintf("node %s is away, with copies of streams: %d", name, away[name]))
+	}
+	return all
+}
+
+// printCluster prints figures for people.
+func printCluster(w io.Writer, s cluster.Stats) {
+	fmt.Fprintf(w, "Cluster %s, as node %s sees it\n\n", s.Cluster, s.Node)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NODE\tSTATE\tLEADS\tCOPIES\tBEHIND")
+	rows := nodeRows(s)
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		r, state := rows[name], "away"
+		if r.alive {
+			state = "alive"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\n", name, state, r.leads, r.copies, r.lag)
+	}
+	if len(s.Streams) > 0 {
+		fmt.Fprintln(table, "\nSTREAM\tLEADER\tPOSITION\tMESSAGES\tBYTES\tCOPIES")
+	}
+	for _, stream := range s.Streams {
+		if stream.Leader == "" {
+			fmt.Fprintf(table, "%s\tnone\t-\t-\t-\t-\n", stream.Name)
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\n", stream.Name, stream.Leader, stream.Position, stream.Messages, stream.Bytes, copiesText(stream.Copies))
+	}
+	_ = table.Flush() // as for all that is printed
+	fmt.Fprintf(w, "\nNode %s: %d channels, %d revocations; since its start %d gaps read, %d lost, %d messages dropped\n",
+		s.Node, s.Channels, s.Revocations, s.Gaps, s.Losses, s.Dropped)
+	for _, ill := range ills(s) {
+		fmt.Fprintf(w, "WRONG: %s\n", ill)
+	}
+}
+
+// copiesText lists copies, with what is to be known of those that are not current.
+func copiesText(copies []cluster.CopyStats) string {
+	all := make([]string, len(copies))
+	for i, one := range copies {
+		all[i] = one.Node
+		switch {
+		case !one.Alive:
+			all[i] += " (away)"
+		case !one.Current:
+			all[i] += fmt.Sprintf(" (%d behind)", one.Lag)
+		}
+	}
+	return strings.Join(all, " ")
+}

@@ -1,0 +1,97 @@
+package clustermetrics_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/metrics/clustermetrics"
+)
+
+// A node that is alone, without storage.
+func Example() {
+	node, err := cluster.Start(context.Background(), cluster.Options{Name: "a", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer node.Close()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(clustermetrics.NewCollector(node)) // promhttp.HandlerFor(registry, …) serves them
+	families, err := registry.Gather()
+	fmt.Println(len(families), families[0].GetName(), err)
+	// Output: 7 socketcluster_cluster_channels <nil>
+}
+
+// The figures are those of the node.
+func TestCollector(t *testing.T) {
+	node, err := cluster.Start(t.Context(), cluster.Options{
+		Name: "a", StoreDir: t.TempDir(), History: []cluster.HistoryRule{{Channel: "chat", Size: 10, Age: time.Hour}},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.Close)
+	for range 3 {
+		if _, err := node.Publish(t.Context(), "chat", "", []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream := ""
+	for _, s := range node.Stats(t.Context()).Streams {
+		if s.Position == 3 {
+			stream = s.Name
+		}
+	}
+	collector := clustermetrics.NewCollector(node)
+	if problems, err := testutil.CollectAndLint(collector); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	// Seven figures of the node, and seven of each stream, which has one copy.
+	if n := testutil.CollectAndCount(collector); n != 7+8*7 {
+		t.Errorf("%d metrics", n)
+	}
+	want := `
+# HELP socketcluster_cluster_nodes Nodes of the cluster that are alive, as this one sees it.
+# TYPE socketcluster_cluster_nodes gauge
+socketcluster_cluster_nodes 1
+# HELP socketcluster_cluster_cut_off 1 while this node is cut off from the revocations of others, and accepts no token.
+# TYPE socketcluster_cluster_cut_off gauge
+socketcluster_cluster_cut_off 0
+`
+	if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "socketcluster_cluster_nodes", "socketcluster_cluster_cut_off"); err != nil {
+		t.Error(err)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(collector)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, f := range families {
+		for _, m := range f.Metric {
+			for _, label := range m.Label {
+				if label.GetValue() != stream || label.GetName() != "stream" {
+					continue
+				}
+				found++
+				want := map[string]float64{"stream_available": 1, "stream_leader": 1, "stream_last_sequence": 3, "stream_messages": 3, "copy_alive": 1, "copy_lag": 0}
+				if value, ok := want[strings.TrimPrefix(f.GetName(), "socketcluster_cluster_")]; ok && m.Gauge.GetValue() != value {
+					t.Errorf("%s is %v, want %v", f.GetName(), m.Gauge.GetValue(), value)
+				}
+			}
+		}
+	}
+	if found != 7 {
+		t.Errorf("%q has %d figures", stream, found)
+	}
+}
