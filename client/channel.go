@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +48,9 @@ type channel struct {
 	options subscribeOptions
 	request *calls.Call // the #subscribe that has not been answered, or nil
 	subs    []*Subscription
+
+	position string // of the last publication in the history of the channel, "" if it has none
+	asked    string // what it was when request was made
 }
 
 // setState changes the state, and emits the events of that (CL-29).
@@ -145,16 +149,21 @@ func (c *Client) request(ch *channel) {
 	if len(ch.options.data) > 0 {
 		data = append(append(data, `,"data":`...), ch.options.data...)
 	}
+	if ch.asked = ch.position; ch.asked != "" {
+		data = wire.AppendString(append(data, `,"since":`...), ch.asked)
+	} else if ch.options.last > 0 {
+		data = strconv.AppendInt(append(data, `,"last":`...), int64(ch.options.last), 10)
+	}
 	var call *calls.Call
 	// Without a deadline: middleware of the server may take its time (CL-21).
-	call = c.link.invoke(eventSubscribe, append(data, '}'), time.Time{}, func(_ json.RawMessage, err error, lost bool) {
+	call = c.link.invoke(eventSubscribe, append(data, '}'), time.Time{}, func(answer json.RawMessage, err error, lost bool) {
 		if lost {
 			return
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if ch.request == call {
-			c.answered(ch, err)
+			c.answered(ch, answer, err)
 		}
 	})
 	ch.request = call
@@ -162,11 +171,12 @@ func (c *Client) request(ch *channel) {
 }
 
 // answered handles the answer to #subscribe (CL-21). mu must be held.
-func (c *Client) answered(ch *channel, err error) {
+func (c *Client) answered(ch *channel, answer json.RawMessage, err error) {
 	ch.request = nil
 	switch {
 	case err == nil:
 		ch.setState(c, Subscribed)
+		ch.resume(c, answer)
 		for _, sub := range ch.subs {
 			sub.confirm()
 		}
@@ -225,7 +235,7 @@ func (c *Client) writeToLoops(l *link, p wire.Publish, fns []func(json.RawMessag
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ch := c.channelOf(p.Channel)
-	if l.ended || ch == nil {
+	if l.ended || ch == nil || !ch.advance(p.Position) {
 		return fns
 	}
 	var owned json.RawMessage
@@ -237,7 +247,7 @@ func (c *Client) writeToLoops(l *link, p wire.Publish, fns []func(json.RawMessag
 		if owned == nil {
 			owned = bytes.Clone(p.Data)
 		}
-		sub.loop.Write(owned, len(owned)+publicationCost)
+		sub.loop.Write(message{data: owned}, len(owned)+publicationCost)
 	}
 	return fns
 }

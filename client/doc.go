@@ -44,7 +44,9 @@
 // BadConnectionError, and the server may have handled them. Transmissions that
 // wait for a connection are lost if the attempt fails, or after
 // [Timeouts].Ack. Publications on a channel are lost while the client is not
-// subscribed.
+// subscribed, unless the channel keeps them: then the client gets them when it is
+// subscribed again, before others and each once, or a [LostEvent]. [Client.Unsubscribe]
+// and a kick-out end that: who subscribes afterwards begins with what comes next.
 //
 // # Limits
 //

@@ -81,6 +81,7 @@ const (
 	kindSubscribeStateChange
 	kindUnsubscribe
 	kindKickOut
+	kindLost
 	kindAuthenticate
 	kindDeauthenticate
 	kindAuthStateChange
@@ -189,6 +190,16 @@ type (
 		Message json.RawMessage // nil if there is none
 	}
 
+	// LostEvent: the client is subscribed to a channel, and publications will not
+	// come. From and To are the numbers of the first and the last of them, both 0 if
+	// it is not known what is lost.
+	LostEvent struct {
+		Client   *Client
+		Channel  string
+		From, To uint64
+		Position string // where the channel is, "" if it keeps nothing
+	}
+
 	// AuthenticateEvent: the client has a token, its first or another one.
 	AuthenticateEvent struct {
 		Client          *Client
@@ -235,6 +246,7 @@ func (SubscribeRequestEvent) kind() eventKind     { return kindSubscribeRequest 
 func (SubscribeStateChangeEvent) kind() eventKind { return kindSubscribeStateChange }
 func (UnsubscribeEvent) kind() eventKind          { return kindUnsubscribe }
 func (KickOutEvent) kind() eventKind              { return kindKickOut }
+func (LostEvent) kind() eventKind                 { return kindLost }
 func (AuthenticateEvent) kind() eventKind         { return kindAuthenticate }
 func (DeauthenticateEvent) kind() eventKind       { return kindDeauthenticate }
 func (AuthStateChangeEvent) kind() eventKind      { return kindAuthStateChange }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -24,8 +25,8 @@ type Subscription struct {
 	c    *Client
 	ch   *channel
 	ctx  context.Context
-	loop *loop.Lossy[json.RawMessage] // nil with fn
-	fn   func(json.RawMessage)        // of SubscribeFunc, or nil
+	loop *loop.Lossy[message]  // nil with fn
+	fn   func(json.RawMessage) // of SubscribeFunc, or nil
 
 	unbid     func() bool   // stops waiting for the end of ctx
 	confirmed chan struct{} // closed when the server has confirmed it, or it has ended
@@ -38,6 +39,12 @@ type Subscription struct {
 	err         error
 }
 
+// message is what a loop gets: a publication, or the report of a loss.
+type message struct {
+	data json.RawMessage
+	lost *LostError // in place of data
+}
+
 // A SubscribeOption is an option of [Client.Subscribe].
 type SubscribeOption func(*subscribeOptions)
 
@@ -45,6 +52,7 @@ type subscribeOptions struct {
 	waitForAuth bool
 	priority    int
 	data        json.RawMessage
+	last        int
 	pending     bool
 	fn          func(json.RawMessage)
 	err         error
@@ -63,6 +71,17 @@ func Priority(n int) SubscribeOption { return func(o *subscribeOptions) { o.prio
 // [Client.Transmit] for what data can be.
 func Data(data any) SubscribeOption {
 	return func(o *subscribeOptions) { o.data, o.err = encodeData(data) }
+}
+
+// Last makes a subscription begin with the last n publications of a channel that keeps
+// them, or with all that it keeps. It is for a channel that the client does not want
+// yet: a second subscription to it begins with what comes next.
+func Last(n int) SubscribeOption {
+	return func(o *subscribeOptions) {
+		if o.last = n; n < 0 {
+			o.err = fmt.Errorf("client: Last: n is %d; it must not be negative", n)
+		}
+	}
 }
 
 // PendingOK makes Subscribe return at once. [Subscription.Wait] waits for the
@@ -96,7 +115,7 @@ func (c *Client) Subscribe(ctx context.Context, name string, opts ...SubscribeOp
 		over:      make(chan struct{}),
 	}
 	if sub.fn == nil {
-		sub.loop = loop.NewLossy(c.opts.Limits.Queue, c.opts.Limits.QueueBytes, func(json.RawMessage) {})
+		sub.loop = loop.NewLossy(c.opts.Limits.Queue, c.opts.Limits.QueueBytes, func(message) {})
 	}
 	c.mu.Lock()
 	if c.closed {
@@ -154,30 +173,37 @@ func (s *Subscription) Channel() string { return s.ch.name }
 // All returns the data of the publications as a sequence for a for loop. The
 // loop owns the data. A subscription has only one loop, whose end ends the
 // subscription. It ends with the subscription, after what has arrived before;
-// [Subscription.Err] tells why.
+// [Subscription.Err] tells why. It does not tell what is lost: see [LostEvent] and
+// [Messages].
 func (s *Subscription) All() iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
-		defer s.Close()
-		if s.loop == nil {
-			return // of SubscribeFunc
-		}
-		s.loop.Read(s.ctx, s.over, func(data json.RawMessage) bool { return yield(bytes.Clone(data)) })
+		s.read(func(m message) bool { return m.lost != nil || yield(bytes.Clone(m.data)) })
 	}
 }
 
 // Messages is [Subscription.All] with the data decoded into a T by
 // [wire.Unmarshal]. If the data does not fit, the loop gets an error, and may
-// continue.
+// continue. It also gets a *[LostError] in the place of publications that are lost.
 func Messages[T any](s *Subscription) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for raw := range s.All() {
+		s.read(func(m message) bool {
 			var v T
-			err := wire.Unmarshal(raw, &v)
-			if !yield(v, err) {
-				return
+			if m.lost != nil {
+				return yield(v, m.lost)
 			}
-		}
+			err := wire.Unmarshal(bytes.Clone(m.data), &v)
+			return yield(v, err)
+		})
 	}
+}
+
+// read is the loop over the subscription.
+func (s *Subscription) read(yield func(message) bool) {
+	defer s.Close()
+	if s.loop == nil {
+		return // of SubscribeFunc
+	}
+	s.loop.Read(s.ctx, s.over, yield)
 }
 
 // Close ends the subscription and its loop. Publications that wait for the loop

@@ -42,9 +42,10 @@ func isPlain(raw []byte) bool {
 
 // Publish is the payload of #publish. Other members of the payload are dropped.
 type Publish struct {
-	Channel string
-	Data    []byte // raw JSON aliasing the payload; nil when absent
-	ID      []byte // raw JSON aliasing the payload; nil when absent. The server decides what it may be
+	Channel  string
+	Position string // in the history of the channel, which a server states; "" for none
+	Data     []byte // raw JSON aliasing the payload; nil when absent
+	ID       []byte // raw JSON aliasing the payload; nil when absent. The server decides what it may be
 }
 
 // ParsePublish reads the payload of #publish. It reports false unless the
@@ -58,6 +59,8 @@ func ParsePublish(raw []byte) (Publish, bool) {
 		switch string(memberName(name)) {
 		case "channel":
 			channel = value
+		case "position":
+			p.Position, _ = ParseString(value)
 		case "data":
 			p.Data = value
 		case "id":

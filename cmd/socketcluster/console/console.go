@@ -235,6 +235,14 @@ func (c *console) watch(cl *client.Client) {
 			Message json.RawMessage `json:"message,omitempty"`
 		}{e.Channel, e.Message})
 	})
+	client.On(cl, func(e client.LostEvent) {
+		note("event", "lost", struct {
+			Channel  string `json:"channel"`
+			From     uint64 `json:"from,omitempty"`
+			To       uint64 `json:"to,omitempty"`
+			Position string `json:"position,omitempty"`
+		}{e.Channel, e.From, e.To, e.Position})
+	})
 	client.On(cl, func(e client.AuthenticateEvent) { note("event", "authenticate", claims(e.AuthToken)) })
 	client.On(cl, func(e client.DeauthenticateEvent) { note("event", "deauthenticate", claims(e.OldAuthToken)) })
 	cl.ReceiveDefault(func(_ context.Context, t *socketcluster.Transmission) error {
