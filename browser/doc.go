@@ -20,7 +20,9 @@
 // sends no pong before the handshake, sends falsy subscription data, treats
 // names such as toString as ordinary names, reconnects by itself at most once a
 // second, and reports a transmit that is lost in the queue by an error event. A
-// logout overrides the answers to earlier messages.
+// logout overrides the answers to earlier messages. On channels that keep what is
+// published, it gets what it missed while it was away; subscribe has the option
+// last, and the socket and the channel emit an event lost.
 //
 // # Ordering, blocking and bounds
 //

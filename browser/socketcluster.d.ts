@@ -75,6 +75,16 @@ export interface SubscribeOptions {
   priority?: number;
   /** Passed to the server's middleware. */
   data?: unknown;
+  /** Begin with so many of the last messages of a channel that keeps them; default 0. For a channel that is not known yet. */
+  last?: number;
+}
+
+/** Messages that will not come: the numbers of the first and the last one, or neither if that is not known. */
+export interface Lost {
+  from?: number;
+  to?: number;
+  /** Where the channel is; undefined if it keeps nothing. */
+  position?: string;
 }
 
 export interface SubscriptionRequestOptions {
@@ -94,6 +104,7 @@ export interface ChannelEvents {
   subscribeStateChange: SubscribeStateChange;
   unsubscribe: {};
   kickOut: {message?: unknown};
+  lost: Lost;
 }
 
 /** Iterating over a channel yields what is published to it. */
@@ -163,6 +174,7 @@ export interface SocketEvents {
   subscribeStateChange: SubscribeStateChange & {channel: string};
   unsubscribe: {channel: string};
   kickOut: {channel: string; message?: unknown};
+  lost: Lost & {channel: string};
   /** What is not a packet of the protocol. */
   raw: {message: string | ArrayBuffer};
   /** Everything that arrives, pings included. */

@@ -25,6 +25,7 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
 const MIN_RECONNECT_INTERVAL = 1000;
 // A close frame carries at most 125 bytes, two of which are the code.
 const MAX_REASON_BYTES = 123;
+const MAX_POSITION = 128;
 const STORAGE_PROBE = '__scLocalStorageTest';
 
 const RECONNECT_AT_ONCE = new Set([1005, 4000, 4001]);
@@ -135,6 +136,22 @@ function readClaims(signedToken) {
   } catch {
     return text;
   }
+}
+
+// ---- Positions in the history of a channel ----
+
+/** What a position says, of which history it is and its number there; undefined for what is none. */
+function parsePosition(text) {
+  if (typeof text !== 'string' || text.length > MAX_POSITION) return undefined;
+  const found = /^([^.]*)\.([0-9a-z]+)\.[0-9a-z]+$/.exec(text);
+  return found ? {text, epoch: found[1], number: found[2]} : undefined;
+}
+
+/** Compares numbers of a base of 36, which may be too large for a Number. Another history is newer. */
+function isNewer(position, known) {
+  if (!known || position.epoch !== known.epoch) return true;
+  const [a, b] = [position.number, known.number];
+  return a.length !== b.length ? a.length > b.length : a > b;
 }
 
 // ---- Streams ----
@@ -830,7 +847,7 @@ class Socket {
   #onTransmit(event, data) {
     switch (event) {
       case '#publish':
-        if (this.#channels.has(data?.channel)) this.#channelStreams.write(data.channel, MESSAGES, data.data);
+        this.#onPublish(this.#channels.get(data?.channel), data);
         break;
       case '#kickOut':
         this.#onKickOut(this.#channels.get(data?.channel), data?.message);
@@ -965,15 +982,17 @@ class Socket {
 
   // -- Channels --
 
-  subscribe(name, {waitForAuth, priority, data} = {}) {
+  subscribe(name, {waitForAuth, priority, data, last} = {}) {
     const options = {waitForAuth: Boolean(waitForAuth)};
     if (priority != null) options.priority = priority;
     if (data !== undefined) options.data = data;
+    if (last != null) options.last = last;
     const known = this.#channels.get(name);
     if (known) {
       known.options = options;
     } else {
-      const channel = {name, options, state: PENDING, request: null};
+      // The position is that of the last message; asked is what it was when the subscription was requested.
+      const channel = {name, options, state: PENDING, request: null, position: undefined, asked: undefined};
       this.#channels.set(name, channel);
       this.#requestSubscription(channel);
     }
@@ -1011,18 +1030,20 @@ class Socket {
 
   #requestSubscription(channel) {
     if (this.state !== OPEN || channel.request || !this.#mayRequest(channel)) return;
-    const {waitForAuth, data} = channel.options;
+    const {waitForAuth, data, last} = channel.options;
     const options = {...(waitForAuth && {waitForAuth}), ...(data !== undefined && {data})};
+    const from = channel.position ? {since: channel.position.text} : {...(last > 0 && {last})};
     const call = {event: '#subscribe'};
-    call.settle = (error) => {
+    call.settle = (error, answer) => {
       channel.request = null;
-      if (!error) this.#enterChannel(channel, options);
+      if (!error) this.#enterChannel(channel, options, answer);
       // A lost connection leaves the channel pending for the next one.
       else if (error.name !== 'BadConnectionError') this.#failChannel(channel, error, options);
     };
     channel.request = call;
+    channel.asked = channel.position;
     try {
-      call.data = encode({channel: channel.name, ...options});
+      call.data = encode({channel: channel.name, ...options, ...from});
     } catch (error) {
       call.settle(error);
       return;
@@ -1031,13 +1052,38 @@ class Socket {
     this.#connection.write(call);
   }
 
-  #enterChannel(channel, subscriptionOptions) {
+  #enterChannel(channel, subscriptionOptions, answer) {
     const change = {oldChannelState: channel.state, newChannelState: SUBSCRIBED, subscriptionOptions};
     channel.state = SUBSCRIBED;
     this.#emitOnChannel(channel.name, 'subscribeStateChange', change);
     this.#emitOnChannel(channel.name, 'subscribe', {subscriptionOptions});
     this.#emit('subscribeStateChange', {channel: channel.name, ...change});
     this.#emit('subscribe', {channel: channel.name, subscriptionOptions});
+    const position = parsePosition(answer?.position);
+    if (!position) {
+      channel.position = undefined; // nothing is kept
+      return;
+    }
+    // What was missed has come before the answer, and so may have what was published meanwhile.
+    const {lost} = answer;
+    if (isNewer(position, channel.position) || (lost && channel.position === channel.asked)) channel.position = position;
+    if (lost) this.#reportLost(channel, lost);
+  }
+
+  #onPublish(channel, message) {
+    if (!channel) return;
+    const position = parsePosition(message.position);
+    if (position) {
+      if (!isNewer(position, channel.position)) return;
+      channel.position = position;
+    }
+    this.#channelStreams.write(channel.name, MESSAGES, message.data);
+  }
+
+  #reportLost(channel, {from, to}) {
+    const payload = {from, to, position: channel.position?.text};
+    this.#emitOnChannel(channel.name, 'lost', payload);
+    this.#emit('lost', {channel: channel.name, ...payload});
   }
 
   #failChannel(channel, error, subscriptionOptions) {
