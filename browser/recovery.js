@@ -3,9 +3,9 @@
 //
 //   create({codecEngine: recovery()})
 //
-// Each publication of such a channel has a position. The engine remembers the last one
-// of each subscription, asks for what came after it when the client subscribes again,
-// and drops what it has seen. An engine belongs to one socket.
+// Each publication of such a channel has a position. The engine remembers that of the last
+// one that the client has read in each subscription, asks for what came after it when
+// the client subscribes again, and drops what it has read. An engine belongs to one socket.
 
 // recovery returns an engine.
 //
@@ -19,7 +19,7 @@
 // publication that is gone and will not come; without them, it is not known what is.
 export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
   const positions = new Map(); // by channel
-  const pending = new Map(); // channels, by the ids of calls that subscribe
+  const pending = new Map(); // calls that subscribe, by their ids: the channel, and its position then
 
   function outgoing(packet) {
     const {event, cid, data} = packet ?? {};
@@ -28,38 +28,47 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
     } else if (event === '#unsubscribe') {
       positions.delete(data);
     } else if (event === '#subscribe' && cid !== undefined && typeof data?.channel === 'string') {
-      pending.set(cid, data.channel);
-      const known = positions.get(data.channel);
-      if (known) return {...packet, data: {...data, since: known.text}};
-      const count = typeof last === 'function' ? last(data.channel) : last;
+      const {channel} = data, asked = positions.get(channel);
+      pending.set(cid, {channel, asked});
+      if (asked) return {...packet, data: {...data, since: asked.text}};
+      const count = typeof last === 'function' ? last(channel) : last;
       if (count > 0) return {...packet, data: {...data, last: count}};
     }
     return packet;
   }
 
-  // incoming reports whether the client gets a packet.
+  // incoming returns what the client gets of a packet, undefined for nothing. A client that
+  // has disconnected may still decode packets and drop them, so what counts is what
+  // it reads of them.
   function incoming(packet) {
-    const {event, rid, data, error} = packet ?? {};
-    if (rid !== undefined && pending.has(rid)) {
-      const channel = pending.get(rid);
-      pending.delete(rid);
-      const position = parse(data?.position);
-      if (error || !position) {
-        if (!error) positions.delete(channel); // nothing is kept any more
-      } else {
-        // What was missed has come before the answer.
-        if (data.lost || newer(position, positions.get(channel))) positions.set(channel, position);
-        if (data.lost) onLost(channel, data.lost.from, data.lost.to);
-      }
-    } else if (event === '#kickOut') {
-      positions.delete(data?.channel);
-    } else if (event === '#publish') {
-      const position = parse(data?.position);
-      if (!position) return true;
-      if (!newer(position, positions.get(data.channel))) return false;
-      positions.set(data.channel, position);
+    const {event, rid, data} = packet ?? {};
+    if (rid !== undefined && pending.has(rid)) return whenRead(packet, 'data', () => answered(packet));
+    if (event === '#kickOut' && data) {
+      return {...packet, data: whenRead(data, 'channel', () => positions.delete(data.channel))};
     }
-    return true;
+    const position = event === '#publish' && parse(data?.position);
+    if (!position) return packet;
+    if (!newer(position, positions.get(data.channel))) return undefined;
+    return {...packet, data: whenRead(data, 'data', () => advance(data.channel, position))};
+  }
+
+  function advance(channel, position) {
+    if (newer(position, positions.get(channel))) positions.set(channel, position);
+  }
+
+  function answered({rid, data, error}) {
+    if (error || !pending.has(rid)) return;
+    const {channel, asked} = pending.get(rid);
+    pending.delete(rid);
+    const position = parse(data?.position);
+    if (!position) {
+      positions.delete(channel); // nothing is kept any more
+      return;
+    }
+    // What was missed has come before the answer, and so may have what was published meanwhile.
+    if (data.lost && positions.get(channel) === asked) positions.set(channel, position);
+    else advance(channel, position);
+    if (data.lost) onLost(channel, data.lost.from, data.lost.to);
   }
 
   return {
@@ -68,10 +77,19 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
     },
     decode(message) {
       const object = codec.decode(message);
-      if (Array.isArray(object)) return object.filter(incoming);
-      return incoming(object) ? object : []; // a message with nothing in it
+      if (Array.isArray(object)) return object.map(incoming).filter(packet => packet !== undefined);
+      return incoming(object) ?? (object == null ? object : []); // a message with nothing in it
     },
   };
+}
+
+// whenRead returns a copy of an object that calls read when a property of it is read.
+function whenRead(object, name, read) {
+  const get = () => {
+    read();
+    return object[name];
+  };
+  return Object.defineProperty({...object}, name, {get, enumerable: true});
 }
 
 // parse returns the position in a text: of which history it is, and where in it.

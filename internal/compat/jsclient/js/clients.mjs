@@ -133,6 +133,12 @@ export const steps = {
   }),
   collected: on(client => client.collected),
 
+  // leaveAt disconnects when the data of a channel is a value.
+  leaveAt: on(async ({socket}, channel, value) => {
+    for await (const data of socket.channel(channel)) if (data === value) break;
+    socket.disconnect();
+  }),
+
   // recovered waits until so much has been collected, and returns it, and what is lost.
   recovered: on(async (client, count) => {
     while (client.collected.length < count) await new Promise(resolve => setTimeout(resolve, 5));
