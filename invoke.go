@@ -16,7 +16,10 @@ import (
 //
 // The error is a TimeoutError if the client has not answered in time, a
 // BadConnectionError if the connection was lost, or the error in the client's
-// answer; each of them is a *[wire.Error].
+// answer: errors.As finds a *[wire.Error] in each of them. Such a TimeoutError
+// is also a [context.DeadlineExceeded], with or without a deadline of ctx. If
+// ctx is canceled, the error is [context.Canceled]. Nothing is sent if ctx has
+// ended before.
 func (s *Socket) Invoke(ctx context.Context, event string, data any) (json.RawMessage, error) {
 	return s.invokeAs(ctx, event, data, s.lock, nil)
 }
@@ -38,6 +41,7 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 	if !ok {
 		deadline = time.Now().Add(s.srv.cfg.Timeouts.Ack)
 	}
+	ended := calls.Ended(ctx, event) // without mu: ctx may be that of a socket
 	if err := lock(); err != nil {
 		return nil, err
 	}
@@ -48,6 +52,10 @@ func (s *Socket) invokeAs(ctx context.Context, event string, data any, lock func
 		s.mu.Unlock()
 		s.drainEvents()
 		return nil, s.notOpen("invoke", event)
+	}
+	if ended != nil && change == nil { // the client gets a change in any case
+		s.mu.Unlock()
+		return nil, ended
 	}
 	call := s.callsLocked().Begin(event, deadline)
 	packet := wire.AppendInvoke(packetBuffer(event, raw), event, float64(call.ID), raw)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -358,6 +359,44 @@ func TestTransmit(t *testing.T) {
 				t.Errorf("%v was not received; got %v", want, seen)
 			}
 		}
+	})
+}
+
+// A timeout is one for Go code too, whatever has set the time. A TimeoutError of
+// the client is not, and a call whose context has ended is not sent.
+func TestTimeoutIsDeadlineExceeded(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		p := w.client()
+		s := w.only()
+		check := func(err error, want bool) {
+			t.Helper()
+			if !errors.Is(err, wire.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) != want || os.IsTimeout(err) != want {
+				t.Errorf("%v, want a timeout here: %v", err, want)
+			}
+		}
+		invoke := func(ctx context.Context) error {
+			_, err := s.Invoke(ctx, "p", nil)
+			return err
+		}
+		check(invoke(context.Background()), true)
+		short, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		check(invoke(short), true)
+		p.want(`{"event":"p","cid":1}`, `{"event":"p","cid":2}`)
+		<-short.Done()
+		check(invoke(short), true)
+		p.quiet(time.Second)
+		answer := make(chan error, 1)
+		go func() { answer <- invoke(context.Background()) }()
+		p.want(`{"event":"p","cid":3}`)
+		p.send(`{"rid":3,"error":{"name":"TimeoutError","message":"another call"}}`)
+		check(<-answer, false)
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := invoke(gone); err != context.Canceled {
+			t.Error(err)
+		}
+		p.quiet(time.Second)
 	})
 }
 

@@ -7,9 +7,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-// Errors of a client. Errors of the server, timeouts and lost connections are
-// *[wire.Error] values: match them by errors.Is with [wire.ErrTimeout],
-// [wire.ErrBadConnection] and the like.
+// Errors of a client. Errors of the server, timeouts and lost connections have a
+// name: match them by errors.Is with [wire.ErrTimeout], [wire.ErrBadConnection]
+// and the like, and find their fields by errors.As with *[wire.Error].
 var (
 	// ErrClosed is the error of everything that a client is asked for after
 	// Close.
@@ -38,9 +38,4 @@ func badConnection(kind string, code wire.CloseCode, reason, event string) *wire
 		Message: fmt.Sprintf("Event %s was aborted due to a bad connection", event),
 		Fields:  []wire.Field{{Key: "type", Value: kind}, {Key: "code", Value: int(code)}, {Key: "reason", Value: reason}},
 	}
-}
-
-// timedOut is the error of a call that has not been answered in time (RPC-12).
-func timedOut(event string) *wire.Error {
-	return &wire.Error{Name: wire.ErrTimeout.Name, Message: fmt.Sprintf("Event response for %s event timed out", event)}
 }

@@ -87,7 +87,10 @@ func (c *Client) Transmit(ctx context.Context, event string, data any) error {
 //
 // The error is a TimeoutError if the server has not answered in time, a
 // BadConnectionError if the connection was lost or could not be made, or the
-// error in the server's answer; each of them is a *[wire.Error].
+// error in the server's answer: errors.As finds a *[wire.Error] in each of them.
+// Such a TimeoutError is also a [context.DeadlineExceeded], with or without a
+// deadline of ctx. If ctx is canceled, the error is [context.Canceled]. Nothing
+// is sent if ctx has ended before.
 func (c *Client) Invoke(ctx context.Context, event string, data any) (json.RawMessage, error) {
 	raw, err := encodeData(data)
 	if err != nil {
@@ -121,8 +124,8 @@ type reply struct {
 // call, and returns the error that the caller gets. It is not called if the connection is
 // lost, or ctx ends.
 func (c *Client) invoke(ctx context.Context, event string, data []byte, on func(answer json.RawMessage, err error, logouts int) error) (json.RawMessage, error) {
-	if err := c.awaitOutbox(ctx); err != nil {
-		return nil, err
+	if c.awaitOutbox(ctx) != nil {
+		return nil, calls.Ended(ctx, event)
 	}
 	done := make(chan reply, 1)
 	p := &packet{c: c, event: event, data: data, deadline: c.ackDeadline(ctx)}
@@ -151,10 +154,7 @@ func (c *Client) invoke(ctx context.Context, event string, data []byte, on func(
 		return r.data, r.err
 	default:
 	}
-	if ctx.Err() == context.DeadlineExceeded {
-		return nil, timedOut(event)
-	}
-	return nil, ctx.Err()
+	return nil, calls.Ended(ctx, event)
 }
 
 // lostOrLate reports whether an error says nothing about what the server thinks.
@@ -254,7 +254,7 @@ func (p *packet) Expire(time.Time) {
 	late := p.unkeep()
 	p.c.mu.Unlock()
 	if late {
-		p.answer(nil, timedOut(p.event))
+		p.answer(nil, calls.Timeout(p.event))
 	}
 }
 

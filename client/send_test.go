@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -152,6 +153,40 @@ func TestAckTimeout(t *testing.T) {
 		r.want()
 		p.want(`{"event":"p","cid":2}`, `{"event":"p","cid":3}`, `{"event":"p","cid":4}`)
 		p.quiet()
+	})
+}
+
+// A timeout is one for Go code too, whatever has set the time and whatever the call waits
+// for. A TimeoutError of the server is not, and a call whose context has ended is not sent.
+func TestTimeoutIsDeadlineExceeded(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		c, p := s.connect(client.Options{})
+		check := func(err error, want bool) {
+			t.Helper()
+			if !errors.Is(err, wire.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) != want || os.IsTimeout(err) != want {
+				t.Errorf("%v, want a timeout here: %v", err, want)
+			}
+		}
+		invoke := func(ctx context.Context) error {
+			_, err := c.Invoke(ctx, "p", nil)
+			return err
+		}
+		check(invoke(t.Context()), true)
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		check(invoke(short), true)
+		p.want(`{"event":"p","cid":2}`, `{"event":"p","cid":3}`)
+		<-short.Done()
+		check(invoke(short), true)
+		p.quiet()
+		call := calling(c, "p", nil)
+		p.want(`{"event":"p","cid":4}`)
+		p.send(`{"rid":4,"error":{"name":"TimeoutError","message":"another call"}}`)
+		check(<-call, false)
+		check(c.Publish(short, "a", nil), true)
+		p.Close()
+		synctest.Wait()
+		check(invoke(t.Context()), true) // waits for a connection
 	})
 }
 

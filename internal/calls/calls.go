@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
@@ -87,30 +86,22 @@ func (c *Call) Cancel() bool {
 }
 
 // Wait waits for the answer and returns it: the data or the error of the peer,
-// the error of Abort, a [wire.ErrTimeout] after the deadline, or the error of
-// ctx.
+// the error of Abort, that of [Timeout] after the deadline, or that of [Ended].
 func (c *Call) Wait(ctx context.Context) (json.RawMessage, error) {
 	defer c.Cancel()
 	select {
 	case a := <-c.answer:
 		return a.data, a.err
 	case <-ctx.Done():
-		if ctx.Err() == context.DeadlineExceeded {
-			return nil, c.timeout()
-		}
-		return nil, ctx.Err()
+		return nil, Ended(ctx, c.event)
 	}
 }
 
 // Expire implements [wheel.Task].
 func (c *Call) Expire(time.Time) {
 	if c.then == nil || c.table.take(c.ID) != nil {
-		c.end(answer{err: c.timeout()})
+		c.end(answer{err: Timeout(c.event)})
 	}
-}
-
-func (c *Call) timeout() error {
-	return &wire.Error{Name: wire.ErrTimeout.Name, Message: fmt.Sprintf("Event response for %s event timed out", c.event)}
 }
 
 // end gives the call its answer. Only the first one counts.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -129,6 +131,11 @@ func TestTimeout(t *testing.T) {
 		if !errors.Is(r.err, wire.ErrTimeout) || r.err.Error() == "" || r.data != nil {
 			t.Errorf("%s, %v", r.data, r.err)
 		}
+		// Go code finds a timeout as that of anything else.
+		var timeout net.Error
+		if !errors.Is(r.err, context.DeadlineExceeded) || !os.IsTimeout(r.err) || !errors.As(r.err, &timeout) || !timeout.Timeout() {
+			t.Errorf("%v is no timeout", r.err)
+		}
 		if took := time.Since(start); took < 3*time.Second || took > 3020*time.Millisecond {
 			t.Errorf("after %v", took)
 		}
@@ -150,7 +157,7 @@ func TestContext(t *testing.T) {
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		late := wait(ctx, h.Begin("a", time.Now().Add(time.Minute)))
-		if r := <-late; !errors.Is(r.err, wire.ErrTimeout) {
+		if r := <-late; !errors.Is(r.err, wire.ErrTimeout) || !errors.Is(r.err, context.DeadlineExceeded) {
 			t.Errorf("deadline: %v", r.err)
 		}
 		if h.Waiting() {
