@@ -24,7 +24,8 @@ func benchCommand() *cobra.Command {
 		Long: `Measures a server under load: clients connect, log in and subscribe; then they
 call and publish at the given rates; and in a storm, all lose their connections
 and come back. A latency counts from when a message was due, so that a server
-that stalls shows it. The status is 1 if anything has failed.`,
+that stalls shows it. The status is 1 if anything has failed. Ctrl-C ends the
+test, prints what was measured until then, and gives the status 130.`,
 		Example: `  socketcluster bench ws://localhost:8000 --connections 1000 --call echo --call-rate 2000
   socketcluster bench ws://localhost:8000 --channel news --publish-rate 100 --storm --report new.json
   socketcluster bench compare old.json new.json`,
@@ -64,7 +65,10 @@ that stalls shows it. The status is 1 if anything has failed.`,
 					return withStatus(err, 2)
 				}
 			}
-			if result.Failed() > 0 {
+			switch {
+			case result.Interrupted:
+				return statusError{errDenied, 130} // as shells do
+			case result.Failed() > 0:
 				return statusError{errDenied, 1}
 			}
 			return nil

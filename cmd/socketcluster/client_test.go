@@ -121,6 +121,23 @@ func TestClientCommandForms(t *testing.T) {
 	}
 }
 
+// An interrupted load test prints its report, and has the status of an interruption. An
+// interruption before the first connection is the earliest.
+func TestBenchInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	url := serveEcho(t, socketcluster.Config{Path: socketcluster.DefaultPath})
+	report := filepath.Join(t.TempDir(), "report.json")
+	var o, e bytes.Buffer
+	status := exit(run(ctx, []string{"bench", url, "--call", "none", "--report", report}, streams{strings.NewReader(""), &o, &e}), &e)
+	if status != 130 || !strings.Contains(o.String(), "100 connections, interrupted") || !strings.Contains(o.String(), "connect") || e.Len() > 0 {
+		t.Errorf("status %d\n%s%s", status, &o, &e)
+	}
+	if _, _, status := command(t, "", "bench", "compare", report, report); status != 0 {
+		t.Errorf("comparing it: %d", status)
+	}
+}
+
 // The load test writes a report, and compares two.
 func TestBenchCommand(t *testing.T) {
 	url := serveEcho(t, socketcluster.Config{Path: socketcluster.DefaultPath})

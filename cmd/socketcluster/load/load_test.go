@@ -23,7 +23,7 @@ import (
 // Nothing is left after the tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func serve(t *testing.T) (url string) {
+func serve(t *testing.T, setups ...func(*socketcluster.Server)) (url string) {
 	t.Helper()
 	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key for the tests of the load, which is long enough"}})
 	if err != nil {
@@ -49,6 +49,9 @@ func serve(t *testing.T) (url string) {
 		}
 		return nil, socketcluster.Errorf("NoSuchThing", "no")
 	})
+	for _, setup := range setups {
+		setup(srv)
+	}
 	mux := http.NewServeMux()
 	mux.Handle(socketcluster.DefaultPath, srv)
 	hs := httptest.NewServer(mux)
@@ -149,6 +152,62 @@ func TestLatencyCountsFromWhenDue(t *testing.T) {
 	// for half of that.
 	if got := of(t, r, "call"); got.Count != 50 || got.Latency.P50 < 30 || got.Latency.Max < 300 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// An interruption ends the test at any time, with a report of what was done. What it cuts
+// off is no error.
+func TestInterruption(t *testing.T) {
+	for name, test := range map[string]struct {
+		o       load.Options
+		when    func(srv *socketcluster.Server, interrupt func())
+		results []string
+	}{
+		"connecting": {
+			load.Options{Connections: 1000, ConnectRate: 100, Login: "login", Storm: true},
+			func(srv *socketcluster.Server, interrupt func()) {
+				var connected atomic.Int32
+				socketcluster.On(srv, func(socketcluster.ConnectEvent) {
+					if connected.Add(1) == 3 {
+						interrupt()
+					}
+				})
+			},
+			[]string{"connect"},
+		},
+		"calling": {
+			load.Options{Connections: 3, Call: "never answered", Channel: "news", Duration: time.Hour, Storm: true},
+			func(srv *socketcluster.Server, interrupt func()) {
+				srv.Handle("never answered", socketcluster.HandlerFunc(func(_ context.Context, c *socketcluster.Call) (any, error) {
+					c.Detach()
+					interrupt()
+					return nil, nil
+				}))
+			},
+			[]string{"connect", "subscribe", "delivery", "call", "publish"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			test.o.URL = serve(t, func(srv *socketcluster.Server) { test.when(srv, cancel) })
+			r, err := load.Run(ctx, test.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names := make(map[string]bool)
+			for _, result := range r.Results {
+				names[result.Name] = true
+			}
+			for _, name := range test.results {
+				if !names[name] {
+					t.Errorf("no %s", name)
+				}
+			}
+			if !r.Interrupted || r.Failed() > 0 || len(r.Results) != len(test.results) || of(t, r, "connect").Count < 2 {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }
 

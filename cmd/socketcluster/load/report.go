@@ -16,6 +16,7 @@ type Report struct {
 	URL         string    `json:"url"`
 	Began       time.Time `json:"began"`
 	Connections int       `json:"connections"`
+	Interrupted bool      `json:"interrupted,omitempty"` // before all was done
 	Results     []Result  `json:"results"`
 }
 
@@ -86,9 +87,18 @@ func (r *Report) Write(path string) error {
 	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
+// title says what the report is about.
+func (r *Report) title() string {
+	text := fmt.Sprintf("%s, %d connections", r.URL, r.Connections)
+	if r.Interrupted {
+		text += ", interrupted"
+	}
+	return text
+}
+
 // Print prints the report as a table.
 func (r *Report) Print(w io.Writer) error {
-	fmt.Fprintf(w, "%s, %d connections\n\n", r.URL, r.Connections)
+	fmt.Fprintf(w, "%s\n\n", r.title())
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\tcount\terrors\tper second\tp50 ms\tp90\tp99\tp99.9\tmax\t")
 	for _, s := range r.Results {
@@ -115,7 +125,7 @@ func total(counts map[string]int64) (n int64) {
 
 // Compare prints the figures of two reports beside each other, and their ratio.
 func Compare(w io.Writer, a, b *Report) error {
-	fmt.Fprintf(w, "A: %s, %d connections, %s\nB: %s, %d connections, %s\n\n", a.URL, a.Connections, a.Began.Format(time.DateTime), b.URL, b.Connections, b.Began.Format(time.DateTime))
+	fmt.Fprintf(w, "A: %s, %s\nB: %s, %s\n\n", a.title(), a.Began.Format(time.DateTime), b.title(), b.Began.Format(time.DateTime))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\tA\tB\tB/A\t")
 	for _, x := range a.Results {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -39,8 +40,12 @@ func newResult(name string) *result {
 	}
 }
 
-// done records an operation that was due at a time and has just ended.
+// done records an operation that was due at a time and has just ended. One that
+// the end of the test has cut off does not count.
 func (r *result) done(due time.Time, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	took := min(max(time.Since(due).Microseconds(), shortest), longest)
 	r.mu.Lock()
 	defer r.mu.Unlock()
