@@ -13,20 +13,13 @@ import (
 // stay in memory.
 const maxScratch = 4 << 10
 
-// tokenOptions accept everything that JSON.parse accepts: repeated names and
-// escaped lone surrogates. Raw bytes that are not UTF-8 are refused separately.
-var tokenOptions = []jsontext.Options{
-	jsontext.AllowDuplicateNames(true),
-	jsontext.AllowInvalidUTF8(true),
-}
-
 // Decoder decodes messages into packets. The zero value is ready for use. A
 // decoder is reusable and must not be used concurrently.
 type Decoder struct {
-	tokens  tokenReader
+	scan    scanner
 	scratch []byte // unescaped event name
 
-	batch  bool // tokens is inside the array of a validated batch
+	batch  bool // scan is inside the array of a validated batch
 	ready  bool // single holds a packet that Next has not yielded yet
 	single Packet
 }
@@ -46,7 +39,7 @@ func (d *Decoder) Reset(msg []byte, lim Limits) error {
 	if cap(d.scratch) > maxScratch {
 		d.scratch = nil
 	}
-	d.tokens.reset(nil)
+	d.scan = scanner{}
 
 	body := trimSpace(msg)
 	if len(body) == 0 || body[0] != '{' && body[0] != '[' || !utf8.Valid(body) {
@@ -57,9 +50,9 @@ func (d *Decoder) Reset(msg []byte, lim Limits) error {
 		return ErrTooDeep
 	}
 
-	d.tokens.reset(body)
+	d.scan = scanner{text: body}
 	if body[0] == '{' {
-		ok := d.readPacket(&d.single) && d.tokens.atEnd()
+		ok := d.readPacket(&d.single) && d.scan.atEnd()
 		if !ok {
 			d.single = Packet{}
 		}
@@ -67,7 +60,7 @@ func (d *Decoder) Reset(msg []byte, lim Limits) error {
 		return nil
 	}
 
-	n, ok := d.tokens.countElements(lim.BatchSize)
+	n, ok := d.countElements(lim.BatchSize)
 	switch {
 	case !ok:
 		d.ready = true
@@ -75,10 +68,28 @@ func (d *Decoder) Reset(msg []byte, lim Limits) error {
 		return ErrBatchTooLarge
 	default:
 		d.batch = true
-		d.tokens.reset(body)
-		d.tokens.open()
+		d.scan = scanner{text: body}
+		d.scan.open()
 	}
 	return nil
+}
+
+// countElements validates a text that is an array, and counts its elements. It
+// stops early if there are more than limit, if limit is positive.
+func (d *Decoder) countElements(limit int) (n int, ok bool) {
+	d.scan.open()
+	for {
+		_, more, ok := d.scan.element()
+		switch {
+		case !ok:
+			return n, false
+		case !more:
+			return n, d.scan.atEnd()
+		}
+		if n++; limit > 0 && n > limit {
+			return n, true
+		}
+	}
 }
 
 // Next stores the next packet in p and reports whether there was one.
@@ -91,21 +102,18 @@ func (d *Decoder) Next(p *Packet) bool {
 	if !d.batch {
 		return false
 	}
-	switch d.tokens.peek() {
-	case jsontext.KindBeginObject:
-		if d.readPacket(p) {
-			return true
-		}
-	case jsontext.KindEndArray:
+	switch more, _ := d.scan.next(']'); { // the text is valid
+	case !more:
+		d.batch = false
+		d.scan = scanner{}
+		return false
+	case d.scan.text[d.scan.at] == '{':
+		return d.readPacket(p)
 	default:
-		if d.tokens.value() != nil {
-			*p = Packet{}
-			return true
-		}
+		d.scan.value()
+		*p = Packet{}
+		return true
 	}
-	d.batch = false
-	d.tokens.reset(nil)
-	return false
 }
 
 // readPacket reads the object at the cursor and classifies it. It reports
@@ -113,9 +121,9 @@ func (d *Decoder) Next(p *Packet) bool {
 // JSON.parse, so the classification has to wait for the end of the object.
 func (d *Decoder) readPacket(p *Packet) bool {
 	var event, cid, rid, data, failure []byte
-	d.tokens.open()
+	d.scan.open()
 	for {
-		name, value, more, ok := d.tokens.member()
+		name, value, more, ok := d.scan.member()
 		if !ok {
 			return false
 		}
@@ -190,7 +198,7 @@ func parseNumber(literal []byte) float64 {
 
 // tooDeep reports whether the text nests deeper than limit. Brackets are
 // counted outside strings only, which is exact as far as the text is valid
-// JSON. The tokenizer, which recurses, never sees deeper text.
+// JSON. The scanner, which recurses, never sees deeper text.
 func tooDeep(text []byte, limit int) bool {
 	if limit <= 0 || limit > MaxDepth {
 		limit = MaxDepth

@@ -1,10 +1,5 @@
 package wire
 
-import "sync"
-
-// readers pools the state of the tokenizer for functions that have no decoder.
-var readers = sync.Pool{New: func() any { return new(tokenReader) }}
-
 // indexFrom is the number of members from which a map is used to find repeated
 // names, so that hostile objects do not cost quadratic time. With fewer
 // members, comparing is faster.

@@ -162,20 +162,15 @@ func eachMember(raw []byte, visit func(name, value []byte)) bool {
 	if len(raw) == 0 || raw[0] != '{' {
 		return false
 	}
-	r := readers.Get().(*tokenReader)
-	defer func() {
-		r.reset(nil)
-		readers.Put(r)
-	}()
-	r.reset(raw)
-	r.open()
+	s := scanner{text: raw}
+	s.open()
 	for {
-		name, value, more, ok := r.member()
+		name, value, more, ok := s.member()
 		if !ok {
 			return false
 		}
 		if !more {
-			return r.atEnd()
+			return s.atEnd()
 		}
 		visit(name, value)
 	}
