@@ -158,6 +158,7 @@ func (s *Socket) handleHere(in inboxItem) (handled, reading bool) {
 	if !s.prompt || !s.inbox.Begin() {
 		return false, true
 	}
+	deepen(false)
 	s.out.Cork() // before there is a post that could be relieved
 	p, state := s.srv.watch.man(s)
 	if p == nil {

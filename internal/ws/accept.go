@@ -113,25 +113,28 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 
 // upgradeResponse returns the 101 response to a checked request.
 func upgradeResponse(r *http.Request, o Options, extensions string) []byte {
-	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n" +
-		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
-	b.WriteString(acceptKey(r.Header.Get("Sec-WebSocket-Key")))
-	b.WriteString("\r\n")
+	b := append(make([]byte, 0, 256), "HTTP/1.1 101 Switching Protocols\r\n"+
+		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = append(b, acceptKey(r.Header.Get("Sec-WebSocket-Key"))...)
+	b = append(b, "\r\n"...)
 	if o.Subprotocol != "" && slices.Contains(Subprotocols(r), o.Subprotocol) {
-		b.WriteString("Sec-WebSocket-Protocol: " + o.Subprotocol + "\r\n")
+		b = append(b, "Sec-WebSocket-Protocol: "+o.Subprotocol+"\r\n"...)
 	}
 	if extensions != "" {
-		b.WriteString("Sec-WebSocket-Extensions: " + extensions + "\r\n")
+		b = append(b, "Sec-WebSocket-Extensions: "+extensions+"\r\n"...)
 	}
-	// Writing to a bytes.Buffer cannot fail; line breaks in values are replaced.
-	_ = o.Header.WriteSubset(&b, ownHeaders)
-	b.WriteString("\r\n")
-	return b.Bytes()
+	if o.Header != nil {
+		// Writing to a bytes.Buffer cannot fail; line breaks in values are replaced.
+		more := bytes.NewBuffer(b)
+		_ = o.Header.WriteSubset(more, ownHeaders)
+		b = more.Bytes()
+	}
+	return append(b, "\r\n"...)
 }
 
 // acceptKey proves that the request was understood.
 func acceptKey(key string) string {
-	sum := sha1.Sum([]byte(key + acceptGUID))
+	b := make([]byte, 0, 64) // on the stack: keys have 24 characters
+	sum := sha1.Sum(append(append(b, key...), acceptGUID...))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
