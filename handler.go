@@ -168,6 +168,8 @@ func (c *Call) socket() *Socket  { return c.Socket }
 func (c *Call) queue() queueName { return queueName{true, c.Procedure} }
 func (c *Call) size() int        { return len(c.Procedure) + len(c.Data) }
 
+func (c *Call) actionType() string { return (*Invoke)(nil).Type() }
+
 func (c *Call) ask(expired error) *wire.Error {
 	a := &Invoke{Socket: c.Socket, Procedure: c.Procedure, Data: c.given, AuthTokenExpired: expired}
 	blocked := c.Socket.srv.runMiddleware(c.Socket.Context(), c.Socket, a)
@@ -209,6 +211,8 @@ func (t *Transmission) socket() *Socket    { return t.Socket }
 func (t *Transmission) queue() queueName   { return queueName{false, t.Receiver} }
 func (t *Transmission) size() int          { return len(t.Receiver) + len(t.Data) }
 func (t *Transmission) refuse(*wire.Error) {}
+
+func (t *Transmission) actionType() string { return (*Transmit)(nil).Type() }
 
 func (t *Transmission) ask(expired error) *wire.Error {
 	a := &Transmit{Socket: t.Socket, Receiver: t.Receiver, Data: t.given, AuthTokenExpired: expired}

@@ -1,6 +1,7 @@
 package socketcluster
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/netip"
@@ -387,5 +388,24 @@ func TestSocketIDText(t *testing.T) {
 		if id, ok := parseSocketID(other); ok {
 			t.Errorf("%q is read as %v", other, id)
 		}
+	}
+}
+
+// Calls are not passed through middleware of other actions, nor prepared for it.
+func TestMiddlewareSeesItsActions(t *testing.T) {
+	var m middlewares
+	all := func(context.Context, Action) error { return nil }
+	invoke, publish := (*Invoke)(nil).Type(), (*PublishIn)(nil).Type()
+	m[lineInbound].Add(decider{all, publish})
+	if m.sees(lineInbound, invoke) || !m.sees(lineInbound, publish) || m.sees(lineOutbound, publish) {
+		t.Error("middleware of publications sees other actions, or not its own")
+	}
+	remove := m.use(lineInbound, []Middleware{all})
+	if !m.sees(lineInbound, invoke) {
+		t.Error("middleware of all actions does not see a call")
+	}
+	remove()
+	if m.sees(lineInbound, invoke) {
+		t.Error("removed middleware sees a call")
 	}
 }

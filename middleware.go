@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/registry"
@@ -43,12 +44,8 @@ func Use[A Action](srv *Server, fn func(ctx context.Context, a A) error) (remove
 	if any(zero) == nil {
 		panic("socketcluster: Use: name the type of one action, not Action; UseInbound takes functions for several")
 	}
-	return srv.middleware.use(zero.line(), []Middleware{func(ctx context.Context, a Action) error {
-		if a, ok := a.(A); ok {
-			return fn(ctx, a)
-		}
-		return nil
-	}})
+	decide := func(ctx context.Context, a Action) error { return fn(ctx, a.(A)) }
+	return srv.middleware[zero.line()].Add(decider{decide, zero.Type()})
 }
 
 // ErrBlocked, returned by middleware, blocks an action without a reason: the
@@ -70,17 +67,33 @@ func (e *silentError) Error() string {
 
 func (e *silentError) Unwrap() error { return e.cause }
 
+// decider is middleware, and the type of the only actions that it decides about, or
+// "" if it sees all of its line.
+type decider struct {
+	decide Middleware
+	only   string
+}
+
+func (d *decider) sees(actionType string) bool { return d.only == "" || d.only == actionType }
+
 // middlewares has the functions of the four lines.
-type middlewares [numLines]registry.List[Middleware]
+type middlewares [numLines]registry.List[decider]
 
 func (m *middlewares) use(l line, fns []Middleware) (remove func()) {
-	for _, fn := range fns {
+	deciders := make([]decider, len(fns))
+	for i, fn := range fns {
 		mustCall("a middleware of the "+l.String()+" line", fn)
+		deciders[i].decide = fn
 	}
-	return m[l].Add(fns...)
+	return m[l].Add(deciders...)
 }
 
 func (m *middlewares) has(l line) bool { return !m[l].Empty() }
+
+// sees reports whether an action of a type would be seen by any middleware of its line.
+func (m *middlewares) sees(l line, actionType string) bool {
+	return slices.ContainsFunc(m[l].All(), func(d *decider) bool { return d.sees(actionType) })
+}
 
 // UseHandshake adds middleware for [Upgrade] and [Handshake]. The
 // returned function removes it again.
@@ -112,8 +125,11 @@ func (srv *Server) UseOutbound(fns ...Middleware) (remove func()) {
 // runMiddleware passes an action through its line. It returns the error that
 // the client may see; it has already emitted the real one.
 func (srv *Server) runMiddleware(ctx context.Context, s *Socket, a Action) *wire.Error {
-	for _, fn := range srv.middleware[a.line()].All() {
-		err := guard.Call(srv.log, "middleware", func() error { return (*fn)(ctx, a) }, slog.String("action", a.Type()))
+	for _, d := range srv.middleware[a.line()].All() {
+		if !d.sees(a.Type()) {
+			continue
+		}
+		err := guard.Call(srv.log, "middleware", func() error { return d.decide(ctx, a) }, slog.String("action", a.Type()))
 		if err != nil {
 			return srv.blocked(s, a, err)
 		}

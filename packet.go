@@ -15,7 +15,9 @@ type packet interface {
 	size() int // of its name and data
 	approved() *approval
 
-	// ask runs the inbound middleware, and keeps the data that it leaves.
+	// actionType is the type of its action, which ask passes through the inbound
+	// middleware. ask keeps the data that it leaves.
+	actionType() string
 	ask(expired error) *wire.Error
 	// refuse sends the error if the client waits for an answer.
 	refuse(failure *wire.Error)
@@ -38,7 +40,7 @@ func (a *approval) approved() *approval { return a }
 
 // letIn runs the inbound middleware for a packet.
 func letIn(p packet, expired error) (blocked *wire.Error) {
-	p.approved().epoch, blocked = p.socket().askMiddleware(expired, p.ask)
+	p.approved().epoch, blocked = p.socket().askMiddleware(p.actionType(), expired, p.ask)
 	return blocked
 }
 
@@ -49,7 +51,7 @@ func stillIn(p packet) bool {
 	switch {
 	case s.dropsWaiting():
 		return false
-	case !s.srv.middleware.has(lineInbound) || s.token.inForce(p.approved().epoch):
+	case !s.srv.middleware.sees(lineInbound, p.actionType()) || s.token.inForce(p.approved().epoch):
 		return true
 	}
 	if blocked := letIn(p, s.expireNow()); blocked != nil {

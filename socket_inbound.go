@@ -202,16 +202,16 @@ func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
 	dispatch(c, s.here)
 }
 
-// approval runs the inbound middleware for a packet of the client until it has
-// allowed it in an epoch that has not ended meanwhile. expired is the error for
-// the action.
-func (s *Socket) askMiddleware(expired error, ask func(expired error) *wire.Error) (epoch uint32, blocked *wire.Error) {
+// askMiddleware runs the inbound middleware for a packet of the client until it has
+// allowed it in an epoch that has not ended meanwhile. ask is not called if no
+// middleware sees the type of the action. expired is the error for the action.
+func (s *Socket) askMiddleware(actionType string, expired error, ask func(expired error) *wire.Error) (epoch uint32, blocked *wire.Error) {
 	for range maxAsks {
 		epoch = s.token.epoch.Load()
 		if s.discards.Load() {
 			return epoch, errNotWritable
 		}
-		if !s.srv.middleware.has(lineInbound) {
+		if !s.srv.middleware.sees(lineInbound, actionType) {
 			return epoch, nil
 		}
 		if blocked := ask(expired); blocked != nil {

@@ -32,7 +32,7 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 		return
 	}
 	data := pub.Data
-	_, blocked := s.askMiddleware(expired, func(expired error) *wire.Error {
+	_, blocked := s.askMiddleware((*PublishIn)(nil).Type(), expired, func(expired error) *wire.Error {
 		a := &PublishIn{Socket: s, Channel: pub.Channel, Data: cloneRaw(pub.Data), AuthTokenExpired: expired}
 		blocked := s.srv.runMiddleware(s.Context(), s, a)
 		data = a.Data
@@ -104,7 +104,7 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 	stored := subscribeOptions{waitForAuth: req.WaitForAuth, data: cloneRaw(req.Data)}
 	for range maxAsks {
 		raw := req.Options
-		epoch, blocked := s.askMiddleware(expired, func(expired error) *wire.Error {
+		epoch, blocked := s.askMiddleware((*Subscribe)(nil).Type(), expired, func(expired error) *wire.Error {
 			a := &Subscribe{Socket: s, Channel: req.Channel, Data: cloneRaw(req.Data), AuthTokenExpired: expired}
 			blocked := s.srv.runMiddleware(s.Context(), s, a)
 			if string(a.Data) != string(req.Data) {
