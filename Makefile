@@ -1,6 +1,6 @@
 # Four things to do with the project, and what CI adds to them.
 
-.PHONY: run test lint bench curves gate conformance js-suites logins fuzz simulate cluster-faults
+.PHONY: run test lint bench bench-cluster curves gate conformance js-suites logins fuzz simulate cluster-faults
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
@@ -17,6 +17,10 @@ lint:
 # The server beside a centrifuge server and socketcluster-server on Node, in one run.
 bench:
 	cd internal/compat && go run ./bench
+
+# Three nodes as a cluster, and the cluster of the JavaScript packages.
+bench-cluster:
+	cd internal/compat && go run ./bench -cluster
 
 # The pictures in docs/BENCHMARKS.md: how costs change with size.
 curves:

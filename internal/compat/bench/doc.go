@@ -16,10 +16,14 @@
 //
 // Run it from internal/compat:
 //
-//	go run ./bench [-duration 5s] [-connections 10000] [-rounds 3] [-only go,centrifuge,js] [-run regexp] [-json | -gate | -curves directory]
+//	go run ./bench [-duration 5s] [-connections 10000] [-rounds 3] [-only go,centrifuge,js] [-run regexp] [-json | -gate | -cluster | -curves directory]
 //
 // With -curves it draws how costs change with the number of connections,
 // subscribers, channels and procedures, with TLS and with compression.
+//
+// With -cluster it measures three nodes as a cluster, and the cluster of the stock
+// JavaScript packages where that has the same: the CPU time of all processes, latencies,
+// memory, and the time that faults take.
 //
 // With -gate it only checks that no operation costs more than it should, and
 // fails otherwise.

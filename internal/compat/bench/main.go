@@ -40,6 +40,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	only := flags.String("only", "", "measure these servers only, separated by commas: go, centrifuge, js")
 	filter := flags.String("run", "", "measure only the scenarios whose name matches this regular expression")
 	curvesDir := flags.String("curves", "", "draw cost curves into this directory instead; -run and the others select as ever")
+	clustered := flags.Bool("cluster", false, "measure three nodes as a cluster instead; -run and the others select as ever")
 	gated := flags.Bool("gate", false, "only check that no operation costs more than it should, for CI")
 	asJSON := flags.Bool("json", false, "report as JSON instead of a markdown table")
 	if err := flags.Parse(args); err != nil {
@@ -68,6 +69,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if *gated {
 		return gate(ctx, out, log)
 	}
+	if *clustered {
+		return runCluster(ctx, re, targets, defaultClusterLoad(l), *rounds, *asJSON, out, log)
+	}
 	if *curvesDir != "" {
 		return runCurves(ctx, *curvesDir, re, targets, l, *rounds, out, log)
 	}
@@ -84,7 +88,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		rep.Results = append(rep.Results, r)
 	}
 	if *asJSON {
-		return rep.writeJSON(out)
+		return writeJSON(out, rep)
 	}
 	return rep.writeMarkdown(out)
 }
@@ -94,15 +98,16 @@ type target struct {
 	name    string
 	proto   protocol
 	command func(ctx context.Context, env ...string) (*exec.Cmd, error)
+	cluster func(ctx context.Context, l clusterLoad, env ...string) (*nodes, error) // nil if it has none
 }
 
 // allTargets has the targets in the order of the columns of the report.
 var allTargets = []target{
-	{"go", scProtocol{}, goProgram("./contract")},
-	{"centrifuge", centrifugeProtocol{}, goProgram("./bench/centrifuge")},
+	{"go", scProtocol{}, goProgram("./contract"), startNodes},
+	{"centrifuge", centrifugeProtocol{}, goProgram("./bench/centrifuge"), nil},
 	{"js", scProtocol{}, func(ctx context.Context, env ...string) (*exec.Cmd, error) {
 		return proc.NodeCommand(ctx, "bench/js/server.js", env...)
-	}},
+	}, startWorkers},
 }
 
 func goProgram(pkg string) func(ctx context.Context, env ...string) (*exec.Cmd, error) {

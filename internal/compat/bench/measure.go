@@ -54,11 +54,14 @@ type sample struct {
 	Operations uint64  `json:"operations,omitempty"`
 }
 
+// clocked is what uses CPU time: a server, or all processes of a cluster.
+type clocked interface{ cpu() (time.Duration, error) }
+
 // sampleWindow observes a server under load: the CPU time that it uses while
 // the counter of operations advances. The load must be running, and must
 // continue after sampleWindow returns. The window is extended if no operation
 // was completed in it. It fails when ctx ends.
-func sampleWindow(ctx context.Context, s server, l load, operations func() uint64) (sample, error) {
+func sampleWindow(ctx context.Context, s clocked, l load, operations func() uint64) (sample, error) {
 	if err := sleep(ctx, l.warmup); err != nil {
 		return sample{}, err
 	}
@@ -86,7 +89,7 @@ func sampleWindow(ctx context.Context, s server, l load, operations func() uint6
 	}, nil
 }
 
-func reading(s server, operations func() uint64) (now time.Time, cpu time.Duration, ops uint64, err error) {
-	cpu, err = cpuTime(s.Pid())
+func reading(s clocked, operations func() uint64) (now time.Time, cpu time.Duration, ops uint64, err error) {
+	cpu, err = s.cpu()
 	return time.Now(), cpu, operations(), err
 }

@@ -89,7 +89,7 @@ func medianOf(values []float64) float64 {
 	return (values[middle-1] + values[middle]) / 2
 }
 
-func (r report) writeJSON(w io.Writer) error {
+func writeJSON(w io.Writer, r any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")

@@ -45,7 +45,7 @@ func TestMarkdown(t *testing.T) {
 func TestJSONRoundTrip(t *testing.T) {
 	want := testReport()
 	var out bytes.Buffer
-	if err := want.writeJSON(&out); err != nil {
+	if err := writeJSON(&out, want); err != nil {
 		t.Fatal(err)
 	}
 	var got report

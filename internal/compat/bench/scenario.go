@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
 )
@@ -18,6 +19,8 @@ type server struct {
 	*proc.Process
 	endpoint
 }
+
+func (s server) cpu() (time.Duration, error) { return cpuTime(s.Pid()) }
 
 // scenario is one kind of load. run gets a fresh server.
 type scenario struct {

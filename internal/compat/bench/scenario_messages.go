@@ -128,6 +128,7 @@ type deliveries struct {
 	each     int                       // subscribers of each target
 	inFlight int
 	data     string // JSON
+	before   func() // is called before each publication, if it is not nil
 }
 
 // oneChannel puts all clients in one channel.
@@ -221,6 +222,9 @@ func publish(ctx context.Context, c *conn, d deliveries, credits <-chan struct{}
 		c.id++
 		message = c.proto.appendPublish(message[:0], c.id, d.targets[next%len(d.targets)], d.data)
 		frame = appendFrame(frame[:0], opText, message)
+		if d.before != nil {
+			d.before()
+		}
 		if _, err := c.net.Write(frame); err != nil {
 			if ctx.Err() != nil {
 				return nil

@@ -28,6 +28,10 @@ var (
 	devToolsPackageJSON []byte
 	//go:embed devtools/package-lock.json
 	devToolsLockJSON []byte
+	//go:embed scc/package.json
+	sccPackageJSON []byte
+	//go:embed scc/package-lock.json
+	sccLockJSON []byte
 )
 
 // pinned are packages that are installed together.
@@ -60,6 +64,12 @@ func DevToolsDir(t testing.TB) string {
 		t.Fatalf("npm packages: %v", err)
 	}
 	return dir
+}
+
+// InstallSCC is Install for the packages of scc/package.json, which one benchmark
+// needs.
+func InstallSCC(ctx context.Context) (string, error) {
+	return pinned{sccPackageJSON, sccLockJSON}.install(ctx)
 }
 
 func (p pinned) install(ctx context.Context) (string, error) {

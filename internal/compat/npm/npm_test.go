@@ -22,7 +22,7 @@ func TestLockFileNamesNoRegistry(t *testing.T) {
 		} `json:"packages"`
 	}
 	var lock lockFile
-	for _, text := range [][]byte{devToolsLockJSON, lockJSON} {
+	for _, text := range [][]byte{devToolsLockJSON, sccLockJSON, lockJSON} {
 		lock = lockFile{}
 		if err := json.Unmarshal(text, &lock); err != nil {
 			t.Fatal(err)

@@ -27,6 +27,20 @@ const httpServer = env.TLS_CERT
   : http.createServer();
 const agServer = socketClusterServer.attach(httpServer, options);
 
+// With SCC_STATE_PORT it is a worker of a cluster of the stock packages.
+let joined = Promise.resolve();
+if (env.SCC_STATE_PORT) {
+  const client = require('scc-broker-client').attach(agServer.brokerEngine, {
+    instanceId: String(process.pid),
+    stateServerHost: '127.0.0.1',
+    stateServerPort: Number(env.SCC_STATE_PORT),
+  });
+  (async () => {
+    for await (const { error } of client.listener('error')) console.error(error);
+  })();
+  joined = client.listener('updateBrokers').once();
+}
+
 function namedError(name, message) {
   const error = new Error(message);
   error.name = name;
@@ -81,7 +95,8 @@ async function serveLogin(socket) {
 
 process.on('SIGTERM', () => process.exit(0));
 
-httpServer.listen(Number(env.PORT || 0), '127.0.0.1', () => {
+httpServer.listen(Number(env.PORT || 0), '127.0.0.1', async () => {
+  await joined;
   const { address, port } = httpServer.address();
   console.log(`listening on ${address}:${port}`);
 });
