@@ -23,18 +23,19 @@ type clusterScenario struct {
 // clusterLoad is the load of each clusterScenario.
 type clusterLoad struct {
 	load
-	inFlight     int     // publications that may be on their way, where it is not one
-	subjects     int     // channels to which a node subscribes
-	subscribers  int     // connections that have them
-	members      int     // sockets with presence
-	rooms        int     // their channels
-	clients      int     // of the node that dies
-	histories    int     // the channels to which they subscribe
-	publications float64 // in a second, to those channels together
-	victims      int     // users who are revoked one after the other
-	revocations  int     // that a node loads when it starts
-	revokers     int     // connections that add them
-	ownDelay     [2]float64
+	inFlight     int        // publications that may be on their way, where it is not one
+	subjects     int        // channels to which a node subscribes
+	subscribers  int        // connections that have them
+	followed     int        // channels with history to which a node subscribes
+	members      int        // sockets with presence
+	rooms        int        // their channels
+	clients      int        // of the node that dies
+	histories    int        // the channels to which they subscribe
+	publications float64    // in a second, to those channels together
+	victims      int        // users who are revoked one after the other
+	revocations  int        // that a node loads when it starts
+	revokers     int        // connections that add them
+	ownDelay     [2]float64 // of clients who return, in seconds
 }
 
 func defaultClusterLoad(l load) clusterLoad {
@@ -43,6 +44,7 @@ func defaultClusterLoad(l load) clusterLoad {
 		inFlight:     64,
 		subjects:     100_000,
 		subscribers:  100,
+		followed:     10_000,
 		members:      10_000,
 		rooms:        1000,
 		clients:      2000,
@@ -61,6 +63,7 @@ var clusterScenarios = []clusterScenario{
 	{name: "history", run: runHistory},
 	{name: "subscribe", run: runSubscribe},
 	{name: "subject", env: []string{tightHeap}, run: runSubjects},
+	{name: "followed", env: []string{rarePings}, run: runFollowed},
 	{name: "presence", env: []string{rarePings}, run: runPresence},
 	{name: "presence-memory", env: []string{rarePings, tightHeap}, run: runPresenceMemory},
 	{name: "return", run: runReturnAtOnce},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -120,12 +121,19 @@ func countAnswers(answers *atomic.Int64) func(int, *conn) error {
 	}
 }
 
-// subscribing is how many subscriptions may be on their way.
-const subscribing = 1024
+// calling is how many calls may be on their way.
+const calling = 1024
 
 // subscribeAll subscribes the connections of a fleet in turn to n channels, and waits for
 // the answers, which readers of the fleet count.
 func subscribeAll(f *fleet, answers *atomic.Int64, n int, channel func(i int) string) error {
+	return callAll(f, answers, n, func(c *conn, dst []byte, i int) []byte {
+		return c.proto.appendSubscribe(dst, c.id, channel(i))
+	})
+}
+
+// callAll is the same for n calls of any kind.
+func callAll(f *fleet, answers *atomic.Int64, n int, appendCall func(c *conn, dst []byte, i int) []byte) error {
 	begun := answers.Load()
 	wait := func(most int) error {
 		for last, at := answers.Load(), time.Now(); ; {
@@ -137,7 +145,7 @@ func subscribeAll(f *fleet, answers *atomic.Int64, n int, channel func(i int) st
 				last, at = got, time.Now()
 			}
 			if time.Since(at) > stallTimeout {
-				return fmt.Errorf("%d of %d subscriptions were answered", got-begun, n)
+				return fmt.Errorf("%d of %d calls were answered", got-begun, n)
 			}
 			if err := sleep(f.ctx, time.Millisecond/2); err != nil {
 				return err
@@ -146,14 +154,14 @@ func subscribeAll(f *fleet, answers *atomic.Int64, n int, channel func(i int) st
 	}
 	var frame, message []byte
 	for i := range n {
-		if i%subscribing == subscribing-1 {
-			if err := wait(i - subscribing/2); err != nil {
+		if i%calling == calling-1 {
+			if err := wait(i - calling/2); err != nil {
 				return err
 			}
 		}
 		c := f.conns[i%len(f.conns)]
 		c.id++
-		message = c.proto.appendSubscribe(message[:0], c.id, channel(i))
+		message = appendCall(c, message[:0], i)
 		frame = appendFrame(frame[:0], opText, message)
 		if _, err := c.net.Write(frame); err != nil {
 			return err
@@ -165,13 +173,13 @@ func subscribeAll(f *fleet, answers *atomic.Int64, n int, channel func(i int) st
 // settledMemory is the resident memory of each server.
 func (n *nodes) settledMemory(ctx context.Context, l clusterLoad) ([]int64, error) {
 	all := make([]int64, len(n.servers))
+	failures := make([]error, len(n.servers))
+	var reading sync.WaitGroup
 	for i, s := range n.servers {
-		var err error
-		if all[i], err = settledResident(ctx, s.Pid(), l.settleEvery); err != nil {
-			return nil, err
-		}
+		reading.Go(func() { all[i], failures[i] = settledResident(ctx, s.Pid(), l.settleEvery) })
 	}
-	return all, nil
+	reading.Wait()
+	return all, errors.Join(failures...)
 }
 
 // settledEach is the CPU time of each server, once all are at rest.

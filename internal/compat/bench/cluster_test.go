@@ -18,7 +18,7 @@ import (
 // its nodes.
 func smallClusterLoad() clusterLoad {
 	return clusterLoad{
-		load: smallLoad(), inFlight: 4, subjects: 300, subscribers: 3, members: 40, rooms: 5,
+		load: smallLoad(), inFlight: 4, subjects: 300, subscribers: 3, followed: 50, members: 40, rooms: 5,
 		clients: 30, histories: 5, publications: 50, victims: 3, revocations: 100, revokers: 4,
 		ownDelay: [2]float64{0.1, 0.2},
 	}
@@ -51,8 +51,8 @@ func testClusterScenarios(t *testing.T, pattern, server string) {
 		if _, ok := r.Median[server]; !ok || len(r.Rounds[server]) != 1 {
 			t.Errorf("%s: got %+v", r.Title, r)
 		}
-		// So little may fit into memory that the server has.
-		if r.Unit != memoryUnit && r.Unit != megabyteUnit && r.Median[server] <= 0 {
+		// So little may fit into memory that the server has, or be lost in what else it does.
+		if r.Unit != memoryUnit && r.Unit != megabyteUnit && r.Scenario != "followed" && r.Median[server] <= 0 {
 			t.Errorf("%s: got %v", r.Title, r.Median)
 		}
 	}
