@@ -11,6 +11,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/route"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // Exchange publishes and subscribes on behalf of the server. It does not run
@@ -122,6 +123,26 @@ func (x *sink) Deliver(channel string, data []byte) { x.deliver(channel, "", dat
 // DeliverAt implements broker.PositionSink, as Deliver does broker.Sink.
 func (x *sink) DeliverAt(channel, position string, data []byte) {
 	x.deliver(channel, position, data, false)
+}
+
+// gapText is the reason for which connections end when publications are lost.
+const gapText = "Publications are lost; subscribe again"
+
+// Gap implements broker.PositionSink: it ends the connections of the subscribers on this
+// node. They connect again, and the answer to their next subscription says what is lost.
+// They get nothing more before that, so that their position stays before the gap.
+func (x *sink) Gap(channel string) {
+	for s := range x.srv.Clients() {
+		if !s.IsSubscribed(channel) {
+			continue
+		}
+		if end, ok := s.cut(wire.CloseTryAgainLater, gapText); ok {
+			go func() {
+				end()
+				s.finish(wire.CloseTryAgainLater, gapText)
+			}()
+		}
+	}
 }
 
 // deliver is Deliver. With later, the caller has the frames written by Crew.Flush.

@@ -25,11 +25,16 @@ type Historian interface {
 }
 
 // A PositionSink is a sink that wants to know the positions of publications in the
-// histories of their channels. A Historian calls DeliverAt in place of Deliver for
-// those that have one.
+// histories of their channels. Like Deliver, its methods must not block.
 type PositionSink interface {
 	Sink
+
+	// DeliverAt is called in place of Deliver for a publication that has a position.
 	DeliverAt(channel, position string, data []byte)
+
+	// Gap is called before the next publication of a channel if some before it are
+	// lost: its subscribers on this node must be told.
+	Gap(channel string)
 }
 
 // From is where a subscriber wants to begin.

@@ -117,6 +117,16 @@ func (c *channels) passAt(channel string, at Position, data []byte) {
 	_ = c.pass(sink, channel, data) // it is logged
 }
 
+// gap tells the sink that publications of a channel are lost.
+func (c *channels) gap(channel string) {
+	if s, ok := c.getSink().(broker.PositionSink); ok {
+		_ = guard.Call(c.n.o.Logger, "Sink.Gap", func() error { // it is logged
+			s.Gap(channel)
+			return nil
+		}, slog.String("channel", channel))
+	}
+}
+
 // getSink returns the sink, which those who have subscribed to a channel have.
 func (c *channels) getSink() broker.Sink {
 	c.mu.Lock()

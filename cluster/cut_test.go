@@ -53,7 +53,7 @@ func startCut(t testing.TB, n int, change func(*cluster.Options)) ([]*cluster.No
 	})
 	nodes, options := startStored(t, n, func(o *cluster.Options) {
 		i := int(o.Name[0] - 'a')
-		o.Listen, o.Routes = listen[i], routes[i]
+		o.Listen, o.Routes, o.Advertise = listen[i], routes[i], "127.0.0.1:1"
 		change(o)
 	})
 	return nodes, options, c

@@ -233,6 +233,7 @@ func (f *follower) filled(list []stored, trimmed bool, since Position, now time.
 		f.h.n.o.Logger.Error("cluster: publications are lost: the node was away for longer than the history lasts",
 			slog.String("channel", f.channel), slog.Uint64("from", lost.From), slog.Uint64("to", lost.To))
 		f.ring.reset(f.h, max(f.at, lost.To))
+		f.h.n.channels.gap(f.channel)
 	}
 	for _, m := range list {
 		if m.seq > f.at {

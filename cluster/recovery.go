@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -106,7 +107,9 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 	known := from.Since == ""
 	if err == nil && since.Epoch == f.shard.getEpoch() {
 		known = true
-		f.await(ctx, since.Seq) // another node may be ahead
+		if err := f.reach(ctx, since.Seq); err != nil {
+			return err
+		}
 	} else {
 		since = Position{} // of another history, or none at all
 	}
@@ -130,6 +133,60 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 			return err
 		}
 	}
+}
+
+// reach waits until the follower has delivered up to a sequence, which another node has
+// told a client: this one may be behind. It returns nil too if the history has lost its
+// end, which only a leader with a majority can know.
+func (f *follower) reach(ctx context.Context, seq uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for {
+		f.await(ctx, seq)
+		f.mu.Lock()
+		there := f.at >= seq || f.ended
+		f.mu.Unlock()
+		if there {
+			return nil
+		}
+		last, _, err := f.h.last(ctx, f.shard, f.subject)
+		if err == nil && last.seq < seq {
+			var led bool
+			if led, err = f.h.led(ctx, f.shard); led {
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("cluster: the node is behind the client in the history of %q: %w", f.channel, errors.Join(ctx.Err(), err))
+		}
+		if err == nil {
+			f.behind(seq)
+		}
+	}
+}
+
+// fresh is the time since which a leader must have heard of a majority, so that there is
+// no other one. NATS waits for longer before it elects another.
+const fresh = 3 * time.Second
+
+// led reports whether the leader that the node reaches is followed by a majority of the
+// copies. One that is cut off does not know at once that it does not lead any more.
+func (h *history) led(ctx context.Context, s *shard) (bool, error) {
+	stream, err := h.n.js.Stream(ctx, s.stream)
+	if err != nil {
+		return false, err
+	}
+	info := stream.CachedInfo().Cluster
+	if info == nil {
+		return true, nil // there is one copy
+	}
+	copies := 1
+	for _, peer := range info.Replicas {
+		if !peer.Offline && peer.Active > 0 && peer.Active < fresh {
+			copies++
+		}
+	}
+	return copies > (len(info.Replicas)+1)/2, nil
 }
 
 // past returns what the follower has delivered of a channel as far as it is known from

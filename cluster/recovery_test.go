@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,12 +10,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // serve starts a server on a node, and returns what connects to it.
@@ -239,4 +245,76 @@ func TestRecoveryLeavesRoom(t *testing.T) {
 	if !strings.HasSuffix(got[0], `x15"`) || !strings.HasSuffix(got[4], `x19"`) || position != a.Position {
 		t.Errorf("the last at %s ends with %s, and the channel is at %s", position, got[4][len(got[4])-5:], a.Position)
 	}
+}
+
+// A client that comes to a node that is behind, as it is cut off, is not told that what it
+// has is lost, and gets nothing twice.
+func TestRecoveryFromANodeThatIsBehind(t *testing.T) {
+	t.Parallel()
+	nodes, _, c := startCut(t, 3, withHistory)
+	three(t, nodes, []string{"chat/a"})
+	led := leader(t, nodes, "chat/a")
+	cut, other := (led+1)%3, (led+2)%3
+	publish(t, nodes[other], "chat/a", "", "1")
+	before := history(t, nodes[other], "chat/a", 1).Position
+	c.cut(cut)
+	await(t, "the node to be alone", func() bool { return len(nodes[cut].Nodes()) == 1 })
+	publish(t, nodes[other], "chat/a", "", "2")
+	since := history(t, nodes[other], "chat/a", 1).Position
+	historian := nodes[cut].Broker().(broker.Historian)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	err := historian.Join(ctx, "chat/a", broker.From{Since: since.String()}, func(p broker.Past) {
+		t.Errorf("the node that is behind says %+v", p)
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the node that is behind says %v", err)
+	}
+	c.heal(cut)
+	for missed, from := range []cluster.Position{since, before} {
+		err = historian.Join(t.Context(), "chat/a", broker.From{Since: from.String()}, func(p broker.Past) {
+			if len(p.Publications) != missed || p.Lost != nil {
+				t.Errorf("after %v, the node says %+v, want %d publications", from, p, missed)
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Who is connected to a node that was cut off for longer than the history lasts is told by
+// the end of the connection, and comes back to hear what is lost.
+func TestGapOfANode(t *testing.T) {
+	t.Parallel()
+	nodes, _, c := startCut(t, 3, withHistory)
+	_, dial := serve(t, nodes[0], nil)
+	if _, sinks := begin(t, nodes[1:]); len(sinks) != 2 {
+		t.Fatal("two nodes have no servers")
+	}
+	await(t, "three copies", func() bool { return nodes[0].Copies(t.Context(), "small/a") == 3 })
+	await(t, "a leader", func() bool { return nodes[0].Leader(t.Context(), "small/a") != "" })
+	client := sctest.Connect(t, dial, "")
+	other := sctest.Connect(t, dial, "")
+	subscribe(t, client, `{"channel":"small/a"}`)
+	subscribe(t, other, `{"channel":"small/b"}`)
+	publish(t, nodes[1], "small/a", "", "1")
+	_, since := next(t, client, 1)
+	c.cut(0)
+	for i := range 10 {
+		publish(t, nodes[1], "small/a", "", fmt.Sprint(2+i))
+	}
+	c.heal(0)
+	var closed wsutil.ClosedError
+	if text, err := client.Conn.Next(); !errors.As(err, &closed) || closed.Code != ws.StatusCode(wire.CloseTryAgainLater) {
+		t.Errorf("the connection gives %q, %v", text, err)
+	}
+	client = sctest.Connect(t, dial, "")
+	a := subscribe(t, client, `{"channel":"small/a","since":"`+since+`"}`)
+	if got, _ := next(t, client, 3); !slices.Equal(got, []string{"9", "10", "11"}) || a.Lost == nil {
+		t.Errorf("then came %v, lost %v", got, a.Lost)
+	}
+	publish(t, nodes[1], "small/b", "", "1")
+	next(t, other, 1)
 }
