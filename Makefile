@@ -1,6 +1,6 @@
 # Four things to do with the project, and what CI adds to them.
 
-.PHONY: run test lint bench bench-cluster curves gate conformance js-suites logins fuzz simulate cluster-faults
+.PHONY: run test lint bench bench-cluster curves gate conformance js-suites logins fuzz simulate cluster-faults chaos chaos-mutants
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
@@ -61,3 +61,15 @@ simulate:
 # Faults of a cluster for which NATS holds elections, each of which takes seconds.
 cluster-faults:
 	go test -tags slow ./cluster -slow -timeout 30m -run 'TestCutOff|TestHistoryOutlivesFaults'
+
+# A cluster of real processes under faults, for as long as FOR says. SEED is that of the
+# schedule; without one, each run has another.
+FOR ?= 5m
+SEED ?= 0
+KEEP ?=
+chaos:
+	cd internal/compat && go run ./chaos -for $(FOR) -seed $(SEED) -keep "$(KEEP)"
+
+# Shows that it sees faults: it must find each of the patches in its testdata.
+chaos-mutants:
+	scripts/chaos-mutants.sh

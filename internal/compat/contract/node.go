@@ -19,8 +19,8 @@ import (
 const tokenLife = 25 * time.Hour
 
 // startNode starts the node of NODE_NAME, CLUSTER_LISTEN, CLUSTER_ROUTES (separated by
-// commas) and DATA_DIR, and gives the server its broker and revocations. It returns
-// nil without CLUSTER_LISTEN.
+// commas) and DATA_DIR, and gives the server its broker and revocations. Other nodes
+// are told of CLUSTER_ADVERTISE, if there is one. It returns nil without CLUSTER_LISTEN.
 func startNode(ctx context.Context, cfg *socketcluster.Config) (*cluster.Node, error) {
 	listen := os.Getenv("CLUSTER_LISTEN")
 	if listen == "" {
@@ -28,12 +28,13 @@ func startNode(ctx context.Context, cfg *socketcluster.Config) (*cluster.Node, e
 	}
 	secret := sha256.Sum256([]byte("the nodes with the key " + os.Getenv("AUTH_KEY")))
 	node, err := cluster.Start(ctx, cluster.Options{
-		Name:     os.Getenv("NODE_NAME"),
-		Listen:   listen,
-		Routes:   strings.FieldsFunc(os.Getenv("CLUSTER_ROUTES"), func(r rune) bool { return r == ',' }),
-		Secret:   hex.EncodeToString(secret[:]),
-		StoreDir: os.Getenv("DATA_DIR"),
-		History:  []cluster.HistoryRule{{Channel: "history.*", Size: 1000, Age: time.Hour}},
+		Name:      os.Getenv("NODE_NAME"),
+		Listen:    listen,
+		Advertise: os.Getenv("CLUSTER_ADVERTISE"),
+		Routes:    strings.FieldsFunc(os.Getenv("CLUSTER_ROUTES"), func(r rune) bool { return r == ',' }),
+		Secret:    hex.EncodeToString(secret[:]),
+		StoreDir:  os.Getenv("DATA_DIR"),
+		History:   []cluster.HistoryRule{{Channel: "history.*", Size: 1000, Age: time.Hour}},
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,38 @@
+// The chaos command checks what docs/CLUSTER.md promises with real processes. It starts
+// three contract servers as a cluster, with publishers and subscribers in Go and stock
+// ones in Node.js, brings about faults on a schedule, and logs what everybody sent, had
+// acknowledged, got and was told. Package judge decides from the log what was kept.
+//
+// Run it from internal/compat:
+//
+//	go run ./chaos [-for 5m] [-seed 1] [-keep directory] [-contract binary] [-patience 30s]
+//	go run ./chaos -judge log
+//
+// With -judge it judges a log that -keep has kept. Otherwise it prints figures, and each promise that was broken, and fails if there is one. A run
+// of more than five minutes has several rounds: the seed of each is that of the one
+// before and one. A seed decides on the order of the faults, their nodes and their
+// lengths. It does not decide on what processes and networks do meanwhile, so the same
+// seed may show something else.
+//
+// # The load
+//
+// On each of 20 channels somebody publishes all the time, on a hot one more than its
+// history keeps while its subscriber sleeps, and on 120 a few publications now and then, so
+// that nothing follows that would show that one is missing. A publisher has one publication
+// under way. It numbers them, sends none twice, and goes to another node when its own
+// does not answer. Of the subscribers, three stay with a node each, the others come and
+// go. Members come to channels with presence and leave them, and an observer on each node
+// asks who is there. Guests follow private channels on all nodes until their token is
+// revoked or ends, or they are kicked out, and then try to come back; their tokens
+// have the times of clocks that are wrong.
+//
+// # The faults
+//
+// One at a time, and the next one when each node has stored and delivered a publication:
+// kill -9; SIGSTOP and SIGCONT; a node that is cut off, with connections that end or
+// that fall silent; routes that end and come back; a rolling restart; a full disk, for
+// which each node has a file system in memory, as root only.
+//
+// Clients reach a node that is cut off from the others. Their own connections end now
+// and then.
+package main

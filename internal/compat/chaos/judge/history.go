@@ -1,0 +1,247 @@
+package judge
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// publication names a publication. A publisher numbers those on all channels together.
+type publication struct {
+	publisher string
+	n         int
+}
+
+// record is what is known of a publication.
+type record struct {
+	channel    string
+	node       string        // on which it was published
+	begun, end time.Duration // of its call
+	acked      bool
+	position   Position // zero if nobody saw it
+}
+
+// Newer reports whether a position is after another one, or in another history.
+func (p Position) Newer(than Position) bool { return p.Epoch != than.Epoch || p.Seq > than.Seq }
+
+// Position is a place in the history of a channel.
+type Position struct {
+	Epoch string
+	Seq   uint64
+}
+
+// ParsePosition parses a position as clients see it: epoch.number.time, in base 36.
+func ParsePosition(text string) (p Position, ok bool) {
+	epoch, rest, ok := strings.Cut(text, ".")
+	number, _, more := strings.Cut(rest, ".")
+	seq, err := strconv.ParseUint(number, 36, 64)
+	return Position{epoch, seq}, ok && more && err == nil
+}
+
+// follower is a subscriber on a channel.
+type follower struct{ who, channel string }
+
+// reception is what a follower has got.
+type reception struct {
+	since time.Duration // when it subscribed first
+	got   []Event       // in order
+	lost  []Event
+}
+
+// hasHistory reports whether a channel keeps what is published.
+func hasHistory(channel string) bool { return strings.HasPrefix(channel, "history.") }
+
+// records returns all publications.
+func records(events []Event) map[publication]*record {
+	all := make(map[publication]*record)
+	for _, e := range events {
+		switch e.Kind {
+		case Acked, Unsure:
+			all[publication{e.Who, e.N}] = &record{
+				channel: e.Channel, node: e.Node, begun: e.At - e.Took, end: e.At, acked: e.Kind == Acked,
+			}
+		}
+	}
+	return all
+}
+
+func judgeHistory(v *Verdict, events []Event, n nodes) {
+	all := records(events)
+	receptions := make(map[follower]*reception)
+	var followers []follower
+	reception1 := func(e Event) *reception {
+		f := follower{e.Who, e.Channel}
+		r := receptions[f]
+		if r == nil {
+			r = &reception{since: e.At}
+			receptions[f] = r
+			followers = append(followers, f)
+		}
+		return r
+	}
+	sequences := make(map[string][]uint64) // by channel, sorted
+	for _, e := range events {
+		switch e.Kind {
+		case Subscribed:
+			reception1(e)
+		case Lost:
+			r := reception1(e)
+			r.lost = append(r.lost, e)
+		case Got:
+			r := reception1(e)
+			r.got = append(r.got, e)
+		}
+		if e.Kind != Got && e.Kind != Stored || e.Position == "" {
+			continue
+		}
+		at, ok := ParsePosition(e.Position)
+		r := all[publication{e.Publisher, e.N}]
+		switch {
+		case !ok:
+			v.add(OrderRule, e.At, "%s has %q of %s as a position", e.Who, e.Position, e.Channel)
+		case r == nil: // under way when the run ended
+		case r.position == Position{}:
+			r.position = at
+			sequences[e.Channel] = append(sequences[e.Channel], at.Seq)
+		case r.position != at:
+			v.add(TwiceRule, e.At, "%s %d is stored twice on %s: at %v and %v", e.Publisher, e.N, e.Channel, r.position, at)
+		}
+	}
+	for _, list := range sequences {
+		slices.Sort(list)
+	}
+	owed := make(map[string][]publication) // by channel
+	for p, r := range all {
+		if r.acked && hasHistory(r.channel) {
+			owed[r.channel] = append(owed[r.channel], p)
+			v.Figures.Acknowledged++
+		} else if hasHistory(r.channel) {
+			v.Figures.Unsure++
+		}
+	}
+	for _, list := range owed {
+		slices.SortFunc(list, func(a, b publication) int { return cmp.Compare(all[a].begun, all[b].begun) })
+	}
+	for _, f := range followers {
+		r := receptions[f]
+		judgeOrder(v, f, r, all)
+		if hasHistory(f.channel) {
+			judgeLost(v, f, r, owed[f.channel], all)
+			judgeGaps(v, f, r, sequences[f.channel])
+		}
+	}
+	if v.Figures.Acknowledged == 0 || v.Figures.Delivered == 0 {
+		v.add(NothingRule, 0, "nothing was acknowledged, or nothing came")
+	}
+}
+
+// judgeOrder looks at what came to one follower.
+func judgeOrder(v *Verdict, f follower, r *reception, all map[publication]*record) {
+	seen := make(map[publication]bool)
+	last := make(map[string]int) // by publisher
+	var at Position
+	for _, e := range r.got {
+		p := publication{e.Publisher, e.N}
+		v.Figures.Delivered++
+		if seen[p] {
+			v.add(TwiceRule, e.At, "%s got %s %d on %s twice", f.who, p.publisher, p.n, f.channel)
+			continue
+		}
+		seen[p] = true
+		if now, ok := ParsePosition(e.Position); ok {
+			if !now.Newer(at) {
+				v.add(OrderRule, e.At, "%s got position %d of %s after %d", f.who, now.Seq, f.channel, at.Seq)
+			}
+			at = now
+		}
+		// What nobody acknowledged may be stored later than what the publisher sent next.
+		if known := all[p]; known == nil || !known.acked {
+			continue
+		}
+		if p.n < last[p.publisher] {
+			v.add(OrderRule, e.At, "%s got %s %d on %s after %d", f.who, p.publisher, p.n, f.channel, last[p.publisher])
+		}
+		last[p.publisher] = max(last[p.publisher], p.n)
+	}
+}
+
+// judgeLost looks for what a follower did not get.
+func judgeLost(v *Verdict, f follower, r *reception, owed []publication, all map[publication]*record) {
+	got := make(map[publication]bool, len(r.got))
+	for _, e := range r.got {
+		got[publication{e.Publisher, e.N}] = true
+	}
+	for _, p := range owed {
+		known := all[p]
+		if got[p] || known.begun < r.since {
+			continue
+		}
+		if told(r.lost, known) {
+			v.Figures.Told++
+			continue
+		}
+		v.add(LostRule, known.end, "%s did not get %s %d on %s, acknowledged at %v", f.who, p.publisher, p.n, f.channel, known.end)
+	}
+}
+
+// told reports whether a publication is in a gap that was told.
+func told(gaps []Event, r *record) bool {
+	return slices.ContainsFunc(gaps, func(e Event) bool {
+		if e.From == 0 && e.To == 0 {
+			return r.begun < e.At
+		}
+		return e.From <= r.position.Seq && r.position.Seq <= e.To
+	})
+}
+
+// slackSize is how many publications of a full history nobody may have seen.
+const slackSize = 50
+
+// judgeGaps looks for gaps that were told although the history had everything.
+func judgeGaps(v *Verdict, f follower, r *reception, sequences []uint64) {
+	for _, e := range r.lost {
+		v.Figures.Gaps++
+		first, _ := slices.BinarySearch(sequences, e.From)
+		if len(sequences)-first < HistorySize-slackSize {
+			v.add(GapRule, e.At, "%s was told that %d to %d of %s are lost, and only %d came since", f.who, e.From, e.To, f.channel, len(sequences)-first)
+		}
+	}
+}
+
+// judgeLate looks at when followers that were connected all the time got what was
+// acknowledged. The time does not count in which their node was disturbed.
+func judgeLate(v *Verdict, events []Event, n nodes, limits Limits) {
+	all := records(events)
+	since := make(map[follower]time.Duration)
+	for _, e := range events {
+		switch e.Kind {
+		case Subscribed:
+			since[follower{e.Who, e.Channel}] = e.At
+		case Ended:
+			for f := range since {
+				if f.who == e.Who {
+					delete(since, f)
+				}
+			}
+		case Got:
+			r := all[publication{e.Publisher, e.N}]
+			begun, ok := since[follower{e.Who, e.Channel}]
+			if !ok || e.Node == "" || r == nil || !r.acked || r.begun < begun || !hasHistory(e.Channel) {
+				continue
+			}
+			up := n.upAfter(e.Node, r.end, 0)
+			if up >= e.At {
+				continue
+			}
+			late := e.At - up
+			if late > v.Figures.Filled {
+				v.Figures.Filled, v.Figures.FilledWhere = late, e
+			}
+			if limits.Patience > 0 && late > limits.Patience {
+				v.add(LateRule, e.At, "%s got %s %d on %s after %v", e.Who, e.Publisher, e.N, e.Channel, late)
+			}
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/compat/chaos/judge"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+)
+
+// fill makes publications as large as usual ones.
+var fill = strings.Repeat("x", 90)
+
+// publisher publishes one after the other, each when the one before has been
+// acknowledged or given up, on whichever node it can reach.
+type publisher struct {
+	r       *round
+	name    string
+	every   time.Duration
+	channel func(n int) string
+	rng     *rand.Rand
+	n       int
+}
+
+// run publishes until ctx ends.
+func (p *publisher) run(ctx context.Context) {
+	_ = pause(ctx, rand.N(p.every)) // not all at the same time
+	for ctx.Err() == nil {
+		c := p.r.dialAny(ctx, p.rng, func(*conn, sctest.Packet) {})
+		if c == nil {
+			return
+		}
+		p.publish(ctx, c)
+		c.close()
+	}
+}
+
+// publish publishes on a connection, until it ends or does not answer.
+func (p *publisher) publish(ctx context.Context, c *conn) {
+	pace := time.NewTicker(p.every)
+	defer pace.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.done:
+			return
+		case <-pace.C:
+		}
+		p.n++
+		if _, ok := p.r.publish(c, p.name, p.channel(p.n), p.n); !ok {
+			return
+		}
+	}
+}
+
+// publish publishes, and notes what became of it. ok is whether the connection is still
+// good.
+func (r *round) publish(c *conn, name, channel string, n int) (acked, ok bool) {
+	begun := r.diary.now()
+	_, err := c.call(context.Background(), "#publish", map[string]any{"channel": channel, "data": publication{name, n, fill}}, callTimeout)
+	e := judge.Event{Kind: judge.Acked, Who: name, Node: c.node, Channel: channel, N: n, Took: r.diary.now() - begun}
+	if err != nil {
+		e.Kind, e.What = judge.Unsure, err.Error()
+	}
+	r.diary.add(e)
+	return err == nil, err != errEnded && err != errLate
+}
+
+// dialAny connects to some node without a token. It returns nil when ctx ends.
+func (r *round) dialAny(ctx context.Context, rng *rand.Rand, event func(*conn, sctest.Packet)) *conn {
+	for ctx.Err() == nil {
+		n := r.site.nodes[rng.IntN(len(r.site.nodes))]
+		if c, err := dial(ctx, n, "", event); err == nil {
+			return c
+		}
+		_ = pause(ctx, 50*time.Millisecond)
+	}
+	return nil
+}

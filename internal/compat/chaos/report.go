@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/compat/chaos/judge"
+)
+
+// maxShown is how many violations of a rule are shown.
+const maxShown = 5
+
+// report prints what a round has shown.
+func report(out io.Writer, v *judge.Verdict, failure error) {
+	f := v.Figures
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(out, "| %s | "+format+" |\n", append([]any{name}, args...)...)
+	}
+	fmt.Fprintln(out, "\n| Figure | |\n|---|---|")
+	line("acknowledged publications", "%d, %.0f a second", f.Acknowledged, float64(f.Acknowledged)/f.Length.Seconds())
+	line("not acknowledged", "%d", f.Unsure)
+	line("deliveries", "%d", f.Delivered)
+	line("lost, twice, out of order", "%d, %d, %d", v.Count(judge.LostRule), v.Count(judge.TwiceRule), v.Count(judge.OrderRule))
+	line("gaps told, publications in them", "%d, %d", f.Gaps, f.Told)
+	line("a missing publication came within", "%v (to %s)", round2(f.Filled), f.FilledWhere.Who)
+	line("a restarted node was healthy within", "%v", round2(f.Healthy))
+	line("rights that ended, tokens refused", "%d, %d", f.Rights, f.Refused)
+	line("a revocation without a fault within", "%v", round2(f.Revocation))
+	line("users whom nodes had to name, or not", "%d", f.Presence)
+	line("a user was named after kill -9 for", "%v", round2(f.Ghost))
+	fmt.Fprintln(out, "\n| Fault | Times | Longest stall | Longest ack | Not acknowledged |\n|---|---|---|---|---|")
+	for _, name := range f.Names() {
+		x := f.Faults[name]
+		fmt.Fprintf(out, "| %s | %d | %v | %v | %d |\n", name, x.Count, round2(x.Stall), round2(x.Ack), x.Unsure)
+	}
+	fmt.Fprintln(out)
+	shown := make(map[judge.Rule]int)
+	for _, x := range v.Violations {
+		if shown[x.Rule]++; shown[x.Rule] <= maxShown {
+			fmt.Fprintf(out, "BROKEN %s at %v: %s\n", x.Rule, x.At.Round(time.Millisecond), x.Text)
+		}
+	}
+	for rule, count := range shown {
+		if count > maxShown {
+			fmt.Fprintf(out, "BROKEN %s: %d times in all\n", rule, count)
+		}
+	}
+	if failure != nil {
+		fmt.Fprintf(out, "BROKEN: %v\n", failure)
+	}
+}
+
+// round2 rounds to what can be read.
+func round2(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(10 * time.Millisecond)
+}

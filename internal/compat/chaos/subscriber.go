@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/compat/chaos/judge"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+)
+
+// subscriber follows channels, and recovers after each interruption. It keeps no more
+// than the last position of each channel, and drops nothing: what comes twice is noted
+// twice.
+type subscriber struct {
+	r        *round
+	name     string
+	channels []string
+	node     *node // it stays there; nil: anywhere
+	rng      *rand.Rand
+
+	// stay is for how long it is connected, and away for how long it is not; nil: it is
+	// always connected.
+	stay, away func(*rand.Rand) time.Duration
+
+	positions map[string]string // used by the reader of the connection, one after the other
+	ready     atomic.Bool       // it is subscribed to everything
+}
+
+// run follows until ctx ends. Once calm is done, it stays connected.
+func (s *subscriber) run(ctx, calm context.Context) {
+	s.positions = make(map[string]string)
+	for ctx.Err() == nil {
+		c := s.dial(ctx)
+		if c == nil {
+			return
+		}
+		stay := ctx
+		if s.stay != nil && calm.Err() == nil {
+			limited, cancel := context.WithTimeout(ctx, s.stay(s.rng))
+			stay = limited
+			defer cancel()
+		}
+		if s.subscribe(stay, c) {
+			s.ready.Store(true)
+			select {
+			case <-c.done:
+			case <-stay.Done():
+			}
+		}
+		s.ready.Store(false)
+		c.close()
+		s.r.diary.add(judge.Event{Kind: judge.Ended, Who: s.name, Node: c.node})
+		if s.away != nil {
+			_ = pause(calm, s.away(s.rng))
+		}
+	}
+}
+
+func (s *subscriber) dial(ctx context.Context) *conn {
+	if s.node == nil {
+		return s.r.dialAny(ctx, s.rng, s.event)
+	}
+	for ctx.Err() == nil {
+		if c, err := dial(ctx, s.node, "", s.event); err == nil {
+			return c
+		}
+		_ = pause(ctx, 50*time.Millisecond)
+	}
+	return nil
+}
+
+// answer is that to a subscription.
+type answer struct {
+	Position string `json:"position"`
+	Lost     *struct {
+		From uint64 `json:"from"`
+		To   uint64 `json:"to"`
+	} `json:"lost"`
+}
+
+// subscribe subscribes to all channels. It reports whether that succeeded.
+func (s *subscriber) subscribe(ctx context.Context, c *conn) bool {
+	var requests []map[string]any
+	for _, channel := range s.channels {
+		data := map[string]any{"channel": channel}
+		if since := s.positions[channel]; since != "" {
+			data["since"] = since
+		}
+		requests = append(requests, data)
+	}
+	// From now on, positions belong to the reader of the connection.
+	answers := make(chan bool, len(s.channels))
+	for i, channel := range s.channels {
+		if c.start("#subscribe", requests[i], func(p sctest.Packet) { answers <- s.subscribed(c, channel, p) }) != nil {
+			return false
+		}
+	}
+	for range s.channels {
+		select {
+		case ok := <-answers:
+			if !ok {
+				return false
+			}
+		case <-c.done:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// subscribed handles the answer to a subscription. What was missed has come before it.
+func (s *subscriber) subscribed(c *conn, channel string, p sctest.Packet) bool {
+	if p.Error != nil {
+		return false
+	}
+	var a answer
+	if len(p.Data) > 0 && json.Unmarshal(p.Data, &a) != nil {
+		return false
+	}
+	if a.Lost != nil {
+		s.r.diary.add(judge.Event{Kind: judge.Lost, Who: s.name, Node: c.node, Channel: channel, From: a.Lost.From, To: a.Lost.To})
+	}
+	s.move(channel, a.Position, a.Lost != nil)
+	s.r.diary.add(judge.Event{Kind: judge.Subscribed, Who: s.name, Node: c.node, Channel: channel, Position: a.Position})
+	return true
+}
+
+// event handles a publication.
+func (s *subscriber) event(c *conn, p sctest.Packet) {
+	if p.Event != "#publish" {
+		return
+	}
+	e, ok := parseChannelEvent(p)
+	if !ok {
+		return
+	}
+	s.move(e.Channel, e.Position, false)
+	s.r.diary.add(judge.Event{Kind: judge.Got, Who: s.name, Node: c.node, Channel: e.Channel, Publisher: e.Data.P, N: e.Data.N, Position: e.Position})
+}
+
+// move takes a position over if it is newer, or in any case.
+func (s *subscriber) move(channel, position string, always bool) {
+	now, ok := judge.ParsePosition(position)
+	before, known := judge.ParsePosition(s.positions[channel])
+	if ok && (always || !known || now.Newer(before)) {
+		s.positions[channel] = position
+	}
+}
