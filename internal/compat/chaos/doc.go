@@ -5,7 +5,7 @@
 //
 // Run it from internal/compat:
 //
-//	go run ./chaos [-for 5m] [-seed 1] [-keep directory] [-contract binary] [-patience 30s]
+//	go run ./chaos [-for 5m] [-seed 1] [-only list] [-keep directory] [-contract binary] [-patience 30s]
 //	go run ./chaos -judge log
 //
 // With -judge it judges a log that -keep has kept. Otherwise it prints figures, and each promise that was broken, and fails if there is one. A run

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,6 +27,29 @@ var faults = []fault{
 	{judge.Flap, flap},
 	{judge.Restart, restart},
 	{judge.Fill, fillDisk},
+}
+
+func faultNames() (names []string) {
+	for _, f := range faults {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// chooseFaults returns the faults in a list of names, all if it is empty.
+func chooseFaults(list string) ([]fault, error) {
+	if list == "" {
+		return faults, nil
+	}
+	var chosen []fault
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.Index(faultNames(), name)
+		if i < 0 {
+			return nil, fmt.Errorf("there is no fault %q", name)
+		}
+		chosen = append(chosen, faults[i])
+	}
+	return chosen, nil
 }
 
 // between returns a random time.
@@ -67,12 +91,9 @@ func (r *round) schedule(ctx context.Context) error {
 	}
 }
 
-// shuffled returns all faults that are possible here in a random order.
+// shuffled returns all faults in a random order.
 func (r *round) shuffled() []fault {
-	all := slices.Clone(faults)
-	if !r.site.nodes[0].mounted {
-		all = slices.DeleteFunc(all, func(f fault) bool { return f.name == judge.Fill })
-	}
+	all := slices.Clone(r.faults)
 	r.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	binary := flags.String("contract", "", "the contract server to check; default: it is built")
 	keep := flags.String("keep", "", "write the logs of all rounds into this directory")
 	patience := flags.Duration("patience", 30*time.Second, "the longest time for which nobody can publish on a channel, or a publication is late")
+	only := flags.String("only", "", "bring about these faults only, separated by commas: "+strings.Join(faultNames(), ", "))
 	again := flags.String("judge", "", "judge this log of a round again, and do nothing else")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -62,6 +64,10 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if *duration <= 0 || flags.NArg() > 0 {
 		return errors.New("-for must be positive, and there are no other arguments")
 	}
+	chosen, err := chooseFaults(*only)
+	if err != nil {
+		return err
+	}
 	if *seed == 0 {
 		*seed = rand.Uint64N(1 << 32)
 	}
@@ -76,7 +82,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	for left := *duration; left > 0 && ctx.Err() == nil; left -= maxRound {
 		length := min(left, maxRound)
 		fmt.Fprintf(out, "round of %v with seed %d\n", length, *seed)
-		events, nodes, err := runRound(ctx, *seed, length, *binary, log)
+		events, nodes, err := runRound(ctx, *seed, length, chosen, *binary, log)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -105,10 +111,8 @@ func keepLogs(dir string, seed uint64, events []judge.Event, nodes []*node) erro
 		return err
 	}
 	for _, n := range nodes {
-		if p := n.running(); p != nil {
-			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d-%s.log", seed, n.name)), []byte(p.Logs()), 0o644); err != nil {
-				return err
-			}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d-%s.log", seed, n.name)), []byte(n.logs()), 0o644); err != nil {
+			return err
 		}
 	}
 	return write(filepath.Join(dir, fmt.Sprintf("%d.jsonl", seed)), events)

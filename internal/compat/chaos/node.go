@@ -30,9 +30,9 @@ type node struct {
 	diary      *diary
 
 	mu      sync.Mutex
-	process *proc.Process
+	process *proc.Process // nil before the first one
+	past    string        // what processes before it have printed
 	state   judge.Kind
-	begun   time.Time // the process
 }
 
 // site is all nodes, and the cables between them.
@@ -132,15 +132,27 @@ func (n *node) is(state judge.Kind) bool {
 
 // start starts the process, and returns when it serves.
 func (n *node) start(ctx context.Context) error {
-	begun := time.Now()
 	p, err := proc.Launch(ctx, proc.Binary(n.binary, n.env...))
 	if err != nil {
 		return fmt.Errorf("node %s: %w", n.name, err)
 	}
 	n.mu.Lock()
-	n.process, n.begun = p, begun
-	n.mu.Unlock()
+	defer n.mu.Unlock()
+	if n.process != nil {
+		n.past += n.process.Logs()
+	}
+	n.process = p
 	return nil
+}
+
+// logs returns what all processes of the node have printed.
+func (n *node) logs() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.process == nil {
+		return ""
+	}
+	return n.past + n.process.Logs()
 }
 
 func (n *node) running() *proc.Process {

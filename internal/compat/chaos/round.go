@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,11 +31,12 @@ const hot = "history.hot"
 
 // round is a run of a cluster from its start to its end.
 type round struct {
-	seed  uint64
-	diary *diary
-	site  *site
-	rng   *rand.Rand // of the schedule
-	log   io.Writer
+	seed   uint64
+	faults []fault
+	diary  *diary
+	site   *site
+	rng    *rand.Rand // of the schedule
+	log    io.Writer
 
 	mu  sync.Mutex
 	err error
@@ -51,18 +53,25 @@ func (r *round) progress(format string, args ...any) { fmt.Fprintf(r.log, format
 
 func (r *round) source(name string) *rand.Rand { return source(r.seed, name) }
 
-// run runs a round for some time, and returns what has happened.
-func runRound(ctx context.Context, seed uint64, duration time.Duration, binary string, log io.Writer) (events []judge.Event, nodes []*node, err error) {
+// runRound runs a round for some time, and returns what has happened.
+func runRound(ctx context.Context, seed uint64, duration time.Duration, chosen []fault, binary string, log io.Writer) (events []judge.Event, nodes []*node, err error) {
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {
 		return nil, nil, err
 	}
 	defer os.RemoveAll(dir)
-	r := &round{seed: seed, diary: &diary{begun: time.Now()}, log: log, rng: source(seed, "schedule")}
+	r := &round{seed: seed, faults: chosen, diary: &diary{begun: time.Now()}, log: log, rng: source(seed, "schedule")}
 	if r.site, err = newSite(dir, binary, r.diary); err != nil {
 		return nil, nil, err
 	}
 	defer r.site.close()
+	if !r.site.nodes[0].mounted {
+		r.progress("disks cannot be filled: that needs root")
+		r.faults = slices.DeleteFunc(slices.Clone(chosen), func(f fault) bool { return f.name == judge.Fill })
+	}
+	if len(r.faults) == 0 {
+		return nil, nil, errors.New("no fault is possible here")
+	}
 	if err := r.boot(ctx); err != nil {
 		return nil, r.site.nodes, err
 	}
