@@ -19,8 +19,8 @@
 // On each of 20 channels somebody publishes all the time, on a hot one more than its
 // history keeps while its subscriber sleeps, and on 120 a few publications now and then, so
 // that nothing follows that would show that one is missing. A publisher has one publication
-// under way. It numbers them, sends none twice, and goes to another node when its own
-// does not answer. Of the subscribers, three stay with a node each, the others come and
+// under way. It numbers them, and goes to another node when its own does not answer.
+// Half of the publishers publish there again, under its id, what was not acknowledged. Of the subscribers, three stay with a node each, the others come and
 // go. Members come to channels with presence and leave them, and an observer on each node
 // asks who is there. Guests follow private channels on all nodes until their token is
 // revoked or ends, or they are kicked out, and then try to come back; their tokens

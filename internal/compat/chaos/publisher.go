@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -21,7 +23,13 @@ type publisher struct {
 	every   time.Duration
 	channel func(n int) string
 	rng     *rand.Rand
-	n       int
+
+	// retries is whether it publishes again, under an id, what was not acknowledged.
+	// Otherwise it gives that up.
+	retries bool
+
+	n    int
+	open bool // publication n has not been acknowledged
 }
 
 // run publishes until ctx ends.
@@ -42,26 +50,47 @@ func (p *publisher) publish(ctx context.Context, c *conn) {
 	pace := time.NewTicker(p.every)
 	defer pace.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.done:
-			return
-		case <-pace.C:
+		if !p.open {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.done:
+				return
+			case <-pace.C:
+			}
+			p.n++
 		}
-		p.n++
-		if _, ok := p.r.publish(c, p.name, p.channel(p.n), p.n); !ok {
+		id := ""
+		if p.retries {
+			id = fmt.Sprint(p.name, " ", p.n)
+		}
+		acked, ok := p.r.publish(c, p.name, id, p.channel(p.n), p.n)
+		p.open = p.retries && !acked
+		if !ok || p.open && pause(ctx, retryPause) != nil {
 			return
 		}
 	}
 }
 
+// retryPause is the time before a publication that a node has refused is published again.
+const retryPause = 100 * time.Millisecond
+
 // publish publishes, and notes what became of it. ok is whether the connection is still
 // good.
-func (r *round) publish(c *conn, name, channel string, n int) (acked, ok bool) {
+func (r *round) publish(c *conn, name, id, channel string, n int) (acked, ok bool) {
+	data := map[string]any{"channel": channel, "data": publication{name, n, fill}}
+	if id != "" {
+		data["id"] = id
+	}
 	begun := r.diary.now()
-	_, err := c.call(context.Background(), "#publish", map[string]any{"channel": channel, "data": publication{name, n, fill}}, callTimeout)
-	e := judge.Event{Kind: judge.Acked, Who: name, Node: c.node, Channel: channel, N: n, Took: r.diary.now() - begun}
+	raw, err := c.call(context.Background(), "#publish", data, callTimeout)
+	var answer struct {
+		Position string `json:"position"`
+	}
+	if err == nil && len(raw) > 0 {
+		err = json.Unmarshal(raw, &answer)
+	}
+	e := judge.Event{Kind: judge.Acked, Who: name, Node: c.node, Channel: channel, N: n, Position: answer.Position, Took: r.diary.now() - begun}
 	if err != nil {
 		e.Kind, e.What = judge.Unsure, err.Error()
 	}

@@ -19,7 +19,7 @@ func report(out io.Writer, v *judge.Verdict, failure error) {
 	}
 	fmt.Fprintln(out, "\n| Figure | |\n|---|---|")
 	line("acknowledged publications", "%d, %.0f a second", f.Acknowledged, float64(f.Acknowledged)/f.Length.Seconds())
-	line("not acknowledged", "%d", f.Unsure)
+	line("never acknowledged", "%d", f.Unsure)
 	line("deliveries", "%d", f.Delivered)
 	line("lost, twice, out of order", "%d, %d, %d", v.Count(judge.LostRule), v.Count(judge.TwiceRule), v.Count(judge.OrderRule))
 	line("gaps told, publications in them", "%d, %d", f.Gaps, f.Told)
@@ -29,7 +29,7 @@ func report(out io.Writer, v *judge.Verdict, failure error) {
 	line("a revocation without a fault within", "%v", round2(f.Revocation))
 	line("users whom nodes had to name, or not", "%d", f.Presence)
 	line("a user was named after kill -9 for", "%v", round2(f.Ghost))
-	fmt.Fprintln(out, "\n| Fault | Times | Longest stall | Longest ack | Not acknowledged |\n|---|---|---|---|---|")
+	fmt.Fprintln(out, "\n| Fault | Times | Longest stall | Longest ack | Calls that failed |\n|---|---|---|---|---|")
 	for _, name := range f.Names() {
 		x := f.Faults[name]
 		fmt.Fprintf(out, "| %s | %d | %v | %v | %d |\n", name, x.Count, round2(x.Stall), round2(x.Ack), x.Unsure)

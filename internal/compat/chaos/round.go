@@ -172,24 +172,27 @@ func (r *round) load(ctx context.Context, duration time.Duration) error {
 	return r.audit(ctx, all)
 }
 
+// publishers returns all publishers in Go. Half of those on channels with history publish
+// again what was not acknowledged.
 func (r *round) publishers(steady, quiet []string) (all []*publisher) {
-	add := func(name string, every time.Duration, channel func(n int) string) {
-		all = append(all, &publisher{r: r, name: name, every: every, channel: channel, rng: r.source(name)})
+	add := func(name string, every time.Duration, retries bool, channel func(n int) string) {
+		all = append(all, &publisher{r: r, name: name, every: every, retries: retries, channel: channel, rng: r.source(name)})
 	}
-	for i, channel := range steady {
-		for _, x := range []string{"x", "y"} {
-			add(fmt.Sprint("steady-", i, x), 80*time.Millisecond, func(int) string { return channel })
+	for _, x := range []string{"once", "again"} {
+		retries := x == "again"
+		for i, channel := range steady {
+			add(fmt.Sprintf("steady-%d-%s", i, x), 80*time.Millisecond, retries, func(int) string { return channel })
 		}
-	}
-	for _, x := range []string{"x", "y"} {
-		add("hot-"+x, 20*time.Millisecond, func(int) string { return hot })
-		add("plain-"+x, 50*time.Millisecond, func(int) string { return "plain.0" })
+		add("hot-"+x, 20*time.Millisecond, retries, func(int) string { return hot })
+		add("plain-"+x, 50*time.Millisecond, false, func(int) string { return "plain.0" })
 		const burst = 3
 		rng, channel := r.source("quiet-"+x), ""
-		add("quiet-"+x, time.Second, func(n int) string {
-			if n%burst == 1 {
+		last := 0
+		add("quiet-"+x, time.Second, retries, func(n int) string {
+			if n%burst == 1 && n != last {
 				channel = quiet[rng.IntN(len(quiet))]
 			}
+			last = n
 			return channel
 		})
 	}

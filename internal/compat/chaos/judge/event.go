@@ -8,8 +8,8 @@ type Kind string
 // The events of clients. Who names the client, and Node the node that it is connected
 // to, if it knows it.
 const (
-	Acked      Kind = "acked"      // publication N of Who on Channel was acknowledged, after Took
-	Unsure     Kind = "unsure"     // publication N of Who on Channel failed, or was not acknowledged
+	Acked      Kind = "acked"      // publication N of Who on Channel was acknowledged, after Took, with Position
+	Unsure     Kind = "unsure"     // a call for publication N of Who on Channel failed, or was not answered
 	Subscribed Kind = "subscribed" // Who subscribes to Channel, and recovers
 	Lost       Kind = "lost"       // Who was told that From to To of Channel are lost; both 0 if unknown
 	Got        Kind = "got"        // Who got publication N of Publisher on Channel, at Position if it sees it

@@ -40,7 +40,7 @@ type FaultFigures struct {
 	Count  int
 	Stall  time.Duration // the longest without an acknowledgement on a channel with steady publications
 	Ack    time.Duration // the longest acknowledgement by a node that was not disturbed
-	Unsure int           // publications that were not acknowledged
+	Unsure int           // publications whose call failed
 }
 
 // none is the name of the time in which there is no fault.

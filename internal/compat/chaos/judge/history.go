@@ -17,8 +17,7 @@ type publication struct {
 // record is what is known of a publication.
 type record struct {
 	channel    string
-	node       string        // on which it was published
-	begun, end time.Duration // of its call
+	begun, end time.Duration // of its calls: when the first began, and the last ended
 	acked      bool
 	position   Position // zero if nobody saw it
 }
@@ -59,9 +58,13 @@ func records(events []Event) map[publication]*record {
 	for _, e := range events {
 		switch e.Kind {
 		case Acked, Unsure:
-			all[publication{e.Who, e.N}] = &record{
-				channel: e.Channel, node: e.Node, begun: e.At - e.Took, end: e.At, acked: e.Kind == Acked,
+			p := publication{e.Who, e.N}
+			r := all[p]
+			if r == nil {
+				r = &record{channel: e.Channel, begun: e.At - e.Took}
+				all[p] = r
 			}
+			r.end, r.acked = e.At, r.acked || e.Kind == Acked
 		}
 	}
 	return all
@@ -93,20 +96,28 @@ func judgeHistory(v *Verdict, events []Event, n nodes) {
 			r := reception1(e)
 			r.got = append(r.got, e)
 		}
-		if e.Kind != Got && e.Kind != Stored || e.Position == "" {
+		if e.Position == "" {
+			continue
+		}
+		key := publication{e.Publisher, e.N}
+		switch e.Kind {
+		case Acked:
+			key = publication{e.Who, e.N}
+		case Got, Stored:
+		default:
 			continue
 		}
 		at, ok := ParsePosition(e.Position)
-		r := all[publication{e.Publisher, e.N}]
+		r := all[key]
 		switch {
 		case !ok:
-			v.add(OrderRule, e.At, "%s has %q of %s as a position", e.Who, e.Position, e.Channel)
+			v.add(OrderRule, e.At, "%s %d has %q on %s as a position", key.publisher, key.n, e.Position, e.Channel)
 		case r == nil: // under way when the run ended
 		case r.position == Position{}:
 			r.position = at
 			sequences[e.Channel] = append(sequences[e.Channel], at.Seq)
 		case r.position != at:
-			v.add(TwiceRule, e.At, "%s %d is stored twice on %s: at %v and %v", e.Publisher, e.N, e.Channel, r.position, at)
+			v.add(TwiceRule, e.At, "%s %d is stored twice on %s: at %v and %v", key.publisher, key.n, e.Channel, r.position, at)
 		}
 	}
 	for _, list := range sequences {

@@ -163,6 +163,15 @@ func TestHistory(t *testing.T) {
 			6 unsure who=p n=3 channel=history.x node=a
 			7 got who=s by=p n=3 channel=history.x node=a seq=13
 			7 got who=r by=p n=3 channel=history.x node=b seq=14`, violations{judge.TwiceRule: 1}},
+		"acknowledged in the end": {`
+			6 unsure who=p n=3 channel=history.x node=a
+			7 acked who=p n=3 channel=history.x node=b seq=13
+			7 got who=s by=p n=3 channel=history.x node=a seq=13`, violations{judge.LostRule: 1}},
+		"acknowledged in the end, as another one": {`
+			6 unsure who=p n=3 channel=history.x node=a
+			6 got who=s by=p n=3 channel=history.x node=a seq=13
+			6 got who=r by=p n=3 channel=history.x node=b seq=13
+			7 acked who=p n=3 channel=history.x node=b seq=14`, violations{judge.TwiceRule: 1}},
 		"order of a publisher": {`
 			6 acked who=q n=1 channel=history.y node=a
 			7 acked who=q n=2 channel=history.y node=a
