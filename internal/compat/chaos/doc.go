@@ -20,19 +20,20 @@
 // history keeps while its subscriber sleeps, and on 120 a few publications now and then, so
 // that nothing follows that would show that one is missing. A publisher has one publication
 // under way. It numbers them, and goes to another node when its own does not answer.
-// Half of the publishers publish there again, under its id, what was not acknowledged. Of the subscribers, three stay with a node each, the others come and
-// go. Members come to channels with presence and leave them, and an observer on each node
+// Half of the publishers publish there again, under its id, what was not acknowledged. Of
+// the subscribers, three stay with a node each, the others come and go.
+//
+// Members come to channels with presence and leave them, and an observer on each node
 // asks who is there. Guests follow private channels on all nodes until their token is
 // revoked or ends, or they are kicked out, and then try to come back; their tokens
 // have the times of clocks that are wrong.
 //
 // # The faults
 //
-// One at a time, and the next one when each node has stored and delivered a publication:
-// kill -9; SIGSTOP and SIGCONT; a node that is cut off, with connections that end or
-// that fall silent; routes that end and come back; a rolling restart; a full disk, for
-// which each node has a file system in memory, as root only.
-//
-// Clients reach a node that is cut off from the others. Their own connections end now
-// and then.
+// There is one at a time, and the next one comes when each node has stored and delivered
+// publications of each stream: kill -9 of a node, or of all; SIGSTOP and SIGCONT; a node
+// that is cut off, with connections that end or that fall silent; routes that end and
+// come back; a rolling restart; a full disk, for which each node has a file system in
+// memory, as root only. Clients reach a node that is cut off from the others. Their own
+// connections end now and then.
 package main

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,6 +24,7 @@ type fault struct {
 // faults is all kinds. A schedule has them in turns, each time in another order.
 var faults = []fault{
 	{judge.Kill, kill},
+	{judge.KillAll, killAll},
 	{judge.Pause, pauseNode},
 	{judge.Cut, cutOff},
 	{judge.Flap, flap},
@@ -119,6 +122,30 @@ func kill(ctx context.Context, r *round, n *node) error {
 		return err
 	}
 	return boot(ctx, r, n)
+}
+
+// killAll kills all nodes. It says nothing of the loss of power: the files are those that
+// the kernel has.
+func killAll(ctx context.Context, r *round, _ *node) error {
+	for _, n := range r.site.nodes {
+		n.set(judge.Down)
+		n.kill()
+	}
+	if err := pause(ctx, r.between(0, 3*time.Second)); err != nil {
+		return err
+	}
+	return errors.Join(each(r.site.nodes, func(n *node) error { return boot(ctx, r, n) })...)
+}
+
+// each calls fn for all nodes at the same time.
+func each(nodes []*node, fn func(*node) error) []error {
+	errs := make([]error, len(nodes))
+	var over sync.WaitGroup
+	for i, n := range nodes {
+		over.Go(func() { errs[i] = fn(n) })
+	}
+	over.Wait()
+	return errs
 }
 
 func pauseNode(ctx context.Context, r *round, n *node) error {

@@ -43,10 +43,13 @@ func (m *member) run(ctx context.Context) {
 		}
 		n := m.r.site.nodes[m.rng.IntN(len(m.r.site.nodes))]
 		c, err := dial(ctx, n, text, func(*conn, sctest.Packet) {})
-		if err == nil {
-			m.stay(ctx, c)
-			c.close()
+		if err != nil {
+			continue
 		}
+		if c.authenticated { // a node that is cut off takes no token
+			m.stay(ctx, c)
+		}
+		c.close()
 	}
 }
 

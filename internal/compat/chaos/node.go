@@ -203,37 +203,45 @@ func (n *node) free() error { return os.Remove(n.filler()) }
 
 func (n *node) filler() string { return filepath.Join(n.dir, "filler") }
 
-// probe publishes by a node on a channel with history, and waits until the node delivers
+// probes is on how many channels a node is tried, so many that each stream has some.
+const probes = 24
+
+// probe publishes by a node on channels with history, and waits until the node delivers
 // that.
 func (n *node) probe(ctx context.Context) error {
-	came := make(chan struct{}, 1)
+	came := make(chan struct{}, probes)
 	c, err := dial(ctx, n, "", func(_ *conn, p sctest.Packet) {
-		if p.Event == "#publish" {
-			select {
-			case came <- struct{}{}:
-			default:
-			}
+		if p.Event != "#publish" {
+			return
+		}
+		select {
+		case came <- struct{}{}:
+		default: // those of a probe that was given up come, too
 		}
 	})
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	channel := "history.probe-" + n.name
-	if _, err := c.call(ctx, "#subscribe", map[string]any{"channel": channel}, callTimeout); err != nil {
-		return err
+	for i := range probes {
+		channel := fmt.Sprintf("history.probe-%s-%d", n.name, i)
+		if _, err := c.call(ctx, "#subscribe", map[string]any{"channel": channel}, callTimeout); err != nil {
+			return err
+		}
+		if _, err := c.call(ctx, "#publish", map[string]any{"channel": channel, "data": publication{}}, callTimeout); err != nil {
+			return err
+		}
 	}
-	if _, err := c.call(ctx, "#publish", map[string]any{"channel": channel, "data": publication{}}, callTimeout); err != nil {
-		return err
+	for range probes {
+		select {
+		case <-came:
+		case <-c.done:
+			return errEnded
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	select {
-	case <-came:
-		return nil
-	case <-c.done:
-		return errEnded
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
 // probeStep is how often a node is asked whether it is healthy.

@@ -83,20 +83,12 @@ func runRound(ctx context.Context, seed uint64, duration time.Duration, chosen [
 func (r *round) boot(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthyWait)
 	defer cancel()
-	failed := make(chan error)
-	for _, n := range r.site.nodes {
-		go func() {
-			err := n.start(ctx)
-			if err == nil {
-				err = n.healthy(ctx)
-			}
-			failed <- err
-		}()
-	}
-	var err error
-	for range r.site.nodes {
-		err = errors.Join(err, <-failed)
-	}
+	err := errors.Join(each(r.site.nodes, func(n *node) error {
+		if err := n.start(ctx); err != nil {
+			return err
+		}
+		return n.healthy(ctx)
+	})...)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 // The faults. Their names are those of the log.
 const (
 	Kill    = "kill -9"
+	KillAll = "kill -9 of all"
 	Pause   = "SIGSTOP"
 	Cut     = "cut"
 	Flap    = "route flap"

@@ -237,7 +237,8 @@ func TestRights(t *testing.T) {
 		"revoked while it was published": {`6.5 revoked user=g node=a took=0.2` + publication, violations{}},
 		"kicked":                         {`6 kicked user=g channel=private.x node=a took=0.1` + publication, violations{judge.RightRule: 1}},
 		"kicked out of another channel":  {`6 kicked user=g channel=private.y node=a took=0.1` + publication, violations{}},
-		"expired":                        {`6 expires user=g` + publication, violations{judge.RightRule: 1}},
+		"expired":                        {`5 expires user=g` + publication, violations{judge.RightRule: 1}},
+		"just expired":                   {`6 expires user=g` + publication, violations{}},
 		"not confirmed by all":           {`6 revoked user=g node=a took=1.1` + publication, violations{}},
 		"not confirmed by all, later":    {`6 revoked user=g node=a took=1.1` + late, violations{judge.RightRule: 1}},
 		"cut off": {`

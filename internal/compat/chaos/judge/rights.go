@@ -12,6 +12,9 @@ type right struct {
 // confirmTime is the time for which a revocation waits for nodes that do not confirm it.
 const confirmTime = time.Second
 
+// tick is how late a timer may be on a busy machine.
+const tick = time.Second
+
 // enforced returns since when a node enforces the end of a right.
 func (r right) enforced(n nodes, node string) time.Duration {
 	grace := Grace
@@ -26,7 +29,10 @@ func (r right) enforced(n nodes, node string) time.Duration {
 		return r.e.At
 	}
 	at := r.e.At
-	if !r.atOnce {
+	switch {
+	case r.e.Kind == Expires:
+		at += tick
+	case !r.atOnce:
 		at += grace
 	}
 	return n.upAfter(node, at, grace)
