@@ -60,7 +60,7 @@ simulate:
 
 # Faults of a cluster for which NATS holds elections, each of which takes seconds.
 cluster-faults:
-	go test -tags slow ./cluster -slow -timeout 30m -run 'TestCutOff|TestHistoryOutlivesFaults'
+	go test -tags slow ./cluster -slow -timeout 30m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack'
 
 # A cluster of real processes under faults, for as long as FOR says. SEED is that of the
 # schedule; without one, each run has another.

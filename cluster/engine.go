@@ -31,6 +31,10 @@ const startStep = 50 * time.Millisecond
 // without closing its connections is noticed within about two of these.
 const routePing = 500 * time.Millisecond
 
+// routeReports is for how many attempts there is one record in the log. Each of the four
+// connections of a route tries once a second while a node is away.
+const routeReports = 240
+
 // engine is the NATS server of a node, or what is needed to reach an outside one.
 type engine struct {
 	o        *Options
@@ -75,6 +79,7 @@ func startEngine(o *Options) (*engine, error) {
 			so.Cluster.TLSConfig = o.TLS.Clone()
 			so.Cluster.TLSTimeout = 5
 		}
+		so.ReconnectErrorReports = routeReports
 		for _, addr := range o.Routes {
 			so.Routes = append(so.Routes, &url.URL{Scheme: "nats", User: url.UserPassword("route", o.Secret), Host: addr})
 		}

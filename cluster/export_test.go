@@ -26,6 +26,22 @@ func (n *Node) Copies(ctx context.Context, channel string) int {
 	return stream.CachedInfo().Config.Replicas
 }
 
+// Complete returns how many copies of the stream of a channel count, which are those
+// that have what the leader has, or are about to.
+func (n *Node) Complete(ctx context.Context, channel string) int {
+	stream, err := n.js.Stream(ctx, n.history.shardOf(channel).stream)
+	if err != nil || stream.CachedInfo().Cluster == nil || stream.CachedInfo().Cluster.Leader == "" {
+		return 0
+	}
+	copies := 1
+	for _, peer := range stream.CachedInfo().Cluster.Replicas {
+		if peer.Current && !peer.Offline && peer.Lag < 100 {
+			copies++
+		}
+	}
+	return copies
+}
+
 // RevocationsStream returns the name of the node that leads the stream of revocations, ""
 // if none does, and how many copies have everything.
 func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int) {

@@ -98,6 +98,7 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 	for i := range h.shards {
 		h.shards[i].stream = n.o.Prefix + "_history_" + strconv.Itoa(i)
 		h.shards[i].subjects = n.subject("h." + strconv.Itoa(i) + ".")
+		h.shards[i].inFlight = make(chan struct{}, maxInFlight)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if _, err := n.nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."+n.o.Prefix+"_history_*", func(*nats.Msg) { h.suspect() }); err != nil {
@@ -231,6 +232,14 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 	}
 	defer leave()
 	s := h.shardOf(channel)
+	select {
+	case s.inFlight <- struct{}{}:
+		defer func() { <-s.inFlight }()
+	case <-ctx.Done():
+		return Position{}, ctx.Err()
+	case <-h.ctx.Done():
+		return Position{}, errClosed
+	}
 	msg := &nats.Msg{Subject: s.subject(channel), Data: data, Header: nats.Header{
 		"Nats-Msg-Id": {h.messageID(channel, id)},
 		"Nats-TTL":    {rule.ttl},

@@ -207,6 +207,35 @@ func leader(t testing.TB, nodes []*cluster.Node, channel string) int {
 	return led
 }
 
+// A leader that was cut off does not take in publications when it is back, which NATS would
+// have to take out of its copy one by one. So the copy counts again soon, and the next
+// leader may be cut off.
+func TestLeaderComesBack(t *testing.T) {
+	if !*slow {
+		t.Skip("it needs elections: make cluster-faults")
+	}
+	channels := []string{"chat/a", "chat/i"}
+	nodes, _, c := startCut(t, 3, withLongHistory)
+	_, sinks := three(t, nodes, channels)
+	l := startLoad(t, nodes, channels)
+	for range 2 {
+		l.more(20, nil)
+		led := leader(t, nodes, channels[0])
+		c.cut(led)
+		l.more(20, nodes[led])
+		c.heal(led)
+		l.more(20, nil)
+		begun := time.Now()
+		await(t, "three complete copies", func() bool { return nodes[led].Complete(t.Context(), channels[0]) == 3 })
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("the copy of the former leader counts again after %v", took)
+		} else {
+			t.Logf("the copy of the former leader counts again after %v", took)
+		}
+	}
+	l.end(nodes[0], sinks, channels)
+}
+
 // slow makes TestHistoryOutlivesFaults cut leaders off, too. NATS elects another within
 // 4 to 16 seconds.
 var slow = flag.Bool("slow", false, "also test faults that need elections")

@@ -19,7 +19,8 @@ type Node struct {
 	js       jetstream.JetStream
 	members  *members
 	channels *channels
-	history  *history // nil if no channel has one
+	history  *history    // nil if no channel has one
+	leads    *leadership // nil if no storage is shared
 	users    *users
 	spread   rounds
 
@@ -70,6 +71,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		n.Close()
 		return nil, err
 	}
+	n.leads = newLeadership(n)
 	return n, nil
 }
 
@@ -97,6 +99,7 @@ func (n *Node) Close() {
 			rv.end()
 		}
 		n.channels.end()
+		n.leads.end()
 		n.nc.Close()
 		n.engine.stop()
 	})

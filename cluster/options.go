@@ -30,7 +30,9 @@ type Options struct {
 	Listen string
 
 	// Advertise is the address of Listen as other nodes see it, if that is
-	// another one. Nodes tell each other of it. Default: none is told.
+	// another one. Nodes tell each other of it, so they also connect to nodes that
+	// are not in their Routes. Default: the address from which the node connects
+	// to others, with the port of Listen.
 	Advertise string
 
 	// Routes are the addresses of other nodes. One that works is enough if nodes

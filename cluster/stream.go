@@ -23,10 +23,16 @@ const maxCopies = 3
 // dedupWindow is for how long NATS knows the ids of publications.
 const dedupWindow = 2 * time.Minute
 
+// maxInFlight is how many publications of a node to one stream wait for their
+// acknowledgements at the same time. If a leader is cut off, those in flight are in its copy
+// only, and NATS takes seconds for each to take it out again (leadership.standAside).
+const maxInFlight = 8
+
 // shard is a stream with the histories of some channels.
 type shard struct {
 	stream   string
 	subjects string // what the subjects of its channels begin with
+	inFlight chan struct{}
 
 	tail uint64 // up to here, followers have been compared; only for history.run
 

@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// leadership looks after the Raft groups of the NATS server in the process: those of the
+// streams, and that of the cluster itself.
+type leadership struct {
+	n     *Node
+	stop  chan struct{}
+	over  sync.WaitGroup
+	alone map[string]time.Time // since when the node leads a group without a majority
+}
+
+// A node looks after the groups so often, and leads a stream for so long without a
+// majority. NATS elects another leader after 4 seconds at the earliest, and a route
+// that is lost for a moment is back after one.
+const (
+	lookEvery = 250 * time.Millisecond
+	aloneTime = 2 * time.Second
+)
+
+// group is a Raft group as this node sees it.
+type group struct {
+	name   string
+	stream bool     // it is that of a stream
+	leader string   // the name of a node, "" if none is known
+	others []string // the other nodes that have a copy
+	quorum int      // how many copies make a majority
+}
+
+// The accounts of NATS with the groups of streams, and with that of the cluster.
+const (
+	streamAccount  = server.DEFAULT_GLOBAL_ACCOUNT
+	clusterAccount = server.DEFAULT_SYSTEM_ACCOUNT
+)
+
+// newLeadership returns nil if the node shares no storage with others.
+func newLeadership(n *Node) *leadership {
+	if n.o.StoreDir == "" || n.o.Listen == "" {
+		return nil
+	}
+	l := &leadership{n: n, stop: make(chan struct{})}
+	l.over.Go(l.run)
+	return l
+}
+
+func (l *leadership) run() {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			groups, reach := l.groups(), l.reach()
+			l.standAside(groups, reach, time.Now())
+		case <-l.stop:
+			return
+		}
+	}
+}
+
+// reach returns the names of the nodes to which there are routes.
+func (l *leadership) reach() map[string]bool {
+	all := routes{count: -1}
+	names, _ := all.look(l.n.engine.srv)
+	return names
+}
+
+func (l *leadership) groups() (all []group) {
+	for _, account := range []string{streamAccount, clusterAccount} {
+		status := l.n.engine.srv.Raftz(&server.RaftzOptions{AccountFilter: account})
+		if status == nil {
+			continue
+		}
+		for name, info := range (*status)[account] {
+			g := group{name: name, stream: account == streamAccount, quorum: info.QuorumNeeded}
+			for id, peer := range info.Peers {
+				g.others = append(g.others, peer.Name)
+				if id == info.Leader {
+					g.leader = peer.Name
+				}
+			}
+			if info.State == server.Leader.String() {
+				g.leader = l.n.o.Name
+			}
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// reached returns how many of the other copies of a group this node reaches.
+func (g *group) reached(reach map[string]bool) (n int) {
+	for _, name := range g.others {
+		if reach[name] {
+			n++
+		}
+	}
+	return n
+}
+
+// standAside ends the leadership of streams of which the node does not reach a
+// majority. Otherwise it would take in what is published when it is back, until it
+// hears of the next leader. NATS takes such entries out of a copy again one by one, each
+// in a second or more, and until then the copy does not count.
+func (l *leadership) standAside(groups []group, reach map[string]bool, now time.Time) {
+	alone := make(map[string]time.Time)
+	for _, g := range groups {
+		if !g.stream || g.leader != l.n.o.Name || 1+g.reached(reach) >= g.quorum {
+			continue
+		}
+		since, known := l.alone[g.name]
+		if !known {
+			since = now
+		}
+		alone[g.name] = since
+		if now.Sub(since) >= aloneTime {
+			l.stepDown(g.name)
+		}
+	}
+	l.alone = alone
+}
+
+// stepDown ends the leadership of the stream of a group.
+func (l *leadership) stepDown(name string) {
+	srv := l.n.engine.srv
+	info, err := srv.Jsz(&server.JSzOptions{Account: streamAccount, Streams: true, RaftGroups: true})
+	if err != nil {
+		return // the server ends
+	}
+	for _, account := range info.AccountDetails {
+		for _, s := range account.Streams {
+			if s.RaftGroup == name && srv.JetStreamStepdownStream(streamAccount, s.Name) == nil {
+				l.n.o.Logger.Warn("cluster: the node leads a stream no longer, as it does not reach a majority of its copies", slog.String("stream", s.Name))
+			}
+		}
+	}
+}
+
+// end ends it.
+func (l *leadership) end() {
+	if l != nil {
+		close(l.stop)
+		l.over.Wait()
+	}
+}
