@@ -58,9 +58,11 @@ SEEDS ?= 10000
 simulate:
 	go test ./internal/simulation -count=1 -timeout 0 -run 'TestSimulation$$' -simulate.seeds=$(SEEDS)
 
-# Faults of a cluster for which NATS holds elections, each of which takes seconds.
+# Faults of a cluster for which NATS holds elections, each of which takes seconds. Those of
+# processes are tried TRIALS times.
+TRIALS ?= 1
 cluster-faults:
-	go test -tags slow ./cluster -slow -timeout 30m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack'
+	go test -tags slow ./cluster -slow -trials $(TRIALS) -v -timeout 60m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack|TestFleet'
 
 # A cluster of real processes under faults, for as long as FOR says. SEED is that of the
 # schedule; without one, each run has another.

@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 		runProcess(text)
 		return
 	}
+	if text := os.Getenv(fleetVar); text != "" {
+		runFleet(text)
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 

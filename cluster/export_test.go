@@ -8,6 +8,15 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// StreamOf tells the streams of channels apart.
+func StreamOf(channel string) string {
+	h := new(history)
+	for i := range h.shards {
+		h.shards[i].stream = strconv.Itoa(i)
+	}
+	return h.shardOf(channel).stream
+}
+
 // Leader returns the name of the node that leads the stream of a channel, "" if none does.
 func (n *Node) Leader(ctx context.Context, channel string) string {
 	stream, err := n.js.Stream(ctx, n.history.shardOf(channel).stream)

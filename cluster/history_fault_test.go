@@ -272,6 +272,9 @@ func TestHistoryOutlivesFaults(t *testing.T) {
 	l.halt(nodes[led])
 	delete(sinks, nodes[led].Name())
 	nodes[led].Close()
+	if name := nodes[(led+1)%3].Leader(t.Context(), channels[0]); name == "" || name == nodes[led].Name() {
+		t.Errorf("after the end of %s, which led, the leader is %q", nodes[led].Name(), name)
+	}
 	l.more(20, nil)
 	back := startNode(t, options[led])
 	ready(t, back)

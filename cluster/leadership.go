@@ -142,10 +142,44 @@ func (l *leadership) stepDown(name string) {
 	}
 }
 
-// end ends it.
+// A node that ends waits for other leaders for handOverTimeout. They are there after
+// some hundredths of a second.
+const (
+	handOverTimeout = time.Second
+	handOverPause   = 5 * time.Millisecond
+)
+
+// handOver ends the leadership of all groups, and waits until others lead those of which
+// there is a majority without this node. The NATS server must end then.
+func (l *leadership) handOver() {
+	if l == nil {
+		return
+	}
+	close(l.stop)
+	l.over.Wait()
+	pending := make(map[string]bool)
+	reach := l.reach()
+	for _, g := range l.groups() {
+		if g.leader == l.n.o.Name && g.reached(reach) >= g.quorum {
+			pending[g.name] = true
+		}
+	}
+	if len(pending) == 0 {
+		return
+	}
+	l.over.Go(l.n.engine.srv.LameDuckShutdown) // hands over first; it would then wait for a second
+	for begun := time.Now(); len(pending) > 0 && time.Since(begun) < handOverTimeout; time.Sleep(handOverPause) {
+		for _, g := range l.groups() {
+			if g.leader != "" && g.leader != l.n.o.Name {
+				delete(pending, g.name)
+			}
+		}
+	}
+}
+
+// end waits for what handOver began. The NATS server must have ended.
 func (l *leadership) end() {
 	if l != nil {
-		close(l.stop)
 		l.over.Wait()
 	}
 }
