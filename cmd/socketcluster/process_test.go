@@ -41,8 +41,6 @@ func TestMain(m *testing.M) {
 type processes struct {
 	t      *testing.T
 	dir    string
-	config string
-	routes string
 	tokens *auth.JWT
 	log    *os.File
 	nodes  map[string]*process
