@@ -69,6 +69,14 @@ func (n *Node) Stats(ctx context.Context) Stats {
 		s.Revocations, s.CutOff = rv.Len(), rv.Current() != nil
 	}
 	s.Streams = n.streamStats(ctx)
+	if n.o.URL == "" {
+		for _, stream := range s.Streams {
+			for i := range stream.Copies { // NATS takes longer to see that a node is gone
+				c := &stream.Copies[i]
+				c.Alive = c.Alive && slices.Contains(s.Nodes, c.Node)
+			}
+		}
+	}
 	return s
 }
 

@@ -45,6 +45,15 @@ func TestStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the gap", func() bool { return nodes[1].Stats(t.Context()).Gaps > 0 })
+	nodes[2].Fail()
+	await(t, "the end of c", func() bool { return len(nodes[1].Nodes()) == 2 })
+	for _, stream := range nodes[1].Stats(t.Context()).Streams {
+		for _, one := range stream.Copies {
+			if one.Alive != (one.Node != "c") {
+				t.Errorf("after the end of c, a copy of %s is %+v", stream.Name, one)
+			}
+		}
+	}
 	nodes[1].Close()
 	if s := nodes[1].Stats(t.Context()); s.Streams[0].Leader != "" || s.Channels != 0 {
 		t.Errorf("a node that has ended has %+v", s)

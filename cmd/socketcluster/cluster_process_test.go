@@ -95,9 +95,10 @@ func TestClusterOfCommands(t *testing.T) {
 		}
 	}
 	p.kill(dead)
-	if o := runWith(t, "", "cluster", "--metrics-addr", p.nodes[alive].ops); !strings.Contains(o.out, dead) {
-		t.Errorf("%+v", o)
-	}
+	p.await("the end of a node", func() bool {
+		o := runWith(t, "", "cluster", "--metrics-addr", p.nodes[alive].ops)
+		return o.status == 1 && strings.Contains(o.out, "WRONG: node "+dead+" is away")
+	})
 	carol := p.connect(alive, p.token("carol"))
 	if answer := carol.call("#subscribe", json.RawMessage(`{"channel":"room/1","last":10}`)); answer.Error != nil {
 		t.Fatalf("%+v", answer)
