@@ -148,7 +148,7 @@ func secretHolders(t *testing.T, w *world) map[string]any {
 		"client.AuthenticateEvent":    client.AuthenticateEvent{Client: c, SignedAuthToken: hidden, AuthToken: tok},
 		"client.DeauthenticateEvent":  client.DeauthenticateEvent{Client: c, OldSignedAuthToken: hidden, OldAuthToken: tok},
 		"client.AuthStateChangeEvent": client.AuthStateChangeEvent{Client: c, SignedAuthToken: hidden, AuthToken: tok},
-		"client.RemoveAuthTokenEvent": client.RemoveAuthTokenEvent{Client: c, OldAuthToken: hidden},
+		"client.RemoveAuthTokenEvent": client.RemoveAuthTokenEvent{Client: c, OldSignedAuthToken: hidden},
 	}
 }
 

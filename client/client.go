@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -172,17 +173,6 @@ func (c *Client) NextAttempt() (at time.Time, ok bool) {
 	return c.retryAt, !c.retryAt.IsZero()
 }
 
-// BytesReceived returns the number of bytes that have been received on the
-// current connection.
-func (c *Client) BytesReceived() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.link == nil || c.link.conn == nil {
-		return 0
-	}
-	return c.link.conn.BytesRead()
-}
-
 // AuthState reports whether the client is authenticated, as far as it knows.
 func (c *Client) AuthState() socketcluster.AuthState {
 	c.mu.Lock()
@@ -207,22 +197,27 @@ func (c *Client) SignedAuthToken() string {
 	return c.signed
 }
 
-// Subscriptions yields the names and states of the channels that the client is
-// subscribed to or wants to be, in no particular order.
-func (c *Client) Subscriptions() iter.Seq2[string, ChannelState] {
+// Subscriptions yields the names of the channels to which the client is
+// subscribed, in no particular order.
+func (c *Client) Subscriptions() iter.Seq[string] {
+	return slices.Values(c.channelsThatAre(Subscribed))
+}
+
+// PendingSubscriptions yields the names of the channels that the client wants,
+// and that are not subscribed yet, in no particular order.
+func (c *Client) PendingSubscriptions() iter.Seq[string] {
+	return slices.Values(c.channelsThatAre(Pending))
+}
+
+func (c *Client) channelsThatAre(state ChannelState) (names []string) {
 	c.mu.Lock()
-	states := make(map[string]ChannelState, len(c.channels))
+	defer c.mu.Unlock()
 	for name, ch := range c.channels {
-		states[name] = ch.state
-	}
-	c.mu.Unlock()
-	return func(yield func(string, ChannelState) bool) {
-		for name, state := range states {
-			if !yield(name, state) {
-				return
-			}
+		if ch.state == state {
+			names = append(names, name)
 		}
 	}
+	return names
 }
 
 // IsSubscribed reports whether the server has subscribed the client to a

@@ -2,7 +2,9 @@ package client_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/client"
@@ -42,11 +44,45 @@ func TestClient(t *testing.T) {
 	})
 }
 
+// Stats counts the channels to which the server has subscribed the client, and what belongs
+// to the current connection.
+func TestStats(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		c, p := s.connect(client.Options{})
+		subscribe(t, c, "a")
+		subscribe(t, c, "b")
+		p.next()
+		p.next()
+		before := c.Stats()
+		const answer = `{"rid":2}`
+		p.send(answer)
+		synctest.Wait()
+		if got := c.Stats(); got.Subscriptions != 1 || before.Subscriptions != 0 || got.BytesReceived != before.BytesReceived+2+int64(len(answer)) || got.OutboxBytes != 0 {
+			t.Errorf("%+v, before %+v", got, before)
+		}
+		if err := c.Transmit(t.Context(), "big", strings.Repeat("x", 100<<10)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := c.Stats(); got.OutboxBytes < 10<<10 {
+			t.Errorf("%+v while the server does not read", got)
+		}
+		p.Close()
+		synctest.Wait()
+		if got := c.Stats(); got != (client.Stats{}) {
+			t.Errorf("%+v after the end of the connection", got)
+		}
+	})
+}
+
 // subscriptions returns the subscriptions of a client.
 func subscriptions(c *client.Client) map[string]client.ChannelState {
 	all := make(map[string]client.ChannelState)
-	for name, state := range c.Subscriptions() {
-		all[name] = state
+	for name := range c.Subscriptions() {
+		all[name] = client.Subscribed
+	}
+	for name := range c.PendingSubscriptions() {
+		all[name] = client.Pending
 	}
 	return all
 }

@@ -68,8 +68,8 @@ func TestConnectOrder(t *testing.T) {
 			t.Error(err)
 		}
 		r.want("subscribeStateChange mine pending subscribed", "subscribe mine")
-		if c.ID() != "id1" || c.State() != socketcluster.Open || c.BytesReceived() == 0 {
-			t.Errorf("%q %v %d", c.ID(), c.State(), c.BytesReceived())
+		if c.ID() != "id1" || c.State() != socketcluster.Open || c.Stats().BytesReceived == 0 {
+			t.Errorf("%q %v %d", c.ID(), c.State(), c.Stats().BytesReceived)
 		}
 	})
 }

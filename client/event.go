@@ -227,8 +227,8 @@ type (
 	// RemoveAuthTokenEvent: the token has been removed from the store. It comes after the
 	// DeauthenticateEvent, when the store is done.
 	RemoveAuthTokenEvent struct {
-		Client       *Client
-		OldAuthToken string // that was in the store; "" if there was none
+		Client             *Client
+		OldSignedAuthToken string // that was in the store; "" if there was none
 	}
 )
 

@@ -311,7 +311,7 @@ func record(t *testing.T, c *client.Client) *recorder {
 	client.On(c, func(e client.AuthStateChangeEvent) {
 		r.note("authStateChange %v %v %s", e.OldAuthState, e.NewAuthState, e.SignedAuthToken)
 	})
-	client.On(c, func(e client.RemoveAuthTokenEvent) { r.note("removeAuthToken %s", e.OldAuthToken) })
+	client.On(c, func(e client.RemoveAuthTokenEvent) { r.note("removeAuthToken %s", e.OldSignedAuthToken) })
 	return r
 }
 

@@ -119,7 +119,7 @@ func TestCompression(t *testing.T) {
 			if err != nil || echo != big {
 				t.Fatal(err, len(echo))
 			}
-			if n := c.BytesReceived(); n > 10_000 {
+			if n := c.Stats().BytesReceived; n > 10_000 {
 				t.Errorf("%d bytes received", n)
 			}
 			for socket := range s.Clients() {

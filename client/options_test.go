@@ -99,16 +99,50 @@ func TestOptions(t *testing.T) {
 func TestAPI(t *testing.T) {
 	typ := reflect.TypeFor[*client.Client]()
 	for _, name := range []string{
-		"ID", "URL", "State", "AuthState", "AuthToken", "SignedAuthToken", "NextAttempt", "BytesReceived",
+		"ID", "URL", "State", "AuthState", "AuthToken", "SignedAuthToken", "NextAttempt", "Stats",
 		"Connect", "Disconnect", "Reconnect", "Close",
 		"Transmit", "Invoke", "Send", "SendBinary", "TransmitPublish", "Publish",
 		"Authenticate", "Deauthenticate",
-		"Subscribe", "Unsubscribe", "Subscriptions", "IsSubscribed", "ChannelState", "ProcessPendingSubscriptions",
+		"Subscribe", "Unsubscribe", "Subscriptions", "PendingSubscriptions", "IsSubscribed", "ChannelState", "ProcessPendingSubscriptions",
 		"Handle", "HandleDefault", "Receive", "ReceiveDefault",
 	} {
 		if _, ok := typ.MethodByName(name); !ok {
 			t.Errorf("there is no %s", name)
 		}
+	}
+}
+
+// What a client and a socket of the server have both, has the same form in both.
+func TestSameFormsAsSocket(t *testing.T) {
+	others := map[string]string{
+		"Deauthenticate": "it waits for the store of tokens",
+		"StartBatch":     "each package has its Batch",
+		"StartBatching":  "each package has its Batch",
+		"Stats":          "they have other figures",
+	}
+	form := func(m reflect.Method) string { // without the receiver
+		in, out := []string{}, []string{}
+		for p := range m.Type.Ins() {
+			in = append(in, p.String())
+		}
+		for r := range m.Type.Outs() {
+			out = append(out, r.String())
+		}
+		return strings.Join(in[1:], ", ") + " -> " + strings.Join(out, ", ")
+	}
+	same := 0
+	for ours := range reflect.TypeFor[*client.Client]().Methods() {
+		theirs, ok := reflect.TypeFor[*socketcluster.Socket]().MethodByName(ours.Name)
+		if !ok {
+			continue
+		}
+		if a, b := form(ours), form(theirs); (a == b) == (others[ours.Name] != "") {
+			t.Errorf("%s of a client is %s, of a socket %s", ours.Name, a, b)
+		}
+		same++
+	}
+	if same < 15 {
+		t.Errorf("%d methods of the same name", same)
 	}
 }
 
@@ -189,7 +223,7 @@ func TestUnused(t *testing.T) {
 	withFake(t, func(t *testing.T, s *fake) {
 		store := new(client.MemoryStore)
 		c := s.new(client.Options{TokenStore: store, AuthTokenName: "t"})
-		if c.ID() != "" || c.State() != socketcluster.Closed || c.BytesReceived() != 0 {
+		if c.ID() != "" || c.State() != socketcluster.Closed || c.Stats() != (client.Stats{}) {
 			t.Error(c.State())
 		}
 		if _, ok := c.NextAttempt(); ok {

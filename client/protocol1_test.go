@@ -88,8 +88,8 @@ func TestVersion1RefusesToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := <-removed; e.OldAuthToken != "bad" {
-		t.Errorf("the event has %q", e.OldAuthToken)
+	if e := <-removed; e.OldSignedAuthToken != "bad" {
+		t.Errorf("the event has %q", e.OldSignedAuthToken)
 	}
 	if token, err := store.Load(t.Context(), "name"); token != "" || err != nil {
 		t.Errorf("the store has %q, %v", token, err)

@@ -87,7 +87,7 @@ func (e AuthStateChangeEvent) Format(f fmt.State, _ rune) { redact.Format(f, e.t
 // MarshalJSON implements json.Marshaler. It shows no token.
 func (e AuthStateChangeEvent) MarshalJSON() ([]byte, error) { return redact.JSON(e.text()) }
 
-func (e RemoveAuthTokenEvent) text() string { return redact.Text(e, "OldAuthToken") }
+func (e RemoveAuthTokenEvent) text() string { return redact.Text(e, "OldSignedAuthToken") }
 
 // Format implements [fmt.Formatter]. It shows no token.
 func (e RemoveAuthTokenEvent) Format(f fmt.State, _ rune) { redact.Format(f, e.text()) }

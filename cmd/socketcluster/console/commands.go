@@ -271,14 +271,19 @@ func (c *console) runSend(rest string) error {
 	return cl.Send(c.now, rest)
 }
 
+// channelsOf returns the channels of a client, subscribed or not yet.
+func channelsOf(cl *client.Client) []string {
+	return slices.AppendSeq(slices.Collect(cl.Subscriptions()), cl.PendingSubscriptions())
+}
+
 func (c *console) runState(rest string) error {
 	cl, err := c.needClient()
 	if err := errors.Join(err, noMore(rest)); err != nil {
 		return err
 	}
 	channels := []string{}
-	for name, state := range cl.Subscriptions() {
-		channels = append(channels, fmt.Sprintf("%s (%v)", name, state))
+	for _, name := range channelsOf(cl) {
+		channels = append(channels, fmt.Sprintf("%s (%v)", name, cl.ChannelState(name)))
 	}
 	slices.Sort(channels)
 	state := struct {

@@ -167,9 +167,7 @@ func (c *console) candidates(line string) (all []string) {
 		return []string{"answer", "error", "publish", "transmit", "call", "event", "close", "no"}
 	case "unsubscribe", "publish", "transmit-publish":
 		if c.client != nil {
-			for name := range c.client.Subscriptions() {
-				all = append(all, name)
-			}
+			all = channelsOf(c.client)
 		}
 	}
 	slices.Sort(all)

@@ -183,7 +183,7 @@ func (c *goClient) keepDiary(version wire.Version) {
 	client.On(cl, func(e client.DeauthenticateEvent) { c.note("deauthenticate %s", userOf(e.OldAuthToken)) })
 	client.On(cl, func(e client.AuthStateChangeEvent) { c.note("authStateChange %v>%v", e.OldAuthState, e.NewAuthState) })
 	client.On(cl, func(e client.RemoveAuthTokenEvent) {
-		c.store.changes.add(trim("removeAuthToken " + e.OldAuthToken))
+		c.store.changes.add(trim("removeAuthToken " + e.OldSignedAuthToken))
 	})
 }
 
