@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"reflect"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -43,7 +42,7 @@ type Emitter interface {
 func On[E Event](from Emitter, fn func(E)) (off func()) {
 	var zero E
 	mustEmit(from, zero)
-	mustCall("the handler of "+fmt.Sprintf("%T", zero), fn)
+	mustCall(fmt.Sprintf("the handler of %T", zero), fn)
 	return from.addListener(zero.kind(), func(e Event) { fn(e.(E)) })
 }
 
@@ -61,18 +60,7 @@ func On[E Event](from Emitter, fn func(E)) (off func()) {
 func Events[E Event](ctx context.Context, from Emitter) iter.Seq[E] {
 	var zero E
 	mustEmit(from, zero)
-	l := loop.New[E](ctx, from.emitterDone())
-	off := On(from, func(e E) { l.Write(e) })
-	end := func() {
-		off()
-		l.End()
-	}
-	stop := context.AfterFunc(ctx, end) // the loop may never begin
-	return func(yield func(E) bool) {
-		defer stop()
-		defer end()
-		l.Read(yield)
-	}
+	return loop.Events(ctx, from.emitterDone(), func(fn func(E)) (off func()) { return On(from, fn) })
 }
 
 type eventKind uint8
@@ -269,10 +257,5 @@ func (l *listeners) has(k eventKind) bool { return !l[k].Empty() }
 // call calls the handlers of an event. A panic in one of them is logged, and
 // the others are still called.
 func (l *listeners) call(e Event, log *slog.Logger) {
-	for _, fn := range l[e.kind()].All() {
-		_ = guard.Call(log, "an event handler", func() error {
-			(*fn)(e)
-			return nil
-		}, slog.String("event", reflect.TypeOf(e).String()))
-	}
+	guard.Emit(log, l[e.kind()].All(), e)
 }

@@ -374,13 +374,13 @@ type handlers struct {
 func (srv *Server) Handle(procedure string, h Handler, opts ...HandleOption) {
 	mustReach("Handle", procedure)
 	mustCall("the handler of the procedure "+procedure, h)
-	srv.handlers.calls.Set(procedure, h, handlingOptions(opts))
+	srv.handlers.calls.Set(procedure, h, handling.With(opts))
 }
 
 // HandleDefault registers a function that handles all procedures without a handler.
 func (srv *Server) HandleDefault(fn HandlerFunc, opts ...HandleOption) {
 	mustCall("the function of HandleDefault", fn)
-	srv.handlers.calls.SetDefault(fn, handlingOptions(opts))
+	srv.handlers.calls.SetDefault(fn, handling.With(opts))
 }
 
 // Receive registers the receiver of an event for all sockets, in place of an
@@ -388,13 +388,13 @@ func (srv *Server) HandleDefault(fn HandlerFunc, opts ...HandleOption) {
 func (srv *Server) Receive(event string, r Receiver, opts ...HandleOption) {
 	mustReach("Receive", event)
 	mustCall("the receiver of the event "+event, r)
-	srv.handlers.transmissions.Set(event, r, handlingOptions(opts))
+	srv.handlers.transmissions.Set(event, r, handling.With(opts))
 }
 
 // ReceiveDefault registers a function that receives all events without a receiver.
 func (srv *Server) ReceiveDefault(fn ReceiverFunc, opts ...HandleOption) {
 	mustCall("the function of ReceiveDefault", fn)
-	srv.handlers.transmissions.SetDefault(fn, handlingOptions(opts))
+	srv.handlers.transmissions.SetDefault(fn, handling.With(opts))
 }
 
 // WrapHandlers wraps each handler of the server by the handler that wrap
@@ -433,14 +433,6 @@ func wrapping[H any](wrap func(H) H) func(H) H {
 		mustCall("what a function of WrapHandlers or WrapReceivers has returned", h)
 		return h
 	}
-}
-
-func handlingOptions(opts []HandleOption) handling.Options {
-	all := handling.Options{Tempo: new(handling.Tempo)}
-	for _, o := range opts {
-		o(&all)
-	}
-	return all
 }
 
 // serveCall runs a handler and answers with its result. If the handler panics,

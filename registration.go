@@ -3,6 +3,8 @@ package socketcluster
 import (
 	"fmt"
 	"reflect"
+
+	"github.com/socketcluster-go/socketcluster/internal/guard"
 )
 
 // Registering something that can never be called is a mistake in the program.
@@ -11,7 +13,7 @@ import (
 
 // mustCall panics if f is nil, or a nil function.
 func mustCall(what string, f any) {
-	if v := reflect.ValueOf(f); !v.IsValid() || v.Kind() == reflect.Func && v.IsNil() {
+	if guard.IsNil(f) {
 		panic("socketcluster: " + what + " is nil")
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"reflect"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -35,9 +34,7 @@ func On[E Event](c *Client, fn func(E)) (off func()) {
 	if any(zero) == nil {
 		panic("client: On: name the type of one event, not Event")
 	}
-	if fn == nil {
-		panic(fmt.Sprintf("client: On: the handler of %T is nil", zero))
-	}
+	mustCall(fmt.Sprintf("the handler of %T", zero), fn)
 	return c.listeners[zero.kind()].Add(func(e Event) { fn(e.(E)) })
 }
 
@@ -50,18 +47,7 @@ func On[E Event](c *Client, fn func(E)) (off func()) {
 // events of the client wait too. A loop that never begins does the same, until
 // ctx ends.
 func Events[E Event](ctx context.Context, c *Client) iter.Seq[E] {
-	l := loop.New[E](ctx, c.finished)
-	off := On(c, func(e E) { l.Write(e) })
-	end := func() {
-		off()
-		l.End()
-	}
-	stop := context.AfterFunc(ctx, end) // the loop may never begin
-	return func(yield func(E) bool) {
-		defer stop()
-		defer end()
-		l.Read(yield)
-	}
+	return loop.Events(ctx, c.finished, func(fn func(E)) (off func()) { return On(c, fn) })
 }
 
 type eventKind uint8
@@ -257,12 +243,7 @@ type listeners [numEventKinds]registry.List[func(Event)]
 
 // call calls the handlers of an event.
 func (l *listeners) call(e Event, log *slog.Logger) {
-	for _, fn := range l[e.kind()].All() {
-		_ = guard.Call(log, "an event handler", func() error {
-			(*fn)(e)
-			return nil
-		}, slog.String("event", reflect.TypeOf(e).String()))
-	}
+	guard.Emit(log, l[e.kind()].All(), e)
 }
 
 // eventCost is the number of bytes for which an event counts in Limits.Held,

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/internal/guard"
@@ -33,14 +32,14 @@ var errUnknownProcedure = &wire.Error{Name: "UnknownProcedureError", Message: "T
 func (c *Client) Handle(procedure string, h socketcluster.Handler, opts ...socketcluster.HandleOption) {
 	mustReach("Handle", procedure)
 	mustCall("the handler of the procedure "+procedure, h)
-	c.calls.Set(procedure, h, handlingOptions(opts))
+	c.calls.Set(procedure, h, handling.With(opts))
 }
 
 // HandleDefault registers a function that handles all procedures without a
 // handler.
 func (c *Client) HandleDefault(fn socketcluster.HandlerFunc, opts ...socketcluster.HandleOption) {
 	mustCall("the function of HandleDefault", fn)
-	c.calls.SetDefault(fn, handlingOptions(opts))
+	c.calls.SetDefault(fn, handling.With(opts))
 }
 
 // Receive registers the receiver of an event that the server may transmit, in
@@ -49,19 +48,19 @@ func (c *Client) HandleDefault(fn socketcluster.HandlerFunc, opts ...socketclust
 func (c *Client) Receive(event string, r socketcluster.Receiver, opts ...socketcluster.HandleOption) {
 	mustReach("Receive", event)
 	mustCall("the receiver of the event "+event, r)
-	c.transmissions.Set(event, r, handlingOptions(opts))
+	c.transmissions.Set(event, r, handling.With(opts))
 }
 
 // ReceiveDefault registers a function that receives all events without a
 // receiver.
 func (c *Client) ReceiveDefault(fn socketcluster.ReceiverFunc, opts ...socketcluster.HandleOption) {
 	mustCall("the function of ReceiveDefault", fn)
-	c.transmissions.SetDefault(fn, handlingOptions(opts))
+	c.transmissions.SetDefault(fn, handling.With(opts))
 }
 
 // mustCall panics if f is nil, or a nil function.
 func mustCall(what string, f any) {
-	if v := reflect.ValueOf(f); !v.IsValid() || v.Kind() == reflect.Func && v.IsNil() {
+	if guard.IsNil(f) {
 		panic("client: " + what + " is nil")
 	}
 }
@@ -72,13 +71,6 @@ func mustReach(call, name string) {
 	case eventPublish, eventKickOut, eventSetAuthToken, eventRemoveAuthToken:
 		panic(fmt.Sprintf("client: %s: the client handles %s itself", call, name))
 	}
-}
-
-func handlingOptions(opts []socketcluster.HandleOption) (all handling.Options) {
-	for _, o := range opts {
-		o(&all)
-	}
-	return all
 }
 
 // queueName names a queue. A procedure and a receiver may have the same name.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/socketcluster-go/socketcluster/wire"
@@ -52,4 +53,21 @@ func Mask(err error) (public *wire.Error, masked bool) {
 		return public, false
 	}
 	return wire.InternalError(), !errors.As(err, new(*PanicError))
+}
+
+// IsNil reports whether f is nil, or a nil function: nobody can call it.
+func IsNil(f any) bool {
+	v := reflect.ValueOf(f)
+	return !v.IsValid() || v.Kind() == reflect.Func && v.IsNil()
+}
+
+// Emit calls the handlers of an event. A panic in one of them is logged, and the
+// others are still called.
+func Emit[E any](log *slog.Logger, handlers []*func(E), event E) {
+	for _, fn := range handlers {
+		_ = Call(log, "an event handler", func() error {
+			(*fn)(event)
+			return nil
+		}, slog.String("event", reflect.TypeOf(event).String()))
+	}
 }

@@ -19,6 +19,15 @@ type Options struct {
 	Tempo      *Tempo
 }
 
+// With returns the options that functions of the application set.
+func With[F ~func(*Options)](set []F) Options {
+	o := Options{Tempo: new(Tempo)}
+	for _, f := range set {
+		f(&o)
+	}
+	return o
+}
+
 // Registered is a handler or receiver with its options.
 type Registered[H any] struct {
 	Wrapped H // as it is to be called
