@@ -13,7 +13,9 @@ import (
 )
 
 // A Token is a token whose signature has been checked, or that has just been
-// signed. It is immutable and may be shared between goroutines.
+// signed. It is immutable and may be shared between goroutines. A nil *Token, as
+// of a socket that is not logged in, has no text and no claims, and never
+// expires.
 //
 // A server has many of them for a long time, so it takes little memory: that of
 // a JWT has its parts decoded, and shares the header with other tokens.
@@ -58,7 +60,12 @@ func newToken(b []byte, payload int, claims members, tolerance time.Duration) *T
 }
 
 // claims returns the payload, which must not be changed.
-func (t *Token) claims() []byte { return t.bytes[:t.payload:t.payload] }
+func (t *Token) claims() []byte {
+	if t == nil {
+		return nil
+	}
+	return t.bytes[:t.payload:t.payload]
+}
 
 // rest returns the signature of a JWT, or the text of another token.
 func (t *Token) rest() []byte { return t.bytes[t.payload:] }
@@ -87,7 +94,7 @@ func (t *Token) size() int {
 	return len(t.header.Value().encoded) + 1 + base64url.EncodedLen(t.payload) + 1 + base64url.EncodedLen(len(t.rest()))
 }
 
-func (t *Token) isJWT() bool { return t.header != unique.Handle[tokenHeader]{} }
+func (t *Token) isJWT() bool { return t != nil && t.header != unique.Handle[tokenHeader]{} }
 
 // head returns the header of a JWT, or that of none.
 func (t *Token) head() header {
@@ -101,8 +108,14 @@ func (t *Token) head() header {
 // and names their order. The caller owns the result.
 func (t *Token) Payload() json.RawMessage { return bytes.Clone(t.claims()) }
 
-// Claims decodes the payload into v as [encoding/json.Unmarshal] does.
-func (t *Token) Claims(v any) error { return json.Unmarshal(t.claims(), v) }
+// Claims decodes the payload into v as [encoding/json.Unmarshal] does. It fails
+// for a nil token.
+func (t *Token) Claims(v any) error {
+	if t == nil {
+		return errors.New("auth: there is no token")
+	}
+	return json.Unmarshal(t.claims(), v)
+}
 
 // Claim decodes a single claim by the rules of [encoding/json.Unmarshal] for an
 // any: a number is a float64, an array is a []any. It returns false if the
@@ -152,7 +165,7 @@ func (t *Token) date(claim string) (time.Time, bool) {
 // returns false for a token that does not expire. A revocation must be kept
 // until then.
 func (t *Token) ValidUntil() (time.Time, bool) {
-	if t.end == noEnd {
+	if t == nil || t.end == noEnd {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(min(max(t.end, -numericdate.MaxMilli), numericdate.MaxMilli)), true
@@ -168,4 +181,4 @@ func (t *Token) KeyID() string { return t.head().kid }
 // Expired reports whether a live connection must lose this token: now, in
 // milliseconds, is past [Token.ValidUntil]. [Engine.Verify] is stricter by that
 // instant, so a token that has just been accepted is not expired.
-func (t *Token) Expired(now time.Time) bool { return now.UnixMilli() > t.end }
+func (t *Token) Expired(now time.Time) bool { return t != nil && now.UnixMilli() > t.end }

@@ -1,6 +1,9 @@
 package auth_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -225,5 +228,36 @@ func TestTokenTakesLittleMemory(t *testing.T) {
 	}
 	if tokens[0].Signed() != signed {
 		t.Error("the token has another text")
+	}
+}
+
+// A nil token, as that of a socket that is not logged in, has nothing. No method panics.
+func TestNilToken(t *testing.T) {
+	var none *auth.Token
+	if v, ok := none.Claim("sub"); v != nil || ok {
+		t.Error(v, ok)
+	}
+	if err := none.Claims(&struct{}{}); err == nil {
+		t.Error("claims of no token")
+	}
+	for name, date := range map[string]func() (time.Time, bool){
+		"ExpiresAt": none.ExpiresAt, "IssuedAt": none.IssuedAt, "AuthTime": none.AuthTime, "ValidUntil": none.ValidUntil,
+	} {
+		if at, ok := date(); ok {
+			t.Error(name, at)
+		}
+	}
+	if none.Payload() != nil || none.Signed() != "" || none.Algorithm() != "" || none.KeyID() != "" || none.Expired(time.Now()) {
+		t.Error("no token has something")
+	}
+	if shown := fmt.Sprint(none); shown != "<nil>" {
+		t.Error(shown)
+	}
+	if text, err := json.Marshal(none); string(text) != "null" || err != nil {
+		t.Error(string(text), err)
+	}
+	typ := reflect.TypeFor[*auth.Token]()
+	if typ.NumMethod() != 13 { // Format and MarshalJSON included
+		t.Errorf("%d methods, some of which are not here", typ.NumMethod())
 	}
 }
