@@ -42,13 +42,16 @@ func newRates(l *Limits) [numRates]rate {
 // so that one timer serves more than one token.
 const throttleStep = 10 * time.Millisecond
 
-// throttle waits until the socket may send one more packet of a class. It
-// returns false if the socket has closed meanwhile. Only the inbox worker calls
-// it.
-func (s *Socket) throttle(c rateClass) bool {
-	r, b := s.srv.rates[c], &s.buckets[c]
+// throttle waits until the socket may send one more packet of a class, which came at
+// a time of which the clock may be ahead. It returns false if the socket has closed
+// meanwhile. Only the inbox worker calls it.
+func (s *Socket) throttle(c rateClass, at time.Time) bool {
+	r, b := &s.srv.rates[c], &s.buckets[c]
+	now := at.Sub(s.srv.epoch)
+	if r.Wait(*b, now) > 0 {
+		now = s.srv.clock()
+	}
 	for waited := false; ; waited = true {
-		now := s.srv.clock()
 		wait := r.Wait(*b, now)
 		if wait == 0 {
 			*b = r.Take(*b, now)
@@ -64,6 +67,7 @@ func (s *Socket) throttle(c rateClass) bool {
 			timer.Stop()
 			return false
 		}
+		now = s.srv.clock()
 	}
 }
 

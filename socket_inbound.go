@@ -28,7 +28,8 @@ const (
 // inboxItem is a message.
 type inboxItem struct {
 	msg  ws.Message
-	size int // inboxSize of the message as it arrived
+	size int       // inboxSize of the message as it arrived
+	read time.Time // if it is handled where it was read: when that was
 }
 
 // inboxWorker handles the received messages of a socket, one at a time.
@@ -40,7 +41,11 @@ func (w *inboxWorker) Handle(in inboxItem) {
 	defer s.count(account.Messages, -in.size)
 	defer in.msg.Release()
 	s.stats.processed.Add(1)
-	s.process(in.msg.Data, in.msg.Binary)
+	now := in.read
+	if !s.here {
+		now = time.Now()
+	}
+	s.process(in.msg.Data, in.msg.Binary, now)
 }
 
 // Waiting implements lane.Handler's hook: the inbox is full.
@@ -55,7 +60,8 @@ func (w *inboxWorker) Panicked(v any) {
 	s.closeWith(wire.CloseInternal)
 }
 
-func (s *Socket) process(data []byte, binary bool) {
+// process handles a message whose turn came at the time now.
+func (s *Socket) process(data []byte, binary bool, now time.Time) {
 	if s.hears(kindMessage) {
 		s.emit(MessageEvent{s, binary, bytes.Clone(data)})
 	}
@@ -89,7 +95,7 @@ func (s *Socket) process(data []byte, binary bool) {
 			return
 		}
 		s.passTail()
-		s.handle(&p, data, binary)
+		s.handle(&p, data, binary, now)
 		s.awaitEvents()
 	}
 }
@@ -103,7 +109,7 @@ func (s *Socket) early() {
 
 // handle handles one packet. Slices that alias the message must be copied if
 // they outlive the call.
-func (s *Socket) handle(p *wire.Packet, message []byte, binary bool) {
+func (s *Socket) handle(p *wire.Packet, message []byte, binary bool, now time.Time) {
 	s.mu.Lock()
 	state := s.state
 	s.hearPacket()
@@ -124,9 +130,9 @@ func (s *Socket) handle(p *wire.Packet, message []byte, binary bool) {
 	switch {
 	case p.Kind == wire.KindResponse:
 		s.calls.Load().Answer(p)
-	case !s.throttle(rateOf(p)):
+	case !s.throttle(rateOf(p), now):
 	case isEvent:
-		s.handleEvent(p, isCall)
+		s.handleEvent(p, isCall, now)
 	case s.hears(kindRaw):
 		s.emit(RawEvent{s, binary, bytes.Clone(message)})
 	}
@@ -145,7 +151,7 @@ func rateOf(p *wire.Packet) rateClass {
 	return rateCalls
 }
 
-func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
+func (s *Socket) handleEvent(p *wire.Packet, isCall bool, now time.Time) {
 	switch string(p.Event) {
 	case eventAuthenticate:
 		s.handleAuthenticate(p, isCall)
@@ -167,7 +173,7 @@ func (s *Socket) handleEvent(p *wire.Packet, isCall bool) {
 		s.handleUnsubscribe(p, isCall)
 	default:
 		if s.handledAsCall(p, isCall) {
-			s.handleInvoke(p, expired)
+			s.handleInvoke(p, expired, now)
 		} else {
 			s.handleTransmit(p, expired)
 		}
@@ -192,9 +198,9 @@ func (s *Socket) handleTransmit(p *wire.Packet, expired error) {
 	s.respondTo(p, blocked)
 }
 
-func (s *Socket) handleInvoke(p *wire.Packet, expired error) {
+func (s *Socket) handleInvoke(p *wire.Packet, expired error, now time.Time) {
 	given := cloneRaw(p.Data)
-	c := &Call{Socket: s, ID: p.ID, Procedure: s.srv.handlers.calls.Name(p.Event), Data: given, approval: approval{given: given}, began: time.Now(), oneWay: p.Kind == wire.KindTransmit}
+	c := &Call{Socket: s, ID: p.ID, Procedure: s.srv.handlers.calls.Name(p.Event), Data: given, approval: approval{given: given}, began: now, oneWay: p.Kind == wire.KindTransmit}
 	if blocked := letIn(c, expired); blocked != nil {
 		s.respondTo(p, blocked)
 		return

@@ -58,8 +58,10 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 // goroutines do deep work. If it ends, it does that work itself, see handleHere.
 func (s *Socket) read() {
 	corked := false
+	var now time.Time // when the bytes of the message were read
 	for {
-		if corked && !s.conn.Buffered() {
+		buffered := s.conn.Buffered()
+		if corked && !buffered {
 			s.sendCorked(true)
 			corked = false
 		}
@@ -72,7 +74,10 @@ func (s *Socket) read() {
 			s.lost(err)
 			return
 		}
-		s.alive(msg)
+		if !buffered || now.IsZero() {
+			now = time.Now()
+		}
+		s.alive(msg, now)
 		if s.version == wire.Version1 && s.disconnects(msg) {
 			msg.Release()
 			continue
@@ -88,7 +93,7 @@ func (s *Socket) read() {
 			s.pushRaw(msg)
 		case s.takesAtOnce(msg, size):
 		default:
-			handled, reading := s.handleHere(inboxItem{msg, size})
+			handled, reading := s.handleHere(inboxItem{msg, size, now})
 			if !reading {
 				return
 			}
@@ -279,10 +284,9 @@ const (
 // it.
 func (s *Socket) expectsMore() bool { return s.quick >= busyAfter || s.lastRead == 0 }
 
-// alive counts a message, and records it as a sign of life.
-func (s *Socket) alive(msg ws.Message) {
+// alive counts a message, and records it as a sign of life at the time now.
+func (s *Socket) alive(msg ws.Message, now time.Time) {
 	s.stats.received.Add(1)
-	now := time.Now()
 	at := s.srv.moment(now)
 	read := milliseconds(at)
 	if read-s.lastRead > milliseconds(moment(busyGap)) {
