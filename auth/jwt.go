@@ -32,6 +32,8 @@ type JWT struct {
 
 	mu   sync.Mutex // serialises the setters
 	keys atomic.Pointer[keyState]
+
+	known atomic.Pointer[knownHeader] // of the last token with another header than the one before
 }
 
 var _ Engine = (*JWT)(nil)

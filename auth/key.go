@@ -37,6 +37,7 @@ type Key struct {
 type material struct {
 	family  family
 	secret  []byte // HMAC
+	macs    macs   // HMAC
 	private any    // *rsa.PrivateKey, *ecdsa.PrivateKey or ed25519.PrivateKey; nil in a public key
 	public  any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	curve   string // OpenSSL name of the curve, EC only

@@ -49,7 +49,7 @@ func parseObject(text []byte) (members, bool) {
 	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
 		return nil, false
 	}
-	var ms members
+	ms := make(members, 0, 8)
 	for {
 		tok, err := dec.ReadToken()
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unique"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/socketcluster-go/socketcluster/internal/numericdate"
 )
 
@@ -49,6 +51,7 @@ func (j *JWT) Verify(ctx context.Context, signed string, opts ...VerifyOption) (
 		return nil, err
 	}
 
+	j.know(&p)
 	t := p.token(o.ClockTolerance)
 	if key.Check != nil {
 		if err := key.Check(t); err != nil {
@@ -77,6 +80,7 @@ func (j *JWT) checkSignature(p *parts) error {
 // parts has the parts of a token, none of which can be trusted yet.
 type parts struct {
 	header        header
+	known         *knownHeader // of the header, or nil
 	encodedHeader string
 	bytes         []byte // the payload, and the signature if it is canonical base64url
 	payload       int    // the length of the payload
@@ -87,14 +91,36 @@ type parts struct {
 
 func (p *parts) signedBy(a *algorithm, k Key) bool {
 	signature := p.bytes[p.payload:]
-	return len(signature) > 0 && a.method.Verify(p.signing, signature, k.verifying()) == nil
+	if len(signature) == 0 {
+		return false
+	}
+	if m, ok := a.method.(*jwt.SigningMethodHMAC); ok && k.family() == familyHMAC {
+		return k.material().macs.verify(m, k.material().secret, p.signing, signature)
+	}
+	return a.method.Verify(p.signing, signature, k.verifying()) == nil
 }
 
 // token returns the token that has these parts, which must have been verified.
 func (p *parts) token(tolerance time.Duration) *Token {
 	t := newToken(p.bytes, p.payload, p.claims, tolerance)
-	t.header = unique.Make(tokenHeader{p.encodedHeader, p.header})
+	t.header = p.known.handle
 	return t
+}
+
+// knownHeader is the header of a token that was verified. Most tokens that a server
+// gets have the same one, which is then decoded once.
+type knownHeader struct {
+	tokenHeader
+	handle unique.Handle[tokenHeader]
+}
+
+// know keeps the header of a token that has been verified.
+func (j *JWT) know(p *parts) {
+	if p.known == nil {
+		h := tokenHeader{strings.Clone(p.encodedHeader), p.header}
+		p.known = &knownHeader{h, unique.Make(h)}
+		j.known.Store(p.known)
+	}
 }
 
 // decode reads the compact form. Its cost is a few times the length of the
@@ -111,21 +137,21 @@ func (j *JWT) decode(signed string) (parts, error) {
 	head, rest, _ := strings.Cut(signed, ".")
 	body, tail, _ := strings.Cut(rest, ".")
 
-	headText, ok1 := decodePart(head)
+	h, known, ok1 := j.header(head)
 	b := make([]byte, 0, base64url.DecodedLen(len(body))+base64url.DecodedLen(len(tail)))
 	b, ok2 := appendPart(b, body)
 	if !ok1 || !ok2 || !isBase64url(tail) {
 		return parts{}, invalidError("invalid token")
 	}
 	payload := len(b)
-	h, ok1 := parseHeader(headText)
-	claims, ok2 := parseObject(b)
-	if !ok1 || !ok2 || claims.misspell(registeredClaims) || claims.ambiguous() {
+	claims, ok := parseObject(b)
+	if !ok || claims.misspell(registeredClaims) || claims.ambiguous() {
 		return parts{}, invalidError("invalid token")
 	}
 	b, _ = appendPart(b, tail)
 	return parts{
 		header:        h,
+		known:         known,
 		encodedHeader: head,
 		bytes:         b,
 		payload:       payload,
@@ -133,6 +159,18 @@ func (j *JWT) decode(signed string) (parts, error) {
 		signing:       signed[:len(head)+1+len(body)],
 		unsigned:      tail == "",
 	}, nil
+}
+
+// header returns the header with this text, and what is known of it.
+func (j *JWT) header(encoded string) (h header, known *knownHeader, ok bool) {
+	if known = j.known.Load(); known != nil && known.encoded == encoded {
+		return known.header, known, true
+	}
+	text, ok := decodePart(encoded)
+	if ok {
+		h, ok = parseHeader(text)
+	}
+	return h, nil, ok
 }
 
 // sizeLimit lets the zero JWT report its missing key instead of the size.
