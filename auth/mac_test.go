@@ -36,9 +36,11 @@ func TestVerifyInTurn(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for i := range good {
-				token, err := engine.Verify(context.Background(), good[i])
-				if err != nil || token.Signed() != good[i] {
-					t.Errorf("token %d: %v", i, err)
+				for range 2 {
+					token, err := engine.Verify(context.Background(), good[i])
+					if err != nil || token.Signed() != good[i] {
+						t.Errorf("token %d: %v", i, err)
+					}
 				}
 				if _, err := engine.Verify(context.Background(), bad[i]); err == nil {
 					t.Errorf("token %d of another key is accepted", i)
