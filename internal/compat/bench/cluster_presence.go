@@ -51,13 +51,13 @@ func runPresence(ctx context.Context, n *nodes, l clusterLoad) ([]figure, error)
 		return nil, err
 	}
 	gone := time.Since(killed)
-	what := fmt.Sprintf("presence of %d members on %d channels", l.members, l.rooms)
+	what := fmt.Sprintf("presence, %d members on %d channels", l.members, l.rooms)
 	return []figure{
 		{title: what + ": from the first subscription until it is exact on all nodes", unit: secondUnit, value: joining.took.Seconds()},
-		{title: what + ": the part of it after the last answer to a subscription", unit: millisecondUnit, value: milliseconds(late)},
+		{title: what + ": the part of it after the last answer", unit: millisecondUnit, value: milliseconds(late)},
 		{title: what + ": a subscription, all nodes", unit: cpuTimeUnit, value: joining.cost},
-		{title: "the same channels without presence: a subscription, all nodes", unit: cpuTimeUnit, value: plain.cost},
-		{title: what + ": after kill -9 of the node of half of them, until the others are exact (debounce 2 s)", unit: secondUnit, value: gone.Seconds(), limit: maxGone},
+		{title: "the same without presence: a subscription, all nodes", unit: cpuTimeUnit, value: plain.cost},
+		{title: what + ": kill -9 of a node with half of them, until it is exact on the others (debounce 2 s)", unit: secondUnit, value: gone.Seconds(), limit: maxGone},
 	}, nil
 }
 
@@ -81,7 +81,7 @@ func runPresenceMemory(ctx context.Context, n *nodes, l clusterLoad) ([]figure, 
 		return nil, err
 	}
 	return []figure{{
-		title: fmt.Sprintf("presence: a row of %d, on a node without the socket, with the subject of its channel", l.members), unit: memoryUnit,
+		title: fmt.Sprintf("presence: a row of %d on a node without the socket, with a part of its channel", l.members), unit: memoryUnit,
 		value: float64(after[clusterSize-1]-before[clusterSize-1]) / 1024 / float64(l.members),
 	}}, nil
 }

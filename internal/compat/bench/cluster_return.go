@@ -15,7 +15,7 @@ import (
 // runReturnAtOnce kills a node whose clients connect to others at once.
 func runReturnAtOnce(ctx context.Context, n *nodes, l clusterLoad) ([]figure, error) {
 	took, all, err := runReturning(ctx, n, l, [2]float64{})
-	what := fmt.Sprintf("%d clients whose node is killed, each on a channel with history, try at once", l.clients)
+	what := fmt.Sprintf("%d clients with history whose node is killed, who try at once", l.clients)
 	return []figure{
 		{title: what + ": until half are back, subscribed and caught up", unit: secondUnit, value: took.percentile(50).Seconds()},
 		{title: what + ": until all are", unit: secondUnit, value: all.Seconds()},
@@ -25,10 +25,10 @@ func runReturnAtOnce(ctx context.Context, n *nodes, l clusterLoad) ([]figure, er
 // runReturnDelayed is the same with clients that wait first.
 func runReturnDelayed(ctx context.Context, n *nodes, l clusterLoad) ([]figure, error) {
 	took, _, err := runReturning(ctx, n, l, l.ownDelay)
-	what := fmt.Sprintf("the same clients wait %v to %v s first, as stock clients do", l.ownDelay[0], l.ownDelay[1])
+	what := fmt.Sprintf("the same, who first wait %v to %v s, as stock clients do", l.ownDelay[0], l.ownDelay[1])
 	return []figure{
-		{title: what + ": from there until one is back, subscribed and caught up, p50", unit: millisecondUnit, value: milliseconds(took.percentile(50))},
-		{title: what + ", the last one", unit: millisecondUnit, value: milliseconds(took.percentile(100))},
+		{title: what + ": from then until one has caught up, p50", unit: millisecondUnit, value: milliseconds(took.percentile(50))},
+		{title: what + ": the slowest one", unit: millisecondUnit, value: milliseconds(took.percentile(100))},
 	}, err
 }
 
