@@ -90,6 +90,9 @@ func runCluster(ctx context.Context, re *regexp.Regexp, targets []target, l clus
 	}
 	rep := clusterReport{Machine: describeMachine(ctx), Rounds: rounds}
 	failure := rep.measure(ctx, selected, targets, l, log)
+	if failure == nil && len(rep.Results) == 0 {
+		return errors.New("none of these servers has these scenarios of a cluster")
+	}
 	rep.summarize() // what was measured before a failure counts, as a run takes long
 	if asJSON {
 		return errors.Join(failure, writeJSON(out, rep))

@@ -133,15 +133,15 @@ func TestPercentile(t *testing.T) {
 	if got := l.percentile(99); got != 0 {
 		t.Errorf("that of nothing is %v", got)
 	}
-	for i := range 200 {
-		l.add(time.Duration(200 - i))
+	for i := range 150 {
+		l.add(time.Duration(150 - i))
 	}
-	for p, want := range map[int]time.Duration{1: 2, 50: 100, 99: 198, 100: 200} {
+	for p, want := range map[int]time.Duration{1: 2, 50: 75, 99: 149, 100: 150} {
 		if got := l.percentile(p); got != want {
 			t.Errorf("percentile %d is %d, want %d", p, got, want)
 		}
 	}
-	if l.count() != 200 {
+	if l.count() != 150 {
 		t.Errorf("%d are counted", l.count())
 	}
 	if l.reset(); l.count() != 0 {

@@ -63,6 +63,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if *curvesDir != "" {
 		files = mostConnections
 	}
+	if *clustered {
+		files = defaultClusterLoad(l).members
+	}
 	if err := raiseFileLimit(uint64(files + otherFiles)); err != nil {
 		return err
 	}

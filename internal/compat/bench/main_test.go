@@ -66,7 +66,7 @@ func TestRunReportsJSON(t *testing.T) {
 func TestRunRefusesBadFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"-only", "c"}, {"-only", "go,"}, {"-run", "nothing"}, {"-run", "("}, {"-duration", "0s"},
-		{"-connections", "0"}, {"-rounds", "0"}, {"-unknown"},
+		{"-connections", "0"}, {"-rounds", "0"}, {"-unknown"}, {"-cluster", "-only", "centrifuge"}, {"-cluster", "-run", "nothing"},
 	} {
 		if err := run(t.Context(), append(args, "-json"), io.Discard, io.Discard); err == nil {
 			t.Errorf("no error for %q", args)
