@@ -3,6 +3,8 @@ package proc
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -93,7 +95,8 @@ func Build(ctx context.Context, pkg string) (string, error) {
 
 // build writes the binary into the cache, where it outlives this process but
 // does not pile up. Renaming it into place leaves other test processes that
-// run an older one undisturbed.
+// run an older one undisturbed. Each checkout has its own, as another one is
+// another program.
 func build(ctx context.Context, pkg string) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
@@ -103,7 +106,7 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := strings.ReplaceAll(filepath.ToSlash(filepath.Clean(pkg)), "/", "-")
+	name := binaryName(root, pkg)
 	args := []string{"build"}
 	if raceEnabled {
 		args = append(args, "-race")
@@ -122,6 +125,11 @@ func build(ctx context.Context, pkg string) (string, error) {
 	}
 	path := filepath.Join(dir, name)
 	return path, os.Rename(built, path)
+}
+
+func binaryName(root, pkg string) string {
+	sum := sha256.Sum256([]byte(root))
+	return strings.ReplaceAll(filepath.ToSlash(filepath.Clean(pkg)), "/", "-") + "-" + hex.EncodeToString(sum[:4])
 }
 
 // ModuleRoot returns the directory of the module that the working directory
