@@ -68,7 +68,7 @@ func TestRecovery(t *testing.T) {
 		// A channel that the client leaves, and wants again, begins anew.
 		sub.Close()
 		p.want(`{"event":"#unsubscribe","data":"a"}`)
-		sub = subscribe(t, c, "a")
+		subscribe(t, c, "a")
 		p.want(`{"event":"#subscribe","data":{"channel":"a"},"cid":9}`)
 		p.send(`{"rid":9,"data":{"position":"e.20.2"}}`)
 		synctest.Wait()
