@@ -122,7 +122,7 @@ func countAnswers(answers *atomic.Int64) func(int, *conn) error {
 }
 
 // calling is how many calls may be on their way.
-const calling = 1024
+const calling = 128
 
 // subscribeAll subscribes the connections of a fleet in turn to n channels, and waits for
 // the answers, which readers of the fleet count.
