@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -50,6 +51,18 @@ func (p *processes) stats(name string) (s cluster.Stats) {
 	return s
 }
 
+// refusal returns the error of one that connects to a node by TLS without a certificate.
+func (p *processes) refusal(name string) error {
+	p.t.Helper()
+	conn, err := tls.Dial("tcp", p.nodes[name].routes, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = conn.Read(make([]byte, 1))
+	return err
+}
+
 // Two processes of the command with a witness are one server by their settings: histories
 // outlive the death of one, both see who is there, and a logout everywhere is everywhere.
 func TestClusterOfCommands(t *testing.T) {
@@ -65,6 +78,9 @@ func TestClusterOfCommands(t *testing.T) {
 	if conn, err := net.Dial("tcp", p.nodes["c"].addr); err == nil {
 		conn.Close()
 		t.Error("a witness takes clients")
+	}
+	if err := p.refusal("a"); err == nil || !strings.Contains(err.Error(), "certificate required") {
+		t.Errorf("a node without a certificate: %v", err)
 	}
 	token := p.token("alice")
 	clients := map[string]*peer{"a": p.connect("a", token), "b": p.connect("b", token)}

@@ -51,6 +51,9 @@ func (p *ops) begin(srv *socketcluster.Server, revocations *cluster.Revocations)
 	if srv != nil {
 		p.registry.MustRegister(metrics.NewCollector(srv))
 	}
+	if revocations != nil {
+		p.storage.had() // they have been loaded from it
+	}
 	p.revocations.Store(revocations)
 	p.begun.Store(true)
 }

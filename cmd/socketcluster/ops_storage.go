@@ -26,6 +26,13 @@ type storage struct {
 	missing time.Time // since when; zero: it is there
 }
 
+// had says that the storage has been there.
+func (s *storage) had() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = true
+}
+
 // check returns the error of a node that waits for its storage, or has not had it for
 // longer than storageGrace. A node that should have none is ready.
 func (s *storage) check(ctx context.Context) error {

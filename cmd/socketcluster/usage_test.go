@@ -93,6 +93,7 @@ func TestManPages(t *testing.T) {
 		"socketcluster":              "check",
 		"socketcluster-serve":        `--limits-message-size`,
 		"socketcluster-check":        "--no-token",
+		"socketcluster-cluster":      "metrics-addr",
 		"socketcluster-token-sign":   "claims",
 		"socketcluster-token-verify": "unverified",
 	} {
