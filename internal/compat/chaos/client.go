@@ -135,8 +135,8 @@ func (c *conn) start(event string, data any, answer func(sctest.Packet)) error {
 // call waits for the answer to a call. An error of the server is a *wire.Error.
 func (c *conn) call(ctx context.Context, event string, data any, timeout time.Duration) (json.RawMessage, error) {
 	answers := make(chan sctest.Packet, 1)
-	if err := c.start(event, data, func(p sctest.Packet) { answers <- p }); err != nil {
-		return nil, err
+	if c.start(event, data, func(p sctest.Packet) { answers <- p }) != nil {
+		return nil, errEnded
 	}
 	late := time.NewTimer(timeout)
 	defer late.Stop()

@@ -16,6 +16,10 @@ const (
 	// Grace is the time within which a node that was out of reach has what it missed.
 	Grace = 3 * time.Second
 
+	// Election is how long an election takes, during which a node that has come back does
+	// not hear what was revoked.
+	Election = 8 * time.Second
+
 	// MaxCutOff is the time after which a node that is cut off takes no token.
 	MaxCutOff = 15 * time.Second
 

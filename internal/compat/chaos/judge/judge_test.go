@@ -254,7 +254,7 @@ func TestRights(t *testing.T) {
 		"back": {`
 			5.5 cut_off node=b
 			6 revoked user=g node=a took=0.1
-			20 up node=b` + late, violations{judge.RightRule: 1}},
+			18 up node=b` + late, violations{judge.RightRule: 1}},
 		"just back": {`
 			5.5 cut_off node=b
 			6 revoked user=g node=a took=0.1

@@ -35,7 +35,7 @@ func (r right) enforced(n nodes, node string) time.Duration {
 	case !r.atOnce:
 		at += grace
 	}
-	return n.upAfter(node, at, grace)
+	return n.upAfter(node, at, grace+Election)
 }
 
 // private names what a user may lose: everything that needs a token, or a channel.
