@@ -11,28 +11,32 @@ import (
 // maxShown is how many violations of a rule are shown.
 const maxShown = 5
 
+// wanted is the longest stall and the longest acknowledgement that there should be on a
+// machine that is not busy. They are not enforced.
+var wanted = map[string]string{judge.Kill: "9s, 9.5s", judge.Restart: "0.5s"}
+
 // report prints what a round has shown.
 func report(out io.Writer, v *judge.Verdict, failure error) {
 	f := v.Figures
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(out, "| %s | "+format+" |\n", append([]any{name}, args...)...)
+	line := func(name, limit, format string, args ...any) {
+		fmt.Fprintf(out, "| %s | "+format+" | %s |\n", append(append([]any{name}, args...), limit)...)
 	}
-	fmt.Fprintln(out, "\n| Figure | |\n|---|---|")
-	line("acknowledged publications", "%d, %.0f a second", f.Acknowledged, float64(f.Acknowledged)/f.Length.Seconds())
-	line("never acknowledged", "%d", f.Unsure)
-	line("deliveries", "%d", f.Delivered)
-	line("lost, twice, out of order", "%d, %d, %d", v.Count(judge.LostRule), v.Count(judge.TwiceRule), v.Count(judge.OrderRule))
-	line("gaps told, publications in them", "%d, %d", f.Gaps, f.Told)
-	line("a missing publication came within", "%v (to %s)", round2(f.Filled), f.FilledWhere.Who)
-	line("a restarted node was healthy within", "%v", round2(f.Healthy))
-	line("rights that ended, tokens refused", "%d, %d", f.Rights, f.Refused)
-	line("a revocation without a fault within", "%v", round2(f.Revocation))
-	line("users whom nodes had to name, or not", "%d", f.Presence)
-	line("a user was named after kill -9 for", "%v", round2(f.Ghost))
-	fmt.Fprintln(out, "\n| Fault | Times | Longest stall | Longest ack | Calls that failed |\n|---|---|---|---|---|")
+	fmt.Fprintln(out, "\n| Figure | | Wanted |\n|---|---|---|")
+	line("acknowledged publications", "500 a second", "%d, %.0f a second", f.Acknowledged, float64(f.Acknowledged)/f.Length.Seconds())
+	line("never acknowledged", "", "%d", f.Unsure)
+	line("deliveries", "", "%d", f.Delivered)
+	line("lost, twice, out of order", "0, 0, 0", "%d, %d, %d", v.Count(judge.LostRule), v.Count(judge.TwiceRule), v.Count(judge.OrderRule))
+	line("gaps told, deliveries in them", "", "%d, %d", f.Gaps, f.Told)
+	line("a missing publication came within", "3s", "%v (to %s)", round2(f.Filled), f.FilledWhere.Who)
+	line("a restarted node was healthy within", "10s", "%v", round2(f.Healthy))
+	line("rights that ended, tokens refused", "", "%d, %d", f.Rights, f.Refused)
+	line("a revocation without a fault within", "", "%v", round2(f.Revocation))
+	line("users whom nodes had to name, or not", "", "%d", f.Presence)
+	line("a user was named after kill -9 for", "5s", "%v", round2(f.Ghost))
+	fmt.Fprintln(out, "\n| Fault | Times | Longest stall | Longest ack | Calls that failed | Wanted |\n|---|---|---|---|---|---|")
 	for _, name := range f.Names() {
 		x := f.Faults[name]
-		fmt.Fprintf(out, "| %s | %d | %v | %v | %d |\n", name, x.Count, round2(x.Stall), round2(x.Ack), x.Unsure)
+		fmt.Fprintf(out, "| %s | %d | %v | %v | %d | %s |\n", name, x.Count, round2(x.Stall), round2(x.Ack), x.Unsure, wanted[name])
 	}
 	fmt.Fprintln(out)
 	shown := make(map[judge.Rule]int)
