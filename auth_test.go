@@ -251,6 +251,7 @@ func TestDeauthenticate(t *testing.T) {
 		p.nextToken()
 		log.take()
 		p.send(removeAuthToken)
+		p.want(removeAuthToken) // see TestLogoutCrossesToken
 		p.quiet(time.Second)
 		log.want("authStateChange deauthenticate")
 		p.send(`{"event":"#removeAuthToken","cid":7}`)

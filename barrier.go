@@ -27,6 +27,7 @@ type turns struct {
 	behind   uint8 // the number of pongs until the client has certainly acted; see onlyBarrier
 	unheard  bool  // the answer is that of the handshake, and the client has sent nothing since
 	notified bool  // of a token, or of none, since the client's last one arrived; see verdict
+	given    uint8 // like behind, for what has given the client its identity last; see crossing.go
 }
 
 // onlyBarrier replaces the number if the answer may still wait in the outbound
@@ -66,8 +67,10 @@ func (s *Socket) pinged(queued, overtakes bool) {
 	if !overtakes {
 		return
 	}
-	if t.behind > 0 && t.behind < maxPings {
-		t.behind++
+	for _, n := range []*uint8{&t.behind, &t.given} {
+		if *n > 0 && *n < maxPings {
+			*n++
+		}
 	}
 	if s.ext != nil && s.ext.batch.barrier != nil {
 		b := s.ext.batch.barrier
@@ -83,8 +86,10 @@ func (s *Socket) hearPong() {
 	s.ponged = true
 	t := &s.turns
 	t.pings -= min(t.pings, 1)
-	if t.behind != onlyBarrier {
-		t.behind -= min(t.behind, 1)
+	for _, n := range []*uint8{&t.behind, &t.given} {
+		if *n != onlyBarrier {
+			*n -= min(*n, 1)
+		}
 	}
 	if s.ext == nil || s.ext.batch.barrier == nil {
 		return
@@ -126,6 +131,7 @@ func (s *Socket) sendToken(packet []byte, after *Call) {
 		}
 	}
 	s.sendLocked(packet)
+	s.noteGiven()
 }
 
 // raiseBarrier sends a ping, and holds all later packets, up to Limits.Outbox.

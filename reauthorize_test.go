@@ -148,7 +148,7 @@ func TestWaitForAuthComesBack(t *testing.T) {
 		// Unsubscribing is possible in between.
 		p.send(`{"event":"#removeAuthToken"}`)
 		p.send(`{"event":"#unsubscribe","data":"room","cid":6}`)
-		p.want(`{"rid":6}`)
+		p.want(removeAuthToken, `{"rid":6}`)
 		p.send(`{"event":"login","data":["room"],"cid":7}`)
 		p.next()
 		p.want(`{"rid":7}`)

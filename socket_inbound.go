@@ -160,7 +160,7 @@ func (s *Socket) handleEvent(p *wire.Packet, isCall bool, now time.Time) {
 		if isCall && s.version != wire.Version1 { // clients up to v5.0 add a cid to everything that they send
 			s.emitError(invalidAction("A call of #removeAuthToken is not answered; transmit it instead"))
 		}
-		s.DeauthenticateSelf()
+		s.takeLogout()
 		return
 	}
 	expired := s.expireNow()

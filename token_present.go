@@ -268,6 +268,7 @@ func (s *Socket) pronounce(v *verdict) {
 		s.sendLocked(response(v.id, authStatus(v.err), nil))
 	}
 	s.mustAct(false)
+	s.noteGiven()
 }
 
 // conclude sends the answer if no change of the token has done so. It also

@@ -120,7 +120,8 @@ func TestRow05_Authenticate(t *testing.T) {
 		if got := decode[struct{ OldAuthToken string }](t, c.wait(t, "removeAuthToken")); got.OldAuthToken != old {
 			t.Errorf("removeAuthToken has %q", got.OldAuthToken)
 		}
-		c.wantDiary(t, "authStateChange deauthenticate removeAuthToken")
+		c.barrier(t)
+		c.wantDiary(t, "authStateChange deauthenticate removeAuthToken removeAuthToken") // the server's too, see crossing.go
 		notes := srv.events.want(t, st.ID, "authStateChange server:authenticationStateChange deauthenticate server:deauthentication")
 		if e := find[socketcluster.DeauthenticateEvent](t, notes); e.OldAuthToken.Signed() != old {
 			t.Error("the server's event has another token")
