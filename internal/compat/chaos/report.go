@@ -33,6 +33,7 @@ func report(out io.Writer, v *judge.Verdict, failure error) {
 	line("a revocation without a fault within", "", "%v", round2(f.Revocation))
 	line("users whom nodes had to name, or not", "", "%d", f.Presence)
 	line("a user was named after kill -9 for", "5s", "%v", round2(f.Ghost))
+	line("the machine stood still", "", "%d times", f.Still)
 	fmt.Fprintln(out, "\n| Fault | Times | Longest stall | Longest ack | Calls that failed | Wanted |\n|---|---|---|---|---|---|")
 	for _, name := range f.Names() {
 		x := f.Faults[name]

@@ -147,6 +147,7 @@ func (r *round) load(ctx context.Context, duration time.Duration) error {
 	for _, n := range r.site.nodes {
 		others.Go(func() { r.observe(calm, n, rooms) })
 	}
+	others.Go(func() { r.watch(calm) })
 	others.Go(func() { r.rights(calm, r.source("rights")) })
 
 	failure := r.schedule(calm)
@@ -162,6 +163,22 @@ func (r *round) load(ctx context.Context, duration time.Duration) error {
 	}
 	r.settle(ctx)
 	return r.audit(ctx, all)
+}
+
+// The checker looks so often whether the machine stands still, as a busy one does, and
+// notes it when that was for so long. Nodes lose their routes then.
+const (
+	watchEvery = 50 * time.Millisecond
+	stoodStill = 500 * time.Millisecond
+)
+
+// watch notes when the whole machine has stood still.
+func (r *round) watch(ctx context.Context) {
+	for last := time.Now(); pause(ctx, watchEvery) == nil; last = time.Now() {
+		if took := time.Since(last); took > stoodStill {
+			r.diary.add(judge.Event{Kind: judge.Still, Took: took})
+		}
+	}
 }
 
 // publishers returns all publishers in Go. Half of those on channels with history publish

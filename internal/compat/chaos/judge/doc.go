@@ -16,6 +16,7 @@
 //   - Storage comes back: no channel waits longer than [Limits].Patience, and no
 //     subscriber whose node is up.
 //
-// A node is undisturbed while it is up; one that is down, stopped or cut off is excused
-// only as long as that lasts and for some seconds afterwards.
+// A node is undisturbed while it is up and the machine does not stand still. One that is
+// down, stopped or cut off is excused only as long as that lasts and for some seconds
+// afterwards.
 package judge

@@ -33,6 +33,7 @@ const (
 	Paused   Kind = "paused"   // it is stopped by SIGSTOP
 	CutOff   Kind = "cut off"  // no other node reaches it
 	Full     Kind = "full"     // its disk is full
+	Still    Kind = "still"    // the whole machine has stood still for Took
 	Healthy  Kind = "healthy"  // it has stored and delivered publications of each stream, Took after its process began
 	Fault    Kind = "fault"    // the fault What begins on Node
 	Over     Kind = "over"     // the fault is over, and the cluster is healthy

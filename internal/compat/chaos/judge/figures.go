@@ -28,6 +28,7 @@ type Figures struct {
 	Rights               int           // rights that ended
 	Refused              int           // tokens that were refused
 	Presence             int           // users whom answers had to name or not to name
+	Still                int           // times that the machine stood still
 	Filled               time.Duration
 	FilledWhere          Event
 	Ghost                time.Duration // the longest after kill -9
@@ -126,6 +127,8 @@ func measure(v *Verdict, events []Event, n nodes, limits Limits) {
 				}
 				last[e.Channel] = e.At
 			}
+		case Still:
+			f.Still++
 		case Healthy:
 			f.Healthy = max(f.Healthy, e.Took)
 		case Revoked:

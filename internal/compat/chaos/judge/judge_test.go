@@ -251,6 +251,12 @@ func TestRights(t *testing.T) {
 		"kicked by one that is cut off": {`
 			5.5 cut_off node=a
 			6 kicked user=g channel=private.x node=a took=0.1` + publication, violations{}},
+		"kicked while the machine stood still": {`
+			6 still took=0.5
+			6 kicked user=g channel=private.x node=a took=0.1` + publication, violations{}},
+		"kicked long after": {`
+			2 still took=0.5
+			6 kicked user=g channel=private.x node=a took=0.1` + publication, violations{judge.RightRule: 1}},
 		"back": {`
 			5.5 cut_off node=b
 			6 revoked user=g node=a took=0.1

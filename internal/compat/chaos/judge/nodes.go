@@ -27,9 +27,21 @@ func newNodes(events []Event) nodes {
 				list[n-1].to = e.At
 			}
 			all[e.Node] = append(list, span{e.At, forever, e.Kind})
+		case Still:
+			for node := range all {
+				all.pause(node, e.At-e.Took, e.At)
+			}
 		}
 	}
 	return all
+}
+
+// pause makes a node be paused for a time that has just passed.
+func (n nodes) pause(node string, from, to time.Duration) {
+	list := n[node]
+	last := &list[len(list)-1]
+	last.to = max(last.from, from)
+	n[node] = append(list, span{last.to, to, Paused}, span{to, forever, last.state})
 }
 
 // steady returns the state that a node was in all the time.
