@@ -34,7 +34,8 @@ func startNode(ctx context.Context, cfg *socketcluster.Config) (*cluster.Node, e
 		Routes:    strings.FieldsFunc(os.Getenv("CLUSTER_ROUTES"), func(r rune) bool { return r == ',' }),
 		Secret:    hex.EncodeToString(secret[:]),
 		StoreDir:  os.Getenv("DATA_DIR"),
-		History:   []cluster.HistoryRule{{Channel: "history.*", Size: 1000, Age: time.Hour}},
+		// history.* would not match history.room.1, as a dot separates there.
+		History: []cluster.HistoryRule{{Channel: "history*", Size: 1000, Age: time.Hour}},
 	})
 	if err != nil {
 		return nil, err
