@@ -73,11 +73,11 @@ func allocations(ctx context.Context) ([]allocation, error) {
 	connector := newConnector(listener.Addr().(*net.TCPAddr).Port, e, signToken("alice"))
 
 	all := []allocation{
-		{name: "echo", mostObjects: 4.5, mostBytes: 560},
+		{name: "echo", mostObjects: 4.5, mostBytes: 540},
 		{name: "acknowledged publication, without subscribers", mostObjects: 2.5, mostBytes: 100},
 		{name: "delivery, with its share of the publication", mostObjects: 0.065, mostBytes: 6},
-		{name: "subscribe and unsubscribe", mostObjects: 12.5, mostBytes: 690},
-		{name: "connect, handshake with HS256 token, close", mostObjects: 112, mostBytes: 16_200},
+		{name: "subscribe and unsubscribe", mostObjects: 12.5, mostBytes: 660},
+		{name: "connect, handshake with HS256 token, close", mostObjects: 91, mostBytes: 14_900},
 	}
 	for i, run := range []func() error{
 		call(p.appendCall(nil, 2, "echo", payload)),

@@ -15,10 +15,10 @@ import (
 // those of a quiet machine, because a busy one shifts them. Lower the ceiling
 // if you make a scenario cheaper.
 var ceilings = map[string]float64{
-	"handshake-token":   1.5,
+	"handshake-token":   1.4,
 	"handshake-expired": 1.5,
-	"echo":              1.4,
-	"publish":           1.1,
+	"echo":              1.2,
+	"publish":           0.95,
 	"fanout-1":          1.3,
 	"fanout":            0.95,
 	"channels":          1.2,
