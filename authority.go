@@ -104,11 +104,12 @@ func (s *Socket) deliver(sub *hub.Subscription, p *hub.Publication, shared *acco
 // the outbox. See deliver.
 func (s *Socket) writePublication(sub *hub.Subscription, p *hub.Publication, shared *account.Shared, later bool) {
 	s.stats.sent.Add(1)
+	s.note(p.Channel, p.Position, false)
 	if shared == nil || s.batching() {
 		if shared != nil {
 			defer shared.Release()
 		}
-		s.write(part{packet: publishPacket(p.Channel, p.Position, p.Data), sub: sub, publication: p})
+		s.write(part{packet: packetOf(p, p.Data), sub: sub, publication: p})
 		return
 	}
 	frame := p.Frame
@@ -250,6 +251,11 @@ func (s *Socket) sendWithheld(sub *hub.Subscription) {
 func (s *Socket) lose(sub *hub.Subscription) {
 	sub.Epoch = lostEpoch
 	s.takeBack(sub)
+	if i := s.firstWithheld(sub); i >= 0 {
+		if p := s.ext.withheld[i].publication; p.Lost == nil { // a report is made again
+			s.note(p.Channel, p.Position, true)
+		}
+	}
 	s.discardWithheld(sub)
 }
 

@@ -334,7 +334,7 @@ func TestBudgetOfSuspendedSubscriptions(t *testing.T) {
 		p.want(`{"rid":2}`)
 		p.send(`{"event":"#removeAuthToken"}`)
 		synctest.Wait()
-		if n := w.srv.Stats().BudgetUsed; w.only().IsSubscribed("a") || n < 1100 || n > 1200 {
+		if n := w.srv.Stats().BudgetUsed; w.only().IsSubscribed("a") || n < 1100 || n > 1300 {
 			t.Errorf("%d bytes count", n)
 		}
 		p.Conn.Close()

@@ -11,7 +11,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/route"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // Exchange publishes and subscribes on behalf of the server. It does not run
@@ -125,26 +124,6 @@ func (x *sink) DeliverAt(channel, position string, data []byte) {
 	x.deliver(channel, position, data, false)
 }
 
-// gapText is the reason for which connections end when publications are lost.
-const gapText = "Publications are lost; subscribe again"
-
-// Gap implements broker.PositionSink: it ends the connections of the subscribers on this
-// node. They connect again, and the answer to their next subscription says what is lost.
-// They get nothing more before that, so that their position stays before the gap.
-func (x *sink) Gap(channel string) {
-	for s := range x.srv.Clients() {
-		if !s.IsSubscribed(channel) {
-			continue
-		}
-		if end, ok := s.cut(wire.CloseTryAgainLater, gapText); ok {
-			go func() {
-				end()
-				s.finish(wire.CloseTryAgainLater, gapText)
-			}()
-		}
-	}
-}
-
 // deliver is Deliver. With later, the caller has the frames written by Crew.Flush.
 func (x *sink) deliver(channel, position string, data []byte, later bool) {
 	count := x.srv.counters.publications.Add(1)
@@ -158,15 +137,21 @@ func (x *sink) deliver(channel, position string, data []byte, later bool) {
 	x.srv.counters.deliveries.Add(uint64(n))
 }
 
-// publication returns a publication for the hub. Its bytes count against a shard of the
-// budget until Shared.Settle has been called and all subscribers have sent it.
+// publication returns a publication for the hub; see complete.
 func (x *Exchange) publication(channel, position string, data []byte, shard uint8) *hub.Publication {
 	buf := publishPacket(channel, position, data)
-	p := &hub.Publication{Channel: channel, Position: position, At: time.Duration(x.srv.moment(time.Now()))}
+	p := &hub.Publication{Channel: channel, Position: position}
 	if data != nil {
 		// The frame ends with the data and two closing braces.
 		p.Data = buf[len(buf)-2-len(data) : len(buf)-2 : len(buf)-2]
 	}
+	return x.complete(p, buf, shard)
+}
+
+// complete completes a publication whose packet is in buf. Its bytes count against a shard
+// of the budget until Shared.Settle has been called and all subscribers have sent it.
+func (x *Exchange) complete(p *hub.Publication, buf []byte, shard uint8) *hub.Publication {
+	p.At = time.Duration(x.srv.moment(time.Now()))
 	p.Frame = x.srv.seal(buf)
 	p.Deflated = x.srv.deflateShared(p.Frame)
 	held := p.Size()

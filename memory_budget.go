@@ -74,7 +74,7 @@ func (s *Socket) countUnfinished(n int) error {
 // are estimates from the growth of a process.
 const (
 	subscriptionCost = 400
-	optionsCost      = 128
+	optionsCost      = 192
 	upgradeCost      = 2 << 10
 )
 

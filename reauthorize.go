@@ -26,6 +26,7 @@ type subscribeOptions struct {
 	waitForAuth bool
 	suspended   bool // the socket is currently not in the channel
 	data        json.RawMessage
+	from        broker.From // where a suspended one continues, if the channel keeps what is published
 }
 
 // size returns the bytes that the options take of the budget.
@@ -350,7 +351,7 @@ func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 		options := s.optionsOf(channel)
 		options.suspended = false
 		raw := withData(json.RawMessage(`{"waitForAuth":true}`), options.data)
-		if _, blocked = s.subscribe(channel, raw, options, r.epoch, true, broker.From{}); blocked == nil || blocked == errStale {
+		if _, blocked = s.subscribe(channel, raw, options, r.epoch, true, options.from); blocked == nil || blocked == errStale {
 			return
 		}
 		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.ID()), slog.Any("error", blocked))

@@ -2,11 +2,14 @@ package socketcluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/guard"
+	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -28,6 +31,54 @@ func (x *Exchange) History(ctx context.Context, channel string, count int) (past
 	return past, err
 }
 
+// LostError is the error of a loop of [Messages] in the place of publications that will
+// not come: the channel does not keep them any more, or this node was too slow.
+type LostError struct {
+	Channel  string
+	From, To uint64 // the numbers of the first and the last one; both 0 if that is not known
+	Position string // where the channel is, "" if it keeps nothing
+}
+
+// Error implements error.
+func (e *LostError) Error() string {
+	if e.To == 0 {
+		return fmt.Sprintf("socketcluster: publications on the channel %s are lost", e.Channel)
+	}
+	return fmt.Sprintf("socketcluster: publications on the channel %s are lost, from %d to %d", e.Channel, e.From, e.To)
+}
+
+// Lose implements broker.PositionSink: it reports to the subscribers on this node what
+// will not come, behind what they have got before.
+func (x *sink) Lose(channel, position string, lost broker.Lost) {
+	if !x.srv.hub.Has(channel) {
+		return
+	}
+	p := (*Exchange)(x).report(channel, position, lost)
+	x.srv.hub.Publish(p)
+	p.Shared.Settle()
+}
+
+// report returns the report of what will not come, in the form of a publication.
+func (x *Exchange) report(channel, position string, lost broker.Lost) *hub.Publication {
+	raw := []byte("{}")
+	if lost.To > 0 {
+		raw = fmt.Appendf(nil, `{"from":%d,"to":%d}`, lost.From, lost.To)
+	}
+	p := &hub.Publication{Channel: channel, Position: position, Lost: raw}
+	return x.complete(p, lostPacket(channel, position, raw), 0)
+}
+
+// lostError returns the error for a report.
+func lostError(p *hub.Publication) error {
+	e := &LostError{Channel: p.Channel, Position: p.Position}
+	var lost broker.Lost
+	if err := json.Unmarshal(p.Lost, &lost); err != nil {
+		return err // never
+	}
+	e.From, e.To = lost.From, lost.To
+	return e
+}
+
 // publicationCost is what a publication takes in the outbox besides channel and data.
 const publicationCost = 160
 
@@ -43,20 +94,35 @@ func fitting(channel string, past broker.Past, limit int) broker.Past {
 		i--
 	}
 	if i > 0 {
+		past.Begin = past.Publications[i-1].Position
 		past.Publications, past.Lost = past.Publications[i:], &broker.Lost{}
 	}
 	return past
 }
 
-// appendPast appends the answer to a subscription: where the channel is, and what the
-// client has missed and will not get; or to a publication: where it is stored. It is nil
-// for a channel that keeps nothing.
+// appendPast returns the answer to a subscription: the position after which the client gets
+// everything, and what it has missed and will not get. What it gets of the past may arrive before the
+// answer or, if the token changes meanwhile, behind it: so the position is not that of the
+// last publication. Or the answer to a publication: where it is stored. It is nil for a
+// channel that keeps nothing.
 func appendPast(past broker.Past) ([]byte, error) {
-	if past.Position == "" {
+	if past.Begin == "" {
 		return nil, nil
 	}
 	return wire.Marshal(struct {
 		Position string       `json:"position"`
 		Lost     *broker.Lost `json:"lost,omitempty"`
-	}{past.Position, past.Lost})
+	}{past.Begin, past.Lost})
+}
+
+// note remembers up to where a client has got a channel, in case that the subscription is
+// suspended. mu must be held.
+func (s *Socket) note(channel, position string, including bool) {
+	if position == "" || s.ext == nil {
+		return
+	}
+	if o, ok := s.ext.options[channel]; ok && o.waitForAuth {
+		o.from = broker.From{Since: position, Including: including}
+		s.ext.options[channel] = o
+	}
 }

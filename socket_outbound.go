@@ -113,6 +113,20 @@ func publishPacket(channel, position string, data []byte) []byte {
 	return wire.AppendPublishAt(ws.NewBuffer(len(channel)+len(position)+len(data)+80), channel, position, data)
 }
 
+// packetOf returns the packet of a publication with data that outbound middleware may have
+// changed, or that of a report.
+func packetOf(p *hub.Publication, data []byte) []byte {
+	if p.Lost != nil {
+		return lostPacket(p.Channel, p.Position, p.Lost)
+	}
+	return publishPacket(p.Channel, p.Position, data)
+}
+
+// lostPacket returns the packet that reports what of a channel will not come.
+func lostPacket(channel, position string, lost []byte) []byte {
+	return wire.AppendLost(ws.NewBuffer(len(channel)+len(position)+len(lost)+80), channel, position, lost)
+}
+
 // transmitPacket returns the packet of a transmit to the client.
 func transmitPacket(event string, data []byte) []byte {
 	return wire.AppendTransmit(packetBuffer(event, data), event, data)
@@ -307,8 +321,11 @@ func (s *Socket) stillApproved(sub *hub.Subscription, epoch uint32) bool {
 }
 
 // askOut runs the outbound middleware for a publication, whose data it may
-// change.
+// change. A report is none.
 func (s *Socket) askOut(p *hub.Publication) (data json.RawMessage, blocked bool) {
+	if p.Lost != nil {
+		return nil, false
+	}
 	a := &PublishOut{Socket: s, Channel: p.Channel, Data: slices.Clone(p.Data)}
 	// This lane must not wait for something that waits for this lane.
 	blocked = s.srv.runMiddleware(NoWait(s.Context()), s, a) != nil
@@ -324,7 +341,8 @@ func (s *Socket) passOut(w withheld, data json.RawMessage, blocked bool) {
 	}
 	s.stats.sent.Add(1)
 	p := w.publication
-	s.write(part{packet: publishPacket(p.Channel, p.Position, data), sub: w.sub, publication: p})
+	s.note(p.Channel, p.Position, false)
+	s.write(part{packet: packetOf(p, data), sub: w.sub, publication: p})
 	w.release()
 }
 

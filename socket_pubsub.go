@@ -55,7 +55,7 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 	if !isCall {
 		return
 	}
-	answer, err := appendPast(broker.Past{Position: position})
+	answer, err := appendPast(broker.Past{Begin: position})
 	if err != nil {
 		s.emitError(err) // the position of a broker that is no text
 	}
@@ -208,7 +208,7 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 		if h, ok := s.srv.cfg.Broker.(broker.Historian); ok {
 			past, entered, err, failure = s.enterBehind(h, from, channel, raw, options, epoch, resume)
 		} else {
-			entered, err = s.enter(channel, raw, options, epoch, resume, nil)
+			entered, err = s.enter(channel, raw, options, epoch, resume, broker.Past{})
 		}
 		if !entered {
 			_ = s.srv.exchange.routes.Leave(s.unending(), channel)
@@ -229,7 +229,7 @@ func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel strin
 	failure = guard.Call(s.srv.log, "Broker.Join", func() error {
 		return h.Join(s.unending(), channel, from, func(p broker.Past) {
 			past = fitting(channel, p, s.srv.cfg.Limits.Outbox/2)
-			entered, err = s.enter(channel, raw, options, epoch, resume, past.Publications)
+			entered, err = s.enter(channel, raw, options, epoch, resume, past)
 		})
 	}, slog.String("channel", channel))
 	return past, entered, err, failure
@@ -237,19 +237,30 @@ func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel strin
 
 // enter adds the socket to a channel of the hub, as approved in an epoch. It
 // returns false if it did not, or if the socket was in the channel before. The
-// publications that the client has missed go before all that come from now on.
-func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, missed []broker.Publication) (entered bool, err *wire.Error) {
+// publications that the client has missed go before all that come from now on. If it is
+// resumed, a report of what is lost goes before those; otherwise the answer has it.
+func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, past broker.Past) (entered bool, err *wire.Error) {
+	reported := resume && past.Lost != nil
+	if !reported {
+		options.from = broker.From{Since: past.Begin}
+	}
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
 	sub, entered, err := s.enterHub(channel, raw, options, epoch, resume)
-	if entered {
-		for _, m := range missed {
-			p := s.srv.exchange.publication(channel, m.Position, m.Data, 0)
-			(*subscriber)(s).Deliver(p, sub)
-			p.Shared.Settle()
-		}
+	if !entered {
+		return false, err
 	}
-	return entered, err
+	deliver := func(p *hub.Publication) {
+		(*subscriber)(s).Deliver(p, sub)
+		p.Shared.Settle()
+	}
+	if reported {
+		deliver(s.srv.exchange.report(channel, past.Begin, *past.Lost))
+	}
+	for _, m := range past.Publications {
+		deliver(s.srv.exchange.publication(channel, m.Position, m.Data, 0))
+	}
+	return true, err
 }
 
 // enterHub is enter without what was missed. subMu must be held.

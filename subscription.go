@@ -55,12 +55,17 @@ func (x *Exchange) Subscribe(ctx context.Context, channel string) (*Subscription
 
 // All returns the data of the publications as a sequence for a for loop. The
 // loop owns the data. A subscription has only one loop, whose end ends the
-// subscription.
+// subscription. It does not tell what the broker has lost: see [Messages].
 func (s *Subscription) All() iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
-		defer s.Close()
-		s.loop.Read(s.ctx, s.srv.ctx.Done(), func(p *hub.Publication) bool { return yield(bytes.Clone(p.Data)) })
+		s.read(func(p *hub.Publication) bool { return p.Lost != nil || yield(bytes.Clone(p.Data)) })
 	}
+}
+
+// read is the loop over the subscription.
+func (s *Subscription) read(yield func(*hub.Publication) bool) {
+	defer s.Close()
+	s.loop.Read(s.ctx, s.srv.ctx.Done(), yield)
 }
 
 // Close ends the subscription and its loop. Publications that wait for the loop are
@@ -87,15 +92,17 @@ func (l channelLoop) Deliver(p *hub.Publication, _ *hub.Subscription) {
 
 // Messages is [Subscription.All] with the data decoded into a T by
 // [wire.Unmarshal], so a []byte arrives as it was published. If the data does
-// not fit, the loop gets an error, and may continue.
+// not fit, the loop gets an error, and may continue. It also gets a *[LostError] in the
+// place of publications that the broker has lost, if it can tell.
 func Messages[T any](s *Subscription) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for raw := range s.All() {
+		s.read(func(p *hub.Publication) bool {
 			var v T
-			err := wire.Unmarshal(raw, &v)
-			if !yield(v, err) {
-				return
+			if p.Lost != nil {
+				return yield(v, lostError(p))
 			}
-		}
+			err := wire.Unmarshal(bytes.Clone(p.Data), &v)
+			return yield(v, err)
+		})
 	}
 }

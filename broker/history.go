@@ -24,30 +24,33 @@ type Historian interface {
 	History(ctx context.Context, channel string, count int) (Past, error)
 }
 
-// A PositionSink is a sink that wants to know the positions of publications in the
-// histories of their channels. Like Deliver, its methods must not block.
+// A PositionSink is a sink that wants to know where its channels are. Like Deliver, its methods
+// must not block.
 type PositionSink interface {
 	Sink
 
 	// DeliverAt is called in place of Deliver for a publication that has a position.
 	DeliverAt(channel, position string, data []byte)
 
-	// Gap is called before the next publication of a channel if some before it are
-	// lost: its subscribers on this node must be told.
-	Gap(channel string)
+	// Lose reports that publications of a channel will not be delivered on this node,
+	// in the place where they would have been. position is where the channel is
+	// then, "" if it keeps nothing. A broker that can tell, calls it.
+	Lose(channel, position string, lost Lost)
 }
 
 // From is where a subscriber wants to begin.
 type From struct {
-	Since string // after this position; "": it has none
-	Last  int    // without one, with so many of the last publications
+	Since     string // after this position; "": it has none
+	Including bool   // with the publication at that position
+	Last      int    // without a position, with so many of the last publications
 }
 
 // Past is a part of the history of a channel.
 type Past struct {
 	Publications []Publication // oldest first
 	Lost         *Lost         // what is missing before them; nil if nothing is
-	Position     string        // that of the last one; "" if the channel keeps nothing
+	Begin        string        // the position that they come after
+	Position     string        // that of the last one, or Begin; "" if the channel keeps nothing
 }
 
 // Publication is one that a channel has kept.

@@ -46,10 +46,21 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
     if (event === '#kickOut' && data) {
       return {...packet, data: whenRead(data, 'channel', () => positions.delete(data.channel))};
     }
+    if (event === '#lost' && data) return told(data);
     const position = event === '#publish' && parse(data?.position);
     if (!position) return packet;
     if (!newer(position, positions.get(data.channel))) return undefined;
     return {...packet, data: whenRead(data, 'data', () => advance(data.channel, position))};
+  }
+
+  // told returns a publication on no channel, of which the client reads just that.
+  function told({channel, position, lost}) {
+    const data = whenRead({channel: null}, 'channel', () => {
+      const known = parse(position);
+      if (known) positions.set(channel, known);
+      onLost(channel, lost?.from, lost?.to);
+    });
+    return {event: '#publish', data};
   }
 
   function advance(channel, position) {

@@ -849,6 +849,9 @@ class Socket {
       case '#publish':
         this.#onPublish(this.#channels.get(data?.channel), data);
         break;
+      case '#lost':
+        this.#onLost(this.#channels.get(data?.channel), data);
+        break;
       case '#kickOut':
         this.#onKickOut(this.#channels.get(data?.channel), data?.message);
         break;
@@ -1067,7 +1070,7 @@ class Socket {
     // What was missed has come before the answer, and so may have what was published meanwhile.
     const {lost} = answer;
     if (isNewer(position, channel.position) || (lost && channel.position === channel.asked)) channel.position = position;
-    if (lost) this.#reportLost(channel, lost);
+    if (lost) this.#tellLost(channel, lost);
   }
 
   #onPublish(channel, message) {
@@ -1080,7 +1083,14 @@ class Socket {
     this.#channelStreams.write(channel.name, MESSAGES, message.data);
   }
 
-  #reportLost(channel, {from, to}) {
+  #onLost(channel, report) {
+    if (!channel) return;
+    const {position, lost} = report;
+    channel.position = parsePosition(position) ?? channel.position;
+    this.#tellLost(channel, lost ?? {});
+  }
+
+  #tellLost(channel, {from, to}) {
     const payload = {from, to, position: channel.position?.text};
     this.#emitOnChannel(channel.name, 'lost', payload);
     this.#emit('lost', {channel: channel.name, ...payload});

@@ -21,6 +21,7 @@ const (
 	eventSubscribe       = "#subscribe"
 	eventUnsubscribe     = "#unsubscribe"
 	eventKickOut         = "#kickOut"
+	eventLost            = "#lost"
 )
 
 // take handles a message, on the goroutine that has read it: everything that the
@@ -207,6 +208,11 @@ func (l *link) takePacket(p *wire.Packet) {
 	case eventKickOut:
 		if !isCall {
 			c.takeKickOut(l, p.Data)
+			return
+		}
+	case eventLost:
+		if !isCall {
+			c.takeLost(l, p.Data)
 			return
 		}
 	case eventDisconnect:

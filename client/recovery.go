@@ -2,29 +2,14 @@ package client
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
+
+	"github.com/socketcluster-go/socketcluster"
 )
 
 // Publications of a channel that keeps them have positions. The client remembers that of
 // the last one that it has got of each channel, and asks for what came after it when
 // it subscribes again with the next connection.
-
-// LostError is the error of a loop of [Messages] in the place of publications that will
-// not come: the channel does not keep them any more, or the server was too slow.
-type LostError struct {
-	Channel  string
-	From, To uint64 // the numbers of the first and the last one; both 0 if that is not known
-	Position string // where the channel is, "" if it keeps nothing
-}
-
-// Error implements error.
-func (e *LostError) Error() string {
-	if e.To == 0 {
-		return fmt.Sprintf("client: publications on the channel %s are lost", e.Channel)
-	}
-	return fmt.Sprintf("client: publications on the channel %s are lost, from %d to %d", e.Channel, e.From, e.To)
-}
 
 // lost is what a server states about a loss.
 type lost struct {
@@ -69,9 +54,31 @@ func (ch *channel) lose(c *Client, l lost) {
 	c.emit(LostEvent{c, ch.name, l.From, l.To, ch.position})
 	for _, sub := range ch.subs {
 		if sub.loop != nil {
-			sub.loop.Write(message{lost: &LostError{ch.name, l.From, l.To, ch.position}}, publicationCost)
+			sub.loop.Write(message{lost: &socketcluster.LostError{Channel: ch.name, From: l.From, To: l.To, Position: ch.position}}, publicationCost)
 		}
 	}
+}
+
+// takeLost handles #lost.
+func (c *Client) takeLost(l *link, data []byte) {
+	var report struct {
+		Channel  *string `json:"channel"`
+		Position string  `json:"position"`
+		Lost     lost    `json:"lost"`
+	}
+	if json.Unmarshal(data, &report) != nil || report.Channel == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ch := c.channelOf(*report.Channel)
+	if l.ended || ch == nil {
+		return
+	}
+	if isPosition(report.Position) {
+		ch.position = report.Position
+	}
+	ch.lose(c, report.Lost)
 }
 
 // maxPosition is the length of the longest position that the client keeps.

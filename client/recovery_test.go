@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/client"
 )
 
@@ -21,7 +22,7 @@ func at(position, data string) string {
 // lost.
 func messages(sub *client.Subscription) (texts []string) {
 	for n, err := range client.Messages[int](sub) {
-		if lost, ok := errors.AsType[*client.LostError](err); ok {
+		if lost, ok := errors.AsType[*socketcluster.LostError](err); ok {
 			texts = append(texts, fmt.Sprintf("%s %d-%d at %s", lost.Channel, lost.From, lost.To, lost.Position))
 			continue
 		}
@@ -146,6 +147,30 @@ func TestRecoveryTellsWhatIsLost(t *testing.T) {
 	})
 }
 
+// A loss is told while the channel is live, in its place.
+func TestLostWhileLive(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		c, p := s.connect(client.Options{ChannelPrefix: "p."})
+		r := recordLost(t, c)
+		sub := subscribe(t, c, "a")
+		p.next()
+		pub := func(position, data string) string { return strings.Replace(at(position, data), `"a"`, `"p.a"`, 1) }
+		p.send(`{"rid":2,"data":{"position":"e.50.1"}}`, pub("e.51.1", "1"),
+			`{"event":"#lost","data":{"channel":"p.a","position":"e.60.1","lost":{"from":3,"to":4}}}`, pub("e.60.1", "0"), pub("e.61.1", "2"),
+			`{"event":"#lost","data":{"channel":"p.a","lost":{}}}`, pub("e.62.1", "3"), `{"event":"#lost","data":{"channel":"p.a","position":"f.0.1"}}`,
+			`{"event":"#lost","data":{"channel":"p.b","lost":{}}}`, `{"event":"#lost","data":{"channel":"p.a","lost":7}}`, `{"event":"#lost","data":{}}`, `{"event":"#lost"}`)
+		r.want("lost a 3-4 at e.60.1", "lost a 0-0 at e.61.1", "lost a 0-0 at f.0.1")
+		p.Close()
+		connecting(c)
+		p = s.greet(3, noToken)
+		p.want(`{"event":"#subscribe","data":{"channel":"p.a","since":"f.0.1"},"cid":4}`)
+		c.Unsubscribe("a")
+		if got, want := messages(sub), []string{"1", "a 3-4 at e.60.1", "2", "a 0-0 at e.61.1", "3", "a 0-0 at f.0.1"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
 func TestLast(t *testing.T) {
 	withFake(t, func(t *testing.T, s *fake) {
 		c, p := s.connect(client.Options{})
@@ -155,9 +180,9 @@ func TestLast(t *testing.T) {
 		if _, err := c.Subscribe(t.Context(), "c", client.Last(-1)); err == nil || err.Error() != "client: Last: n is -1; it must not be negative" {
 			t.Error(err)
 		}
-		err := &client.LostError{Channel: "a"}
-		more := &client.LostError{Channel: "a", From: 3, To: 4}
-		if err.Error() != "client: publications on the channel a are lost" || more.Error() != err.Error()+", from 3 to 4" {
+		err := &socketcluster.LostError{Channel: "a"}
+		more := &socketcluster.LostError{Channel: "a", From: 3, To: 4}
+		if err.Error() != "socketcluster: publications on the channel a are lost" || more.Error() != err.Error()+", from 3 to 4" {
 			t.Errorf("%v; %v", err, more)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/internal/loop"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -42,7 +43,7 @@ type Subscription struct {
 // message is what a loop gets: a publication, or the report of a loss.
 type message struct {
 	data json.RawMessage
-	lost *LostError // in place of data
+	lost *socketcluster.LostError // in place of data
 }
 
 // A SubscribeOption is an option of [Client.Subscribe].
@@ -183,7 +184,7 @@ func (s *Subscription) All() iter.Seq[json.RawMessage] {
 
 // Messages is [Subscription.All] with the data decoded into a T by
 // [wire.Unmarshal]. If the data does not fit, the loop gets an error, and may
-// continue. It also gets a *[LostError] in the place of publications that are lost.
+// continue. It also gets a *[socketcluster.LostError] in the place of publications that are lost.
 func Messages[T any](s *Subscription) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		s.read(func(m message) bool {

@@ -37,10 +37,13 @@ type channels struct {
 	subs    map[string]*nats.Subscription
 	dropped uint64 // by NATS, of subscriptions that have ended
 	shut    bool
+
+	slow     map[string]*drops // by channel
+	watching bool              // watchDrops runs
 }
 
 func newChannels(n *Node) *channels {
-	c := &channels{n: n, prefix: n.subject("l."), seed: maphash.MakeSeed(), done: make(chan struct{}), subs: make(map[string]*nats.Subscription)}
+	c := &channels{n: n, prefix: n.subject("l."), seed: maphash.MakeSeed(), done: make(chan struct{}), subs: make(map[string]*nats.Subscription), slow: make(map[string]*drops)}
 	for i := range c.queues {
 		c.queues[i] = make(chan *nats.Msg, queueLength)
 	}
@@ -117,14 +120,17 @@ func (c *channels) passAt(channel string, at Position, data []byte) {
 	_ = c.pass(sink, channel, data) // it is logged
 }
 
-// gap tells the sink that publications of a channel are lost.
-func (c *channels) gap(channel string) {
-	if s, ok := c.getSink().(broker.PositionSink); ok {
-		_ = guard.Call(c.n.o.Logger, "Sink.Gap", func() error { // it is logged
-			s.Gap(channel)
-			return nil
-		}, slog.String("channel", channel))
+// lose passes on what of a channel will not be delivered. position is where the channel is,
+// "" if it keeps nothing.
+func (c *channels) lose(channel, position string, lost Lost) {
+	s, ok := c.getSink().(broker.PositionSink)
+	if !ok {
+		return
 	}
+	_ = guard.Call(c.n.o.Logger, "Sink.Lose", func() error { // it is logged
+		s.Lose(channel, position, broker.Lost{From: lost.From, To: lost.To})
+		return nil
+	}, slog.String("channel", channel))
 }
 
 // getSink returns the sink, which those who have subscribed to a channel have.
@@ -206,6 +212,7 @@ func (c *channels) Unsubscribe(_ context.Context, channel string) error {
 	sub := c.subs[channel]
 	delete(c.subs, channel)
 	c.dropped += droppedOf(sub)
+	delete(c.slow, channel)
 	c.mu.Unlock()
 	c.n.history.unfollow(channel)
 	if sub == nil {

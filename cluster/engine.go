@@ -41,11 +41,12 @@ type engine struct {
 	srv      *server.Server // nil for an outside one
 	password string
 	unlock   func() // the store
+	failed   func(sub *nats.Subscription, err error)
 }
 
 // startEngine starts the NATS server of a node.
 func startEngine(o *Options) (*engine, error) {
-	e := &engine{o: o, password: rand.Text(), unlock: func() {}}
+	e := &engine{o: o, password: rand.Text(), unlock: func() {}, failed: func(*nats.Subscription, error) {}}
 	if o.URL != "" {
 		return e, nil
 	}
@@ -176,6 +177,7 @@ func (e *engine) connect(name string, more ...nats.Option) (*nats.Conn, error) {
 			if sub != nil {
 				subject = sub.Subject
 			}
+			e.failed(sub, err)
 			log.Warn("cluster: NATS reports an error", slog.String("connection", name), slog.String("subject", subject), slog.Any("error", err))
 		}),
 	}

@@ -96,3 +96,8 @@ func (p *Presence) Enter(channel, user, socket string) {
 	p.mu.Unlock()
 	p.wake()
 }
+
+// RemoveHistory removes the stream of a channel.
+func (n *Node) RemoveHistory(ctx context.Context, channel string) error {
+	return n.js.DeleteStream(ctx, n.history.shardOf(channel).stream)
+}

@@ -35,7 +35,10 @@ type Past struct {
 	// Lost is what is missing before them, nil if nothing is.
 	Lost *Lost
 
-	// Position is that of the last publication, with which Recover continues.
+	// Begin is the position that they come after.
+	Begin Position
+
+	// Position is that of the last publication, or Begin. Recover continues with it.
 	Position Position
 }
 
@@ -60,10 +63,12 @@ type history struct {
 	over   sync.WaitGroup
 	opened chan struct{} // closed when all streams are there
 	look   chan struct{} // something has happened that may have lost live publications
-	rings  atomic.Int64  // bytes
-	gaps   atomic.Uint64 // reads of what may be missing
-	losses atomic.Uint64 // those in which some was gone
-	fills  chan struct{} // limits how many channels are read at the same time
+
+	disturbed atomic.Int64  // when it did, in nanoseconds since 1970
+	rings     atomic.Int64  // bytes
+	gaps      atomic.Uint64 // reads of what may be missing
+	losses    atomic.Uint64 // those in which some was gone
+	fills     chan struct{} // limits how many channels are read at the same time
 
 	mu        sync.Mutex
 	lanes     map[string]*lane
@@ -330,7 +335,7 @@ func (n *Node) History(ctx context.Context, channel string, count int) (Past, er
 	}
 	past := pastOf(epoch, list, now)
 	if count <= 0 {
-		past.Publications = nil
+		past.Publications, past.Begin = nil, past.Position
 	}
 	return past, nil
 }
@@ -374,12 +379,19 @@ func (n *Node) Recover(ctx context.Context, channel string, since Position) (Pas
 			past.Position = last.position(epoch)
 		}
 	}
+	if len(list) == 0 {
+		past.Begin = past.Position
+	}
 	return past, nil
 }
 
 // pastOf returns publications that were read at a time.
 func pastOf(epoch string, list []stored, now time.Time) Past {
 	past := Past{Position: Position{Epoch: epoch, Time: now}}
+	past.Begin = past.Position
+	if len(list) > 0 {
+		past.Begin = Position{epoch, list[0].seq - 1, list[0].at} // nothing else is between
+	}
 	for _, m := range list {
 		past.Position = m.position(epoch)
 		past.Publications = append(past.Publications, Publication{past.Position, m.data})
@@ -394,12 +406,15 @@ const maxSkew = 2 * time.Second
 
 // missing takes the publications that were read from a position on, and returns those
 // after it, and what is lost of them. Publications vanish in order, so nothing is lost
-// if that of the position is still there. If it is not, as in a history that was
+// if that of the position is still there, or of the next number. If they are not, as in a history that was
 // empty, too little must have happened since for any to vanish: streams keep one
 // more than the rule says.
 func missing(list []stored, trimmed bool, since Position, rule *historyRule, now time.Time) ([]stored, *Lost) {
-	if len(list) > 0 && list[0].seq == since.Seq {
+	switch {
+	case len(list) > 0 && list[0].seq == since.Seq:
 		return list[1:], nil
+	case len(list) > 0 && list[0].seq == since.Seq+1 && since.Seq > 0 && len(list) <= rule.Size:
+		return list, nil
 	}
 	young := now.Sub(since.Time) < rule.Age-maxSkew
 	if young && !trimmed && len(list) <= rule.Size && (len(list) > 0 || since.Seq == 0) {

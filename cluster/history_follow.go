@@ -25,6 +25,7 @@ type follower struct {
 	at      uint64    // what was delivered last
 	known   time.Time // when at was stored, or was known to be the last one
 	filling bool      // somebody reads
+	renewed bool      // the stream has become another one, and nobody has been told
 	waiting []*nats.Msg
 	moved   chan struct{} // closed when at changes
 	ring    ring
@@ -123,17 +124,33 @@ func (f *follower) live(msg *nats.Msg) {
 
 // take delivers a live publication, or reports that others are missing before it. It
 // may come twice. One that is the first of the history now, as those before it have
-// expired, does not say which was before. f.mu is held.
+// expired, does not say which was before: if something has happened since the node knew what the last
+// one was, others may have come and expired. f.mu is held.
 func (f *follower) take(msg *nats.Msg) bool {
 	m := storedOf(msg)
 	if m.seq <= f.at {
 		return true
 	}
-	if number(msg, lastHeader) > f.at {
+	last := number(msg, lastHeader)
+	if last > f.at {
 		return false
+	}
+	if last == 0 && time.Since(f.known) >= f.rule.Age-maxSkew && f.h.disturbedSince(f.known) {
+		f.lose(Lost{}, m.seq-1, m.at)
 	}
 	f.deliver(m)
 	return true
+}
+
+// lose tells subscribers what is lost. What they get from now on comes after seq and was
+// stored at a time or later. f.mu is held.
+func (f *follower) lose(lost Lost, seq uint64, at time.Time) {
+	f.h.losses.Add(1)
+	f.h.n.o.Logger.Error("cluster: publications are lost: the node was away for longer than the history lasts",
+		slog.String("channel", f.channel), slog.Uint64("from", lost.From), slog.Uint64("to", lost.To))
+	f.at, f.known = max(f.at, seq), at
+	f.ring.reset(f.h, f.at)
+	f.h.n.channels.lose(f.channel, Position{f.shard.getEpoch(), f.at, f.known}.String(), lost)
 }
 
 // deliver delivers a publication, which is newer than all before. f.mu is held, so that
@@ -228,12 +245,21 @@ func (f *follower) filled(list []stored, trimmed bool, since Position, now time.
 	if f.ended {
 		return
 	}
-	if lost != nil {
-		f.h.losses.Add(1)
-		f.h.n.o.Logger.Error("cluster: publications are lost: the node was away for longer than the history lasts",
-			slog.String("channel", f.channel), slog.Uint64("from", lost.From), slog.Uint64("to", lost.To))
-		f.ring.reset(f.h, max(f.at, lost.To))
-		f.h.n.channels.gap(f.channel)
+	if f.renewed {
+		if since.Seq > 0 { // it was read from the middle
+			f.fill()
+			return
+		}
+		f.renewed, lost = false, &Lost{}
+	}
+	switch {
+	case lost == nil:
+	case len(list) > 0:
+		f.lose(*lost, list[0].seq-1, list[0].at)
+	case len(f.waiting) > 0: // what was before it has expired
+		f.lose(*lost, number(f.waiting[0], lastHeader), storedOf(f.waiting[0]).at)
+	default:
+		f.lose(*lost, 0, now)
 	}
 	for _, m := range list {
 		if m.seq > f.at {

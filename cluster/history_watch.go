@@ -26,18 +26,29 @@ const (
 
 // suspect makes the node compare soon.
 func (h *history) suspect() {
+	if h == nil {
+		return
+	}
+	h.disturbed.Store(time.Now().UnixNano())
 	select {
 	case h.look <- struct{}{}:
 	default: // it will
 	}
 }
 
+// disturbedSince reports whether live publications may have been lost after a time.
+func (h *history) disturbedSince(t time.Time) bool { return h.disturbed.Load() > t.UnixNano() }
+
 // watch looks after the streams and those who follow them until the node ends.
 func (h *history) watch() {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
+	members := h.n.members.watch()
 	for {
 		select {
+		case <-members:
+			h.suspect()
+			continue
 		case <-h.look:
 			if pause(h.ctx, watchDelay) != nil {
 				return
@@ -74,7 +85,7 @@ func (h *history) restart(s *shard) {
 	for _, f := range h.list(s) {
 		f.mu.Lock()
 		if f.begun && !f.ended {
-			f.at, f.known = 0, time.Now()
+			f.at, f.known, f.renewed = 0, time.Now(), true
 			f.ring.reset(h, 0)
 			if !f.filling {
 				f.fill()

@@ -49,7 +49,9 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	n := &Node{o: o, engine: e}
 	n.spread.ask = n.askInForce
-	if n.nc, err = e.connect("node", nats.NoEcho()); err != nil {
+	n.channels = newChannels(n) // to which NATS reports
+	e.failed = n.channels.failed
+	if n.nc, err = e.connect("node", nats.NoEcho(), nats.ReconnectHandler(func(*nats.Conn) { n.channels.reconnected() })); err != nil {
 		e.stop()
 		return nil, err
 	}
@@ -66,7 +68,6 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		e.stop()
 		return nil, err
 	}
-	n.channels = newChannels(n)
 	if n.history, err = newHistory(n, history); err != nil {
 		n.Close()
 		return nil, err

@@ -87,7 +87,7 @@ func (c *channels) History(ctx context.Context, channel string, count int) (brok
 }
 
 func brokerPast(past Past) broker.Past {
-	p := broker.Past{Position: past.Position.String()}
+	p := broker.Past{Begin: past.Begin.String(), Position: past.Position.String()}
 	for _, m := range past.Publications {
 		p.Publications = append(p.Publications, broker.Publication{Position: m.Position.String(), Data: m.Data})
 	}
@@ -109,6 +109,9 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 		known = true
 		if err := f.reach(ctx, since.Seq); err != nil {
 			return err
+		}
+		if from.Including && since.Seq > 0 {
+			since.Seq--
 		}
 	} else {
 		since = Position{} // of another history, or none at all
@@ -256,6 +259,9 @@ func (f *follower) pastOf(from broker.From, since Position, known bool, list []s
 	}
 	past := pastOf(epoch, list, now)
 	past.Lost, past.Position = lost, present
+	if len(list) == 0 {
+		past.Begin = present
+	}
 	return past
 }
 

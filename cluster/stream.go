@@ -115,8 +115,17 @@ func (h *history) open(s *shard) error {
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", s.stream, err)
 	}
-	s.setEpoch(stream.CachedInfo().Created)
+	h.adopt(s, stream.CachedInfo().Created)
 	return nil
+}
+
+// adopt takes over when a stream was created. If it is another stream than before, its
+// channels begin anew.
+func (h *history) adopt(s *shard, created time.Time) {
+	if s.setEpoch(created) {
+		h.n.o.Logger.Error("cluster: histories have been lost", slog.String("stream", s.stream))
+		h.restart(s)
+	}
 }
 
 // tooFewNodes reports whether an error of JetStream means that it cannot make so many
@@ -149,10 +158,7 @@ func (h *history) keep(s *shard) error {
 		return err
 	}
 	info := stream.CachedInfo()
-	if s.setEpoch(info.Created) {
-		h.n.o.Logger.Error("cluster: histories have been lost", slog.String("stream", s.stream))
-		h.restart(s)
-	}
+	h.adopt(s, info.Created)
 	nodes := h.n.Nodes()
 	copies := max(info.Config.Replicas, min(len(nodes), maxCopies))
 	if nodes[0] != h.n.o.Name || copies == info.Config.Replicas && info.Config.MaxMsgsPerSubject == h.limit() {

@@ -58,6 +58,19 @@ func AppendPublishAt(dst []byte, channel, position string, data []byte) []byte {
 	return append(appendData(dst, data), "}}"...)
 }
 
+// AppendLost appends {"event":"#lost","data":{"channel":channel,"position":position,"lost":lost}},
+// without a position if that is "". Clients that do not know the event ignore it.
+func AppendLost(dst []byte, channel, position string, lost []byte) []byte {
+	dst = append(dst, `{"event":"#lost","data":{"channel":`...)
+	dst = AppendString(dst, channel)
+	if position != "" {
+		dst = append(dst, `,"position":`...)
+		dst = AppendString(dst, position)
+	}
+	dst = append(dst, `,"lost":`...)
+	return append(append(dst, lost...), "}}"...)
+}
+
 // AppendKickOut appends {"event":"#kickOut","data":{"channel":channel,"message":message}}.
 func AppendKickOut(dst []byte, channel string, message []byte) []byte {
 	dst = append(dst, `{"event":"#kickOut","data":{"channel":`...)

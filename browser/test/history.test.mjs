@@ -73,3 +73,27 @@ test('the answer tells what is lost, and where the channel is', async () => {
   }
   assert.deepEqual(got, [1, 2, 3]);
 });
+
+test('a loss is told while the channel is live', async () => {
+  const {socket, server: first} = await openSocket();
+  const channel = socket.subscribe('a');
+  const onSocket = collect(socket.listener('lost'));
+  const onChannel = collect(channel.listener('lost'));
+  const got = collect(channel);
+  first.deliver('{"rid":2,"data":{"position":"e.50.1"}}');
+  const told = (lost) => first.deliver(JSON.stringify({event: '#lost', data: lost}));
+  told({channel: 'b', position: 'e.70.1', lost: {}});
+  told();
+  told({channel: 'a', position: 'e.60.1', lost: {from: 3, to: 4}});
+  first.deliver(at('e.60.1', 0));
+  first.deliver(at('e.61.1', 1));
+  told({channel: 'a', lost: {}});
+  told({channel: 'a', position: 'f.0.1'});
+  await idle();
+  assert.deepEqual(onChannel, [{from: 3, to: 4, position: 'e.60.1'}, {from: undefined, to: undefined, position: 'e.61.1'},
+    {from: undefined, to: undefined, position: 'f.0.1'}]);
+  assert.deepEqual(onSocket, onChannel.map((lost) => ({channel: 'a', ...lost})));
+  assert.deepEqual(got, [1]);
+  const {data} = await reconnect(socket);
+  assert.deepEqual(data, {channel: 'a', since: 'f.0.1'});
+});

@@ -72,6 +72,20 @@ test('the answer to a subscription tells what is lost, and where the channel is'
   assert.deepEqual(subscribe(engine, 7, 'a'), {channel: 'a'});
 });
 
+test('a loss is told while the channel is live, if the client reads it', () => {
+  const lost = [];
+  const engine = recovery({onLost: (...args) => lost.push(args)});
+  take(engine, publish('a', 'e.5.1', 1));
+  const told = data => JSON.stringify({event: '#lost', data});
+  take(engine, told({channel: 'a', position: 'e.9.1', lost: {from: 6, to: 9}}));
+  assert.equal(take(engine, `[${publish('a', 'e.9.1', 1)},${publish('a', 'e.a.1', 2)}]`).length, 1);
+  take(engine, told({channel: 'b', lost: {}}));
+  engine.decode(told({channel: 'a', position: 'e.z.1', lost: {}}));
+  assert.deepEqual(lost, [['a', 6, 9], ['b', undefined, undefined]]);
+  assert.deepEqual([subscribe(engine, 1, 'a'), subscribe(engine, 2, 'b')], [{channel: 'a', since: 'e.a.1'}, {channel: 'b'}]);
+  assert.deepEqual(take(engine, '{"event":"#lost"}'), [{event: '#lost'}]);
+});
+
 test('a new subscription begins with the last publications', () => {
   assert.deepEqual(subscribe(recovery({last: 5}), 1, 'a'), {channel: 'a', last: 5});
   const engine = recovery({last: channel => channel === 'a' ? 2 : 0});

@@ -20,6 +20,10 @@ type Publication struct {
 	Frame    []byte
 	Deflated []byte
 
+	// Lost is what will not come, as JSON, if this is no publication but the report of
+	// that. It has no Data.
+	Lost []byte
+
 	// At is the time of the publication. The hub does not use it; its clock is
 	// a matter of publishers and subscribers.
 	At time.Duration

@@ -72,8 +72,9 @@ func (s *subscriber) dial(ctx context.Context) *conn {
 	return nil
 }
 
-// answer is that to a subscription.
+// answer is that to a subscription, or a report of a loss.
 type answer struct {
+	Channel  string `json:"channel"` // in a report of a loss
 	Position string `json:"position"`
 	Lost     *struct {
 		From uint64 `json:"from"`
@@ -94,7 +95,8 @@ func (s *subscriber) subscribe(ctx context.Context, c *conn) bool {
 	// From now on, positions belong to the reader of the connection.
 	answers := make(chan bool, len(s.channels))
 	for i, channel := range s.channels {
-		if c.start("#subscribe", requests[i], func(p sctest.Packet) { answers <- s.subscribed(c, channel, p) }) != nil {
+		since, _ := requests[i]["since"].(string)
+		if c.start("#subscribe", requests[i], func(p sctest.Packet) { answers <- s.subscribed(c, channel, since, p) }) != nil {
 			return false
 		}
 	}
@@ -113,8 +115,9 @@ func (s *subscriber) subscribe(ctx context.Context, c *conn) bool {
 	return true
 }
 
-// subscribed handles the answer to a subscription. What was missed has come before it.
-func (s *subscriber) subscribed(c *conn, channel string, p sctest.Packet) bool {
+// subscribed handles the answer to a subscription since a position. What was missed has come
+// before it.
+func (s *subscriber) subscribed(c *conn, channel, since string, p sctest.Packet) bool {
 	if p.Error != nil {
 		return false
 	}
@@ -122,16 +125,29 @@ func (s *subscriber) subscribed(c *conn, channel string, p sctest.Packet) bool {
 	if len(p.Data) > 0 && json.Unmarshal(p.Data, &a) != nil {
 		return false
 	}
-	if a.Lost != nil {
-		s.r.diary.add(judge.Event{Kind: judge.Lost, Who: s.name, Node: c.node, Channel: channel, From: a.Lost.From, To: a.Lost.To})
-	}
-	s.move(channel, a.Position, a.Lost != nil)
+	s.lost(c, channel, a)
+	s.move(channel, a.Position, a.Lost != nil && s.positions[channel] == since)
 	s.r.diary.add(judge.Event{Kind: judge.Subscribed, Who: s.name, Node: c.node, Channel: channel, Position: a.Position})
 	return true
 }
 
-// event handles a publication.
+// lost notes what is lost, if something is.
+func (s *subscriber) lost(c *conn, channel string, a answer) {
+	if a.Lost != nil {
+		s.r.diary.add(judge.Event{Kind: judge.Lost, Who: s.name, Node: c.node, Channel: channel, From: a.Lost.From, To: a.Lost.To})
+	}
+}
+
+// event handles a publication, or a report of a loss.
 func (s *subscriber) event(c *conn, p sctest.Packet) {
+	if p.Event == "#lost" {
+		var a answer
+		if json.Unmarshal(p.Data, &a) == nil {
+			s.lost(c, a.Channel, a)
+			s.move(a.Channel, a.Position, true)
+		}
+		return
+	}
 	if p.Event != "#publish" {
 		return
 	}

@@ -1,14 +1,20 @@
 package jsclient
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/cluster"
 )
 
@@ -32,6 +38,108 @@ func startHistory(t *testing.T, size int) (srv *server, publish func(from, to in
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// reporting is a broker that reports losses.
+type reporting struct {
+	broker.Broker
+	sink broker.PositionSink
+}
+
+func (b *reporting) Start(ctx context.Context, sink broker.Sink) error {
+	b.sink = sink.(broker.PositionSink)
+	return b.Broker.Start(ctx, sink)
+}
+
+// The report of a loss does no harm to a stock client of any version, and the module passes
+// it on.
+func TestLossWhileLive(t *testing.T) {
+	b := &reporting{Broker: new(mem.Broker)}
+	srv := startBoth(t, socketcluster.Config{Broker: b}, nil)
+	n := startNode(t)
+	stock := n.connected(t, srv, nil, options{"path": path20})
+	with := n.connected(t, srv, nil, options{"path": path20, "recover": map[string]any{}})
+	old := startNode14(t).connected(t, srv, nil)
+	oldest := startNode(t, "CLIENT=socketcluster-client-2").connected(t, srv, nil)
+	clients := []*client{stock, with, old, oldest}
+	for _, c := range clients {
+		c.do(t, "collect", "chat")
+		c.do(t, "subscribe", "chat", nil)
+		c.diary(t)
+	}
+	publish := func(data int) {
+		if err := srv.Exchange().Publish(t.Context(), "chat", data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(1)
+	b.sink.Lose("chat", "e.5.1", broker.Lost{From: 3, To: 5})
+	b.sink.Lose("chat", "", broker.Lost{})
+	publish(2)
+	for _, c := range clients {
+		var got []int
+		for len(got) < 2 {
+			got = decode[[]int](t, c.do(t, "collected"))
+		}
+		if !slices.Equal(got, []int{1, 2}) {
+			t.Errorf("got %v", got)
+		}
+		if events := c.diary(t); strings.Contains(events, "error") || strings.Contains(events, "close") {
+			t.Errorf("events %s", events)
+		}
+	}
+	got := decode[struct{ Lost [][]any }](t, with.do(t, "recovered", 2)).Lost
+	if fmt.Sprint(got) != "[[chat 3 5] [chat <nil> <nil>]]" {
+		t.Errorf("the module reports %v", got)
+	}
+}
+
+// A subscription that waits for a login goes on where it was, with the stock client and the
+// module.
+func TestRecoveryAfterLogin(t *testing.T) {
+	srv, publish := startHistory(t, 100)
+	socketcluster.Use(srv.Server, func(_ context.Context, a *socketcluster.Subscribe) error {
+		if a.Socket.AuthState() != socketcluster.Authenticated {
+			return errors.New("log in")
+		}
+		return nil
+	})
+	srv.Handle("login", socketcluster.Proc(login))
+	c := startNode(t).connected(t, srv, nil, options{"recover": map[string]any{"last": 2}})
+	c.do(t, "collect", "chat")
+	publish(0, 3)
+	waits := c.start(t, "subscribe", "chat", map[string]any{"waitForAuth": true})
+	c.login(t, alice)
+	if _, err := waits(); err != nil {
+		t.Fatal(err)
+	}
+	want := func(count int) {
+		t.Helper()
+		got := decode[struct {
+			All  []int
+			Lost []any
+		}](t, c.do(t, "recovered", count))
+		for i, number := range got.All {
+			if number != i+1 {
+				t.Fatalf("got %v", got.All)
+			}
+		}
+		if len(got.Lost) > 0 {
+			t.Errorf("%v is lost", got.Lost)
+		}
+	}
+	want(2)
+	for i := range 3 {
+		publish(3+2*i, 4+2*i)
+		want(3 + 2*i)
+		c.do(t, "deauthenticate")
+		for suspended := false; !suspended; time.Sleep(time.Millisecond) {
+			suspended = srv.Exchange().NumSubscribers("chat") == 0
+		}
+		publish(4+2*i, 5+2*i)
+		c.login(t, alice)
+		want(4 + 2*i)
 	}
 }
 

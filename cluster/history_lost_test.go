@@ -1,0 +1,108 @@
+package cluster
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+)
+
+// heard is a sink that notes what it gets.
+type heard []string
+
+func (s *heard) Deliver(string, []byte) {}
+
+func (s *heard) DeliverAt(_, position string, _ []byte) {
+	p, err := ParsePosition(position)
+	*s = append(*s, fmt.Sprint(p.Seq, err))
+}
+
+func (s *heard) Lose(_, position string, lost broker.Lost) {
+	p, err := ParsePosition(position)
+	*s = append(*s, fmt.Sprintf("%d-%d at %d %v %v", lost.From, lost.To, p.Seq, time.Since(p.Time).Round(time.Hour), err))
+}
+
+// lossyFollower returns a follower at 10, of an hour ago, whose channel keeps 3 publications for
+// two hours.
+func lossyFollower() (*follower, *heard) {
+	sink := new(heard)
+	n := &Node{o: Options{Logger: slog.New(slog.DiscardHandler)}}
+	n.channels = newChannels(n)
+	n.channels.sink = sink
+	h := &history{n: n, shut: true} // nobody reads
+	rule := &historyRule{HistoryRule: HistoryRule{Size: 3, Age: 2 * time.Hour}}
+	return &follower{h: h, rule: rule, shard: &shard{epoch: "e"}, begun: true, at: 10, known: time.Now().Add(-time.Hour), moved: make(chan struct{})}, sink
+}
+
+func liveMessage(seq, last uint64) *nats.Msg {
+	return &nats.Msg{Header: nats.Header{
+		seqHeader: {strconv.FormatUint(seq, 10)}, lastHeader: {strconv.FormatUint(last, 10)},
+		timeHeader: {time.Now().Format(time.RFC3339Nano)},
+	}}
+}
+
+// What a node has missed and cannot read any more is told before what comes then.
+func TestFollowerTellsWhatIsLost(t *testing.T) {
+	now := time.Now()
+	long := now.Add(-3 * time.Hour)
+	numbers := func(all ...uint64) (list []stored) {
+		for _, i := range all {
+			list = append(list, stored{seq: i, at: now})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		since   Position
+		renewed bool
+		list    []stored
+		waiting []*nats.Msg
+		want    []string
+	}{
+		"nothing":                {Position{Seq: 10, Time: now}, false, numbers(10, 12, 15), nil, []string{"12 <nil>", "15 <nil>"}},
+		"more than it keeps":     {Position{Seq: 10, Time: now}, false, numbers(12, 15, 17, 20), nil, []string{"11-14 at 14 0s <nil>", "15 <nil>", "17 <nil>", "20 <nil>"}},
+		"all has expired":        {Position{Seq: 10, Time: long}, false, nil, nil, []string{"0-0 at 10 0s <nil>"}},
+		"the live one is left":   {Position{Seq: 10, Time: long}, false, nil, []*nats.Msg{liveMessage(30, 20)}, []string{"0-0 at 20 0s <nil>", "30 <nil>"}},
+		"another stream":         {Position{Seq: 0, Time: now}, true, numbers(3, 4), []*nats.Msg{liveMessage(4, 3), liveMessage(5, 4)}, []string{"0-0 at 2 0s <nil>", "3 <nil>", "4 <nil>", "5 <nil>"}},
+		"another, read half way": {Position{Seq: 10, Time: now}, true, nil, []*nats.Msg{liveMessage(4, 3)}, nil},
+	} {
+		f, sink := lossyFollower()
+		f.at, f.filling, f.renewed, f.waiting = c.since.Seq, true, c.renewed, c.waiting
+		if c.renewed {
+			f.at = 0
+		}
+		f.filled(c.list, false, c.since, now)
+		if !slices.Equal(*sink, heard(c.want)) {
+			t.Errorf("%s: got %q, want %q", name, *sink, c.want)
+		}
+		if f.renewed != (name == "another, read half way") || f.filling != f.renewed {
+			t.Errorf("%s: renewed %v, filling %v", name, f.renewed, f.filling)
+		}
+	}
+}
+
+// A live publication whose predecessors have expired is told to be the first one only if the
+// node may not have got them.
+func TestFollowerDoubtsWhatHasExpired(t *testing.T) {
+	for name, c := range map[string]struct {
+		known, disturbed time.Duration // ago
+		want             []string
+	}{
+		"quiet":         {3 * time.Hour, 4 * time.Hour, []string{"30 <nil>"}},
+		"nothing could": {time.Hour, time.Minute, []string{"30 <nil>"}},
+		"away":          {3 * time.Hour, time.Minute, []string{"0-0 at 29 0s <nil>", "30 <nil>"}},
+	} {
+		f, sink := lossyFollower()
+		f.known = time.Now().Add(-c.known)
+		f.h.disturbed.Store(time.Now().Add(-c.disturbed).UnixNano())
+		f.live(liveMessage(30, 0))
+		if !slices.Equal(*sink, heard(c.want)) {
+			t.Errorf("%s: got %q, want %q", name, *sink, c.want)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package cluster_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+)
+
+// losing is a sink that also keeps what is lost. It takes publications without a position
+// when held has been closed.
+type losing struct {
+	sink
+	held chan struct{}
+}
+
+func (s *losing) Deliver(channel string, data []byte) {
+	<-s.held
+	s.sink.Deliver(channel, data)
+}
+
+func (s *losing) DeliverAt(channel, _ string, data []byte) { s.sink.Deliver(channel, data) }
+
+func (s *losing) Lose(channel, position string, lost broker.Lost) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, fmt.Sprintf("%s lost %d-%d at %q", channel, lost.From, lost.To, position))
+}
+
+// Subscribers of a channel whose history is gone are told, and then get the new one.
+func TestNewHistoryIsTold(t *testing.T) {
+	nodes, _ := startStored(t, 1, withHistory)
+	_, dial := serve(t, nodes[0], nil)
+	c := sctest.Connect(t, dial, "")
+	old := subscribe(t, c, `{"channel":"chat/a"}`)
+	for i := range 3 {
+		publish(t, nodes[0], "chat/a", "", i)
+	}
+	next(t, c, 3)
+	if err := nodes[0].RemoveHistory(t.Context(), "chat/a"); err != nil {
+		t.Fatal(err)
+	}
+	var told struct {
+		Channel string
+		answer
+	}
+	c.Event("#lost", &told)
+	if told.Channel != "chat/a" || told.Lost == nil || told.Lost.To != 0 || strings.SplitN(told.Position, ".", 2)[0] == strings.SplitN(old.Position, ".", 2)[0] {
+		t.Errorf("got %+v, before it was %+v", told, old)
+	}
+	publish(t, nodes[0], "chat/a", "", 3)
+	if got, _ := next(t, c, 1); got[0] != "3" {
+		t.Errorf("got %v", got)
+	}
+	if got := c.Before(); len(got) > 0 {
+		t.Errorf("before came %v", got)
+	}
+	again := sctest.Connect(t, dial, "")
+	if a := subscribe(t, again, `{"channel":"chat/a","since":"`+told.Position+`"}`); a.Lost != nil {
+		t.Errorf("since then %+v is lost", a.Lost)
+	}
+	next(t, again, 1)
+}
+
+// Subscribers of a channel without history are told that NATS has dropped something, and those
+// of a channel with history get it nevertheless.
+func TestDropsAreTold(t *testing.T) {
+	nodes, _ := startStored(t, 2, withHistory)
+	s := &losing{held: make(chan struct{})}
+	to, from := nodes[0].Broker(), nodes[1].Broker()
+	if err := to.Start(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if err := from.Start(t.Context(), new(sink)); err != nil {
+		t.Fatal(err)
+	}
+	// They share a queue with the one that blocks it, or not.
+	channels := []string{"news", "chat/1", "chat/2", "chat/3", "chat/4", "chat/5", "chat/6", "chat/7", "chat/8"}
+	for _, channel := range channels {
+		if err := to.Subscribe(t.Context(), channel); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 17_000 { // a queue has 16,384
+		if err := from.Publish(t.Context(), "news", []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var want []string
+	for _, channel := range channels[1:] {
+		publish(t, nodes[1], channel, "", 5)
+		want = append(want, channel+" 5")
+	}
+	await(t, "the report", func() bool { return slices.Contains(s.got(), `news lost 0-0 at ""`) })
+	close(s.held)
+	await(t, "what is kept", func() bool {
+		got := s.got()
+		return !slices.ContainsFunc(want, func(text string) bool { return !slices.Contains(got, text) })
+	})
+	for _, text := range s.got() {
+		if strings.HasPrefix(text, "chat/") && strings.Contains(text, "lost") {
+			t.Error(text)
+		}
+	}
+}
