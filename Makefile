@@ -5,7 +5,7 @@
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
 	@echo "Building the demo: about a minute the first time, a second later on."
-	@go run ./cmd/socketcluster
+	@go run -tags socketcluster_elections ./cmd/socketcluster
 
 # All tests of all modules. What they need besides Go is installed or started.
 test:
@@ -58,11 +58,13 @@ SEEDS ?= 10000
 simulate:
 	go test ./internal/simulation -count=1 -timeout 0 -run 'TestSimulation$$' -simulate.seeds=$(SEEDS)
 
-# Faults of a cluster for which NATS holds elections, each of which takes seconds. Those of
-# processes are tried TRIALS times.
+# Faults of a cluster that need elections: first those of NATS, each of which takes
+# seconds, then early ones. Faults of processes are tried TRIALS times.
 TRIALS ?= 1
+FAULTS = -slow -trials $(TRIALS) -v -timeout 60m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack|TestFleet|Election'
 cluster-faults:
-	go test -tags slow ./cluster -slow -trials $(TRIALS) -v -timeout 60m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack|TestFleet'
+	go test -tags slow ./cluster $(FAULTS)
+	go test -tags slow,socketcluster_elections ./cluster $(FAULTS)
 
 # A cluster of real processes under faults, for as long as FOR says. SEED is that of the
 # schedule; without one, each run has another.

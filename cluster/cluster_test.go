@@ -199,6 +199,7 @@ func TestOptions(t *testing.T) {
 		`"b" is not an address such as host:6222`: {Name: "a", Listen: "127.0.0.1:0", Secret: secret, Routes: []string{"b"}},
 		"needs Options.Routes: storage":           {Name: "a", Listen: "127.0.0.1:0", Secret: secret, StoreDir: t.TempDir()},
 		"with Options.URL, NATS is outside":       {Name: "a", URL: "nats://127.0.0.1:1", Listen: "127.0.0.1:0"},
+		"SyncAlways needs Options.StoreDir":       {Name: "a", SyncAlways: true},
 		"connect to NATS":                         {Name: "a", URL: "nats://127.0.0.1:1"},
 		`the port of Options.Listen is "a"`:       {Name: "a", Listen: "127.0.0.1:a", Secret: secret},
 	} {

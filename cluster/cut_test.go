@@ -14,6 +14,7 @@ import (
 type cutter struct {
 	mu    sync.Mutex
 	off   map[int]bool // nodes that are cut off
+	apart [2]int       // nodes that are cut off from each other; the same one twice for none
 	conns map[net.Conn][2]int
 	over  sync.WaitGroup
 }
@@ -72,7 +73,7 @@ func (c *cutter) serve(l net.Listener, from, to int, addr string) {
 			continue
 		}
 		c.mu.Lock()
-		off := c.off[from] || c.off[to]
+		off := c.off[from] || c.off[to] || c.isApart(from, to)
 		if !off {
 			c.conns[a], c.conns[b] = [2]int{from, to}, [2]int{from, to}
 		}
@@ -108,6 +109,23 @@ func (c *cutter) cut(node int) {
 	c.off[node] = true
 	c.mu.Unlock()
 	c.flap(node)
+}
+
+// part cuts two nodes off from each other. Others still reach both.
+func (c *cutter) part(a, b int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.apart = [2]int{a, b}
+	for conn, ends := range c.conns {
+		if c.isApart(ends[0], ends[1]) {
+			_ = conn.Close()
+			delete(c.conns, conn)
+		}
+	}
+}
+
+func (c *cutter) isApart(a, b int) bool {
+	return a != b && (c.apart == [2]int{a, b} || c.apart == [2]int{b, a})
 }
 
 func (c *cutter) heal(node int) {

@@ -91,7 +91,7 @@ func startEngine(o *Options) (*engine, error) {
 			return nil, err
 		}
 		e.unlock = unlock
-		so.JetStream, so.StoreDir = true, o.StoreDir
+		so.JetStream, so.StoreDir, so.SyncAlways = true, o.StoreDir, o.SyncAlways
 	}
 	srv, err := server.NewServer(so)
 	if err != nil {

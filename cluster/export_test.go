@@ -76,6 +76,9 @@ func (n *Node) Forge(channel string, seq uint64) error {
 	})
 }
 
+// SyncsAlways reports whether NATS writes through to the disk.
+func (n *Node) SyncsAlways() bool { return n.engine.srv.JetStreamConfig().SyncAlways }
+
 // Fail ends the NATS of a node as if its process had: nobody is told.
 func (n *Node) Fail() { n.engine.srv.Shutdown() }
 

@@ -61,8 +61,9 @@ type history struct {
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
 	over   sync.WaitGroup
-	opened chan struct{} // closed when all streams are there
-	look   chan struct{} // something has happened that may have lost live publications
+	opened chan struct{}   // closed when all streams are there
+	look   chan struct{}   // something has happened that may have lost live publications, see disturbed
+	nodes  <-chan struct{} // nodes have come or gone
 
 	disturbed atomic.Int64  // when it did, in nanoseconds since 1970
 	rings     atomic.Int64  // bytes
@@ -110,6 +111,7 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 		h.cancel()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
+	h.nodes = n.members.watch()
 	h.over.Go(h.run)
 	return h, nil
 }

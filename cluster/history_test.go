@@ -214,6 +214,15 @@ func TestHistoryOutlivesNode(t *testing.T) {
 	}
 }
 
+func TestSyncAlways(t *testing.T) {
+	for _, always := range []bool{false, true} {
+		nodes, _ := startStored(t, 1, func(o *cluster.Options) { o.SyncAlways = always })
+		if got := nodes[0].SyncsAlways(); got != always {
+			t.Errorf("SyncAlways is %v, and NATS has %v", always, got)
+		}
+	}
+}
+
 func TestHistoryRules(t *testing.T) {
 	for want, rule := range map[string]cluster.HistoryRule{
 		"has two placeholders":           {Channel: "a**", Size: 1, Age: time.Hour},

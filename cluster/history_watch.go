@@ -12,10 +12,14 @@ import (
 
 // A live publication can be lost without a trace until the next one of its channel: the
 // leader that should have sent it dies, or a route between nodes is lost. So nodes compare
-// what they have with the streams, so often, and some time after an election.
+// what they have with the streams, so often, and some time after an election and after
+// nodes have come or gone. As a copy that is back is behind at first, they compare more
+// often for a while then.
 const (
-	watchEvery = 2 * time.Second
-	watchDelay = 50 * time.Millisecond
+	watchEvery  = 2 * time.Second
+	watchDelay  = 50 * time.Millisecond
+	doubtEvery  = watchEvery / 4
+	doubtPeriod = 2 * watchEvery
 )
 
 // A request compares so many channels at most. NATS allows 1,024.
@@ -41,19 +45,27 @@ func (h *history) disturbedSince(t time.Time) bool { return h.disturbed.Load() >
 
 // watch looks after the streams and those who follow them until the node ends.
 func (h *history) watch() {
-	ticker := time.NewTicker(watchEvery)
+	ticker := time.NewTicker(doubtEvery)
 	defer ticker.Stop()
-	members := h.n.members.watch()
+	var kept, doubted time.Time
 	for {
 		select {
-		case <-members:
-			h.suspect()
-			continue
 		case <-h.look:
+			doubted = time.Now()
 			if pause(h.ctx, watchDelay) != nil {
 				return
 			}
-		case <-ticker.C:
+		case <-h.nodes:
+			h.suspect()
+			continue
+		case now := <-ticker.C:
+			if now.Sub(kept) < watchEvery {
+				if now.Sub(doubted) < doubtPeriod {
+					h.compare()
+				}
+				continue
+			}
+			kept = now
 			for i := range h.shards {
 				if err := h.keep(&h.shards[i]); err != nil && h.ctx.Err() == nil {
 					h.n.o.Logger.Warn("cluster: a stream cannot be looked after", slog.String("stream", h.shards[i].stream), slog.Any("error", err))

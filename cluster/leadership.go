@@ -11,19 +11,12 @@ import (
 // leadership looks after the Raft groups of the NATS server in the process: those of the
 // streams, and that of the cluster itself.
 type leadership struct {
-	n     *Node
-	stop  chan struct{}
-	over  sync.WaitGroup
-	alone map[string]time.Time // since when the node leads a group without a majority
+	n         *Node
+	stop      chan struct{}
+	over      sync.WaitGroup
+	elections elections
+	alone     map[string]time.Time // since when the node leads a group without a majority
 }
-
-// A node looks after the groups so often, and leads a stream for so long without a
-// majority. NATS elects another leader after 4 seconds at the earliest, and a route
-// that is lost for a moment is back after one.
-const (
-	lookEvery = 250 * time.Millisecond
-	aloneTime = 2 * time.Second
-)
 
 // group is a Raft group as this node sees it.
 type group struct {
@@ -32,6 +25,7 @@ type group struct {
 	leader string   // the name of a node, "" if none is known
 	others []string // the other nodes that have a copy
 	quorum int      // how many copies make a majority
+	fit    bool     // this node may become the leader
 }
 
 // The accounts of NATS with the groups of streams, and with that of the cluster.
@@ -41,13 +35,16 @@ const (
 )
 
 // newLeadership returns nil if the node shares no storage with others.
-func newLeadership(n *Node) *leadership {
+func newLeadership(n *Node) (*leadership, error) {
 	if n.o.StoreDir == "" || n.o.Listen == "" {
-		return nil
+		return nil, nil
 	}
 	l := &leadership{n: n, stop: make(chan struct{})}
+	if err := l.elections.open(l); err != nil {
+		return nil, err
+	}
 	l.over.Go(l.run)
-	return l
+	return l, nil
 }
 
 func (l *leadership) run() {
@@ -58,6 +55,7 @@ func (l *leadership) run() {
 		case <-ticker.C:
 			groups, reach := l.groups(), l.reach()
 			l.standAside(groups, reach, time.Now())
+			l.elections.look(groups, reach)
 		case <-l.stop:
 			return
 		}
@@ -78,7 +76,7 @@ func (l *leadership) groups() (all []group) {
 			continue
 		}
 		for name, info := range (*status)[account] {
-			g := group{name: name, stream: account == streamAccount, quorum: info.QuorumNeeded}
+			g := group{name: name, stream: account == streamAccount, quorum: info.QuorumNeeded, fit: !info.Observer && !info.Paused && !info.CatchingUp}
 			for id, peer := range info.Peers {
 				g.others = append(g.others, peer.Name)
 				if id == info.Leader {

@@ -68,11 +68,13 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		e.stop()
 		return nil, err
 	}
-	if n.history, err = newHistory(n, history); err != nil {
+	if n.history, err = newHistory(n, history); err == nil {
+		n.leads, err = newLeadership(n)
+	}
+	if err != nil {
 		n.Close()
 		return nil, err
 	}
-	n.leads = newLeadership(n)
 	return n, nil
 }
 

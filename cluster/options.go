@@ -53,6 +53,12 @@ type Options struct {
 	// with plain channels only.
 	StoreDir string
 
+	// SyncAlways makes the node write what it stores through to the disk before it
+	// acknowledges it. Otherwise the last two minutes may be lost if the power fails,
+	// and nothing if only the process dies. It needs StoreDir, and makes each
+	// acknowledgement slower by a write of the disk. Default: false.
+	SyncAlways bool
+
 	// History has the rules for channels that keep what is published. The first that
 	// matches decides. All nodes must have the same, and StoreDir or URL. Default:
 	// channels keep nothing.
@@ -60,7 +66,7 @@ type Options struct {
 
 	// URL is the address of an outside NATS in place of one in the process, such
 	// as nats://nats:4222. Options of the connection, such as credentials, are in
-	// Connect. Then Listen, Routes, Secret, TLS and StoreDir must be empty.
+	// Connect. Then Listen, Routes, Secret, TLS, StoreDir and SyncAlways must be empty.
 	URL     string
 	Connect []nats.Option
 
@@ -99,10 +105,13 @@ func (o *Options) setDefaults() error {
 		return errors.New("cluster: Options.History needs Options.StoreDir")
 	}
 	if o.URL != "" {
-		if o.Listen != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil || o.StoreDir != "" {
-			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Routes, Secret, TLS and StoreDir must be empty")
+		if o.Listen != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil || o.StoreDir != "" || o.SyncAlways {
+			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Routes, Secret, TLS, StoreDir and SyncAlways must be empty")
 		}
 		return nil
+	}
+	if o.SyncAlways && o.StoreDir == "" {
+		return errors.New("cluster: Options.SyncAlways needs Options.StoreDir")
 	}
 	if o.Listen == "" {
 		if len(o.Routes) > 0 {

@@ -15,3 +15,4 @@ for module in . examples internal/compat internal/compat/bench/centrifuge intern
   (cd "$module" && go vet ./... && go tool -modfile="$tools" staticcheck ./...)
 done
 GOOS=darwin go vet ./...
+go vet -tags slow,socketcluster_elections ./cluster
