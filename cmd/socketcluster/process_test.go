@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -95,15 +96,19 @@ func newProcesses(t *testing.T, config string, names ...string) *processes {
 	return p
 }
 
-// freeAddr returns an address at which nobody listens.
+// freeAddr returns an address at which nobody listens. Systems do not choose its port for
+// those who connect, so it is still free when a process has started.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprint("127.0.0.1:", 20_000+mathrand.IntN(10_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // certificate makes a certificate that signs itself.

@@ -3,6 +3,8 @@
 package processes
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -29,15 +31,19 @@ func Main(m *testing.M, example func()) {
 	os.Exit(m.Run())
 }
 
-// FreeAddr returns an address at which nobody listens.
+// FreeAddr returns an address at which nobody listens. Systems do not choose its port for
+// those who connect, so it is still free when a process has started.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		addr := fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(10_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // Process is the example in a process of its own.
