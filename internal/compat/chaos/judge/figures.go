@@ -32,7 +32,7 @@ type Figures struct {
 	Filled               time.Duration
 	FilledWhere          Event
 	Ghost                time.Duration // the longest after kill -9
-	Healthy              time.Duration // the longest
+	Healthy              time.Duration // the longest of a node that was started while others were up
 	Revocation           time.Duration // the longest with all nodes up
 	Faults               map[string]*FaultFigures
 }
@@ -130,7 +130,9 @@ func measure(v *Verdict, events []Event, n nodes, limits Limits) {
 		case Still:
 			f.Still++
 		case Healthy:
-			f.Healthy = max(f.Healthy, e.Took)
+			if at(list, e.At).what != KillAll { // after which all wait for each other
+				f.Healthy = max(f.Healthy, e.Took)
+			}
 		case Revoked:
 			if at(list, e.At-e.Took).what == None {
 				f.Revocation = max(f.Revocation, e.Took)
