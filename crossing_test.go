@@ -17,7 +17,9 @@ func TestLogoutCrossesToken(t *testing.T) {
 		login  = `{"event":"login","cid":2}`
 		logout = `{"event":"#removeAuthToken"}`
 	)
-	guest := func(w *world) string { return `{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":3}` }
+	guest := func(w *world) string {
+		return `{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":3}`
+	}
 	for name, test := range map[string]struct {
 		cfg socketcluster.Config
 		do  func(w *world, p *peer)
