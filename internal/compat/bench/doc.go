@@ -16,7 +16,7 @@
 //
 // Run it from internal/compat:
 //
-//	go run ./bench [-duration 5s] [-connections 10000] [-rounds 3] [-only go,centrifuge,js] [-run regexp] [-json | -gate | -cluster | -curves directory]
+//	go run ./bench [-duration 5s] [-connections 10000] [-rounds 3] [-only go,centrifuge,js] [-run regexp] [-json | -gate | -cluster | -command | -curves directory]
 //
 // With -curves it draws how costs change with the number of connections,
 // subscribers, channels and procedures, with TLS and with compression.
@@ -24,6 +24,9 @@
 // With -cluster it measures three nodes as a cluster, and the cluster of the stock
 // JavaScript packages where that has the same: the CPU time of all processes, latencies,
 // memory, and the time that faults take.
+//
+// With -command it has the bench of the shipped command measure the two servers that
+// speak SocketCluster, and prints its tables and their comparison.
 //
 // With -gate it only checks that no operation costs more than it should, and
 // fails otherwise.

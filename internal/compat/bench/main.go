@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	filter := flags.String("run", "", "measure only the scenarios whose name matches this regular expression")
 	curvesDir := flags.String("curves", "", "draw cost curves into this directory instead; -run and the others select as ever")
 	clustered := flags.Bool("cluster", false, "measure three nodes as a cluster instead; -run and the others select as ever")
+	command := flags.Bool("command", false, "measure by the bench of the shipped command instead; -duration and -only select as ever")
 	gated := flags.Bool("gate", false, "only check that no operation costs more than it should, for CI")
 	asJSON := flags.Bool("json", false, "report as JSON instead of a markdown table")
 	if err := flags.Parse(args); err != nil {
@@ -71,6 +72,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	if *gated {
 		return gate(ctx, out, log)
+	}
+	if *command {
+		return runCommand(ctx, targets, l, out)
 	}
 	if *clustered {
 		return runCluster(ctx, re, targets, defaultClusterLoad(l), *rounds, *asJSON, out, log)
@@ -170,28 +174,37 @@ func measure(ctx context.Context, s scenario, targets []target, l load, rounds i
 }
 
 func measureOnce(ctx context.Context, s scenario, t target, l load) (sample, error) {
-	env := []string{"PORT=0", "AUTH_KEY=" + authKey, "PUBLISH_RATE=" + strconv.Itoa(publishRate)}
+	var env []string
 	if s.env != nil {
-		env = append(env, s.env(l)...)
+		env = s.env(l)
 	}
-	cmd, err := t.command(ctx, env...)
+	var result sample
+	err := withServer(ctx, t, env, func(p *proc.Process) (err error) {
+		result, err = s.run(ctx, server{p, endpoint{addr: p.Addr(), proto: t.proto, tls: s.tls, deflate: s.deflate}}, l)
+		return err
+	})
+	return result, err
+}
+
+// withServer calls f with a server that runs, and ends it.
+func withServer(ctx context.Context, t target, env []string, f func(p *proc.Process) error) error {
+	cmd, err := t.command(ctx, append([]string{"PORT=0", "AUTH_KEY=" + authKey, "PUBLISH_RATE=" + strconv.Itoa(publishRate)}, env...)...)
 	if err != nil {
-		return sample{}, err
+		return err
 	}
 	p, err := proc.Launch(ctx, cmd)
 	if err != nil {
-		return sample{}, err
+		return err
 	}
-	e := endpoint{addr: p.Addr(), proto: t.proto, tls: s.tls, deflate: s.deflate}
-	result, err := s.run(ctx, server{p, e}, l)
+	err = f(p)
 	stopErr := p.Stop()
 	if err == nil {
 		err = stopErr
 	}
 	if err != nil {
-		return sample{}, fmt.Errorf("%w\noutput of the server:\n%s", err, p.Logs())
+		return fmt.Errorf("%w\noutput of the server:\n%s", err, p.Logs())
 	}
-	return result, nil
+	return nil
 }
 
 // publishRate is more than a client can publish: the limit would slow down the
