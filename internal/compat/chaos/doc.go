@@ -34,6 +34,6 @@
 // publications of each stream: kill -9 of a node, or of all; SIGSTOP and SIGCONT; a node
 // that is cut off, with connections that end or that fall silent; routes that end and
 // come back; a rolling restart; a full disk, for which each node has a file system in
-// memory, as root only. Clients reach a node that is cut off from the others. Their own
+// memory, as root on Linux only. Clients reach a node that is cut off from the others. Their own
 // connections end now and then.
 package main

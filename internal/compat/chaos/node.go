@@ -41,11 +41,8 @@ type site struct {
 	cables *cables
 }
 
-// storeSize is the size of the file system of a node.
-const storeSize = "size=512m"
-
-// newSite prepares three nodes with stores below dir. As root, each has a file system in
-// memory, which can be filled.
+// newSite prepares three nodes with stores below dir. As root on Linux, each has a file
+// system in memory, which can be filled.
 func newSite(dir, binary string, d *diary) (*site, error) {
 	s := &site{cables: newCables()}
 	var listen []string
@@ -63,7 +60,7 @@ func newSite(dir, binary string, d *diary) (*site, error) {
 		if err := os.Mkdir(n.dir, 0o700); err != nil {
 			return nil, err
 		}
-		n.mounted = syscall.Mount("tmpfs", n.dir, "tmpfs", 0, storeSize) == nil
+		n.mounted = mount(n.dir)
 		// Nodes tell each other where they listen. There would be ways around the cables,
 		// were it not an address at which nobody is.
 		n.env = []string{
@@ -98,7 +95,7 @@ func (s *site) close() {
 	s.cables.close()
 	for _, n := range s.nodes {
 		if n.mounted {
-			_ = syscall.Unmount(n.dir, syscall.MNT_DETACH)
+			unmount(n.dir)
 		}
 	}
 }

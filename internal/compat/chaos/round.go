@@ -66,7 +66,7 @@ func runRound(ctx context.Context, seed uint64, duration time.Duration, chosen [
 	}
 	defer r.site.close()
 	if !r.site.nodes[0].mounted {
-		r.progress("disks cannot be filled: that needs root")
+		r.progress("disks cannot be filled: that needs root on Linux")
 		r.faults = slices.DeleteFunc(slices.Clone(chosen), func(f fault) bool { return f.name == judge.Fill })
 	}
 	if len(r.faults) == 0 {
