@@ -219,8 +219,8 @@ func TestSuspendedContinues(t *testing.T) {
 				publish(steps.before)
 				p.want(publicationsAt(first, published)...)
 				first = published + 1
-				p.send(`{"event":"#removeAuthToken"}`)
-				synctest.Wait()
+				w.only().Deauthenticate(context.Background())
+				p.want(removeAuthToken)
 				publish(steps.withheld)
 				synctest.Wait()
 				again <- struct{}{} // it is suspended now
