@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,8 @@ func TestNewHistoryIsTold(t *testing.T) {
 func TestDropsAreTold(t *testing.T) {
 	nodes, _ := startStored(t, 2, withHistory)
 	s := &losing{held: make(chan struct{})}
+	release := sync.OnceFunc(func() { close(s.held) })
+	t.Cleanup(release) // otherwise a test that fails would wait for the node for ever
 	to, from := nodes[0].Broker(), nodes[1].Broker()
 	if err := to.Start(t.Context(), s); err != nil {
 		t.Fatal(err)
@@ -101,7 +104,7 @@ func TestDropsAreTold(t *testing.T) {
 		publish(t, nodes[1], channel, "", 5)
 		want = append(want, channel+" 5")
 	}
-	close(s.held)
+	release()
 	await(t, "what is kept", func() bool {
 		got := s.got()
 		return !slices.ContainsFunc(want, func(text string) bool { return !slices.Contains(got, text) })
