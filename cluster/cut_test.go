@@ -111,19 +111,6 @@ func (c *cutter) cut(node int) {
 	c.flap(node)
 }
 
-// part cuts two nodes off from each other. Others still reach both.
-func (c *cutter) part(a, b int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.apart = [2]int{a, b}
-	for conn, ends := range c.conns {
-		if c.isApart(ends[0], ends[1]) {
-			_ = conn.Close()
-			delete(c.conns, conn)
-		}
-	}
-}
-
 func (c *cutter) isApart(a, b int) bool {
 	return a != b && (c.apart == [2]int{a, b} || c.apart == [2]int{b, a})
 }

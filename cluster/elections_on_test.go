@@ -61,3 +61,16 @@ func TestElectionNeedsAgreement(t *testing.T) {
 		t.Errorf("the node has asked for votes:\n%s", text)
 	}
 }
+
+// part cuts two nodes off from each other. Others still reach both.
+func (c *cutter) part(a, b int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.apart = [2]int{a, b}
+	for conn, ends := range c.conns {
+		if c.isApart(ends[0], ends[1]) {
+			_ = conn.Close()
+			delete(c.conns, conn)
+		}
+	}
+}
