@@ -453,7 +453,7 @@ func TestEngineWithoutJWT(t *testing.T) {
 		}
 		p.send(removeAuthToken)
 		p.send(`{"event":"#authenticate","data":` + quote(token) + `,"cid":2}`)
-		p.want(wasAdmitted)
+		p.want(removeAuthToken, wasAdmitted)
 		log.want("authStateChange deauthenticate authStateChange authenticate")
 		p.send(`{"event":"#authenticate","data":"nonsense","cid":3}`)
 		p.want(`{"rid":3,"error":{"message":"no such login","name":"AuthTokenInvalidError","isBadToken":true}}`, removeAuthToken)

@@ -147,7 +147,7 @@ func TestReservedNames(t *testing.T) {
 		p.send(`{"event":"#authenticate","data":` + quote(w.sign(map[string]any{})) + `,"cid":2}`)
 		p.send(removeAuthToken)
 		p.want(`{"rid":2}`, `{"event":"#publish","data":{"channel":"a","data":1}}`, `{"rid":3}`,
-			`{"event":"#publish","data":{"channel":"a","data":2}}`, `{"rid":4}`, wasAdmitted)
+			`{"event":"#publish","data":{"channel":"a","data":2}}`, `{"rid":4}`, wasAdmitted, removeAuthToken)
 		p.quiet(time.Second)
 	})
 }
