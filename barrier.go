@@ -23,11 +23,26 @@ import (
 // turns records whether the client has acted on the last answer that gives it
 // an identity. The socket's mu guards it.
 type turns struct {
-	pings    uint8 // that have not been answered
-	behind   uint8 // the number of pongs until the client has certainly acted; see onlyBarrier
-	unheard  bool  // the answer is that of the handshake, and the client has sent nothing since
-	notified bool  // of a token, or of none, since the client's last one arrived; see verdict
-	given    uint8 // like behind, for what has given the client its identity last; see crossing.go
+	pings  uint8 // that have not been answered
+	behind uint8 // the number of pongs until the client has certainly acted; see onlyBarrier
+	given  uint8 // like behind, for what has given the client its identity last; see crossing.go
+	is     turnBits
+}
+
+// turnBits are two facts in a byte, as each socket has them.
+type turnBits uint8
+
+const (
+	unheard  turnBits = 1 << iota // the answer is that of the handshake, and the client has sent nothing since
+	notified                      // of a token, or of none, since the client's last one arrived; see verdict
+)
+
+func (b turnBits) has(bit turnBits) bool { return b&bit != 0 }
+
+func (b *turnBits) set(bit turnBits, is bool) {
+	if *b &^= bit; is {
+		*b |= bit
+	}
 }
 
 // onlyBarrier replaces the number if the answer may still wait in the outbound
@@ -40,7 +55,7 @@ const maxPings = onlyBarrier - 2
 // mustAct records an answer on which the client has to act before it may
 // receive another token. mu must be held.
 func (s *Socket) mustAct(handshake bool) {
-	s.turns.unheard = handshake
+	s.turns.is.set(unheard, handshake)
 	s.turns.behind = s.turns.pings + 1
 	if s.outQueued.Load() > 0 || s.batching() {
 		s.turns.behind = onlyBarrier
@@ -50,8 +65,9 @@ func (s *Socket) mustAct(handshake bool) {
 // hearPacket records a packet of the client. A stock client sends none before
 // it has acted on the answer to its handshake. mu must be held.
 func (s *Socket) hearPacket() {
-	if s.turns.unheard {
-		s.turns.unheard, s.turns.behind = false, 0
+	if s.turns.is.has(unheard) {
+		s.turns.is.set(unheard, false)
+		s.turns.behind = 0
 	}
 }
 
@@ -118,7 +134,7 @@ func (s *Socket) sendToken(packet []byte, after *Call) {
 		s.owe(packet, after)
 		return
 	}
-	s.turns.notified = true
+	s.turns.is.set(notified, true)
 	if s.ext != nil && s.ext.verdict != nil {
 		s.pronounce(s.ext.verdict)
 	}

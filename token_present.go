@@ -120,7 +120,7 @@ func isBadToken(err error) bool {
 func (s *Socket) beginDecision() {
 	s.mu.Lock()
 	s.token.beginDecision()
-	s.turns.notified = false
+	s.turns.is.set(notified, false)
 	s.mu.Unlock()
 }
 
@@ -140,7 +140,7 @@ func (s *Socket) admitToken(id identity, v *verdict) {
 		s.reject(err, id, !emitted, v)
 		return
 	}
-	v.token, v.notified = id.token, s.turns.notified
+	v.token, v.notified = id.token, s.turns.is.has(notified)
 	s.extend().verdict = v
 	if s.state == Open && !s.token.overruled {
 		s.gain(id.token, id.origin, AuditTokenAccepted)
