@@ -194,6 +194,7 @@ func TestOptions(t *testing.T) {
 	for want, o := range map[string]cluster.Options{
 		`Options.Name is "a b"`:                   {Name: "a b"},
 		`Options.Cluster is "."`:                  {Name: "a", Cluster: "."},
+		`Options.UserClaim is "\xff"`:             {Name: "a", UserClaim: "\xff"},
 		"Options.Routes needs Options.Listen":     {Name: "a", Routes: []string{"b:1"}},
 		"Options.Secret has 3 bytes":              {Name: "a", Listen: "127.0.0.1:0", Secret: "abc"},
 		`"b" is not an address such as host:6222`: {Name: "a", Listen: "127.0.0.1:0", Secret: secret, Routes: []string{"b"}},

@@ -99,7 +99,7 @@ func ExampleNode_To() {
 	web := httptest.NewServer(srv)
 	defer web.Close()
 	srv.Handle("login", socketcluster.Proc(func(ctx context.Context, name string) error {
-		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]string{"sub": name})
+		return socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]string{"username": name})
 	}))
 
 	alice, err := goclient.Dial(ctx, web.URL, goclient.Options{})

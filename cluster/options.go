@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 )
@@ -74,6 +75,11 @@ type Options struct {
 	// sc.
 	Prefix string
 
+	// UserClaim is the claim of a token that names its user, for [User] and for
+	// presence. All nodes must have the same. Revocations by user are of the claim
+	// sub unless they name another one. Default: username.
+	UserClaim string
+
 	// Logger gets what NATS and the node report. Default: [slog.Default].
 	Logger *slog.Logger
 }
@@ -93,10 +99,14 @@ func (o *Options) setDefaults() error {
 	}
 	o.Cluster = cmp.Or(o.Cluster, "socketcluster")
 	o.Prefix = cmp.Or(o.Prefix, "sc")
+	o.UserClaim = cmp.Or(o.UserClaim, "username")
 	for _, name := range []struct{ option, value string }{{"Name", o.Name}, {"Cluster", o.Cluster}, {"Prefix", o.Prefix}} {
 		if !validName.MatchString(name.value) {
 			return fmt.Errorf("cluster: Options.%s is %q; it must be 1 to 64 letters, digits, - and _", name.option, name.value)
 		}
+	}
+	if !utf8.ValidString(o.UserClaim) {
+		return fmt.Errorf("cluster: Options.UserClaim is %q; it must be UTF-8", o.UserClaim)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 	"github.com/socketcluster-go/socketcluster/internal/millis"
 )
 
@@ -28,7 +29,7 @@ const DefaultDebounce = 2 * time.Second
 const maxRow = 16 << 10
 
 // PresenceOptions of a [Presence]. The zero value keeps presence of all users by
-// their claim username. No lock is held while a function of it runs. All nodes
+// the claim Options.UserClaim. No lock is held while a function of it runs. All nodes
 // need the same options.
 type PresenceOptions struct {
 	// Channels reports whether a channel has presence. It must always decide
@@ -37,7 +38,8 @@ type PresenceOptions struct {
 
 	// User returns the name of the user of a socket, or "" for a socket that is
 	// not to be seen. It is asked when the socket subscribes, and again whenever
-	// its token changes. Default: the claim username of the token.
+	// its token changes. Default: the claim of its token that [Options].UserClaim
+	// says, a text or a whole number.
 	User func(s *socketcluster.Socket) string
 
 	// Info returns what others see of a socket in a channel besides the user:
@@ -107,7 +109,7 @@ func NewPresence(node *Node, srv *socketcluster.Server, o PresenceOptions) (*Pre
 	}
 	o.Debounce = cmp.Or(o.Debounce, DefaultDebounce)
 	if o.User == nil {
-		o.User = username
+		o.User = node.userOf
 	}
 	sink := node.channels.getSink()
 	switch {
@@ -139,12 +141,14 @@ func NewPresence(node *Node, srv *socketcluster.Server, o PresenceOptions) (*Pre
 	return p, nil
 }
 
-// username is the default of PresenceOptions.User.
-func username(s *socketcluster.Socket) string {
-	claims, _ := socketcluster.Claims[struct {
-		Username string `json:"username"`
-	}](s)
-	return claims.Username
+// userOf is the default of PresenceOptions.User.
+func (n *Node) userOf(s *socketcluster.Socket) string {
+	token := s.AuthToken()
+	if token == nil {
+		return ""
+	}
+	name, _ := claimscan.TextOfMember(token.Payload(), n.o.UserClaim)
+	return name
 }
 
 // has reports whether a channel has presence.

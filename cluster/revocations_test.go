@@ -226,18 +226,18 @@ func revokeEverywhere(t *testing.T, stations []*station) {
 // Claims change on all nodes. Sockets of one session on several nodes stay logged in,
 // and no earlier token is accepted any more.
 func updateClaimsAnywhere(t *testing.T, stations []*station) {
-	old := stations[0].token(t, user{Sub: "alice", SID: "tabs", Role: "admin"})
+	old := stations[0].token(t, user{Username: "alice", SID: "tabs", Role: "admin"})
 	tabs := []*client{stations[0].connectWith(t, old), stations[1].connectWith(t, old), stations[1].connectWith(t, old)}
-	other := stations[2].token(t, user{Sub: "alice", Role: "admin"}) // it has only a jti
+	other := stations[2].token(t, user{Username: "alice", Role: "admin"}) // it has only a jti
 	tabs = append(tabs, stations[2].connectWith(t, other), stations[0].connectWith(t, other))
-	bob := stations[2].connect(t, user{Sub: "bob", Role: "admin"})
+	bob := stations[2].connect(t, user{Username: "bob", Role: "admin"})
 	roles := func(want, bobs string) {
 		t.Helper()
 		for i, c := range append(tabs, bob) {
 			if i == len(tabs) {
 				want = bobs
 			}
-			if claims, ok := socketcluster.Claims[user](c.socket); !ok || claims.Role != want || claims.Sub == "" {
+			if claims, ok := socketcluster.Claims[user](c.socket); !ok || claims.Role != want || claims.Username == "" {
 				t.Errorf("client %d has the claims %+v, want the role %q", i, claims, want)
 			}
 		}

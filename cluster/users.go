@@ -13,22 +13,25 @@ import (
 
 // Target says to which sockets a call goes: those of a user, those of a session, or
 // one. [User], [Claim], [Session] and [Socket] make it.
-type Target struct{ claim, value string } // no claim: value is the ID of a socket
+type Target struct {
+	user         bool   // the claim is Options.UserClaim of the node that is asked
+	claim, value string // no claim: value is the ID of a socket
+}
 
-// User is the sockets of a user: those whose token has the name as its claim sub, a
-// text or a whole number.
-func User(name string) Target { return Target{"sub", name} }
+// User is the sockets of a user: those whose token has the name, a text or a whole
+// number, in the claim that [Options].UserClaim of the node says.
+func User(name string) Target { return Target{user: true, value: name} }
 
-// Claim is the sockets whose token has a value in a claim, such as username, a text
-// or a whole number. A node can find sockets by 8 claims at most, sub and sid
+// Claim is the sockets whose token has a value in a claim, such as team, a text or a
+// whole number. A node can find sockets by 8 claims at most, that of users and sid
 // included.
-func Claim(claim, value string) Target { return Target{claim, value} }
+func Claim(claim, value string) Target { return Target{claim: claim, value: value} }
 
 // Session is the sockets of a session: those whose token has the ID as its claim sid.
-func Session(id string) Target { return Target{"sid", id} }
+func Session(id string) Target { return Target{claim: "sid", value: id} }
 
 // Socket is the socket with an ID, logged in or not.
-func Socket(id string) Target { return Target{"", id} }
+func Socket(id string) Target { return Target{value: id} }
 
 // ErrNobody is the error of a call to somebody who has no socket on any node that is
 // alive.
@@ -71,7 +74,12 @@ func (n *Node) Attach(srv *socketcluster.Server) error { return n.users.attach(s
 // is waited for until the others know that it is dead, 4 seconds at most, and is then an
 // [ErrNodeGone]. What has been sent is not called back when ctx ends. Nobody waits
 // for a node that has come within the last second and is not known yet.
-func (n *Node) To(t Target) Recipient { return Recipient{n.users, t} }
+func (n *Node) To(t Target) Recipient {
+	if t.user {
+		t = Claim(n.o.UserClaim, t.value)
+	}
+	return Recipient{n.users, t}
+}
 
 // Recipient is the sockets of a [Target] on all nodes. Its methods are safe for
 // concurrent use, and find the sockets anew with each call. They fail with
@@ -219,7 +227,7 @@ func (r Recipient) login(ctx context.Context) (t Target, err error) {
 		found += a.Found
 		failed = append(failed, a.errors()...)
 		if a.Login != nil {
-			t = Target{a.Login[0], a.Login[1]}
+			t = Claim(a.Login[0], a.Login[1])
 		}
 		return t.claim != ""
 	})

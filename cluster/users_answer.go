@@ -24,7 +24,7 @@ func (u *users) asked(msg *nats.Msg) {
 	if err != nil {
 		return // no node sends that
 	}
-	req.Target = Target{req.Claim, req.Value}
+	req.Target = Claim(req.Claim, req.Value)
 	u.handle(&req, data, func(r *reply) {
 		message, err := pack(r, r.data)
 		if limit := u.n.nc.MaxPayload(); err == nil && int64(len(message)) > limit {

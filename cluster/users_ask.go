@@ -88,7 +88,7 @@ func (u *users) attach(srv *socketcluster.Server) error {
 	case u.directory != nil:
 		return errAttached
 	}
-	u.directory = newDirectory(srv)
+	u.directory = newDirectory(srv, u.n.o.UserClaim)
 	return nil
 }
 

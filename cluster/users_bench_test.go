@@ -41,7 +41,7 @@ func (l *latencies) report(b *testing.B, name string) {
 // of the client.
 func BenchmarkInvokeAnywhere(b *testing.B) {
 	stations := openAll(b, start(b, 3))
-	c := stations[1].connect(b, user{Sub: "alice"})
+	c := stations[1].connect(b, user{Username: "alice"})
 	go func() {
 		for {
 			text, err := c.Conn.Next()

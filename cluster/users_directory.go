@@ -29,9 +29,10 @@ type index struct {
 	sockets map[string][]*socketcluster.Socket // by value
 }
 
-func newDirectory(srv *socketcluster.Server) *directory {
+// newDirectory begins with the claims of users and sessions.
+func newDirectory(srv *socketcluster.Server, userClaim string) *directory {
 	d := &directory{srv: srv, values: make(map[*socketcluster.Socket][]string)}
-	for _, claim := range []string{"sub", "sid"} {
+	for _, claim := range []string{userClaim, "sid"} {
 		d.claims = append(d.claims, index{claim, make(map[string][]*socketcluster.Socket)})
 	}
 	// An event comes after the change. Whoever is told last sees the last one.

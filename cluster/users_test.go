@@ -23,10 +23,10 @@ import (
 // nodes are reached, and no others.
 func TestTransmitAnywhere(t *testing.T) {
 	stations := openAll(t, start(t, 3))
-	alice := user{Sub: "alice", SID: "s1", Username: "al"}
+	alice := user{Username: "alice", SID: "s1", Sub: "al"}
 	a, b := stations[0].connect(t, alice), stations[1].connect(t, alice)
-	c := stations[1].connect(t, user{Sub: "alice", SID: "s2"})
-	bob := stations[2].connect(t, user{Sub: "bob", SID: "s3"})
+	c := stations[1].connect(t, user{Username: "alice", SID: "s2"})
+	bob := stations[2].connect(t, user{Username: "bob", SID: "s3"})
 	anonymous := stations[2].connect(t, nil)
 	for i, s := range stations {
 		for _, want := range []struct {
@@ -36,8 +36,8 @@ func TestTransmitAnywhere(t *testing.T) {
 			{cluster.User("alice"), []*client{a, b, c}},
 			{cluster.Session("s1"), []*client{a, b}},
 			{cluster.Session("s2"), []*client{c}},
-			{cluster.Claim("username", "al"), []*client{a, b}},
-			{cluster.Claim("sub", "bob"), []*client{bob}},
+			{cluster.Claim("sub", "al"), []*client{a, b}},
+			{cluster.Claim("username", "bob"), []*client{bob}},
 			{cluster.Socket(a.socket.ID()), []*client{a}},
 			{cluster.Socket(anonymous.socket.ID()), []*client{anonymous}},
 		} {
@@ -53,7 +53,7 @@ func TestTransmitAnywhere(t *testing.T) {
 			}
 		}
 		for _, target := range []cluster.Target{
-			cluster.User("carol"), cluster.User(""), cluster.User("s1"), cluster.Session("alice"), cluster.Claim("username", "alice"),
+			cluster.User("carol"), cluster.User(""), cluster.User("s1"), cluster.Session("alice"), cluster.Claim("sub", "alice"),
 			cluster.User("alic\xff"), cluster.Socket("x"), cluster.Socket(""), cluster.Socket(strings.Repeat("x", 20)),
 		} {
 			if n, err := s.node.To(target).Transmit(soon(t), "news", nil); n != 0 || !errors.Is(err, cluster.ErrNobody) {
@@ -86,12 +86,12 @@ func TestDirectory(t *testing.T) {
 		alice  int
 		bob    int
 	}{
-		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Sub: "alice", Username: "x"}) }, 1, 0},
-		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Sub: "alice", SID: "s"}) }, 1, 0},
-		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Sub: "bob"}) }, 0, 1},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Username: "alice", Sub: "x"}) }, 1, 0},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Username: "alice", SID: "s"}) }, 1, 0},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Username: "bob"}) }, 0, 1},
 		{func() { c.socket.Deauthenticate(t.Context()) }, 0, 0},
-		{func() { _ = c.socket.SetAuthToken(t.Context(), map[string]any{"sub": 42}) }, 0, 0},
-		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Sub: "alice"}) }, 1, 0},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), map[string]any{"username": 42}) }, 0, 0},
+		{func() { _ = c.socket.SetAuthToken(t.Context(), user{Username: "alice"}) }, 1, 0},
 		{func() { c.socket.Terminate() }, 0, 0},
 	} {
 		step.change()
@@ -112,14 +112,50 @@ func TestDirectory(t *testing.T) {
 func TestAttachLate(t *testing.T) {
 	nodes := start(t, 1)
 	s := openStation(t, nodes[0], nil)
-	s.connect(t, user{Sub: "alice", Username: "al"})
+	s.connect(t, user{Username: "alice", Sub: "al"})
 	late := startNode(t, cluster.Options{Name: "late"})
 	if err := late.Attach(s.Server); err != nil {
 		t.Fatal(err)
 	}
-	for _, target := range []cluster.Target{cluster.User("alice"), cluster.Claim("username", "al")} {
+	for _, target := range []cluster.Target{cluster.User("alice"), cluster.Claim("sub", "al")} {
 		if n, err := late.To(target).Transmit(soon(t), "news", nil); n != 1 || err != nil {
 			t.Errorf("%v: %d, %v", target, n, err)
+		}
+	}
+}
+
+// To finds a user by the claim by which presence names one.
+func TestUserClaim(t *testing.T) {
+	names := map[string]string{"": "alice", "sub": "5f", "uid": "7"}
+	for claim, name := range names {
+		s := openStation(t, startNode(t, cluster.Options{Name: "a", UserClaim: claim}), nil)
+		presence, err := cluster.NewPresence(s.node, s.Server, cluster.PresenceOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := s.connect(t, map[string]any{"username": "alice", "sub": "5f", "uid": 7})
+		if err := c.Subscribe("room"); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "somebody is there", func() bool { return presence.NumUsers("room") > 0 })
+		if here := presence.Here("room"); len(here) != 1 || here[0].User != name {
+			t.Errorf("claim %q: here is %v, want %s", claim, here, name)
+		}
+		for _, user := range names {
+			n, err := s.node.To(cluster.User(user)).Transmit(soon(t), "news", nil)
+			if user == name && (n != 1 || err != nil) || user != name && !errors.Is(err, cluster.ErrNobody) {
+				t.Errorf("claim %q: %s is %d sockets, %v", claim, user, n, err)
+			}
+		}
+	}
+	// There is room for 6 claims besides those of users and sessions.
+	s := openStation(t, startNode(t, cluster.Options{Name: "a", UserClaim: "uid"}), nil)
+	for _, target := range []cluster.Target{
+		cluster.Claim("1", "x"), cluster.Claim("2", "x"), cluster.Claim("3", "x"), cluster.Claim("4", "x"), cluster.Claim("5", "x"), cluster.Claim("6", "x"),
+		cluster.User("x"),
+	} {
+		if _, err := s.node.To(target).Transmit(soon(t), "news", nil); !errors.Is(err, cluster.ErrNobody) {
+			t.Errorf("%v: %v", target, err)
 		}
 	}
 }
@@ -128,7 +164,7 @@ func TestAttachLate(t *testing.T) {
 // stay what they are.
 func TestInvokeAnywhere(t *testing.T) {
 	stations := openAll(t, start(t, 3))
-	alice := user{Sub: "alice"}
+	alice := user{Username: "alice"}
 	a, b := stations[0].connect(t, alice), stations[1].connect(t, alice)
 	to := stations[2].node.To(cluster.User("alice"))
 	type result struct {
@@ -202,7 +238,7 @@ func TestInvokeAnywhere(t *testing.T) {
 // All answers come, with the sockets and nodes that gave them.
 func TestInvokeAll(t *testing.T) {
 	stations := openAll(t, start(t, 2))
-	alice := user{Sub: "alice"}
+	alice := user{Username: "alice"}
 	a, b, c := stations[0].connect(t, alice), stations[1].connect(t, alice), stations[1].connect(t, alice)
 	go a.answer(t, "data", `1`)
 	go b.answer(t, "data", `2`)
@@ -223,7 +259,7 @@ func TestInvokeAll(t *testing.T) {
 func TestLargeAnswer(t *testing.T) {
 	nodes := start(t, 2)
 	s := openStation(t, nodes[1], func(cfg *socketcluster.Config) { cfg.Limits.MessageSize = 4 << 20 })
-	c := s.connect(t, user{Sub: "alice"})
+	c := s.connect(t, user{Username: "alice"})
 	go c.answer(t, "data", `"`+strings.Repeat("x", 3<<20)+`"`)
 	_, err := nodes[0].To(cluster.User("alice")).Invoke(soon(t), "ask", nil)
 	wantError(t, err, "node b: socket "+c.socket.ID()+": cluster: an answer of", "max_payload")
@@ -262,7 +298,7 @@ func TestCallMeetsDeath(t *testing.T) {
 	url, say := ghost(t)
 	node := startNode(t, cluster.Options{Name: "a", URL: url})
 	s := openStation(t, node, nil)
-	c := s.connect(t, user{Sub: "alice"})
+	c := s.connect(t, user{Username: "alice"})
 	say(false)
 	await(t, "the ghost", func() bool { return slices.Contains(node.Nodes(), "ghost") })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -309,7 +345,7 @@ func TestCallMeetsDeath(t *testing.T) {
 // Kicking out, disconnecting and what fails on the way.
 func TestActAnywhere(t *testing.T) {
 	stations := openAll(t, start(t, 2))
-	alice := user{Sub: "alice"}
+	alice := user{Username: "alice"}
 	a, b := stations[0].connect(t, alice), stations[1].connect(t, alice)
 	if err := a.Subscribe("room"); err != nil {
 		t.Fatal(err)

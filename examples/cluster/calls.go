@@ -14,7 +14,8 @@ import (
 // life is that of a token.
 const life = time.Hour
 
-// claims are the claims of the token. The claim sub is what cluster.User looks for.
+// claims are the claims of the token. The claim sub is the Options.UserClaim of the nodes, and
+// that of revocations by user.
 type claims struct {
 	User string `json:"sub"`
 }

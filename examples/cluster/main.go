@@ -36,7 +36,7 @@ var page []byte
 
 func main() {
 	addr := flag.String("addr", ":8000", "the `address` of the page")
-	o := cluster.Options{Secret: os.Getenv("CLUSTER_SECRET")}
+	o := cluster.Options{Secret: os.Getenv("CLUSTER_SECRET"), UserClaim: "sub"}
 	flag.StringVar(&o.Name, "name", "a", "the name of the node")
 	flag.StringVar(&o.StoreDir, "store", "cluster", "the `folder` of what the node stores")
 	flag.StringVar(&o.Listen, "listen", "", "the `address` for other nodes")

@@ -85,7 +85,7 @@ func serveNode(node *cluster.Node, srv *socketcluster.Server) error {
 // kickOut kicks the sockets of a user out of a channel, on all nodes. A user who is not
 // there needs no kick.
 func kickOut(ctx context.Context, node *cluster.Node, username, channel string) error {
-	_, err := node.To(cluster.Claim("username", username)).KickOut(ctx, channel, "kicked")
+	_, err := node.To(cluster.User(username)).KickOut(ctx, channel, "kicked")
 	if errors.Is(err, cluster.ErrNobody) {
 		return nil
 	}
