@@ -80,7 +80,7 @@ func TestRow08_Events(t *testing.T) {
 			t.Errorf("disconnect: %+v", e)
 		}
 		c.wantDiary(t, `connecting connect authStateChange authenticate authenticate authenticate authenticate `+
-			`authStateChange deauthenticate removeAuthToken removeAuthToken `+
+			`authStateChange deauthenticate removeAuthToken removeAuthToken removeAuthToken `+ // one is the answer to the first logout
 			`subscribeRequest subscribeStateChange subscribe `+
 			`subscribeStateChange unsubscribe disconnect close error`)
 	})
