@@ -16,6 +16,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // Nothing is left after the tests. A process of a test is a node instead.
@@ -31,17 +32,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
-// freeAddr returns an address at which nobody listens.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // secret is that of the clusters of tests.
 const secret = "the secret of the tests"
 
@@ -50,7 +40,7 @@ func start(t testing.TB, n int) []*cluster.Node {
 	t.Helper()
 	addrs := make([]string, n)
 	for i := range addrs {
-		addrs[i] = freeAddr(t)
+		addrs[i] = sctest.FreeAddr(t)
 	}
 	nodes := make([]*cluster.Node, n)
 	for i := range nodes {

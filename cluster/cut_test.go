@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // cutter carries the routes between nodes, and can cut them: each node reaches each
@@ -26,7 +27,7 @@ func startCut(t testing.TB, n int, change func(*cluster.Options)) ([]*cluster.No
 	var listeners []net.Listener
 	listen := make([]string, n)
 	for i := range listen {
-		listen[i] = freeAddr(t)
+		listen[i] = sctest.FreeAddr(t)
 	}
 	routes := make([][]string, n)
 	for from := range n {

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // fleetVar is the variable of the environment with the fleetOptions of a process of a fleet.
@@ -164,12 +165,12 @@ func startFleet(t *testing.T, n int) []*ship {
 	}
 	fleet, routes := make([]*ship, n), make([]string, n)
 	for i := range routes {
-		routes[i] = freeAddr(t)
+		routes[i] = sctest.FreeAddr(t)
 	}
 	dir := t.TempDir()
 	for i := range fleet {
 		name := string(rune('a' + i))
-		fleet[i] = &ship{t: t, o: fleetOptions{Name: name, Listen: routes[i], Store: filepath.Join(dir, name), Control: freeAddr(t), Routes: routes}}
+		fleet[i] = &ship{t: t, o: fleetOptions{Name: name, Listen: routes[i], Store: filepath.Join(dir, name), Control: sctest.FreeAddr(t), Routes: routes}}
 		fleet[i].start()
 		t.Cleanup(fleet[i].kill)
 	}

@@ -344,7 +344,7 @@ func TestPresence(t *testing.T) {
 // are for it those of others. A node of the same name takes its place.
 func TestPresenceFailure(t *testing.T) {
 	t.Parallel()
-	addrs := []string{freeAddr(t), freeAddr(t)}
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
 	var ran hooks
 	var sites []*site
 	begin := func(name, addr string) *site {
@@ -378,7 +378,7 @@ func TestPresenceFailure(t *testing.T) {
 // meanwhile.
 func TestPresencePartition(t *testing.T) {
 	t.Parallel()
-	addrs := []string{freeAddr(t), freeAddr(t)}
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
 	cable := newCable(t, addrs[1])
 	begin := func(name, listen string, routes ...string) *site {
 		t.Helper()
@@ -507,7 +507,7 @@ func TestPresenceOptions(t *testing.T) {
 func TestPresenceMany(t *testing.T) {
 	t.Parallel()
 	const rows, users = 10_000, 2_500
-	addrs := []string{freeAddr(t), freeAddr(t), freeAddr(t)}
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t), sctest.FreeAddr(t)}
 	var ran hooks
 	begin := func(i int) *site {
 		t.Helper()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // processVar is the variable of the environment with the processOptions of a
@@ -106,7 +107,7 @@ func (p *process) signal(s os.Signal) {
 // as it is: what has ended meanwhile is no ghost on either side.
 func TestPresenceProcess(t *testing.T) {
 	t.Parallel()
-	addrs := []string{freeAddr(t), freeAddr(t)}
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
 	s := newSite(t, startNode(t, cluster.Options{Name: "a", Listen: addrs[0], Routes: addrs, Secret: secret}), cluster.PresenceOptions{})
 	joins := s.watch("room")
 	carol := connect(t, s.addr, "carol", "room")

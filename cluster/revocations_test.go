@@ -72,7 +72,7 @@ func outside(t testing.TB, n int) (urls []string) {
 	t.Helper()
 	routes := make([]*url.URL, n)
 	for i := range routes {
-		routes[i] = &url.URL{Scheme: "nats", Host: freeAddr(t)}
+		routes[i] = &url.URL{Scheme: "nats", Host: sctest.FreeAddr(t)}
 	}
 	for i := range n {
 		port, err := strconv.Atoi(routes[i].Port())
@@ -380,7 +380,7 @@ func TestRevocationsFull(t *testing.T) {
 	}
 	_, err = startNode(t, cluster.Options{Name: "b", URL: urls[0]}).Revocations(t.Context(), cluster.RevocationOptions{CutOff: time.Second})
 	wantError(t, err, "CutOff is 1s; it must be at least 2s")
-	alone := startNode(t, cluster.Options{Name: "c", Listen: freeAddr(t), Secret: secret})
+	alone := startNode(t, cluster.Options{Name: "c", Listen: sctest.FreeAddr(t), Secret: secret})
 	if _, err := alone.Revocations(t.Context(), cluster.RevocationOptions{}); !errors.Is(err, cluster.ErrNoStorage) {
 		t.Errorf("a node of a cluster without storage: %v", err)
 	}

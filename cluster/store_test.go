@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // startStored starts n nodes that know each other and have storage, and returns their
@@ -21,7 +22,7 @@ func startStored(t testing.TB, n int, change func(*cluster.Options)) ([]*cluster
 	options := make([]cluster.Options, n)
 	addrs := make([]string, n)
 	for i := range addrs {
-		addrs[i] = freeAddr(t)
+		addrs[i] = sctest.FreeAddr(t)
 	}
 	dir := t.TempDir()
 	for i := range options {

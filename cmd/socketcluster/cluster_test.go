@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // clusterDemo makes a demo that is not served.
@@ -42,13 +42,7 @@ func TestClusterSettings(t *testing.T) {
 	}
 	var addrs []string
 	for range 2 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
-		l.Close()
+		addrs = append(addrs, sctest.FreeAddr(t))
 	}
 	var demos []*demo
 	for i, addr := range addrs {

@@ -29,7 +29,7 @@ func TestFailClosed(t *testing.T) {
 		subscribe = "authenticated"
 	`)
 	secret := writeFile(t, "secret", "the secret of the nodes")
-	addrs := []string{freeAddr(t), freeAddr(t)}
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
 	dirs := []string{t.TempDir(), t.TempDir()}
 	start := func(i int) *demo {
 		o, err := parseOptions([]string{

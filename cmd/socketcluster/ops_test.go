@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // Machines see the metrics, that the process works, and whether it takes clients.
@@ -71,7 +73,7 @@ func TestOps(t *testing.T) {
 // election may take.
 func TestStorageReadiness(t *testing.T) {
 	t.Setenv("SOCKETCLUSTER_CLUSTER_SECRET", "a secret of the nodes")
-	alone, other := freeAddr(t), freeAddr(t)
+	alone, other := sctest.FreeAddr(t), sctest.FreeAddr(t)
 	d, err := clusterDemo(t, "--cluster-listen", alone, "--cluster-routes", alone+","+other, "--cluster-store", t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -63,7 +62,7 @@ func newProcesses(t *testing.T, config string, names ...string) *processes {
 	p := &processes{t: t, dir: dir, nodes: make(map[string]*process)}
 	var routes []string
 	for _, name := range names {
-		node := &process{addr: freeAddr(t), ops: freeAddr(t), routes: freeAddr(t)}
+		node := &process{addr: sctest.FreeAddr(t), ops: sctest.FreeAddr(t), routes: sctest.FreeAddr(t)}
 		p.nodes[name], routes = node, append(routes, node.routes)
 	}
 	certificate(t, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
@@ -94,21 +93,6 @@ func newProcesses(t *testing.T, config string, names ...string) *processes {
 		}
 	})
 	return p
-}
-
-// freeAddr returns an address at which nobody listens. Systems do not choose its port for
-// those who connect, so it is still free when a process has started.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprint("127.0.0.1:", 20_000+mathrand.IntN(10_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // certificate makes a certificate that signs itself.

@@ -2,7 +2,6 @@ package recovery_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -18,6 +17,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/browser"
 	"github.com/socketcluster-go/socketcluster/internal/compat/npm"
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // startCluster starts three contract servers that are a cluster.
@@ -26,13 +26,7 @@ func startCluster(t *testing.T) []*proc.Process {
 	program, dir := proc.GoBuild(t, "./contract"), t.TempDir()
 	var addrs []string
 	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
-		l.Close()
+		addrs = append(addrs, sctest.FreeAddr(t))
 	}
 	nodes := make([]*proc.Process, len(addrs))
 	var starts sync.WaitGroup
