@@ -61,10 +61,11 @@ simulate:
 # Faults of a cluster that need elections: first those of NATS, each of which takes
 # seconds, then early ones. Faults of processes are tried TRIALS times.
 TRIALS ?= 1
-FAULTS = -slow -trials $(TRIALS) -v -timeout 60m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack|TestFleet|Election'
+FAULTS = -slow -trials $(TRIALS) -v -timeout 60m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack|TestRevocationsAfterRestart|TestFleet|Election'
 cluster-faults:
 	go test -tags slow ./cluster $(FAULTS)
 	go test -tags slow,socketcluster_elections ./cluster $(FAULTS)
+	go test -tags slow ./cmd/socketcluster -run TestFailClosed
 
 # A cluster of real processes under faults, for as long as FOR says. SEED is that of the
 # schedule; without one, each run has another.

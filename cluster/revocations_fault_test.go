@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -140,5 +141,62 @@ func TestCutOff(t *testing.T) {
 			text += logs[lost].Take()
 			return strings.Contains(text, want)
 		})
+	}
+}
+
+// A node that starts again has everything that was acknowledged, also meanwhile,
+// before Revocations returns. So have all if all start again.
+func TestRevocationsAfterRestart(t *testing.T) {
+	t.Parallel()
+	nodes, options := startStored(t, 3, nil)
+	stores := all(t, nodes, cluster.RevocationOptions{})
+	if _, err := nodes[0].Revocations(t.Context(), cluster.RevocationOptions{}); err == nil {
+		t.Error("a node has two stores")
+	}
+	add := func(i int) {
+		t.Helper()
+		r := revoke.Revocation{JTI: fmt.Sprint(i), Until: time.Now().Add(time.Hour), Reason: "test"}
+		if err := stores[i%len(stores)].Add(soon(t), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 {
+		add(i)
+	}
+	nodes[2].Close()
+	if err := stores[2].Add(soon(t), revoke.Revocation{JTI: "late"}); err == nil {
+		t.Error("a closed node adds a revocation")
+	}
+	stores = stores[:2]
+	for i := range 10 {
+		add(10 + i)
+	}
+	nodes[2] = startNode(t, options[2])
+	again := revocations(t, nodes[2], cluster.RevocationOptions{})
+	for i := range 20 {
+		wantRevoked(t, again, fmt.Sprint(i), true)
+	}
+	wantRevoked(t, again, "20", false)
+	for _, node := range nodes {
+		node.Close()
+	}
+	var starts sync.WaitGroup
+	for i := range nodes {
+		starts.Go(func() {
+			options[i].Logger = slog.New(slog.DiscardHandler)
+			nodes[i], _ = cluster.Start(t.Context(), options[i])
+		})
+	}
+	starts.Wait()
+	for _, node := range nodes {
+		if node == nil {
+			t.Fatal("a node does not start again")
+		}
+		t.Cleanup(node.Close)
+	}
+	for _, store := range all(t, nodes, cluster.RevocationOptions{}) {
+		for i := range 20 {
+			wantRevoked(t, store, fmt.Sprint(i), true)
+		}
 	}
 }

@@ -72,9 +72,10 @@ func TestClusterOfCommands(t *testing.T) {
 	p.start("b")
 	p.start("c", "--cluster-witness")
 	p.awaitReady("a", "b", "c")
-	if status, text := p.get("c", "/metrics"); status != http.StatusOK || !strings.Contains(text, "\nsocketcluster_cluster_nodes 3\n") || strings.Contains(text, "\nsocketcluster_connections") {
-		t.Errorf("the metrics of a witness: %d %s", status, text)
-	}
+	p.await("the metrics of a witness", func() bool {
+		status, text := p.get("c", "/metrics")
+		return status == http.StatusOK && strings.Contains(text, "\nsocketcluster_cluster_nodes 3\n") && !strings.Contains(text, "\nsocketcluster_connections")
+	})
 	if conn, err := net.Dial("tcp", p.nodes["c"].addr); err == nil {
 		conn.Close()
 		t.Error("a witness takes clients")

@@ -11,7 +11,7 @@ import (
 
 var (
 	simulateSeed     = flag.Uint64("simulate.seed", 0, "the seed of the only schedule to simulate")
-	simulateSeeds    = flag.Uint64("simulate.seeds", 300, "how many schedules to simulate")
+	simulateSeeds    = flag.Uint64("simulate.seeds", 150, "how many schedules to simulate")
 	simulateFailures = flag.Uint64("simulate.failures", 5, "after how many failed schedules to stop")
 )
 

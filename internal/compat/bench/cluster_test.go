@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,45 +20,6 @@ func smallClusterLoad() clusterLoad {
 		load: smallLoad(), inFlight: 4, subjects: 300, subscribers: 3, followed: 50, members: 40, rooms: 5,
 		clients: 30, histories: 5, publications: 50, victims: 3, revocations: 100, revokers: 4,
 		ownDelay: [2]float64{0.1, 0.2},
-	}
-}
-
-// One scenario runs by default, and all by TestAllClusterScenarios.
-func TestClusterScenario(t *testing.T) {
-	t.Parallel()
-	testClusterScenarios(t, "^cross$", "go")
-}
-
-// testClusterScenarios expects figures of a server from each scenario that matches.
-func testClusterScenarios(t *testing.T, pattern, server string) {
-	t.Helper()
-	targets, err := selectTargets(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	if err := runCluster(t.Context(), regexp.MustCompile(pattern), targets, smallClusterLoad(), 1, true, &out, io.Discard); err != nil {
-		t.Fatal(err)
-	}
-	var got clusterReport
-	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
-		t.Fatal(err)
-	}
-	seen := make(map[string]bool)
-	for _, r := range got.Results {
-		seen[r.Scenario] = true
-		if _, ok := r.Median[server]; !ok || len(r.Rounds[server]) != 1 {
-			t.Errorf("%s: got %+v", r.Title, r)
-		}
-		// So little may fit into memory that the server has, or be lost in what else it does.
-		if r.Unit != memoryUnit && r.Unit != megabyteUnit && r.Scenario != "followed" && r.Median[server] <= 0 {
-			t.Errorf("%s: got %v", r.Title, r.Median)
-		}
-	}
-	for _, s := range clusterScenarios {
-		if regexp.MustCompile(pattern).MatchString(s.name) && !seen[s.name] && (s.js || server == "go") {
-			t.Errorf("%s has no figures", s.name)
-		}
 	}
 }
 
