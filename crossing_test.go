@@ -101,7 +101,7 @@ func TestLogoutCrossesToken(t *testing.T) {
 				}))
 				w.srv.Handle("slow login", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 					err := socketcluster.FromContext(ctx).SetAuthToken(ctx, map[string]any{})
-					time.Sleep(time.Second)
+					time.Sleep(2 * time.Second) // longer than the test looks on
 					return err
 				}))
 				p := w.client()
