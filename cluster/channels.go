@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -156,17 +155,10 @@ func (c *channels) Publish(ctx context.Context, channel string, data []byte) err
 // for two minutes.
 func (c *channels) PublishOnce(ctx context.Context, channel, id string, data []byte) (position string, err error) {
 	if rule := c.n.history.rule(channel); rule != nil {
-		// Whoever continues behind the position relies on its time: it must not be
-		// later than that of what is stored, which may be a publication of an earlier try.
-		stored := time.Now()
-		if id != "" {
-			stored = stored.Add(-dedupWindow)
-		}
 		at, err := c.n.history.publish(ctx, rule, channel, id, data)
 		if err != nil {
 			return "", err
 		}
-		at.Time = stored
 		return at.String(), nil
 	}
 	if limit := c.n.nc.MaxPayload(); int64(len(data)) > limit {

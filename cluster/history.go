@@ -230,6 +230,12 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	// Whoever continues behind the position relies on its time: it must not be later
+	// than that of what is stored, which may be a publication of an earlier try.
+	stored := time.Now()
+	if id != "" {
+		stored = stored.Add(-dedupWindow)
+	}
 	if err := h.wait(ctx); err != nil {
 		return Position{}, err
 	}
@@ -258,7 +264,7 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 	if f := h.follower(channel); f != nil {
 		f.await(ctx, seq)
 	}
-	return Position{s.getEpoch(), seq, time.Now()}, nil
+	return Position{s.getEpoch(), seq, stored}, nil
 }
 
 // messageID returns the id of a publication in its stream, where other channels have
