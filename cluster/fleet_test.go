@@ -396,7 +396,7 @@ func TestFleetAtRest(t *testing.T) {
 	clock := func(s *ship) (cpu time.Duration) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
 		if err != nil {
-			t.Skip(err)
+			t.Fatal(err)
 		}
 		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 		for _, field := range fields[11:13] { // user and system, in hundredths of a second

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,6 +57,13 @@ func newHistoryRules(list []HistoryRule) ([]historyRule, error) {
 		all[i] = historyRule{r, match, fmt.Sprintf("%ds", r.Age/time.Second)}
 	}
 	return all, nil
+}
+
+// Check returns the error that Start would give because of the rule, nil if there is
+// none.
+func (r HistoryRule) Check() error {
+	_, err := newHistoryRules([]HistoryRule{r})
+	return errors.Unwrap(err) // without its place in Options.History
 }
 
 // rule returns the first rule for a channel, nil if it has no history.
