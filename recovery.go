@@ -100,12 +100,12 @@ func fitting(channel string, past broker.Past, limit int) broker.Past {
 	return past
 }
 
-// appendPast returns the answer to a subscription: the position after which the client gets
+// pastAnswer returns the answer to a subscription: the position after which the client gets
 // everything, and what it has missed and will not get. What it gets of the past may arrive before the
 // answer or, if the token changes meanwhile, behind it: so the position is not that of the
 // last publication. Or the answer to a publication: where it is stored. It is nil for a
 // channel that keeps nothing.
-func appendPast(past broker.Past) ([]byte, error) {
+func pastAnswer(past broker.Past) ([]byte, error) {
 	if past.Begin == "" {
 		return nil, nil
 	}

@@ -55,7 +55,7 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 	if !isCall {
 		return
 	}
-	answer, err := appendPast(broker.Past{Begin: position})
+	answer, err := pastAnswer(broker.Past{Begin: position})
 	if err != nil {
 		s.emitError(err) // the position of a broker that is no text
 	}
@@ -150,7 +150,7 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 // also comes after it. A subscription that waits for the next login has
 // succeeded.
 func (s *Socket) confirmSubscribed(id float64, channel string, past broker.Past) bool {
-	data, err := appendPast(past)
+	data, err := pastAnswer(past)
 	if err != nil {
 		return false
 	}

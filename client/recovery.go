@@ -5,24 +5,19 @@ import (
 	"strings"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/broker"
 )
 
 // Publications of a channel that keeps them have positions. The client remembers that of
 // the last one that it has got of each channel, and asks for what came after it when
 // it subscribes again with the next connection.
 
-// lost is what a server states about a loss.
-type lost struct {
-	From uint64 `json:"from"`
-	To   uint64 `json:"to"`
-}
-
 // resume takes the answer to a subscription. What the client has missed has come before it,
 // and so may others that were published meanwhile. The client's mu must be held.
 func (ch *channel) resume(c *Client, answer json.RawMessage) {
 	var a struct {
-		Position string `json:"position"`
-		Lost     *lost  `json:"lost"`
+		Position string       `json:"position"`
+		Lost     *broker.Lost `json:"lost"`
 	}
 	if len(answer) == 0 || json.Unmarshal(answer, &a) != nil || !isPosition(a.Position) {
 		ch.position = "" // nothing is kept
@@ -50,7 +45,7 @@ func (ch *channel) advance(position string) bool {
 }
 
 // lose tells what is lost. The client's mu must be held.
-func (ch *channel) lose(c *Client, l lost) {
+func (ch *channel) lose(c *Client, l broker.Lost) {
 	c.emit(LostEvent{c, ch.name, l.From, l.To, ch.position})
 	for _, sub := range ch.subs {
 		if sub.loop != nil {
@@ -62,9 +57,9 @@ func (ch *channel) lose(c *Client, l lost) {
 // takeLost handles #lost.
 func (c *Client) takeLost(l *link, data []byte) {
 	var report struct {
-		Channel  *string `json:"channel"`
-		Position string  `json:"position"`
-		Lost     lost    `json:"lost"`
+		Channel  *string     `json:"channel"`
+		Position string      `json:"position"`
+		Lost     broker.Lost `json:"lost"`
 	}
 	if json.Unmarshal(data, &report) != nil || report.Channel == nil {
 		return
