@@ -15,6 +15,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/examples/internal/processes"
 	"github.com/socketcluster-go/socketcluster/examples/internal/site"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -27,7 +28,7 @@ func start(t *testing.T) (a, b, c *processes.Process) {
 	names := []string{"a", "b", "c"}
 	var addrs []string
 	for range names {
-		addrs = append(addrs, processes.FreeAddr(t))
+		addrs = append(addrs, sctest.FreeAddr(t))
 	}
 	dir := t.TempDir()
 	for i, name := range names {

@@ -3,9 +3,6 @@
 package processes
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,21 +28,6 @@ func Main(m *testing.M, example func()) {
 	os.Exit(m.Run())
 }
 
-// FreeAddr returns an address at which nobody listens. Systems do not choose its port for
-// those who connect, so it is still free when a process has started.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		addr := fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(10_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
 // Process is the example in a process of its own.
 type Process struct {
 	t         testing.TB
@@ -58,7 +40,7 @@ type Process struct {
 // name=value. It ends with the test.
 func Start(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, addr: FreeAddr(t), env: env}
+	p := &Process{t: t, addr: sctest.FreeAddr(t), env: env}
 	p.args = append([]string{"-addr", p.addr}, args...)
 	p.Again()
 	t.Cleanup(p.Kill)
