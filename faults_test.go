@@ -86,7 +86,9 @@ func (s *site) handleFaults(flood int) (canceled *atomic.Int64) {
 	}))
 	s.Handle("flood", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
 		for range flood >> 17 {
-			c.Socket.Send(ctx, strings.Repeat("x", 1<<17))
+			if err := c.Socket.Send(ctx, strings.Repeat("x", 1<<17)); err != nil {
+				return nil, err
+			}
 		}
 		return nil, nil
 	}))

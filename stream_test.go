@@ -680,7 +680,7 @@ func TestLoopsLeakNothing(t *testing.T) {
 	s.Procedure("p").Kill()
 	s.Receiver("x").Kill()
 	// The socket is open, and may have another reader than before.
-	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/socketcluster-go/socketcluster.(*Socket).read"))
+	endOfGoroutines(t, before, goleak.IgnoreAnyFunction("github.com/socketcluster-go/socketcluster.(*Socket).read"))
 	for name := range srv.Exchange().Subscriptions() {
 		if name == "a" {
 			t.Error("the channel is left")

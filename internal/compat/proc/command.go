@@ -16,6 +16,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/internal/compat/cachedir"
 	"github.com/socketcluster-go/socketcluster/internal/compat/npm"
+	"github.com/socketcluster-go/socketcluster/internal/filelock"
 )
 
 // Node returns a command that runs a script of this module with node, the
@@ -94,9 +95,10 @@ func Build(ctx context.Context, pkg string) (string, error) {
 }
 
 // build writes the binary into the cache, where it outlives this process but
-// does not pile up. Renaming it into place leaves other test processes that
-// run an older one undisturbed. Each checkout has its own, as another one is
-// another program.
+// does not pile up. Go links it only if it is not up to date, which takes seconds,
+// so the processes of a test run share it and take turns. One that is running
+// stays as it is: Go puts another file in its place. Each checkout has its own, as
+// another one is another program.
 func build(ctx context.Context, pkg string) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
@@ -106,25 +108,23 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := binaryName(root, pkg)
+	path := filepath.Join(dir, binaryName(root, pkg))
 	args := []string{"build"}
 	if raceEnabled {
 		args = append(args, "-race")
-		name += "-race"
+		path += "-race"
 	}
-	tmp, err := os.MkdirTemp(dir, name+"-")
+	unlock, err := filelock.Lock(path + ".lock")
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(tmp)
-	built := filepath.Join(tmp, name)
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", built, ".")...)
+	defer unlock()
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", path, ".")...)
 	cmd.Dir = filepath.Join(root, pkg) // its go.mod applies
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
-	path := filepath.Join(dir, name)
-	return path, os.Rename(built, path)
+	return path, nil
 }
 
 func binaryName(root, pkg string) string {
