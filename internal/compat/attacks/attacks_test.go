@@ -3,6 +3,7 @@
 package attacks
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,23 +32,24 @@ const (
 	// stays within it, but for what is not the runtime's: its program.
 	memoryLimit = 256 * mib
 
-	// attackTime is how long each attack goes on at first, and maxAttackTime at
-	// most: a busy machine takes longer to reach a limit.
+	// attackTime is how long each attack goes on at least, and maxAttackTime until
+	// its limit is reached at most: a busy machine takes longer.
 	attackTime    = 500 * time.Millisecond
-	maxAttackTime = 8 * time.Second
+	maxAttackTime = 45 * time.Second
 )
 
 // attacker does its worst on a connection until it fails, and is called again
-// until the end.
-type attacker func(server string, i int, end time.Time) error
+// until ctx ends.
+type attacker func(ctx context.Context, server string, i int) error
 
 // begin opens a connection that ends with the attack, and sends the first bytes.
-func begin(dial func(server, from string) (*client, error), server string, i int, end time.Time, first []byte) (*client, error) {
+func begin(ctx context.Context, dial func(server, from string) (*client, error), server string, i int, first []byte) (*client, error) {
 	c, err := dial(server, address(i))
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(end)
+	c.SetDeadline(time.Time{})
+	context.AfterFunc(ctx, func() { c.SetDeadline(time.Now()) })
 	if _, err := c.Write(first); err != nil {
 		c.Close()
 		return nil, err
@@ -58,8 +60,8 @@ func begin(dial func(server, from string) (*client, error), server string, i int
 // each sends the same bytes again and again on a connection of its own, and
 // never reads.
 func each(prepare []byte, again []byte) attacker {
-	return func(server string, i int, end time.Time) error {
-		c, err := begin(open, server, i, end, prepare)
+	return func(ctx context.Context, server string, i int) error {
+		c, err := begin(ctx, open, server, i, prepare)
 		if err != nil {
 			return err
 		}
@@ -75,8 +77,8 @@ func each(prepare []byte, again []byte) attacker {
 // hold sends bytes once, and keeps the connection for as long as the server
 // does.
 func hold(dial func(server, from string) (*client, error), once []byte) attacker {
-	return func(server string, i int, end time.Time) error {
-		c, err := begin(dial, server, i, end, once)
+	return func(ctx context.Context, server string, i int) error {
+		c, err := begin(ctx, dial, server, i, once)
 		if err != nil {
 			return err
 		}
@@ -97,7 +99,7 @@ func longURL(dial func(server, from, url string) (*client, error)) func(server, 
 
 // overTLS attacks the port for TLS.
 func overTLS(attack attacker) attacker {
-	return func(server string, i int, end time.Time) error {
+	return func(ctx context.Context, server string, i int) error {
 		resp, err := http.Get("http://" + server + "/tls")
 		if err != nil {
 			return err
@@ -107,7 +109,7 @@ func overTLS(attack attacker) attacker {
 		if err != nil {
 			return err
 		}
-		return attack("tls:"+string(secure), i, end)
+		return attack(ctx, "tls:"+string(secure), i)
 	}
 }
 
@@ -165,13 +167,8 @@ func TestAttacks(t *testing.T) {
 			}
 			p := proc.Start(t, proc.Binary(victim, "LIMITS="+string(settings), fmt.Sprint("GOMEMLIMIT=", memoryLimit), "GOGC=100"))
 			base := resident(t, p, "VmHWM:")
-			served, st := 0, stats(t, p.Addr())
-			for d := attackTime; d <= maxAttackTime; d *= 2 {
-				served += besiege(t, p.Addr(), test.attackers, test.attack, d)
-				if st = stats(t, p.Addr()); test.hits == "" || st.LimitHits[test.hits] > 0 {
-					break
-				}
-			}
+			served := besiege(t, p.Addr(), test.attackers, test.attack, test.hits)
+			st := stats(t, p.Addr())
 			peak := resident(t, p, "VmHWM:")
 			t.Logf("%d MiB before, %d MiB at the peak; the honest client was served %d times; hits: %v", base/mib, peak/mib, served, hits(st))
 			if peak > base+memoryLimit {
@@ -184,53 +181,62 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// besiege attacks a server for a while, and returns how often somebody else was
-// served meanwhile.
-func besiege(t *testing.T, server string, attackers int, attack attacker, d time.Duration) (served int) {
+// besiege attacks a server for a while, and until a limit is reached, if one is
+// named. It returns how often somebody else was served meanwhile.
+func besiege(t *testing.T, server string, attackers int, attack attacker, limit string) (served int) {
 	t.Helper()
 	honest, err := open(server, "192.0.2.1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer honest.Close()
-	end := time.Now().Add(d)
+	ctx, cancel := context.WithTimeout(t.Context(), maxAttackTime)
+	defer cancel()
 	var all sync.WaitGroup
 	for i := range attackers {
 		all.Go(func() {
-			for time.Now().Before(end) {
-				if err := attack(server, i, end); errors.Is(err, errRefused) {
+			for ctx.Err() == nil {
+				if err := attack(ctx, server, i); errors.Is(err, errRefused) {
 					time.Sleep(50 * time.Millisecond)
 				}
 			}
 		})
 	}
-	for cid := 2; time.Now().Before(end); cid++ {
-		honest.SetDeadline(time.Now().Add(ioTimeout))
-		_, err := honest.Write(text(fmt.Sprintf(`{"event":"echo","cid":%d,"data":"hello"}`, cid)))
-		if err == nil {
-			_, err = honest.answer(cid)
+	all.Go(func() {
+		for cid := 2; ctx.Err() == nil; cid++ {
+			honest.SetDeadline(time.Now().Add(ioTimeout))
+			_, err := honest.Write(text(fmt.Sprintf(`{"event":"echo","cid":%d,"data":"hello"}`, cid)))
+			if err == nil {
+				_, err = honest.answer(cid)
+			}
+			if err != nil {
+				t.Errorf("the honest client's call %d failed: %v", cid-1, err)
+				return
+			}
+			served++
+			time.Sleep(10 * time.Millisecond)
 		}
-		if err != nil {
-			t.Errorf("the honest client's call %d failed: %v", cid-1, err)
+	})
+	for time.Sleep(attackTime); ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		if limit == "" || stats(t, server).LimitHits[limit] > 0 {
 			break
 		}
-		served++
-		time.Sleep(10 * time.Millisecond)
 	}
+	cancel()
 	all.Wait()
 	return served
 }
 
 // publishUnread publishes to a channel of the attacker's own, and does not read.
-func publishUnread(server string, i int, end time.Time) error {
+func publishUnread(ctx context.Context, server string, i int) error {
 	subscribe := text(fmt.Sprintf(`{"event":"#subscribe","cid":2,"data":{"channel":"busy%d"}}`, i))
 	publish := text(fmt.Sprintf(`{"event":"#publish","data":{"channel":"busy%d","data":"%s"}}`, i, strings.Repeat("x", 50_000)))
-	return each(subscribe, publish)(server, i, end)
+	return each(subscribe, publish)(ctx, server, i)
 }
 
 // subscribeMuch fills a socket's set of channels, with data.
-func subscribeMuch(server string, i int, end time.Time) error {
-	c, err := begin(open, server, i, end, nil)
+func subscribeMuch(ctx context.Context, server string, i int) error {
+	c, err := begin(ctx, open, server, i, nil)
 	if err != nil {
 		return err
 	}
@@ -250,28 +256,28 @@ func subscribeMuch(server string, i int, end time.Time) error {
 }
 
 // subscribeOften fills sets of channels with as little as possible.
-func subscribeOften(server string, i int, end time.Time) error {
+func subscribeOften(ctx context.Context, server string, i int) error {
 	var all []byte
 	for n := range 1000 {
 		all = append(all, text(fmt.Sprintf(`{"event":"#subscribe","cid":2,"data":{"channel":"%d.%d"}}`, i, n))...)
 	}
-	return hold(open, all)(server, i, end)
+	return hold(open, all)(ctx, server, i)
 }
 
 // loops gives loops that are slow more than they can take.
-func loops(server string, i int, end time.Time) error {
+func loops(ctx context.Context, server string, i int) error {
 	data := strings.Repeat("x", 900_000)
 	var all []byte
 	for _, name := range []string{"loop", "loopb", "loopc"} {
 		all = append(all, text(`{"event":"`+name+`","cid":2,"data":"`+data+`"}`)...)
 	}
-	return each(nil, all)(server, i, end)
+	return each(nil, all)(ctx, server, i)
 }
 
 // names calls procedures that all have names of their own.
 func names(suffix string) attacker {
-	return func(server string, i int, end time.Time) error {
-		c, err := begin(open, server, i, end, nil)
+	return func(ctx context.Context, server string, i int) error {
+		c, err := begin(ctx, open, server, i, nil)
 		if err != nil {
 			return err
 		}
@@ -285,8 +291,8 @@ func names(suffix string) attacker {
 }
 
 // leave hangs up once it has sent what the server goes on to hold.
-func leave(server string, i int, end time.Time) error {
-	c, err := begin(open, server, i, end, nil)
+func leave(ctx context.Context, server string, i int) error {
+	c, err := begin(ctx, open, server, i, nil)
 	if err != nil {
 		return err
 	}

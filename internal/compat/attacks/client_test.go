@@ -20,7 +20,7 @@ import (
 )
 
 // ioTimeout ends a test in which the server hangs.
-const ioTimeout = 20 * time.Second
+const ioTimeout = time.Minute
 
 // client is a connection of an attacker, or of somebody who is honest.
 type client struct{ *sctest.Conn }
