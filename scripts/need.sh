@@ -8,7 +8,7 @@ have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 
 have node || missing+=(nodejs)
 have npm || missing+=(npm)
-have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] || missing+=(chromium)
+have chromium-headless-shell || have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] || missing+=(chromium-headless-shell)
 have mariadbd || have mysqld || missing+=(mariadb-server)
 have postgres || compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
 have nginx || missing+=(nginx)
@@ -23,4 +23,5 @@ as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo)
 echo "Installing what the tests need: ${missing[*]}" >&2
 "${as_root[@]}" apt-get update -qq
+apt-cache show chromium-headless-shell >/dev/null 2>&1 || missing=("${missing[@]/chromium-headless-shell/chromium}")
 DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -20,7 +20,7 @@ const Timeout = 20 * time.Second
 // pollInterval is how often a condition is looked at again.
 const pollInterval = 25 * time.Millisecond
 
-const installHint = "no Chromium found: install one (Debian: apt-get install chromium) or name its binary in CHROMIUM"
+const installHint = "no Chromium found: install one (Debian: apt-get install chromium-headless-shell) or name its binary in CHROMIUM"
 
 // flags switch off what a test does not need, above all what would let the
 // browser talk to other hosts, and keep timers running in tabs that are not in
@@ -138,6 +138,10 @@ func Start(t testing.TB) *Browser {
 	return &Browser{ctx: ctx}
 }
 
+// names are those of the programs, the best one first: one without windows needs half of
+// the time.
+var names = []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"}
+
 func find() (string, error) {
 	if path := os.Getenv("CHROMIUM"); path != "" {
 		if _, err := exec.LookPath(path); err != nil {
@@ -145,7 +149,7 @@ func find() (string, error) {
 		}
 		return path, nil
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}

@@ -15,7 +15,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("nothing installed: got %q, %v", path, err)
 	}
 	// Each is preferred to the one before it.
-	for _, name := range []string{"google-chrome", "chromium-browser", "chromium"} {
+	for _, name := range []string{"google-chrome", "chromium-browser", "chromium", "chromium-headless-shell"} {
 		want := filepath.Join(dir, name)
 		if err := os.WriteFile(want, nil, 0o755); err != nil {
 			t.Fatal(err)
