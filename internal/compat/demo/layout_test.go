@@ -103,23 +103,22 @@ func TestLongNames(t *testing.T) {
 	t.Parallel()
 	d, b := start(t), browsertest.Start(t)
 	for _, name := range []string{strings.Repeat("W", 100), strings.Repeat("long name ", 30), "\u202e" + strings.Repeat("ع", 100)} {
-		for _, width := range []int{1280, 390} {
-			guest, tab := b.NewTab(t), b.NewTab(t)
-			for _, tab := range []*browsertest.Tab{guest, tab} {
-				tab.Resize(width, 860)
-				tab.Navigate(d.url)
-				tab.WaitText("#chat-state", "subscribed")
-			}
-			tab.SetLocalStorage(tokenName, sign(t, authKey, map[string]any{"username": name, "channels": []string{"user/" + name}, "exp": time.Now().Add(time.Hour).Unix()}))
-			tab.Navigate(d.url)
-			tab.WaitText("#status", "logged in as ")
+		guest, tab := open(t, d, b), open(t, d, b)
+		tab.SetLocalStorage(tokenName, sign(t, authKey, map[string]any{"username": name, "channels": []string{"user/" + name}, "exp": time.Now().Add(time.Hour).Unix()}))
+		tab.Navigate(d.url)
+		tab.WaitText("#status", "logged in as ")
+		tab.WaitText(`[data-channel^="user/"]`, "subscribed")
+		for _, tab := range []*browsertest.Tab{guest, tab} {
 			tab.WaitText("#chat-state", "subscribed")
-			tab.WaitText(`[data-channel^="user/"]`, "subscribed")
-			for _, form := range []string{"chat", "private"} {
-				send(tab, form, "hello")
-				tab.WaitText("#"+form+"-log", "hello")
-			}
-			guest.WaitText("#chat-log", "hello")
+		}
+		for _, form := range []string{"chat", "private"} {
+			send(tab, form, "hello")
+			tab.WaitText("#"+form+"-log", "hello")
+		}
+		guest.WaitText("#chat-log", "hello")
+		for _, width := range []int{1280, 390} {
+			guest.Resize(width, 860)
+			tab.Resize(width, 860)
 			for selector, most := range map[string]int{".account": 220, "#chat-log .meta": 24} {
 				if height := eval[int](tab, `Math.round(document.querySelector(`+quote(selector)+`).getBoundingClientRect().height)`); height > most {
 					t.Errorf("at %d pixels %s is %d pixels high", width, selector, height)
@@ -137,9 +136,9 @@ func TestLongNames(t *testing.T) {
 					t.Errorf("at %d pixels %s does not see when the message was sent", width, who)
 				}
 			}
-			tab.Eval(`localStorage.clear()`, nil)
-			guest.Close()
-			tab.Close()
 		}
+		tab.Eval(`localStorage.clear()`, nil)
+		guest.Close()
+		tab.Close()
 	}
 }

@@ -33,21 +33,21 @@ func withClients(t *testing.T, flags []string, test func(t *testing.T, d *demo, 
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
 			d := start(t, append(c.flags(t), flags...)...)
-			b := browsertest.Start(t)
-			tab := open(t, d, b)
-			tab.WaitText("#client-kind", c.kind)
-			tab.Close()
-			test(t, d, b)
+			d.kind = c.kind
+			test(t, d, browsertest.Start(t))
 		})
 	}
 }
 
-// open opens the page and waits for its connection.
+// open opens the page and waits for the connection of its client.
 func open(t *testing.T, d *demo, b *browsertest.Browser) *browsertest.Tab {
 	t.Helper()
 	tab := b.NewTab(t)
 	tab.Navigate(d.url)
 	tab.WaitText("#connection", "open")
+	if d.kind != "" {
+		tab.WaitText("#client-kind", d.kind)
+	}
 	return tab
 }
 

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { browsertest.Main(m) }
 type demo struct {
 	t     *testing.T
 	flags []string
+	kind  string // of the client of its page, if that matters
 	url   string
 	users map[string]string // passwords by name
 	cmd   *exec.Cmd         // nil while it is stopped
