@@ -45,6 +45,7 @@ type channel struct {
 	name    string
 	number  uint64 // for the order of requests
 	state   ChannelState
+	known   bool // it has been subscribed before
 	options subscribeOptions
 	request *calls.Call // the #subscribe that has not been answered, or nil
 	subs    []*Subscription
@@ -156,27 +157,33 @@ func (c *Client) request(ch *channel) {
 	}
 	var call *calls.Call
 	// Without a deadline: middleware of the server may take its time (CL-21).
-	call = c.link.invoke(eventSubscribe, append(data, '}'), time.Time{}, func(answer json.RawMessage, err error, lost bool) {
-		if lost {
+	call = c.link.invoke(eventSubscribe, append(data, '}'), time.Time{}, func(answer json.RawMessage, err error, over bool) {
+		if over {
 			return
 		}
+		var lost *socketcluster.LostError
+		var fns []func(*socketcluster.LostError)
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		if ch.request == call {
-			c.answered(ch, answer, err)
+			lost = c.answered(ch, answer, err)
+			fns = ch.lostFuncs()
 		}
+		c.mu.Unlock()
+		c.callLost(fns, lost)
 	})
 	ch.request = call
 	c.emit(SubscribeRequestEvent{c, ch.name})
 }
 
-// answered handles the answer to #subscribe (CL-21). mu must be held.
-func (c *Client) answered(ch *channel, answer json.RawMessage, err error) {
+// answered handles the answer to #subscribe (CL-21), and returns what OnLost tells, or
+// nil. mu must be held.
+func (c *Client) answered(ch *channel, answer json.RawMessage, err error) (lost *socketcluster.LostError) {
 	ch.request = nil
 	switch {
 	case err == nil:
 		ch.setState(c, Subscribed)
-		ch.resume(c, answer)
+		lost = ch.resume(c, answer)
+		ch.known = true
 		for _, sub := range ch.subs {
 			sub.confirm()
 		}
@@ -189,6 +196,7 @@ func (c *Client) answered(ch *channel, answer json.RawMessage, err error) {
 		ch.end(err)
 		c.emitSized(SubscribeFailEvent{c, ch.name, err}, errorSize(err))
 	}
+	return lost
 }
 
 // Unsubscribe ends all subscriptions to a channel; their loops end. It does
@@ -226,7 +234,7 @@ func (c *Client) takePublication(l *link, data []byte) {
 	c.feeding.Lock()
 	defer c.feeding.Unlock()
 	var few [2]func(json.RawMessage)
-	c.callFuncs(c.writeToLoops(l, p, few[:0]), p.Data)
+	callFuncs(c, c.writeToLoops(l, p, few[:0]), p.Data)
 }
 
 // writeToLoops writes a publication to the loops over its channel. It appends the

@@ -45,7 +45,8 @@
 // wait for a connection are lost if the attempt fails, or after
 // [Timeouts].Ack. Publications on a channel are lost while the client is not
 // subscribed, unless the channel keeps them: then the client gets them when it is
-// subscribed again, before others and each once, or a [LostEvent]. [Client.Unsubscribe]
+// subscribed again, before others and each once, or a [LostEvent]. A function of
+// [OnLost] learns of both in its place. [Client.Unsubscribe]
 // and a kick-out end that: who subscribes afterwards begins with what comes next.
 //
 // # Limits

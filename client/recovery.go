@@ -13,22 +13,27 @@ import (
 // it subscribes again with the next connection.
 
 // resume takes the answer to a subscription. What the client has missed has come before it,
-// and so may others that were published meanwhile. The client's mu must be held.
-func (ch *channel) resume(c *Client, answer json.RawMessage) {
+// and so may others that were published meanwhile. It returns what OnLost tells, or nil. The
+// client's mu must be held.
+func (ch *channel) resume(c *Client, answer json.RawMessage) *socketcluster.LostError {
 	var a struct {
 		Position string       `json:"position"`
 		Lost     *broker.Lost `json:"lost"`
 	}
 	if len(answer) == 0 || json.Unmarshal(answer, &a) != nil || !isPosition(a.Position) {
 		ch.position = "" // nothing is kept
-		return
+		if ch.known {
+			return &socketcluster.LostError{Channel: ch.name}
+		}
+		return nil
 	}
 	if newer(a.Position, ch.position) || a.Lost != nil && ch.position == ch.asked {
 		ch.position = a.Position
 	}
 	if a.Lost != nil {
-		ch.lose(c, *a.Lost)
+		return ch.lose(c, *a.Lost)
 	}
+	return nil
 }
 
 // advance takes the position of a publication, "" for none. It returns false for one that
@@ -44,14 +49,37 @@ func (ch *channel) advance(position string) bool {
 	return true
 }
 
-// lose tells what is lost. The client's mu must be held.
-func (ch *channel) lose(c *Client, l broker.Lost) {
+// lose tells what is lost, by an event and to loops, and returns it for OnLost. The
+// client's mu must be held.
+func (ch *channel) lose(c *Client, l broker.Lost) *socketcluster.LostError {
 	c.emit(LostEvent{c, ch.name, l.From, l.To, ch.position})
 	for _, sub := range ch.subs {
 		if sub.loop != nil {
 			sub.loop.Write(message{lost: &socketcluster.LostError{Channel: ch.name, From: l.From, To: l.To, Position: ch.position}}, publicationCost)
 		}
 	}
+	return &socketcluster.LostError{Channel: ch.name, From: l.From, To: l.To, Position: ch.position}
+}
+
+// lostFuncs returns the functions of OnLost. The client's mu must be held.
+func (ch *channel) lostFuncs() (fns []func(*socketcluster.LostError)) {
+	for _, sub := range ch.subs {
+		if sub.onLost != nil {
+			fns = append(fns, sub.onLost)
+		}
+	}
+	return fns
+}
+
+// callLost passes what is lost to functions of OnLost. Neither the client's mu nor feeding
+// may be held.
+func (c *Client) callLost(fns []func(*socketcluster.LostError), lost *socketcluster.LostError) {
+	if lost == nil || len(fns) == 0 {
+		return // without a wait for a function that is slow
+	}
+	c.feeding.Lock()
+	defer c.feeding.Unlock()
+	callFuncs(c, fns, lost)
 }
 
 // takeLost handles #lost.
@@ -65,15 +93,17 @@ func (c *Client) takeLost(l *link, data []byte) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	ch := c.channelOf(*report.Channel)
 	if l.ended || ch == nil {
+		c.mu.Unlock()
 		return
 	}
 	if isPosition(report.Position) {
 		ch.position = report.Position
 	}
-	ch.lose(c, report.Lost)
+	lost, fns := ch.lose(c, report.Lost), ch.lostFuncs()
+	c.mu.Unlock()
+	c.callLost(fns, lost)
 }
 
 // maxPosition is the length of the longest position that the client keeps.

@@ -171,6 +171,55 @@ func TestLostWhileLive(t *testing.T) {
 	})
 }
 
+// A function of OnLost gets what is lost among the publications: what the server reports, and
+// what a channel without a history has not kept.
+func TestOnLost(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		c, p := s.connect(client.Options{})
+		r := recordLost(t, c)
+		var got []string
+		onLost := func(e *socketcluster.LostError) {
+			got = append(got, fmt.Sprintf("%s %d-%d at %s", e.Channel, e.From, e.To, e.Position))
+			panic("a panic costs nothing but itself")
+		}
+		fn := func(data json.RawMessage) { got = append(got, string(data)) }
+		if _, err := c.SubscribeFunc(t.Context(), "a", fn, client.OnLost(onLost), client.PendingOK()); err != nil {
+			t.Fatal(err)
+		}
+		p.next()
+		cid := 2
+		reconnect := func() {
+			t.Helper()
+			synctest.Wait()
+			p.Close()
+			connecting(c)
+			p = s.greet(cid+1, noToken)
+			cid += 2
+			p.next()
+		}
+		const plain = `{"event":"#publish","data":{"channel":"a","data":%d}}`
+		answer := func(data string) string { return fmt.Sprintf(`{"rid":%d,"data":%s}`, cid, data) }
+		reconnect() // before the first answer nothing can be lost
+		p.send(answer("null"), fmt.Sprintf(plain, 1), `{"event":"#lost","data":{"channel":"a","lost":{}}}`, fmt.Sprintf(plain, 2))
+		reconnect()
+		p.send(answer("null"), fmt.Sprintf(plain, 3))
+		reconnect()
+		p.send(answer(`{"position":"e.5.1"}`), at("e.6.1", "6")) // it keeps something now
+		reconnect()
+		p.send(at("e.7.1", "7"), answer(`{"position":"e.6.1"}`), at("e.8.1", "8"))
+		reconnect()
+		p.send(at("e.12.1", "12"), answer(`{"position":"e.11.1","lost":{"from":9,"to":11}}`), at("e.13.1", "13"))
+		reconnect()
+		p.send(answer("null"), fmt.Sprintf(plain, 14)) // it keeps nothing any more
+		synctest.Wait()
+		want := []string{"1", "a 0-0 at ", "2", "a 0-0 at ", "3", "6", "7", "8", "12", "a 9-11 at e.12.1", "13", "a 0-0 at ", "14"}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		r.want("lost a 0-0 at ", "lost a 9-11 at e.12.1")
+	})
+}
+
 func TestLast(t *testing.T) {
 	withFake(t, func(t *testing.T, s *fake) {
 		c, p := s.connect(client.Options{})

@@ -32,12 +32,12 @@ func (c *Client) SubscribeFunc(ctx context.Context, name string, fn func(data js
 	return c.Subscribe(ctx, name, append(opts[:len(opts):len(opts)], with)...)
 }
 
-// callFuncs passes a publication to functions. feeding must be held, so that the
-// connections before and after a reconnect do not overlap.
-func (c *Client) callFuncs(fns []func(json.RawMessage), data json.RawMessage) {
+// callFuncs passes a publication, or what is lost, to functions. feeding must be held, so
+// that the connections before and after a reconnect do not overlap.
+func callFuncs[T any](c *Client, fns []func(T), v T) {
 	for _, fn := range fns {
-		_ = guard.Call(c.log, "a function of SubscribeFunc", func() error {
-			fn(data)
+		_ = guard.Call(c.log, "a function of a subscription", func() error {
+			fn(v)
 			return nil
 		})
 	}

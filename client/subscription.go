@@ -29,6 +29,8 @@ type Subscription struct {
 	loop *loop.Lossy[message]  // nil with fn
 	fn   func(json.RawMessage) // of SubscribeFunc, or nil
 
+	onLost func(*socketcluster.LostError) // of OnLost, or nil
+
 	unbid     func() bool   // stops waiting for the end of ctx
 	confirmed chan struct{} // closed when the server has confirmed it, or it has ended
 	over      chan struct{} // closed when it has ended
@@ -56,6 +58,7 @@ type subscribeOptions struct {
 	last        int
 	pending     bool
 	fn          func(json.RawMessage)
+	onLost      func(*socketcluster.LostError)
 	err         error
 }
 
@@ -89,6 +92,16 @@ func Last(n int) SubscribeOption {
 // server.
 func PendingOK() SubscribeOption { return func(o *subscribeOptions) { o.pending = true } }
 
+// OnLost makes fn get what of the channel will not come, in order with the functions of
+// [Client.SubscribeFunc] and on their goroutine: what a [LostEvent] reports, and, when
+// the client is subscribed again to a channel that keeps nothing, that whatever was
+// published meanwhile is lost, with From and To 0. The latter no event reports. fn must
+// not call a method of the client that waits, and must not change the error. A panic is
+// logged, and ends nothing.
+func OnLost(fn func(*socketcluster.LostError)) SubscribeOption {
+	return func(o *subscribeOptions) { o.onLost = fn }
+}
+
 // Subscribe subscribes the client to a channel, and waits until the server has
 // confirmed or refused it, or ctx ends. A refusal is a *[wire.Error]. It does not
 // connect the client: it waits for the next connection, and with [WaitForAuth]
@@ -111,7 +124,7 @@ func (c *Client) Subscribe(ctx context.Context, name string, opts ...SubscribeOp
 		return nil, err
 	}
 	sub := &Subscription{
-		c: c, ctx: ctx, fn: o.fn,
+		c: c, ctx: ctx, fn: o.fn, onLost: o.onLost,
 		confirmed: make(chan struct{}),
 		over:      make(chan struct{}),
 	}

@@ -36,7 +36,13 @@
 // The node serves its clients on, and connects again. Subscriptions of its clients stay,
 // and are renewed with the upstream server after the login. What is published
 // there meanwhile is lost for the node's clients: that is a [Gap], which is
-// logged, and reported to [Options].OnGap.
+// logged, and reported to [Options].OnGap. The subscribers of each channel are told
+// when it is renewed, by [broker.PositionSink].Lose: clients get #lost.
+//
+// If the upstream server keeps what is published on a channel, the node gets what it has
+// missed, and passes it on; it tells the subscribers only of what the upstream server says
+// is lost. OnGap reports the outage nevertheless. The positions of the upstream server
+// serve the node alone: its clients have none.
 //
 // Publish and Subscribe wait while the outage is shorter than Timeouts.Ack (10
 // seconds by default), and fail at once while it is longer. So clients do not
@@ -50,7 +56,8 @@
 // The error of a publication goes to its publisher, as it is. A first
 // subscription that is refused fails. If the upstream server ends a subscription
 // later, by kicking the node out, or refuses to renew it, then the local
-// subscribers stay subscribed and receive nothing. That is a Gap of the channel.
+// subscribers stay subscribed and receive nothing. That is a Gap of the channel, and they
+// are told when it ends.
 // The node asks again after one second, and then ever more seldom, up to one
 // minute, and whenever it has logged in.
 //

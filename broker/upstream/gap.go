@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/guard"
 )
 
@@ -45,8 +47,8 @@ func (b *Broker) miss(ch *channel) {
 	}
 }
 
-// found is the opposite of miss. mu must be held.
-func (b *Broker) found(ch *channel) {
+// renewed is the opposite of miss. mu must be held.
+func (b *Broker) renewed(ch *channel) {
 	if ch.missing {
 		ch.missing = false
 		b.missing--
@@ -70,18 +72,35 @@ func (b *Broker) settle() {
 
 // confirmed takes note of a subscription that the upstream server has confirmed.
 func (b *Broker) confirmed(name string) {
+	if first := b.found(name); first != nil {
+		first()
+	}
+}
+
+// found is confirmed, and returns the function of the request if that ends a gap of the
+// channel.
+func (b *Broker) found(name string) (first func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	ch := b.channels[name]
 	if ch == nil {
-		return
+		return nil
 	}
 	if ch.gap != nil && ch.sub.Err() == nil {
 		ch.gap.To = time.Now()
 		b.report(*ch.gap)
 		ch.gap = nil
+		first = ch.first
 	}
-	b.found(ch)
+	b.renewed(ch)
+	return first
+}
+
+// losing returns a function that tells once what is lost as the upstream server had ended
+// the subscription to a channel.
+func (b *Broker) losing(name string) func() {
+	var once sync.Once // and not OnceFunc, which repeats a panic of the sink
+	return func() { once.Do(func() { b.lose(name, broker.Lost{}) }) }
 }
 
 // endedLater is ended for an event.
@@ -105,7 +124,7 @@ func (b *Broker) ended(name string) {
 		}
 		b.report(*ch.gap)
 	}
-	b.found(ch)
+	b.renewed(ch)
 	if b.again == nil {
 		b.again = time.AfterFunc(delay(b.asked), func() {
 			b.mu.Lock()
@@ -133,7 +152,7 @@ func (b *Broker) askAgain() {
 	}
 	for name, ch := range b.channels {
 		if ch.gap != nil && ch.sub.Err() != nil {
-			_ = b.request(name, ch) // fails if the client is closed
+			_ = b.request(name, ch, b.losing(name)) // fails if the client is closed
 		}
 	}
 }

@@ -102,7 +102,7 @@ func TestLogin(t *testing.T) {
 			t.Errorf("gaps: %+v", gaps)
 		}
 		w.publish("a", "1")
-		w.received(`a "1"`)
+		w.received("a lost 0-0", "a lost 0-0", "a lost 0-0", `a "1"`)
 		if err := w.node.Publish(t.Context(), "a", []byte("2")); err != nil {
 			t.Error(err)
 		}

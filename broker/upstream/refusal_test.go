@@ -104,6 +104,7 @@ func TestKickedOut(t *testing.T) {
 		allowed.Store(true)
 		time.Sleep(2 * time.Minute)
 		w.ended(gap, 2*time.Minute)
+		w.received("a lost 0-0")
 		w.publish("a", "2")
 		w.received(`a "2"`)
 		if err := w.node.Unsubscribe(t.Context(), "a"); err != nil {
@@ -145,7 +146,7 @@ func TestRefusedAfterAnOutage(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.ended(gaps[0], time.Minute)
 		w.publish("a", "1")
-		w.received(`a "1"`)
+		w.received("b lost 0-0", "a lost 0-0", `a "1"`)
 	})
 }
 
@@ -169,6 +170,6 @@ func TestKickedOutBeforeAnOutage(t *testing.T) {
 			t.Errorf("gaps: %+v", gaps)
 		}
 		w.publish("a", "1")
-		w.received(`a "1"`)
+		w.received("a lost 0-0", `a "1"`)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/internal/lane"
@@ -56,9 +57,10 @@ var _ broker.Broker = (*Broker)(nil)
 // channel is a channel that the node has subscribed to, or is subscribing to.
 type channel struct {
 	sub     *client.Subscription
-	joined  bool // Subscribe has returned
-	missing bool // it has not been renewed since the connection was lost
-	gap     *Gap // its own, or nil
+	first   func() // see request
+	joined  bool   // Subscribe has returned
+	missing bool   // it has not been renewed since the connection was lost
+	gap     *Gap   // its own, or nil
 }
 
 // New returns a broker that is not connected: Start, which
@@ -142,7 +144,7 @@ func (b *Broker) Subscribe(ctx context.Context, name string) error {
 	}
 	b.mu.Lock()
 	ch := new(channel)
-	err := b.request(name, ch)
+	err := b.request(name, ch, func() {})
 	if err == nil {
 		b.channels[name] = ch
 	}
@@ -175,14 +177,29 @@ func (b *Broker) Subscribe(ctx context.Context, name string) error {
 var errNotConfirmed = fmt.Errorf("upstream: the upstream server has not confirmed the subscription: %w", wire.ErrTimeout)
 
 // request asks the upstream server for a channel, now or when there is a
-// connection. mu must be held.
-func (b *Broker) request(name string, ch *channel) error {
-	deliver := func(data json.RawMessage) { b.sink.Deliver(name, data) }
-	sub, err := b.c.SubscribeFunc(context.Background(), name, deliver, client.PendingOK())
+// connection. first is called before all that it delivers. mu must be held.
+func (b *Broker) request(name string, ch *channel, first func()) error {
+	deliver := func(data json.RawMessage) {
+		first()
+		b.sink.Deliver(name, data)
+	}
+	lose := func(e *socketcluster.LostError) {
+		first()
+		b.lose(name, broker.Lost{From: e.From, To: e.To})
+	}
+	sub, err := b.c.SubscribeFunc(context.Background(), name, deliver, client.OnLost(lose), client.PendingOK())
 	if err == nil {
-		ch.sub = sub
+		ch.sub, ch.first = sub, first
 	}
 	return err
+}
+
+// lose tells the sink what will not come. Its position is that of a channel that keeps
+// nothing, as this broker has no histories.
+func (b *Broker) lose(name string, lost broker.Lost) {
+	if s, ok := b.sink.(broker.PositionSink); ok {
+		s.Lose(name, "", lost)
+	}
 }
 
 // Unsubscribe implements [broker.Broker]. It does not wait.
@@ -195,7 +212,7 @@ func (b *Broker) Unsubscribe(_ context.Context, name string) error {
 	}
 	delete(b.channels, name)
 	ch.sub.Close()
-	b.found(ch)
+	b.renewed(ch)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/upstream"
 	"github.com/socketcluster-go/socketcluster/internal/logtest"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
@@ -35,7 +37,7 @@ type world struct {
 	node *upstream.Broker
 	gaps []upstream.Gap
 	got  []string
-	hold chan struct{} // if not nil, the sink waits for it
+	hold chan struct{} // if not nil, the sink waits for it, until a gap begins
 }
 
 // inBubble runs a test with a world without a server.
@@ -113,6 +115,10 @@ func (w *world) newNode(o upstream.Options) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.gaps = append(w.gaps, g)
+		if w.hold != nil {
+			close(w.hold)
+			w.hold = nil
+		}
 	}
 	b, err := upstream.New(o)
 	if err != nil {
@@ -146,6 +152,18 @@ func (w *world) Deliver(channel string, data []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.got = append(w.got, channel+" "+string(data))
+}
+
+// DeliverAt implements broker.PositionSink. A node with this broker has no positions.
+func (w *world) DeliverAt(channel, position string, data []byte) {
+	w.Errorf("%s is delivered at %s", channel, position)
+}
+
+// Lose implements broker.PositionSink.
+func (w *world) Lose(channel, position string, lost broker.Lost) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got = append(w.got, fmt.Sprintf("%s lost%s %d-%d", channel, position, lost.From, lost.To))
 }
 
 // received checks what has been delivered since the last call.

@@ -218,6 +218,7 @@ func TestNodeWorkerKilled(t *testing.T) {
 		OnGap: func(g upstream.Gap) { gaps <- g },
 	})}, nil)
 	join(t, n, 1, a.port, "private.a")
+	lost := watchLost(t, a.port, "private.a")
 	n.do(t, "publish", 1, "private.a", "before")
 	collected(t, n, 1, 1)
 
@@ -235,6 +236,9 @@ func TestNodeWorkerKilled(t *testing.T) {
 	if ended := next(t, gaps); ended.Channel != "" || ended.To.IsZero() || !ended.From.Equal(begun.From) {
 		t.Errorf("gap: %+v", ended)
 	}
+	if e := next(t, lost); e.Channel != "private.a" || e.From != 0 || e.To != 0 || e.Position != "" {
+		t.Errorf("lost: %+v", e)
+	}
 	n.do(t, "create", 2, options{"port": port}, nil)
 	n.do(t, "connect", 2)
 	n.do(t, "invoke", 2, "login", map[string]string{"username": "alice"})
@@ -242,6 +246,22 @@ func TestNodeWorkerKilled(t *testing.T) {
 	if got := collected(t, n, 1, 3); !reflect.DeepEqual(got, []any{"before", "waited", "after"}) {
 		t.Errorf("the client of the node has got %v", got)
 	}
+}
+
+// watchLost subscribes a Go client to a channel, and returns what it is told to be lost.
+func watchLost(t *testing.T, port int, channel string) <-chan goclient.LostEvent {
+	t.Helper()
+	c, err := goclient.Dial(t.Context(), fmt.Sprintf("ws://127.0.0.1:%d", port), goclient.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	lost := make(chan goclient.LostEvent, 100)
+	goclient.On(c, func(e goclient.LostEvent) { lost <- e })
+	if _, err := c.Subscribe(context.Background(), channel); err != nil {
+		t.Fatal(err)
+	}
+	return lost
 }
 
 func next[T any](t *testing.T, c <-chan T) T {
