@@ -73,7 +73,7 @@ func (m *members) run() {
 			m.bury("nothing was heard of it", func(r *roster) []string { return r.silent(time.Now()) })
 		case <-poll:
 			if names, more := routes.look(m.n.engine.srv); names != nil {
-				m.bury("its route has ended", func(r *roster) []string { return r.routeless(names) })
+				m.bury("its route has ended", func(r *roster) []string { return r.routeless(names, time.Now()) })
 				if more {
 					m.say(false) // so that it knows this one at once
 				}
@@ -217,16 +217,16 @@ func (m *members) instances() map[string]bool {
 	return m.roster.instances()
 }
 
-// otherInstances returns the other nodes that are alive, with what tells a start of
-// one from the next.
-func (m *members) otherInstances() map[string]string {
+// others returns the other nodes that are alive, with what tells a start of one from the
+// next, and those that are missed.
+func (m *members) others() (alive map[string]string, missed []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make(map[string]string, len(m.roster.others))
+	alive = make(map[string]string, len(m.roster.others))
 	for name, other := range m.roster.others {
-		all[name] = other.instance
+		alive[name] = other.instance
 	}
-	return all
+	return alive, m.roster.missed(time.Now())
 }
 
 // answer answers to a node that wants to know that this one has what it sent

@@ -13,6 +13,10 @@ const (
 	lifespan = 3 * beat
 )
 
+// lostFor is for how long a node that is gone without a farewell may only be cut off, and still
+// have sockets.
+const lostFor = time.Minute
+
 // beatMessage is what a node says of itself.
 type beatMessage struct {
 	Node     string `json:"node"`
@@ -32,7 +36,8 @@ type member struct {
 type roster struct {
 	name, instance string // of this node
 	others         map[string]member
-	looked         time.Time // when silent was called last
+	lost           map[string]time.Time // when nodes were gone without a farewell
+	looked         time.Time            // when silent was called last
 }
 
 // hearing is what a beat means.
@@ -58,6 +63,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 	was, known := r.others[b.Node]
 	switch {
 	case b.Leaving:
+		delete(r.lost, b.Node)
 		if !known || was.instance != b.Instance {
 			return heardAgain
 		}
@@ -81,6 +87,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 		r.others = make(map[string]member)
 	}
 	r.others[b.Node] = member{instance: b.Instance, heard: now, former: was.instance}
+	delete(r.lost, b.Node)
 	if known {
 		return heardRestart
 	}
@@ -99,7 +106,7 @@ func (r *roster) silent(now time.Time) (gone []string) {
 			other.heard = now
 			r.others[name] = other
 		case now.Sub(other.heard) >= lifespan:
-			delete(r.others, name)
+			r.lose(name, now)
 			gone = append(gone, name)
 		}
 	}
@@ -109,15 +116,30 @@ func (r *roster) silent(now time.Time) (gone []string) {
 
 // routeless removes the nodes to which there is no route, and returns their
 // names.
-func (r *roster) routeless(routes map[string]bool) (gone []string) {
+func (r *roster) routeless(routes map[string]bool, now time.Time) (gone []string) {
 	for name := range r.others {
 		if !routes[name] {
-			delete(r.others, name)
+			r.lose(name, now)
 			gone = append(gone, name)
 		}
 	}
 	slices.Sort(gone)
 	return gone
+}
+
+// lose removes a node that may only be cut off.
+func (r *roster) lose(name string, now time.Time) {
+	delete(r.others, name)
+	if r.lost == nil {
+		r.lost = make(map[string]time.Time)
+	}
+	r.lost[name] = now
+}
+
+// missed returns the nodes that have been lost within lostFor and have not come back.
+func (r *roster) missed(now time.Time) (names []string) {
+	maps.DeleteFunc(r.lost, func(_ string, since time.Time) bool { return now.Sub(since) >= lostFor })
+	return slices.Collect(maps.Keys(r.lost))
 }
 
 // names returns the names of all nodes that are alive, sorted.

@@ -73,11 +73,47 @@ func TestRosterSilence(t *testing.T) {
 	}
 }
 
+// A node that is gone is missed for a time, unless it has said farewell or comes back.
+func TestRosterMissed(t *testing.T) {
+	now := time.Now()
+	r := &roster{name: "a", instance: "a1"}
+	check := func(want ...string) {
+		t.Helper()
+		got := r.missed(now)
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("missed are %v, want %v", got, want)
+		}
+	}
+	for _, name := range []string{"b", "c", "d", "e"} {
+		r.heard(beatMessage{Node: name, Instance: "1"}, now)
+	}
+	r.heard(beatMessage{Node: "b", Instance: "1", Leaving: true}, now)
+	check()
+	r.routeless(map[string]bool{"e": true}, now)
+	check("c", "d")
+	r.heard(beatMessage{Node: "c", Instance: "1"}, now) // its routes are back
+	check("d")
+	r.silent(now)
+	now = now.Add(beat)
+	r.heard(beatMessage{Node: "d", Instance: "1", Leaving: true}, now)
+	check()
+	for range 3 {
+		now = now.Add(beat)
+		r.silent(now)
+	}
+	check("c", "e")
+	r.heard(beatMessage{Node: "c", Instance: "2"}, now) // it has started again
+	now = now.Add(lostFor - beat - time.Millisecond)    // it was lost a beat ago
+	check("e")
+	now = now.Add(time.Millisecond)
+	check()
+}
+
 func TestRosterRoutes(t *testing.T) {
 	r := &roster{name: "a", instance: "a1"}
 	r.heard(beatMessage{Node: "b", Instance: "b1"}, time.Now())
 	r.heard(beatMessage{Node: "c", Instance: "c1"}, time.Now())
-	if gone := r.routeless(map[string]bool{"c": true, "d": true}); !slices.Equal(gone, []string{"b"}) {
+	if gone := r.routeless(map[string]bool{"c": true, "d": true}, time.Now()); !slices.Equal(gone, []string{"b"}) {
 		t.Errorf("%v are gone, want b", gone)
 	}
 	if got := r.instances(); len(got) != 2 || !got["a1"] || !got["c1"] {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -33,12 +34,13 @@ func Session(id string) Target { return Target{claim: "sid", value: id} }
 // Socket is the socket with an ID, logged in or not.
 func Socket(id string) Target { return Target{value: id} }
 
-// ErrNobody is the error of a call to somebody who has no socket on any node that is
-// alive.
+// ErrNobody is the error of a call to somebody who has no socket on any node: all have
+// answered.
 var ErrNobody = errors.New("cluster: nobody is connected there")
 
-// ErrNodeGone is the error of a call for which a node has not answered before it was
-// gone. Whether its sockets got the call is unknown.
+// ErrNodeGone is the error of a call for a node that has not answered before it was gone,
+// or was gone without a farewell in the minute before the call. It has died, or it is cut
+// off and still has its sockets. Whether they got the call is unknown.
 var ErrNodeGone = errors.New("cluster: the node is gone")
 
 // RemoteError is a failure on a node. A call joins those of all nodes and sockets:
@@ -72,8 +74,10 @@ func (n *Node) Attach(srv *socketcluster.Server) error { return n.users.attach(s
 // The methods of the result ask all nodes at once, and wait until all have answered or
 // ctx ends; without a deadline, sockets have 10 seconds. A node that dies meanwhile
 // is waited for until the others know that it is dead, 4 seconds at most, and is then an
-// [ErrNodeGone]. What has been sent is not called back when ctx ends. Nobody waits
-// for a node that has come within the last second and is not known yet.
+// [ErrNodeGone]. So is, without a wait, one that was gone before and may only be cut off: what
+// must not be missed there has to be called again, or revoked. What has been sent is not
+// called back when ctx ends. Nobody waits for a node that has come within the last second
+// and is not known yet.
 func (n *Node) To(t Target) Recipient {
 	if t.user {
 		t = Claim(n.o.UserClaim, t.value)
@@ -140,7 +144,7 @@ func (r Recipient) invoke(ctx context.Context, procedure string, data any, got f
 	}
 	found := 0
 	var failed []error
-	err = r.u.ask(ctx, request{Op: opInvoke, Target: r.target, Name: procedure}, raw, func(a *reply) bool {
+	gone, err := r.u.ask(ctx, request{Op: opInvoke, Target: r.target, Name: procedure}, raw, func(a *reply) bool {
 		found += a.Found
 		failed = append(failed, a.errors()...)
 		if a.Socket == "" {
@@ -152,7 +156,7 @@ func (r Recipient) invoke(ctx context.Context, procedure string, data any, got f
 		}
 		return got(answer)
 	})
-	return outcome(found, append(failed, err))
+	return outcome(found, gone, append(failed, err))
 }
 
 // KickOut removes the sockets from a channel, as [socketcluster.Socket.KickOut] does.
@@ -184,7 +188,9 @@ func (r Recipient) Disconnect(ctx context.Context, code wire.CloseCode, reason s
 // when all nodes have made new ones: sockets of one session on several nodes stay logged
 // in. For that, the clocks of the nodes must agree; a node whose clock is behind by more
 // than the changes take, a millisecond or so, logs out such sockets. With another store,
-// each node revokes by itself, which ends logins that have sockets on several nodes.
+// each node revokes by itself, which ends logins that have sockets on several nodes. A node
+// that is gone does not keep the others from the change; if it is only cut off, it may sign
+// the old claims again until it is back.
 func (r Recipient) UpdateClaims(ctx context.Context, changes map[string]any) (updated int, err error) {
 	raw, err := encode(changes)
 	if err != nil {
@@ -196,7 +202,7 @@ func (r Recipient) UpdateClaims(ctx context.Context, changes map[string]any) (up
 			return 0, err
 		}
 	}
-	held, release, err := r.u.hold(ctx, target)
+	held, release, notHeld, err := r.u.hold(ctx, target)
 	defer release()
 	if err != nil {
 		return 0, err
@@ -204,7 +210,7 @@ func (r Recipient) UpdateClaims(ctx context.Context, changes map[string]any) (up
 	found := 0
 	var failed []error
 	var replaced replacements
-	err = r.u.ask(ctx, request{Op: opClaims, Target: target}, raw, func(a *reply) bool {
+	gone, err := r.u.ask(ctx, request{Op: opClaims, Target: target}, raw, func(a *reply) bool {
 		found += a.Found
 		updated += a.OK
 		failed = append(failed, a.errors()...)
@@ -216,14 +222,14 @@ func (r Recipient) UpdateClaims(ctx context.Context, changes map[string]any) (up
 	for _, old := range replaced.since(held) {
 		failed = append(failed, r.u.n.addRevocation(context.WithoutCancel(ctx), old))
 	}
-	return updated, outcome(found, failed)
+	return updated, outcome(found, append(gone, notHeld...), failed)
 }
 
 // login returns what the login of a socket is found by.
 func (r Recipient) login(ctx context.Context) (t Target, err error) {
 	found := 0
 	var failed []error
-	err = r.u.ask(ctx, request{Op: opLogin, Target: r.target}, nil, func(a *reply) bool {
+	gone, err := r.u.ask(ctx, request{Op: opLogin, Target: r.target}, nil, func(a *reply) bool {
 		found += a.Found
 		failed = append(failed, a.errors()...)
 		if a.Login != nil {
@@ -234,7 +240,7 @@ func (r Recipient) login(ctx context.Context) (t Target, err error) {
 	if t.claim != "" {
 		return t, nil
 	}
-	return t, outcome(found, append(failed, err))
+	return t, outcome(found, gone, append(failed, err))
 }
 
 // each does something with each of the sockets.
@@ -246,17 +252,22 @@ func (r Recipient) each(ctx context.Context, req request, data any) (n int, err 
 	req.Target = r.target
 	found := 0
 	var failed []error
-	err = r.u.ask(ctx, req, raw, func(a *reply) bool {
+	gone, err := r.u.ask(ctx, req, raw, func(a *reply) bool {
 		found += a.Found
 		n += a.OK
 		failed = append(failed, a.errors()...)
 		return false
 	})
-	return n, outcome(found, append(failed, err))
+	return n, outcome(found, gone, append(failed, err))
 }
 
-// outcome is the error of a call that has found so many sockets.
-func outcome(found int, failed []error) error {
+// outcome is the error of a call that has found so many sockets. A node may be gone more
+// than once.
+func outcome(found int, gone []string, failed []error) error {
+	slices.Sort(gone)
+	for _, node := range slices.Compact(gone) {
+		failed = append(failed, &RemoteError{Node: node, Err: ErrNodeGone})
+	}
 	err := errors.Join(failed...)
 	if err == nil && found == 0 {
 		return ErrNobody

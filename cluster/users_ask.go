@@ -152,17 +152,17 @@ type lacking struct {
 }
 
 // ask asks all nodes, and passes their answers to got, one at a time, until that
-// returns true, all nodes have answered, or ctx ends. The error joins those of the
-// nodes that are gone.
-func (u *users) ask(ctx context.Context, req request, data []byte, got func(*reply) (enough bool)) error {
+// returns true, all nodes have answered, or ctx ends. gone are the nodes that have not
+// answered as they are gone, or were gone before.
+func (u *users) ask(ctx context.Context, req request, data []byte, got func(*reply) (enough bool)) (gone []string, err error) {
 	if !req.Target.valid() {
-		return nil // there is no such socket
+		return nil, nil // there is no such socket
 	}
 	if !utf8.ValidString(req.Name) {
-		return errors.New("cluster: a name that is not UTF-8")
+		return nil, errors.New("cluster: a name that is not UTF-8")
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	req.Claim, req.Value = req.Target.claim, req.Target.value
 	req.Timeout = callTimeout.Milliseconds()
@@ -175,47 +175,49 @@ func (u *users) ask(ctx context.Context, req request, data []byte, got func(*rep
 	}
 	id, c, err := u.begin()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer u.finish(id, c)
 	req.Call = id
 	message, err := pack(req, data)
 	if err != nil {
-		return fmt.Errorf("cluster: %w", err)
+		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	if limit := u.n.nc.MaxPayload(); int64(len(message)) > limit {
-		return fmt.Errorf("cluster: a call of %d bytes is larger than the %d that NATS carries (max_payload)", len(message), limit)
+		return nil, fmt.Errorf("cluster: a call of %d bytes is larger than the %d that NATS carries (max_payload)", len(message), limit)
 	}
 	missing := map[string]lacking{u.n.o.Name: {}}
-	for node, instance := range u.n.members.otherInstances() {
+	alive, missed := u.n.members.others()
+	for node, instance := range alive {
 		missing[node] = lacking{instance: instance}
 	}
 	if err := u.n.nc.PublishRequest(u.requests(), u.replies(), message); err != nil {
-		return fmt.Errorf("cluster: %w", err)
+		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	req.own = true
 	u.handle(&req, data, c.deliver)
-	return u.collect(ctx, c, missing, got)
+	return u.collect(ctx, c, missing, missed, got)
 }
 
-// collect takes the answers to a call.
-func (u *users) collect(ctx context.Context, c *call, missing map[string]lacking, got func(*reply) (enough bool)) error {
+// collect takes the answers to a call, and adds nodes to those that are gone. It waits for
+// none that was gone before.
+func (u *users) collect(ctx context.Context, c *call, missing map[string]lacking, gone []string, got func(*reply) (enough bool)) ([]string, error) {
 	ticker := time.NewTicker(lookStep)
 	defer ticker.Stop()
-	var gone []error
 	for len(missing) > 0 {
 		select {
 		case r := <-c.replies:
+			gone = slices.DeleteFunc(gone, func(node string) bool { return node == r.Node }) // it is back
 			if r.Done {
 				delete(missing, r.Node)
 			} else if _, known := missing[r.Node]; !known {
 				missing[r.Node] = lacking{since: time.Now()}
 			}
 			if got(r) {
-				return nil
+				return gone, nil
 			}
 		case now := <-ticker.C:
-			alive := u.n.members.otherInstances()
+			alive, _ := u.n.members.others()
 			for node, w := range missing {
 				instance, lives := alive[node]
 				switch {
@@ -225,14 +227,14 @@ func (u *users) collect(ctx context.Context, c *call, missing map[string]lacking
 					continue // it will be known soon
 				}
 				delete(missing, node)
-				gone = append(gone, &RemoteError{Node: node, Err: ErrNodeGone})
+				gone = append(gone, node)
 			}
 		case <-ctx.Done():
 			nodes := slices.Sorted(maps.Keys(missing))
-			return errors.Join(append(gone, fmt.Errorf("cluster: node %s has not answered: %w", strings.Join(nodes, ", "), ctx.Err()))...)
+			return gone, fmt.Errorf("cluster: node %s has not answered: %w", strings.Join(nodes, ", "), ctx.Err())
 		case <-u.ctx.Done():
-			return errors.Join(append(gone, errClosed)...)
+			return gone, errClosed
 		}
 	}
-	return errors.Join(gone...)
+	return gone, nil
 }

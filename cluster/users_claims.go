@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,12 +68,12 @@ func (h *holds) endAll() {
 	}
 }
 
-// hold makes all nodes hold the claims of a target, and returns when the last one did.
-// release is never nil.
-func (u *users) hold(ctx context.Context, t Target) (last time.Time, release func(), err error) {
+// hold makes all nodes hold the claims of a target, and returns when the last one did. Those
+// that are gone do not. release is never nil.
+func (u *users) hold(ctx context.Context, t Target) (last time.Time, release func(), gone []string, err error) {
 	id := rand.Text()
 	var failed []error
-	err = u.ask(ctx, request{Op: opHold, Target: t, Hold: id}, nil, func(a *reply) bool {
+	gone, err = u.ask(ctx, request{Op: opHold, Target: t, Hold: id}, nil, func(a *reply) bool {
 		failed = append(failed, a.errors()...)
 		if a.Held.After(last) {
 			last = a.Held
@@ -83,9 +84,9 @@ func (u *users) hold(ctx context.Context, t Target) (last time.Time, release fun
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncTimeout)
 		defer cancel()
 		// A node that does not get it releases them by itself.
-		_ = u.ask(ctx, request{Op: opRelease, Target: t, Hold: id}, nil, func(*reply) bool { return false })
+		_, _ = u.ask(ctx, request{Op: opRelease, Target: t, Hold: id}, nil, func(*reply) bool { return false })
 	}
-	return last, release, outcome(1, append(failed, err))
+	return last, release, gone, errors.Join(append(failed, err)...)
 }
 
 // change changes the claims of a target, and collects what is to be revoked.

@@ -376,3 +376,55 @@ func TestActAnywhere(t *testing.T) {
 		t.Errorf("after the end: %d, %v", n, err)
 	}
 }
+
+// Whoever calls while a node is cut off gets what was done on the others, and learns that the
+// node may have missed it.
+func TestCallMeetsCut(t *testing.T) {
+	nodes, _, c := startCut(t, 3, func(*cluster.Options) {})
+	stations := openAll(t, nodes)
+	alice := user{Username: "alice", SID: "s"}
+	a, b := stations[0].connect(t, alice), stations[2].connect(t, alice)
+	if err := a.Subscribe("room"); err != nil {
+		t.Fatal(err)
+	}
+	to := nodes[0].To(cluster.User("alice"))
+	c.cut(2)
+	await(t, "a lost route", func() bool { return len(nodes[0].Nodes()) < 3 })
+	check := func(what string, n, want int, err error) {
+		t.Helper()
+		var gone *cluster.RemoteError
+		if n != want || !errors.Is(err, cluster.ErrNodeGone) || !errors.As(err, &gone) || gone.Node != "c" {
+			t.Errorf("%s: %d sockets, %v", what, n, err)
+		}
+	}
+	n, err := to.Transmit(soon(t), "news", 1)
+	check("Transmit", n, 1, err)
+	n, err = to.KickOut(soon(t), "room", nil)
+	check("KickOut", n, 1, err)
+	n, err = to.UpdateClaims(soon(t), map[string]any{"role": "x"})
+	check("UpdateClaims", n, 1, err)
+	n, err = nodes[0].To(cluster.Socket(b.socket.ID())).UpdateClaims(soon(t), map[string]any{"role": "x"})
+	check("UpdateClaims of a socket there", n, 0, err)
+	n, err = nodes[0].To(cluster.User("bob")).Disconnect(soon(t), 4501, "")
+	check("Disconnect of somebody who may be there", n, 0, err)
+	if errors.Is(err, cluster.ErrNobody) {
+		t.Errorf("nobody is there, but not all nodes have answered: %v", err)
+	}
+	go func() {
+		for in := a.call(t); ; in = a.call(t) {
+			if in.Event == "ask" {
+				a.Send(`{"rid":` + string(in.CID) + `,"data":7}`)
+				return
+			}
+		}
+	}()
+	if data, err := to.Invoke(soon(t), "ask", nil); string(data) != "7" || err != nil {
+		t.Errorf("the answer is %s, %v", data, err)
+	}
+
+	c.heal(2)
+	await(t, "the route", func() bool { return len(nodes[0].Nodes()) == 3 && len(nodes[2].Nodes()) == 3 })
+	if n, err := to.Disconnect(soon(t), 4501, ""); n != 2 || err != nil {
+		t.Errorf("disconnected %d sockets, %v", n, err)
+	}
+}
