@@ -9,17 +9,14 @@ import (
 )
 
 // StreamOf tells the streams of channels apart.
-func StreamOf(channel string) string {
-	h := new(history)
-	for i := range h.shards {
-		h.shards[i].stream = strconv.Itoa(i)
-	}
-	return h.shardOf(channel).stream
-}
+func StreamOf(channel string) string { return strconv.Itoa(int(shardNumber(channel))) }
+
+// stream returns the name of the stream of a channel.
+func (n *Node) stream(channel string) string { return n.history.rule(channel).shardOf(channel).stream }
 
 // Leader returns the name of the node that leads the stream of a channel, "" if none does.
 func (n *Node) Leader(ctx context.Context, channel string) string {
-	stream, err := n.js.Stream(ctx, n.history.shardOf(channel).stream)
+	stream, err := n.js.Stream(ctx, n.stream(channel))
 	if err != nil || stream.CachedInfo().Cluster == nil {
 		return ""
 	}
@@ -28,7 +25,7 @@ func (n *Node) Leader(ctx context.Context, channel string) string {
 
 // Copies returns how many copies the stream of a channel has.
 func (n *Node) Copies(ctx context.Context, channel string) int {
-	stream, err := n.js.Stream(ctx, n.history.shardOf(channel).stream)
+	stream, err := n.js.Stream(ctx, n.stream(channel))
 	if err != nil {
 		return 0
 	}
@@ -38,7 +35,7 @@ func (n *Node) Copies(ctx context.Context, channel string) int {
 // Complete returns how many copies of the stream of a channel count, which are those
 // that have what the leader has, or are about to.
 func (n *Node) Complete(ctx context.Context, channel string) int {
-	stream, err := n.js.Stream(ctx, n.history.shardOf(channel).stream)
+	stream, err := n.js.Stream(ctx, n.stream(channel))
 	if err != nil || stream.CachedInfo().Cluster == nil || stream.CachedInfo().Cluster.Leader == "" {
 		return 0
 	}
@@ -102,5 +99,19 @@ func (p *Presence) Enter(channel, user, socket string) {
 
 // RemoveHistory removes the stream of a channel.
 func (n *Node) RemoveHistory(ctx context.Context, channel string) error {
-	return n.js.DeleteStream(ctx, n.history.shardOf(channel).stream)
+	return n.js.DeleteStream(ctx, n.stream(channel))
+}
+
+// StepDown makes another node lead the stream of a channel.
+func (n *Node) StepDown(ctx context.Context, channel string) error {
+	_, err := n.nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+n.stream(channel), nil)
+	return err
+}
+
+// Disturbed returns when live publications may have been lost, in nanoseconds since 1970.
+func (n *Node) Disturbed() int64 { return n.history.disturbed.Load() }
+
+// KeepHistory looks after the stream of a channel.
+func (n *Node) KeepHistory(channel string) error {
+	return n.history.keep(n.history.rule(channel).shardOf(channel))
 }

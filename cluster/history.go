@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,9 +55,9 @@ type Lost struct {
 type history struct {
 	n      *Node
 	rules  []historyRule
-	size   int // the largest of the rules
-	shards [numShards]shard
-	ids    string // what the ids of publications of this node begin with
+	size   int      // the largest of the rules
+	shards []*shard // of all rules
+	ids    string   // what the ids of publications of this node begin with
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
@@ -98,16 +99,18 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 		opened: make(chan struct{}), look: make(chan struct{}, 1), fills: make(chan struct{}, maxFills),
 		lanes: make(map[string]*lane), followers: make(map[string]*follower),
 	}
-	for _, r := range rules {
+	byCopies := make(map[int][]*shard)
+	for i := range rules {
+		r := &rules[i]
 		h.size = max(h.size, r.Size)
-	}
-	for i := range h.shards {
-		h.shards[i].stream = n.o.Prefix + "_history_" + strconv.Itoa(i)
-		h.shards[i].subjects = n.subject("h." + strconv.Itoa(i) + ".")
-		h.shards[i].inFlight = make(chan struct{}, maxInFlight)
+		if byCopies[r.Copies] == nil {
+			byCopies[r.Copies] = n.newShards(r.Copies)
+			h.shards = append(h.shards, byCopies[r.Copies]...)
+		}
+		r.shards = byCopies[r.Copies]
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	if _, err := n.nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."+n.o.Prefix+"_history_*", func(*nats.Msg) { h.suspect() }); err != nil {
+	if _, err := n.nc.Subscribe(electedSubject+"*", h.elected); err != nil {
 		h.cancel()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
@@ -116,14 +119,24 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 	return h, nil
 }
 
+// electedSubject begins the subjects by which NATS tells that a stream, which they name, has
+// another leader.
+const electedSubject = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."
+
+func (h *history) elected(msg *nats.Msg) {
+	if strings.HasPrefix(msg.Subject, electedSubject+h.n.o.Prefix+"_history") {
+		h.suspect()
+	}
+}
+
 // run opens the streams, and then looks after them and those who follow them.
 func (h *history) run() {
 	if h.n.Ready(h.ctx) != nil {
 		return // the node ends, or what needs storage says that there is none
 	}
-	for i := range h.shards {
+	for _, s := range h.shards {
 		for {
-			err := h.open(&h.shards[i])
+			err := h.open(s)
 			if err == nil {
 				break
 			}
@@ -244,7 +257,7 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 		return Position{}, err
 	}
 	defer leave()
-	s := h.shardOf(channel)
+	s := rule.shardOf(channel)
 	select {
 	case s.inFlight <- struct{}{}:
 		defer func() { <-s.inFlight }()
@@ -335,7 +348,7 @@ func (n *Node) History(ctx context.Context, channel string, count int) (Past, er
 	if err := h.wait(ctx); err != nil {
 		return Past{}, err
 	}
-	s, now := h.shardOf(channel), time.Now()
+	s, now := rule.shardOf(channel), time.Now()
 	epoch := s.getEpoch()
 	list, _, err := h.read(ctx, s, s.subject(channel), 0, max(1, min(count, rule.Size)))
 	if err != nil {
@@ -362,7 +375,7 @@ func (n *Node) Recover(ctx context.Context, channel string, since Position) (Pas
 	if err := h.wait(ctx); err != nil {
 		return Past{}, err
 	}
-	s, now := h.shardOf(channel), time.Now()
+	s, now := rule.shardOf(channel), time.Now()
 	epoch := s.getEpoch()
 	if since.Epoch != epoch {
 		since = Position{Epoch: epoch} // nothing of it is known here

@@ -42,7 +42,7 @@ func (h *history) follow(channel string) *follower {
 	if rule == nil {
 		return nil
 	}
-	s := h.shardOf(channel)
+	s := rule.shardOf(channel)
 	f := &follower{h: h, channel: channel, rule: rule, shard: s, subject: s.subject(channel), filling: true, moved: make(chan struct{})}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +22,13 @@ type HistoryRule struct {
 	// Age is for how long a publication is kept, a second to a year. Parts of a
 	// second are rounded up.
 	Age time.Duration
+
+	// Copies is how many nodes store a publication, 1 to 5, if there are so many. Channels
+	// whose rules differ in it are in streams of their own, eight for each number: each
+	// costs all nodes some memory and CPU. With 1 the history waits while the node that
+	// has it is away, and is lost with its disk. A channel that gets another number begins
+	// anew. Default: 3.
+	Copies int
 }
 
 // The limits of a HistoryRule.
@@ -28,13 +36,15 @@ const (
 	maxHistorySize = 10_000
 	minHistoryAge  = time.Second
 	maxHistoryAge  = 365 * 24 * time.Hour
+	mostCopies     = 5 // of NATS
 )
 
 // historyRule is a rule that has been checked.
 type historyRule struct {
 	HistoryRule
-	match *rules.Set
-	ttl   string // as NATS has it
+	match  *rules.Set
+	ttl    string   // as NATS has it
+	shards []*shard // numShards of them
 }
 
 func newHistoryRules(list []HistoryRule) ([]historyRule, error) {
@@ -49,12 +59,15 @@ func newHistoryRules(list []HistoryRule) ([]historyRule, error) {
 			err = fmt.Errorf("the size is %d; it must be 1 to %d", r.Size, maxHistorySize)
 		case r.Age < minHistoryAge || r.Age > maxHistoryAge:
 			err = fmt.Errorf("the age is %v; it must be %v to %v", r.Age, minHistoryAge, maxHistoryAge)
+		case r.Copies < 0 || r.Copies > mostCopies:
+			err = fmt.Errorf("there are %d copies; it must be 1 to %d", r.Copies, mostCopies)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("cluster: Options.History[%d]: %w", i, err)
 		}
 		r.Age = (r.Age + time.Second - 1).Truncate(time.Second)
-		all[i] = historyRule{r, match, fmt.Sprintf("%ds", r.Age/time.Second)}
+		r.Copies = cmp.Or(r.Copies, maxCopies)
+		all[i] = historyRule{HistoryRule: r, match: match, ttl: fmt.Sprintf("%ds", r.Age/time.Second)}
 	}
 	return all, nil
 }

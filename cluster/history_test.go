@@ -61,6 +61,60 @@ func recovered(t testing.TB, node *cluster.Node, channel string, since cluster.P
 	return past
 }
 
+// A history has as many copies as its rule says, beside others with another number of them, and
+// what belongs to one channel does not come to another.
+func TestCopies(t *testing.T) {
+	nodes, _ := startStored(t, 3, func(o *cluster.Options) {
+		o.History = []cluster.HistoryRule{
+			{Channel: "one/*", Size: 10, Age: time.Hour, Copies: 1},
+			{Channel: "two/*", Size: 10, Age: time.Hour, Copies: 2},
+			{Channel: "chat/*", Size: 10, Age: time.Hour},
+		}
+	})
+	brokers, sinks := begin(t, nodes)
+	want := map[string]int{"one/a": 1, "two/a": 2, "chat/a": 3}
+	for channel, copies := range want {
+		for _, b := range brokers {
+			if err := b.Subscribe(t.Context(), channel); err != nil {
+				t.Fatal(err)
+			}
+		}
+		await(t, fmt.Sprintf("%d copies of %s", copies, channel), func() bool { return nodes[0].Copies(t.Context(), channel) == copies })
+	}
+	for channel := range want {
+		since := publish(t, nodes[0], channel, "x", 1)
+		if again := publish(t, nodes[1], channel, "x", 1); again.Seq != since.Seq || again.Epoch != since.Epoch {
+			t.Errorf("%s: stored at %v, and again at %v", channel, since, again)
+		}
+		publish(t, nodes[1], channel, "", 2)
+		for i, node := range nodes {
+			if got := texts(recovered(t, node, channel, since).Publications); !slices.Equal(got, []string{"2"}) {
+				t.Errorf("node %d: after the first publication on %s came %v", i, channel, got)
+			}
+			await(t, "deliveries", func() bool { return slices.Contains(sinks[i].got(), channel+" 2") })
+		}
+	}
+	for i := range sinks {
+		if got := sinks[i].got(); len(got) != 2*len(want) {
+			t.Errorf("node %d has delivered %v", i, got)
+		}
+	}
+	for channel := range want { // none gets more later
+		if err := nodes[0].KeepHistory(channel); err != nil {
+			t.Error(err)
+		}
+	}
+	var names []string
+	for _, s := range nodes[0].Stats(t.Context()).Streams {
+		names = append(names, fmt.Sprint(s.Name, " ", len(s.Copies)))
+	}
+	for _, name := range []string{"sc_history1_0 1", "sc_history2_7 2", "sc_history_3 3"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("the streams are %v, without %s", names, name)
+		}
+	}
+}
+
 // A channel keeps the last publications, and gives those after a position.
 func TestHistory(t *testing.T) {
 	nodes, _ := startStored(t, 1, withHistory)
@@ -231,6 +285,8 @@ func TestHistoryRules(t *testing.T) {
 		"the size is 10001":              {Channel: "a", Size: 10001, Age: time.Hour},
 		"the age is 0s":                  {Channel: "a", Size: 1},
 		"the age is 8784h":               {Channel: "a", Size: 1, Age: 366 * 24 * time.Hour},
+		"there are -1 copies":            {Channel: "a", Size: 1, Age: time.Hour, Copies: -1},
+		"there are 6 copies":             {Channel: "a", Size: 1, Age: time.Hour, Copies: 6},
 		"History needs Options.StoreDir": {Channel: "a", Size: 1, Age: time.Hour},
 	} {
 		o := cluster.Options{Name: "a", History: []cluster.HistoryRule{rule}, Logger: slog.New(slog.DiscardHandler)}
@@ -257,4 +313,16 @@ func TestPositions(t *testing.T) {
 			t.Errorf("%q is %v, %v", text, got, err)
 		}
 	}
+}
+
+// Nodes compare what they have after an election, as its leader may not have sent all.
+func TestElectionIsSuspect(t *testing.T) {
+	nodes, _ := startStored(t, 3, withHistory)
+	begin(t, nodes)
+	await(t, "three copies", func() bool { return nodes[0].Complete(t.Context(), "chat/a") == 3 })
+	before := nodes[1].Disturbed()
+	if err := nodes[0].StepDown(t.Context(), "chat/a"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a comparison", func() bool { return nodes[1].Disturbed() != before })
 }

@@ -66,9 +66,9 @@ func (h *history) watch() {
 				continue
 			}
 			kept = now
-			for i := range h.shards {
-				if err := h.keep(&h.shards[i]); err != nil && h.ctx.Err() == nil {
-					h.n.o.Logger.Warn("cluster: a stream cannot be looked after", slog.String("stream", h.shards[i].stream), slog.Any("error", err))
+			for _, s := range h.shards {
+				if err := h.keep(s); err != nil && h.ctx.Err() == nil {
+					h.n.o.Logger.Warn("cluster: a stream cannot be looked after", slog.String("stream", s.stream), slog.Any("error", err))
 				}
 			}
 		case <-h.ctx.Done():
@@ -111,9 +111,9 @@ func (h *history) restart(s *shard) {
 // only those are made to read that still do not have it a moment later.
 func (h *history) compare() {
 	newer := make(map[*follower]uint64)
-	for i := range h.shards {
-		if err := h.compareShard(&h.shards[i], newer); err != nil && h.ctx.Err() == nil {
-			h.n.o.Logger.Debug("cluster: a stream cannot be compared", slog.String("stream", h.shards[i].stream), slog.Any("error", err))
+	for _, s := range h.shards {
+		if err := h.compareShard(s, newer); err != nil && h.ctx.Err() == nil {
+			h.n.o.Logger.Debug("cluster: a stream cannot be compared", slog.String("stream", s.stream), slog.Any("error", err))
 		}
 	}
 	if len(newer) == 0 || pause(h.ctx, watchDelay) != nil {

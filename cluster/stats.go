@@ -126,8 +126,8 @@ func (n *Node) streamStats(ctx context.Context) []StreamStats {
 	}
 	names := []string{n.o.Prefix + "-revocations"}
 	if n.history != nil {
-		for i := range n.history.shards {
-			names = append(names, n.history.shards[i].stream)
+		for _, s := range n.history.shards {
+			names = append(names, s.stream)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)

@@ -12,12 +12,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Histories are in so many streams. A stream or a key for each channel would cost far
+// Histories with one number of copies are in so many streams. A stream or a key for each channel would cost far
 // more.
 const numShards = 8
 
-// maxCopies is how many nodes store each publication, if there are so many. With three,
-// one may be lost.
+// maxCopies is how many nodes store each publication, if there are so many and its rule says
+// nothing else, and each revocation. With three, one may be lost.
 const maxCopies = 3
 
 // dedupWindow is for how long NATS knows the ids of publications.
@@ -32,6 +32,7 @@ const maxInFlight = 8
 type shard struct {
 	stream   string
 	subjects string // what the subjects of its channels begin with
+	copies   int    // if there are so many nodes
 	inFlight chan struct{}
 
 	tail uint64 // up to here, followers have been compared; only for history.run
@@ -40,13 +41,34 @@ type shard struct {
 	epoch string
 }
 
-// shardOf returns the shard of a channel. All nodes agree on it.
-func (h *history) shardOf(channel string) *shard {
+// newShards returns the shards of histories with a number of copies.
+func (n *Node) newShards(copies int) []*shard {
+	all := make([]*shard, numShards)
+	which := ""
+	if copies != maxCopies {
+		which = strconv.Itoa(copies)
+	}
+	for i := range all {
+		number := strconv.Itoa(i)
+		all[i] = &shard{
+			stream:   n.o.Prefix + "_history" + which + "_" + number,
+			subjects: n.subject("h" + which + "." + number + "."),
+			copies:   copies,
+			inFlight: make(chan struct{}, maxInFlight),
+		}
+	}
+	return all
+}
+
+// shardOf returns the shard of a channel for which the rule is. All nodes agree on it.
+func (r *historyRule) shardOf(channel string) *shard { return r.shards[shardNumber(channel)] }
+
+func shardNumber(channel string) uint32 {
 	sum := uint32(2166136261) // FNV-1a
 	for i := range len(channel) {
 		sum = (sum ^ uint32(channel[i])) * 16777619
 	}
-	return &h.shards[sum%numShards]
+	return sum % numShards
 }
 
 // subject returns the subject under which the publications of a channel are stored.
@@ -103,7 +125,7 @@ func (h *history) open(s *shard) error {
 	ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 	defer cancel()
 	stream, err := h.n.js.Stream(ctx, s.stream)
-	for copies := maxCopies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
+	for copies := s.copies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
 		stream, err = h.n.js.CreateStream(ctx, h.config(s, copies))
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another node was faster
@@ -160,7 +182,7 @@ func (h *history) keep(s *shard) error {
 	info := stream.CachedInfo()
 	h.adopt(s, info.Created)
 	nodes := h.n.Nodes()
-	copies := max(info.Config.Replicas, min(len(nodes), maxCopies))
+	copies := max(info.Config.Replicas, min(len(nodes), s.copies))
 	if nodes[0] != h.n.o.Name || copies == info.Config.Replicas && info.Config.MaxMsgsPerSubject == h.limit() {
 		return nil
 	}

@@ -13,8 +13,10 @@ import (
 // historyKey is the array of tables that says which channels keep what is published.
 const historyKey = "history"
 
-// historyKeys are the keys of one of its tables.
-var historyKeys = []string{"channel", "size", "age"}
+// historyKeys are the keys of one of its tables. Each needs the first neededHistoryKeys.
+var historyKeys = []string{"channel", "size", "age", "copies"}
+
+const neededHistoryKeys = 3
 
 // parseHistory reads the rules of histories.
 func (p *configParser) parseHistory(place string, value any) ([]cluster.HistoryRule, error) {
@@ -37,7 +39,7 @@ func (p *configParser) parseHistory(place string, value any) ([]cluster.HistoryR
 				return nil, fmt.Errorf("%s: %w", at, err)
 			}
 		}
-		for _, key := range historyKeys {
+		for _, key := range historyKeys[:neededHistoryKeys] {
 			if _, ok := rule[key]; !ok {
 				return nil, fmt.Errorf("%s: rule %d of %q has no %s", place, i, historyKey, key)
 			}
@@ -56,13 +58,17 @@ func setHistory(r *cluster.HistoryRule, key string, value any) error {
 			return fmt.Errorf("%q must be a text in quotes", name)
 		}
 		r.Channel, check.Channel = text, text
-	case "size":
+	case "size", "copies":
 		n, ok := value.(int64)
 		if !ok {
 			return fmt.Errorf("%q must be a whole number", name)
 		}
-		r.Size = int(max(min(n, 1<<30), -1)) // on all systems
-		check.Size = r.Size
+		number := int(max(min(n, 1<<30), -1)) // on all systems
+		if key == "size" {
+			r.Size, check.Size = number, number
+			break
+		}
+		r.Copies, check.Copies = number, number
 	case "age":
 		text, _ := value.(string)
 		age, err := time.ParseDuration(text)

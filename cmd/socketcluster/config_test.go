@@ -35,6 +35,7 @@ func TestConfig(t *testing.T) {
 		channel = "chat"
 		size = 1
 		age = "1s"
+		copies = 1
 	`))
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func TestConfig(t *testing.T) {
 	if diff := cmp.Diff(list, c.rules.Rules()); diff != "" {
 		t.Error(diff)
 	}
-	history := []cluster.HistoryRule{{Channel: "room/*", Size: 100, Age: 24 * time.Hour}, {Channel: "chat", Size: 1, Age: time.Second}}
+	history := []cluster.HistoryRule{{Channel: "room/*", Size: 100, Age: 24 * time.Hour}, {Channel: "chat", Size: 1, Age: time.Second, Copies: 1}}
 	if diff := cmp.Diff(history, c.history); diff != "" || c.historyPlace != "c.toml:13" {
 		t.Errorf("at %s: %s", c.historyPlace, diff)
 	}
@@ -107,11 +108,12 @@ func TestBadConfigs(t *testing.T) {
 		"[[history]]\nchannel = 'a'\nsize = 1\nage = '1h'\n[[history]]\nsize = 1": `c.toml:6: rule 1 of "history" has no channel`,
 		"[[history]]\nchannel = 'a'\nsize = 0":                                    `c.toml:3: "history.size": the size is 0; it must be 1 to 10000`,
 		"[[history]]\nchannel = 'a'\nsize = '1'":                                  `c.toml:3: "history.size" must be a whole number`,
+		"[[history]]\ncopies = 6":                                                 `c.toml:2: "history.copies": there are 6 copies; it must be 1 to 5`,
 		"[[history]]\nage = '0.5s'":                                               `c.toml:2: "history.age": the age is 500ms; it must be 1s to 8760h0m0s`,
 		"[[history]]\nage = 5":                                                    `c.toml:2: "history.age" must be a time such as "24h"`,
 		"[[history]]\nchannel = 'a/{b}'":                                          `c.toml:2: "history.channel": the pattern "a/{b}" has a {; claims mean nothing here`,
 		"[[history]]\nchannel = 1":                                                `c.toml:2: "history.channel" must be a text in quotes`,
-		"[[history]]\nchannel = 'a'\ncopies = 3":                                  `c.toml:3: "history.copies" is nothing that a history has; that is channel, size, age`,
+		"[[history]]\nchannel = 'a'\nreplicas = 3":                                `c.toml:3: "history.replicas" is nothing that a history has; that is channel, size, age, copies`,
 		"history = [{channel = 'a'},\n{length = 1}]":                              `c.toml:1: rule 0 of "history" has no size`,
 		"[[rules]]": `c.toml:1: rules: rule 0 has neither channel nor in`,
 	} {
