@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // nodes are the processes of a cluster under load.
@@ -38,9 +37,11 @@ func startNodes(ctx context.Context, l clusterLoad, env ...string) (*nodes, erro
 		return nil, err
 	}
 	n := &nodes{servers: make([]server, clusterSize), remove: dir}
-	routes, err := freeAddrs(clusterSize)
-	if err != nil {
-		return nil, errors.Join(err, n.stop())
+	routes := make([]string, clusterSize)
+	for i := range routes {
+		if routes[i], err = sctest.ChooseAddr(); err != nil {
+			return nil, errors.Join(err, n.stop())
+		}
 	}
 	n.start = func(ctx context.Context, i int, env ...string) (*proc.Process, error) {
 		name := "n" + strconv.Itoa(i)
@@ -165,18 +166,4 @@ func (n *nodes) stop() error {
 	}
 	stopping.Wait()
 	return errors.Join(append(failures, os.RemoveAll(n.remove))...)
-}
-
-// freeAddrs returns addresses on the loopback interface that are not in use.
-func freeAddrs(n int) ([]string, error) {
-	addrs := make([]string, n)
-	for i := range addrs {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listener.Close()
-		addrs[i] = listener.Addr().String()
-	}
-	return addrs, nil
 }

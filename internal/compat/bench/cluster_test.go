@@ -141,13 +141,3 @@ func TestReturningSeesWhatIsMissing(t *testing.T) {
 		t.Errorf("the position is %q", r.position)
 	}
 }
-
-func TestFreeAddrsDiffer(t *testing.T) {
-	addrs, err := freeAddrs(3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if addrs[0] == addrs[1] || addrs[1] == addrs[2] || addrs[0] == addrs[2] {
-		t.Errorf("got %q", addrs)
-	}
-}

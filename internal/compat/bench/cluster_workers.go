@@ -10,6 +10,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/internal/compat/npm"
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 const numWorkers = 2
@@ -21,7 +22,7 @@ func startWorkers(ctx context.Context, l clusterLoad, env ...string) (*nodes, er
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freeAddrs(1)
+	brokerAddr, err := sctest.ChooseAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func startWorkers(ctx context.Context, l clusterLoad, env ...string) (*nodes, er
 	if err != nil {
 		return failed(err)
 	}
-	_, brokerPort, err := net.SplitHostPort(ports[0])
+	_, brokerPort, err := net.SplitHostPort(brokerAddr)
 	if err != nil {
 		return failed(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -47,16 +46,20 @@ func newSite(dir, binary string, d *diary) (*site, error) {
 	s := &site{cables: newCables()}
 	var listen []string
 	for _, name := range []string{"a", "b", "c"} {
-		port, err := freePort()
+		addr, err := sctest.ChooseAddr()
 		if err != nil {
 			return nil, err
 		}
-		route, err := freePort()
+		_, port, err := net.SplitHostPort(addr)
 		if err != nil {
 			return nil, err
 		}
-		listen = append(listen, "127.0.0.1:"+route)
-		n := &node{name: name, addr: "127.0.0.1:" + port, dir: filepath.Join(dir, name), binary: binary, diary: d}
+		route, err := sctest.ChooseAddr()
+		if err != nil {
+			return nil, err
+		}
+		listen = append(listen, route)
+		n := &node{name: name, addr: addr, dir: filepath.Join(dir, name), binary: binary, diary: d}
 		if err := os.Mkdir(n.dir, 0o700); err != nil {
 			return nil, err
 		}
@@ -98,18 +101,6 @@ func (s *site) close() {
 			unmount(n.dir)
 		}
 	}
-}
-
-// freePort returns a port that no connection gets by itself while the node is down.
-func freePort() (string, error) {
-	for range 100 {
-		port := fmt.Sprint(20_000 + rand.N(12_000))
-		l, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			return port, l.Close()
-		}
-	}
-	return "", errors.New("no port is free")
 }
 
 // set notes the state of a node.

@@ -5,11 +5,11 @@ import (
 	"net"
 	"os/exec"
 	"strconv"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // pairing is a client with a server.
@@ -64,25 +64,18 @@ func (p pairing) command(t *testing.T, port int, pingTimeout string) *exec.Cmd {
 	return proc.Binary(proc.GoBuild(t, "./pairs/server"), env...)
 }
 
-// ports is where freePort goes on. Kernels give ports from 32768 on to those who
-// ask for any, so nobody gets one of these while its server is being started
-// again.
-var ports atomic.Int64
-
-const firstPort, lastPort = 20_000, 32_000
-
 // freePort returns a port on which nobody listens.
 func freePort(t *testing.T) int {
 	t.Helper()
-	for range lastPort - firstPort {
-		port := firstPort + int(ports.Add(1)+int64(syscall.Getpid())*97)%(lastPort-firstPort)
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			l.Close()
-			return port
-		}
+	_, port, err := net.SplitHostPort(sctest.FreeAddr(t))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return 0
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
 }
 
 // host is a server process that a case may kill and start again.

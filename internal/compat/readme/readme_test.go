@@ -3,7 +3,6 @@ package main
 import (
 	_ "embed"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/internal/compat/browsertest"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 var (
@@ -42,12 +42,7 @@ func TestSamplesAreThoseOfTheReadme(t *testing.T) {
 
 // The page does on the server what its comments say.
 func TestSample(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := sctest.FreeAddr(t)
 	server := exec.CommandContext(t.Context(), build(t, address))
 	server.Env = append(os.Environ(), "AUTH_KEY=a key of the test with 32 letters")
 	server.Stderr = os.Stderr
