@@ -2,7 +2,6 @@ package socketcluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,23 +59,13 @@ func (x *sink) Lose(channel, position string, lost broker.Lost) {
 
 // report returns the report of what will not come, in the form of a publication.
 func (x *Exchange) report(channel, position string, lost broker.Lost) *hub.Publication {
-	raw := []byte("{}")
-	if lost.To > 0 {
-		raw = fmt.Appendf(nil, `{"from":%d,"to":%d}`, lost.From, lost.To)
-	}
-	p := &hub.Publication{Channel: channel, Position: position, Lost: raw}
-	return x.complete(p, lostPacket(channel, position, raw), 0)
+	p := &hub.Publication{Channel: channel, Position: position, Lost: &lost}
+	return x.complete(p, lostPacket(channel, position, lost), 0)
 }
 
 // lostError returns the error for a report.
 func lostError(p *hub.Publication) error {
-	e := &LostError{Channel: p.Channel, Position: p.Position}
-	var lost broker.Lost
-	if err := json.Unmarshal(p.Lost, &lost); err != nil {
-		return err // never
-	}
-	e.From, e.To = lost.From, lost.To
-	return e
+	return &LostError{Channel: p.Channel, From: p.Lost.From, To: p.Lost.To, Position: p.Position}
 }
 
 // publicationCost is what a publication takes in the outbox besides channel and data.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/account"
 	"github.com/socketcluster-go/socketcluster/internal/hub"
 	"github.com/socketcluster-go/socketcluster/internal/outbox"
@@ -117,14 +119,18 @@ func publishPacket(channel, position string, data []byte) []byte {
 // changed, or that of a report.
 func packetOf(p *hub.Publication, data []byte) []byte {
 	if p.Lost != nil {
-		return lostPacket(p.Channel, p.Position, p.Lost)
+		return lostPacket(p.Channel, p.Position, *p.Lost)
 	}
 	return publishPacket(p.Channel, p.Position, data)
 }
 
 // lostPacket returns the packet that reports what of a channel will not come.
-func lostPacket(channel, position string, lost []byte) []byte {
-	return wire.AppendLost(ws.NewBuffer(len(channel)+len(position)+len(lost)+80), channel, position, lost)
+func lostPacket(channel, position string, lost broker.Lost) []byte {
+	raw := []byte("{}") // it is not known
+	if lost.To > 0 {
+		raw = fmt.Appendf(nil, `{"from":%d,"to":%d}`, lost.From, lost.To)
+	}
+	return wire.AppendLost(ws.NewBuffer(len(channel)+len(position)+len(raw)+80), channel, position, raw)
 }
 
 // transmitPacket returns the packet of a transmit to the client.

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/account"
 )
 
@@ -20,9 +21,9 @@ type Publication struct {
 	Frame    []byte
 	Deflated []byte
 
-	// Lost is what will not come, as JSON, if this is no publication but the report of
-	// that. It has no Data.
-	Lost []byte
+	// Lost is what will not come if this is no publication but the report of that. It has
+	// no Data.
+	Lost *broker.Lost
 
 	// At is the time of the publication. The hub does not use it; its clock is
 	// a matter of publishers and subscribers.
