@@ -61,7 +61,7 @@ simulate:
 # Faults of a cluster that need elections: first those of NATS, each of which takes
 # seconds, then early ones. Faults of processes are tried TRIALS times.
 TRIALS ?= 1
-FAULTS = -slow -trials $(TRIALS) -v -timeout 60m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack|TestRevocationsAfterRestart|TestFleet|Election'
+FAULTS = -trials $(TRIALS) -v -timeout 60m -run 'TestCutOff|TestHistoryOutlivesFaults|TestLeaderComesBack|TestRevocationsAfterRestart|TestFleet|Election'
 cluster-faults:
 	go test -tags slow ./cluster $(FAULTS)
 	go test -tags slow,socketcluster_elections ./cluster $(FAULTS)

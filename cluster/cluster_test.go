@@ -19,15 +19,16 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
+// roles are what a process of a test is, by the variable of the environment that says so.
+var roles = map[string]func(options string){processVar: runProcess}
+
 // Nothing is left after the tests. A process of a test is a node instead.
 func TestMain(m *testing.M) {
-	if text := os.Getenv(processVar); text != "" {
-		runProcess(text)
-		return
-	}
-	if text := os.Getenv(fleetVar); text != "" {
-		runFleet(text)
-		return
+	for variable, run := range roles {
+		if text := os.Getenv(variable); text != "" {
+			run(text)
+			return
+		}
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }

@@ -1,4 +1,4 @@
-//go:build !socketcluster_elections
+//go:build slow && !socketcluster_elections
 
 package cluster_test
 

@@ -1,3 +1,5 @@
+//go:build slow
+
 package cluster_test
 
 import (
@@ -28,6 +30,8 @@ import (
 
 // fleetVar is the variable of the environment with the fleetOptions of a process of a fleet.
 const fleetVar = "CLUSTER_TEST_FLEET"
+
+func init() { roles[fleetVar] = runFleet }
 
 // trials is how often the tests of fleets try each fault.
 var trials = flag.Int("trials", 1, "how often tests of processes try each fault")
@@ -160,9 +164,6 @@ type ship struct {
 // all streams have as many copies.
 func startFleet(t *testing.T, n int) []*ship {
 	t.Helper()
-	if !*slow {
-		t.Skip("it takes minutes: make cluster-faults")
-	}
 	fleet, routes := make([]*ship, n), make([]string, n)
 	for i := range routes {
 		routes[i] = sctest.FreeAddr(t)
