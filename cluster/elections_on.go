@@ -38,7 +38,7 @@ const (
 // would depose a leader that others reach.
 type elections struct {
 	l    *leadership
-	lost map[string]time.Time // since when groups are without a leader
+	lost times                // since when groups are without a leader
 	next map[string]time.Time // when the node may ask for votes again
 }
 
@@ -82,18 +82,13 @@ type agreement struct {
 
 // look asks for votes where it is time to.
 func (e *elections) look(groups []group, reach map[string]bool) {
-	now, lost := time.Now(), make(map[string]time.Time)
+	now, lost := time.Now(), make(times)
 	var due []group
 	for _, g := range groups {
 		if !g.fit || 1+g.reached(reach) < g.quorum || !e.leaderless(&g, reach) {
 			continue
 		}
-		since, known := e.lost[g.name]
-		if !known {
-			since = now
-		}
-		lost[g.name] = since
-		if now.Sub(since) >= lostTime+e.turn(&g, reach)*lostTurn && now.After(e.next[g.name]) {
+		if lost.since(e.lost, g.name, now) >= lostTime+e.turn(&g, reach)*lostTurn && now.After(e.next[g.name]) {
 			due = append(due, g)
 		}
 	}
@@ -129,32 +124,20 @@ func (e *elections) agreed(due []group, reach map[string]bool) (all []group) {
 		names[i] = due[i].name
 	}
 	text, err := json.Marshal(names)
-	if err != nil {
-		return nil
+	if err != nil || len(reach) == 0 {
+		return nil // nobody can agree
 	}
-	nc := e.l.n.nc
-	inbox := nc.NewInbox()
-	sub, err := nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if nc.PublishRequest(e.l.n.subject("n.leaderless"), inbox, text) != nil {
-		return nil
-	}
-	votes := make(map[string]int)
-	deadline := time.Now().Add(agreeTimeout)
-	for range reach {
-		msg, err := sub.NextMsg(time.Until(deadline))
+	votes, answers := make(map[string]int), 0
+	e.l.n.gather("n.leaderless", text, agreeTimeout, func(msg *nats.Msg) (enough bool) {
 		var a agreement
-		if err != nil || json.Unmarshal(msg.Data, &a) != nil {
-			break
-		}
+		_ = json.Unmarshal(msg.Data, &a) // otherwise it is of nobody
 		for i := range due {
 			if slices.Contains(due[i].others, a.Node) && slices.Contains(a.Groups, due[i].name) {
 				votes[due[i].name]++
 			}
 		}
-	}
+		answers++
+		return answers == len(reach)
+	})
 	return slices.DeleteFunc(due, func(g group) bool { return 1+votes[g.name] < g.quorum })
 }

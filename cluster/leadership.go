@@ -15,7 +15,7 @@ type leadership struct {
 	stop      chan struct{}
 	over      sync.WaitGroup
 	elections elections
-	alone     map[string]time.Time // since when the node leads a group without a majority
+	alone     times // since when the node leads a group without a majority
 }
 
 // group is a Raft group as this node sees it.
@@ -107,21 +107,30 @@ func (g *group) reached(reach map[string]bool) (n int) {
 // hears of the next leader. NATS takes such entries out of a copy again one by one, each
 // in a second or more, and until then the copy does not count.
 func (l *leadership) standAside(groups []group, reach map[string]bool, now time.Time) {
-	alone := make(map[string]time.Time)
+	alone := make(times)
 	for _, g := range groups {
 		if !g.stream || g.leader != l.n.o.Name || 1+g.reached(reach) >= g.quorum {
 			continue
 		}
-		since, known := l.alone[g.name]
-		if !known {
-			since = now
-		}
-		alone[g.name] = since
-		if now.Sub(since) >= aloneTime {
+		if alone.since(l.alone, g.name, now) >= aloneTime {
 			l.stepDown(g.name)
 		}
 	}
 	l.alone = alone
+}
+
+// times are since when groups are in a state, those that are when one looks.
+type times map[string]time.Time
+
+// since takes note of a group, and returns for how long it has been so. before are the times
+// of the last look.
+func (t times) since(before times, group string, now time.Time) time.Duration {
+	begun, known := before[group]
+	if !known {
+		begun = now
+	}
+	t[group] = begun
+	return now.Sub(begun)
 }
 
 // stepDown ends the leadership of the stream of a group.

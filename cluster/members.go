@@ -248,27 +248,13 @@ func (m *members) synced(ctx context.Context) error { return m.sync.wait(ctx, 0)
 
 // askSync asks all nodes that are alive, and waits for their answers.
 func (m *members) askSync(uint64) {
-	n := m.n
 	missing := m.alive()
-	if len(missing) == 0 && n.engine.srv != nil {
-		_ = n.nc.FlushTimeout(syncTimeout) // its own server has it
+	if len(missing) == 0 {
+		_ = m.n.nc.FlushTimeout(syncTimeout) // its own server has it
 		return
 	}
-	inbox := nats.NewInbox()
-	sub, err := n.nc.SubscribeSync(inbox)
-	if err != nil {
-		return
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if n.nc.PublishRequest(n.subject("n.sync"), inbox, nil) != nil {
-		return
-	}
-	deadline := time.Now().Add(syncTimeout)
-	for len(missing) > 0 {
-		msg, err := sub.NextMsg(time.Until(deadline))
-		if err != nil {
-			return
-		}
+	m.n.gather("n.sync", nil, syncTimeout, func(msg *nats.Msg) (enough bool) {
 		delete(missing, string(msg.Data))
-	}
+		return len(missing) == 0
+	})
 }

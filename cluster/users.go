@@ -74,8 +74,8 @@ func (n *Node) Attach(srv *socketcluster.Server) error { return n.users.attach(s
 // The methods of the result ask all nodes at once, and wait until all have answered or
 // ctx ends; without a deadline, sockets have 10 seconds. A node that dies meanwhile
 // is waited for until the others know that it is dead, 4 seconds at most, and is then an
-// [ErrNodeGone]. So is, without a wait, one that was gone before and may only be cut off: what
-// must not be missed there has to be called again, or revoked. What has been sent is not
+// [ErrNodeGone]. So is, without a wait, one that was gone before and may only be cut off: call again
+// when it is back, or revoke what must hold there. What has been sent is not
 // called back when ctx ends. Nobody waits for a node that has come within the last second
 // and is not known yet.
 func (n *Node) To(t Target) Recipient {
