@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -44,18 +45,23 @@ func (srv *Server) drainTime(ctx context.Context) time.Duration {
 // waits for the handlers of their events. When ctx ends, the rest is one batch.
 // When Close is called, it closes the rest.
 func (srv *Server) drain(ctx context.Context) {
-	// Each socket of a batch has a goroutine, because event handlers may block.
-	var batches sync.WaitGroup
-	defer batches.Wait()
 	left := srv.pendingFirst()
 	p := pace{all: len(left), rate: srv.cfg.DrainRate, within: srv.drainTime(ctx)}
 	began := time.Now()
+	settling, cancel := context.WithTimeout(ctx, p.within)
+	defer cancel()
+	// Each socket of a batch has a goroutine, because event handlers may block.
+	var batches sync.WaitGroup
+	defer batches.Wait()
 	step := time.NewTicker(drainStep)
 	defer step.Stop()
 	for {
 		n := p.due(time.Since(began)) - (p.all - len(left))
 		for _, s := range left[:n] {
-			batches.Go(func() { s.closeWith(wire.CloseGoingAway) })
+			batches.Go(func() {
+				s.settle(settling)
+				s.closeWith(wire.CloseGoingAway)
+			})
 		}
 		clear(left[:n]) // closed sockets are not kept
 		if left = left[n:]; len(left) == 0 {
@@ -68,6 +74,62 @@ func (srv *Server) drain(ctx context.Context) {
 		case <-srv.ctx.Done():
 			return
 		}
+	}
+}
+
+// settleStep is how often a client with something open is looked at.
+const settleStep = 5 * time.Millisecond
+
+// settle waits until all that was read from the client has been handled and answered, or
+// ctx ends. Until there is such a moment, the client is served, but for no longer than
+// Timeouts.Close or half of the time that is left. Then nothing more is taken from it.
+func (s *Socket) settle(ctx context.Context) {
+	serve := s.srv.cfg.Timeouts.Close
+	if deadline, ok := ctx.Deadline(); ok {
+		serve = min(serve, time.Until(deadline)/2)
+	}
+	var step *time.Ticker
+	for began := time.Now(); s.isBusy(); {
+		if step == nil {
+			step = time.NewTicker(settleStep)
+			defer step.Stop()
+		}
+		select {
+		case <-step.C:
+		case <-ctx.Done():
+			return
+		}
+		if time.Since(began) >= serve {
+			s.endFor(serverLeaves)
+		}
+	}
+}
+
+// isBusy reports whether something of the client is being handled, or an answer waits for
+// the outbound middleware.
+func (s *Socket) isBusy() bool {
+	if s.State() == Closed {
+		return false
+	}
+	if s.pushBack.Load() != 0 || isBusy(&s.inbox) {
+		return true
+	}
+	s.mu.Lock()
+	x, handling := s.ext, 0
+	if x != nil {
+		handling = len(x.slots)
+	}
+	s.mu.Unlock()
+	return handling > 0 || x != nil && (isBusy(&x.raw) || isBusy(&x.outbound))
+}
+
+// isBusy reports whether a lane has work.
+func isBusy[T any](l *lane.Lane[T]) bool {
+	select {
+	case <-l.Idle():
+		return false
+	default:
+		return true
 	}
 }
 

@@ -287,8 +287,13 @@ func (srv *Server) released(s *Socket) {
 // address. Many connections are closed in batches, at Config.DrainRate, or
 // faster if the deadline of ctx is near: the last ones have
 // Config.Timeouts.Close and a tenth of the time to leave, or half of the time
-// if that is less. Until its turn, a client is served as before. Everything
-// that has been sent to it is delivered first.
+// if that is less. Until its turn, a client is served as before. Then it is
+// closed as soon as all that was read from it has been handled and answered, but
+// for calls that handlers have detached; a client that always has something open
+// is served for Config.Timeouts.Close more, or half of the time, and then nothing
+// more is taken from it. Calls that are still open when the last clients must
+// leave fail; without a deadline, Shutdown waits for them. Everything that has
+// been sent to a client is delivered first.
 //
 // It returns when all connections have ended and their events have been
 // handled. If ctx ends first, it drops the remaining connections and returns

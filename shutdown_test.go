@@ -531,3 +531,108 @@ func TestDrainOfThoseWhoLeave(t *testing.T) {
 		}
 	})
 }
+
+// A client is closed when what it has asked is answered, and is served until then.
+func TestShutdownAnswersCalls(t *testing.T) {
+	for name, ask := range map[string]string{
+		"a call":        `{"event":"slow","cid":2}`,
+		"a publication": `{"event":"#publish","data":{"channel":"slow","data":1},"cid":2}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, socketcluster.Config{}, func(w *world) {
+				gate := make(chan struct{})
+				w.srv.Handle("echo", socketcluster.Func(echo))
+				w.srv.Handle("slow", socketcluster.Proc(func(context.Context, socketcluster.None) error {
+					<-gate
+					return nil
+				}))
+				socketcluster.Use(w.srv, func(context.Context, *socketcluster.PublishIn) error {
+					<-gate
+					return nil
+				})
+				p, other := w.client(), w.client()
+				p.send(ask)
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(context.Background(), socketcluster.DefaultShutdownTimeout)
+				defer cancel()
+				done := w.shutdown(ctx)
+				other.wantClose(1001, "")
+				if name == "a call" { // publications and calls of other procedures have their turn
+					p.send(`{"event":"echo","data":1,"cid":3}`)
+					p.want(`{"rid":3,"data":1}`)
+				}
+				time.Sleep(time.Second)
+				close(gate)
+				p.want(`{"rid":2}`)
+				p.wantClose(1001, "")
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A client that always has something open is closed nevertheless, and what was taken from
+// it is answered.
+func TestShutdownOfBusyClient(t *testing.T) {
+	inBubble(t, socketcluster.Config{Timeouts: socketcluster.Timeouts{PingDisabled: true}}, func(w *world) {
+		var handled atomic.Int32
+		w.srv.Handle("slow", socketcluster.Proc(func(context.Context, socketcluster.None) error {
+			time.Sleep(time.Second)
+			handled.Add(1)
+			return nil
+		}), socketcluster.Concurrent(10))
+		c := leavers(w.client())[0]
+		var asking sync.WaitGroup
+		defer asking.Wait()
+		asking.Go(func() {
+			for cid := 2; c.SendFrame(ws.NewTextFrame(fmt.Appendf(nil, `{"event":"slow","cid":%d}`, cid))) == nil; cid++ {
+				time.Sleep(300 * time.Millisecond)
+			}
+		})
+		time.Sleep(2 * time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		if err := w.srv.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		// It is served for Timeouts.Close, and the last call takes a second.
+		if d := time.Since(began); d < 3*time.Second || d > 4100*time.Millisecond {
+			t.Errorf("it has taken %v", d)
+		}
+		texts, _ := c.take()
+		if n := strings.Count(texts, "rid"); n != int(handled.Load()) || n < 14 {
+			t.Errorf("%d of %d calls are answered", n, handled.Load())
+		}
+	})
+}
+
+// A handler that waits for the end of its client holds the shutdown up until those that
+// are left must go.
+func TestShutdownWithEndlessCall(t *testing.T) {
+	inBubble(t, socketcluster.Config{}, func(w *world) {
+		w.srv.Handle("hang", socketcluster.HandlerFunc(func(ctx context.Context, _ *socketcluster.Call) (any, error) {
+			<-ctx.Done()
+			return nil, nil
+		}))
+		p := w.client()
+		p.send(`{"event":"hang","cid":2}`)
+		synctest.Wait()
+		c := leavers(p)[0]
+		ctx, cancel := context.WithTimeout(context.Background(), socketcluster.DefaultShutdownTimeout)
+		defer cancel()
+		began := time.Now()
+		if err := w.srv.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		// A tenth of the time and the close timeout are left.
+		if d := time.Since(began).Round(100 * time.Millisecond); d != 4200*time.Millisecond {
+			t.Errorf("it has taken %v", d)
+		}
+		if _, gone := c.take(); !gone {
+			t.Error("the client was not asked to leave")
+		}
+	})
+}

@@ -68,7 +68,8 @@ func (s *Socket) Terminate() {
 type ending uint32
 
 const (
-	clientCloses ending = iota + 1 // its messages are still being handled, see finishInbox
+	serverLeaves ending = iota + 1 // nothing more is taken from the client, see settle
+	clientCloses                   // its messages are still being handled, see finishInbox
 	overBudget                     // the server has no room for what it holds
 	slowClient                     // it did not read what it was sent
 )

@@ -87,6 +87,11 @@ func (s *Socket) read() {
 		switch {
 		case !s.takeMessage(size):
 			msg.Release()
+		case s.endsFor(serverLeaves):
+			if s.hasRaw() || !s.takesAtOnce(msg, size) {
+				msg.Release()
+				s.count(account.Messages, -size)
+			}
 		case s.hasRaw():
 			s.sendCorked(true) // as this may wait
 			corked = false
