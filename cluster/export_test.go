@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -67,10 +68,84 @@ func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int
 // Forge sends a live publication to the other nodes that says that there was one before
 // it which they have not got.
 func (n *Node) Forge(channel string, seq uint64) error {
-	return n.nc.PublishMsg(&nats.Msg{
+	return n.nc.PublishMsg(n.forged(channel, seq))
+}
+
+// ForgeHere is Forge for this node and the others.
+func (n *Node) ForgeHere(channel string, seq uint64) error {
+	return n.asAnother(n.forged(channel, seq))
+}
+
+func (n *Node) forged(channel string, seq uint64) *nats.Msg {
+	return &nats.Msg{
 		Subject: n.channels.subject(channel), Data: []byte("1"),
 		Header: nats.Header{seqHeader: {strconv.FormatUint(seq, 10)}, lastHeader: {strconv.FormatUint(seq-1, 10)}},
-	})
+	}
+}
+
+// PublishUnseen stores a publication, and does not look whether it is delivered here.
+func (n *Node) PublishUnseen(channel, data string) error {
+	return n.asAnother(&nats.Msg{Subject: n.history.rule(channel).shardOf(channel).subject(channel), Data: []byte(data)})
+}
+
+// asAnother sends a message by a connection of its own, so that the node gets it, too.
+func (n *Node) asAnother(msg *nats.Msg) error {
+	nc, err := n.engine.connect("test")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if err := nc.PublishMsg(msg); err != nil {
+		return err
+	}
+	return nc.Flush()
+}
+
+// Deafen makes the node get no live publications of a channel any more.
+func (n *Node) Deafen(channel string) error {
+	n.channels.mu.Lock()
+	defer n.channels.mu.Unlock()
+	return n.channels.subs[channel].Unsubscribe()
+}
+
+// Server returns the NATS server of the node.
+func (n *Node) Server() *server.Server { return n.engine.srv }
+
+// Mute makes a NATS server lose all requests of its clients about the stream of a channel.
+// After stop they are told that nobody answers.
+func (n *Node) Mute(srv *server.Server, channel string) (stop func(), err error) {
+	return n.mute(srv, n.history.rule(channel).shardOf(channel).stream)
+}
+
+// CutRevocations makes a node get no live revocations any more. Its NATS loses its marks,
+// and all its requests about the stream.
+func (n *Node) CutRevocations() (stop func(), err error) {
+	rv := n.revocations.Load()
+	if err := rv.live.Unsubscribe(); err != nil {
+		return nil, err
+	}
+	return n.mute(n.engine.srv, rv.stream, n.subject("rv.m."+n.o.Name))
+}
+
+// mute makes a NATS server lose all requests about a stream, and other subjects.
+func (n *Node) mute(srv *server.Server, stream string, subjects ...string) (stop func(), err error) {
+	nc, err := n.engine.connect("test")
+	if err != nil {
+		return nil, err
+	}
+	// Without a subscription, NATS would say that nobody answers.
+	if _, err := nc.SubscribeSync("nowhere"); err != nil {
+		return nil, err
+	}
+	for _, request := range []string{"STREAM.INFO.", "STREAM.MSG.GET.", "DIRECT.GET."} {
+		subjects = append(subjects, "$JS.API."+request+stream)
+	}
+	for _, subject := range subjects {
+		if err := srv.GlobalAccount().AddMapping(subject, "nowhere"); err != nil {
+			return nil, err
+		}
+	}
+	return nc.Close, nc.Flush()
 }
 
 // SyncsAlways reports whether NATS writes through to the disk.

@@ -62,15 +62,12 @@ type history struct {
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
 	over   sync.WaitGroup
-	opened chan struct{}   // closed when all streams are there
-	look   chan struct{}   // something has happened that may have lost live publications, see disturbed
-	nodes  <-chan struct{} // nodes have come or gone
 
-	disturbed atomic.Int64  // when it did, in nanoseconds since 1970
+	disturbed atomic.Int64  // when live publications may have been lost, in nanoseconds since 1970
 	rings     atomic.Int64  // bytes
 	gaps      atomic.Uint64 // reads of what may be missing
 	losses    atomic.Uint64 // those in which some was gone
-	fills     chan struct{} // limits how many channels are read at the same time
+	creating  sync.Mutex    // a stream
 
 	mu        sync.Mutex
 	lanes     map[string]*lane
@@ -86,9 +83,6 @@ type lane struct {
 	users int
 }
 
-// maxFills is how many channels of a node are read at the same time.
-const maxFills = 16
-
 // newHistory returns nil if no channel has a history.
 func newHistory(n *Node, rules []historyRule) (*history, error) {
 	if len(rules) == 0 {
@@ -96,7 +90,6 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 	}
 	h := &history{
 		n: n, rules: rules, ids: rand.Text(),
-		opened: make(chan struct{}), look: make(chan struct{}, 1), fills: make(chan struct{}, maxFills),
 		lanes: make(map[string]*lane), followers: make(map[string]*follower),
 	}
 	byCopies := make(map[int][]*shard)
@@ -114,8 +107,8 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 		h.cancel()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	h.nodes = n.members.watch()
-	h.over.Go(h.run)
+	nodes := n.members.watch()
+	h.over.Go(func() { h.run(nodes) })
 	return h, nil
 }
 
@@ -129,31 +122,54 @@ func (h *history) elected(msg *nats.Msg) {
 	}
 }
 
-// run opens the streams, and then looks after them and those who follow them.
-func (h *history) run() {
+// run looks after each stream and those who follow it on goroutines of their own, so that
+// one that does not answer holds up no other. nodes gets something when nodes have come
+// or gone.
+func (h *history) run(nodes <-chan struct{}) {
 	if h.n.Ready(h.ctx) != nil {
 		return // the node ends, or what needs storage says that there is none
 	}
 	for _, s := range h.shards {
-		for {
-			err := h.open(s)
-			if err == nil {
-				break
-			}
-			h.n.o.Logger.Warn("cluster: histories are not there yet", slog.Any("error", err))
-			if pause(h.ctx, askPause) != nil {
-				return
-			}
+		h.over.Go(func() { h.tend(s) })
+	}
+	for {
+		select {
+		case <-nodes:
+			h.suspect()
+		case <-h.ctx.Done():
+			return
 		}
 	}
-	close(h.opened)
-	h.watch()
 }
 
-// wait waits until the streams are there.
-func (h *history) wait(ctx context.Context) error {
+// tend opens the stream of a shard, and then looks after it until the node ends.
+func (h *history) tend(s *shard) {
+	for logged := time.Now(); ; {
+		err := h.open(s)
+		if err == nil {
+			break
+		}
+		if time.Since(logged) > streamTimeout {
+			logged = time.Now()
+			h.n.o.Logger.Warn("cluster: histories are not there yet", slog.Any("error", err))
+		}
+		if pause(h.ctx, askPause) != nil {
+			return
+		}
+	}
+	close(s.opened)
+	h.over.Go(func() { h.watch(s) })
+	for pause(h.ctx, watchEvery) == nil {
+		if err := h.keep(s); err != nil && h.ctx.Err() == nil {
+			h.n.o.Logger.Warn("cluster: a stream cannot be looked after", slog.String("stream", s.stream), slog.Any("error", err))
+		}
+	}
+}
+
+// wait waits until the stream of a shard is there.
+func (h *history) wait(ctx context.Context, s *shard) error {
 	select {
-	case <-h.opened:
+	case <-s.opened:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("cluster: wait for storage: %w", ctx.Err())
@@ -249,7 +265,8 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 	if id != "" {
 		stored = stored.Add(-dedupWindow)
 	}
-	if err := h.wait(ctx); err != nil {
+	s := rule.shardOf(channel)
+	if err := h.wait(ctx, s); err != nil {
 		return Position{}, err
 	}
 	leave, err := h.enter(ctx, channel)
@@ -257,7 +274,6 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 		return Position{}, err
 	}
 	defer leave()
-	s := rule.shardOf(channel)
 	select {
 	case s.inFlight <- struct{}{}:
 		defer func() { <-s.inFlight }()
@@ -345,11 +361,11 @@ func (n *Node) History(ctx context.Context, channel string, count int) (Past, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	if err := h.wait(ctx); err != nil {
+	s := rule.shardOf(channel)
+	if err := h.wait(ctx, s); err != nil {
 		return Past{}, err
 	}
-	s, now := rule.shardOf(channel), time.Now()
-	epoch := s.getEpoch()
+	epoch, now := s.getEpoch(), time.Now()
 	list, _, err := h.read(ctx, s, s.subject(channel), 0, max(1, min(count, rule.Size)))
 	if err != nil {
 		return Past{}, err
@@ -372,11 +388,11 @@ func (n *Node) Recover(ctx context.Context, channel string, since Position) (Pas
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	if err := h.wait(ctx); err != nil {
+	s := rule.shardOf(channel)
+	if err := h.wait(ctx, s); err != nil {
 		return Past{}, err
 	}
-	s, now := rule.shardOf(channel), time.Now()
-	epoch := s.getEpoch()
+	epoch, now := s.getEpoch(), time.Now()
 	if since.Epoch != epoch {
 		since = Position{Epoch: epoch} // nothing of it is known here
 	}

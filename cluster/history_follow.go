@@ -25,6 +25,7 @@ type follower struct {
 	at      uint64    // what was delivered last
 	known   time.Time // when at was stored, or was known to be the last one
 	filling bool      // somebody reads
+	wanted  uint64    // somebody has seen this in the stream
 	renewed bool      // the stream has become another one, and nobody has been told
 	waiting []*nats.Msg
 	moved   chan struct{} // closed when at changes
@@ -87,7 +88,7 @@ func (h *history) follower(channel string) *follower {
 func (f *follower) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	if err := f.h.wait(ctx); err != nil {
+	if err := f.h.wait(ctx, f.shard); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -102,7 +103,9 @@ func (f *follower) begin(ctx context.Context) error {
 		f.at, f.known = last.seq, last.at
 	}
 	f.ring.reset(f.h, f.at)
-	f.catchUp()
+	if !f.catchUp() {
+		f.fill()
+	}
 	return nil
 }
 
@@ -168,18 +171,18 @@ func (f *follower) move() {
 	f.moved = make(chan struct{})
 }
 
-// catchUp delivers what has waited while somebody read. It reports whether nothing was
+// catchUp delivers what has waited while somebody read. It reports whether nothing is
 // missing, and ends the filling then. f.mu is held.
 func (f *follower) catchUp() bool {
 	for len(f.waiting) > 0 {
 		if !f.take(f.waiting[0]) {
-			f.fill()
 			return false
 		}
 		f.waiting = f.waiting[1:]
 	}
-	f.waiting, f.filling = nil, false
-	return true
+	f.waiting = nil
+	f.filling = f.wanted > f.at
+	return !f.filling
 }
 
 // fill makes somebody read what is missing. f.mu is held.
@@ -197,48 +200,100 @@ func (f *follower) fill() {
 func (f *follower) behind(seq uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.begun && !f.ended && !f.filling && seq > f.at {
+	if f.ended || seq <= f.at {
+		return
+	}
+	f.wanted = max(f.wanted, seq)
+	if !f.filling {
 		f.fill()
 	}
 }
 
 // read reads what has not been delivered, and delivers it, until it succeeds.
 func (f *follower) read() {
-	h := f.h
-	select {
-	case h.fills <- struct{}{}:
-		defer func() { <-h.fills }()
-	case <-h.ctx.Done():
-		return
-	}
-	for {
-		f.mu.Lock()
-		since := Position{Seq: f.at, Time: f.known}
-		ended := f.ended
-		f.mu.Unlock()
-		if ended {
+	for logged := time.Now(); ; {
+		done, err := f.tryRead()
+		if done {
 			return
 		}
-		ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
-		now := time.Now()
-		list, trimmed, err := h.read(ctx, f.shard, f.subject, since.Seq, f.rule.Size+1)
-		cancel()
-		if h.ctx.Err() != nil {
-			return
+		if time.Since(logged) > readTimeout {
+			logged = time.Now()
+			f.h.n.o.Logger.Warn("cluster: missed publications cannot be read yet", slog.String("channel", f.channel), slog.Any("error", err))
 		}
-		if err == nil {
-			f.filled(list, trimmed, since, now)
-			return
-		}
-		h.n.o.Logger.Warn("cluster: missed publications cannot be read yet", slog.String("channel", f.channel), slog.Any("error", err))
-		if pause(h.ctx, askPause) != nil {
+		if pause(f.h.ctx, askPause) != nil {
 			return
 		}
 	}
 }
 
-// filled delivers what was read.
-func (f *follower) filled(list []stored, trimmed bool, since Position, now time.Time) {
+// tryRead reads once, and reports whether nothing is missing, or the channel or the node
+// has ended. What copies have does not need the leader of the stream, so an election does
+// not hold it up.
+func (f *follower) tryRead() (done bool, err error) {
+	h := f.h
+	select {
+	case f.shard.fills <- struct{}{}:
+		defer func() { <-f.shard.fills }()
+	case <-h.ctx.Done():
+		return true, nil
+	}
+	for k := range h.n.Nodes() {
+		if f.advance(h.n.source(k)) {
+			return true, nil
+		}
+	}
+	f.mu.Lock()
+	since, wanted := Position{Seq: f.at, Time: f.known}, f.wanted
+	f.mu.Unlock()
+	now := time.Now()
+	list, trimmed, err := f.readNow(since.Seq)
+	if err == nil {
+		f.filled(list, trimmed, since, wanted, now)
+	}
+	return err == nil, err
+}
+
+// readNow reads what the channel has from a sequence on, if the stream has a leader.
+func (f *follower) readNow(from uint64) (list []stored, trimmed bool, err error) {
+	ctx, cancel := context.WithTimeout(f.h.ctx, askTimeout)
+	last, ok, err := f.h.last(ctx, f.shard, f.subject)
+	cancel()
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	ctx, cancel = context.WithTimeout(f.h.ctx, readTimeout)
+	defer cancel()
+	return f.h.readTo(ctx, f.shard, f.subject, from, f.rule.Size+1, last)
+}
+
+// advance delivers what the copy of a node has after what was delivered last, and reports
+// whether nothing that is known of is missing then, or the channel has ended. It leaves
+// it to filled to say what is lost: the copy may be behind.
+func (f *follower) advance(node string) (done bool) {
+	f.mu.Lock()
+	since, skip, ended := Position{Seq: f.at, Time: f.known}, f.renewed, f.ended
+	f.mu.Unlock()
+	if skip || ended {
+		return ended
+	}
+	r, now := newReader(f.h, f.shard, f.subject, since.Seq, f.rule.Size+1), time.Now()
+	for moved := true; moved; {
+		moved, _ = r.more(f.h.ctx, node) // others are asked next
+	}
+	list, lost := missing(r.list, r.trimmed, since, f.rule, now)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if lost != nil || len(list) == 0 || f.ended || f.renewed || f.at != since.Seq {
+		return f.ended
+	}
+	for _, m := range list {
+		f.deliver(m)
+	}
+	return f.catchUp()
+}
+
+// filled delivers what was read after wanted was known of.
+func (f *follower) filled(list []stored, trimmed bool, since Position, wanted uint64, now time.Time) {
 	list, lost := missing(list, trimmed, since, f.rule, now)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -266,7 +321,12 @@ func (f *follower) filled(list []stored, trimmed bool, since Position, now time.
 			f.deliver(m)
 		}
 	}
-	f.catchUp()
+	if f.wanted == wanted { // it has come, or is gone
+		f.wanted = 0
+	}
+	if !f.catchUp() {
+		f.fill()
+	}
 }
 
 // awaitTime is how long a publisher waits for subscribers on its own node, and lateTime

@@ -76,7 +76,7 @@ func TestFollowerTellsWhatIsLost(t *testing.T) {
 		if c.renewed {
 			f.at = 0
 		}
-		f.filled(c.list, false, c.since, now)
+		f.filled(c.list, false, c.since, 0, now)
 		if !slices.Equal(*sink, heard(c.want)) {
 			t.Errorf("%s: got %q, want %q", name, *sink, c.want)
 		}
@@ -104,5 +104,23 @@ func TestFollowerDoubtsWhatHasExpired(t *testing.T) {
 		if !slices.Equal(*sink, heard(c.want)) {
 			t.Errorf("%s: got %q, want %q", name, *sink, c.want)
 		}
+	}
+}
+
+// What is seen in the stream while a follower reads is read again, as the read may have been
+// too early for it. If it is gone then, nothing is read for it any more.
+func TestFollowerReadsAgain(t *testing.T) {
+	f, sink := lossyFollower()
+	now := time.Now()
+	since := Position{Seq: 10, Time: now}
+	f.known, f.filling = now, true
+	f.behind(12)
+	f.filled([]stored{{seq: 10, at: now}, {seq: 11, at: now}}, false, since, 0, now)
+	if !f.filling {
+		t.Error("nobody reads what was seen")
+	}
+	f.filled([]stored{{seq: 11, at: now}}, false, Position{Seq: 11, Time: now}, 12, now)
+	if f.filling || !slices.Equal(*sink, heard{"11 <nil>"}) {
+		t.Errorf("filling %v, got %q", f.filling, *sink)
 	}
 }

@@ -34,47 +34,41 @@ func (h *history) suspect() {
 		return
 	}
 	h.disturbed.Store(time.Now().UnixNano())
-	select {
-	case h.look <- struct{}{}:
-	default: // it will
+	for _, s := range h.shards {
+		select {
+		case s.look <- struct{}{}:
+		default: // it will
+		}
 	}
 }
 
 // disturbedSince reports whether live publications may have been lost after a time.
 func (h *history) disturbedSince(t time.Time) bool { return h.disturbed.Load() > t.UnixNano() }
 
-// watch looks after the streams and those who follow them until the node ends.
-func (h *history) watch() {
-	ticker := time.NewTicker(doubtEvery)
-	defer ticker.Stop()
-	var kept, doubted time.Time
+// watch compares those who follow a shard with its stream until the node ends.
+func (h *history) watch(s *shard) {
+	timer := time.NewTimer(watchEvery)
+	defer timer.Stop()
+	var doubted time.Time
 	for {
 		select {
-		case <-h.look:
+		case <-s.look:
 			doubted = time.Now()
 			if pause(h.ctx, watchDelay) != nil {
 				return
 			}
-		case <-h.nodes:
-			h.suspect()
-			continue
-		case now := <-ticker.C:
-			if now.Sub(kept) < watchEvery {
-				if now.Sub(doubted) < doubtPeriod {
-					h.compare()
-				}
-				continue
-			}
-			kept = now
-			for _, s := range h.shards {
-				if err := h.keep(s); err != nil && h.ctx.Err() == nil {
-					h.n.o.Logger.Warn("cluster: a stream cannot be looked after", slog.String("stream", s.stream), slog.Any("error", err))
-				}
-			}
+		case <-timer.C:
 		case <-h.ctx.Done():
 			return
 		}
-		h.compare()
+		if err := h.compare(s); err != nil && h.ctx.Err() == nil {
+			h.n.o.Logger.Debug("cluster: a stream cannot be compared", slog.String("stream", s.stream), slog.Any("error", err))
+		}
+		if time.Since(doubted) < doubtPeriod {
+			timer.Reset(doubtEvery)
+		} else {
+			timer.Reset(watchEvery)
+		}
 	}
 }
 
@@ -97,7 +91,7 @@ func (h *history) restart(s *shard) {
 	for _, f := range h.list(s) {
 		f.mu.Lock()
 		if f.begun && !f.ended {
-			f.at, f.known, f.renewed = 0, time.Now(), true
+			f.at, f.known, f.wanted, f.renewed = 0, time.Now(), 0, true
 			f.ring.reset(h, 0)
 			if !f.filling {
 				f.fill()
@@ -107,44 +101,48 @@ func (h *history) restart(s *shard) {
 	}
 }
 
-// compare compares all followers with their streams. What is newer may be on its way, so
-// only those are made to read that still do not have it a moment later.
-func (h *history) compare() {
-	newer := make(map[*follower]uint64)
-	for _, s := range h.shards {
-		if err := h.compareShard(s, newer); err != nil && h.ctx.Err() == nil {
-			h.n.o.Logger.Debug("cluster: a stream cannot be compared", slog.String("stream", s.stream), slog.Any("error", err))
+// compare compares the followers of a shard with its stream. What is newer may be on its
+// way, so only those are made to read that still do not have it a moment later.
+func (h *history) compare(s *shard) error {
+	newer, err := h.newer(s)
+	if len(newer) > 0 && pause(h.ctx, watchDelay) == nil {
+		for f, seq := range newer {
+			f.behind(seq)
 		}
 	}
-	if len(newer) == 0 || pause(h.ctx, watchDelay) != nil {
-		return
-	}
-	for f, seq := range newer {
-		f.behind(seq)
-	}
+	return err
 }
 
-// compareShard adds what a shard has that followers have not delivered. It asks only
-// for what the stream got since it was asked last.
-func (h *history) compareShard(s *shard, newer map[*follower]uint64) error {
-	followers := h.list(s)
+// newer returns what a shard has that followers have not delivered. It asks only for what
+// the stream got since it was asked last, and another node each time: the own copy may be
+// as far behind as the followers.
+func (h *history) newer(s *shard) (map[*follower]uint64, error) {
+	if epoch := s.getEpoch(); epoch != s.tailEpoch {
+		s.tail, s.tailEpoch = 0, epoch
+	}
+	followers, newer := h.list(s), make(map[*follower]uint64)
 	upTo := ^uint64(0)
 	for subjects := range chunks(slices.Sorted(maps.Keys(followers))) {
 		ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
-		end, err := h.get(ctx, s, getRequest{Seq: s.tail + 1, MultiLast: subjects}, func(msg *nats.Msg) {
-			f, seq := followers[msg.Header.Get("Nats-Subject")], number(msg, seqHeader)
-			if f == nil {
-				return
-			}
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			if f.begun && seq > f.at {
-				newer[f] = seq
-			}
+		var end *nats.Msg
+		err := h.again(ctx, func() (err error) {
+			s.source++
+			end, err = h.get(ctx, s, h.n.source(s.source), getRequest{Seq: s.tail + 1, MultiLast: subjects}, func(msg *nats.Msg) {
+				f, seq := followers[msg.Header.Get("Nats-Subject")], number(msg, seqHeader)
+				if f == nil {
+					return
+				}
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				if seq > f.at {
+					newer[f] = seq
+				}
+			})
+			return err
 		})
 		cancel()
 		if err != nil {
-			return err
+			return newer, err
 		}
 		if number(end, "Nats-Num-Pending") > 0 {
 			upTo = 0 // the answer was too large to be complete
@@ -154,7 +152,7 @@ func (h *history) compareShard(s *shard, newer map[*follower]uint64) error {
 	if len(followers) > 0 {
 		s.tail = max(s.tail, upTo)
 	}
-	return nil
+	return newer, nil
 }
 
 // chunks yields subjects in parts that fit into a request.

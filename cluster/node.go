@@ -56,7 +56,10 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	if n.js, err = jetstream.New(n.nc); err == nil {
-		n.users, err = newUsers(n) // before others know the node, and ask it
+		err = n.passOn() // before others know the node, and ask it
+	}
+	if err == nil {
+		n.users, err = newUsers(n) // the same
 	}
 	if err == nil {
 		if n.members, err = join(n); err != nil {

@@ -175,6 +175,8 @@ const fresh = 3 * time.Second
 // led reports whether the leader that the node reaches is followed by a majority of the
 // copies. One that is cut off does not know at once that it does not lead any more.
 func (h *history) led(ctx context.Context, s *shard) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	stream, err := h.n.js.Stream(ctx, s.stream)
 	if err != nil {
 		return false, err
@@ -296,8 +298,8 @@ func (f *follower) readFor(r *reading) {
 	ctx, cancel := context.WithTimeout(f.h.ctx, readTimeout)
 	defer cancel()
 	select {
-	case f.h.fills <- struct{}{}:
-		defer func() { <-f.h.fills }()
+	case f.shard.fills <- struct{}{}:
+		defer func() { <-f.shard.fills }()
 	case <-ctx.Done():
 		r.err = ctx.Err()
 	}

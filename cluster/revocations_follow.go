@@ -126,10 +126,14 @@ func (rv *Revocations) handle(subject string, header nats.Header, data []byte, s
 // between two fills, as the copy that was asked may lag.
 const fillPause = 50 * time.Millisecond
 
-// follow puts in force what is stored, as it is stored.
+// follow puts in force what is stored, as it is stored. When nodes have come or gone, this one
+// may have been away: it looks into the copies of all of them, as an election may be ahead,
+// before which no mark comes back.
 func (rv *Revocations) follow() {
+	nodes := rv.n.members.watch()
 	var due kept              // the mark that has not come back
 	var fill <-chan time.Time // when something may be missing
+	asked, left := 0, 0       // whose copies have been asked; how many must be in any case
 	for {
 		gap := false
 		select {
@@ -147,11 +151,14 @@ func (rv *Revocations) follow() {
 			rv.mu.Unlock()
 			rv.tell()
 		case due = <-rv.marks:
+		case <-nodes:
+			left, gap = len(rv.n.Nodes()), true
 		case <-fill:
 			fill = nil
-			err := rv.fill()
+			err := rv.fill(rv.n.source(asked))
+			asked, left = asked+1, max(0, left-1)
 			rv.mu.Lock()
-			gap = err != nil || len(rv.chain.ahead) > 0
+			gap = err != nil || left > 0 || len(rv.chain.ahead) > 0
 			rv.mu.Unlock()
 			rv.tell()
 		case <-rv.ctx.Done():
@@ -177,9 +184,9 @@ const fillBatch = 1000
 // errLag is the error of a fill that does not get to the end.
 var errLag = errors.New("cluster: messages are missing")
 
-// fill asks one of the copies for what is missing. It gets nil when it has all that
-// this copy has.
-func (rv *Revocations) fill() error {
+// fill asks the copy of a node for what is missing. It gets nil when it has all that this
+// copy has.
+func (rv *Revocations) fill(node string) error {
 	ch := make(chan *nats.Msg, fillBatch+1)
 	inbox := rv.n.nc.NewInbox()
 	sub, err := rv.n.nc.ChanSubscribe(inbox, ch)
@@ -195,7 +202,7 @@ func (rv *Revocations) fill() error {
 		if err != nil {
 			return err
 		}
-		if err := rv.n.nc.PublishRequest("$JS.API.DIRECT.GET."+rv.stream, inbox, request); err != nil {
+		if err := rv.n.nc.PublishRequest(rv.n.copyOf(node, rv.stream), inbox, request); err != nil {
 			return err
 		}
 		if more, err := rv.takeBatch(ch); err != nil || !more {

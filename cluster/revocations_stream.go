@@ -175,12 +175,14 @@ func (rv *Revocations) meet(created time.Time) {
 // look finds out whether the stream has become another one, and gives it more copies if
 // there are more nodes now.
 func (rv *Revocations) look() {
-	ctx, cancel := context.WithTimeout(rv.ctx, streamTimeout)
-	defer cancel()
-	s, err := rv.n.js.Stream(ctx, rv.stream)
+	try, cancel := context.WithTimeout(rv.ctx, tryTimeout) // meanwhile, there are no marks
+	s, err := rv.n.js.Stream(try, rv.stream)
+	cancel()
 	if err != nil {
 		return // marks fail, too
 	}
+	ctx, cancel := context.WithTimeout(rv.ctx, streamTimeout)
+	defer cancel()
 	rv.meet(s.CachedInfo().Created)
 	want := min(len(rv.n.Nodes()), maxCopies)
 	if s.CachedInfo().Config.Replicas >= want {

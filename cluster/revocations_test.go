@@ -69,6 +69,15 @@ func TestRevocationsOfOneNode(t *testing.T) {
 // outside starts NATS servers with storage, and returns their addresses.
 func outside(t testing.TB, n int) (urls []string) {
 	t.Helper()
+	for _, srv := range outsideServers(t, n) {
+		urls = append(urls, srv.ClientURL())
+	}
+	return urls
+}
+
+// outsideServers starts NATS servers with storage.
+func outsideServers(t testing.TB, n int) (all []*server.Server) {
+	t.Helper()
 	routes := make([]*url.URL, n)
 	for i := range routes {
 		routes[i] = &url.URL{Scheme: "nats", Host: sctest.FreeAddr(t)}
@@ -97,9 +106,9 @@ func outside(t testing.TB, n int) (urls []string) {
 		if !srv.ReadyForConnections(10 * time.Second) {
 			t.Fatal("NATS does not start")
 		}
-		urls = append(urls, srv.ClientURL())
+		all = append(all, srv)
 	}
-	return urls
+	return all
 }
 
 // The checks share an outside NATS, which takes seconds to start; each has subjects of

@@ -28,14 +28,24 @@ const dedupWindow = 2 * time.Minute
 // only, and NATS takes seconds for each to take it out again (leadership.standAside).
 const maxInFlight = 8
 
+// maxFills is how many channels of a shard a node reads at the same time.
+const maxFills = 4
+
 // shard is a stream with the histories of some channels.
 type shard struct {
 	stream   string
 	subjects string // what the subjects of its channels begin with
 	copies   int    // if there are so many nodes
 	inFlight chan struct{}
+	fills    chan struct{} // limits how many of its channels are read at the same time
+	opened   chan struct{} // closed when the stream is there
+	look     chan struct{} // live publications may have been lost
 
-	tail uint64 // up to here, followers have been compared; only for history.run
+	// Up to tail, followers have been compared with the stream of tailEpoch; only for
+	// history.watch.
+	tail      uint64
+	tailEpoch string
+	source    int // see newer
 
 	mu    sync.Mutex
 	epoch string
@@ -55,6 +65,9 @@ func (n *Node) newShards(copies int) []*shard {
 			subjects: n.subject("h" + which + "." + number + "."),
 			copies:   copies,
 			inFlight: make(chan struct{}, maxInFlight),
+			fills:    make(chan struct{}, maxFills),
+			opened:   make(chan struct{}),
+			look:     make(chan struct{}, 1),
 		}
 	}
 	return all
@@ -89,9 +102,7 @@ func (s *shard) setEpoch(created time.Time) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	changed = s.epoch != "" && s.epoch != epoch
-	if s.epoch != epoch {
-		s.epoch, s.tail = epoch, 0
-	}
+	s.epoch = epoch
 	return changed
 }
 
@@ -125,20 +136,34 @@ func (h *history) open(s *shard) error {
 	ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 	defer cancel()
 	stream, err := h.n.js.Stream(ctx, s.stream)
-	for copies := s.copies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
-		stream, err = h.n.js.CreateStream(ctx, h.config(s, copies))
-		switch {
-		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another node was faster
-			stream, err = h.n.js.Stream(ctx, s.stream)
-		case tooFewNodes(err):
-			err = jetstream.ErrStreamNotFound
-		}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = h.create(s)
 	}
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", s.stream, err)
 	}
 	h.adopt(s, stream.CachedInfo().Created)
 	return nil
+}
+
+// create creates the stream of a shard, one at a time, as each of them needs an election.
+// NATS does not close what it creates while it ends, so the node does not end before.
+func (h *history) create(s *shard) (stream jetstream.Stream, err error) {
+	h.creating.Lock()
+	defer h.creating.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), streamTimeout)
+	defer cancel()
+	err = h.ctx.Err()
+	for copies := s.copies; stream == nil && err == nil && copies > 0; copies-- {
+		stream, err = h.n.js.CreateStream(ctx, h.config(s, copies))
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another node was faster
+			stream, err = h.n.js.Stream(ctx, s.stream)
+		case tooFewNodes(err) && copies > 1:
+			err = nil
+		}
+	}
+	return stream, err
 }
 
 // adopt takes over when a stream was created. If it is another stream than before, its

@@ -52,8 +52,10 @@ func (h *history) last(ctx context.Context, s *shard, subject string) (m stored,
 	if err != nil {
 		return m, false, err
 	}
-	err = h.again(ctx, func(ctx context.Context) error {
-		msg, err := h.n.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.stream, request)
+	err = h.again(ctx, func() error {
+		try, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		msg, err := h.n.nc.RequestWithContext(try, "$JS.API.STREAM.MSG.GET."+s.stream, request)
 		if err != nil {
 			return errors.Join(errTryAgain, err)
 		}
@@ -95,13 +97,10 @@ func (e *apiError) Error() string {
 	return "nats: " + e.Description + " (" + strconv.Itoa(e.ErrCode) + ")"
 }
 
-// again calls ask until it returns another error than errTryAgain, or ctx ends. It gives
-// each try some time.
-func (h *history) again(ctx context.Context, ask func(context.Context) error) error {
+// again calls ask until it returns another error than errTryAgain, or ctx ends.
+func (h *history) again(ctx context.Context, ask func() error) error {
 	for {
-		try, cancel := context.WithTimeout(ctx, askTimeout)
-		err := ask(try)
-		cancel()
+		err := ask()
 		switch {
 		case !errors.Is(err, errTryAgain):
 			return err
@@ -126,9 +125,10 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// get asks any copy of a stream for messages, and calls each for each. It returns the
-// message after the last.
-func (h *history) get(ctx context.Context, s *shard, r getRequest, each func(*nats.Msg)) (end *nats.Msg, err error) {
+// get asks the copy of a stream on a node, or any if it has none, for messages, and calls
+// each for each. It returns the message after the last. If nothing comes for askTimeout,
+// the error is errTryAgain: a request or an answer may be lost.
+func (h *history) get(ctx context.Context, s *shard, node string, r getRequest, each func(*nats.Msg)) (end *nats.Msg, err error) {
 	request, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -139,11 +139,13 @@ func (h *history) get(ctx context.Context, s *shard, r getRequest, each func(*na
 		return nil, errClosed
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := h.n.nc.PublishRequest("$JS.API.DIRECT.GET."+s.stream, inbox, request); err != nil {
+	if err := h.n.nc.PublishRequest(h.n.copyOf(node, s.stream), inbox, request); err != nil {
 		return nil, errClosed
 	}
 	for {
-		msg, err := sub.NextMsgWithContext(ctx)
+		next, cancel := context.WithTimeout(ctx, askTimeout)
+		msg, err := sub.NextMsgWithContext(next)
+		cancel()
 		if err != nil {
 			return nil, errors.Join(errTryAgain, err)
 		}
@@ -194,8 +196,17 @@ const (
 // as said, and at most maxRead bytes; trimmed is whether it dropped any.
 func (h *history) read(ctx context.Context, s *shard, subject string, from uint64, keep int) (list []stored, trimmed bool, err error) {
 	last, ok, err := h.last(ctx, s, subject)
-	if err != nil || !ok || last.seq < from {
+	if err != nil || !ok {
 		return nil, false, err
+	}
+	return h.readTo(ctx, s, subject, from, keep, last)
+}
+
+// readTo is read if the last publication is known. It asks the copies of all nodes in turn
+// until one has it.
+func (h *history) readTo(ctx context.Context, s *shard, subject string, from uint64, keep int, last stored) (list []stored, trimmed bool, err error) {
+	if last.seq < from {
+		return nil, false, nil
 	}
 	if last.seq == from || keep == 1 {
 		if len(last.data) == 0 {
@@ -203,38 +214,61 @@ func (h *history) read(ctx context.Context, s *shard, subject string, from uint6
 		}
 		return []stored{last}, last.seq != from, nil
 	}
-	bytes, next, idle := 0, from, 0
-	for {
-		before := next
-		err = h.again(ctx, func(ctx context.Context) error {
-			_, err := h.get(ctx, s, getRequest{Seq: next, NextFor: subject, Batch: askBatch, MaxBytes: askBytes}, func(msg *nats.Msg) {
-				m := storedOf(msg)
-				if m.seq < next {
-					return
-				}
-				list, next = append(list, m), m.seq+1
-				for bytes += len(m.data); len(list) > keep || bytes > maxRead && len(list) > 1; trimmed = true {
-					bytes -= len(list[0].data)
-					list = list[1:]
-				}
-			})
-			return err
-		})
-		if err != nil || next > last.seq {
-			return list, trimmed, err
-		}
-		if next > before {
-			idle = 0
+	r := newReader(h, s, subject, from, keep)
+	for tries := 0; ; {
+		moved, err := r.more(ctx, h.n.source(tries))
+		switch {
+		case err != nil && !errors.Is(err, errTryAgain):
+			return nil, false, err
+		case r.next > last.seq:
+			return r.list, r.trimmed, nil
+		case moved:
 			continue
 		}
 		// The copy is behind, or what was the last one has expired.
-		if idle++; idle%5 == 0 {
-			if last, ok, err = h.last(ctx, s, subject); err != nil || !ok || last.seq < next {
-				return list, trimmed, err
+		if tries++; tries%5 == 0 {
+			var ok bool
+			if last, ok, err = h.last(ctx, s, subject); err != nil || !ok || last.seq < r.next {
+				return r.list, r.trimmed, err
 			}
 		}
 		if err := pause(ctx, askPause); err != nil {
 			return nil, false, err
 		}
 	}
+}
+
+// reader reads the publications of a channel one after the other.
+type reader struct {
+	h       *history
+	s       *shard
+	subject string
+	keep    int // of the last ones, and at most maxRead bytes
+
+	next    uint64 // what it asks for
+	list    []stored
+	bytes   int
+	trimmed bool // some are not kept
+}
+
+func newReader(h *history, s *shard, subject string, from uint64, keep int) *reader {
+	return &reader{h: h, s: s, subject: subject, keep: keep, next: from}
+}
+
+// more reads some more from the copy of a node, and reports whether there was any. What
+// a copy has is without a gap, but it may be behind.
+func (r *reader) more(ctx context.Context, node string) (moved bool, err error) {
+	request := getRequest{Seq: r.next, NextFor: r.subject, Batch: askBatch, MaxBytes: askBytes}
+	_, err = r.h.get(ctx, r.s, node, request, func(msg *nats.Msg) {
+		m := storedOf(msg)
+		if m.seq < r.next {
+			return
+		}
+		r.list, r.next, moved = append(r.list, m), m.seq+1, true
+		for r.bytes += len(m.data); len(r.list) > r.keep || r.bytes > maxRead && len(r.list) > 1; r.trimmed = true {
+			r.bytes -= len(r.list[0].data)
+			r.list = r.list[1:]
+		}
+	})
+	return moved, err
 }
