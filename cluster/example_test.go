@@ -202,6 +202,6 @@ func ExampleNode_Stats() {
 	for _, stream := range stats.Streams {
 		stored += stream.Messages
 	}
-	fmt.Println(stats.Nodes, len(stats.Streams), "streams with", stored, "publication")
-	// Output: [a] 8 streams with 1 publication
+	fmt.Println(stats.Nodes, stored, "publication")
+	// Output: [a] 1 publication
 }
