@@ -264,8 +264,9 @@ type closing struct {
 	Reason string `json:"reason"`
 }
 
-// note records and prints something that has happened.
+// note prints and records something that has happened, in this order: a line that has
+// expected it may be the last one.
 func (c *console) note(h happening) {
-	c.record.add(h)
 	c.print.happening(h)
+	c.record.add(h)
 }
