@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -67,8 +68,9 @@ func Example() {
 	// Output: Hello, Alice <nil>
 }
 
-// A login is a call whose handler sets a token. The token is there when the call
-// returns.
+// A login is a call whose handler sets a token. With a server of this module, the token
+// is there when the call returns. With socketcluster-server on Node.js it may follow
+// the answer: the example AuthenticateEvent works with both.
 func ExampleClient_Invoke_login() {
 	url, stop := exampleServer()
 	defer stop()
@@ -97,6 +99,32 @@ func ExampleClient_Invoke_login() {
 	// Output:
 	// LoginError unauthenticated
 	// alice authenticated
+}
+
+// A login at any server: the token of socketcluster-server on Node.js may follow the
+// answer, so the wait for the event begins before the call.
+func ExampleAuthenticateEvent() {
+	url, stop := exampleServer()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := client.Dial(ctx, url, client.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+
+	logins := client.Events[client.AuthenticateEvent](ctx, c)
+	if _, err := c.Invoke(ctx, "login", map[string]string{"username": "alice", "password": "secret"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for e := range logins {
+		fmt.Println(e.AuthToken.Claim("username"))
+		break
+	}
+	// Output: alice true
 }
 
 // A loop over a channel gets the publications, decoded.

@@ -27,7 +27,7 @@ func commands() []command {
 	return []command{
 		{"connect", "[URL]", "connects, again or to another server", (*console).runConnect},
 		{"disconnect", "[CODE [REASON]]", "closes the connection", (*console).runDisconnect},
-		{"login", "PROCEDURE [JSON]", "calls a procedure, and shows the login that it has made", (*console).runLogin},
+		{"login", "PROCEDURE [JSON]", "calls a procedure, and shows the login that it makes within a second", (*console).runLogin},
 		{"logout", "", "removes the token, here and at the server", (*console).runLogout},
 		{"token", "[show | set TOKEN | store]", "shows the claims; the signed text; logs in with one; tells where it is kept", (*console).runToken},
 		{"invoke", "PROCEDURE [JSON]", "calls a procedure and prints the answer", (*console).runInvoke},
@@ -111,9 +111,36 @@ func orNil(raw json.RawMessage) any {
 	return raw
 }
 
+// tokenWait is how long a login waits for the token after the answer: that of
+// socketcluster-server on Node.js follows it.
+const tokenWait = time.Second
+
 func (c *console) runLogin(rest string) error {
+	cl, err := c.needClient()
+	if err != nil {
+		return err
+	}
+	before := cl.SignedAuthToken()
+	came := make(chan struct{}, 1)
+	defer client.On(cl, func(client.AuthenticateEvent) {
+		select {
+		case came <- struct{}{}:
+		default: // it is known already
+		}
+	})()
 	if _, err := c.call(rest); err != nil {
 		return err
+	}
+	wait := time.NewTimer(min(tokenWait, c.o.Within))
+	defer wait.Stop()
+	for cl.SignedAuthToken() == before {
+		select {
+		case <-came: // perhaps that of an earlier connection
+		case <-wait.C:
+			return c.runToken("")
+		case <-c.now.Done():
+			return c.now.Err()
+		}
 	}
 	return c.runToken("")
 }

@@ -5,16 +5,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/console"
+	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
 
 // serve serves the procedures that the scripts of the tests call.
@@ -272,4 +276,68 @@ func TestScriptEndsWithContext(t *testing.T) {
 	if err == nil {
 		t.Error("the script has succeeded")
 	}
+}
+
+// A login shows the token that follows the answer, as that of socketcluster-server on
+// Node.js does, and waits a second for it.
+func TestLoginWithTokenAfterAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		after time.Duration // 0: no token comes
+		want  string
+		takes time.Duration
+	}{
+		"with the answer": {time.Nanosecond, `authenticated {"username":"alice"`, time.Nanosecond},
+		"just in time":    {900 * time.Millisecond, `authenticated {"username":"alice"`, 900 * time.Millisecond},
+		"too late":        {1100 * time.Millisecond, "unauthenticated null", time.Second},
+		"never":           {0, "unauthenticated null", time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key for the tests of the console, long enough"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				srv.Handle("login", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
+					c.Reply(nil)
+					if test.after == 0 {
+						return nil, nil
+					}
+					select {
+					case <-time.After(test.after):
+					case <-ctx.Done():
+					}
+					return nil, c.Socket.SetAuthToken(ctx, map[string]string{"username": "alice"})
+				}))
+				listen := memnet.Listen()
+				web := &http.Server{Handler: srv}
+				go web.Serve(listen)
+				defer func() {
+					srv.Close()
+					web.Close()
+					listen.Close()
+				}()
+				begun := time.Now()
+				var took time.Duration
+				out, err := run(t, "ws://server.test", "login login\nstate", func(o *console.Options) {
+					o.Client.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return listen.Dial(ctx) }
+					o.Out = io.MultiWriter(o.Out, writerFunc(func(line []byte) {
+						if bytes.HasPrefix(line, []byte("{")) { // the answer to state
+							took = time.Since(begun)
+						}
+					}))
+				})
+				if err != nil || !strings.Contains(out, "\n"+test.want) || took != test.takes {
+					t.Errorf("%v after %v:\n%s\nwant %s after %v", err, took, out, test.want, test.takes)
+				}
+			})
+		})
+	}
+}
+
+// writerFunc is a function as an io.Writer.
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
 }
