@@ -13,6 +13,7 @@
 //
 // # Limits
 //
-// The last 10,000 things are recorded. In a terminal, the history of lines is kept
-// in a file without those that log in or set a token.
+// The last 10,000 things are recorded, and of these the last that have 64 MiB
+// together: older ones can be expected no more. In a terminal, the history of lines is
+// kept in a file without those that log in or set a token.
 package console

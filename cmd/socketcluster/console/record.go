@@ -14,13 +14,21 @@ type happening struct {
 	data json.RawMessage // nil if there is none
 }
 
-// kept is the number of happenings that are recorded.
-const kept = 10_000
+// size is the number of bytes that a happening holds.
+func (h happening) size() int { return len(h.name) + len(h.data) }
+
+// kept and keptBytes bound the happenings that are recorded, and their bytes. The last
+// one is recorded whatever its size, which the client limits.
+const (
+	kept      = 10_000
+	keptBytes = 64 << 20
+)
 
 // record has what has happened and was not expected yet.
 type record struct {
 	mu      sync.Mutex
-	all     []happening
+	all     []happening                // the oldest first
+	bytes   int                        // of all
 	changed chan struct{}              // closed when something is added
 	answers map[string]json.RawMessage // by procedure, see the command answer
 }
@@ -28,10 +36,14 @@ type record struct {
 func (r *record) add(h happening) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.all) == kept {
-		r.all = slices.Delete(r.all, 0, 1)
-	}
 	r.all = append(r.all, h)
+	r.bytes += h.size()
+	drop := 0
+	for len(r.all)-drop > kept || r.bytes > keptBytes && len(r.all)-drop > 1 {
+		r.bytes -= r.all[drop].size()
+		drop++
+	}
+	r.all = slices.Delete(r.all, 0, drop)
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
@@ -45,6 +57,7 @@ func (r *record) take(ctx context.Context, fits func(happening) bool) (h happeni
 		changed := r.changed
 		if i >= 0 {
 			h = r.all[i]
+			r.bytes -= h.size()
 			r.all = slices.Delete(r.all, i, i+1)
 		}
 		r.mu.Unlock()
