@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -242,7 +243,7 @@ func must(b []byte, err error) []byte {
 
 // With JSON, each line is an object.
 func TestJSONOutput(t *testing.T) {
-	out, err := run(t, serve(t), "invoke echo {\"a\":1}\nsubscribe news\npublish news \"x\"\nexpect publish news\nstate\nhelp\ninvoke none", func(o *console.Options) { o.JSON = true })
+	out, err := run(t, serve(t), "invoke echo {\"a\":1}\nsubscribe news\nexpect event subscribe\npublish news \"x\"\nexpect publish news\nstate\nhelp\ninvoke none", func(o *console.Options) { o.JSON = true })
 	if !errors.Is(err, console.ErrFailed) {
 		t.Fatal(err)
 	}
@@ -293,7 +294,10 @@ func TestLoginWithTokenAfterAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key for the tests of the console, long enough"}})
+				srv, err := socketcluster.New(socketcluster.Config{
+					Auth:   auth.Options{Key: "a key for the tests of the console, long enough"},
+					Logger: slog.New(slog.DiscardHandler),
+				})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -42,8 +42,19 @@ func Interact(ctx context.Context, o Options, in, out *os.File, history string) 
 	if unkept != nil {
 		c.print.failure(unkept) // which is no reason not to work
 	}
+	// While a command runs, and never else, ctrl-C is a signal.
+	command := func(run func() error) (quit bool, err error) {
+		quit = c.attempt(func() error {
+			_ = term.Restore(fd, cooked)
+			defer func() { _, err = term.MakeRaw(fd) }()
+			return run()
+		})
+		return quit, err
+	}
 	if o.URL != "" {
-		c.attempt(func() error { return c.runConnect(o.URL) })
+		if _, err := command(func() error { return c.runConnect(o.URL) }); err != nil {
+			return err
+		}
 	} else {
 		c.print.text("connect ws://localhost:8000 connects; help lists the commands")
 	}
@@ -62,13 +73,7 @@ func Interact(ctx context.Context, o Options, in, out *os.File, history string) 
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		// While a command runs, ctrl-C is a signal.
-		_ = term.Restore(fd, cooked)
-		quit := c.attempt(func() error { return c.run(line) })
-		if quit {
-			return nil
-		}
-		if _, err := term.MakeRaw(fd); err != nil {
+		if quit, err := command(func() error { return c.run(line) }); quit || err != nil {
 			return err
 		}
 	}
