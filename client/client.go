@@ -29,8 +29,12 @@ type Client struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	ended  func()         // ends a runtime of its own
-	links  sync.WaitGroup // connections that still exist
+
+	storing     context.Context // ends when Close has waited for the store
+	stopStoring context.CancelFunc
+
+	ended func()         // ends a runtime of its own
+	links sync.WaitGroup // connections that still exist
 
 	listeners     listeners
 	calls         handling.Table[socketcluster.Handler]
@@ -107,6 +111,7 @@ func New(rawURL string, o Options) (*Client, error) {
 		slots:    make(chan struct{}, o.Limits.Calls),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithValue(context.Background(), clientKey{}, c))
+	c.storing, c.stopStoring = context.WithCancel(context.WithoutCancel(c.ctx))
 	if c.rt == nil {
 		c.rt = NewRuntime()
 		c.ended = c.rt.Close

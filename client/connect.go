@@ -88,7 +88,7 @@ func (c *Client) Reconnect(ctx context.Context, code wire.CloseCode, reason stri
 // Close ends the client for good: its connection, with the code 1000, its
 // subscriptions and loops, and everything that waits. It waits until the server
 // has answered the close frame, and until the store has saved what it was given,
-// each for at most Timeouts.Close. It does not wait
+// each for at most Timeouts.Close; then the contexts of the store end. It does not wait
 // for handlers, so that these may call it, but no handler of a call or a transmission
 // begins any more. Those of events still get the end of the connection. Calls after the
 // first wait too.
@@ -117,6 +117,7 @@ func (c *Client) Close() {
 	case <-c.store.Idle(): // a login that came just before is saved
 	case <-time.After(c.opts.Timeouts.Close):
 	}
+	c.stopStoring()
 	if first && c.ended != nil {
 		c.ended()
 	}

@@ -116,8 +116,9 @@ type Timeouts struct {
 	// connection. Default: [DefaultAckTimeout].
 	Ack time.Duration
 
-	// Close is the time within which the server must answer the close frame.
-	// Default: [DefaultCloseTimeout].
+	// Close is the time within which the server must answer the close frame. After
+	// [Client.Close], it is also the time within which the store must save what it
+	// was given. Default: [DefaultCloseTimeout].
 	Close time.Duration
 
 	// PingDisabled makes the client not expect pings. JavaScript:

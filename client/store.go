@@ -15,8 +15,9 @@ import (
 //
 // A client calls its methods one at a time, in the order of what happens to it.
 // The context of Load may end with the connection or the client; those of Save and
-// Remove do not end. While a store is slow, the client reads less from the server. A
-// token is a secret: whoever has it is logged in.
+// Remove, which [Client.Close] waits for, end when it has waited for [Timeouts].Close.
+// While a store is slow, the client reads less from the server. A token is a secret:
+// whoever has it is logged in.
 type TokenStore interface {
 	// Load returns the token of a name, or "" if there is none.
 	Load(ctx context.Context, name string) (token string, err error)
@@ -155,9 +156,8 @@ func (c *Client) loadToken(ctx context.Context) (token string, logouts int, err 
 
 // saveToken stores a token in the background. mu must be held.
 func (c *Client) saveToken(token string) {
-	ctx := context.WithoutCancel(c.ctx) // as Close waits for it
 	c.inStore(len(token), func() error {
-		err := c.opts.TokenStore.Save(ctx, c.opts.AuthTokenName, token)
+		err := c.opts.TokenStore.Save(c.storing, c.opts.AuthTokenName, token)
 		c.reportStore(err)
 		return err
 	})
@@ -166,13 +166,13 @@ func (c *Client) saveToken(token string) {
 // removeToken removes the stored token in the background, if it is one that mine
 // knows. kept is called instead if it is another one. mu must be held.
 func (c *Client) removeToken(mine func(stored string) bool, kept func()) <-chan error {
-	ctx := context.WithoutCancel(c.ctx) // a logout that is only delayed must not be undone
 	return c.inStore(0, func() error {
-		stored, err := c.opts.TokenStore.Load(ctx, c.opts.AuthTokenName)
+		// A logout that is only delayed must not be undone: this does not end with a wait for it.
+		stored, err := c.opts.TokenStore.Load(c.storing, c.opts.AuthTokenName)
 		if err == nil && stored != "" {
 			removed := false
 			if mine(stored) {
-				removed, err = c.opts.TokenStore.Remove(ctx, c.opts.AuthTokenName, stored)
+				removed, err = c.opts.TokenStore.Remove(c.storing, c.opts.AuthTokenName, stored)
 			}
 			if err == nil && !removed {
 				stored = "" // it is another login

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +23,13 @@ type testStore struct {
 	err  error
 	gate chan struct{} // if not nil, each use waits for a value, or for the end of its context
 	log  []string
+
+	waiting atomic.Int64 // uses that are going on
 }
 
 func (s *testStore) use(ctx context.Context, what string) error {
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	s.mu.Lock()
 	s.log = append(s.log, what)
 	err, gate := s.err, s.gate
@@ -219,6 +224,39 @@ type hangingStore struct {
 func (s hangingStore) Load(context.Context, string) (string, error) {
 	<-s.hang
 	return "", nil
+}
+
+// What a store has not done when Close has waited for Timeouts.Close, ends: nothing is left,
+// for which synctest looks. It does not end before.
+func TestCloseEndsUsesOfTheStore(t *testing.T) {
+	for name, begin := range map[string]func(*client.Client, *peer){
+		"save":   func(_ *client.Client, p *peer) { p.send(`{"event":"#setAuthToken","data":{"token":"a.b.2"}}`) },
+		"remove": func(c *client.Client, _ *peer) { go c.Deauthenticate(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			withFake(t, func(t *testing.T, s *fake) {
+				store := new(testStore)
+				c, p := s.connect(client.Options{TokenStore: store, AuthTokenName: "t", Timeouts: client.Timeouts{Close: 5 * time.Second}})
+				store.take()
+				store.set(nil, make(chan struct{}))
+				begin(c, p)
+				if used := store.take(); used == "" {
+					t.Error("the store is not used")
+				}
+				p.Close()
+				synctest.Wait()
+				began := time.Now()
+				c.Close()
+				if took := time.Since(began); took != 5*time.Second {
+					t.Errorf("closed after %v", took)
+				}
+				synctest.Wait()
+				if n := store.waiting.Load(); n != 0 {
+					t.Errorf("%d uses of the store are left", n)
+				}
+			})
+		})
+	}
 }
 
 // Claims are decoded and not verified. What is no JWT has none (AUTH-52).
