@@ -94,8 +94,9 @@ type Options struct {
 	// Default: that of [net.Dialer].
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Runtime is shared by many clients of a process, so that each costs less.
-	// Default: one of the client's own.
+	// Runtime is shared by many clients of a process: an idle one then takes less
+	// than 8 KB, and no goroutine. With one of its own it takes about 25 KB and a
+	// goroutine. Default: one of the client's own.
 	Runtime *Runtime
 
 	// Logger gets errors that nobody else sees: panics of handlers, and errors
