@@ -52,5 +52,8 @@
 // # Limits
 //
 // A server that misbehaves cannot make the client use memory without a bound:
-// [Limits] has a limit for each queue, and for the size of messages.
+// [Limits] has a limit for each queue, and for the size of messages. It can make the
+// client connect again at once, as that of JavaScript does: if it completes each
+// handshake and then closes with 1005 or 4001, the client comes back without a delay, as
+// often as there is time for a handshake.
 package client
