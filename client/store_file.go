@@ -19,6 +19,7 @@ import (
 // The file is replaced in one step, so that it is whole at any time. Several
 // processes may share it: changes are made under a lock, a file beside it with
 // the suffix .lock (on systems with flock). A change by another process is seen within a second.
+// If the path is a symbolic link, it stays one: the file that it names is replaced.
 type FileStore struct {
 	path string
 
@@ -75,7 +76,8 @@ func (s *FileStore) Remove(_ context.Context, name, token string) (removed bool,
 // change replaces the file, unless edit returns false.
 func (s *FileStore) change(name string, edit func(map[string]string) bool) (changed bool, err error) {
 	s.mu.Lock()
-	unlock, err := filelock.Lock(s.path + ".lock")
+	path := target(s.path)
+	unlock, err := filelock.Lock(path + ".lock")
 	if err != nil {
 		s.mu.Unlock()
 		return false, fmt.Errorf("client: token store: %w", err)
@@ -86,7 +88,7 @@ func (s *FileStore) change(name string, edit func(map[string]string) bool) (chan
 	}
 	if err == nil && edit(tokens) {
 		changed = true
-		if err = s.write(tokens); err == nil {
+		if err = write(path, tokens); err == nil {
 			s.seen = s.look()
 		}
 	}
@@ -124,13 +126,32 @@ func (s *FileStore) read() (tokens map[string]string, err error) {
 	return tokens, nil
 }
 
-// write replaces the file. mu must be held.
-func (s *FileStore) write(tokens map[string]string) error {
+// maxLinks is how many symbolic links are followed, as on Linux.
+const maxLinks = 40
+
+// target returns the path of the file that a path names if it is a symbolic link. The file
+// need not exist.
+func target(path string) string {
+	for range maxLinks {
+		to, err := os.Readlink(path)
+		if err != nil {
+			break // it is none, or cannot be used, which others notice
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Dir(path) + string(filepath.Separator) + to // Join would take .. for the parent of a linked folder
+		}
+		path = to
+	}
+	return path
+}
+
+// write replaces the file at a path, which is no link.
+func write(path string, tokens map[string]string) error {
 	text, err := json.MarshalIndent(tokens, "", "  ")
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("client: token store: %w", err)
 	}
@@ -142,7 +163,7 @@ func (s *FileStore) write(tokens map[string]string) error {
 		err = closed
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), s.path)
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())

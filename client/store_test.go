@@ -105,6 +105,56 @@ func TestFileStoreIsPrivate(t *testing.T) {
 	}
 }
 
+// A link to the file stays one, whether the file exists or not, and whoever uses the file has
+// the same lock.
+func TestFileStoreKeepsLinks(t *testing.T) {
+	folder := t.TempDir()
+	for _, sub := range []string{"links", "files"} {
+		if err := os.Mkdir(filepath.Join(folder, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(folder, "files", "tokens.json")
+	relative, absolute := filepath.Join(folder, "links", "relative"), filepath.Join(folder, "links", "absolute")
+	for link, to := range map[string]string{relative: filepath.Join("..", "files", "tokens.json"), absolute: relative} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, token := range []string{"first", "second"} {
+		if err := client.NewFileStore(absolute).Save(t.Context(), "a", token); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{file, relative, absolute} {
+			if got, err := client.NewFileStore(path).Load(t.Context(), "a"); got != token || err != nil {
+				t.Errorf("%s: %q, %v; want %q", path, got, err, token)
+			}
+		}
+	}
+	for _, link := range []string{relative, absolute} {
+		if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("%s is a link no more: %v, %v", link, info.Mode(), err)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Join(folder, "links")); len(entries) != 2 || err != nil {
+		t.Errorf("beside the links are %v, %v", entries, err)
+	}
+	if _, err := os.Stat(file + ".lock"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A link that names itself is an error.
+func TestFileStoreInACircle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens.json")
+	if err := os.Symlink(path, path); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.NewFileStore(path).Save(t.Context(), "a", "x"); err == nil {
+		t.Error("no error")
+	}
+}
+
 // Stores in one file, as of several processes, lose none of their changes.
 func TestFileStoresShareAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tokens.json")
