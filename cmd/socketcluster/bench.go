@@ -43,6 +43,9 @@ test, prints what was measured until then, and gives the status 130.`,
 			if err := useless(c.Flags()); err != nil {
 				return err
 			}
+			if err := positive(c.Flags(), "connections", "connect-rate", "call-rate", "publish-rate", "publish-size", "duration"); err != nil {
+				return err
+			}
 			if o.LoginData, err = jsonFlag("login-data", loginData); err != nil {
 				return err
 			}
@@ -67,7 +70,7 @@ test, prints what was measured until then, and gives the status 130.`,
 			}
 			switch {
 			case result.Interrupted:
-				return statusError{errDenied, 130} // as shells do
+				return statusError{errDenied, signalStatus(c.Context())}
 			case result.Failed() > 0:
 				return statusError{errDenied, 1}
 			}
@@ -103,6 +106,16 @@ func useless(flags *pflag.FlagSet) error {
 	} {
 		if flags.Changed(f.name) && !flags.Changed(f.without) {
 			return fmt.Errorf("--%s does nothing without --%s", f.name, f.without)
+		}
+	}
+	return nil
+}
+
+// positive refuses flags that are 0, which package load takes for the default.
+func positive(flags *pflag.FlagSet, names ...string) error {
+	for _, name := range names {
+		if value := flags.Lookup(name).Value.String(); value == "0" || value == "-0" || value == "0s" {
+			return fmt.Errorf("--%s must be more than 0", name)
 		}
 	}
 	return nil

@@ -27,7 +27,8 @@ func clientCommand() *cobra.Command {
 		Long: `Connects to a server. In a terminal it reads commands, with completion and a
 history; help lists them. Otherwise it runs the commands of a file or of the
 standard input, one a line, and ends with the status 1 at the first one that
-fails. Lines with expect test what the server does.`,
+fails. Lines with expect test what the server does. Ctrl-C ends a script with
+the status 130.`,
 		Example: `  socketcluster client ws://localhost:8000
   echo 'invoke echo {"a": 1}' | socketcluster client ws://localhost:8000
   socketcluster client --file login.sc`,
@@ -83,8 +84,11 @@ func runConsole(ctx context.Context, o console.Options, file string, noColor boo
 		o.In, o.File = f, file
 	}
 	err := console.Run(ctx, o)
-	if errors.Is(err, console.ErrFailed) {
+	switch {
+	case errors.Is(err, console.ErrFailed):
 		return statusError{errDenied, 1} // it has been printed
+	case err != nil && ctx.Err() != nil:
+		return statusError{errors.New("a signal has ended the script: " + context.Cause(ctx).Error()), signalStatus(ctx)}
 	}
 	return withStatus(err, 2)
 }

@@ -39,11 +39,32 @@ type streams struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Stop(signals) // a second signal ends the process at once
+		cancel(signalError(s.(syscall.Signal)))
+	}()
 	err := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
-	stop()
 	os.Exit(exit(err, os.Stderr))
+}
+
+// signalError is the cause with which a signal ends the context of a command.
+type signalError syscall.Signal
+
+// Error implements error.
+func (s signalError) Error() string { return syscall.Signal(s).String() }
+
+// signalStatus is the exit status of a command whose context has ended, as shells have it:
+// 130 after an interrupt, and 143 after SIGTERM.
+func signalStatus(ctx context.Context) int {
+	s, ok := errors.AsType[signalError](context.Cause(ctx))
+	if !ok {
+		s = signalError(syscall.SIGINT)
+	}
+	return 128 + int(s)
 }
 
 // newRoot makes the command with all its commands.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,5 +66,54 @@ func TestSecondSignal(t *testing.T) {
 			return
 		case <-time.After(10 * time.Millisecond):
 		}
+	}
+}
+
+// A signal ends a script with the status that shells give it, and says so. It runs itself
+// in a process of its own.
+func TestSignalEndsScript(t *testing.T) {
+	const key = "SOCKETCLUSTER_TEST_SCRIPT"
+	if file := os.Getenv(key); file != "" {
+		os.Args = []string{"socketcluster", "client", "--file", file}
+		main()
+	}
+	file := filepath.Join(t.TempDir(), "test.sc")
+	if err := os.WriteFile(file, []byte("echo begun\nwait 1h\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		signal syscall.Signal
+		status int
+		says   string
+	}{
+		{syscall.SIGINT, 130, "socketcluster: a signal has ended the script: interrupt\n"},
+		{syscall.SIGTERM, 143, "socketcluster: a signal has ended the script: terminated\n"},
+	} {
+		t.Run(test.signal.String(), func(t *testing.T) {
+			cmd := exec.Command(exe, "-test.run=^TestSignalEndsScript$")
+			cmd.Env = append(os.Environ(), key+"="+file)
+			var errOut strings.Builder
+			cmd.Stderr = &errOut
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer cmd.Process.Kill()
+			if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "begun\n" {
+				t.Fatal(line, err)
+			}
+			cmd.Process.Signal(test.signal)
+			err = cmd.Wait()
+			if status := cmd.ProcessState.ExitCode(); status != test.status || errOut.String() != test.says {
+				t.Errorf("status %d, %v, %q; want %d, %q", status, err, &errOut, test.status, test.says)
+			}
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -35,23 +36,34 @@ var ErrFailed = errors.New("the script has failed")
 var errQuit = errors.New("quit")
 
 // Run runs the lines of a script until its end, the command quit, or the end of
-// ctx. It returns ErrFailed if a command has failed, and another error if the
-// options or the script cannot be used.
+// ctx. It returns ErrFailed if a command has failed, the error of ctx if that has ended
+// first, and another error if the options or the script cannot be used. A read of the
+// script that goes on when ctx ends stays until it is done.
 func Run(ctx context.Context, o Options) error {
 	c := newConsole(ctx, o, o.Out)
 	defer c.close()
 	if o.URL != "" {
-		if err := c.connect(o.URL); errors.As(err, new(usageError)) {
+		err := c.connect(o.URL)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, new(usageError)):
 			return err // no line of the script is to blame, and no server
-		} else if err != nil {
+		case err != nil:
 			c.print.failure(err)
 			return ErrFailed
 		}
 	}
-	lines := bufio.NewScanner(o.In)
-	lines.Buffer(nil, 16<<20)
-	for number := 1; c.ctx.Err() == nil && lines.Scan(); number++ {
-		err := c.line(number, lines.Text())
+	number := 0
+	for line, err := range lines(c.ctx, o.In) {
+		if err != nil {
+			return err
+		}
+		number++
+		err := c.line(number, line)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err == errQuit {
 			break
 		}
@@ -59,13 +71,55 @@ func Run(ctx context.Context, o Options) error {
 			return c.failed(number, err)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if c.failure != nil {
 		return c.failed(c.failedAt, c.failure)
 	}
-	return ctx.Err()
+	return nil
+}
+
+// lines returns the lines of a script until ctx ends, also while a read waits.
+func lines(ctx context.Context, in io.Reader) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		type result struct {
+			line string
+			err  error
+		}
+		results := make(chan result)
+		go func() {
+			defer close(results)
+			send := func(line string, err error) bool {
+				select {
+				case results <- result{line, err}:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			}
+			s := bufio.NewScanner(in)
+			s.Buffer(nil, 16<<20)
+			for s.Scan() {
+				if !send(s.Text(), nil) {
+					return
+				}
+			}
+			if err := s.Err(); err != nil {
+				send("", err)
+			}
+		}()
+		for {
+			select {
+			case r, ok := <-results:
+				if !ok || !yield(r.line, r.err) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }
 
 // failed reports the line with which a script ends.

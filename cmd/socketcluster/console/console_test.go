@@ -268,14 +268,45 @@ func TestJSONOutput(t *testing.T) {
 	}
 }
 
-// The end of the context ends a script that waits.
+// The end of the context ends a script that waits: in a command, for a line, and for
+// the connection. No line is blamed.
 func TestScriptEndsWithContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
-	var b bytes.Buffer
-	err := console.Run(ctx, console.Options{URL: serve(t), In: strings.NewReader("wait 1h"), Out: &b})
-	if err == nil {
-		t.Error("the script has succeeded")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	never, end := io.Pipe()
+	defer end.Close()
+	url := serve(t)
+	for name, o := range map[string]console.Options{
+		"command":    {URL: url, In: strings.NewReader("echo begun\nwait 1h")},
+		"expect":     {URL: url, In: strings.NewReader("echo begun\nexpect publish news within 1h")},
+		"line":       {URL: url, In: io.MultiReader(strings.NewReader("echo begun\n"), never)},
+		"connection": {URL: "ws://" + silent.Addr().String()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var b bytes.Buffer
+			o.Out = io.MultiWriter(&b, writerFunc(func(line []byte) {
+				if string(line) == "begun\n" {
+					cancel()
+				}
+			}))
+			if name == "connection" {
+				go func() {
+					if conn, err := silent.Accept(); err == nil {
+						defer conn.Close()
+						cancel()
+						_, _ = io.Copy(io.Discard, conn) // until the client has gone
+					}
+				}()
+			}
+			if err := console.Run(ctx, o); !errors.Is(err, context.Canceled) || strings.Contains(b.String(), "✗") {
+				t.Errorf("%v\n%s", err, &b)
+			}
+		})
 	}
 }
 
