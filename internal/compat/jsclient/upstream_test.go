@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
@@ -17,7 +18,9 @@ import (
 	"github.com/socketcluster-go/socketcluster/broker/brokertest"
 	"github.com/socketcluster-go/socketcluster/broker/upstream"
 	goclient "github.com/socketcluster-go/socketcluster/client"
+	"github.com/socketcluster-go/socketcluster/internal/compat/npm"
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // A worker is socketcluster-server in a process of its own, with its own broker.
@@ -97,30 +100,87 @@ func collected(t *testing.T, n *node, id, count int) []any {
 	}
 }
 
-// Nodes behind a worker and the worker share their channels: clients of all of them get
-// each publication once, unchanged, and in one order.
+// startSharing starts two servers of one process that share a broker.
+func startSharing(t *testing.T) (addrs [2]string) {
+	t.Helper()
+	second := sctest.FreeAddr(t)
+	first := proc.Start(t, proc.Node(t, "jsclient/js/sharing.cjs", "AUTH_KEY="+key, fmt.Sprintf("SECOND_PORT=%d", portOf(t, second))))
+	return [2]string{first.Addr(), second}
+}
+
+// startSCC starts two workers of a cluster of the stock packages.
+func startSCC(t *testing.T) (addrs [2]string) {
+	t.Helper()
+	packages, err := npm.InstallSCC(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(script string, env ...string) *proc.Process {
+		t.Helper()
+		env = append([]string{"NODE_PATH=" + filepath.Join(packages, "node_modules"), "PORT=0", "AUTH_KEY=" + key}, env...)
+		return proc.Start(t, proc.Node(t, script, env...))
+	}
+	state := portOf(t, start("bench/js/scc-state.js").Addr())
+	start("bench/js/scc-broker.js", "SCC_STATE_SERVER_HOST=127.0.0.1", fmt.Sprintf("SCC_STATE_SERVER_PORT=%d", state),
+		fmt.Sprintf("SCC_BROKER_SERVER_PORT=%d", portOf(t, sctest.FreeAddr(t))))
+	for i := range addrs {
+		addrs[i] = start(worker, fmt.Sprintf("SCC_STATE_PORT=%d", state)).Addr()
+	}
+	return addrs
+}
+
+// Nodes behind workers and the workers share their channels: clients of all of them get each
+// publication once and unchanged, those of a publisher in order. All get one order if the
+// workers have one broker in a process; several workers of SCC promise none.
 func TestBehindNodeWorker(t *testing.T) {
-	w := startWorker(t)
+	for name, test := range map[string]struct {
+		start    func(*testing.T) [2]string // returns the addresses at which the two nodes connect
+		oneOrder bool
+	}{
+		"one worker": {func(t *testing.T) [2]string {
+			addr := startWorker(t).Addr()
+			return [2]string{addr, addr}
+		}, true},
+		"two servers that share a broker": {startSharing, true},
+		"two workers of SCC":              {startSCC, false},
+	} {
+		t.Run(name, func(t *testing.T) { testBehindWorkers(t, test.start(t), test.oneOrder) })
+	}
+}
+
+func testBehindWorkers(t *testing.T, workers [2]string, oneOrder bool) {
 	n := startNode(t)
-	a := startServer(t, socketcluster.Config{Broker: newUpstream(t, w.Addr(), upstream.Options{})}, nil)
-	b := startServer(t, socketcluster.Config{Broker: newUpstream(t, w.Addr(), upstream.Options{})}, nil)
-	ports := []int{portOf(t, w.Addr()), portOf(t, w.Addr()), a.port, a.port, b.port}
+	a := startServer(t, socketcluster.Config{Broker: newUpstream(t, workers[0], upstream.Options{})}, nil)
+	b := startServer(t, socketcluster.Config{Broker: newUpstream(t, workers[1], upstream.Options{})}, nil)
+	ports := []int{portOf(t, workers[0]), portOf(t, workers[1]), a.port, a.port, b.port}
 	for id, port := range ports {
 		join(t, n, id, port, "news")
 	}
+	begun := awaitPaths(t, n, len(ports))
+	since := func(id, count int) []any {
+		t.Helper()
+		return collected(t, n, id, begun[id]+count)[begun[id]:]
+	}
 	values := []any{nil, false, 0.0, -1.5, "", "älice \u2028 <&> 😀", []any{}, map[string]any{"a": []any{1.0, nil}}}
+	sent := map[string]int{}
 	for id := range ports {
 		for _, v := range values {
 			n.do(t, "publish", id, "news", v)
+			sent[fmt.Sprintf("%#v", v)]++
 		}
 	}
 	count := len(ports) * len(values)
 	for id := range ports {
-		got := collected(t, n, id, count)
+		got := since(id, count)
+		seen := map[string]int{}
 		for i, v := range got {
-			if !reflect.DeepEqual(v, values[i%len(values)]) {
+			seen[fmt.Sprintf("%#v", v)]++
+			if oneOrder && !reflect.DeepEqual(v, values[i%len(values)]) {
 				t.Fatalf("client %d has got %v as number %d, want %v", id, v, i, values[i%len(values)])
 			}
+		}
+		if !reflect.DeepEqual(seen, sent) {
+			t.Fatalf("client %d has got %v, want %v", id, seen, sent)
 		}
 	}
 
@@ -137,21 +197,64 @@ func TestBehindNodeWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := collected(t, n, 0, count+len(waits))
-	next := make([]int, len(ports))
-	for _, v := range first[count:] {
-		number := int(v.(float64))
-		if id := number / each; number%each != next[id] {
-			t.Fatalf("number %d of client %d, want number %d", number%each, id, next[id])
-		} else {
-			next[id]++
-		}
-	}
+	first := since(0, count+len(waits))
 	for id := range ports {
-		if got := collected(t, n, id, len(first)); !reflect.DeepEqual(got, first) {
+		got := since(id, len(first))
+		if len(got) != count+len(waits) {
+			t.Fatalf("client %d has got %d publications, want %d", id, len(got), count+len(waits))
+		}
+		next := make([]int, len(ports))
+		for _, v := range got[count:] {
+			number := int(v.(float64))
+			if from := number / each; number%each != next[from] {
+				t.Fatalf("client %d has got number %d of client %d, want number %d", id, number%each, from, next[from])
+			} else {
+				next[from]++
+			}
+		}
+		if oneOrder && !reflect.DeepEqual(got, first) {
 			t.Errorf("client %d has got another order than client 0", id)
 		}
 	}
+}
+
+// awaitPaths waits until what the first two clients publish, one at each worker, reaches all
+// clients: a worker of SCC does not wait for the subscription at its broker. It returns how
+// many publications each client has got by then.
+func awaitPaths(t *testing.T, n *node, clients int) (counts []int) {
+	t.Helper()
+	has := func(id int, text string) bool {
+		for _, v := range decode[[]any](t, n.do(t, "collected", id)) {
+			if v == text {
+				return true
+			}
+		}
+		return false
+	}
+	for publisher := range 2 {
+		for end, round := time.Now().Add(hangLimit), 0; ; round++ {
+			probe := fmt.Sprintf("probe %d of %d", round, publisher)
+			n.do(t, "publish", publisher, "news", probe)
+			reached := 0
+			for id := range clients {
+				for until := time.Now().Add(time.Second); !has(id, probe) && time.Now().Before(until); {
+				}
+				if has(id, probe) {
+					reached++
+				}
+			}
+			if reached == clients {
+				break // earlier probes have come before
+			}
+			if time.Now().After(end) {
+				t.Fatalf("what client %d publishes reaches %d of %d clients", publisher, reached, clients)
+			}
+		}
+	}
+	for id := range clients {
+		counts = append(counts, len(decode[[]any](t, n.do(t, "collected", id))))
+	}
+	return counts
 }
 
 // The node has a login of its own at the worker. What the worker refuses, the client of

@@ -67,7 +67,7 @@ func DevToolsDir(t testing.TB) string {
 }
 
 // InstallSCC is Install for the packages of scc/package.json, which one benchmark
-// needs.
+// and one test need.
 func InstallSCC(ctx context.Context) (string, error) {
 	return pinned{sccPackageJSON, sccLockJSON}.install(ctx)
 }
