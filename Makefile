@@ -4,7 +4,7 @@
 
 # The demo: server, page, login and chat at http://localhost:8000.
 run:
-	@echo "Building the demo: about a minute the first time, a second later on."
+	@echo "Building the demo: a minute or two the first time, a second later on."
 	@go run -tags socketcluster_elections ./cmd/socketcluster
 
 # All tests of all modules. What they need besides Go is installed or started.
