@@ -98,8 +98,8 @@ func (s *Socket) tailEnded(t tail) {
 	s.countTask(-t.size, -taskCost-workerCost)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.freeSlot()
 	x := s.ext
-	<-x.slots // does not block: the tail holds one
 	i := slices.Index(x.tails, t.name)
 	x.tails = slices.Delete(x.tails, i, i+1)
 	if q := x.queues[t.name]; q != nil && q.behind {
@@ -121,9 +121,8 @@ const (
 func (s *Socket) handled(size int) {
 	s.countTask(-size, -taskCost)
 	s.mu.Lock()
-	slots := s.ext.slots
-	s.mu.Unlock()
-	<-slots // does not block: the task holds one
+	defer s.mu.Unlock()
+	s.freeSlot()
 }
 
 // dispatch passes a packet to the loops of its socket, or else to the server's
@@ -133,7 +132,8 @@ func dispatch(p packet, here bool) {
 	s, name := p.socket(), p.queue()
 	t := task{size: p.size()}
 	var options handling.Options
-	if loops := (Stream[packet]{s, name}).loops(); len(loops) > 0 {
+	s.mu.Lock()
+	if loops := s.loops(name); len(loops) > 0 {
 		t.deliver = func(handled func()) {
 			loop.Deliver(loops, p, packet.clone, handled, func() {
 				// The loops ended before they took it, so the current handler
@@ -146,8 +146,9 @@ func dispatch(p packet, here bool) {
 	} else if o, ok := p.bind(); ok {
 		t.packet, options = p, o
 	} else {
-		// A closed socket may have had a loop.
-		if !s.srv.cfg.Compat.SilentUnhandledCalls && s.State() != Closed {
+		closed := s.state == Closed // a closed socket may have had a loop
+		s.mu.Unlock()
+		if !s.srv.cfg.Compat.SilentUnhandledCalls && !closed {
 			p.refuse(errUnknownProcedure)
 		}
 		return
@@ -158,12 +159,12 @@ func dispatch(p packet, here bool) {
 // enqueue runs a task after those that are already in the queue, on a goroutine
 // of the queue, or on one of its own if several may run at a time. If its name has
 // no queue, and the caller is the goroutine that has read it (here), it becomes the
-// tail of that goroutine.
+// tail of that goroutine. It is called with mu held, and releases it.
 func (s *Socket) enqueue(name queueName, t task, o handling.Options, here bool) {
 	if !s.takeSlot() {
+		s.mu.Unlock()
 		return
 	}
-	s.mu.Lock()
 	x := s.ext
 	q := x.queues[name]
 	running := slices.Contains(x.tails, name)
@@ -201,25 +202,41 @@ func (s *Socket) enqueue(name queueName, t task, o handling.Options, here bool) 
 }
 
 // takeSlot waits until one more task may be given to handlers. It returns false
-// if the socket has closed meanwhile.
+// if the socket has closed meanwhile. It is called with mu held, which it releases
+// while it waits.
 func (s *Socket) takeSlot() bool {
-	s.mu.Lock()
 	x := s.extend()
-	if x.slots == nil {
-		x.slots = make(chan struct{}, s.srv.cfg.Limits.Calls)
+	for first := true; x.slots >= s.srv.cfg.Limits.Calls; first = false {
+		if x.slotFreed == nil {
+			x.slotFreed = make(chan struct{})
+		}
+		freed, done := x.slotFreed, s.doneLocked()
+		s.mu.Unlock()
+		if first {
+			s.srv.hit(limitCalls)
+			s.srv.watch.relieve(s) // the handlers may wait for answers of the client
+		}
+		ended := false
+		select {
+		case <-freed:
+		case <-done:
+			ended = true
+		}
+		s.mu.Lock()
+		if ended {
+			return false
+		}
 	}
-	s.mu.Unlock()
-	select {
-	case x.slots <- struct{}{}:
-		return true
-	default:
-	}
-	s.srv.hit(limitCalls)
-	s.srv.watch.relieve(s) // the handlers may wait for answers of the client
-	select {
-	case x.slots <- struct{}{}:
-		return true
-	case <-s.Done():
-		return false
+	x.slots++
+	return true
+}
+
+// freeSlot gives back what takeSlot has taken. mu must be held.
+func (s *Socket) freeSlot() {
+	x := s.ext
+	x.slots--
+	if x.slotFreed != nil {
+		close(x.slotFreed)
+		x.slotFreed = nil
 	}
 }

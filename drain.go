@@ -117,7 +117,7 @@ func (s *Socket) isBusy() bool {
 	s.mu.Lock()
 	x, handling := s.ext, 0
 	if x != nil {
-		handling = len(x.slots)
+		handling = x.slots
 	}
 	s.mu.Unlock()
 	return handling > 0 || x != nil && (isBusy(&x.raw) || isBusy(&x.outbound))

@@ -131,7 +131,8 @@ type extension struct {
 	queues    map[queueName]*nameQueue
 	tail      tail          // the inbox worker's, see handleHere
 	tails     []queueName   // names whose tails are being run
-	slots     chan struct{} // calls in handlers, see Limits.Calls
+	slots     int           // taken by calls in handlers, see Limits.Calls
+	slotFreed chan struct{} // closed when there is a slot again; nil while nobody waits
 	options   map[string]subscribeOptions
 	suspended int        // the number of suspended ones
 	round     *round     // nil: nothing is being authorized again

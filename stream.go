@@ -127,15 +127,12 @@ func (st Stream[T]) Backpressure() int {
 	return s.waiting(st.name)
 }
 
-// loops returns the loops that are not being closed.
-func (st Stream[T]) loops() []*loop.Loop[packet] {
-	s := st.socket
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// loops returns the loops over a name that are not being closed. mu must be held.
+func (s *Socket) loops(name queueName) []*loop.Loop[packet] {
 	if s.ext == nil {
 		return nil
 	}
-	return s.ext.loops.Open(st.name)
+	return s.ext.loops.Open(name)
 }
 
 // endStreams ends the loops of a socket that has closed.
