@@ -30,7 +30,10 @@ func (s *Socket) awaitRoomFor(ctx context.Context, n int) error {
 	}
 	limit := s.srv.cfg.Limits.Outbox
 	room := min(limit/2, limit-n)
-	if over := s.batchFull(room); over != nil {
+	s.mu.Lock()
+	over := s.batchFull(room)
+	s.mu.Unlock()
+	if over != nil {
 		select {
 		case <-over:
 		case <-ctx.Done():

@@ -148,11 +148,10 @@ func (c *Call) answer(data json.RawMessage, failure *wire.Error) error {
 	if c.oneWay {
 		return nil
 	}
-	if c.Socket.State() == Closed {
+	if !c.Socket.respond(c.ID, data, failure) {
 		c.Socket.emitError(errNotWritable)
 		return errNotWritable
 	}
-	c.Socket.respond(c.ID, data, failure)
 	c.Socket.noteAnswer(c.original())
 	return nil
 }

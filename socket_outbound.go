@@ -415,12 +415,14 @@ func (s *Socket) pushPing(at moment) {
 	}()
 }
 
-// respond answers a call. Answers wait for room, so that a client that calls
-// without reading the answers delays only itself.
-func (s *Socket) respond(id float64, data []byte, failure *wire.Error) {
+// respond answers a call, unless the socket has closed before. Answers wait for room,
+// so that a client that calls without reading the answers delays only itself.
+func (s *Socket) respond(id float64, data []byte, failure *wire.Error) (open bool) {
 	buf := response(id, data, failure)
-	s.awaitRoom(len(buf))
-	s.sendPacket(buf)
+	if open = s.awaitRoom(len(buf)); open {
+		s.sendPacket(buf)
+	}
+	return open
 }
 
 // response returns the packet that answers a call.
@@ -432,21 +434,25 @@ func response(id float64, data []byte, failure *wire.Error) []byte {
 	return wire.AppendErrorResponse(ws.NewBuffer(len(raw)+len(data)+64), id, raw, data)
 }
 
-// awaitRoom waits until there is room for an answer of n bytes.
-func (s *Socket) awaitRoom(n int) {
+// awaitRoom waits until there is room for an answer of n bytes. It returns false if the
+// socket has closed before.
+func (s *Socket) awaitRoom(n int) (open bool) {
 	limit := s.srv.cfg.Limits.Outbox
 	room := min(limit/2, limit-n)
-	if over := s.batchFull(room); over != nil {
+	s.mu.Lock()
+	open = s.state != Closed
+	over := s.batchFull(room)
+	s.mu.Unlock()
+	if over != nil {
 		<-over
 	}
 	s.out.Wait(context.Background(), room)
+	return open
 }
 
 // batchFull returns the channel for the end of the barrier if the barrier holds
-// back more than room bytes.
+// back more than room bytes. mu must be held.
 func (s *Socket) batchFull(room int) <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.ext == nil || s.ext.batch.barrier == nil || s.ext.batch.bytes <= room {
 		return nil
 	}
