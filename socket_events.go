@@ -93,16 +93,13 @@ func (s *Socket) drainEvents() {
 const maxQueuedEvents = 256
 
 // awaitEvents delays the inbox while very many events wait for a slow handler, so
-// that further events of the client do not pile up.
+// that further events of the client do not pile up. It is called with mu held, which it
+// releases while it waits.
 func (s *Socket) awaitEvents() {
-	for {
-		s.mu.Lock()
-		wait := s.ext != nil && len(s.ext.events) > maxQueuedEvents && s.state != Closed
+	for s.ext != nil && len(s.ext.events) > maxQueuedEvents && s.state != Closed {
 		s.mu.Unlock()
-		if !wait {
-			return
-		}
 		time.Sleep(awaitEventsStep)
+		s.mu.Lock()
 	}
 }
 

@@ -91,12 +91,10 @@ func (s *Socket) process(data []byte, binary bool, now time.Time) {
 	}
 	var p wire.Packet
 	for d.Next(&p) {
-		if s.State() == Closed {
+		s.passTail()
+		if !s.handle(&p, data, binary, now) {
 			return
 		}
-		s.passTail()
-		s.handle(&p, data, binary, now)
-		s.awaitEvents()
 	}
 }
 
@@ -108,26 +106,25 @@ func (s *Socket) early() {
 }
 
 // handle handles one packet. Slices that alias the message must be copied if
-// they outlive the call.
-func (s *Socket) handle(p *wire.Packet, message []byte, binary bool, now time.Time) {
+// they outlive the call. It returns false if the socket has closed before.
+func (s *Socket) handle(p *wire.Packet, message []byte, binary bool, now time.Time) bool {
 	s.mu.Lock()
+	s.awaitEvents()
 	state := s.state
 	s.hearPacket()
 	s.mu.Unlock()
 	if state == Closed {
-		return
+		return false
 	}
 	isCall := p.Kind == wire.KindInvoke
 	isEvent := isCall || p.Kind == wire.KindTransmit
 	if isEvent && string(p.Event) == eventHandshake {
 		s.handleHandshake(p, isCall, state)
-		return
-	}
-	if state == Connecting {
-		s.early()
-		return
+		return true
 	}
 	switch {
+	case state == Connecting:
+		s.early()
 	case p.Kind == wire.KindResponse:
 		s.calls.Load().Answer(p)
 	case !s.throttle(rateOf(p), now):
@@ -136,6 +133,7 @@ func (s *Socket) handle(p *wire.Packet, message []byte, binary bool, now time.Ti
 	case s.hears(kindRaw):
 		s.emit(RawEvent{s, binary, bytes.Clone(message)})
 	}
+	return true
 }
 
 // rateOf returns the class for whose rate a packet counts.
