@@ -153,13 +153,15 @@ func (s *Socket) takeOver() {
 
 // handleHere handles a message on the goroutine that has read it. handled is false if
 // that cannot be; then nothing has been done. reading is false if another goroutine reads
-// by now. What was sent is corked if reading is true.
-func (s *Socket) handleHere(in inboxItem) (handled, reading bool) {
+// by now. What was sent is corked if reading is true, as it may have been before.
+func (s *Socket) handleHere(in inboxItem, corked bool) (handled, reading bool) {
 	if !s.prompt || !s.inbox.Begin() {
 		return false, true
 	}
 	deepen(false)
-	s.out.Cork() // before there is a post that could be relieved
+	if !corked {
+		s.out.Cork() // before there is a post that could be relieved
+	}
 	p, state := s.srv.watch.man(s)
 	if p == nil {
 		s.inbox.Start(in, (*inboxWorker)(s))

@@ -98,7 +98,7 @@ func (s *Socket) read() {
 			s.pushRaw(msg)
 		case s.takesAtOnce(msg, size):
 		default:
-			handled, reading := s.handleHere(inboxItem{msg, size, now})
+			handled, reading := s.handleHere(inboxItem{msg, size, now}, corked)
 			if !reading {
 				return
 			}
