@@ -41,7 +41,7 @@ func (s *Socket) start(conn *ws.Conn, r *http.Request) bool {
 	s.deadline = srv.moment(now).add(srv.cfg.Timeouts.Handshake)
 	s.nextPing = srv.moment(now).add(srv.cfg.Timeouts.PingInterval)
 	s.schedule(now)
-	s.queue(HandshakeEvent{s})
+	queue(s, HandshakeEvent{s})
 	s.mu.Unlock()
 	s.drainEvents()
 	go s.read()
@@ -202,10 +202,14 @@ func (s *Socket) finishInbox(code wire.CloseCode, reason string) {
 	s.endFor(clientCloses)
 	s.mu.Unlock()
 	s.abortCalls(code, reason)
+	x := s.extension()
+	if (x == nil || !isBusy(&x.raw)) && !isBusy(&s.inbox) {
+		return
+	}
 	s.pushBack.Store(pushBackBegun) // nothing is read, so pongs cannot arrive
 	timeout := time.NewTimer(s.srv.cfg.Timeouts.Close)
 	defer timeout.Stop()
-	if x := s.extension(); x != nil {
+	if x != nil {
 		select {
 		case <-x.raw.Idle():
 		case <-timeout.C:

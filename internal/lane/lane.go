@@ -133,15 +133,20 @@ func (l *Lane[T]) Lift(on bool) {
 	}
 }
 
+// closed is the channel of all lanes that are idle.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // Idle returns a channel that is closed as soon as no item is queued or being
 // handled, or the lane is closed.
 func (l *Lane[T]) Idle() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || !l.busy {
-		idle := make(chan struct{})
-		close(idle)
-		return idle
+		return closed
 	}
 	if l.queue == nil {
 		l.queue = new(queue[T])
