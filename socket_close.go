@@ -192,8 +192,9 @@ func (s *Socket) becomeClosed() (was State, ok bool) {
 // closeInbound drops messages of the client that are not in handlers yet, and
 // ends the loops after the others.
 func (s *Socket) closeInbound() {
-	s.ledger.Close()
-	s.srv.noteOrphan(s)
+	if s.ledger.Close() {
+		s.srv.noteOrphan(s)
+	}
 	s.endStreams()
 	if x := s.extension(); x != nil {
 		x.raw.Close(func(msg ws.Message) {
@@ -212,11 +213,11 @@ func (s *Socket) closeInbound() {
 func (s *Socket) emitClosed(was State, code wire.CloseCode, reason string) {
 	s.update(func() {
 		if was == Connecting {
-			s.queue(ConnectAbortEvent{s, code, reason})
+			queue(s, ConnectAbortEvent{s, code, reason})
 		} else {
-			s.queue(DisconnectEvent{s, code, reason})
+			queue(s, DisconnectEvent{s, code, reason})
 		}
-		s.queue(CloseEvent{s, code, reason})
+		queue(s, CloseEvent{s, code, reason})
 		if !code.Ignored() {
 			s.queueError(wire.NewSocketProtocolError(code, reason))
 		}

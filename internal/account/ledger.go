@@ -148,14 +148,16 @@ func (l *Ledger) add(k Kind, n int) {
 }
 
 // Close makes the messages that handlers hold orphans, until the handlers
-// return.
-func (l *Ledger) Close() {
+// return. It reports a change as Add does.
+func (l *Ledger) Close() (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.closed {
-		l.closed = true
-		l.shard.orphan(l.orphaned())
+	if l.closed {
+		return false
 	}
+	l.closed = true
+	l.shard.orphan(l.orphaned())
+	return l.orphaned() > 0
 }
 
 // Orphaned returns the bytes that handlers hold of a connection that has

@@ -49,8 +49,11 @@ func TestLedgerModel(t *testing.T) {
 				want[Messages] += n
 			},
 			"close": func(*rapid.T) {
-				l.Close()
+				before := orphaned()
 				closed = true
+				if got := l.Close(); got != (before != orphaned()) {
+					t.Fatalf("Close reports a change: %v, with %d orphaned before and %d after", got, before, orphaned())
+				}
 			},
 			"": func(t *rapid.T) {
 				in, out, used := 0, 0, 0
