@@ -3,21 +3,12 @@ package socketcluster
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
-
-// handshakeStatus is the answer to a handshake (HS-12).
-type handshakeStatus struct {
-	ID              string      `json:"id"`
-	PingTimeout     int64       `json:"pingTimeout"` // milliseconds
-	AuthError       *wire.Error `json:"authError,omitempty"`
-	IsAuthenticated bool        `json:"isAuthenticated"`
-}
 
 // handleHandshake runs the steps of HS-16 in order.
 func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
@@ -116,27 +107,22 @@ func (s *Socket) open(cid float64, id identity) error {
 	s.stats.sent.Add(1)
 	s.pushFrame(s.srv.seal(response(cid, answer, nil)))
 	s.mustAct(true)
-	s.queue(ConnectEvent{Socket: s, ID: s.ID(), PingTimeout: s.srv.cfg.Timeouts.Ping, IsAuthenticated: id.token != nil, AuthError: id.err})
+	queue(s, ConnectEvent{Socket: s, ID: s.ID(), PingTimeout: s.srv.cfg.Timeouts.Ping, IsAuthenticated: id.token != nil, AuthError: id.err})
 	return nil
 }
 
-// handshakeAnswer returns the data of the answer to a handshake.
+// handshakeAnswer returns the data of the answer to a handshake (HS-12).
 func (s *Socket) handshakeAnswer(id identity) []byte {
-	status := handshakeStatus{
-		ID:              s.ID(),
-		PingTimeout:     s.srv.cfg.Timeouts.Ping.Milliseconds(),
-		IsAuthenticated: id.token != nil,
-	}
+	answer := append(make([]byte, 0, 128), `{"id":`...)
+	answer = wire.AppendString(answer, s.ID())
+	answer = append(answer, `,"pingTimeout":`...)
+	answer = strconv.AppendInt(answer, s.srv.cfg.Timeouts.Ping.Milliseconds(), 10)
 	if id.err != nil {
-		status.AuthError = s.srv.publicError(id.err, "step", "handshake")
+		answer = append(answer, `,"authError":`...)
+		answer = s.srv.publicError(id.err, "step", "handshake").AppendJSON(answer)
 	}
-	answer, err := wire.Marshal(status)
-	if err != nil {
-		// Only a field of an application's error can cause this.
-		status.AuthError = s.srv.publicError(fmt.Errorf("encode the authError: %w", err))
-		answer, _ = wire.Marshal(status)
-	}
-	return answer
+	answer = append(answer, `,"isAuthenticated":`...)
+	return append(strconv.AppendBool(answer, id.token != nil), '}')
 }
 
 // errOverruled is the error for a token if the server decided about the
