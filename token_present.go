@@ -152,9 +152,11 @@ func (s *Socket) admitToken(id identity, v *verdict) {
 // approveToken runs the middleware for a verified token, and verifies it again
 // if it has expired meanwhile. emitted reports whether err has been emitted.
 func (s *Socket) approveToken(id identity) (emitted bool, err error) {
-	a := &Authenticate{Socket: s, SignedAuthToken: id.token.Signed(), AuthToken: id.token}
-	if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
-		return true, blocked
+	if s.srv.middleware.sees(lineInbound, (*Authenticate)(nil).Type()) { // the text of a token is made each time
+		a := &Authenticate{Socket: s, SignedAuthToken: id.token.Signed(), AuthToken: id.token}
+		if blocked := s.srv.runMiddleware(s.Context(), s, a); blocked != nil {
+			return true, blocked
+		}
 	}
 	if id.origin != fromPrincipal && id.token.Expired(time.Now()) {
 		_, _, err = s.verify(id.signed)
@@ -196,7 +198,7 @@ func (s *Socket) queueRejected(err error, id identity, old *auth.Token, lost boo
 	s.queueAudit(AuditTokenRejected, cmp.Or(id.token, id.revoked), plainMessage(err))
 	bad := isBadToken(err)
 	if bad {
-		s.queue(BadAuthTokenEvent{s, err, id.signed})
+		queue(s, BadAuthTokenEvent{s, err, id.signed})
 	}
 	if lost && (bad || old != nil) {
 		s.announceLoss(old, AuditLogout, "another token was not accepted")
