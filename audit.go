@@ -101,7 +101,7 @@ func (s *Socket) queueAudit(kind AuditKind, token *auth.Token, reason string) {
 		Reason:  truncate(reason, s.srv.cfg.Limits.ErrorText),
 	}
 	e.setClaims(token)
-	s.queue(e)
+	queue(s, e)
 }
 
 // auditRefused emits an event for an ordinary request whose token was not

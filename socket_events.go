@@ -40,8 +40,9 @@ func (s *Socket) heard(k eventKind) bool {
 }
 
 // queue adds an event to those that drainEvents emits. mu must be held, so that
-// events have the order of the changes that they report.
-func (s *Socket) queue(e Event) {
+// events have the order of the changes that they report. It has the type of the event,
+// as one that nobody hears is not worth the memory of an Event.
+func queue[E Event](s *Socket, e E) {
 	if s.heard(e.kind()) || s.ext != nil && s.ext.emitting {
 		// While events are being emitted, a handler, such as that of the
 		// connect event, may still add a listener for this one.
@@ -125,7 +126,7 @@ func (s *Socket) callHandlers(e Event) {
 
 // emit queues an event and emits it in its turn.
 func (s *Socket) emit(e Event) {
-	s.update(func() { s.queue(e) })
+	s.update(func() { queue(s, e) })
 }
 
 // emitError emits an error of the socket.
@@ -135,6 +136,6 @@ func (s *Socket) emitError(err error) {
 
 // queueError is emitError for those who hold mu.
 func (s *Socket) queueError(err error) {
-	s.queue(ErrorEvent{s, err})
-	s.queue(WarningEvent{s, err})
+	queue(s, ErrorEvent{s, err})
+	queue(s, WarningEvent{s, err})
 }

@@ -292,7 +292,7 @@ func (s *Socket) enterHub(channel string, raw []byte, options subscribeOptions, 
 	}
 	s.storeOptions(channel, options)
 	s.approve(sub, epoch)
-	s.queue(SubscribeEvent{s, channel, raw})
+	queue(s, SubscribeEvent{s, channel, raw})
 	return sub, entered, nil
 }
 
@@ -364,7 +364,7 @@ func (s *Socket) exit(channel string, only *hub.Subscription, then func(subscrib
 	if s.state == Open {
 		then(options)
 	}
-	s.queue(UnsubscribeEvent{s, channel})
+	queue(s, UnsubscribeEvent{s, channel})
 	return true
 }
 

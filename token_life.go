@@ -166,9 +166,9 @@ func (s *Socket) announceToken(token *auth.Token, kind AuditKind) {
 		return
 	}
 	if s.token.announce(Authenticated) {
-		s.queue(AuthStateChangeEvent{s, Unauthenticated, Authenticated, token})
+		queue(s, AuthStateChangeEvent{s, Unauthenticated, Authenticated, token})
 	}
-	s.queue(AuthenticateEvent{s, token})
+	queue(s, AuthenticateEvent{s, token})
 	s.queueAudit(kind, token, "")
 	s.armRenewal(token)
 }
@@ -188,9 +188,9 @@ func (s *Socket) announceLoss(old *auth.Token, kind AuditKind, reason string) {
 		return
 	}
 	if s.token.announce(Unauthenticated) {
-		s.queue(AuthStateChangeEvent{s, Authenticated, Unauthenticated, nil})
+		queue(s, AuthStateChangeEvent{s, Authenticated, Unauthenticated, nil})
 	}
-	s.queue(DeauthenticateEvent{s, old})
+	queue(s, DeauthenticateEvent{s, old})
 	if old != nil {
 		s.queueAudit(kind, old, reason)
 	}

@@ -250,7 +250,7 @@ func (s *Socket) adopt(token *auth.Token, kind AuditKind) {
 	if kind == AuditLogin {
 		s.token.overrule()
 	}
-	s.queue(AuthTokenSignedEvent{s, token.Signed()})
+	queue(s, AuthTokenSignedEvent{s, token.Signed()})
 	s.gain(token, fromClient, kind)
 }
 
