@@ -514,13 +514,54 @@ func TestGoexitWithQueue(t *testing.T) {
 	})
 }
 
+// runsWhereItWasRead reports whether the caller runs on the goroutine that has read its message.
+func runsWhereItWasRead() bool {
+	stack := make([]byte, 16<<10)
+	return bytes.Contains(stack[:runtime.Stack(stack, false)], []byte("handleHere"))
+}
+
+// When more clients are in handlers than goroutines may handle what they have read, the
+// others are handled as ever.
+func TestMoreMessagesThanPosts(t *testing.T) {
+	here(t, func(w *world) {
+		const clients, posts = 100, 64
+		gate := make(chan struct{})
+		var onReader, elsewhere atomic.Int32
+		w.srv.Handle("wait", socketcluster.Func(func(_ context.Context, n int) (int, error) {
+			if runsWhereItWasRead() {
+				onReader.Add(1)
+			} else {
+				elsewhere.Add(1)
+			}
+			<-gate
+			return n, nil
+		}))
+		var peers []*peer
+		for range clients {
+			peers = append(peers, w.client())
+		}
+		for i, p := range peers {
+			p.send(fmt.Sprintf(`{"event":"wait","data":%d,"cid":2}`, i))
+		}
+		synctest.Wait() // no time passes, so no post is relieved
+		if here, not := onReader.Load(), elsewhere.Load(); here == 0 || here > posts || here+not != clients {
+			t.Errorf("of %d calls, %d are handled where they were read, and %d elsewhere", clients, here, not)
+		}
+		close(gate)
+		for i, p := range peers {
+			p.want(fmt.Sprintf(`{"rid":2,"data":%d}`, i))
+			p.send(fmt.Sprintf(`{"event":"wait","data":%d,"cid":3}`, i))
+			p.want(fmt.Sprintf(`{"rid":3,"data":%d}`, i))
+		}
+	})
+}
+
 // Middleware that is slow does not count against the handler behind it.
 func TestSlowMiddlewareWhereItWasRead(t *testing.T) {
 	here(t, func(w *world) {
 		var onReader atomic.Int32
 		w.srv.Handle("quick", socketcluster.Func(func(context.Context, socketcluster.None) (int, error) {
-			stack := make([]byte, 16<<10)
-			if bytes.Contains(stack[:runtime.Stack(stack, false)], []byte("handleHere")) {
+			if runsWhereItWasRead() {
 				onReader.Add(1)
 			}
 			return 0, nil
