@@ -57,7 +57,7 @@ func (s *Socket) handleHandshake(p *wire.Packet, isCall bool, state State) {
 // afterHandshake does everything that follows the answer to a handshake.
 func (s *Socket) afterHandshake(id identity) {
 	s.update(func() {
-		if id.sent && isBadToken(id.err) && s.token.Load() == nil {
+		if id.sent && s.token.Load() == nil && isBadToken(id.err) {
 			s.forgetRejected()
 		}
 		if d := s.srv.cfg.Batching.OnHandshake; d > 0 {
