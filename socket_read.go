@@ -116,11 +116,15 @@ func (s *Socket) read() {
 }
 
 // sendCorked sends what the messages that were handled where they were read have made the
-// server send: to subscribers, and to the client itself. With here, the caller writes the
-// latter.
+// server send: to the client itself, and to subscribers. With here, the caller writes the
+// former, and the latter if they are few.
 func (s *Socket) sendCorked(here bool) {
-	s.srv.outbox.Crew.Flush()
 	s.out.Uncork(here)
+	if here {
+		s.srv.outbox.Crew.FlushHere()
+	} else {
+		s.srv.outbox.Crew.Flush()
+	}
 }
 
 // messageCost is the number of bytes for which a message counts besides its

@@ -55,20 +55,43 @@ func (c *Crew) addLater(flush func()) {
 	}
 }
 
+// fewQueues is the number of queues up to which it costs more to start goroutines for
+// them than to flush them.
+const fewQueues = 4
+
 // Flush makes the crew flush the queues that wait for it. Those who push frames that are
 // to be written later call it when they have pushed them all.
-func (c *Crew) Flush() {
+func (c *Crew) Flush() { c.flush(nil) }
+
+// FlushHere is Flush for a caller that has time for a few writes: it flushes the queues
+// itself if they are few. It does not wait for their connections.
+func (c *Crew) FlushHere() {
+	var few [fewQueues]func()
+	for _, flush := range c.flush(few[:]) {
+		flush()
+	}
+}
+
+// flush returns the queues that waited if there is room for them in here. Otherwise the
+// crew flushes them.
+func (c *Crew) flush(here []func()) []func() {
 	if !c.any.Load() {
-		return
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.take(c.later...)
+	if len(c.later) <= len(here) {
+		here = here[:copy(here, c.later)]
+	} else {
+		c.take(c.later...)
+		here = nil
+	}
 	clear(c.later)
 	if c.later = c.later[:0]; cap(c.later) > keepCapacity {
 		c.later = nil
 	}
 	c.any.Store(false)
+	return here
 }
 
 func (c *Crew) work() {

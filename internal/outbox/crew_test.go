@@ -224,3 +224,65 @@ func TestFlushLaterForgets(t *testing.T) {
 		t.Errorf("the list has grown to %d, with one to do", most)
 	}
 }
+
+// gateConn writes when its gate has been opened.
+type gateConn struct {
+	crewConn
+	gate chan struct{}
+}
+
+func (c *gateConn) WriteFrames(frames [][]byte, stall time.Duration) (int, error) {
+	<-c.gate
+	return c.crewConn.WriteFrames(frames, stall)
+}
+
+// A few queues are flushed by the caller of FlushHere, more of them by the crew. A
+// connection that takes nothing does not hold up the caller.
+func TestFlushHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int32
+		limits := &Limits{Crew: new(Crew)}
+		open := make(chan struct{})
+		close(open)
+		conns := make([]*gateConn, fewQueues+1)
+		all := make([]Outbox[int], len(conns))
+		for i := range all {
+			conns[i] = &gateConn{crewConn{now: &now, most: &most, free: make(chan struct{})}, open}
+			all[i].Init(peer(conns[i], &ownerLog{}), limits, nil)
+		}
+		written := func() (n int) {
+			for _, c := range conns {
+				n += len(c.got)
+			}
+			return n
+		}
+		later := func(n int) {
+			for i := range n {
+				all[i].PushLater(Frame[int]{Bytes: []byte("x")})
+			}
+		}
+		limits.Crew.FlushHere() // of nothing
+		conns[0].stuck = true
+		later(fewQueues)
+		limits.Crew.FlushHere()
+		if n := written(); n != fewQueues-1 {
+			t.Errorf("%d of %d were written here, beside one that takes nothing", n, fewQueues)
+		}
+		close(conns[0].free)
+		synctest.Wait()
+		if n := written(); n != fewQueues {
+			t.Errorf("%d of %d were written", n, fewQueues)
+		}
+		later(fewQueues + 1)
+		gate := make(chan struct{})
+		for _, c := range conns {
+			c.gate = gate
+		}
+		limits.Crew.FlushHere() // would wait for ever if it wrote
+		close(gate)
+		synctest.Wait()
+		if n := written(); n != 2*fewQueues+1 {
+			t.Errorf("%d of %d were written", n, 2*fewQueues+1)
+		}
+	})
+}
