@@ -99,6 +99,11 @@ func (s *Socket) pinged(queued, overtakes bool) {
 func (s *Socket) hearPong() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.hearPongLocked()
+}
+
+// hearPongLocked is hearPong with mu held.
+func (s *Socket) hearPongLocked() {
 	s.ponged = true
 	t := &s.turns
 	t.pings -= min(t.pings, 1)

@@ -299,15 +299,8 @@ func (s *Socket) expectsMore() bool { return s.quick >= busyAfter || s.lastRead 
 
 // alive counts a message, and records it as a sign of life at the time now.
 func (s *Socket) alive(msg ws.Message, now time.Time) {
-	s.stats.received.Add(1)
 	at := s.srv.moment(now)
-	read := milliseconds(at)
-	if read-s.lastRead > milliseconds(moment(busyGap)) {
-		s.quick = 0
-	} else if s.quick < busyAfter {
-		s.quick++
-	}
-	s.lastRead = read
+	s.arrived(at)
 	pong := s.isPong(msg.Data, msg.Binary)
 	if pong {
 		s.learnPingForm(msg)
@@ -316,6 +309,38 @@ func (s *Socket) alive(msg ws.Message, now time.Time) {
 	if pong || time.Duration(at-s.lastSeenAt()) > s.srv.cfg.Timeouts.Ping/pongResetDivisor {
 		s.seen(now)
 	}
+}
+
+// arrived counts a message. Only the reader calls it.
+func (s *Socket) arrived(at moment) {
+	s.stats.received.Add(1)
+	read := milliseconds(at)
+	if read-s.lastRead > milliseconds(moment(busyGap)) {
+		s.quick = 0
+	} else if s.quick < busyAfter {
+		s.quick++
+	}
+	s.lastRead = read
+}
+
+// takePong does with a pong what alive and takesAtOnce do, where the poller has read it:
+// without waiting, and only if nothing but its time matters. It reports false if the message
+// is something else, or may mean more; then nothing has been done.
+func (s *Socket) takePong(text []byte) bool {
+	srv := s.srv
+	if string(text) != s.version.Pong() || srv.coded.pong != nil || s.hasRaw() || srv.budget.Over() || !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	if s.state == Connecting || s.heard(kindMessage) || s.ext != nil && s.ext.batch.barrier != nil {
+		return false
+	}
+	now := time.Now()
+	s.arrived(srv.moment(now))
+	s.hearPongLocked()
+	s.seen(now)
+	s.stats.processed.Add(1)
+	return true
 }
 
 // milliseconds returns a moment in the unit of Socket.lastRead: milliseconds, which

@@ -179,6 +179,9 @@ func (o *connOwner) Ping(payload []byte) { (*Socket)(o).answerPing(payload) }
 // Hold implements ws.Owner.
 func (o *connOwner) Hold(n int) error { return (*Socket)(o).countUnfinished(n) }
 
+// TakeShort implements ws.Owner: it takes pongs, which most messages of idle clients are.
+func (o *connOwner) TakeShort(text []byte) bool { return (*Socket)(o).takePong(text) }
+
 // Resume implements ws.Owner.
 func (o *connOwner) Resume() { (*Socket)(o).read() }
 

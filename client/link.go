@@ -512,6 +512,9 @@ func (o *connOwner) Ping(payload []byte) { (*link)(o).answerPing(payload) }
 // Hold implements ws.Owner. Limits.MessageSize bounds what a connection holds.
 func (*connOwner) Hold(int) error { return nil }
 
+// TakeShort implements ws.Owner.
+func (*connOwner) TakeShort([]byte) bool { return false }
+
 // Resume implements ws.Owner.
 func (o *connOwner) Resume() { (*link)(o).read() }
 

@@ -45,6 +45,10 @@ type Owner interface {
 	// message while it waits for the rest, or fewer if n is negative. An error
 	// ends the connection; nothing is then held.
 	Hold(n int) error
+	// TakeShort is called on the goroutine of a Poller with a text message of at most 8
+	// bytes, in one frame, that has come alone. It must not block. If it returns
+	// false, Read returns the message; otherwise nothing more is done with it.
+	TakeShort(text []byte) bool
 	// Resume is called on a goroutine of its own when the wait of a Poller is
 	// over, which has begun with Park.
 	Resume()

@@ -70,19 +70,25 @@ const (
 // signal wakes a parked connection, or makes its reader try again before it
 // parks.
 func (c *Conn) signal() {
+	if c.unpark() {
+		go c.owner.Resume()
+	}
+}
+
+// unpark is signal for a caller that becomes the reader if it returns true.
+func (c *Conn) unpark() bool {
 	for {
 		switch c.park.state.Load() {
 		case parked:
 			if c.park.state.CompareAndSwap(parked, reading) {
-				go c.owner.Resume()
-				return
+				return true
 			}
 		case reading:
 			if c.park.state.CompareAndSwap(reading, signaled) {
-				return
+				return false
 			}
 		case signaled:
-			return
+			return false
 		}
 	}
 }
@@ -103,10 +109,15 @@ func (c *Conn) wait(started bool) error {
 // its place. Otherwise it waits. Once the reader has been released, only atomic
 // fields and those that never change may be accessed.
 func (c *Conn) leave() (gone bool, err error) {
-	p := &c.park
-	if p.poller == nil || p.watched.Load() == refused {
+	if c.park.poller == nil || c.park.watched.Load() == refused {
 		return false, c.more(false)
 	}
+	return c.tryLeave()
+}
+
+// tryLeave is leave for a connection that has a Poller. It does not wait.
+func (c *Conn) tryLeave() (gone bool, err error) {
+	p := &c.park
 	a := c.readAttempt(true)
 	defer a.release()
 	if p.all {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	gws "github.com/gobwas/ws"
 )
 
 // pollEvents is the number of events that a Poller takes at a time.
@@ -164,11 +166,59 @@ func (p *Poller) release() {
 }
 
 func (p *Poller) signal(events []syscall.EpollEvent) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, e := range events {
-		if c := p.conns[e.Fd]; c != nil && c.park.number == e.Pad {
-			c.signal()
+		if c := p.watched(e); c != nil && c.unpark() {
+			c.attend()
 		}
 	}
+}
+
+// watched returns the connection of an event, or nil if it is gone.
+func (p *Poller) watched(e syscall.EpollEvent) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.conns[e.Fd]; c != nil && c.park.number == e.Pad {
+		return c
+	}
+	return nil
+}
+
+// attend reads on, on the goroutine of the Poller, without waiting. It parks the
+// connection again if there is nothing but a text that the owner takes at once.
+// Otherwise another goroutine goes on with what has been read.
+func (c *Conn) attend() {
+	for {
+		gone, err := c.tryLeave()
+		if gone {
+			return
+		}
+		if err != nil {
+			_, _ = c.fail(nil, err, false)
+		}
+		if !c.takeShort() {
+			go c.owner.Resume()
+			return
+		}
+	}
+}
+
+// shortText is the size up to which texts are offered to TakeShort.
+const shortText = 8
+
+// takeShort reports whether the unread bytes are one short text, unfragmented and as it
+// is, and the owner has taken it.
+func (c *Conn) takeShort() bool {
+	const head = 2 + maskSize
+	n := len(c.in) - head
+	if n < 0 || n > shortText || int64(n) > c.limit.Load() || c.in[0] != finBit|byte(OpText) || c.in[1] != maskBit|byte(n) {
+		return false
+	}
+	mask, text := [maskSize]byte(c.in[2:]), c.in[head:]
+	gws.Cipher(text, mask, 0)
+	if !c.owner.TakeShort(text) {
+		gws.Cipher(text, mask, 0) // for Read
+		return false
+	}
+	c.consume(len(c.in))
+	return true
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -121,6 +122,80 @@ func TestParkedConnHasNoGoroutine(t *testing.T) {
 				t.Fatalf("got %q, want %q", got, want)
 			}
 		}
+	}
+}
+
+// A short text that comes alone needs no reader if the owner takes it. What is not exactly
+// that, or is not taken, comes out of Read as ever.
+func TestTakeShort(t *testing.T) {
+	p, l := newPoller(t), listenTCP(t)
+	var starts atomic.Int32
+	taken := make(chan string, 10)
+	r := &polledReader{messages: make(chan string, 100), ended: make(chan error, 2)}
+	client, c := connectThrough(t, l, Options{Poller: p, Owner: owner{
+		take: func(text []byte) bool {
+			if strings.HasPrefix(string(text), "no") {
+				return false
+			}
+			taken <- string(text)
+			return true
+		},
+		resume: func() {
+			starts.Add(1)
+			r.run()
+		},
+	}})
+	r.c = c
+	go r.run()
+	r.awaitParked()
+	send := func(b []byte) {
+		if _, err := client.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range []string{"", "#2", "12345678", "", ""} {
+		r.awaitParked()
+		send(frame(fin|text, s))
+		if got := <-taken; got != s {
+			t.Errorf("%q was taken, want %q", got, s)
+		}
+	}
+	if n := starts.Load(); n != 0 {
+		t.Errorf("%d readers for texts that were taken", n)
+	}
+	for _, test := range []struct {
+		sent []byte
+		rest string // is sent when the first message has been read
+		want []string
+	}{
+		{frame(fin|text, "no"), "", []string{"no"}},
+		{frame(fin|text, "123456789"), "", []string{"123456789"}},
+		{frame(fin|binry, "#2"), "", []string{"#2"}},
+		{append(frame(text, "#"), frame(fin|cont, "2")...), "", []string{"#2"}},
+		{append(frame(fin|text, "#2"), frame(fin|text, "")...), "", []string{"#2", ""}},
+		{append(frame(fin|text, "#2"), frame(fin|text, "#1")[:3]...), string(frame(fin|text, "#1")[3:]), []string{"#2", "#1"}},
+		{append(frame(fin|ping, ""), frame(fin|text, "")...), "", []string{""}},
+	} {
+		r.awaitParked()
+		before := starts.Load()
+		send(test.sent)
+		for i, want := range test.want {
+			if got := <-r.messages; got != want || starts.Load() == before {
+				t.Errorf("%q, want %q; %d readers have started", got, want, starts.Load()-before)
+			}
+			if i == 0 && test.rest != "" {
+				send([]byte(test.rest))
+			}
+		}
+	}
+	if len(taken) > 0 {
+		t.Errorf("%q was taken", <-taken)
+	}
+	r.awaitParked()
+	c.SetReadLimit(1)
+	send(frame(fin|text, "#2"))
+	if err := <-r.ended; err != ErrTooBig {
+		t.Errorf("a text above the limit: %v", err)
 	}
 }
 

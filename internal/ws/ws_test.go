@@ -181,6 +181,7 @@ func connectHTTP(
 type owner struct {
 	ping   func(payload []byte)
 	hold   func(n int) error
+	take   func(text []byte) bool
 	resume func()
 }
 
@@ -196,6 +197,8 @@ func (o owner) Hold(n int) error {
 	}
 	return o.hold(n)
 }
+
+func (o owner) TakeShort(text []byte) bool { return o.take != nil && o.take(text) }
 
 func (o owner) Resume() {
 	if o.resume != nil {

@@ -64,6 +64,9 @@ func (p ponger) Ping(payload []byte) { p(payload) }
 // Hold implements ws.Owner.
 func (ponger) Hold(int) error { return nil }
 
+// TakeShort implements ws.Owner.
+func (ponger) TakeShort([]byte) bool { return false }
+
 // Resume implements ws.Owner. It is not called without a Poller.
 func (ponger) Resume() {}
 
