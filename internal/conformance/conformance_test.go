@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,10 +14,13 @@ import (
 
 const root = "../.."
 
+// inspected is the report about the project. It takes seconds under the race detector.
+var inspected = sync.OnceValues(func() (report, error) { return inspect(root) })
+
 // Every rule of the protocol is decided, and what names a rule names one that
 // is there.
 func TestEveryRuleIsDecided(t *testing.T) {
-	r, err := inspect(root)
+	r, err := inspected()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +34,7 @@ func TestEveryRuleIsDecided(t *testing.T) {
 
 // The document has the table that the command prints.
 func TestTableIsCurrent(t *testing.T) {
-	r, err := inspect(root)
+	r, err := inspected()
 	if err != nil {
 		t.Fatal(err)
 	}
