@@ -84,8 +84,13 @@ func (c *channels) deliver(queue chan *nats.Msg, sink broker.Sink) {
 			if msg.Header.Get(seqHeader) != "" {
 				if f := c.n.history.follower(channel); f != nil {
 					f.live(msg)
+					continue
 				}
-				continue
+				if c.n.history.rule(channel) != nil {
+					continue // nobody is subscribed any more
+				}
+				// The node that stored it has a rule for the channel, and this one has
+				// none: for its subscribers, it is a plain channel.
 			}
 			data := msg.Data
 			if len(data) == 0 {

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -70,6 +72,15 @@ func newHistoryRules(list []HistoryRule) ([]historyRule, error) {
 		all[i] = historyRule{HistoryRule: r, match: match, ttl: fmt.Sprintf("%ds", r.Age/time.Second)}
 	}
 	return all, nil
+}
+
+// digestOf returns what tells lists of rules apart.
+func digestOf(list []historyRule) string {
+	h := sha256.New()
+	for _, r := range list {
+		fmt.Fprintf(h, "%q %d %s %d\n", r.Channel, r.Size, r.ttl, r.Copies)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // Check returns the error that Start would give because of the rule, nil if there is

@@ -21,6 +21,7 @@ const routePoll = 20 * time.Millisecond
 type members struct {
 	n        *Node
 	instance string
+	history  string // the digest of the history rules
 	subs     []*nats.Subscription
 	stop     chan struct{}
 	stopped  sync.WaitGroup
@@ -36,9 +37,9 @@ type members struct {
 }
 
 // join makes the node known to others.
-func join(n *Node) (*members, error) {
+func join(n *Node, history string) (*members, error) {
 	instance := rand.Text()
-	m := &members{n: n, instance: instance, stop: make(chan struct{}), roster: roster{name: n.o.Name, instance: instance}}
+	m := &members{n: n, instance: instance, history: history, stop: make(chan struct{}), roster: roster{name: n.o.Name, instance: instance}}
 	m.sync.ask = m.askSync
 	for subject, handle := range map[string]nats.MsgHandler{"n.beat": m.heard, "n.sync": m.answer} {
 		sub, err := n.nc.Subscribe(n.subject(subject), handle)
@@ -125,7 +126,7 @@ func (m *members) say(leaving bool) {
 		return
 	}
 	m.left = leaving
-	text, err := json.Marshal(beatMessage{m.n.o.Name, m.instance, leaving})
+	text, err := json.Marshal(beatMessage{m.n.o.Name, m.instance, leaving, m.history})
 	if err == nil {
 		err = m.n.nc.Publish(m.n.subject("n.beat"), text)
 	}
@@ -147,6 +148,9 @@ func (m *members) heard(msg *nats.Msg) {
 	}
 	m.mu.Unlock()
 	log := m.n.o.Logger.With(slog.String("node", b.Node))
+	if (what == heardFirst || what == heardRestart) && b.History != m.history {
+		log.Error("cluster: the history rules of another node differ from those of this one: give all nodes the same Options.History")
+	}
 	switch what {
 	case heardFirst:
 		log.Info("cluster: a node has joined")
@@ -208,6 +212,13 @@ func (m *members) alive() map[string]bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.roster.alive(false)
+}
+
+// unlike returns the other nodes whose history rules differ from those of this one, sorted.
+func (m *members) unlike() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster.unlike(m.history)
 }
 
 // instances returns the instances of the nodes that are alive, this one included.

@@ -62,7 +62,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		n.users, err = newUsers(n) // the same
 	}
 	if err == nil {
-		if n.members, err = join(n); err != nil {
+		if n.members, err = join(n, digestOf(history)); err != nil {
 			n.users.end()
 		}
 	}

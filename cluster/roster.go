@@ -22,11 +22,13 @@ type beatMessage struct {
 	Node     string `json:"node"`
 	Instance string `json:"instance"` // another one after each start
 	Leaving  bool   `json:"leaving,omitempty"`
+	History  string `json:"history"` // the digest of its rules
 }
 
 // member is another node.
 type member struct {
 	instance string
+	history  string // the digest of its rules
 	heard    time.Time
 	former   string // the instance before it, which may still be heard
 	echoes   int    // how often that was
@@ -86,7 +88,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 	if r.others == nil {
 		r.others = make(map[string]member)
 	}
-	r.others[b.Node] = member{instance: b.Instance, heard: now, former: was.instance}
+	r.others[b.Node] = member{instance: b.Instance, history: b.History, heard: now, former: was.instance}
 	delete(r.lost, b.Node)
 	if known {
 		return heardRestart
@@ -134,6 +136,18 @@ func (r *roster) lose(name string, now time.Time) {
 		r.lost = make(map[string]time.Time)
 	}
 	r.lost[name] = now
+}
+
+// unlike returns the nodes whose history rules have another digest than that of this one,
+// sorted.
+func (r *roster) unlike(history string) (names []string) {
+	for name, other := range r.others {
+		if other.history != history {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // missed returns the nodes that have been lost within lostFor and have not come back.

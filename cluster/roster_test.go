@@ -15,18 +15,18 @@ func TestRoster(t *testing.T) {
 		want  hearing
 		names string
 	}{
-		{beatMessage{"b", "b1", false}, 0, heardFirst, "ab"},
-		{beatMessage{"b", "b1", false}, 1, heardAgain, "ab"},
-		{beatMessage{"c", "c1", true}, 0, heardAgain, "ab"},    // nobody has known it
-		{beatMessage{"b", "b2", false}, 0, heardRestart, "ab"}, // it was killed, and has started again
-		{beatMessage{"b", "b1", true}, 0, heardAgain, "ab"},    // a late farewell
-		{beatMessage{"b", "b1", false}, 0, heardAgain, "ab"},   // a late beat
-		{beatMessage{"b", "b1", false}, 1, heardSameName, "ab"},
-		{beatMessage{"b", "b2", true}, 0, heardLeaving, "a"},
-		{beatMessage{"b", "b1", false}, 0, heardFirst, "ab"}, // the other one of that name is left
-		{beatMessage{"a", "a1", false}, 0, heardAgain, "ab"}, // this node, by a NATS that echoes
-		{beatMessage{"a", "a0", true}, 0, heardAgain, "ab"},  // what this node was before
-		{beatMessage{"a", "a2", false}, 0, heardOwnName, "ab"},
+		{beatMessage{"b", "b1", false, "h"}, 0, heardFirst, "ab"},
+		{beatMessage{"b", "b1", false, "h"}, 1, heardAgain, "ab"},
+		{beatMessage{"c", "c1", true, "h"}, 0, heardAgain, "ab"},    // nobody has known it
+		{beatMessage{"b", "b2", false, "h"}, 0, heardRestart, "ab"}, // it was killed, and has started again
+		{beatMessage{"b", "b1", true, "h"}, 0, heardAgain, "ab"},    // a late farewell
+		{beatMessage{"b", "b1", false, "h"}, 0, heardAgain, "ab"},   // a late beat
+		{beatMessage{"b", "b1", false, "h"}, 1, heardSameName, "ab"},
+		{beatMessage{"b", "b2", true, "h"}, 0, heardLeaving, "a"},
+		{beatMessage{"b", "b1", false, "h"}, 0, heardFirst, "ab"}, // the other one of that name is left
+		{beatMessage{"a", "a1", false, "h"}, 0, heardAgain, "ab"}, // this node, by a NATS that echoes
+		{beatMessage{"a", "a0", true, "h"}, 0, heardAgain, "ab"},  // what this node was before
+		{beatMessage{"a", "a2", false, "h"}, 0, heardOwnName, "ab"},
 	} {
 		now = now.Add(step.after * time.Second)
 		if got := r.heard(step.b, now); got != step.want {
@@ -116,6 +116,16 @@ func TestRosterRoutes(t *testing.T) {
 	if gone := r.routeless(map[string]bool{"c": true, "d": true}, time.Now()); !slices.Equal(gone, []string{"b"}) {
 		t.Errorf("%v are gone, want b", gone)
 	}
+	r.heard(beatMessage{Node: "e", Instance: "e1", History: "1"}, time.Now())
+	r.heard(beatMessage{Node: "d", Instance: "d1", History: "1"}, time.Now())
+	r.heard(beatMessage{Node: "d", Instance: "d2", History: "2"}, time.Now())
+	if got := r.unlike("1"); !slices.Equal(got, []string{"c", "d"}) {
+		t.Errorf("%v have other rules", got)
+	}
+	if got := r.unlike("2"); !slices.Equal(got, []string{"c", "e"}) {
+		t.Errorf("%v have other rules", got)
+	}
+	r.routeless(map[string]bool{"c": true}, time.Now())
 	if got := r.instances(); len(got) != 2 || !got["a1"] || !got["c1"] {
 		t.Errorf("alive are %v", got)
 	}

@@ -20,6 +20,9 @@ type Stats struct {
 	Cluster string   `json:"cluster"`
 	Nodes   []string `json:"nodes"` // that are alive, this one included, sorted
 
+	// Unlike are the other nodes whose Options.History differ from those of this one, sorted.
+	Unlike []string `json:"unlike"`
+
 	Channels    int    `json:"channels"`    // with subscribers on this node
 	Gaps        uint64 `json:"gaps"`        // how often the node read what it lacked of a history, or might lack
 	Losses      uint64 `json:"losses"`      // how often some of that was gone
@@ -57,7 +60,7 @@ const statsTimeout = time.Second
 // Stats returns figures of the node and its cluster. It asks the leaders of the streams,
 // which takes a second if one does not answer, or until ctx ends.
 func (n *Node) Stats(ctx context.Context) Stats {
-	s := Stats{Node: n.o.Name, Cluster: n.o.Cluster, Nodes: n.Nodes()}
+	s := Stats{Node: n.o.Name, Cluster: n.o.Cluster, Nodes: n.Nodes(), Unlike: n.members.unlike()}
 	n.channels.mu.Lock()
 	s.Channels = len(n.channels.subs)
 	n.channels.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // The table says what each node is and does, and what is wrong.
 func TestClusterTable(t *testing.T) {
 	s := cluster.Stats{
-		Node: "a", Cluster: "chat", Nodes: []string{"a", "b", "d"}, Channels: 5, Gaps: 4, Losses: 3, Dropped: 2, Revocations: 1, CutOff: true,
+		Node: "a", Cluster: "chat", Nodes: []string{"a", "b", "d"}, Unlike: []string{"b", "d"}, Channels: 5, Gaps: 4, Losses: 3, Dropped: 2, Revocations: 1, CutOff: true,
 		Streams: []cluster.StreamStats{
 			{Name: "s0", Leader: "a", Position: 12, Messages: 10, Bytes: 1000, Copies: []cluster.CopyStats{copyOf("a", true, true, 0), copyOf("b", true, false, 7), copyOf("c", false, false, 9)}},
 			{Name: "s1", Copies: []cluster.CopyStats{}},
@@ -38,6 +38,7 @@ s2      b       3         3         30     a (2 behind) b
 
 Node a: 5 channels, 1 revocations; since its start 4 gaps read, 3 lost, 2 messages dropped
 WRONG: node a is cut off from the revocations of others, and accepts no token
+WRONG: these nodes have other history rules than node a: b, d
 WRONG: these streams have no leader, and wait: s1
 WRONG: node c is away, with copies of streams: 1
 `

@@ -48,6 +48,9 @@ func ills(s cluster.Stats) (all []string) {
 	if s.CutOff {
 		all = append(all, "node "+s.Node+" is cut off from the revocations of others, and accepts no token")
 	}
+	if len(s.Unlike) > 0 {
+		all = append(all, "these nodes have other history rules than node "+s.Node+": "+strings.Join(s.Unlike, ", "))
+	}
 	var waiting []string
 	away := make(map[string]int)
 	for _, stream := range s.Streams {
