@@ -52,7 +52,7 @@ func (p *ops) begin(srv *socketcluster.Server, revocations *cluster.Revocations)
 		p.registry.MustRegister(metrics.NewCollector(srv))
 	}
 	if revocations != nil {
-		p.storage.had() // they have been loaded from it
+		p.storage.seen.Store(true) // they have been loaded from it
 	}
 	p.revocations.Store(revocations)
 	p.begun.Store(true)
@@ -65,6 +65,11 @@ func (p *ops) ready(ctx context.Context) error {
 	case p.ctx.Err() != nil:
 		return errors.New("shutting down")
 	case !p.begun.Load():
+		if p.storage != nil {
+			if err := p.storage.check(ctx); err != nil {
+				return err
+			}
+		}
 		return errors.New("starting")
 	case rv != nil && rv.Current() != nil:
 		return rv.Current()

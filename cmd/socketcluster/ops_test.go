@@ -69,8 +69,8 @@ func TestOps(t *testing.T) {
 	end()
 }
 
-// A node that has never had its storage is not ready. One that had is, for as long as an
-// election may take.
+// A node that has never had its storage is not ready, and says so. One that had it is ready
+// without it: most of what it does goes on.
 func TestStorageReadiness(t *testing.T) {
 	t.Setenv("SOCKETCLUSTER_CLUSTER_SECRET", "a secret of the nodes")
 	alone, other := sctest.FreeAddr(t), sctest.FreeAddr(t)
@@ -78,22 +78,35 @@ func TestStorageReadiness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &storage{node: d.node}
-	check := func() error {
+	p := newOps(t.Context(), d.node, noLog())
+	ready := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		return s.check(ctx)
+		return p.ready(ctx)
 	}
-	if err := check(); err == nil || !strings.Contains(err.Error(), "wait for storage") {
-		t.Errorf("at the start: %v", err)
+	for _, begun := range []bool{false, true} {
+		p.begun.Store(begun)
+		if err := ready(); err == nil || err.Error() != "starting: wait for storage" {
+			t.Errorf("begun %t: %v", begun, err)
+		}
 	}
-	s.seen = true
-	if err := check(); err != nil {
-		t.Errorf("for a moment: %v", err)
+	single, err := clusterDemo(t, "--cluster-store", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.missing = time.Now().Add(-storageGrace)
-	if err := check(); err == nil {
-		t.Error("ready without storage")
+	p = newOps(t.Context(), single.node, noLog())
+	p.begin(single.sockets, nil)
+	for begun := time.Now(); ready() != nil; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal(ready())
+		}
+	}
+	single.node.Close() // as good as any end of the storage
+	if err := single.node.Ready(t.Context()); err == nil {
+		t.Error("there is storage after the end of the node")
+	}
+	if err := ready(); err != nil {
+		t.Errorf("later, without storage: %v", err)
 	}
 	plain, err := clusterDemo(t, "--cluster-listen", other)
 	if err != nil {
