@@ -38,6 +38,7 @@ type Options struct {
 
 	// Routes are the addresses of other nodes. One that works is enough if nodes
 	// advertise theirs. A name may have several addresses. The node's own may be among them.
+	// The first start with StoreDir waits for as many nodes as there are entries.
 	Routes []string
 
 	// Secret is the password of the routes, the same for all nodes: at least 16
