@@ -23,6 +23,8 @@ type clusterSettings struct {
 	node, name                string
 	nats                      string
 	store                     string
+	syncAlways                bool
+	userClaim                 string
 	presence                  string // patterns of channels, separated by commas
 	revocations, failClosed   bool
 	cutOff                    time.Duration // 0: the default
@@ -42,6 +44,8 @@ const (
 	clusterNameSetting        = "cluster-name"
 	clusterNATSSetting        = "cluster-nats"
 	clusterStoreSetting       = "cluster-store"
+	clusterSyncAlwaysSetting  = "cluster-sync-always"
+	clusterUserClaimSetting   = "cluster-user-claim"
 	clusterRevocationsSetting = "cluster-revocations"
 	clusterCutOffSetting      = "cluster-cut-off"
 	clusterFailClosedSetting  = "cluster-fail-closed"
@@ -62,6 +66,8 @@ func (c *clusterSettings) define() flagGroup {
 	f.StringVar(&c.name, clusterNameSetting, "", "`name` of the cluster, the same for all nodes; socketcluster if empty")
 	f.StringVar(&c.nats, clusterNATSSetting, "", "`URL` of an outside NATS in place of one in the process, such as nats://nats:4222")
 	f.StringVar(&c.store, clusterStoreSetting, "", "`folder` in which the node stores histories and revocations, another one for each; which channels have a history is said by [[history]] in the file of --config, the same for all nodes")
+	f.BoolVar(&c.syncAlways, clusterSyncAlwaysSetting, false, "write what is stored through to the disk before it is acknowledged, so that nothing is lost if the power fails; each acknowledgement is slower by a write")
+	f.StringVar(&c.userClaim, clusterUserClaimSetting, "", "`claim` of a token that names its user, for presence, the same for all nodes; username if empty")
 	f.StringVar(&c.presence, presenceSetting, "", "`patterns` of the channels for which all nodes know who is there, such as chat,room/*; the rules say who may see it")
 	f.BoolVar(&c.revocations, clusterRevocationsSetting, false, "let users log out everywhere, on all nodes; the server waits for the revocations of the cluster before it takes clients")
 	f.DurationVar(&c.cutOff, clusterCutOffSetting, 0, "time after which a node that may lack revocations of others accepts no token; a negative one for never")
@@ -77,6 +83,7 @@ var clusterFields = map[string]string{
 	"Name": clusterNodeSetting, "Cluster": clusterNameSetting, "Listen": clusterListenSetting, "Advertise": clusterAdvertiseSetting,
 	"Routes": clusterRoutesSetting, "Secret": clusterSecretFileSetting, "TLS": clusterCertFileSetting, "StoreDir": clusterStoreSetting,
 	"History": historyKey, "URL": clusterNATSSetting, "CutOff": clusterCutOffSetting,
+	"SyncAlways": clusterSyncAlwaysSetting, "UserClaim": clusterUserClaimSetting,
 }
 
 var clusterField = regexp.MustCompile(`\b(?:Revocation)?Options\.([A-Z]\w*)`)
@@ -117,13 +124,13 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 		return nil, fmt.Errorf("the setting %s needs %s", clusterFailClosedSetting, clusterRevocationsSetting)
 	case c.witness && (c.listen == "" || c.store == ""):
 		return nil, fmt.Errorf("the setting %s needs %s and %s", clusterWitnessSetting, clusterListenSetting, clusterStoreSetting)
-	case !c.isCluster() && c.store == "" && len(o.history) == 0 && c.presence == "" && !c.revocations:
+	case !c.isCluster() && c.store == "" && !c.syncAlways && len(o.history) == 0 && c.presence == "" && !c.revocations:
 		return nil, nil
 	}
 	no := cluster.Options{
 		Name: c.node, Cluster: c.name, Listen: c.listen, Advertise: c.advertise,
 		Routes: strings.FieldsFunc(c.routes, func(r rune) bool { return r == ',' || r == ' ' }),
-		URL:    c.nats, StoreDir: c.store, History: o.history, Logger: log,
+		URL:    c.nats, StoreDir: c.store, SyncAlways: c.syncAlways, UserClaim: c.userClaim, History: o.history, Logger: log,
 	}
 	var err error
 	if no.Secret, err = c.secret(log); err != nil {

@@ -89,6 +89,8 @@ func TestClusterMistakes(t *testing.T) {
 		node + `:2: the setting cluster-node is "a b"; it must be`:                                   {"--config", node},
 		`the setting cluster-routes: "b" is not an address such as host:6222`:                        append(listen, "--cluster-routes", "b"),
 		"the setting cluster-store with the setting cluster-listen needs the setting cluster-routes": append(listen, "--cluster-store", dir),
+		"the setting cluster-sync-always needs the setting cluster-store":                            {"--cluster-sync-always"},
+		`the setting cluster-user-claim is "\xff"; it must be UTF-8`:                                 {"--presence-channels", "a", "--cluster-user-claim", "\xff"},
 		"the setting cluster-fail-closed needs cluster-revocations":                                  {"--cluster-fail-closed"},
 		"the setting cluster-witness needs cluster-listen and cluster-store":                         append(listen, "--cluster-witness"),
 		"the setting cluster-revocations: the setting cluster-cut-off is 1s; it must be at least 2s": {"--cluster-revocations", "--cluster-cut-off", "1s"},
