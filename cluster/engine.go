@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -110,6 +111,9 @@ func startEngine(o *Options) (*engine, error) {
 		srv.Shutdown()
 		srv.WaitForShutdown()
 		e.unlock()
+		if failure != nil && strings.HasPrefix((*failure).Error(), natsNoListen) {
+			return nil, fmt.Errorf("cluster: Options.Listen is %q: %w", o.Listen, *failure)
+		}
 		if failure != nil {
 			return nil, fmt.Errorf("cluster: NATS does not start: %w", *failure)
 		}
@@ -136,11 +140,38 @@ func (e *engine) stop() {
 // here.
 type natsLog struct {
 	*slog.Logger
-	fatal atomic.Pointer[error]
+	fatal  atomic.Pointer[error]
+	denied atomic.Pointer[time.Time] // when a wrong secret was logged last
 }
 
+// deniedPause is how often a wrong secret is logged. NATS says several times a second that
+// a route is refused.
+const deniedPause = time.Minute
+
+// The texts by which NATS says that a route is refused, here and there, and that a
+// password is no hash. That of a route may be none: nobody knows it but the nodes.
+const (
+	natsRoute    = " - rid:"
+	natsRefuses  = "authentication error"
+	natsRefused  = "Authorization Violation"
+	natsPlain    = "Plaintext passwords detected"
+	natsNoListen = "Error listening on router port"
+)
+
 func (l *natsLog) log(level slog.Level, format string, args ...any) {
-	l.LogAttrs(context.Background(), level, "nats: "+fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	switch {
+	case strings.HasPrefix(text, natsPlain):
+		return
+	case strings.Contains(text, natsRoute) && (strings.Contains(text, natsRefuses) || strings.Contains(text, natsRefused)):
+		now, last := time.Now(), l.denied.Load()
+		if last != nil && now.Sub(*last) < deniedPause || !l.denied.CompareAndSwap(last, &now) {
+			return
+		}
+		l.LogAttrs(context.Background(), slog.LevelError, "cluster: another node has another secret, so that they do not connect: give all nodes the same Options.Secret", slog.String("nats", text))
+		return
+	}
+	l.LogAttrs(context.Background(), level, "nats: "+text)
 }
 
 // Noticef implements server.Logger.

@@ -14,7 +14,7 @@ import (
 
 // ErrNoStorage is the error of what needs storage on a node that has none: without
 // Options.StoreDir, or with an outside NATS without JetStream.
-var ErrNoStorage = errors.New("cluster: the node has no storage")
+var ErrNoStorage = errors.New("cluster: the node has no storage: it needs Options.StoreDir, or JetStream in an outside NATS")
 
 // errStoreUsed is the error of a store that another node uses.
 var errStoreUsed = errors.New("another node uses it")

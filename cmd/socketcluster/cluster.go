@@ -93,7 +93,7 @@ var clusterField = regexp.MustCompile(`\b(?:Revocation)?Options\.([A-Z]\w*)`)
 func (o *options) clusterError(err error) error {
 	place := ""
 	text := clusterField.ReplaceAllStringFunc(err.Error(), func(field string) string {
-		name := clusterFields[field[strings.LastIndexByte(field, '.')+1:]]
+		name := clusterSetting(field)
 		if place == "" {
 			place = o.places[name]
 		}
@@ -130,7 +130,7 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 	no := cluster.Options{
 		Name: c.node, Cluster: c.name, Listen: c.listen, Advertise: c.advertise,
 		Routes: strings.FieldsFunc(c.routes, func(r rune) bool { return r == ',' || r == ' ' }),
-		URL:    c.nats, StoreDir: c.store, SyncAlways: c.syncAlways, UserClaim: c.userClaim, History: o.history, Logger: log,
+		URL:    c.nats, StoreDir: c.store, SyncAlways: c.syncAlways, UserClaim: c.userClaim, History: o.history, Logger: slog.New(settingNames{log.Handler()}),
 	}
 	var err error
 	if no.Secret, err = c.secret(log); err != nil {

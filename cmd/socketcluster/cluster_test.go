@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
@@ -76,29 +78,50 @@ func TestClusterSettings(t *testing.T) {
 	t.Error("nothing came")
 }
 
+// What a node reports names settings.
+func TestClusterLog(t *testing.T) {
+	var logs logtest.Buffer
+	log := slog.New(settingNames{logs.Logger().Handler()})
+	log.With("node", "b").WithGroup("g").Error("give each its own Options.Name, and the same Options.Secret", "a", "Options.Name")
+	if text := logs.Take(); !strings.Contains(text, `msg="give each its own cluster-node, and the same cluster-secret-file" node=b g.a=Options.Name`) {
+		t.Error(text)
+	}
+	log.Info("hello")
+	if text := logs.Take(); !strings.Contains(text, "msg=hello") {
+		t.Error(text)
+	}
+}
+
 // Settings that make no node say what to set.
 func TestClusterMistakes(t *testing.T) {
 	dir := t.TempDir()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	text := writeFile(t, "text", "this is no certificate")
 	history := writeFile(t, "c.toml", "cluster-node = 'a'\n[[history]]\nchannel = 'a'\nsize = 1\nage = '1h'")
 	node := writeFile(t, "node.toml", "\ncluster-node = 'a b'\ncluster-store = '"+dir+"'")
 	t.Setenv("SOCKETCLUSTER_CLUSTER_SECRET", "a secret of the nodes")
 	listen := []string{"--cluster-listen", "127.0.0.1:0"}
 	for want, args := range map[string][]string{
-		history + ":2: the setting history needs the setting cluster-store":                          {"--config", history},
-		node + `:2: the setting cluster-node is "a b"; it must be`:                                   {"--config", node},
-		`the setting cluster-routes: "b" is not an address such as host:6222`:                        append(listen, "--cluster-routes", "b"),
-		"the setting cluster-store with the setting cluster-listen needs the setting cluster-routes": append(listen, "--cluster-store", dir),
-		"the setting cluster-sync-always needs the setting cluster-store":                            {"--cluster-sync-always"},
-		`the setting cluster-user-claim is "\xff"; it must be UTF-8`:                                 {"--presence-channels", "a", "--cluster-user-claim", "\xff"},
-		"the setting cluster-fail-closed needs cluster-revocations":                                  {"--cluster-fail-closed"},
-		"the setting cluster-witness needs cluster-listen and cluster-store":                         append(listen, "--cluster-witness"),
-		"the setting cluster-revocations: the setting cluster-cut-off is 1s; it must be at least 2s": {"--cluster-revocations", "--cluster-cut-off", "1s"},
-		"need each other: cluster-key-file is not set":                                               append(listen, "--cluster-cert-file", text, "--cluster-ca-file", text),
-		"the setting cluster-ca-file: open none":                                                     append(listen, "--cluster-ca-file", "none"),
-		"the settings cluster-cert-file and cluster-key-file: tls: ":                                 append(listen, "--cluster-cert-file", text, "--cluster-key-file", text, "--cluster-ca-file", text),
-		"the setting cluster-cert-file needs cluster-listen":                                         {"--cluster-cert-file", text, "--cluster-key-file", text, "--cluster-ca-file", text},
-		`the setting presence-channels: rules: rule 1: presence is "anyone", but only a token`:       {"--presence-channels", "a, b/{c}"},
+		history + ":2: the setting history needs the setting cluster-store":                            {"--config", history},
+		node + `:2: the setting cluster-node is "a b"; it must be`:                                     {"--config", node},
+		`the setting cluster-routes: "b" is not an address such as host:6222`:                          append(listen, "--cluster-routes", "b"),
+		"the setting cluster-store with the setting cluster-listen needs the setting cluster-routes":   append(listen, "--cluster-store", dir),
+		"the setting cluster-sync-always needs the setting cluster-store":                              {"--cluster-sync-always"},
+		`the setting cluster-user-claim is "\xff"; it must be UTF-8`:                                   {"--presence-channels", "a", "--cluster-user-claim", "\xff"},
+		`the setting cluster-listen is "` + taken.Addr().String() + `": `:                              {"--cluster-listen", taken.Addr().String()},
+		"the setting cluster-revocations: the node has no storage: it needs the setting cluster-store": append(listen, "--cluster-revocations"),
+		"the setting cluster-fail-closed needs cluster-revocations":                                    {"--cluster-fail-closed"},
+		"the setting cluster-witness needs cluster-listen and cluster-store":                           append(listen, "--cluster-witness"),
+		"the setting cluster-revocations: the setting cluster-cut-off is 1s; it must be at least 2s":   {"--cluster-revocations", "--cluster-cut-off", "1s"},
+		"need each other: cluster-key-file is not set":                                                 append(listen, "--cluster-cert-file", text, "--cluster-ca-file", text),
+		"the setting cluster-ca-file: open none":                                                       append(listen, "--cluster-ca-file", "none"),
+		"the settings cluster-cert-file and cluster-key-file: tls: ":                                   append(listen, "--cluster-cert-file", text, "--cluster-key-file", text, "--cluster-ca-file", text),
+		"the setting cluster-cert-file needs cluster-listen":                                           {"--cluster-cert-file", text, "--cluster-key-file", text, "--cluster-ca-file", text},
+		`the setting presence-channels: rules: rule 1: presence is "anyone", but only a token`:         {"--presence-channels", "a, b/{c}"},
 	} {
 		if _, err := clusterDemo(t, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

@@ -94,7 +94,8 @@ func TestRunTellsWhatFailed(t *testing.T) {
 	}
 	defer store.Close()
 	for _, c := range []struct{ args, want string }{
-		{"--addr " + taken.Addr().String(), "address already in use"},
+		{"--addr " + taken.Addr().String(), "the setting addr: listen tcp " + taken.Addr().String() + ": bind: address already in use"},
+		{"--addr " + taken.Addr().String() + " --cluster-listen 127.0.0.1:nonsense", "the setting addr: "}, // before there is a node
 		{"serve --addr nonsense", "missing port"},
 		{"--rules none.json", "none.json"},
 		{"--rules " + text, "not a JSON array of rules"},

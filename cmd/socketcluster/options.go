@@ -27,11 +27,13 @@ const (
 	defaultTokenRenewal = 5 * time.Minute
 )
 
+const addrSetting = "addr"
+
 // groups returns the flags of serve, which set o.
 func (o *options) groups() []flagGroup {
 	demo, tokens := newFlags("The demo"), newFlags("Tokens")
 	o.defineConfig(demo)
-	demo.StringVar(&o.addr, "addr", ":8000", "`address` to listen on")
+	demo.StringVar(&o.addr, addrSetting, ":8000", "`address` to listen on")
 	demo.StringVar(&o.db, "db", "", "`file` of the users, for one process at a time; in memory if empty")
 	demo.StringVar(&o.rulesFile, rulesSetting, "", "JSON `file` with the channel rules, in place of the demo's")
 	demo.StringVar(&o.clientJS, "client-js", "", "`file` to serve as client.js in place of the module's own client: socketcluster-client.min.js of the npm package socketcluster-client")

@@ -46,12 +46,23 @@ func serve(ctx context.Context, o options, out, stderr io.Writer) (err error) {
 	if o.cluster.witness {
 		return serveWitness(ctx, o, log)
 	}
+	if o.cluster.isCluster() {
+		// The address is tried before the process joins the others. It is opened when the
+		// server is there: until then, clients are refused, and try another node.
+		listener, err := o.listen()
+		if err == nil {
+			err = listener.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
 	d, err := newDemo(ctx, o, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	listener, err := net.Listen("tcp", o.addr)
+	listener, err := o.listen()
 	if err != nil {
 		return errors.Join(err, d.sockets.Close())
 	}
@@ -65,6 +76,19 @@ func serve(ctx context.Context, o options, out, stderr io.Writer) (err error) {
 	serving, stop := later(ctx, o.stopDelay)
 	defer stop()
 	return d.serve(serving, listener, log)
+}
+
+// listen opens the address of the sockets and the site.
+func (o *options) listen() (net.Listener, error) {
+	listener, err := net.Listen("tcp", o.addr)
+	if err == nil {
+		return listener, nil
+	}
+	err = fmt.Errorf("the setting %s: %w", addrSetting, err)
+	if place := o.places[addrSetting]; place != "" {
+		err = fmt.Errorf("%s: %w", place, err)
+	}
+	return nil, err
 }
 
 // later returns a context that ends so long after ctx.

@@ -1,0 +1,67 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
+)
+
+// Nodes with other secrets say what to set, instead of what NATS says of it.
+func TestWrongSecret(t *testing.T) {
+	var logs [2]logtest.Buffer
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
+	for i, addr := range addrs {
+		n, err := Start(t.Context(), Options{Name: string(rune('a' + i)), Listen: addr, Routes: addrs, Secret: strings.Repeat(addr, 2), Logger: logs[i].Logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+	}
+	for i := range logs {
+		text := ""
+		for begun := time.Now(); !strings.Contains(text, "the same Options.Secret"); time.Sleep(time.Millisecond) {
+			if text += logs[i].Take(); time.Since(begun) > 20*time.Second {
+				t.Fatalf("node %d logs %s", i, text)
+			}
+		}
+		if strings.Contains(text, "Plaintext") {
+			t.Errorf("node %d logs %s", i, text)
+		}
+	}
+}
+
+// A wrong secret is logged once a minute, and other errors each time.
+func TestWrongSecretPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs logtest.Buffer
+		l := &natsLog{Logger: logs.Logger()}
+		count := func() int { return strings.Count(logs.Take(), "level=ERROR") }
+		refuse := func() {
+			l.Errorf("127.0.0.1:1 - rid:1 - %s", "authentication error - User \"route\"")
+			l.Errorf("127.0.0.1:1 - rid:2 - Route Error %s", "'Authorization Violation'")
+		}
+		refuse()
+		if n := count(); n != 1 {
+			t.Errorf("%d records at first", n)
+		}
+		time.Sleep(time.Minute - 1)
+		refuse()
+		if n := count(); n != 0 {
+			t.Errorf("%d records within a minute", n)
+		}
+		time.Sleep(1)
+		refuse()
+		if n := count(); n != 1 {
+			t.Errorf("%d records after a minute", n)
+		}
+		l.Errorf("127.0.0.1:1 - cid:3 - authentication error")
+		l.Errorf("127.0.0.1:1 - rid:4 - Slow Consumer")
+		if n := count(); n != 2 {
+			t.Errorf("%d records of other errors", n)
+		}
+	})
+}
