@@ -169,6 +169,9 @@ func (c *channels) PublishOnce(ctx context.Context, channel, id string, data []b
 	if limit := c.n.nc.MaxPayload(); int64(len(data)) > limit {
 		return "", fmt.Errorf("cluster: a publication of %d bytes is larger than the %d that NATS carries (max_payload)", len(data), limit)
 	}
+	if err := checkName(channel); err != nil {
+		return "", err
+	}
 	if err := c.n.nc.Publish(c.subject(channel), data); err != nil {
 		return "", fmt.Errorf("cluster: %w", err)
 	}
@@ -177,6 +180,9 @@ func (c *channels) PublishOnce(ctx context.Context, channel, id string, data []b
 
 // Subscribe implements broker.Broker.
 func (c *channels) Subscribe(ctx context.Context, channel string) error {
+	if err := checkName(channel); err != nil {
+		return err
+	}
 	queue := c.queues[maphash.String(c.seed, channel)%numQueues]
 	f := c.n.history.follow(channel)
 	c.mu.Lock()

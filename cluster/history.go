@@ -254,6 +254,9 @@ func (n *Node) Publish(ctx context.Context, channel, id string, data []byte) (Po
 }
 
 func (h *history) publish(ctx context.Context, rule *historyRule, channel, id string, data []byte) (Position, error) {
+	if err := checkName(channel); err != nil {
+		return Position{}, err
+	}
 	if limit := h.n.nc.MaxPayload() - reserved; int64(len(data)) > limit {
 		return Position{}, fmt.Errorf("cluster: a publication of %d bytes is larger than the %d that a history takes (max_payload)", len(data), limit)
 	}

@@ -91,6 +91,10 @@ func (n *Node) Broker() broker.Broker { return n.channels }
 // Nodes returns the names of the nodes that are alive, this one included, sorted.
 func (n *Node) Nodes() []string { return n.members.names() }
 
+// Closed reports whether the node has no connection to its NATS any more and gets none: Close
+// was called, or NATS has refused it for good. Only another node helps.
+func (n *Node) Closed() bool { return n.nc.IsClosed() }
+
 // Close leaves the cluster and ends the node. Close the server that uses it before.
 // What the node leads is handed over first, so that others go on publishing. That
 // takes some hundredths of a second, and a second at most.

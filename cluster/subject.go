@@ -1,6 +1,9 @@
 package cluster
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // plain reports for each byte whether it stands for itself in a token of a
 // subject. The others are special to NATS, white space, control characters,
@@ -17,7 +20,7 @@ const hexDigits = "0123456789ABCDEF"
 // appendToken appends a name as one token of a subject: a byte that is special
 // becomes = and two hexadecimal digits, and the empty name a lone =. Every name
 // has one token, and no two names share one, so that no name can reach another
-// subject. A name of 1024 bytes takes at most 3072; NATS ends a connection at 4096.
+// subject.
 func appendToken(dst []byte, name string) []byte {
 	if name == "" {
 		return append(dst, '=')
@@ -30,6 +33,25 @@ func appendToken(dst []byte, name string) []byte {
 		}
 	}
 	return append(dst, name[begin:]...)
+}
+
+// maxToken is the length of the longest token, in bytes: that of any name of 1024 bytes. NATS
+// ends a connection for good when a line of its protocol has more than 4096, in which are
+// the token, a prefix, and on the way back an inbox.
+const maxToken = 3072
+
+// checkName refuses a channel whose token is too long.
+func checkName(channel string) error {
+	token := len(channel)
+	for i := range len(channel) {
+		if !plain[channel[i]] {
+			token += 2
+		}
+	}
+	if token > maxToken {
+		return fmt.Errorf("cluster: the name of the channel takes %d bytes in NATS; it may take %d, where special characters and those beyond ASCII take 3 a byte", token, maxToken)
+	}
+	return nil
 }
 
 // parseToken returns the name of a token. It refuses what appendToken does not

@@ -33,8 +33,13 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%q is the token of %q", token, name)
 		}
 	}
-	if n := len(appendToken(nil, strings.Repeat(".", 1024))); n != 3072 {
-		t.Errorf("the longest token has %d bytes", n)
+	for name, fits := range map[string]bool{
+		strings.Repeat(".", 1024): true, strings.Repeat("a", 3072): true, strings.Repeat("=", 1023) + "abc": true,
+		strings.Repeat(".", 1025): false, strings.Repeat("a", 3073): false, strings.Repeat("=", 1023) + "abcd": false,
+	} {
+		if err := checkName(name); (err == nil) != fits || fits != (len(appendToken(nil, name)) <= maxToken) {
+			t.Errorf("%.10q of %d bytes: %v", name, len(name), err)
+		}
 	}
 }
 

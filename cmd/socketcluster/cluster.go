@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/cluster"
 )
 
@@ -112,6 +113,9 @@ func (o *options) clusterError(err error) error {
 // isCluster reports whether there may be other nodes.
 func (c *clusterSettings) isCluster() bool { return c.listen != "" || c.nats != "" }
 
+// maxChannelName is the length in bytes up to which a node carries every name of a channel.
+const maxChannelName = 1024
+
 // startNode starts the node of the process. It returns nil if nothing needs one.
 func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Node, error) {
 	c := &o.cluster
@@ -126,6 +130,11 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 		return nil, fmt.Errorf("the setting %s needs %s and %s", clusterWitnessSetting, clusterListenSetting, clusterStoreSetting)
 	case !c.isCluster() && c.store == "" && !c.syncAlways && len(o.history) == 0 && c.presence == "" && !c.revocations:
 		return nil, nil
+	}
+	if limit := o.server.Limits.ChannelName; limit > maxChannelName {
+		return nil, o.named(&socketcluster.ConfigError{
+			Field: "Limits.ChannelName", Reason: fmt.Sprintf("is %d; a node carries names of at most %d bytes", limit, maxChannelName),
+		})
 	}
 	no := cluster.Options{
 		Name: c.node, Cluster: c.name, Listen: c.listen, Advertise: c.advertise,

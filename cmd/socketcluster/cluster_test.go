@@ -122,6 +122,7 @@ func TestClusterMistakes(t *testing.T) {
 		"the settings cluster-cert-file and cluster-key-file: tls: ":                                   append(listen, "--cluster-cert-file", text, "--cluster-key-file", text, "--cluster-ca-file", text),
 		"the setting cluster-cert-file needs cluster-listen":                                           {"--cluster-cert-file", text, "--cluster-key-file", text, "--cluster-ca-file", text},
 		`the setting presence-channels: rules: rule 1: presence is "anyone", but only a token`:         {"--presence-channels", "a, b/{c}"},
+		"the setting limits-channel-name is 1025; a node carries names of at most 1024 bytes":          append(listen, "--limits-channel-name", "1025"),
 	} {
 		if _, err := clusterDemo(t, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

@@ -117,6 +117,22 @@ func TestStorageReadiness(t *testing.T) {
 	}
 }
 
+// A process whose node cannot reach its NATS any more does not work.
+func TestHealthOfNode(t *testing.T) {
+	d, err := clusterDemo(t, "--cluster-store", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{http.StatusOK, http.StatusServiceUnavailable} {
+		w := httptest.NewRecorder()
+		d.ops.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		if w.Code != want {
+			t.Errorf("%d %s, want %d", w.Code, w.Body, want)
+		}
+		d.node.Close()
+	}
+}
+
 func TestShutdownDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
