@@ -186,6 +186,9 @@ func (n *Node) StepDown(ctx context.Context, channel string) error {
 // Disturbed returns when live publications may have been lost, in nanoseconds since 1970.
 func (n *Node) Disturbed() int64 { return n.history.disturbed.Load() }
 
+// Disturb makes the node believe that live publications may have been lost.
+func (n *Node) Disturb() { n.history.suspect() }
+
 // KeepHistory looks after the stream of a channel.
 func (n *Node) KeepHistory(channel string) error {
 	return n.history.keep(n.history.rule(channel).shardOf(channel))

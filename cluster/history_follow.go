@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -294,11 +295,15 @@ func (f *follower) advance(node string) (done bool) {
 
 // filled delivers what was read after wanted was known of.
 func (f *follower) filled(list []stored, trimmed bool, since Position, wanted uint64, now time.Time) {
+	whole := !trimmed && len(list) <= f.rule.Size
 	list, lost := missing(list, trimmed, since, f.rule, now)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
 		return
+	}
+	if whole && !f.h.disturbedSince(since.Time) && !f.lacks(list, since.Seq, wanted) {
+		lost = nil // what the follower had delivered last has expired, and nothing else
 	}
 	if f.renewed {
 		if since.Seq > 0 { // it was read from the middle
@@ -329,6 +334,16 @@ func (f *follower) filled(list []stored, trimmed bool, since Position, wanted ui
 	}
 }
 
+// lacks reports whether something is known to have come after a sequence that neither was
+// read nor waits. f.mu is held.
+func (f *follower) lacks(list []stored, since, wanted uint64) bool {
+	gone := func(seq uint64) bool {
+		_, read := slices.BinarySearchFunc(list, seq, bySeq)
+		return seq > since && !read && !slices.ContainsFunc(f.waiting, func(msg *nats.Msg) bool { return number(msg, seqHeader) == seq })
+	}
+	return gone(wanted) || len(f.waiting) > 0 && gone(number(f.waiting[0], lastHeader))
+}
+
 // awaitTime is how long a publisher waits for subscribers on its own node, and lateTime
 // when the live publication is late and the follower reads.
 const (
@@ -339,25 +354,32 @@ const (
 // await waits until a publication has been delivered on this node, so that those who
 // publish do it at the pace of the subscribers here.
 func (f *follower) await(ctx context.Context, seq uint64) {
-	ctx, cancel := context.WithTimeout(ctx, awaitTime)
-	defer cancel()
-	late := time.NewTimer(lateTime)
-	defer late.Stop()
+	if !f.arrives(ctx, seq, lateTime) {
+		f.behind(seq)
+		f.arrives(ctx, seq, awaitTime-lateTime)
+	}
+}
+
+// arrives waits for at most so long until a publication has been delivered on this node, or
+// will not be, as the channel has ended. It does not wait before the follower has begun.
+func (f *follower) arrives(ctx context.Context, seq uint64, patience time.Duration) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	for {
 		f.mu.Lock()
-		there, moved := !f.begun || f.ended || f.at >= seq, f.moved
+		there, begun, moved := f.ended || f.at >= seq, f.begun, f.moved
 		f.mu.Unlock()
-		if there {
-			return
+		if there || !begun {
+			return there
 		}
 		select {
 		case <-moved:
-		case <-late.C:
-			f.behind(seq)
+		case <-timer.C:
+			return false
 		case <-ctx.Done():
-			return
+			return false
 		case <-f.h.ctx.Done():
-			return
+			return false
 		}
 	}
 }

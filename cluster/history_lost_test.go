@@ -63,20 +63,30 @@ func TestFollowerTellsWhatIsLost(t *testing.T) {
 		list    []stored
 		waiting []*nats.Msg
 		want    []string
+		quiet   bool   // live publications have not been lost
+		wanted  uint64 // was seen in the stream
 	}{
-		"nothing":                {Position{Seq: 10, Time: now}, false, numbers(10, 12, 15), nil, []string{"12 <nil>", "15 <nil>"}},
-		"more than it keeps":     {Position{Seq: 10, Time: now}, false, numbers(12, 15, 17, 20), nil, []string{"11-14 at 14 0s <nil>", "15 <nil>", "17 <nil>", "20 <nil>"}},
-		"all has expired":        {Position{Seq: 10, Time: long}, false, nil, nil, []string{"0-0 at 10 0s <nil>"}},
-		"the live one is left":   {Position{Seq: 10, Time: long}, false, nil, []*nats.Msg{liveMessage(30, 20)}, []string{"0-0 at 20 0s <nil>", "30 <nil>"}},
-		"another stream":         {Position{Seq: 0, Time: now}, true, numbers(3, 4), []*nats.Msg{liveMessage(4, 3), liveMessage(5, 4)}, []string{"0-0 at 2 0s <nil>", "3 <nil>", "4 <nil>", "5 <nil>"}},
-		"another, read half way": {Position{Seq: 10, Time: now}, true, nil, []*nats.Msg{liveMessage(4, 3)}, nil},
+		"nothing":                {Position{Seq: 10, Time: now}, false, numbers(10, 12, 15), nil, []string{"12 <nil>", "15 <nil>"}, false, 0},
+		"more than it keeps":     {Position{Seq: 10, Time: now}, false, numbers(12, 15, 17, 20), nil, []string{"11-14 at 14 0s <nil>", "15 <nil>", "17 <nil>", "20 <nil>"}, true, 0},
+		"all has expired":        {Position{Seq: 10, Time: long}, false, nil, nil, []string{"0-0 at 10 0s <nil>"}, false, 0},
+		"all has, in quiet":      {Position{Seq: 10, Time: long}, false, nil, nil, nil, true, 0},
+		"the last has, in quiet": {Position{Seq: 10, Time: long}, false, numbers(30), []*nats.Msg{liveMessage(30, 0)}, []string{"30 <nil>"}, true, 30},
+		"one waits, in quiet":    {Position{Seq: 10, Time: long}, false, nil, []*nats.Msg{liveMessage(30, 0)}, []string{"30 <nil>"}, true, 30},
+		"one is gone":            {Position{Seq: 10, Time: long}, false, numbers(30), []*nats.Msg{liveMessage(30, 20)}, []string{"11-29 at 29 0s <nil>", "30 <nil>"}, true, 30},
+		"what was seen is gone":  {Position{Seq: 10, Time: long}, false, nil, nil, []string{"0-0 at 10 0s <nil>"}, true, 20},
+		"the live one is left":   {Position{Seq: 10, Time: long}, false, nil, []*nats.Msg{liveMessage(30, 20)}, []string{"0-0 at 20 0s <nil>", "30 <nil>"}, true, 0},
+		"another stream":         {Position{Seq: 0, Time: now}, true, numbers(3, 4), []*nats.Msg{liveMessage(4, 3), liveMessage(5, 4)}, []string{"0-0 at 2 0s <nil>", "3 <nil>", "4 <nil>", "5 <nil>"}, true, 0},
+		"another, read half way": {Position{Seq: 10, Time: now}, true, nil, []*nats.Msg{liveMessage(4, 3)}, nil, true, 0},
 	} {
 		f, sink := lossyFollower()
-		f.at, f.filling, f.renewed, f.waiting = c.since.Seq, true, c.renewed, c.waiting
+		f.at, f.filling, f.renewed, f.waiting, f.wanted = c.since.Seq, true, c.renewed, c.waiting, c.wanted
+		if !c.quiet {
+			f.h.disturbed.Store(now.UnixNano())
+		}
 		if c.renewed {
 			f.at = 0
 		}
-		f.filled(c.list, false, c.since, 0, now)
+		f.filled(c.list, false, c.since, c.wanted, now)
 		if !slices.Equal(*sink, heard(c.want)) {
 			t.Errorf("%s: got %q, want %q", name, *sink, c.want)
 		}

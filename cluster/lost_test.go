@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
@@ -113,5 +114,36 @@ func TestDropsAreTold(t *testing.T) {
 		if strings.HasPrefix(text, "chat/") && strings.Contains(text, "lost") {
 			t.Error(text)
 		}
+	}
+}
+
+// A client that claims to have what never was makes the node tell nobody that anything is lost,
+// not even on a channel of which everything has expired.
+func TestForgedPositions(t *testing.T) {
+	nodes, _ := startStored(t, 1, withHistory)
+	_, dial := serve(t, nodes[0], nil)
+	c := sctest.Connect(t, dial, "")
+	subscribe(t, c, `{"channel":"brief/a"}`)
+	publish(t, nodes[0], "brief/a", "", 1)
+	_, position := next(t, c, 1)
+	p, err := cluster.ParsePosition(position)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "expiry", func() bool { return len(history(t, nodes[0], "brief/a", 1).Publications) == 0 })
+	nodes[0].Disturb() // without it, nobody would be told anyway
+	before := nodes[0].Stats(t.Context())
+	for _, seq := range []uint64{p.Seq + 1, 1 << 60} {
+		p.Seq = seq
+		subscribe(t, sctest.Connect(t, dial, ""), `{"channel":"brief/a","since":"`+p.String()+`"}`)
+	}
+	if s := nodes[0].Stats(t.Context()); s.Gaps != before.Gaps || s.Losses != before.Losses {
+		t.Errorf("the node has read %d times, and told %d losses", s.Gaps-before.Gaps, s.Losses-before.Losses)
+	}
+	if _, err := c.Call("#unsubscribe", "brief/a"); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Before(); len(got) > 0 {
+		t.Errorf("a subscriber got %v", got)
 	}
 }

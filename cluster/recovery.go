@@ -140,18 +140,12 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 
 // reach waits until the follower has delivered up to a sequence, which another node has
 // told a client: this one may be behind. It returns nil too if the history has lost its
-// end, which only a leader with a majority can know.
+// end, which only a leader with a majority can know. The client may lie: the follower reads
+// only what the leader has.
 func (f *follower) reach(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	for {
-		f.await(ctx, seq)
-		f.mu.Lock()
-		there := f.at >= seq || f.ended
-		f.mu.Unlock()
-		if there {
-			return nil
-		}
+	for patience := lateTime; !f.arrives(ctx, seq, patience); patience = awaitTime {
 		last, _, err := f.h.last(ctx, f.shard, f.subject)
 		if err == nil && last.seq < seq {
 			var led bool
@@ -162,10 +156,14 @@ func (f *follower) reach(ctx context.Context, seq uint64) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("cluster: the node is behind the client in the history of %q: %w", f.channel, errors.Join(ctx.Err(), err))
 		}
+		if f.h.ctx.Err() != nil {
+			return errClosed
+		}
 		if err == nil {
-			f.behind(seq)
+			f.behind(last.seq)
 		}
 	}
+	return nil
 }
 
 // fresh is the time since which a leader must have heard of a majority, so that there is
