@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +13,12 @@ import (
 
 // A follower keeps so much of what it has delivered last, so that subscribers who come
 // back after an interruption get it without a request to the stream. All followers of
-// a node keep at most maxRings bytes.
+// a node keep at most maxRings bytes, entryBytes of them for each publication beside its data.
 const (
-	ringCount = 256
-	ringBytes = 64 << 10
-	maxRings  = 64 << 20
+	ringCount  = 256
+	ringBytes  = 64 << 10
+	maxRings   = 64 << 20
+	entryBytes = 100
 )
 
 // ring has the publications of a channel after base, without a gap.
@@ -26,11 +28,15 @@ type ring struct {
 	bytes int
 }
 
-// add adds a publication.
+// size returns what of a ring a publication takes, in bytes.
+func (m stored) size() int { return entryBytes + len(m.data) }
+
+// add adds a publication. It copies the data, which would keep the whole message with it.
 func (r *ring) add(h *history, rule *historyRule, m stored) {
+	m.data = bytes.Clone(m.data)
 	r.list = append(r.list, m)
-	r.bytes += len(m.data)
-	h.rings.Add(int64(len(m.data)))
+	r.bytes += m.size()
+	h.rings.Add(int64(m.size()))
 	for len(r.list) > min(ringCount, rule.Size) || r.bytes > ringBytes || len(r.list) > 0 && h.rings.Load() > maxRings {
 		r.drop(h)
 	}
@@ -46,9 +52,10 @@ func (r *ring) expire(h *history, rule *historyRule) {
 // drop drops the oldest publication.
 func (r *ring) drop(h *history) {
 	first := r.list[0]
+	r.list[0] = stored{} // the array still has it
 	r.base, r.list = first.seq, r.list[1:]
-	r.bytes -= len(first.data)
-	h.rings.Add(-int64(len(first.data)))
+	r.bytes -= first.size()
+	h.rings.Add(-int64(first.size()))
 }
 
 // reset empties the ring: what comes next is after base.

@@ -71,15 +71,15 @@ func TestRing(t *testing.T) {
 	for i := range uint64(8) {
 		r.add(h, rule, stored{seq: i + 1, at: time.Now(), data: make([]byte, 10)})
 	}
-	if len(r.list) != 5 || r.base != 3 || h.rings.Load() != 50 {
+	if len(r.list) != 5 || r.base != 3 || h.rings.Load() != 5*(entryBytes+10) {
 		t.Errorf("the ring has %d after %d, of %d bytes", len(r.list), r.base, h.rings.Load())
 	}
 	r.list[0].at = time.Now().Add(-2 * time.Minute)
 	r.expire(h, rule)
-	if len(r.list) != 4 || r.base != 4 || h.rings.Load() != 40 {
+	if len(r.list) != 4 || r.base != 4 || h.rings.Load() != 4*(entryBytes+10) {
 		t.Errorf("the ring has %d after %d, of %d bytes", len(r.list), r.base, h.rings.Load())
 	}
-	r.add(h, rule, stored{seq: 9, at: time.Now(), data: make([]byte, ringBytes+1)})
+	r.add(h, rule, stored{seq: 9, at: time.Now(), data: make([]byte, ringBytes-entryBytes+1)})
 	if len(r.list) != 0 || r.base != 9 || h.rings.Load() != 0 {
 		t.Errorf("the ring has %d after %d, of %d bytes", len(r.list), r.base, h.rings.Load())
 	}
@@ -87,5 +87,31 @@ func TestRing(t *testing.T) {
 	r.add(h, rule, stored{seq: 10, at: time.Now(), data: make([]byte, 10)})
 	if len(r.list) != 0 || r.base != 10 || h.rings.Load() != maxRings {
 		t.Errorf("the ring has %d after %d, of %d bytes", len(r.list), r.base, h.rings.Load())
+	}
+}
+
+// A ring keeps neither the message that a publication came in, nor what it has dropped, and counts what
+// publications without data take.
+func TestRingKeepsNoMessages(t *testing.T) {
+	h, rule := &history{}, &historyRule{HistoryRule: HistoryRule{Size: 2, Age: time.Minute}}
+	r := ring{list: make([]stored, 0, 8)}
+	all := r.list[:1]
+	message := []byte("headers data")
+	r.add(h, rule, stored{seq: 1, at: time.Now(), data: message[8:]})
+	copy(message[8:], "gone")
+	if string(all[0].data) != "data" {
+		t.Errorf("the ring has %q, which belongs to the message", all[0].data)
+	}
+	r.add(h, rule, stored{seq: 2, at: time.Now()})
+	r.add(h, rule, stored{seq: 3, at: time.Now()})
+	if all[0].data != nil || len(r.list) != 2 || r.list[0].data != nil {
+		t.Errorf("the ring has %v, and keeps %q", r.list, all[0].data)
+	}
+	if h.rings.Load() != 2*entryBytes {
+		t.Errorf("two empty publications take %d bytes", h.rings.Load())
+	}
+	r.reset(h, 3)
+	if h.rings.Load() != 0 {
+		t.Errorf("an empty ring has %d bytes", h.rings.Load())
 	}
 }
