@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -177,10 +178,20 @@ func (n *Node) RemoveHistory(ctx context.Context, channel string) error {
 	return n.js.DeleteStream(ctx, n.stream(channel))
 }
 
-// StepDown makes another node lead the stream of a channel.
+// StepDown makes another node lead the stream of a channel. It asks until there is a leader
+// to do it.
 func (n *Node) StepDown(ctx context.Context, channel string) error {
-	_, err := n.nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+n.stream(channel), nil)
-	return err
+	for {
+		try, cancel := context.WithTimeout(ctx, time.Second)
+		answer, err := n.nc.RequestWithContext(try, "$JS.API.STREAM.LEADER.STEPDOWN."+n.stream(channel), nil)
+		cancel()
+		if err == nil && !strings.Contains(string(answer.Data), `"error"`) {
+			return nil
+		}
+		if err := pause(ctx, askPause); err != nil {
+			return err
+		}
+	}
 }
 
 // Disturbed returns when live publications may have been lost, in nanoseconds since 1970.
