@@ -17,14 +17,14 @@ import (
 var ceilings = map[string]float64{
 	"handshake-token":   1.4,
 	"handshake-expired": 1.5,
-	"echo":              1.2,
+	"echo":              1.15,
 	"publish":           0.95,
-	"fanout-1":          1.3,
-	"fanout":            0.95,
-	"channels":          1.2,
-	"ping":              0.75,
-	"return":            1.2,
-	"idle-channel":      0.25,
+	"fanout-1":          0.9,
+	"fanout":            0.8,
+	"channels":          0.95,
+	"ping":              0.7,
+	"return":            1.05,
+	"idle-channel":      0.15,
 }
 
 // gateLoad is large enough for a ratio and small enough for CI.
