@@ -228,8 +228,7 @@ func (f *follower) read() {
 }
 
 // tryRead reads once, and reports whether nothing is missing, or the channel or the node
-// has ended. What copies have does not need the leader of the stream, so an election does
-// not hold it up.
+// has ended.
 func (f *follower) tryRead() (done bool, err error) {
 	h := f.h
 	select {
@@ -237,11 +236,6 @@ func (f *follower) tryRead() (done bool, err error) {
 		defer func() { <-f.shard.fills }()
 	case <-h.ctx.Done():
 		return true, nil
-	}
-	for k := range h.n.Nodes() {
-		if f.advance(h.n.source(k)) {
-			return true, nil
-		}
 	}
 	f.mu.Lock()
 	since, wanted := Position{Seq: f.at, Time: f.known}, f.wanted
@@ -265,32 +259,6 @@ func (f *follower) readNow(from uint64) (list []stored, trimmed bool, err error)
 	ctx, cancel = context.WithTimeout(f.h.ctx, readTimeout)
 	defer cancel()
 	return f.h.readTo(ctx, f.shard, f.subject, from, f.rule.Size+1, last)
-}
-
-// advance delivers what the copy of a node has after what was delivered last, and reports
-// whether nothing that is known of is missing then, or the channel has ended. It leaves
-// it to filled to say what is lost: the copy may be behind.
-func (f *follower) advance(node string) (done bool) {
-	f.mu.Lock()
-	since, skip, ended := Position{Seq: f.at, Time: f.known}, f.renewed, f.ended
-	f.mu.Unlock()
-	if skip || ended {
-		return ended
-	}
-	r, now := newReader(f.h, f.shard, f.subject, since.Seq, f.rule.Size+1), time.Now()
-	for moved := true; moved; {
-		moved, _ = r.more(f.h.ctx, node) // others are asked next
-	}
-	list, lost := missing(r.list, r.trimmed, since, f.rule, now)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if lost != nil || len(list) == 0 || f.ended || f.renewed || f.at != since.Seq {
-		return f.ended
-	}
-	for _, m := range list {
-		f.deliver(m)
-	}
-	return f.catchUp()
 }
 
 // filled delivers what was read after wanted was known of.

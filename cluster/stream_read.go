@@ -44,11 +44,15 @@ type getRequest struct {
 	MultiLast []string `json:"multi_last,omitempty"`
 }
 
-// last returns the last publication of a channel. Only the leader of a stream answers
-// to this, which has all that was acknowledged; a copy may be behind. ok is
-// false if there is none.
+// last returns the last publication of a channel. ok is false if there is none.
 func (h *history) last(ctx context.Context, s *shard, subject string) (m stored, ok bool, err error) {
-	request, err := json.Marshal(getRequest{LastFor: subject})
+	return h.fromLeader(ctx, s, getRequest{LastFor: subject})
+}
+
+// fromLeader returns one message of a stream. Only the leader of a stream answers to this,
+// which has all that was acknowledged; a copy may be behind. ok is false if there is none.
+func (h *history) fromLeader(ctx context.Context, s *shard, r getRequest) (m stored, ok bool, err error) {
+	request, err := json.Marshal(r)
 	if err != nil {
 		return m, false, err
 	}
@@ -221,7 +225,7 @@ func (h *history) readTo(ctx context.Context, s *shard, subject string, from uin
 		case err != nil && !errors.Is(err, errTryAgain):
 			return nil, false, err
 		case r.next > last.seq:
-			return r.list, r.trimmed, nil
+			return h.confirm(ctx, s, subject, from, r)
 		case moved:
 			continue
 		}
@@ -236,6 +240,21 @@ func (h *history) readTo(ctx context.Context, s *shard, subject string, from uin
 			return nil, false, err
 		}
 	}
+}
+
+// confirm returns what was read as far as the leader of the stream still has it. A copy that
+// catches up gets what the leader has, behind what it had itself, and so it may lack what
+// is between.
+func (h *history) confirm(ctx context.Context, s *shard, subject string, from uint64, r *reader) (list []stored, trimmed bool, err error) {
+	first, ok, err := h.fromLeader(ctx, s, getRequest{Seq: max(from, 1), NextFor: subject})
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	list = r.list
+	for len(list) > 0 && list[0].seq < first.seq {
+		list = list[1:]
+	}
+	return list, r.trimmed, nil
 }
 
 // reader reads the publications of a channel one after the other.
