@@ -86,26 +86,6 @@ func mute(t *testing.T, srv *server.Server, node *cluster.Node, channel string) 
 	t.Cleanup(stop)
 }
 
-// A node whose own copy is behind, or gone, gets from the copy of another one what it has
-// missed, also while nobody leads the stream.
-func TestFillWithoutLeader(t *testing.T) {
-	const channel = "chat/a"
-	nodes, _ := startStored(t, 2, withHistory)
-	brokers, sinks := begin(t, nodes)
-	if err := brokers[1].Subscribe(t.Context(), channel); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "two copies", func() bool { return nodes[0].Complete(t.Context(), channel) == 2 })
-	publish(t, nodes[0], channel, "", 0)
-	sinks[1].await(t, channel+" 0")
-	mute(t, nodes[1].Server(), nodes[1], channel)
-	lose(t, nodes[1], channel)
-	for i := range 3 {
-		publish(t, nodes[0], channel, "", i+1)
-	}
-	sinks[1].await(t, channel+" 0", channel+" 1", channel+" 2", channel+" 3")
-}
-
 // A node that starts while a stream does not answer serves the channels of others.
 func TestStartWithStuckStream(t *testing.T) {
 	const channel = "chat/a"
