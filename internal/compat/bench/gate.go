@@ -19,12 +19,12 @@ var ceilings = map[string]float64{
 	"handshake-expired": 1.5,
 	"echo":              1.15,
 	"publish":           0.95,
-	"fanout-1":          0.9,
+	"fanout-1":          1.1,
 	"fanout":            0.8,
 	"channels":          0.95,
 	"ping":              0.7,
 	"return":            1.05,
-	"idle-channel":      0.15,
+	"idle-channel":      0.2,
 }
 
 // gateLoad is large enough for a ratio and small enough for CI.
