@@ -5,80 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
-
-// shelf is a broker whose channels keep some publications, in memory. Their positions are
-// numbers.
-type shelf struct {
-	limit int
-
-	mu   sync.Mutex
-	sink broker.PositionSink
-	all  map[string][]broker.Publication
-}
-
-func newShelf(limit int) *shelf {
-	return &shelf{limit: limit, all: make(map[string][]broker.Publication)}
-}
-
-func (k *shelf) Start(_ context.Context, sink broker.Sink) error {
-	k.sink = sink.(broker.PositionSink)
-	return nil
-}
-
-func (k *shelf) Publish(_ context.Context, channel string, data []byte) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	p := broker.Publication{Position: strconv.Itoa(len(k.all[channel]) + 1), Data: slices.Clone(data)}
-	k.all[channel] = append(k.all[channel], p)
-	k.sink.DeliverAt(channel, p.Position, p.Data)
-	return nil
-}
-
-func (k *shelf) PublishOnce(ctx context.Context, channel, _ string, data []byte) (string, error) {
-	return "", k.Publish(ctx, channel, data)
-}
-
-func (k *shelf) Subscribe(context.Context, string) error   { return nil }
-func (k *shelf) Unsubscribe(context.Context, string) error { return nil }
-func (k *shelf) Close() error                              { return nil }
-
-func (k *shelf) Join(_ context.Context, channel string, from broker.From, enter func(broker.Past)) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	end := len(k.all[channel])
-	begin := end - min(end, from.Last)
-	if from.Since != "" {
-		var err error
-		if begin, err = strconv.Atoi(from.Since); err != nil {
-			return err
-		}
-		if from.Including {
-			begin--
-		}
-	}
-	past := broker.Past{Position: strconv.Itoa(end)}
-	if first := max(0, end-k.limit); begin < first {
-		past.Lost = &broker.Lost{From: uint64(begin + 1), To: uint64(first)}
-		begin = first
-	}
-	past.Begin, past.Publications = strconv.Itoa(begin), k.all[channel][begin:]
-	enter(past)
-	return nil
-}
-
-func (k *shelf) History(context.Context, string, int) (broker.Past, error) {
-	return broker.Past{}, errors.New("it is not needed")
-}
 
 // publication returns the publications of numbers from 1 on, each at its own position.
 func publicationsAt(from, to int) (all []string) {
@@ -100,7 +35,7 @@ func (w *world) publishAt(from, to int) {
 
 // A report of a loss goes the way of publications, but no outbound middleware sees it.
 func TestLoss(t *testing.T) {
-	k := newShelf(100)
+	k := sctest.NewShelf(100, "%d")
 	inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
 		claimsRule(w)
 		p := w.login(map[string]any{"channels": []string{"room"}})
@@ -118,9 +53,9 @@ func TestLoss(t *testing.T) {
 		const told = `{"event":"#lost","data":{"channel":"room","position":"7","lost":{"from":2,"to":3}}}`
 		const unknown = `{"event":"#lost","data":{"channel":"room","lost":{}}}`
 		w.publishAt(1, 1)
-		k.sink.Lose("room", "7", broker.Lost{From: 2, To: 3})
-		k.sink.Lose("room", "", broker.Lost{})
-		k.sink.Lose("nobody", "", broker.Lost{})
+		k.Sink.Lose("room", "7", broker.Lost{From: 2, To: 3})
+		k.Sink.Lose("room", "", broker.Lost{})
+		k.Sink.Lose("nobody", "", broker.Lost{})
 		w.publishAt(2, 2)
 		p.want(publicationsAt(1, 1)[0], told, unknown, publicationsAt(2, 2)[0])
 
@@ -131,7 +66,7 @@ func TestLoss(t *testing.T) {
 			return nil
 		})
 		w.publishAt(3, 3)
-		k.sink.Lose("room", "7", broker.Lost{From: 2, To: 3})
+		k.Sink.Lose("room", "7", broker.Lost{From: 2, To: 3})
 		w.publishAt(4, 4)
 		p.want(publicationsAt(3, 3)[0], told, publicationsAt(4, 4)[0])
 		if off(); asked != 2 {
@@ -173,7 +108,7 @@ func TestLoss(t *testing.T) {
 			p.nextToken()
 			p.want(`{"rid":3}`)
 			w.publishAt(5, 5)
-			k.sink.Lose("room", "7", broker.Lost{From: 2, To: 3})
+			k.Sink.Lose("room", "7", broker.Lost{From: 2, To: 3})
 			p.quiet(time.Second)
 			decide <- allowed
 			if allowed {
@@ -192,7 +127,7 @@ func TestLoss(t *testing.T) {
 // with nothing missing and nothing twice, wherever what was published had got to.
 func TestSuspendedContinues(t *testing.T) {
 	for name, outbound := range map[string]bool{"": false, "with outbound middleware": true} {
-		k := newShelf(6)
+		k := sctest.NewShelf(6, "%d")
 		inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
 			again := make(chan struct{})
 			socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Subscribe) error {
@@ -231,9 +166,9 @@ func TestSuspendedContinues(t *testing.T) {
 				p.nextToken()
 				p.want(fmt.Sprintf(`{"rid":%d}`, i+3))
 				again <- struct{}{}
-				if missed := published - first + 1; missed > k.limit {
-					p.want(fmt.Sprintf(`{"event":"#lost","data":{"channel":"room","position":"%d","lost":{"from":%d,"to":%d}}}`, published-k.limit, first, published-k.limit))
-					first = published - k.limit + 1
+				if missed := published - first + 1; missed > k.Limit {
+					p.want(fmt.Sprintf(`{"event":"#lost","data":{"channel":"room","position":"%d","lost":{"from":%d,"to":%d}}}`, published-k.Limit, first, published-k.Limit))
+					first = published - k.Limit + 1
 				}
 				p.want(publicationsAt(first, published)...)
 				p.quiet(time.Second)
@@ -248,7 +183,7 @@ func TestSuspendedContinues(t *testing.T) {
 // What the answer to a subscription says is true even if the client has got nothing yet: it
 // is suspended, or its publications wait.
 func TestAnswerBeforeThePast(t *testing.T) {
-	k := newShelf(100)
+	k := sctest.NewShelf(100, "%d")
 	inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
 		again := make(chan struct{})
 		socketcluster.Use(w.srv, func(ctx context.Context, a *socketcluster.Subscribe) error {
