@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/socketcluster-go/socketcluster/internal/lane"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -111,7 +110,7 @@ func (s *Socket) isBusy() bool {
 	if s.State() == Closed {
 		return false
 	}
-	if s.pushBack.Load() != 0 || isBusy(&s.inbox) {
+	if s.pushBack.Load() != 0 || s.inbox.Busy() {
 		return true
 	}
 	s.mu.Lock()
@@ -120,17 +119,7 @@ func (s *Socket) isBusy() bool {
 		handling = x.slots
 	}
 	s.mu.Unlock()
-	return handling > 0 || x != nil && (isBusy(&x.raw) || isBusy(&x.outbound))
-}
-
-// isBusy reports whether a lane has work.
-func isBusy[T any](l *lane.Lane[T]) bool {
-	select {
-	case <-l.Idle():
-		return false
-	default:
-		return true
-	}
+	return handling > 0 || x != nil && (x.raw.Busy() || x.outbound.Busy())
 }
 
 // pendingFirst is snapshot, but begins with the sockets that have not completed

@@ -207,7 +207,7 @@ func (s *Socket) finishInbox(code wire.CloseCode, reason string) {
 	s.mu.Unlock()
 	s.abortCalls(code, reason)
 	x := s.extension()
-	if (x == nil || !isBusy(&x.raw)) && !isBusy(&s.inbox) {
+	if (x == nil || !x.raw.Busy()) && !s.inbox.Busy() {
 		return
 	}
 	s.pushBack.Store(pushBackBegun) // nothing is read, so pongs cannot arrive

@@ -133,12 +133,12 @@ func (l *Lane[T]) Lift(on bool) {
 	}
 }
 
-// closed is the channel of all lanes that are idle.
-var closed = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
+// Busy reports whether an item is queued or being handled. A closed lane is not busy.
+func (l *Lane[T]) Busy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.busy && !l.closed
+}
 
 // Idle returns a channel that is closed as soon as no item is queued or being
 // handled, or the lane is closed.
@@ -146,7 +146,9 @@ func (l *Lane[T]) Idle() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || !l.busy {
-		return closed
+		idle := make(chan struct{})
+		close(idle)
+		return idle
 	}
 	if l.queue == nil {
 		l.queue = new(queue[T])
