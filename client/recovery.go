@@ -53,12 +53,15 @@ func (ch *channel) advance(position string) bool {
 // client's mu must be held.
 func (ch *channel) lose(c *Client, l broker.Lost) *socketcluster.LostError {
 	c.emit(LostEvent{c, ch.name, l.From, l.To, ch.position})
+	lost := func() *socketcluster.LostError { // each reader has its own
+		return &socketcluster.LostError{Channel: ch.name, From: l.From, To: l.To, Position: ch.position}
+	}
 	for _, sub := range ch.subs {
 		if sub.loop != nil {
-			sub.loop.Write(message{lost: &socketcluster.LostError{Channel: ch.name, From: l.From, To: l.To, Position: ch.position}}, publicationCost)
+			sub.loop.Write(message{lost: lost()}, publicationCost)
 		}
 	}
-	return &socketcluster.LostError{Channel: ch.name, From: l.From, To: l.To, Position: ch.position}
+	return lost()
 }
 
 // lostFuncs returns the functions of OnLost. The client's mu must be held.
