@@ -18,11 +18,7 @@ func (o *options) presencePatterns() (func(channel string) bool, error) {
 	}
 	set, err := rules.New(list...)
 	if err != nil {
-		err = fmt.Errorf("the setting %s: %w", presenceSetting, err)
-		if place := o.places[presenceSetting]; place != "" {
-			err = fmt.Errorf("%s: %w", place, err)
-		}
-		return nil, err
+		return nil, o.placed(presenceSetting, fmt.Errorf("the setting %s: %w", presenceSetting, err))
 	}
 	return func(channel string) bool { return set.Decide(rules.Presence, channel, nil).Allowed }, nil
 }

@@ -81,14 +81,10 @@ func serve(ctx context.Context, o options, out, stderr io.Writer) (err error) {
 // listen opens the address of the sockets and the site.
 func (o *options) listen() (net.Listener, error) {
 	listener, err := net.Listen("tcp", o.addr)
-	if err == nil {
-		return listener, nil
+	if err != nil {
+		return nil, o.placed(addrSetting, fmt.Errorf("the setting %s: %w", addrSetting, err))
 	}
-	err = fmt.Errorf("the setting %s: %w", addrSetting, err)
-	if place := o.places[addrSetting]; place != "" {
-		err = fmt.Errorf("%s: %w", place, err)
-	}
-	return nil, err
+	return listener, nil
 }
 
 // later returns a context that ends so long after ctx.

@@ -119,8 +119,12 @@ func (s *settings) named(err error) error {
 	if !ok || settingOf(bad.Field) == "" {
 		return err
 	}
-	err = fmt.Errorf("the setting %s %s", settingOf(bad.Field), bad.Reason)
-	if place := s.places[settingOf(bad.Field)]; place != "" {
+	return s.placed(settingOf(bad.Field), fmt.Errorf("the setting %s %s", settingOf(bad.Field), bad.Reason))
+}
+
+// placed adds to an error where a setting is, unless that is among the arguments.
+func (s *settings) placed(name string, err error) error {
+	if place := s.places[name]; place != "" {
 		return fmt.Errorf("%s: %w", place, err)
 	}
 	return err
