@@ -219,27 +219,26 @@ func (h *history) readTo(ctx context.Context, s *shard, subject string, from uin
 		return []stored{last}, last.seq != from, nil
 	}
 	r := newReader(h, s, subject, from, keep)
-	for tries := 0; ; {
+	for tries := 0; r.next <= last.seq; {
 		moved, err := r.more(ctx, h.n.source(tries))
 		switch {
 		case err != nil && !errors.Is(err, errTryAgain):
 			return nil, false, err
-		case r.next > last.seq:
-			return h.confirm(ctx, s, subject, from, r)
 		case moved:
 			continue
 		}
 		// The copy is behind, or what was the last one has expired.
 		if tries++; tries%5 == 0 {
 			var ok bool
-			if last, ok, err = h.last(ctx, s, subject); err != nil || !ok || last.seq < r.next {
-				return r.list, r.trimmed, err
+			if last, ok, err = h.last(ctx, s, subject); err != nil || !ok {
+				return nil, false, err
 			}
 		}
 		if err := pause(ctx, askPause); err != nil {
 			return nil, false, err
 		}
 	}
+	return h.confirm(ctx, s, subject, from, r)
 }
 
 // confirm returns what was read as far as the leader of the stream still has it. A copy that
@@ -274,8 +273,8 @@ func newReader(h *history, s *shard, subject string, from uint64, keep int) *rea
 	return &reader{h: h, s: s, subject: subject, keep: keep, next: from}
 }
 
-// more reads some more from the copy of a node, and reports whether there was any. What
-// a copy has is without a gap, but it may be behind.
+// more reads some more from the copy of a node, and reports whether there was any. The copy
+// may be behind, see confirm.
 func (r *reader) more(ctx context.Context, node string) (moved bool, err error) {
 	request := getRequest{Seq: r.next, NextFor: r.subject, Batch: askBatch, MaxBytes: askBytes}
 	_, err = r.h.get(ctx, r.s, node, request, func(msg *nats.Msg) {
