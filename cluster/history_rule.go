@@ -38,7 +38,7 @@ const (
 	maxHistorySize = 10_000
 	minHistoryAge  = time.Second
 	maxHistoryAge  = 365 * 24 * time.Hour
-	mostCopies     = 5 // of NATS
+	maxCopies      = 5 // of NATS
 )
 
 // historyRule is a rule that has been checked.
@@ -61,14 +61,14 @@ func newHistoryRules(list []HistoryRule) ([]historyRule, error) {
 			err = fmt.Errorf("the size is %d; it must be 1 to %d", r.Size, maxHistorySize)
 		case r.Age < minHistoryAge || r.Age > maxHistoryAge:
 			err = fmt.Errorf("the age is %v; it must be %v to %v", r.Age, minHistoryAge, maxHistoryAge)
-		case r.Copies < 0 || r.Copies > mostCopies:
-			err = fmt.Errorf("there are %d copies; it must be 1 to %d", r.Copies, mostCopies)
+		case r.Copies < 0 || r.Copies > maxCopies:
+			err = fmt.Errorf("there are %d copies; it must be 1 to %d", r.Copies, maxCopies)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("cluster: Options.History[%d]: %w", i, err)
 		}
 		r.Age = (r.Age + time.Second - 1).Truncate(time.Second)
-		r.Copies = cmp.Or(r.Copies, maxCopies)
+		r.Copies = cmp.Or(r.Copies, defaultCopies)
 		all[i] = historyRule{HistoryRule: r, match: match, ttl: fmt.Sprintf("%ds", r.Age/time.Second)}
 	}
 	return all, nil

@@ -148,7 +148,7 @@ func (rv *Revocations) find(ctx context.Context) error {
 	cancel()
 	ctx, cancel = context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
-	for copies := maxCopies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
+	for copies := defaultCopies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
 		if stream, err = rv.n.js.CreateStream(ctx, rv.config(copies)); tooFewNodes(err) {
 			err = jetstream.ErrStreamNotFound
 		}
@@ -184,7 +184,7 @@ func (rv *Revocations) look() {
 	ctx, cancel := context.WithTimeout(rv.ctx, streamTimeout)
 	defer cancel()
 	rv.meet(s.CachedInfo().Created)
-	want := min(len(rv.n.Nodes()), maxCopies)
+	want := min(len(rv.n.Nodes()), defaultCopies)
 	if s.CachedInfo().Config.Replicas >= want {
 		return
 	}

@@ -16,9 +16,9 @@ import (
 // more.
 const numShards = 8
 
-// maxCopies is how many nodes store each publication, if there are so many and its rule says
+// defaultCopies is how many nodes store each publication, if there are so many and its rule says
 // nothing else, and each revocation. With three, one may be lost.
-const maxCopies = 3
+const defaultCopies = 3
 
 // dedupWindow is for how long NATS knows the ids of publications.
 const dedupWindow = 2 * time.Minute
@@ -55,7 +55,7 @@ type shard struct {
 func (n *Node) newShards(copies int) []*shard {
 	all := make([]*shard, numShards)
 	which := ""
-	if copies != maxCopies {
+	if copies != defaultCopies {
 		which = strconv.Itoa(copies)
 	}
 	for i := range all {
