@@ -28,6 +28,7 @@ func NewCollector(node *cluster.Node) prometheus.Collector { return collector{no
 // for counters.
 var (
 	nodes       = desc("nodes", "Nodes of the cluster that are alive, as this one sees it.")
+	unlike      = desc("unlike_nodes", "Other nodes whose rules of histories are not those of this one.")
 	channels    = desc("channels", "Channels that have subscribers on this node.")
 	gaps        = desc("gaps_total", "How often this node has read what it lacked of a history, or might have lacked.")
 	losses      = desc("losses_total", "How often some of that was gone.")
@@ -44,7 +45,7 @@ var (
 	lag       = desc("copy_lag", "Operations that this copy of the stream is behind its leader.", "stream", "node")
 )
 
-var all = []*prometheus.Desc{nodes, channels, gaps, losses, dropped, revocations, cutOff, available, leads, position, messages, bytes, alive, lag}
+var all = []*prometheus.Desc{nodes, unlike, channels, gaps, losses, dropped, revocations, cutOff, available, leads, position, messages, bytes, alive, lag}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("socketcluster_cluster_"+name, help, labels, nil)
@@ -67,6 +68,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
 	}
 	gauge(nodes, float64(len(s.Nodes)))
+	gauge(unlike, float64(len(s.Unlike)))
 	gauge(channels, float64(s.Channels))
 	count(gaps, s.Gaps)
 	count(losses, s.Losses)

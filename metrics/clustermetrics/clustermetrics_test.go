@@ -27,7 +27,7 @@ func Example() {
 	registry.MustRegister(clustermetrics.NewCollector(node)) // promhttp.HandlerFor(registry, …) serves them
 	families, err := registry.Gather()
 	fmt.Println(len(families), families[0].GetName(), err)
-	// Output: 7 socketcluster_cluster_channels <nil>
+	// Output: 8 socketcluster_cluster_channels <nil>
 }
 
 // The figures are those of the node.
@@ -45,8 +45,16 @@ func TestCollector(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var streams []cluster.StreamStats
+	for deadline := time.Now().Add(30 * time.Second); len(streams) < 8; { // a node makes them after its start
+		if time.Now().After(deadline) {
+			t.Fatalf("there are %d streams", len(streams))
+		}
+		time.Sleep(10 * time.Millisecond)
+		streams = node.Stats(t.Context()).Streams
+	}
 	stream := ""
-	for _, s := range node.Stats(t.Context()).Streams {
+	for _, s := range streams {
 		if s.Position == 3 {
 			stream = s.Name
 		}
@@ -55,8 +63,8 @@ func TestCollector(t *testing.T) {
 	if problems, err := testutil.CollectAndLint(collector); err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
-	// Seven figures of the node, and seven of each stream, which has one copy.
-	if n := testutil.CollectAndCount(collector); n != 7+8*7 {
+	// Eight figures of the node, and seven of each stream, which has one copy.
+	if n := testutil.CollectAndCount(collector); n != 8+8*7 {
 		t.Errorf("%d metrics", n)
 	}
 	want := `
