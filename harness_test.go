@@ -119,6 +119,7 @@ func (w *world) connect(token string) (*peer, map[string]any) {
 	if err := json.Unmarshal([]byte(text), &answer); err != nil || answer.RID != 1 || answer.Data == nil {
 		w.t.Fatalf("answer to the handshake: %s", text)
 	}
+	synctest.Wait() // until the server has emitted the events that follow the answer
 	return p, answer.Data
 }
 
