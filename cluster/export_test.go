@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster/internal/presence"
 )
 
 // StreamOf tells the streams of channels apart.
@@ -162,13 +164,13 @@ func (n *Node) Silence() { n.nc.Close() }
 func (p *Presence) Waiting() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.core.hooks.waiting)
+	return p.state.Waiting()
 }
 
 // Enter adds a row without a socket.
 func (p *Presence) Enter(channel, user, socket string) {
 	p.mu.Lock()
-	p.core.enter(row{rowKey: rowKey{channel, socket}, user: user}, time.Now())
+	p.state.Enter(presence.Row{Key: presence.Key{Channel: channel, Socket: socket}, User: user}, time.Now())
 	p.mu.Unlock()
 	p.wake()
 }

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,14 +19,11 @@ import (
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/claimscan"
 	"github.com/socketcluster-go/socketcluster/internal/millis"
+	"github.com/socketcluster-go/socketcluster/internal/presence"
 )
 
 // DefaultDebounce is the default of [PresenceOptions].Debounce.
 const DefaultDebounce = 2 * time.Second
-
-// maxRow is the size of the largest row of presence: the bytes of channel, user
-// and info.
-const maxRow = 16 << 10
 
 // PresenceOptions of a [Presence]. The zero value keeps presence of all users by
 // the claim Options.UserClaim. No lock is held while a function of it runs. All nodes
@@ -86,8 +83,8 @@ type Presence struct {
 	over   sync.WaitGroup
 	runner hookRunner
 
-	mu   sync.Mutex
-	core *presenceCore
+	mu    sync.Mutex
+	state *presence.State
 }
 
 // presenceQueue is how many messages of other nodes may wait. NATS drops what
@@ -121,7 +118,9 @@ func NewPresence(node *Node, srv *socketcluster.Server, o PresenceOptions) (*Pre
 	p := &Presence{
 		node: node, srv: srv, sink: sink, o: o,
 		in: make(chan *nats.Msg, presenceQueue), kick: make(chan struct{}, 1), stop: make(chan struct{}),
-		core: newPresenceCore(node.o.Name, node.members.instance, o.Debounce, o.OnLeave != nil),
+		state: presence.New(presence.Options{
+			Node: node.o.Name, Instance: node.members.instance, Debounce: o.Debounce, Hooks: o.OnLeave != nil, Beat: beat, Lifespan: lifespan,
+		}),
 	}
 	p.runner.init(p)
 	if !node.presence.CompareAndSwap(nil, p) {
@@ -183,20 +182,20 @@ func (p *Presence) look(s *socketcluster.Socket, channel string) {
 	if !p.has(channel) {
 		return
 	}
-	r := row{rowKey: rowKey{channel, s.ID()}, user: p.o.User(s)}
-	if r.user != "" && p.o.Info != nil {
-		r.info = p.encode(p.o.Info(s, channel))
+	r := presence.Row{Key: presence.Key{Channel: channel, Socket: s.ID()}, User: p.o.User(s)}
+	if r.User != "" && p.o.Info != nil {
+		r.Info = p.encode(p.o.Info(s, channel))
 	}
-	if size := len(channel) + len(r.user) + len(r.info); size > maxRow {
+	if size := len(channel) + len(r.User) + len(r.Info); size > presence.MaxRow {
 		p.node.o.Logger.Error("cluster: a socket is not seen in a channel: channel, user and info are too large",
-			slog.String("socket", s.ID()), slog.Int("bytes", size), slog.Int("limit", maxRow))
-		r.user = ""
+			slog.String("socket", s.ID()), slog.Int("bytes", size), slog.Int("limit", presence.MaxRow))
+		r.User = ""
 	}
 	p.mu.Lock()
-	if r.user != "" {
-		p.core.enter(r, time.Now())
+	if r.User != "" {
+		p.state.Enter(r, time.Now())
 	} else {
-		p.core.exit(r.rowKey, time.Now())
+		p.state.Exit(r.Key, time.Now())
 	}
 	p.mu.Unlock()
 	p.wake()
@@ -208,7 +207,7 @@ func (p *Presence) left(s *socketcluster.Socket, channel string) {
 		return
 	}
 	p.mu.Lock()
-	p.core.exit(rowKey{channel, s.ID()}, time.Now())
+	p.state.Exit(presence.Key{Channel: channel, Socket: s.ID()}, time.Now())
 	p.mu.Unlock()
 	p.wake()
 	p.endSight(s, channel)
@@ -276,32 +275,49 @@ type PresentSocket struct {
 	Info     json.RawMessage
 }
 
+// Leave is a user who has left a channel: the user has had no socket in it, on
+// any node, for the time of PresenceOptions.Debounce.
+//
+// PresenceOptions.OnLeave is called at least once for each leave that a node has
+// seen which stays alive, usually exactly once, within some milliseconds of the
+// leave. Which node calls it is derived from the names in the leave and the nodes
+// that are alive. If that node has died, or did not know of the user, another one
+// calls it some seconds later. It is called twice if the node dies while it runs
+// the hook, and if nodes do not hear each other: each side of a cluster that is
+// cut in two sees the users of the other side leave. It is not called if all
+// nodes end at the same time. So a hook must bear to be called twice, and to be
+// called for a user who has come back since.
+type Leave struct {
+	Channel, User string
+	Info          json.RawMessage // of the latest of the user's sockets; nil if there was none
+}
+
 // Here returns the users in a channel, sorted by name.
 func (p *Presence) Here(channel string) []Present {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	users := p.core.table.channels[channel]
-	all := make([]Present, 0, len(users))
-	for _, user := range slices.Sorted(maps.Keys(users)) {
-		all = append(all, users[user].public(user))
+	all := make([]Present, 0, p.state.NumUsers(channel))
+	for name, user := range p.state.Users(channel) {
+		all = append(all, present(name, user))
 	}
+	slices.SortFunc(all, func(a, b Present) int { return strings.Compare(a.User, b.User) })
 	return all
 }
 
-func (u *present) public(user string) Present {
-	sockets := make([]PresentSocket, len(u.sockets))
-	for i, s := range u.sockets {
-		sockets[i] = PresentSocket{s.socket, s.node, s.info}
+func present(name string, user *presence.User) Present {
+	sockets := make([]PresentSocket, len(user.Sockets))
+	for i, s := range user.Sockets {
+		sockets[i] = PresentSocket{s.ID, s.Node, s.Info}
 	}
-	return Present{user, sockets, u.info}
+	return Present{name, sockets, user.Info}
 }
 
 // User returns a user in a channel. ok is false if the user is not there.
 func (p *Presence) User(channel, user string) (u Present, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if found := p.core.table.channels[channel][user]; found != nil {
-		return found.public(user), true
+	if found := p.state.User(channel, user); found != nil {
+		return present(user, found), true
 	}
 	return u, false
 }
@@ -310,12 +326,12 @@ func (p *Presence) User(channel, user string) (u Present, ok bool) {
 func (p *Presence) NumUsers(channel string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.core.table.channels[channel])
+	return p.state.NumUsers(channel)
 }
 
 // Channels yields the channels with users, in no particular order.
 func (p *Presence) Channels() iter.Seq[string] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Values(slices.Collect(maps.Keys(p.core.table.channels)))
+	return slices.Values(slices.Collect(p.state.Channels()))
 }

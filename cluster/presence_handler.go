@@ -66,12 +66,11 @@ func (p *Presence) Handler() socketcluster.Handler {
 // page returns the users of a channel that a client has asked for.
 func (p *Presence) page(in hereRequest) hereAnswer {
 	p.mu.Lock()
-	users := p.core.table.channels[in.Channel]
-	total := len(users)
+	total := p.state.NumUsers(in.Channel)
 	all := make([]hereUser, 0, total)
-	for name, u := range users {
+	for name, u := range p.state.Users(in.Channel) {
 		if name > in.After || in.After == "" {
-			all = append(all, hereUser{name, len(u.sockets), u.info})
+			all = append(all, hereUser{name, len(u.Sockets), u.Info})
 		}
 	}
 	p.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/internal/guard"
+	"github.com/socketcluster-go/socketcluster/internal/presence"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -46,8 +47,8 @@ func (p *Presence) run() {
 			p.follow()
 		case <-beats.C:
 			p.mu.Lock()
-			p.core.beat()
-			p.core.overdue(time.Now())
+			p.state.Beat()
+			p.state.Overdue(time.Now())
 			p.mu.Unlock()
 		case <-p.stop:
 			p.step()
@@ -64,47 +65,40 @@ func (p *Presence) follow() {
 	alive := p.node.members.instances()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.core.keep(alive, time.Now())
-	p.core.beat()
+	p.state.Follow(alive, time.Now())
+	p.state.Beat()
 }
 
 // receive handles a message of another node.
 func (p *Presence) receive(msg *nats.Msg) {
-	m, err := decodePresence(msg.Data)
+	p.mu.Lock()
+	err := p.state.Receive(msg.Data, time.Now())
+	p.mu.Unlock()
 	if err != nil {
 		p.node.o.Logger.Warn("cluster: another node sends what this one does not understand", slog.Any("error", err))
-		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.core.receive(m, time.Now())
 }
 
 // step does what has come up. It returns when there will be something to do
 // again.
 func (p *Presence) step() (next time.Time, ok bool) {
 	p.mu.Lock()
-	c := p.core
-	c.expire(time.Now())
-	c.tell(doneMessage, p.runner.finished())
-	c.flush()
-	out, news, runs := c.out, c.news, c.runs
-	c.out, c.news, c.runs = nil, nil, nil
-	next, ok = c.table.next()
+	p.state.Ran(p.runner.finished())
+	work, next, ok := p.state.Step(time.Now())
 	p.mu.Unlock()
-	p.send(out)
-	p.report(news)
-	p.runner.add(runs)
+	p.send(work.Messages)
+	p.report(work.News)
+	p.runner.add(work.Hooks)
 	return next, ok
 }
 
-func (p *Presence) send(out []outgoing) {
-	for _, o := range out {
+func (p *Presence) send(all []presence.Message) {
+	for _, m := range all {
 		subject := allPresence
-		if o.to != "" {
-			subject = toPresence + o.to
+		if m.To != "" {
+			subject = toPresence + m.To
 		}
-		if err := p.node.nc.Publish(p.node.subject(subject), o.data); err != nil {
+		if err := p.node.nc.Publish(p.node.subject(subject), m.Data); err != nil {
 			// The others notice by the next beat.
 			p.node.o.Logger.Warn("cluster: presence cannot be told to other nodes", slog.Any("error", err))
 			return
@@ -115,14 +109,14 @@ func (p *Presence) send(out []outgoing) {
 // report publishes joins and leaves to the subscribers on this node. Each node
 // does that by what it knows itself, so that what its clients hear fits what they
 // see.
-func (p *Presence) report(all []news) {
+func (p *Presence) report(all []presence.News) {
 	for _, n := range all {
-		channel := socketcluster.PresenceChannel(n.channel)
+		channel := socketcluster.PresenceChannel(n.Channel)
 		if !p.srv.Exchange().IsSubscribed(channel) {
 			continue
 		}
-		e := PresenceEvent{Type: "leave", User: n.user, Info: n.info}
-		if n.joined {
+		e := PresenceEvent{Type: "leave", User: n.User, Info: n.Info}
+		if n.Joined {
 			e.Type = "join"
 		}
 		text, err := wire.Marshal(e)
@@ -159,19 +153,19 @@ type hookRunner struct {
 	over   sync.WaitGroup
 
 	mu      sync.Mutex
-	queue   []Leave
+	queue   []presence.Leave
 	running int
-	open    map[leaveKey]int // how many hooks of a leave have not run yet
-	done    []leaveKey       // those that have, which others have not been told of
+	open    map[presence.Who]int // how many hooks of a leave have not run yet
+	done    []presence.Who       // those that have, which others have not been told of
 }
 
 func (h *hookRunner) init(p *Presence) {
-	h.p, h.open = p, make(map[leaveKey]int)
+	h.p, h.open = p, make(map[presence.Who]int)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 }
 
 // add runs the hooks of leaves, as soon as there is room.
-func (h *hookRunner) add(leaves []Leave) {
+func (h *hookRunner) add(leaves []presence.Leave) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ctx.Err() != nil {
@@ -179,7 +173,7 @@ func (h *hookRunner) add(leaves []Leave) {
 	}
 	h.queue = append(h.queue, leaves...)
 	for _, leave := range leaves {
-		h.open[leave.key()]++
+		h.open[leave.Who()]++
 	}
 	for range min(len(leaves), maxHooks-h.running) {
 		h.running++
@@ -201,14 +195,14 @@ func (h *hookRunner) work() {
 		h.queue = h.queue[1:]
 		h.mu.Unlock()
 		_ = guard.Call(h.p.node.o.Logger, "PresenceOptions.OnLeave", func() error { // it is logged
-			h.p.o.OnLeave(h.ctx, leave)
+			h.p.o.OnLeave(h.ctx, Leave(leave))
 			return nil
 		})
 		h.mu.Lock()
-		key := leave.key()
-		if h.open[key]--; h.open[key] == 0 { // otherwise others must wait for the next one
-			delete(h.open, key)
-			h.done = append(h.done, key)
+		who := leave.Who()
+		if h.open[who]--; h.open[who] == 0 { // otherwise others must wait for the next one
+			delete(h.open, who)
+			h.done = append(h.done, who)
 		}
 		h.mu.Unlock()
 		h.p.wake()
@@ -216,7 +210,7 @@ func (h *hookRunner) work() {
 }
 
 // finished returns the leaves whose hooks have run since the last call.
-func (h *hookRunner) finished() []leaveKey {
+func (h *hookRunner) finished() []presence.Who {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	done := h.done

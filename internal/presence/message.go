@@ -1,45 +1,45 @@
-package cluster
+package presence
 
 import (
 	"encoding/binary"
 	"errors"
 )
 
-// The kinds of messages about presence.
+// The kinds of messages.
 const (
-	deltaMessage    = 'd' // changes of the sender's rows
-	beatMessageKind = 'b' // what the sender's rows are, in short
-	askMessage      = 'a' // the sender wants all rows of the receiver
-	snapshotMessage = 's' // a part of all rows of the sender
-	claimMessage    = 'c' // the sender runs the hooks of leaves
-	doneMessage     = 'e' // the sender has run them
+	kindDelta    = 'd' // changes of the sender's rows
+	kindBeat     = 'b' // what the sender's rows are, in short
+	kindAsk      = 'a' // the sender wants all rows of the receiver
+	kindSnapshot = 's' // a part of all rows of the sender
+	kindClaim    = 'c' // the sender runs the hooks of leaves
+	kindDone     = 'e' // the sender has run them
 )
 
-// presenceMessage is what nodes tell each other about presence. It is encoded as
+// message is what nodes tell each other about presence. It is encoded as
 // bytes, not JSON, because names may be no valid UTF-8, which JSON would change.
-type presenceMessage struct {
+type message struct {
 	kind     byte
 	node     string // the name of the sender
 	instance string
-	seq      uint64     // of the sender's deltas: that of this one, or of the last before
-	count    uint64     // beat: the number of rows; snapshot: the number of the part, from 0
-	digest   uint64     // beat
-	last     bool       // snapshot: this is the last part
-	changes  []change   // delta and snapshot
-	leaves   []leaveKey // claim and done
+	seq      uint64   // of the sender's deltas: that of this one, or of the last before
+	count    uint64   // beat: the number of rows; snapshot: the number of the part, from 0
+	digest   uint64   // beat
+	last     bool     // snapshot: this is the last part
+	changes  []change // delta and snapshot
+	leaves   []Who    // claim and done
 }
 
 // change is a row that a node has now, or no longer.
 type change struct {
-	row
+	Row
 	gone bool // then only the key counts
 }
 
-// leaveKey is who has left what.
-type leaveKey struct{ channel, user string }
+// Who is a user in a channel.
+type Who struct{ Channel, User string }
 
 // size returns about how many bytes a change takes in a message.
-func (c *change) size() int { return len(c.channel) + len(c.socket) + len(c.user) + len(c.info) + 12 }
+func (c *change) size() int { return len(c.Channel) + len(c.Socket) + len(c.User) + len(c.Info) + 12 }
 
 func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
@@ -52,7 +52,7 @@ func appendFlag(b []byte, flag bool) []byte {
 	return append(b, 0)
 }
 
-func (m *presenceMessage) encode() []byte {
+func (m *message) encode() []byte {
 	size := 64 + len(m.node) + len(m.instance)
 	for i := range m.changes {
 		size += m.changes[i].size()
@@ -64,32 +64,32 @@ func (m *presenceMessage) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(m.changes)))
 	for i := range m.changes {
 		c := &m.changes[i]
-		b = appendText(appendText(appendFlag(b, c.gone), c.channel), c.socket)
+		b = appendText(appendText(appendFlag(b, c.gone), c.Channel), c.Socket)
 		if !c.gone {
-			b = appendText(appendText(b, c.user), c.info)
+			b = appendText(appendText(b, c.User), c.Info)
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(len(m.leaves)))
 	for _, l := range m.leaves {
-		b = appendText(appendText(b, l.channel), l.user)
+		b = appendText(appendText(b, l.Channel), l.User)
 	}
 	return b
 }
 
-// errPresenceMessage is the error of bytes that are no presenceMessage.
-var errPresenceMessage = errors.New("cluster: malformed message about presence")
+// errMessage is the error of bytes that are no message.
+var errMessage = errors.New("presence: malformed message")
 
-// decodePresence decodes a message. Nothing of it aliases data.
-func decodePresence(data []byte) (*presenceMessage, error) {
+// decode decodes a message. Nothing of it aliases data.
+func decode(data []byte) (*message, error) {
 	d := decoder{data: data}
-	m := &presenceMessage{kind: d.byte(), node: d.text(), instance: d.text(), seq: d.number(), count: d.number(), digest: d.fixed(), last: d.flag()}
+	m := &message{kind: d.byte(), node: d.text(), instance: d.text(), seq: d.number(), count: d.number(), digest: d.fixed(), last: d.flag()}
 	for range d.length() {
 		c := change{gone: d.flag()}
-		c.channel, c.socket = d.text(), d.text()
+		c.Channel, c.Socket = d.text(), d.text()
 		if !c.gone {
-			c.user = d.text()
+			c.User = d.text()
 			if info := d.text(); info != "" {
-				c.info = []byte(info)
+				c.Info = []byte(info)
 			}
 		}
 		if d.bad {
@@ -98,14 +98,14 @@ func decodePresence(data []byte) (*presenceMessage, error) {
 		m.changes = append(m.changes, c)
 	}
 	for range d.length() {
-		l := leaveKey{d.text(), d.text()}
+		l := Who{d.text(), d.text()}
 		if d.bad {
 			break
 		}
 		m.leaves = append(m.leaves, l)
 	}
 	if d.bad || len(d.data) > 0 || m.instance == "" {
-		return nil, errPresenceMessage
+		return nil, errMessage
 	}
 	return m, nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package presence
 
 import (
 	"flag"
@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-var presenceSeeds = flag.Int("presence.seeds", 300, "the number of schedules of the simulation of presence")
+var seeds = flag.Int("seeds", 300, "the number of schedules of the simulation of presence")
 
 // simNode is a node of the simulation.
 type simNode struct {
-	core    *presenceCore
+	core    *State
 	name    string
-	start   int                    // counts its instances
-	told    map[leaveKey]bool      // who is there, by the news
-	leaves  map[leaveKey]time.Time // the last leave that it has seen
+	start   int               // counts its instances
+	told    map[Who]bool      // who is there, by the news
+	leaves  map[Who]time.Time // the last leave that it has seen
 	running []simHook
 }
 
 type simHook struct {
-	key   leaveKey
+	key   Who
 	began time.Time
 }
 
@@ -34,9 +34,9 @@ type simMessage struct {
 	at   time.Time
 }
 
-// presenceSim is nodes with a network that loses, delays and repeats messages,
+// simulation is nodes with a network that loses, delays and repeats messages,
 // and what they should know.
-type presenceSim struct {
+type simulation struct {
 	t        *testing.T
 	rnd      *rand.Rand
 	now      time.Time
@@ -45,8 +45,8 @@ type presenceSim struct {
 	cut      map[[2]string]bool
 	faulty   bool
 	net      []simMessage
-	lastGone map[leaveKey]time.Time // when the last row of a user was removed
-	ran      map[leaveKey]time.Time // the beginning of the latest hook that ended
+	lastGone map[Who]time.Time // when the last row of a user was removed
+	ran      map[Who]time.Time // the beginning of the latest hook that ended
 	log      []string
 }
 
@@ -55,55 +55,54 @@ const (
 	simLate     = 3 * time.Second // how late a message may be
 )
 
-func (s *presenceSim) note(format string, args ...any) {
+func (s *simulation) note(format string, args ...any) {
 	s.log = append(s.log, fmt.Sprintf("%v ", s.now.Sub(time.Unix(0, 0)))+fmt.Sprintf(format, args...))
 }
 
-func (s *presenceSim) startNode(n *simNode) {
+func (s *simulation) startNode(n *simNode) {
 	n.start++
-	n.core = newPresenceCore(n.name, fmt.Sprint(n.name, n.start), simDebounce, true)
+	n.core = newState(n.name, fmt.Sprint(n.name, n.start), simDebounce, true)
 	n.core.maxPart = 50 // two rows
-	n.told, n.leaves = make(map[leaveKey]bool), make(map[leaveKey]time.Time)
+	n.told, n.leaves = make(map[Who]bool), make(map[Who]time.Time)
 	n.running = nil
 	delete(s.dead, n.name)
-	s.note("start %s", n.core.instance)
+	s.note("start %s", n.core.o.Instance)
 	s.membership()
 }
 
 // alive returns the instances that a node takes for alive.
-func (s *presenceSim) alive(n *simNode) map[string]bool {
+func (s *simulation) alive(n *simNode) map[string]bool {
 	all := make(map[string]bool)
 	for _, other := range s.nodes {
 		if !s.dead[other.name] && !s.cut[[2]string{n.name, other.name}] {
-			all[other.core.instance] = true
+			all[other.core.o.Instance] = true
 		}
 	}
 	return all
 }
 
 // membership tells all nodes which are alive.
-func (s *presenceSim) membership() {
+func (s *simulation) membership() {
 	for _, n := range s.nodes {
 		if n.core != nil && !s.dead[n.name] {
-			n.core.keep(s.alive(n), s.now)
-			n.core.beat()
+			n.core.Follow(s.alive(n), s.now)
+			n.core.Beat()
 			s.step(n)
 		}
 	}
 }
 
-// step does for a node what Presence.step does.
-func (s *presenceSim) step(n *simNode) {
+// step does what a node must do.
+func (s *simulation) step(n *simNode) {
 	c := n.core
-	c.expire(s.now)
-	c.flush()
-	for _, o := range c.out {
+	work, _, _ := c.Step(s.now)
+	for _, o := range work.Messages {
 		for _, other := range s.nodes {
-			if other == n || other.core == nil || s.dead[other.name] || o.to != "" && o.to != other.core.instance || s.cut[[2]string{n.name, other.name}] {
+			if other == n || other.core == nil || s.dead[other.name] || o.To != "" && o.To != other.core.o.Instance || s.cut[[2]string{n.name, other.name}] {
 				continue
 			}
 			for copies := 1; copies > 0; copies-- {
-				m := simMessage{to: other.core.instance, data: o.data, at: s.now}
+				m := simMessage{to: other.core.o.Instance, data: o.Data, at: s.now}
 				if s.faulty {
 					switch s.rnd.IntN(20) {
 					case 0, 1:
@@ -118,24 +117,23 @@ func (s *presenceSim) step(n *simNode) {
 			}
 		}
 	}
-	for _, e := range c.news {
-		if n.told[e.leaveKey] == e.joined {
-			s.fail("%s reports of %v again: joined is %v", c.instance, e.leaveKey, e.joined)
+	for _, e := range work.News {
+		if n.told[e.Who] == e.Joined {
+			s.fail("%s reports of %v again: joined is %v", c.o.Instance, e.Who, e.Joined)
 		}
-		n.told[e.leaveKey] = e.joined
-		s.note("%s sees %v: %v", c.instance, e.leaveKey, e.joined)
-		if !e.joined {
-			n.leaves[e.leaveKey] = s.now
+		n.told[e.Who] = e.Joined
+		s.note("%s sees %v: %v", c.o.Instance, e.Who, e.Joined)
+		if !e.Joined {
+			n.leaves[e.Who] = s.now
 		}
 	}
-	for _, leave := range c.runs {
-		s.note("%s runs %v", c.instance, leave.key())
-		n.running = append(n.running, simHook{leave.key(), s.now})
+	for _, leave := range work.Hooks {
+		s.note("%s runs %v", c.o.Instance, leave.Who())
+		n.running = append(n.running, simHook{leave.Who(), s.now})
 	}
-	c.out, c.news, c.runs = nil, nil, nil
 }
 
-func (s *presenceSim) fail(format string, args ...any) {
+func (s *simulation) fail(format string, args ...any) {
 	s.t.Helper()
 	for _, line := range s.log {
 		s.t.Log(line)
@@ -144,7 +142,7 @@ func (s *presenceSim) fail(format string, args ...any) {
 }
 
 // deliver delivers the messages that are due.
-func (s *presenceSim) deliver() {
+func (s *simulation) deliver() {
 	due := s.net
 	s.net = nil
 	for _, m := range due {
@@ -153,10 +151,10 @@ func (s *presenceSim) deliver() {
 			continue
 		}
 		for _, n := range s.nodes {
-			if n.core == nil || s.dead[n.name] || n.core.instance != m.to {
+			if n.core == nil || s.dead[n.name] || n.core.o.Instance != m.to {
 				continue
 			}
-			msg, err := decodePresence(m.data)
+			msg, err := decode(m.data)
 			if err != nil {
 				s.fail("%v", err)
 			}
@@ -167,7 +165,7 @@ func (s *presenceSim) deliver() {
 }
 
 // advance lets time pass, with a beat of each node each second.
-func (s *presenceSim) advance(d time.Duration) {
+func (s *simulation) advance(d time.Duration) {
 	for end := s.now.Add(d); s.now.Before(end); {
 		before := s.now.Unix()
 		s.now = s.now.Add(min(100*time.Millisecond, end.Sub(s.now)))
@@ -176,8 +174,8 @@ func (s *presenceSim) advance(d time.Duration) {
 				continue
 			}
 			if s.now.Unix() != before {
-				n.core.beat()
-				n.core.overdue(s.now)
+				n.core.Beat()
+				n.core.Overdue(s.now)
 			}
 			s.step(n)
 		}
@@ -192,12 +190,12 @@ func (s *presenceSim) advance(d time.Duration) {
 }
 
 // rows returns the rows that there are, of all nodes.
-func (s *presenceSim) rows() map[leaveKey]int {
-	all := make(map[leaveKey]int)
+func (s *simulation) rows() map[Who]int {
+	all := make(map[Who]int)
 	for _, n := range s.nodes {
 		if n.core != nil && !s.dead[n.name] {
 			for _, r := range n.core.own.rows {
-				all[leaveKey{r.channel, r.user}]++
+				all[Who{r.Channel, r.User}]++
 			}
 		}
 	}
@@ -205,7 +203,7 @@ func (s *presenceSim) rows() map[leaveKey]int {
 }
 
 // change does something that changes rows, and takes note of who is gone by it.
-func (s *presenceSim) change(do func()) {
+func (s *simulation) change(do func()) {
 	before := s.rows()
 	do()
 	after := s.rows()
@@ -216,21 +214,21 @@ func (s *presenceSim) change(do func()) {
 	}
 }
 
-func (s *presenceSim) act() {
+func (s *simulation) act() {
 	n := s.nodes[s.rnd.IntN(len(s.nodes))]
-	r := row{rowKey{[]string{"x", "y"}[s.rnd.IntN(2)], fmt.Sprint(n.name, s.rnd.IntN(4))}, []string{"alice", "bob", "carol"}[s.rnd.IntN(3)], nil}
+	r := Row{Key{[]string{"x", "y"}[s.rnd.IntN(2)], fmt.Sprint(n.name, s.rnd.IntN(4))}, []string{"alice", "bob", "carol"}[s.rnd.IntN(3)], nil}
 	dead := s.dead[n.name]
 	switch k := s.rnd.IntN(100); {
 	case k < 30 && !dead:
-		s.note("%s: enter %v", n.core.instance, r)
-		s.change(func() { n.core.enter(r, s.now) })
+		s.note("%s: enter %v", n.core.o.Instance, r)
+		s.change(func() { n.core.Enter(r, s.now) })
 		s.step(n)
 	case k < 60 && !dead:
-		s.note("%s: exit %v", n.core.instance, r.rowKey)
-		s.change(func() { n.core.exit(r.rowKey, s.now) })
+		s.note("%s: exit %v", n.core.o.Instance, r.Key)
+		s.change(func() { n.core.Exit(r.Key, s.now) })
 		s.step(n)
 	case k < 63 && !dead && len(s.dead) < len(s.nodes)-1:
-		s.note("%s dies", n.core.instance)
+		s.note("%s dies", n.core.o.Instance)
 		s.change(func() { s.dead[n.name] = true })
 		s.membership()
 	case k < 68 && dead:
@@ -251,7 +249,7 @@ func (s *presenceSim) act() {
 }
 
 // finish ends a hook that a node runs.
-func (s *presenceSim) finish(n *simNode) {
+func (s *simulation) finish(n *simNode) {
 	if s.dead[n.name] || len(n.running) == 0 {
 		return
 	}
@@ -260,16 +258,16 @@ func (s *presenceSim) finish(n *simNode) {
 	if h.began.After(s.ran[h.key]) {
 		s.ran[h.key] = h.began
 	}
-	s.note("%s has run %v", n.core.instance, h.key)
+	s.note("%s has run %v", n.core.o.Instance, h.key)
 	if slices.ContainsFunc(n.running, func(other simHook) bool { return other.key == h.key }) {
 		return
 	}
-	n.core.tell(doneMessage, []leaveKey{h.key})
+	n.core.Ran([]Who{h.key})
 	s.step(n)
 }
 
 // check lets the network heal, and compares what the nodes know with what is.
-func (s *presenceSim) check() {
+func (s *simulation) check() {
 	s.faulty = false
 	clear(s.cut)
 	s.note("all is well")
@@ -290,39 +288,51 @@ func (s *presenceSim) check() {
 			continue
 		}
 		if len(n.core.remotes) != len(s.alive(n))-1 {
-			s.fail("%s knows %d other nodes, of %v", n.core.instance, len(n.core.remotes), s.alive(n))
+			s.fail("%s knows %d other nodes, of %v", n.core.o.Instance, len(n.core.remotes), s.alive(n))
 		}
-		got := make(map[leaveKey]int)
+		got := make(map[Who]int)
 		for channel, users := range n.core.table.channels {
 			for user, p := range users {
-				got[leaveKey{channel, user}] = len(p.sockets)
+				got[Who{channel, user}] = len(p.Sockets)
 			}
 		}
 		if !maps.Equal(got, want) {
-			s.fail("%s sees %v, want %v", n.core.instance, got, want)
+			s.fail("%s sees %v, want %v", n.core.o.Instance, got, want)
 		}
 		for key, here := range n.told {
 			if here != (want[key] > 0) {
-				s.fail("%s was told of %v: %v", n.core.instance, key, here)
+				s.fail("%s was told of %v: %v", n.core.o.Instance, key, here)
 			}
 		}
 		for key, left := range n.leaves {
 			gone, was := s.lastGone[key]
 			if was && want[key] == 0 && left.After(gone) && s.ran[key].Before(gone.Add(-hookEarly-simLate)) {
-				s.fail("the hook of %v has not run: gone at %v, last run at %v; %s has seen it", key, gone, s.ran[key], n.core.instance)
+				s.fail("the hook of %v has not run: gone at %v, last run at %v; %s has seen it", key, gone, s.ran[key], n.core.o.Instance)
 			}
 		}
 		if len(n.core.hooks.waiting) > 0 || len(n.core.hooks.early) > 0 {
-			s.fail("%s still waits for hooks: %v, %v", n.core.instance, n.core.hooks.waiting, n.core.hooks.early)
+			s.fail("%s still waits for hooks: %v, %v", n.core.o.Instance, n.core.hooks.waiting, n.core.hooks.early)
 		}
 	}
 }
 
-func newPresenceSim(t *testing.T, seed, nodes int) *presenceSim {
-	s := &presenceSim{
+// The times of a node of a cluster.
+const (
+	beat      = time.Second
+	lifespan  = 3 * beat
+	hookEarly = lifespan + 2*beat
+	askEvery  = beat / asksInBeat
+)
+
+func newState(node, instance string, debounce time.Duration, hooks bool) *State {
+	return New(Options{Node: node, Instance: instance, Debounce: debounce, Hooks: hooks, Beat: beat, Lifespan: lifespan})
+}
+
+func newSimulation(t *testing.T, seed, nodes int) *simulation {
+	s := &simulation{
 		t: t, rnd: rand.New(rand.NewPCG(uint64(seed), 1)), now: time.Unix(0, 0),
 		dead: make(map[string]bool), cut: make(map[[2]string]bool),
-		lastGone: make(map[leaveKey]time.Time), ran: make(map[leaveKey]time.Time),
+		lastGone: make(map[Who]time.Time), ran: make(map[Who]time.Time),
 	}
 	for _, name := range []string{"a", "b", "c", "d"}[:nodes] {
 		n := &simNode{name: name}
@@ -335,9 +345,9 @@ func newPresenceSim(t *testing.T, seed, nodes int) *presenceSim {
 // Whatever is lost, late or repeated, and whichever nodes die or are cut off, all
 // nodes end with the same rows, those that there are; joins and leaves take
 // turns; and the hook of a leave runs.
-func TestPresenceSimulation(t *testing.T) {
-	for seed := range *presenceSeeds {
-		s := newPresenceSim(t, seed, 2+seed%3)
+func TestSimulation(t *testing.T) {
+	for seed := range *seeds {
+		s := newSimulation(t, seed, 2+seed%3)
 		s.faulty = seed%4 != 0
 		for range 200 {
 			s.act()
@@ -351,16 +361,16 @@ func TestPresenceSimulation(t *testing.T) {
 // Without faults, each leave has one hook, all nodes have their share, and a node
 // whose hooks take long is waited for.
 func TestHooksOnce(t *testing.T) {
-	s := newPresenceSim(t, 0, 3)
+	s := newSimulation(t, 0, 3)
 	s.advance(time.Second)
 	const users = 60
 	enter := func(n *simNode, i int) {
-		n.core.enter(row{rowKey: rowKey{"x", fmt.Sprint(n.name, i)}, user: fmt.Sprint(i)}, s.now)
+		n.core.Enter(Row{Key: Key{"x", fmt.Sprint(n.name, i)}, User: fmt.Sprint(i)}, s.now)
 	}
 	ran := func(nodes ...*simNode) (all []string) {
 		for _, n := range nodes {
 			for _, h := range n.running {
-				all = append(all, h.key.user)
+				all = append(all, h.key.User)
 			}
 			n.running = nil
 		}
@@ -394,7 +404,7 @@ func TestHooksOnce(t *testing.T) {
 	}
 	s.advance(time.Second)
 	for i := range users {
-		a.core.exit(rowKey{"x", fmt.Sprint("a", users+i)}, s.now)
+		a.core.Exit(Key{"x", fmt.Sprint("a", users+i)}, s.now)
 	}
 	s.advance(10 * time.Second)
 	for _, n := range s.nodes {

@@ -1,4 +1,4 @@
-package cluster
+package presence
 
 import (
 	"encoding/json"
@@ -21,7 +21,7 @@ func TestDebounce(t *testing.T) {
 			here bool
 			gone time.Time // when rows became empty
 		}
-		model := make(map[leaveKey]*state)
+		model := make(map[Who]*state)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, "seconds")) * time.Second)
 			var want, got []string
@@ -31,11 +31,11 @@ func TestDebounce(t *testing.T) {
 					want = append(want, fmt.Sprint(key))
 				}
 			}
-			tb.expire(now, func(key leaveKey, _ json.RawMessage) { got = append(got, fmt.Sprint(key)) })
+			tb.expire(now, func(key Who, _ json.RawMessage) { got = append(got, fmt.Sprint(key)) })
 			if len(got) != len(want) {
 				t.Fatalf("%v have left, want %v", got, want)
 			}
-			key := leaveKey{"x", rapid.SampledFrom([]string{"alice", "bob"}).Draw(t, "user")}
+			key := Who{"x", rapid.SampledFrom([]string{"alice", "bob"}).Draw(t, "user")}
 			instance := rapid.SampledFrom([]string{"a1", "b1"}).Draw(t, "instance")
 			const socket = "1"
 			m := model[key]
@@ -43,7 +43,7 @@ func TestDebounce(t *testing.T) {
 				m = &state{rows: make(map[string]bool)}
 				model[key] = m
 			}
-			r := row{rowKey: rowKey{key.channel, socket}, user: key.user}
+			r := Row{Key: Key{key.Channel, socket}, User: key.User}
 			if rapid.Bool().Draw(t, "put") {
 				if joined := tb.put(instance, "a", r); joined == m.here {
 					t.Fatalf("%v joins: %v", key, joined)
@@ -58,8 +58,8 @@ func TestDebounce(t *testing.T) {
 				}
 			}
 			for key, m := range model {
-				p := tb.channels[key.channel][key.user]
-				if (p != nil) != m.here || p != nil && len(p.sockets) != len(m.rows) {
+				p := tb.channels[key.Channel][key.User]
+				if (p != nil) != m.here || p != nil && len(p.Sockets) != len(m.rows) {
 					t.Fatalf("%v is %v, want %v", key, p, m)
 				}
 			}
@@ -67,7 +67,7 @@ func TestDebounce(t *testing.T) {
 				t.Fatal("an absence is older than the debounce")
 			}
 		}
-		tb.expire(now.Add(2*debounce), func(leaveKey, json.RawMessage) {})
+		tb.expire(now.Add(2*debounce), func(Who, json.RawMessage) {})
 		if _, ok := tb.next(); ok || tb.absences != nil {
 			t.Fatal("absences are left")
 		}

@@ -1,4 +1,4 @@
-package cluster
+package presence
 
 import (
 	"encoding/json"
@@ -6,33 +6,19 @@ import (
 )
 
 // Leave is a user who has left a channel: the user has had no socket in it, on
-// any node, for the time of PresenceOptions.Debounce.
-//
-// PresenceOptions.OnLeave is called at least once for each leave that a node has
-// seen which stays alive, usually exactly once, within some milliseconds of the
-// leave. Which node calls it is derived from the names in the leave and the nodes
-// that are alive. If that node has died, or did not know of the user, another one
-// calls it some seconds later. It is called twice if the node dies while it runs
-// the hook, and if nodes do not hear each other: each side of a cluster that is
-// cut in two sees the users of the other side leave. It is not called if all
-// nodes end at the same time. So a hook must bear to be called twice, and to be
-// called for a user who has come back since.
+// any node, for the debounce.
 type Leave struct {
 	Channel, User string
 	Info          json.RawMessage // of the latest of the user's sockets; nil if there was none
 }
 
-func (l *Leave) key() leaveKey { return leaveKey{l.Channel, l.User} }
+// Who returns who has left.
+func (l *Leave) Who() Who { return Who{l.Channel, l.User} }
 
 const (
 	// hookGrace is the time within which a node must say that it runs a hook,
 	// before the next one does.
 	hookGrace = time.Second
-
-	// hookEarly is the time for which a node remembers that another one runs a
-	// hook of a leave that it has not seen itself. Nodes see the death of one at
-	// most lifespan apart.
-	hookEarly = lifespan + 2*beat
 
 	// hookLate is the time after which nobody waits for the end of a hook any
 	// more.
@@ -45,10 +31,16 @@ const (
 // does not come, runs the hook itself. So a hook also runs if its node dies, or
 // did not know of the user.
 type hookBook struct {
-	on      bool // there is a hook
-	self    string
-	waiting map[leaveKey]*awaited
-	early   map[leaveKey]*earlyClaim
+	on   bool // there is a hook
+	self string
+
+	// earlyFor is the time for which a node remembers that another one runs a hook of a
+	// leave that it has not seen itself. Nodes see the death of one at most
+	// Options.Lifespan apart.
+	earlyFor time.Duration
+
+	waiting map[Who]*awaited
+	early   map[Who]*earlyClaim
 }
 
 // awaited is a leave whose hook another node should run.
@@ -70,10 +62,10 @@ func (h *hookBook) left(leave Leave, now time.Time, alive map[string]bool) (run 
 	if !h.on {
 		return false
 	}
-	key := leave.key()
+	key := leave.Who()
 	if e := h.early[key]; e != nil {
 		delete(h.early, key)
-		if now.Sub(e.at) < hookEarly {
+		if now.Sub(e.at) < h.earlyFor {
 			if e.owner != "" {
 				h.wait(leave, e.owner, now.Add(hookLate))
 			}
@@ -89,16 +81,16 @@ func (h *hookBook) left(leave Leave, now time.Time, alive map[string]bool) (run 
 
 func (h *hookBook) wait(leave Leave, owner string, at time.Time) {
 	if h.waiting == nil {
-		h.waiting = make(map[leaveKey]*awaited)
+		h.waiting = make(map[Who]*awaited)
 	}
-	h.waiting[leave.key()] = &awaited{leave, owner, at}
+	h.waiting[leave.Who()] = &awaited{leave, owner, at}
 }
 
 // rank returns how many of the nodes go before this one for a leave, by
 // rendezvous hashing.
-func (h *hookBook) rank(key leaveKey, alive map[string]bool) (rank int) {
+func (h *hookBook) rank(key Who, alive map[string]bool) (rank int) {
 	weight := func(instance string) uint64 {
-		return (&row{rowKey: rowKey{key.channel, instance}, user: key.user}).digest()
+		return (&Row{Key: Key{key.Channel, instance}, User: key.User}).digest()
 	}
 	own := weight(h.self)
 	for instance := range alive {
@@ -110,7 +102,7 @@ func (h *hookBook) rank(key leaveKey, alive map[string]bool) (rank int) {
 }
 
 // claimed takes note that another node runs hooks.
-func (h *hookBook) claimed(leaves []leaveKey, by string, now time.Time) {
+func (h *hookBook) claimed(leaves []Who, by string, now time.Time) {
 	if !h.on {
 		return
 	}
@@ -120,14 +112,14 @@ func (h *hookBook) claimed(leaves []leaveKey, by string, now time.Time) {
 			continue
 		}
 		if h.early == nil {
-			h.early = make(map[leaveKey]*earlyClaim)
+			h.early = make(map[Who]*earlyClaim)
 		}
 		h.early[key] = &earlyClaim{by, now}
 	}
 }
 
 // done takes note that another node has run hooks that it has claimed.
-func (h *hookBook) done(leaves []leaveKey, by string) {
+func (h *hookBook) done(leaves []Who, by string) {
 	for _, key := range leaves {
 		if a := h.waiting[key]; a != nil && a.owner == by {
 			delete(h.waiting, key)
@@ -142,7 +134,7 @@ func (h *hookBook) done(leaves []leaveKey, by string) {
 // does.
 func (h *hookBook) overdue(now time.Time, alive map[string]bool) (run []Leave) {
 	for key, e := range h.early {
-		if now.Sub(e.at) >= hookEarly {
+		if now.Sub(e.at) >= h.earlyFor {
 			delete(h.early, key)
 		}
 	}

@@ -1,4 +1,4 @@
-package cluster
+package presence
 
 import (
 	"testing"
@@ -9,32 +9,32 @@ import (
 // more often than it makes sense.
 func TestRemote(t *testing.T) {
 	now := time.Now()
-	c := newPresenceCore("b", "b1", time.Second, false)
-	c.receive(&presenceMessage{kind: beatMessageKind, instance: "a1", count: 1}, now)
-	if len(c.remotes)+len(c.out) > 0 {
+	c := newState("b", "b1", time.Second, false)
+	c.receive(&message{kind: kindBeat, instance: "a1", count: 1}, now)
+	if len(c.remotes)+len(c.work.Messages) > 0 {
 		t.Error("a node is listened to that is not alive")
 	}
-	c.keep(map[string]bool{"a1": true, "b1": true}, now)
-	enter := func(seq uint64, socket string) presenceMessage {
-		return presenceMessage{kind: deltaMessage, seq: seq, changes: []change{{row: row{rowKey{"x", socket}, "alice", nil}}}}
+	c.Follow(map[string]bool{"a1": true, "b1": true}, now)
+	enter := func(seq uint64, socket string) message {
+		return message{kind: kindDelta, seq: seq, changes: []change{{Row: Row{Key{"x", socket}, "alice", nil}}}}
 	}
 	all := func(sockets ...string) (s rowSet) {
 		for _, socket := range sockets {
-			s.put(row{rowKey{"x", socket}, "alice", nil})
+			s.put(Row{Key{"x", socket}, "alice", nil})
 		}
 		return s
 	}
-	beatOf := func(seq uint64, sockets ...string) presenceMessage {
+	beatOf := func(seq uint64, sockets ...string) message {
 		s := all(sockets...)
-		return presenceMessage{kind: beatMessageKind, seq: seq, count: uint64(len(s.rows)), digest: s.digest}
+		return message{kind: kindBeat, seq: seq, count: uint64(len(s.rows)), digest: s.digest}
 	}
-	part := func(seq, number uint64, last bool, socket string) presenceMessage {
+	part := func(seq, number uint64, last bool, socket string) message {
 		m := enter(seq, socket)
-		m.kind, m.count, m.last = snapshotMessage, number, last
+		m.kind, m.count, m.last = kindSnapshot, number, last
 		return m
 	}
 	for i, step := range []struct {
-		m     presenceMessage
+		m     message
 		asks  bool
 		rows  []string
 		pause time.Duration
@@ -66,13 +66,13 @@ func TestRemote(t *testing.T) {
 		now = now.Add(step.pause)
 		step.m.node, step.m.instance = "a", "a1"
 		c.receive(&step.m, now)
-		asked := len(c.out) > 0
-		for _, o := range c.out {
-			if m, err := decodePresence(o.data); err != nil || m.kind != askMessage || o.to != "a1" {
-				t.Errorf("step %d: sent %v, %v to %q", i, m, err, o.to)
+		asked := len(c.work.Messages) > 0
+		for _, o := range c.work.Messages {
+			if m, err := decode(o.Data); err != nil || m.kind != kindAsk || o.To != "a1" {
+				t.Errorf("step %d: sent %v, %v to %q", i, m, err, o.To)
 			}
 		}
-		c.out = nil
+		c.work.Messages = nil
 		want := all(step.rows...)
 		if got := &c.remotes["a1"].rows; asked != step.asks || got.digest != want.digest {
 			t.Errorf("step %d: asked is %v, the rows are %v, want %v, %v", i, asked, got.rows, step.asks, step.rows)
@@ -85,8 +85,8 @@ func TestHookBook(t *testing.T) {
 	now := time.Now()
 	alive := map[string]bool{"a1": true, "b1": true}
 	leave := Leave{Channel: "x", User: "alice"}
-	keys := []leaveKey{leave.key()}
-	first, second := &hookBook{on: true, self: "a1"}, &hookBook{on: true, self: "b1"}
+	keys := []Who{leave.Who()}
+	first, second := &hookBook{on: true, self: "a1", earlyFor: hookEarly}, &hookBook{on: true, self: "b1", earlyFor: hookEarly}
 	if first.rank(keys[0], alive) != 0 {
 		first, second = second, first
 	}

@@ -1,10 +1,10 @@
-package cluster
+package presence
 
 import "time"
 
-// askEvery is how long a node waits for a snapshot, or the next part of one,
-// before it asks again.
-const askEvery = beat / 4
+// asksInBeat is how often a node asks for a snapshot, or the next part of one, within a
+// beat, until it comes.
+const asksInBeat = 4
 
 // remote is what a node knows of the rows of another one. It has missed
 // something, or does not know whether it has, until synced.
@@ -45,9 +45,9 @@ func (r *remote) beat(seq, count, digest uint64) {
 	}
 }
 
-// wants reports whether a snapshot must be asked for now.
-func (r *remote) wants(now time.Time) bool {
-	if r.synced || now.Sub(r.asked) < askEvery {
+// wants reports whether a snapshot must be asked for now, after a pause since the last time.
+func (r *remote) wants(now time.Time, pause time.Duration) bool {
+	if r.synced || now.Sub(r.asked) < pause {
 		return false
 	}
 	r.asked = now
@@ -56,7 +56,7 @@ func (r *remote) wants(now time.Time) bool {
 
 // snapshot takes a part of a snapshot. It reports whether this was the last one:
 // then all rows of the node are those in parts.
-func (r *remote) snapshot(m *presenceMessage, now time.Time) (complete bool) {
+func (r *remote) snapshot(m *message, now time.Time) (complete bool) {
 	if r.synced {
 		return false // another one has come before
 	}
@@ -68,7 +68,7 @@ func (r *remote) snapshot(m *presenceMessage, now time.Time) (complete bool) {
 	r.asked = now
 	r.next = m.count + 1
 	for i := range m.changes {
-		r.parts.put(m.changes[i].row)
+		r.parts.put(m.changes[i].Row)
 	}
 	return m.last
 }

@@ -1,4 +1,4 @@
-package cluster
+package presence
 
 import (
 	"encoding/json"
@@ -9,12 +9,12 @@ import (
 )
 
 // benchRows are as many rows of channels with 20 users each.
-func benchRows(n int) *presenceCore {
-	c := newPresenceCore("a", "a1", time.Second, false)
+func benchRows(n int) *State {
+	c := newState("a", "a1", time.Second, false)
 	for i := range n {
-		c.enter(row{rowKey: rowKey{fmt.Sprint("room/", i/20), fmt.Sprintf("%016x", i*7919)}, user: fmt.Sprint("user-", i)}, time.Now())
+		c.Enter(Row{Key: Key{fmt.Sprint("room/", i/20), fmt.Sprintf("%016x", i*7919)}, User: fmt.Sprint("user-", i)}, time.Now())
 	}
-	c.changes, c.news = nil, nil
+	c.changes, c.work.News = nil, nil
 	return c
 }
 
@@ -30,23 +30,23 @@ func heap() int64 {
 func BenchmarkSnapshot(b *testing.B) {
 	const rows = 10_000
 	sender := benchRows(rows)
-	var receiver *presenceCore
+	var receiver *State
 	bytes := 0
 	for b.Loop() {
-		receiver = newPresenceCore("b", "b1", time.Second, false)
-		receiver.keep(map[string]bool{"a1": true}, time.Now())
+		receiver = newState("b", "b1", time.Second, false)
+		receiver.Follow(map[string]bool{"a1": true}, time.Now())
 		sender.snapshot("b1")
 		bytes = 0
-		for _, o := range sender.out {
-			bytes += len(o.data)
-			m, err := decodePresence(o.data)
+		for _, o := range sender.work.Messages {
+			bytes += len(o.Data)
+			m, err := decode(o.Data)
 			if err != nil {
 				b.Fatal(err)
 			}
 			receiver.receive(m, time.Now())
 		}
-		sender.out = nil
-		if receiver.news = nil; len(receiver.remotes["a1"].rows.rows) != rows {
+		sender.work.Messages = nil
+		if receiver.work.News = nil; len(receiver.remotes["a1"].rows.rows) != rows {
 			b.Fatal("rows are missing")
 		}
 	}
@@ -61,27 +61,27 @@ func BenchmarkSnapshot(b *testing.B) {
 
 // BenchmarkDelta is a row that comes and goes, as two nodes see it.
 func BenchmarkDelta(b *testing.B) {
-	sender, receiver := benchRows(10_000), newPresenceCore("b", "b1", time.Second, false)
-	receiver.keep(map[string]bool{"a1": true}, time.Now())
+	sender, receiver := benchRows(10_000), newState("b", "b1", time.Second, false)
+	receiver.Follow(map[string]bool{"a1": true}, time.Now())
 	pass := func() {
-		for _, o := range sender.out {
-			m, err := decodePresence(o.data)
+		for _, o := range sender.work.Messages {
+			m, err := decode(o.Data)
 			if err != nil {
 				b.Fatal(err)
 			}
 			receiver.receive(m, time.Now())
 		}
-		sender.out, sender.news, receiver.news = nil, nil, nil
+		sender.work.Messages, sender.work.News, receiver.work.News = nil, nil, nil
 	}
 	sender.snapshot("b1")
 	pass()
-	r := row{rowKey: rowKey{"room/1", "0123456789abcdef"}, user: "user"}
+	r := Row{Key: Key{"room/1", "0123456789abcdef"}, User: "user"}
 	for b.Loop() {
-		sender.enter(r, time.Now())
+		sender.Enter(r, time.Now())
 		sender.flush()
-		sender.exit(r.rowKey, time.Now())
+		sender.Exit(r.Key, time.Now())
 		sender.flush()
 		pass()
-		sender.table.expire(time.Now().Add(time.Hour), func(leaveKey, json.RawMessage) {})
+		sender.table.expire(time.Now().Add(time.Hour), func(Who, json.RawMessage) {})
 	}
 }
