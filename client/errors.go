@@ -19,6 +19,10 @@ var (
 	// connection.
 	ErrBufferFull = errors.New("client: too much waits for a connection (Limits.Buffer)")
 
+	// ErrNoToken is the error of a login that the server has answered without setting a
+	// token in time.
+	ErrNoToken = errors.New("client: the server has answered the login, and has set no token (#setAuthToken)")
+
 	// ErrUnsubscribed is the error of a subscription that [Client.Unsubscribe]
 	// has ended.
 	ErrUnsubscribed = errors.New("client: unsubscribed")

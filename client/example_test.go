@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
-	"time"
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
@@ -68,10 +67,9 @@ func Example() {
 	// Output: Hello, Alice <nil>
 }
 
-// A login is a call whose handler sets a token. With a server of this module, the token
-// is there when the call returns. With socketcluster-server on Node.js it may follow
-// the answer: the example AuthenticateEvent works with both.
-func ExampleClient_Invoke_login() {
+// A login is a call whose handler sets a token. Login waits for both, in any order, and so
+// works with any server.
+func ExampleClient_Login() {
 	url, stop := exampleServer()
 	defer stop()
 	ctx := context.Background()
@@ -86,11 +84,11 @@ func ExampleClient_Invoke_login() {
 		Username string `json:"username"`
 		Password string `json:"password"`
 	}
-	_, err = c.Invoke(ctx, "login", credentials{"alice", "wrong"})
+	_, err = c.Login(ctx, "login", credentials{"alice", "wrong"})
 	if e, ok := errors.AsType[*wire.Error](err); ok {
 		fmt.Println(e.Name, c.AuthState())
 	}
-	if _, err := c.Invoke(ctx, "login", credentials{"alice", "secret"}); err != nil {
+	if _, err := c.Login(ctx, "login", credentials{"alice", "secret"}); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -99,32 +97,6 @@ func ExampleClient_Invoke_login() {
 	// Output:
 	// LoginError unauthenticated
 	// alice authenticated
-}
-
-// A login at any server: the token of socketcluster-server on Node.js may follow the
-// answer, so the wait for the event begins before the call.
-func ExampleAuthenticateEvent() {
-	url, stop := exampleServer()
-	defer stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	c, err := client.Dial(ctx, url, client.Options{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer c.Close()
-
-	logins := client.Events[client.AuthenticateEvent](ctx, c)
-	if _, err := c.Invoke(ctx, "login", map[string]string{"username": "alice", "password": "secret"}); err != nil {
-		fmt.Println(err)
-		return
-	}
-	for e := range logins {
-		fmt.Println(e.AuthToken.Claim("username"))
-		break
-	}
-	// Output: alice true
 }
 
 // A loop over a channel gets the publications, decoded.
@@ -187,7 +159,7 @@ func ExampleSubscription_Err() {
 		return
 	}
 	fmt.Println(c.ChannelState("staff"))
-	if _, err := c.Invoke(ctx, "login", map[string]string{"username": "alice", "password": "secret"}); err != nil {
+	if _, err := c.Login(ctx, "login", map[string]string{"username": "alice", "password": "secret"}); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Println(staff.Wait(ctx), c.ChannelState("staff"))
@@ -286,7 +258,7 @@ func ExampleWatcher() {
 		name, _ := e.AuthToken.Claim("username")
 		followed <- name.(string)
 	})
-	if _, err := first.Invoke(ctx, "login", map[string]string{"username": "alice", "password": "secret"}); err != nil {
+	if _, err := first.Login(ctx, "login", map[string]string{"username": "alice", "password": "secret"}); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Println("the second client is", <-followed)

@@ -268,7 +268,7 @@ func (l *link) awaitRoom() {
 		return
 	}
 	for c.waiting.Load() > limit && l.ctx.Err() == nil {
-		if l.waiting.Load() {
+		if l.waiting.Load() > 0 {
 			if c.waiting.Load() > heldFactor*limit {
 				c.mu.Lock()
 				err := fmt.Errorf("client: the server sends more than handlers take, while they wait for answers: Limits.Held is %d", limit)

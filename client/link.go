@@ -54,9 +54,11 @@ type link struct {
 	batch       batch
 	presented   string         // the token of a handshake that has not been answered
 	refusal     wire.CloseCode // see noteRefusal
+	tokens      int            // that the server has set
+	logins      []*loginWait
 
-	waiting atomic.Bool // a call waits for its answer
-	paused  atomic.Bool // the reading goroutine waits for room
+	waiting atomic.Int32 // 1 while calls wait for answers, and 1 for each login that waits for its token
+	paused  atomic.Bool  // the reading goroutine waits for room
 }
 
 // newLink returns a link that has not begun. mu must be held.
@@ -65,9 +67,11 @@ func newLink(c *Client) *link {
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	l.limits = outbox.Limits{Bytes: c.opts.Limits.Outbox, Stall: outboxStall, Drain: outboxDrain, Crew: c.rt.crew}
 	l.calls = calls.New(c.rt.wheel, c.lastCall, func(busy bool) {
-		l.waiting.Store(busy)
 		if busy {
+			l.waiting.Add(1)
 			c.wake()
+		} else {
+			l.waiting.Add(-1)
 		}
 	})
 	l.wait(c.opts.Timeouts.Connect)
@@ -290,6 +294,7 @@ func (l *link) lose(code wire.CloseCode, reason string, cause error) bool {
 		kind = "disconnect"
 	}
 	l.calls.Abort(func(event string) error { return &lostError{badConnection(kind, code, reason, event)} })
+	l.endLogins(func(procedure string) error { return badConnection(kind, code, reason, procedure) })
 	c.dropBuffer(func(event string) error { return badConnection(kind, code, reason, event) })
 	for _, ch := range c.sortedChannels() {
 		ch.suspend(c)

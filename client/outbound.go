@@ -50,7 +50,9 @@ type packet struct {
 	timer    wheel.Timer
 	answer   func(answer json.RawMessage, err error) // nil for an event; called once
 	logouts  int                                     // before it, in the order of what is sent
-	call     *calls.Call                             // once it is sent; the client's mu guards it
+	link     *link                                   // on which a call is sent; the client's mu guards this and what follows
+	tokens   int                                     // that the server had set on the link before
+	call     *calls.Call
 }
 
 // packetCost is the number of bytes for which a packet counts in Limits.Buffer,
@@ -118,12 +120,11 @@ type reply struct {
 	err  error
 }
 
-// invoke is Invoke for encoded data. on, if not nil, gets the answer first, on the
-// goroutine that has read it, and so before anything that the server has sent
-// later takes effect. It also gets the number of logouts that were sent before the
-// call, and returns the error that the caller gets. It is not called if the connection is
-// lost, or ctx ends.
-func (c *Client) invoke(ctx context.Context, event string, data []byte, on func(answer json.RawMessage, err error, logouts int) error) (json.RawMessage, error) {
+// invoke is Invoke for encoded data. on, if not nil, gets the call and its answer first,
+// on the goroutine that has read it, and so before anything that the server has sent
+// later takes effect. It returns the error that the caller gets. It is not called if the
+// connection is lost, or ctx ends.
+func (c *Client) invoke(ctx context.Context, event string, data []byte, on func(p *packet, answer json.RawMessage, err error) error) (json.RawMessage, error) {
 	if c.awaitOutbox(ctx) != nil {
 		return nil, calls.Ended(ctx, event)
 	}
@@ -131,7 +132,7 @@ func (c *Client) invoke(ctx context.Context, event string, data []byte, on func(
 	p := &packet{c: c, event: event, data: data, deadline: c.ackDeadline(ctx)}
 	p.answer = func(answer json.RawMessage, err error) {
 		if on != nil && !lostOrLate(err) {
-			err = on(answer, err, p.logouts)
+			err = on(p, answer, err)
 		}
 		done <- reply{answer, err}
 	}
@@ -216,6 +217,7 @@ func (l *link) send(p *packet) {
 		l.push(wire.AppendTransmit(packetBuffer(p.event, p.data), p.event, p.data))
 		return
 	}
+	p.link, p.tokens = l, l.tokens
 	p.call = l.invoke(p.event, p.data, p.deadline, func(answer json.RawMessage, err error, _ bool) { p.answer(answer, err) })
 }
 

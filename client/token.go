@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,85 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
+
+// Login logs in by a procedure of the server that sets a token, and waits for both: the
+// answer, and the token (#setAuthToken), in any order. A server of this module sends the
+// token first; that of socketcluster-server on Node.js may follow the answer. So the
+// client is authenticated when Login returns, unless it has lost its login since.
+//
+// Login waits as [Client.Invoke] does, for both together, and fails as that does. If
+// there is an answer and no token in time, the error is [ErrNoToken], which is also a
+// [context.DeadlineExceeded], and the answer is returned with it. For a procedure that
+// sets no token, such as one that keeps the user in the state of its socket, use Invoke.
+func (c *Client) Login(ctx context.Context, procedure string, data any) (json.RawMessage, error) {
+	raw, err := encodeData(data)
+	if err != nil {
+		return nil, err
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.opts.Timeouts.Ack)
+		defer cancel()
+	}
+	w := &loginWait{procedure: procedure, token: make(chan error, 1)}
+	defer c.forget(w)
+	answer, err := c.invoke(ctx, procedure, raw, func(p *packet, _ json.RawMessage, err error) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch l := p.link; {
+		case err != nil || w.over:
+			return err
+		case p.tokens != l.tokens:
+			w.token <- nil
+		case l.ended:
+			return badConnection("disconnect", 0, "", procedure)
+		default:
+			w.link = l
+			l.logins = append(l.logins, w)
+			l.waiting.Add(1)
+		}
+		return nil
+	})
+	if err != nil {
+		return answer, err
+	}
+	select {
+	case err := <-w.token:
+		return answer, err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-w.token: // it came just in time
+		return answer, err
+	default:
+	}
+	if ctx.Err() == context.DeadlineExceeded {
+		return answer, fmt.Errorf("%w: %w", ErrNoToken, ctx.Err())
+	}
+	return answer, ctx.Err()
+}
+
+// loginWait is a login that waits for its token. The client's mu guards link and over.
+type loginWait struct {
+	procedure string
+	token     chan error // has room for one: nil when the token has come
+	link      *link      // nil unless it has been answered
+	over      bool       // nobody waits any more
+}
+
+// forget ends the wait of a login.
+func (c *Client) forget(w *loginWait) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.over = true
+	if w.link == nil {
+		return
+	}
+	if i := slices.Index(w.link.logins, w); i >= 0 {
+		w.link.logins = slices.Delete(w.link.logins, i, i+1)
+		w.link.waiting.Add(-1)
+	}
+}
 
 // Authenticate logs in with a signed token, which the server verifies. It waits
 // as [Client.Invoke] does. If the server accepts the token, the client keeps it,
@@ -23,7 +104,7 @@ func (c *Client) Authenticate(ctx context.Context, signedToken string) error {
 }
 
 func (c *Client) authenticate(ctx context.Context, token string, save bool) error {
-	_, err := c.invoke(ctx, eventAuthenticate, wire.AppendString(nil, token), func(answer json.RawMessage, err error, logouts int) error {
+	_, err := c.invoke(ctx, eventAuthenticate, wire.AppendString(nil, token), func(p *packet, answer json.RawMessage, err error) error {
 		var status struct {
 			IsAuthenticated *bool           `json:"isAuthenticated"`
 			AuthError       json.RawMessage `json:"authError"`
@@ -43,7 +124,7 @@ func (c *Client) authenticate(ctx context.Context, token string, save bool) erro
 		case err != nil:
 			c.refused = token
 			c.unauthenticated()
-		case logouts != c.logouts: // the server has got the logout after the call
+		case p.logouts != c.logouts: // the server has got the logout after the call
 			err = errLoggedOut
 			c.unauthenticated()
 		default:
@@ -164,9 +245,20 @@ func (l *link) takeToken(p *wire.Packet) {
 	}
 	c.authenticated(data.Token)
 	c.saveToken(data.Token)
+	l.tokens++
+	l.endLogins(func(string) error { return nil })
 	if p.Kind == wire.KindInvoke {
 		l.respondStored(p.ID)
 	}
+}
+
+// endLogins ends the wait of logins for a token. mu must be held.
+func (l *link) endLogins(result func(procedure string) error) {
+	for _, w := range l.logins {
+		w.token <- result(w.procedure)
+	}
+	l.waiting.Add(-int32(len(l.logins)))
+	l.logins = nil
 }
 
 // takeRemoval handles #removeAuthToken of the server (AUTH-55). What another

@@ -29,7 +29,7 @@
 // Start, and with it [github.com/socketcluster-go/socketcluster.New], makes one
 // attempt to connect and to log in, and fails with it. It takes at most
 // Timeouts.Connect and Timeouts.Ack of [Options].Client, and Timeouts.Connect for
-// the login.
+// the login and its token.
 //
 // # When the connection is lost
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/broker/upstream"
 	"github.com/socketcluster-go/socketcluster/client"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // diary has what an upstream server has done, in order.
@@ -66,7 +68,7 @@ func (d *diary) members(srv *socketcluster.Server) {
 }
 
 func login(ctx context.Context, c *client.Client) error {
-	_, err := c.Invoke(ctx, "login", "node")
+	_, err := c.Login(ctx, "login", "node")
 	return err
 }
 
@@ -148,6 +150,37 @@ func TestLoginFails(t *testing.T) {
 	})
 }
 
+// The node begins when its token is there, which may follow the answer to a login, as that
+// of socketcluster-server on Node.js does.
+func TestTokenAfterAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		var log diary
+		late := func(srv *socketcluster.Server) {
+			log.members(srv)
+			srv.Handle("late", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
+				c.Reply(nil)
+				time.Sleep(time.Second)
+				log.add("login")
+				return nil, c.Socket.SetAuthToken(ctx, map[string]string{"username": "node"})
+			}))
+		}
+		w.up(socketcluster.Config{}, late)
+		began := time.Now()
+		w.start(upstream.Options{Login: func(ctx context.Context, c *client.Client) error {
+			_, err := c.Invoke(ctx, "late", nil)
+			return err
+		}}, "a")
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("the node has begun after %v", took)
+		}
+		log.want(t, "login", "subscribe a")
+		w.down()
+		w.up(socketcluster.Config{Auth: auth.Options{Key: "another key of the upstream server, 32+"}}, late)
+		time.Sleep(10 * time.Second)
+		log.want(t, "login", "subscribe a")
+	})
+}
+
 // Start fails with its first attempt, and leaves nothing behind.
 func TestStartFails(t *testing.T) {
 	failed := errors.New("no token")
@@ -166,6 +199,12 @@ func TestStartFails(t *testing.T) {
 		}, func(err error, took time.Duration) bool {
 			return errors.Is(err, context.DeadlineExceeded) && took == client.DefaultConnectTimeout
 		}},
+		"a login that sets no token": {true, func(ctx context.Context, c *client.Client) error {
+			_, err := c.Invoke(ctx, "noToken", nil)
+			return err
+		}, func(err error, took time.Duration) bool {
+			return errors.Is(err, wire.ErrTimeout) && strings.Contains(err.Error(), "has set no token (#setAuthToken)") && took == client.DefaultConnectTimeout
+		}},
 		"a login that the server ends": {true, func(ctx context.Context, c *client.Client) error {
 			_, err := c.Invoke(ctx, "leave", nil)
 			return err
@@ -175,6 +214,7 @@ func TestStartFails(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world) {
 				if c.up {
 					w.up(socketcluster.Config{}, func(srv *socketcluster.Server) {
+						srv.Handle("noToken", socketcluster.Proc(func(context.Context, socketcluster.None) error { return nil }))
 						srv.Handle("leave", socketcluster.Proc(func(ctx context.Context, _ socketcluster.None) error {
 							return socketcluster.FromContext(ctx).Disconnect(4501, "")
 						}))

@@ -22,9 +22,12 @@ type Options struct {
 	// channels. Reconnect.Disabled and DelaySubscriptions must not be set.
 	Client client.Options
 
-	// Login logs the node in: by Client.Authenticate with a token that the
-	// application has signed, or by a call to a login procedure of the upstream
-	// server. It is called after each connect at which the client is not
+	// Login logs the node in: by [client.Client.Authenticate] with a token that the
+	// application has signed, or by [client.Client.Login] with a login procedure of
+	// the upstream server. The node begins when it has a token: it waits for one that
+	// comes after Login has returned, and a login that sets none has failed. A server
+	// that knows the node by other means, such as a header of its request
+	// (Client.Header), needs no Login. It is called after each connect at which the client is not
 	// authenticated by a token of its store, before subscriptions are renewed, and
 	// when it has lost its authentication. If it fails, it is called again, after
 	// one second and then ever more seldom, up to one minute; publications and

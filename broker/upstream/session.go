@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -18,16 +19,20 @@ func (b *Broker) listen() {
 	client.On(b.c, b.onConnect)
 	client.On(b.c, b.onDisconnect)
 	client.On(b.c, b.onClose)
-	client.On(b.c, func(client.DeauthenticateEvent) {
-		select {
-		case b.logouts <- struct{}{}:
-		default:
-		}
-	})
+	client.On(b.c, func(client.AuthenticateEvent) { tell(b.logins) })
+	client.On(b.c, func(client.DeauthenticateEvent) { tell(b.logouts) })
 	client.On(b.c, func(e client.ErrorEvent) { b.log.Warn("upstream connection", slog.Any("error", e.Err)) })
 	client.On(b.c, func(e client.SubscribeEvent) { b.confirmed(e.Channel) })
 	client.On(b.c, func(e client.SubscribeFailEvent) { b.endedLater(e.Channel) })
 	client.On(b.c, func(e client.KickOutEvent) { b.endedLater(e.Channel) })
+}
+
+// tell puts a token into a channel that has room for one.
+func tell(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 func (b *Broker) onConnect(e client.ConnectEvent) {
@@ -60,6 +65,9 @@ func (b *Broker) login(ctx context.Context) bool {
 	for try := 0; b.opts.Login != nil && b.c.AuthState() != socketcluster.Authenticated; try++ {
 		bounded, cancel := context.WithTimeout(ctx, b.opts.Client.Timeouts.Connect)
 		err := guard.Call(b.log, "upstream.Options.Login", func() error { return b.opts.Login(bounded, b.c) })
+		if err == nil {
+			err = b.awaitToken(bounded)
+		}
 		cancel()
 		if ctx.Err() != nil {
 			return false
@@ -76,6 +84,25 @@ func (b *Broker) login(ctx context.Context) bool {
 		}
 	}
 	return ctx.Err() == nil
+}
+
+// errNoToken is the error of a login that has not logged the node in.
+var errNoToken = fmt.Errorf("Options.Login has succeeded, but the upstream server has set no token (#setAuthToken) within Client.Timeouts.Connect: %w", wire.ErrTimeout)
+
+// awaitToken waits until the client is authenticated: the token of socketcluster-server on
+// Node.js may follow the answer to a login.
+func (b *Broker) awaitToken(ctx context.Context) error {
+	for b.c.AuthState() != socketcluster.Authenticated {
+		select {
+		case <-b.logins: // perhaps that of an earlier connection
+		case <-ctx.Done():
+			if ctx.Err() == context.DeadlineExceeded {
+				return errNoToken
+			}
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // begin lets publications and subscriptions pass, after a login.

@@ -27,6 +27,7 @@ type Broker struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	sessions sync.WaitGroup
+	logins   chan struct{} // holds a token when the client has been authenticated
 	logouts  chan struct{} // holds a token when the client has lost its login
 	failed   chan error    // holds why the first session has failed, for Start
 	reports  lane.Lane[Gap]
@@ -80,6 +81,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opts: o, c: c,
 		log:      o.Client.Logger.With(slog.String("upstream", c.URL())),
+		logins:   make(chan struct{}, 1),
 		logouts:  make(chan struct{}, 1),
 		failed:   make(chan error, 1),
 		ready:    make(chan struct{}),

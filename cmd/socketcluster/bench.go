@@ -80,7 +80,7 @@ test, prints what was measured until then, and gives the status 130.`,
 	f := newFlags("Load")
 	f.IntVar(&o.Connections, "connections", 100, "number of clients")
 	f.Float64Var(&o.ConnectRate, "connect-rate", 500, "connections per second")
-	f.StringVar(&o.Login, "login", "", "procedure that logs in")
+	f.StringVar(&o.Login, "login", "", "procedure that logs in; it must set a token")
 	f.StringVar(&loginData, "login-data", "", "its data, as JSON, or @file")
 	f.StringVar(&o.Call, "call", "", "procedure that is called")
 	f.StringVar(&callData, "call-data", "", "its data, as JSON, or @file")

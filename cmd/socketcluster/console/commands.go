@@ -27,7 +27,7 @@ func commands() []command {
 	return []command{
 		{"connect", "[URL]", "connects, again or to another server", (*console).runConnect},
 		{"disconnect", "[CODE [REASON]]", "closes the connection", (*console).runDisconnect},
-		{"login", "PROCEDURE [JSON]", "calls a procedure, and shows the login that it makes within a second", (*console).runLogin},
+		{"login", "PROCEDURE [JSON]", "calls a procedure that sets a token, waits for it, and shows its claims", (*console).runLogin},
 		{"logout", "", "removes the token, here and at the server", (*console).runLogout},
 		{"token", "[show | set TOKEN | store]", "shows the claims; the signed text; logs in with one; tells where it is kept", (*console).runToken},
 		{"invoke", "PROCEDURE [JSON]", "calls a procedure and prints the answer", (*console).runInvoke},
@@ -83,8 +83,8 @@ func (c *console) runDisconnect(rest string) error {
 	return cl.Disconnect(wire.CloseCode(code), strings.TrimSpace(rest))
 }
 
-// call calls a procedure.
-func (c *console) call(rest string) (json.RawMessage, error) {
+// call calls a procedure, by Invoke or Login.
+func (c *console) call(rest string, do func(cl *client.Client, ctx context.Context, procedure string, data any) (json.RawMessage, error)) (json.RawMessage, error) {
 	cl, err := c.needClient()
 	if err != nil {
 		return nil, err
@@ -97,8 +97,8 @@ func (c *console) call(rest string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.answer, err = cl.Invoke(c.now, procedure, orNil(raw))
-	c.answered = err == nil
+	c.answer, err = do(cl, c.now, procedure, orNil(raw))
+	c.answered = err == nil || errors.Is(err, client.ErrNoToken)
 	return c.answer, err
 }
 
@@ -111,36 +111,9 @@ func orNil(raw json.RawMessage) any {
 	return raw
 }
 
-// tokenWait is how long a login waits for the token after the answer: that of
-// socketcluster-server on Node.js follows it.
-const tokenWait = time.Second
-
 func (c *console) runLogin(rest string) error {
-	cl, err := c.needClient()
-	if err != nil {
+	if _, err := c.call(rest, (*client.Client).Login); err != nil {
 		return err
-	}
-	before := cl.SignedAuthToken()
-	came := make(chan struct{}, 1)
-	defer client.On(cl, func(client.AuthenticateEvent) {
-		select {
-		case came <- struct{}{}:
-		default: // it is known already
-		}
-	})()
-	if _, err := c.call(rest); err != nil {
-		return err
-	}
-	wait := time.NewTimer(min(tokenWait, c.o.Within))
-	defer wait.Stop()
-	for cl.SignedAuthToken() == before {
-		select {
-		case <-came: // perhaps that of an earlier connection
-		case <-wait.C:
-			return c.runToken("")
-		case <-c.now.Done():
-			return c.now.Err()
-		}
 	}
 	return c.runToken("")
 }
@@ -185,7 +158,7 @@ func (c *console) runToken(rest string) error {
 }
 
 func (c *console) runInvoke(rest string) error {
-	answer, err := c.call(rest)
+	answer, err := c.call(rest, (*client.Client).Invoke)
 	if err != nil {
 		return err
 	}

@@ -310,18 +310,19 @@ func TestScriptEndsWithContext(t *testing.T) {
 	}
 }
 
-// A login shows the token that follows the answer, as that of socketcluster-server on
-// Node.js does, and waits a second for it.
+// A login waits for the token that follows the answer, as that of socketcluster-server on
+// Node.js does, and fails if none comes.
 func TestLoginWithTokenAfterAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
-		after time.Duration // 0: no token comes
-		want  string
-		takes time.Duration
+		after  time.Duration // 0: no token comes
+		want   string
+		takes  time.Duration
+		failed bool
 	}{
-		"with the answer": {time.Nanosecond, `authenticated {"username":"alice"`, time.Nanosecond},
-		"just in time":    {900 * time.Millisecond, `authenticated {"username":"alice"`, 900 * time.Millisecond},
-		"too late":        {1100 * time.Millisecond, "unauthenticated null", time.Second},
-		"never":           {0, "unauthenticated null", time.Second},
+		"with the answer": {time.Nanosecond, `authenticated {"username":"alice"`, time.Nanosecond, false},
+		"just in time":    {900 * time.Millisecond, `authenticated {"username":"alice"`, 900 * time.Millisecond, false},
+		"too late":        {1100 * time.Millisecond, `"authState": "unauthenticated"`, time.Second, true},
+		"never":           {0, `"authState": "unauthenticated"`, time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -353,15 +354,20 @@ func TestLoginWithTokenAfterAnswer(t *testing.T) {
 				}()
 				begun := time.Now()
 				var took time.Duration
-				out, err := run(t, "ws://server.test", "login login\nstate", func(o *console.Options) {
+				script := "login login\nexpect answer\nstate"
+				if test.failed {
+					script = "login login\nexpect error\nexpect answer\nstate"
+				}
+				out, err := run(t, "ws://server.test", script, func(o *console.Options) {
 					o.Client.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return listen.Dial(ctx) }
+					o.Client.Timeouts.Ack = time.Second
 					o.Out = io.MultiWriter(o.Out, writerFunc(func(line []byte) {
 						if bytes.HasPrefix(line, []byte("{")) { // the answer to state
 							took = time.Since(begun)
 						}
 					}))
 				})
-				if err != nil || !strings.Contains(out, "\n"+test.want) || took != test.takes {
+				if err != nil || !strings.Contains(out, test.want) || took != test.takes {
 					t.Errorf("%v after %v:\n%s\nwant %s after %v", err, took, out, test.want, test.takes)
 				}
 			})

@@ -22,7 +22,7 @@ type Options struct {
 	Connections int     // default 100
 	ConnectRate float64 // default 500
 
-	Login     string          // the procedure that logs in; "" for none
+	Login     string          // the procedure that logs in, by a token; "" for none
 	LoginData json.RawMessage // its data; nil for none
 
 	Call     string          // the procedure that is called; "" for none
@@ -174,7 +174,7 @@ func (t *test) login(ctx context.Context) {
 	var wg sync.WaitGroup
 	pace(ctx, t.o.ConnectRate, len(t.clients), func(i int, due time.Time) {
 		wg.Go(func() {
-			_, err := t.clients[i].Invoke(ctx, t.o.Login, orNil(t.o.LoginData))
+			_, err := t.clients[i].Login(ctx, t.o.Login, orNil(t.o.LoginData))
 			r.done(due, err)
 		})
 	})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/load"
 )
 
@@ -71,6 +72,46 @@ func of(t *testing.T, r *load.Report, name string) load.Result {
 	}
 	t.Fatalf("the report has no %s: %+v", name, r)
 	return load.Result{}
+}
+
+// The clients begin when they are authenticated: the token of socketcluster-server on
+// Node.js may follow the answer to a login. A login without a token is a failure that names
+// what is missing.
+func TestTokenAfterAnswer(t *testing.T) {
+	url := serve(t, func(srv *socketcluster.Server) {
+		srv.Handle("late", socketcluster.HandlerFunc(func(ctx context.Context, c *socketcluster.Call) (any, error) {
+			c.Reply(nil)
+			time.Sleep(50 * time.Millisecond)
+			return nil, c.Socket.SetAuthToken(ctx, map[string]string{"username": "alice"})
+		}))
+		srv.Handle("none", socketcluster.Proc(func(context.Context, socketcluster.None) error { return nil }))
+		socketcluster.Use(srv, func(_ context.Context, a *socketcluster.Subscribe) error {
+			if a.Channel == "members" && a.Socket.AuthToken() == nil {
+				return socketcluster.Errorf("ForbiddenError", "log in first")
+			}
+			return nil
+		})
+	})
+	run := func(login string) *load.Report {
+		r, err := load.Run(t.Context(), load.Options{
+			URL: url, Client: client.Options{Timeouts: client.Timeouts{Ack: time.Second}}, Connections: 5, Login: login, Channel: "members",
+			Duration: 100 * time.Millisecond,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := run("late")
+	if got := of(t, r, "login"); got.Count != 5 || got.Latency.P50 < 50 {
+		t.Errorf("login: %+v", got)
+	}
+	if got := of(t, r, "subscribe"); got.Count != 5 || r.Failed() > 0 {
+		t.Errorf("subscribe: %+v, %d failed", got, r.Failed())
+	}
+	if got := of(t, run("none"), "login"); got.Count != 0 || got.Errors[client.ErrNoToken.Error()] != 5 {
+		t.Errorf("login without a token: %+v", got)
+	}
 }
 
 // Each phase counts what it has done.

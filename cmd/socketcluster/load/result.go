@@ -9,6 +9,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -68,6 +69,9 @@ func (r *result) miss(n int64) {
 
 // errorName returns a name for errors of a kind.
 func errorName(err error) string {
+	if errors.Is(err, client.ErrNoToken) {
+		return client.ErrNoToken.Error()
+	}
 	if e, ok := errors.AsType[*wire.Error](err); ok && e.Name != "" {
 		return e.Name
 	}

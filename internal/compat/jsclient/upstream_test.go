@@ -64,7 +64,7 @@ func newUpstream(t *testing.T, addr string, o upstream.Options) *upstream.Broker
 
 // loginAtWorker logs a node in at a worker.
 func loginAtWorker(ctx context.Context, c *goclient.Client) error {
-	_, err := c.Invoke(ctx, "login", map[string]string{"username": "node"})
+	_, err := c.Invoke(ctx, "login", map[string]string{"username": "node"}) // the token may follow
 	return err
 }
 
