@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -71,9 +71,9 @@ func runConsole(ctx context.Context, o console.Options, file string, noColor boo
 	o.Color = shown && !noColor && !o.JSON
 	if file == "" && isFile && shown && term.IsTerminal(int(in.Fd())) {
 		// An interrupt ends a command of the console, and not the console.
-		ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
+		ctx, stop := withSignals(context.WithoutCancel(ctx), syscall.SIGTERM)
 		defer stop()
-		return withStatus(console.Interact(ctx, o, in, out, historyFile()), 2)
+		return ended(ctx, "terminal", console.Interact(ctx, o, in, out, historyFile()))
 	}
 	if file != "" {
 		f, err := os.Open(file)
@@ -83,12 +83,16 @@ func runConsole(ctx context.Context, o console.Options, file string, noColor boo
 		defer f.Close()
 		o.In, o.File = f, file
 	}
-	err := console.Run(ctx, o)
+	return ended(ctx, "script", console.Run(ctx, o))
+}
+
+// ended gives the error of a console its status.
+func ended(ctx context.Context, what string, err error) error {
 	switch {
 	case errors.Is(err, console.ErrFailed):
 		return statusError{errDenied, 1} // it has been printed
 	case err != nil && ctx.Err() != nil:
-		return statusError{errors.New("a signal has ended the script: " + context.Cause(ctx).Error()), signalStatus(ctx)}
+		return statusError{fmt.Errorf("a signal has ended the %s: %w", what, context.Cause(ctx)), signalStatus(ctx)}
 	}
 	return withStatus(err, 2)
 }

@@ -39,16 +39,26 @@ type streams struct {
 }
 
 func main() {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		s := <-signals
-		signal.Stop(signals) // a second signal ends the process at once
-		cancel(signalError(s.(syscall.Signal)))
-	}()
+	ctx, _ := withSignals(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	os.Exit(exit(err, os.Stderr))
+}
+
+// withSignals returns a context that the first one of these signals ends, with a
+// signalError as its cause. A second signal ends the process at once. stop ends this.
+func withSignals(ctx context.Context, which ...os.Signal) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, which...)
+	go func() {
+		defer signal.Stop(signals)
+		select {
+		case s := <-signals:
+			cancel(signalError(s.(syscall.Signal)))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // signalError is the cause with which a signal ends the context of a command.

@@ -15,8 +15,8 @@ import (
 )
 
 // Interact runs the lines that somebody types in a terminal, until ctrl-D, the
-// command quit, or the end of ctx. Ctrl-C ends the command that runs, or the
-// console if none does. history is the file of earlier lines; "" keeps none.
+// command quit, or the end of ctx, whose error it then returns. Ctrl-C ends the command
+// that runs, or the console if none does. history is the file of earlier lines; "" keeps none.
 func Interact(ctx context.Context, o Options, in, out *os.File, history string) error {
 	lines, unkept := openHistory(history)
 	defer lines.close()
@@ -64,8 +64,9 @@ func Interact(ctx context.Context, o Options, in, out *os.File, history string) 
 		}
 		t.SetPrompt(c.prompt())
 		line, err := readLine(ctx, t)
-		if err == io.EOF {
-			return nil
+		if err == io.EOF || ctx.Err() != nil {
+			_, _ = io.WriteString(out, "\r\n") // what comes next is not part of the prompt
+			return ctx.Err()
 		}
 		if err != nil {
 			return err
@@ -77,7 +78,7 @@ func Interact(ctx context.Context, o Options, in, out *os.File, history string) 
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // attempt runs a command, which an interrupt ends, and prints its error.
@@ -85,7 +86,10 @@ func (c *console) attempt(run func() error) (quit bool) {
 	ctx, stop := signal.NotifyContext(c.ctx, os.Interrupt)
 	c.now = ctx
 	err := run()
-	if ctx.Err() != nil && c.ctx.Err() == nil {
+	switch {
+	case c.ctx.Err() != nil:
+		err = nil // the console ends
+	case ctx.Err() != nil:
 		err = errors.New("interrupted")
 	}
 	stop()
@@ -121,7 +125,7 @@ func readLine(ctx context.Context, t *term.Terminal) (line string, err error) {
 	case r := <-done:
 		return r.line, r.err
 	case <-ctx.Done():
-		return "", io.EOF
+		return "", ctx.Err()
 	}
 }
 
