@@ -30,6 +30,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/printable"
 )
 
 // streams are the standard streams of the process, or those of a test.
@@ -136,7 +138,7 @@ func exit(err error, stderr io.Writer) int {
 		return 0
 	}
 	if !errors.Is(err, errDenied) {
-		fmt.Fprintln(stderr, "socketcluster:", err)
+		fmt.Fprintln(stderr, "socketcluster:", printable.Text(err.Error())) // which may be a server's
 	}
 	e, _ := errors.AsType[statusError](err) // run sees to it that it is one
 	return e.status

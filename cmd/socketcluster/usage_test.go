@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -72,6 +73,14 @@ func TestHelp(t *testing.T) {
 func TestHelpOfCompare(t *testing.T) {
 	if o := runWith(t, "", "bench", "compare", "--help"); o.status != 0 || !strings.Contains(o.out, "compare old.json new.json") || strings.Contains(o.out, "--connections") {
 		t.Errorf("%+v", o)
+	}
+}
+
+// The last error of a command may be a server's, such as its reason to refuse a handshake.
+func TestErrorsArePrintable(t *testing.T) {
+	var b strings.Builder
+	if status := exit(statusError{errors.New("refused: \x1b[2J"), 2}, &b); status != 2 || b.String() != `socketcluster: refused: \u001b[2J`+"\n" {
+		t.Errorf("status %d, %q", status, b.String())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/socketcluster-go/socketcluster/client"
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/printable"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -153,7 +154,7 @@ func (c *console) runToken(rest string) error {
 	default:
 		return usage("token %s is not known: token, token show, token set TOKEN, token store", what)
 	}
-	c.print.line(cl.AuthState().String()+" "+visible(string(claims(cl.AuthToken()))), output{Type: "token", Name: cl.AuthState().String(), Data: claims(cl.AuthToken())})
+	c.print.line(cl.AuthState().String()+" "+printable.Text(string(claims(cl.AuthToken()))), output{Type: "token", Name: cl.AuthState().String(), Data: claims(cl.AuthToken())})
 	return nil
 }
 
@@ -298,7 +299,7 @@ func (c *console) runState(rest string) error {
 	if err != nil {
 		return err
 	}
-	c.print.line(visible(string(encoded)), output{Type: "state", Data: encoded})
+	c.print.line(printable.Text(string(encoded)), output{Type: "state", Data: encoded})
 	return nil
 }
 

@@ -248,7 +248,7 @@ func (c *console) needClient() (*client.Client, error) {
 // eventNames are the events that watch records.
 var eventNames = []string{
 	"authenticate", "connect", "connectAbort", "deauthenticate", "disconnect", "error",
-	"kickOut", "raw", "subscribe", "subscribeFail", "unsubscribe",
+	"kickOut", "lost", "raw", "subscribe", "subscribeFail", "unsubscribe",
 }
 
 // watch records and prints what happens to a client.

@@ -108,6 +108,8 @@ func TestScripts(t *testing.T) {
 			expect error InvalidArgumentsError
 			invoke echo 1
 			expect no error`,
+		"losses": `
+			expect no event lost within 1ms`,
 		"login": `
 			login login {"username":"alice","password":"secret"}
 			expect event authenticate {"username":"alice"}

@@ -3,14 +3,13 @@ package console
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/printable"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -54,29 +53,6 @@ const (
 	cyan   = "36"
 )
 
-// visible shows control characters as JSON does, except the ends of lines: what a
-// server sends must not reach the terminal as a command of its own.
-func visible(text string) string {
-	if !strings.ContainsFunc(text, isControl) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if isControl(r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// isControl reports whether a terminal may obey a character. Formats of Unicode,
-// such as the direction of text, are among them.
-func isControl(r rune) bool {
-	return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
-}
-
 func (p printer) paint(color, text string) string {
 	if !p.color {
 		return text
@@ -91,7 +67,7 @@ func (p printer) line(text string, object any) {
 		if err != nil {
 			encoded = []byte(`{"type":"error"}`)
 		}
-		text = string(encoded)
+		text = printable.Text(string(encoded))
 	}
 	_, _ = io.WriteString(p.out, text+"\n") // who cannot be told cannot be told so
 }
@@ -115,12 +91,12 @@ func (p printer) happening(h happening) {
 	if h.kind == "event" {
 		kind = ""
 	}
-	p.line(p.paint(color, "« "+visible(kind+h.name))+" "+visible(string(h.data)), output{Type: h.kind, Name: h.name, Data: h.data})
+	p.line(p.paint(color, "« "+printable.Text(kind+h.name))+" "+printable.Text(string(h.data)), output{Type: h.kind, Name: h.name, Data: h.data})
 }
 
 // answer prints the answer of a call.
 func (p printer) answer(data json.RawMessage) {
-	text := visible(string(data))
+	text := printable.Text(string(data))
 	if data == nil {
 		text = p.paint(grey, "(no data)")
 	}
@@ -133,12 +109,12 @@ func (p printer) failure(err error) {
 	if e, ok := errors.AsType[*wire.Error](err); ok {
 		o.Error = e
 	}
-	p.line(p.paint(red, "✗ ")+visible(err.Error()), o)
+	p.line(p.paint(red, "✗ ")+printable.Text(err.Error()), o)
 }
 
 // text prints something else.
 func (p printer) text(text string) {
-	p.line(visible(strings.TrimRight(text, "\n")), output{Type: "text", Text: text})
+	p.line(printable.Text(strings.TrimRight(text, "\n")), output{Type: "text", Text: text})
 }
 
 // logger returns a logger that prints what the client logs.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/printable"
 )
 
 // Interact runs the lines that somebody types in a terminal, until ctrl-D, the
@@ -149,7 +150,7 @@ func (c *console) prompt() string {
 		who = "authenticated"
 	}
 	if who != "" {
-		who = " " + strings.ReplaceAll(visible(who), "\n", " ")
+		who = " " + strings.ReplaceAll(printable.Text(who), "\n", " ")
 	}
 	return mark + who + "> "
 }

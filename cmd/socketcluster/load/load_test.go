@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
@@ -114,6 +116,35 @@ func TestTokenAfterAnswer(t *testing.T) {
 	}
 }
 
+// The names of errors are the server's: they do not reach the terminal as commands, and do
+// not fill it.
+func TestErrorNames(t *testing.T) {
+	var n atomic.Int32
+	url := serve(t, func(srv *socketcluster.Server) {
+		srv.Handle("evil", socketcluster.Proc(func(context.Context, socketcluster.None) error {
+			return socketcluster.Errorf(fmt.Sprintf("\x1b[2J\n%d%s", n.Add(1), strings.Repeat("é", 300)), "no")
+		}))
+	})
+	r, err := load.Run(t.Context(), load.Options{URL: url, Connections: 1, Call: "evil", CallRate: 300, Duration: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := of(t, r, "call")
+	if r.Failed() != 30 || len(got.Errors) != 21 || got.Errors["other errors"] != 10 {
+		t.Errorf("%d failed: %v", r.Failed(), got.Errors)
+	}
+	var table bytes.Buffer
+	if err := r.Print(&table); err != nil {
+		t.Fatal(err)
+	}
+	if text := table.String(); strings.Contains(text, "\x1b") || !strings.Contains(text, `\u001b[2J 1é`) || len(text) > 8000 || !utf8.ValidString(text) {
+		t.Errorf("%d bytes: %q", len(text), text)
+	}
+	if line := table.String(); !strings.Contains(line, "–") { // no call has succeeded
+		t.Error(line)
+	}
+}
+
 // Each phase counts what it has done.
 func TestRun(t *testing.T) {
 	url := serve(t)
@@ -156,6 +187,13 @@ func TestRun(t *testing.T) {
 	}
 	if err := load.Compare(&comparison, r, again); err != nil {
 		t.Fatal(err)
+	}
+	again.Results = append(again.Results, load.Result{Name: "more"})
+	if err := load.Compare(&comparison, r, again); err != nil {
+		t.Fatal(err)
+	}
+	if text := comparison.String(); strings.Count(text, "only in") != 1 || !strings.Contains(text, "only in B: more") || strings.Contains(text, "call p50") {
+		t.Error(text)
 	}
 	if !strings.Contains(table.String(), "call: 110 × NoSuchThing") || !strings.Contains(comparison.String(), "1.00") {
 		t.Errorf("table:\n%s\ncomparison:\n%s", table.String(), comparison.String())

@@ -102,8 +102,15 @@ func (r *Report) Print(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\tcount\terrors\tper second\tp50 ms\tp90\tp99\tp99.9\tmax\t")
 	for _, s := range r.Results {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", s.Name, s.Count, total(s.Errors), s.Rate,
-			s.Latency.P50, s.Latency.P90, s.Latency.P99, s.Latency.P999, s.Latency.Max)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%.0f\t", s.Name, s.Count, total(s.Errors), s.Rate)
+		for _, ms := range []float64{s.Latency.P50, s.Latency.P90, s.Latency.P99, s.Latency.P999, s.Latency.Max} {
+			if s.Count == 0 {
+				fmt.Fprint(table, "–\t") // nothing has succeeded
+			} else {
+				fmt.Fprintf(table, "%.2f\t", ms)
+			}
+		}
+		fmt.Fprintln(table)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -129,25 +136,50 @@ func Compare(w io.Writer, a, b *Report) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\tA\tB\tB/A\t")
 	for _, x := range a.Results {
-		i := slices.IndexFunc(b.Results, func(y Result) bool { return y.Name == x.Name })
-		if i < 0 {
+		y, ok := b.result(x.Name)
+		if !ok {
 			continue
 		}
-		y := b.Results[i]
-		row := func(name string, p, q float64) {
+		row := func(name string, has bool, p, q float64) {
+			if !has {
+				return
+			}
 			ratio := "–"
 			if p > 0 {
 				ratio = fmt.Sprintf("%.2f", q/p)
 			}
 			fmt.Fprintf(table, "%s %s\t%.2f\t%.2f\t%s\t\n", x.Name, name, p, q, ratio)
 		}
-		row("per second", x.Rate, y.Rate)
-		row("p50 ms", x.Latency.P50, y.Latency.P50)
-		row("p99 ms", x.Latency.P99, y.Latency.P99)
-		row("max ms", x.Latency.Max, y.Latency.Max)
-		if p, q := total(x.Errors), total(y.Errors); p+q > 0 {
-			row("errors", float64(p), float64(q))
+		both := x.Count > 0 && y.Count > 0
+		row("per second", true, x.Rate, y.Rate)
+		row("p50 ms", both, x.Latency.P50, y.Latency.P50)
+		row("p99 ms", both, x.Latency.P99, y.Latency.P99)
+		row("max ms", both, x.Latency.Max, y.Latency.Max)
+		p, q := total(x.Errors), total(y.Errors)
+		row("errors", p+q > 0, float64(p), float64(q))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	onlyIn(w, "A", a, b)
+	onlyIn(w, "B", b, a)
+	return nil
+}
+
+// onlyIn names what only one of two reports has measured.
+func onlyIn(w io.Writer, name string, r, other *Report) {
+	for _, x := range r.Results {
+		if _, ok := other.result(x.Name); !ok {
+			fmt.Fprintf(w, "only in %s: %s\n", name, x.Name)
 		}
 	}
-	return table.Flush()
+}
+
+// result returns the figures of a kind of operation.
+func (r *Report) result(name string) (Result, bool) {
+	i := slices.IndexFunc(r.Results, func(x Result) bool { return x.Name == name })
+	if i < 0 {
+		return Result{}, false
+	}
+	return r.Results[i], true
 }

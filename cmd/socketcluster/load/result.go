@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/socketcluster-go/socketcluster/client"
+	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/printable"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
@@ -51,12 +53,26 @@ func (r *result) done(due time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
-		r.errors[errorName(err)]++
+		name := errorName(err)
+		if _, known := r.errors[name]; !known && len(r.errors) >= maxErrors {
+			name = otherErrors
+		}
+		r.errors[name]++
 		return
 	}
 	_ = r.latency.RecordValue(took) // it is within the range
 	_ = r.recent.RecordValue(took)
 }
+
+// maxErrors is the number of names by which errors are counted: a server may give each
+// error another one. otherErrors counts the rest.
+const (
+	maxErrors   = 20
+	otherErrors = "other errors"
+)
+
+// maxErrorName is the number of bytes of a name that are shown.
+const maxErrorName = 200
 
 // miss records operations of which nothing was seen.
 func (r *result) miss(n int64) {
@@ -67,8 +83,16 @@ func (r *result) miss(n int64) {
 	}
 }
 
-// errorName returns a name for errors of a kind.
+// errorName returns a name for errors of a kind, which may be the server's.
 func errorName(err error) string {
+	name := strings.NewReplacer("\n", " ", "\t", " ").Replace(printable.Text(nameOf(err)))
+	if len(name) > maxErrorName {
+		name = strings.ToValidUTF8(name[:maxErrorName], "") + "…"
+	}
+	return name
+}
+
+func nameOf(err error) string {
 	if errors.Is(err, client.ErrNoToken) {
 		return client.ErrNoToken.Error()
 	}
