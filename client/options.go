@@ -78,7 +78,7 @@ type Options struct {
 	DelaySubscriptions bool
 
 	// Header is sent with the upgrade request, in addition to the headers of the
-	// upgrade. Default: none.
+	// upgrade. Host in it is sent in place of the host of the URL. Default: none.
 	Header http.Header
 
 	// TLS is for URLs that begin with wss. Default: that of crypto/tls.

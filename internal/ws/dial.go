@@ -78,6 +78,7 @@ func (o *DialOptions) request(rawURL string) (*http.Request, error) {
 	rand.Read(key[:])
 	r := &http.Request{Method: http.MethodGet, URL: u, Header: make(http.Header)}
 	maps.Copy(r.Header, o.Header)
+	r.Host = o.Header.Get("Host") // net/http does not take it from the header; "" means that of the URL
 	if u.User != nil && r.Header.Get("Authorization") == "" {
 		password, _ := u.User.Password()
 		r.SetBasicAuth(u.User.Username(), password)

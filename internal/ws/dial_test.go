@@ -131,6 +131,15 @@ func TestDial(t *testing.T) {
 	}
 }
 
+// The error of a refusal is one line, and never empty.
+func TestRefusalError(t *testing.T) {
+	for text, want := range map[string]string{"": "Not Found", "404 page not found\n": "404 page not found"} {
+		if got := (&Refusal{Status: 404, Text: text}).Error(); got != "ws: upgrade refused with 404: "+want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 // A client asks as RFC 6455, section 4.1, says, with a new key each time; what
 // else is in Header comes along, and cannot spoil it.
 func TestDialRequest(t *testing.T) {
@@ -140,7 +149,7 @@ func TestDialRequest(t *testing.T) {
 		(&Refusal{Status: 503, Text: "no"}).WriteTo(w)
 	}))
 	defer srv.Close()
-	header := http.Header{"Cookie": {"a=b"}, "Connection": {"close"}, "Content-Length": {"5"}, "Sec-Websocket-Key": {"x"}, "X-Long": {"a\r\nb"}}
+	header := http.Header{"Cookie": {"a=b"}, "Connection": {"close"}, "Content-Length": {"5"}, "Host": {"virtual.test"}, "Sec-Websocket-Key": {"x"}, "X-Long": {"a\r\nb"}}
 	keys := make(map[string]bool)
 	for range 2 {
 		address := strings.Replace(wsURL(srv), "://", "://user:secret@", 1)
@@ -154,7 +163,7 @@ func TestDialRequest(t *testing.T) {
 		}
 		user, password, _ := r.BasicAuth()
 		for what, pair := range map[string][2]string{
-			"URI": {r.RequestURI, "/path?query"}, "Host": {r.Host, srv.Listener.Addr().String()}, "Cookie": {r.Header.Get("Cookie"), "a=b"},
+			"URI": {r.RequestURI, "/path?query"}, "Host": {r.Host, "virtual.test"}, "Cookie": {r.Header.Get("Cookie"), "a=b"},
 			"version": {r.Header.Get("Sec-WebSocket-Version"), "13"}, "subprotocol": {r.Header.Get("Sec-WebSocket-Protocol"), "chat"},
 			"user": {user + ":" + password, "user:secret"}, "line break": {r.Header.Get("X-Long"), "a  b"},
 		} {
@@ -167,7 +176,7 @@ func TestDialRequest(t *testing.T) {
 		}
 		keys[r.Header.Get("Sec-WebSocket-Key")] = true
 	}
-	if len(keys) != 2 || len(header) != 5 {
+	if len(keys) != 2 || len(header) != 6 {
 		t.Errorf("keys %v, header %v", keys, header)
 	}
 }

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,7 +17,8 @@ type Refusal struct {
 
 // Error implements error.
 func (r *Refusal) Error() string {
-	return "ws: upgrade refused with " + strconv.Itoa(r.Status) + ": " + r.Text
+	text := cmp.Or(strings.TrimSpace(r.Text), http.StatusText(r.Status))
+	return "ws: upgrade refused with " + strconv.Itoa(r.Status) + ": " + text
 }
 
 // WriteTo responds with the text as text/plain and asks for the connection to

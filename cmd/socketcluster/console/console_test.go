@@ -187,7 +187,7 @@ func TestScriptsThatFail(t *testing.T) {
 		"expect no close soon within 1ms":                                   `test.sc:1: "soon" is not a close code`,
 		"invok echo":                                                        `there is no command "invok"; is invoke meant?`,
 		"frobnicate":                                                        `there is no command "frobnicate"; help lists them`,
-		"invoke echo {a}":                                                   "{a} is not JSON",
+		"invoke echo {a}":                                                   "the data is not JSON: invalid character 'a'",
 		"invoke":                                                            "the name of the procedure is missing",
 		`invoke "echo`:                                                      "is not a JSON text",
 		"expect nothing":                                                    "expect nothing is not known",
@@ -309,6 +309,16 @@ func TestScriptEndsWithContext(t *testing.T) {
 				t.Errorf("%v\n%s", err, &b)
 			}
 		})
+	}
+}
+
+// The error of a line that cannot be read says where, without what may be a password.
+func TestErrorsKeepSecrets(t *testing.T) {
+	for _, line := range []string{`login login {"password":"hunter2}`, `login "login {"password":"hunter2"}`} {
+		out, err := run(t, serve(t), line, nil)
+		if err == nil || !strings.Contains(out, "JSON") || strings.Contains(out, "hunter2") {
+			t.Errorf("%v: %s", err, out)
+		}
 	}
 }
 

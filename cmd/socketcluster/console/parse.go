@@ -12,7 +12,7 @@ func word(line string) (first, rest string, err error) {
 	if strings.HasPrefix(line, `"`) {
 		d := json.NewDecoder(strings.NewReader(line))
 		if err := d.Decode(&first); err != nil {
-			return "", "", usage("%s is not a JSON text", line)
+			return "", "", usage("a word that begins with a quote is not a JSON text: %w", err)
 		}
 		return first, strings.TrimSpace(line[d.InputOffset():]), nil
 	}
@@ -33,10 +33,11 @@ func data(rest string) (json.RawMessage, error) {
 	if rest == "" {
 		return nil, nil
 	}
-	if !json.Valid([]byte(rest)) {
-		return nil, usage(`%s is not JSON; a text needs quotes: "text"`, rest)
+	var raw json.RawMessage
+	if err := json.Unmarshal([]byte(rest), &raw); err != nil { // without the data, which may have a password
+		return nil, usage(`the data is not JSON: %w; a text needs quotes: "text"`, err)
 	}
-	return json.RawMessage(rest), nil
+	return raw, nil
 }
 
 // noMore refuses what nobody asked for.
