@@ -16,6 +16,12 @@ func loginCases() []testCase {
 			happens(append([]string{"connecting", "connect"}, login...)...),
 			do("status").gives(asAlice),
 		)},
+		{name: "a login that waits for its token, and another one", steps: connected(
+			do("login", "login", "alice"),
+			do("status").gives(asAlice),
+			do("login", "loginAfterAnswer", "bob"),
+			do("status").gives(status("open", "authenticated", "bob")),
+		)},
 		{name: "a login that the client confirms", steps: connected(
 			do("invoke", "loginConfirmed", "alice"),
 			stored("save $alice"),

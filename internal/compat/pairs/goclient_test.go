@@ -252,6 +252,8 @@ func (c *goClient) run(step string, args []json.RawMessage) (json.RawMessage, er
 		return must(marshal(ctx.Err() == nil)), nil
 	case "invoke":
 		return c.Invoke(ctx, arg[string](args, 0), data(args, 1))
+	case "login":
+		return c.Login(ctx, arg[string](args, 0), data(args, 1))
 	case "invokeWithin":
 		ctx, cancel := context.WithTimeout(ctx, time.Duration(arg[int](args, 0))*time.Millisecond)
 		defer cancel()

@@ -163,6 +163,10 @@ class Client {
   async pings(count) { return (await this.pingList.take(count)).length >= count; }
 
   invoke(procedure, data) { return this.socket.invoke(procedure, data); }
+  async login(procedure, data) {
+    const [answer] = await Promise.all([this.socket.invoke(procedure, data), this.socket.listener('authenticate').once()]);
+    return answer;
+  }
   invokeWithin(ackTimeout, procedure, data) { return this.socket.invoke(procedure, data, {ackTimeout}); }
   async transmit(event, data) { await this.socket.transmit(event, data); }
   publish(channel, data) { return this.socket.invokePublish(channel, data); }
