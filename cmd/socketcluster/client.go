@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -73,7 +72,7 @@ func runConsole(ctx context.Context, o console.Options, file string, noColor boo
 		// An interrupt ends a command of the console, and not the console.
 		ctx, stop := withSignals(context.WithoutCancel(ctx), syscall.SIGTERM)
 		defer stop()
-		return ended(ctx, "terminal", console.Interact(ctx, o, in, out, historyFile()))
+		return ended(ctx, "the terminal", console.Interact(ctx, o, in, out, historyFile()))
 	}
 	if file != "" {
 		f, err := os.Open(file)
@@ -83,7 +82,7 @@ func runConsole(ctx context.Context, o console.Options, file string, noColor boo
 		defer f.Close()
 		o.In, o.File = f, file
 	}
-	return ended(ctx, "script", console.Run(ctx, o))
+	return ended(ctx, "the script", console.Run(ctx, o))
 }
 
 // ended gives the error of a console its status.
@@ -92,7 +91,7 @@ func ended(ctx context.Context, what string, err error) error {
 	case errors.Is(err, console.ErrFailed):
 		return statusError{errDenied, 1} // it has been printed
 	case err != nil && ctx.Err() != nil:
-		return statusError{fmt.Errorf("a signal has ended the %s: %w", what, context.Cause(ctx)), signalStatus(ctx)}
+		return endedBySignal(ctx, what)
 	}
 	return withStatus(err, 2)
 }

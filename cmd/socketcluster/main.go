@@ -79,6 +79,11 @@ func signalStatus(ctx context.Context) int {
 	return 128 + int(s)
 }
 
+// endedBySignal is the error of something that has ended with the context of a command.
+func endedBySignal(ctx context.Context, what string) error {
+	return statusError{fmt.Errorf("a signal has ended %s: %w", what, context.Cause(ctx)), signalStatus(ctx)}
+}
+
 // newRoot makes the command with all its commands.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -115,5 +116,21 @@ func TestSignalEndsScript(t *testing.T) {
 				t.Errorf("status %d, %v, %q; want %d, %q", status, err, &errOut, test.status, test.says)
 			}
 		})
+	}
+}
+
+// A signal ends a command that reads the standard input.
+func TestSignalEndsRead(t *testing.T) {
+	t.Setenv("SOCKETCLUSTER_AUTH_KEY", "a key for the tests of signals, which is long enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(signalError(syscall.SIGTERM))
+	for _, args := range [][]string{{"token", "sign"}, {"token", "verify"}, {"check"}, {"check", "--unverified"}} {
+		in, typed := io.Pipe() // nobody types
+		defer typed.Close()
+		var errOut strings.Builder
+		status := exit(run(ctx, args, streams{in, io.Discard, io.Discard}), &errOut)
+		if want := "socketcluster: a signal has ended the read of the standard input: terminated\n"; status != 143 || errOut.String() != want {
+			t.Errorf("%v: status %d, %q", args, status, &errOut)
+		}
 	}
 }

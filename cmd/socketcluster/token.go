@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ func sign(c *cobra.Command, common *settings, life time.Duration) error {
 		return err
 	}
 	defer closeKeys()
-	claims, err := readAll(c.InOrStdin(), "the standard input", maxToken)
+	claims, err := readInput(c.Context(), c.InOrStdin(), maxToken)
 	if err != nil {
 		return err
 	}
@@ -128,6 +129,27 @@ func readAll(r io.Reader, from string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s has more than %d bytes", from, limit)
 	}
 	return text, nil
+}
+
+// stdin is what errors call the standard input.
+const stdin = "the standard input"
+
+// readInput reads the standard input until its end, or that of ctx. A read that goes on
+// then stays until the end of the process.
+func readInput(ctx context.Context, in io.Reader, limit int64) (text []byte, err error) {
+	done := make(chan struct{})
+	var all []byte
+	var failed error
+	go func() {
+		defer close(done)
+		all, failed = readAll(in, stdin, limit)
+	}()
+	select {
+	case <-done:
+		return all, failed
+	case <-ctx.Done():
+		return nil, endedBySignal(ctx, "the read of "+stdin)
+	}
 }
 
 // noLog is for commands that end before a key can change.

@@ -30,9 +30,9 @@ func (in *tokenInput) define(f flagGroup) {
 
 // read reads a token, and verifies it unless --unverified is set. standing
 // describes how far the token can be trusted.
-func (in *tokenInput) read(ctx context.Context, stdin io.Reader) (token *auth.Token, standing string, err error) {
+func (in *tokenInput) read(ctx context.Context, input io.Reader) (token *auth.Token, standing string, err error) {
 	if in.unverified {
-		signed, err := in.readToken(stdin)
+		signed, err := in.readToken(ctx, input)
 		if err != nil {
 			return nil, "", err
 		}
@@ -47,7 +47,7 @@ func (in *tokenInput) read(ctx context.Context, stdin io.Reader) (token *auth.To
 		return nil, "", err
 	}
 	defer closeKeys()
-	signed, err := in.readToken(stdin)
+	signed, err := in.readToken(ctx, input)
 	if err != nil {
 		return nil, "", err
 	}
@@ -67,15 +67,15 @@ func until(token *auth.Token) string {
 
 // readToken reads the text of a token. It is never an argument, because others
 // can see arguments in the list of processes, and shells keep them.
-func (in *tokenInput) readToken(stdin io.Reader) (string, error) {
+func (in *tokenInput) readToken(ctx context.Context, input io.Reader) (string, error) {
 	var text []byte
 	var err error
-	from := "the standard input"
+	from := stdin
 	if in.tokenFile != "" {
 		from = in.tokenFile
 		text, err = readLimited(from, maxToken)
 	} else {
-		text, err = readAll(stdin, from, maxToken)
+		text, err = readInput(ctx, input, maxToken)
 	}
 	if err != nil {
 		return "", err
