@@ -27,12 +27,14 @@ type Options struct {
 	// the upstream server. The node begins when it has a token: it waits for one that
 	// comes after Login has returned, and a login that sets none has failed. A server
 	// that knows the node by other means, such as a header of its request
-	// (Client.Header), needs no Login. It is called after each connect at which the client is not
-	// authenticated by a token of its store, before subscriptions are renewed, and
-	// when it has lost its authentication. If it fails, it is called again, after
-	// one second and then ever more seldom, up to one minute; publications and
-	// subscriptions wait meanwhile as they do without a connection. ctx ends with the connection, and
-	// after Client.Timeouts.Connect. Default: none, the node does not log in.
+	// (Client.Header), needs no Login.
+	//
+	// Login is called after each connect at which the client is not authenticated by
+	// a token of its store, before subscriptions are renewed, and when it has lost its
+	// authentication. If it fails, it is called again, after one second and then ever
+	// more seldom, up to one minute; publications and subscriptions wait meanwhile as
+	// they do without a connection. ctx ends with the connection, and after
+	// Client.Timeouts.Connect. Default: none, the node does not log in.
 	Login func(ctx context.Context, c *client.Client) error
 
 	// OnGap is called when publications may be missed from now on, and again when they
