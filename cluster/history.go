@@ -403,7 +403,7 @@ func (n *Node) Recover(ctx context.Context, channel string, since Position) (Pas
 	if err != nil {
 		return Past{}, err
 	}
-	list, lost := missing(list, trimmed, since, rule, now)
+	list, lost := missing(list, trimmed, since, rule, time.Now())
 	past := pastOf(epoch, list, now)
 	past.Lost = lost
 	switch {
@@ -448,7 +448,7 @@ const maxSkew = 2 * time.Second
 // after it, and what is lost of them. Publications vanish in order, so nothing is lost
 // if that of the position is still there, or of the next number. If they are not, as in a history that was
 // empty, too little must have happened since for any to vanish: streams keep one
-// more than the rule says.
+// more than the rule says. now must be after the read.
 func missing(list []stored, trimmed bool, since Position, rule *historyRule, now time.Time) ([]stored, *Lost) {
 	switch {
 	case len(list) > 0 && list[0].seq == since.Seq:

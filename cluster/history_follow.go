@@ -240,31 +240,20 @@ func (f *follower) tryRead() (done bool, err error) {
 	f.mu.Lock()
 	since, wanted := Position{Seq: f.at, Time: f.known}, f.wanted
 	f.mu.Unlock()
-	now := time.Now()
-	list, trimmed, err := f.readNow(since.Seq)
+	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
+	defer cancel()
+	begun := time.Now()
+	list, trimmed, err := h.read(ctx, f.shard, f.subject, since.Seq, f.rule.Size+1)
 	if err == nil {
-		f.filled(list, trimmed, since, wanted, now)
+		f.filled(list, trimmed, since, wanted, begun)
 	}
 	return err == nil, err
 }
 
-// readNow reads what the channel has from a sequence on, if the stream has a leader.
-func (f *follower) readNow(from uint64) (list []stored, trimmed bool, err error) {
-	ctx, cancel := context.WithTimeout(f.h.ctx, askTimeout)
-	last, ok, err := f.h.last(ctx, f.shard, f.subject)
-	cancel()
-	if err != nil || !ok {
-		return nil, false, err
-	}
-	ctx, cancel = context.WithTimeout(f.h.ctx, readTimeout)
-	defer cancel()
-	return f.h.readTo(ctx, f.shard, f.subject, from, f.rule.Size+1, last)
-}
-
-// filled delivers what was read after wanted was known of.
-func (f *follower) filled(list []stored, trimmed bool, since Position, wanted uint64, now time.Time) {
+// filled delivers what was read, from a time on, after wanted was known of.
+func (f *follower) filled(list []stored, trimmed bool, since Position, wanted uint64, begun time.Time) {
 	whole := !trimmed && len(list) <= f.rule.Size
-	list, lost := missing(list, trimmed, since, f.rule, now)
+	list, lost := missing(list, trimmed, since, f.rule, time.Now())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
@@ -287,7 +276,7 @@ func (f *follower) filled(list []stored, trimmed bool, since Position, wanted ui
 	case len(f.waiting) > 0: // what was before it has expired
 		f.lose(*lost, number(f.waiting[0], lastHeader), storedOf(f.waiting[0]).at)
 	default:
-		f.lose(*lost, 0, now)
+		f.lose(*lost, 0, begun)
 	}
 	for _, m := range list {
 		if m.seq > f.at {

@@ -134,3 +134,17 @@ func TestFollowerReadsAgain(t *testing.T) {
 		t.Errorf("filling %v, got %q", f.filling, *sink)
 	}
 }
+
+// What expires while a follower reads is lost: how long a publication was away counts from
+// the end of the read.
+func TestFollowerReadsForLong(t *testing.T) {
+	f, sink := lossyFollower()
+	begun := time.Now().Add(-readTimeout)
+	since := Position{Seq: 10, Time: time.Now().Add(maxSkew - f.rule.Age)}
+	f.known, f.filling = since.Time, true
+	f.h.disturbed.Store(begun.UnixNano())
+	f.filled([]stored{{seq: 20, at: time.Now()}}, false, since, 0, begun)
+	if want := (heard{"11-19 at 19 0s <nil>", "20 <nil>"}); !slices.Equal(*sink, want) {
+		t.Errorf("got %q, want %q", *sink, want)
+	}
+}

@@ -197,20 +197,12 @@ const (
 
 // read returns the publications of a channel from a sequence on, that one included, with
 // all that were acknowledged when it was called. It keeps the last of them, as many
-// as said, and at most maxRead bytes; trimmed is whether it dropped any.
+// as said, and at most maxRead bytes; trimmed is whether it dropped any. It asks the copies
+// of all nodes in turn until one has the last one.
 func (h *history) read(ctx context.Context, s *shard, subject string, from uint64, keep int) (list []stored, trimmed bool, err error) {
 	last, ok, err := h.last(ctx, s, subject)
-	if err != nil || !ok {
+	if err != nil || !ok || last.seq < from {
 		return nil, false, err
-	}
-	return h.readTo(ctx, s, subject, from, keep, last)
-}
-
-// readTo is read if the last publication is known. It asks the copies of all nodes in turn
-// until one has it.
-func (h *history) readTo(ctx context.Context, s *shard, subject string, from uint64, keep int, last stored) (list []stored, trimmed bool, err error) {
-	if last.seq < from {
-		return nil, false, nil
 	}
 	if last.seq == from || keep == 1 {
 		if len(last.data) == 0 {
