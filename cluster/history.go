@@ -230,6 +230,10 @@ const (
 	publishTimeout = 30 * time.Second
 )
 
+// idInProcess is the error code of a publication of which a try before is not stored
+// everywhere yet.
+const idInProcess = 10158
+
 // maxID is the length of the longest id of a publication, in bytes.
 const maxID = 256
 
@@ -335,7 +339,7 @@ func (h *history) send(ctx context.Context, msg *nats.Msg) (seq uint64, err erro
 		case err != nil:
 		case ack.Error == nil:
 			err = errors.New("cluster: the answer of the stream is empty")
-		case ack.Error.ErrCode == 10158: // a try before is not stored everywhere yet
+		case ack.Error.ErrCode == idInProcess:
 			err = ack.Error
 		case ack.Error.Code == 503 && ack.Error.ErrCode != 10023: // not now
 			err = ack.Error

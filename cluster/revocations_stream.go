@@ -25,7 +25,8 @@ import (
 const addingHeader = "Sc-Adding"
 
 // A try to store something ends after tryTimeout, as the leader of the stream may have
-// died. The next one follows after tryPause. What is stored twice replaces itself.
+// died. The next one follows after tryPause. It has the same id, so that watchers are told
+// once.
 const (
 	tryTimeout = 500 * time.Millisecond
 	tryPause   = 50 * time.Millisecond
@@ -73,7 +74,7 @@ func (rv *Revocations) message(r revoke.Revocation, now time.Time) (msg *nats.Ms
 	id = rand.Text()
 	return &nats.Msg{
 		Subject: rv.n.subject("rv.r." + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20])),
-		Header:  nats.Header{addingHeader: {id}},
+		Header:  nats.Header{addingHeader: {id}, "Nats-Msg-Id": {id}},
 		Data:    data,
 	}, id, nil
 }
@@ -108,7 +109,7 @@ func (rv *Revocations) publish(ctx context.Context, msg *nats.Msg, ttl time.Dura
 			if strings.Contains(refused.Description, "maximum messages exceeded") {
 				return 0, revoke.ErrFull
 			}
-			if refused.Code < 500 {
+			if refused.Code < 500 && refused.ErrorCode != idInProcess {
 				return 0, fmt.Errorf("cluster: store a revocation: %w", err)
 			}
 		}
