@@ -110,4 +110,5 @@ func (c *channels) reconnected() {
 	}
 	c.mu.Unlock()
 	c.tell(channels)
+	c.n.history.suspect() // also those that have no subscribers here
 }

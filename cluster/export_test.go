@@ -204,5 +204,6 @@ func (n *Node) Disturb() { n.history.suspect() }
 
 // KeepHistory looks after the stream of a channel.
 func (n *Node) KeepHistory(channel string) error {
-	return n.history.keep(n.history.rule(channel).shardOf(channel))
+	_, err := n.history.keep(n.history.rule(channel).shardOf(channel))
+	return err
 }

@@ -103,23 +103,30 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 		r.shards = byCopies[r.Copies]
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	if _, err := n.nc.Subscribe(electedSubject+"*", h.elected); err != nil {
-		h.cancel()
-		return nil, fmt.Errorf("cluster: %w", err)
+	for _, begin := range streamEvents {
+		_, err := n.nc.Subscribe(begin+"*", func(msg *nats.Msg) {
+			if strings.HasPrefix(msg.Subject, begin+n.o.Prefix+"_history") {
+				h.suspect()
+			}
+		})
+		if err != nil {
+			h.cancel()
+			return nil, fmt.Errorf("cluster: %w", err)
+		}
 	}
 	nodes := n.members.watch()
 	h.over.Go(func() { h.run(nodes) })
 	return h, nil
 }
 
-// electedSubject begins the subjects by which NATS tells that a stream, which they name, has
-// another leader.
-const electedSubject = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."
+const streamCreated = "$JS.EVENT.ADVISORY.STREAM.CREATED."
 
-func (h *history) elected(msg *nats.Msg) {
-	if strings.HasPrefix(msg.Subject, electedSubject+h.n.o.Prefix+"_history") {
-		h.suspect()
-	}
+// streamEvents begin the subjects by which NATS tells that a stream, which they name, is
+// new, is gone, or has another leader.
+var streamEvents = []string{
+	streamCreated,
+	"$JS.EVENT.ADVISORY.STREAM.DELETED.",
+	"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.",
 }
 
 // run looks after each stream and those who follow it on goroutines of their own, so that
@@ -159,9 +166,27 @@ func (h *history) tend(s *shard) {
 	}
 	close(s.opened)
 	h.over.Go(func() { h.watch(s) })
-	for pause(h.ctx, watchEvery) == nil {
-		if err := h.keep(s); err != nil && h.ctx.Err() == nil {
+	timer := time.NewTimer(watchEvery)
+	defer timer.Stop()
+	for doubted := time.Now(); ; {
+		select {
+		case <-s.changed:
+			doubted = time.Now()
+			if pause(h.ctx, watchDelay) != nil {
+				return
+			}
+		case <-timer.C:
+		case <-h.ctx.Done():
+			return
+		}
+		settled, err := h.keep(s)
+		if err != nil && h.ctx.Err() == nil {
 			h.n.o.Logger.Warn("cluster: a stream cannot be looked after", slog.String("stream", s.stream), slog.Any("error", err))
+		}
+		if settled && time.Since(doubted) >= doubtPeriod {
+			timer.Reset(keepEvery)
+		} else {
+			timer.Reset(watchEvery)
 		}
 	}
 }

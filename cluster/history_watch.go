@@ -28,17 +28,15 @@ const (
 	compareBytes    = 256 << 10 // of their subjects
 )
 
-// suspect makes the node compare soon.
+// suspect makes the node compare soon, and look after the streams.
 func (h *history) suspect() {
 	if h == nil {
 		return
 	}
 	h.disturbed.Store(time.Now().UnixNano())
 	for _, s := range h.shards {
-		select {
-		case s.look <- struct{}{}:
-		default: // it will
-		}
+		wake(s.look)
+		wake(s.changed)
 	}
 }
 

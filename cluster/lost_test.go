@@ -43,9 +43,11 @@ func TestNewHistoryIsTold(t *testing.T) {
 		publish(t, nodes[0], "chat/a", "", i)
 	}
 	next(t, c, 3)
+	quiet := nodes[0].Disturbed()
 	if err := nodes[0].RemoveHistory(t.Context(), "chat/a"); err != nil {
 		t.Fatal(err)
 	}
+	await(t, "the report of NATS", func() bool { return nodes[0].Disturbed() > quiet })
 	var told struct {
 		Channel string
 		answer

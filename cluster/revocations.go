@@ -60,17 +60,18 @@ type Revocations struct {
 	memory revoke.Memory
 	log    *slog.Logger
 
-	live   *nats.Subscription
-	feed   chan *nats.Msg // what the stream has stored, as it is stored
-	marks  chan kept
-	begun  time.Time
-	ctx    context.Context
-	cancel context.CancelFunc
-	over   sync.WaitGroup
+	live    *nats.Subscription
+	feed    chan *nats.Msg // what the stream has stored, as it is stored
+	marks   chan kept
+	created chan struct{} // the stream may be another one
+	begun   time.Time
+	ctx     context.Context
+	cancel  context.CancelFunc
+	over    sync.WaitGroup
 
 	mu        sync.Mutex
 	loading   bool      // or loaded
-	created   time.Time // the stream
+	since     time.Time // when the stream was created
 	chain     chain
 	confirmed time.Duration        // the time since begun up to which all that was stored is in force
 	cutAt     time.Time            // when it was reported that the node is cut off
@@ -99,7 +100,7 @@ func (n *Node) Revocations(ctx context.Context, o RevocationOptions) (*Revocatio
 	}
 	rv := &Revocations{
 		n: n, cutOff: o.CutOff, memory: revoke.Memory{Limit: 2 * revoke.DefaultLimit}, log: n.o.Logger,
-		feed: make(chan *nats.Msg, queueLength), marks: make(chan kept), begun: time.Now(),
+		feed: make(chan *nats.Msg, queueLength), marks: make(chan kept), created: make(chan struct{}, 1), begun: time.Now(),
 		adding: make(map[string]*adding), waiting: make(map[*waiter]struct{}),
 	}
 	rv.ctx, rv.cancel = context.WithCancel(context.Background())

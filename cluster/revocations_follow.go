@@ -42,6 +42,9 @@ func (rv *Revocations) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
+	if _, err := rv.n.nc.Subscribe(streamCreated+rv.stream, func(*nats.Msg) { wake(rv.created) }); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
 	rv.mu.Lock()
 	rv.loading = true
 	rv.mu.Unlock()
@@ -269,9 +272,6 @@ func (rv *Revocations) sendMark(ctx context.Context) (kept, error) {
 	}
 }
 
-// lookMarks is the number of marks after which a node looks after the stream.
-const lookMarks = 2
-
 // report logs when the node is cut off, and when it no longer is.
 func (rv *Revocations) report() {
 	cut := rv.Current() != nil
@@ -292,13 +292,23 @@ func (rv *Revocations) report() {
 	}
 }
 
-// keepMarking stores marks, and reports when the node is cut off.
+// keepMarking stores marks, reports when the node is cut off, and looks after the stream:
+// when something may have changed it, and each keepEvery. A mark whose sequence is not above
+// that of the one before is in another stream.
 func (rv *Revocations) keepMarking() {
 	ticker := time.NewTicker(mark)
 	defer ticker.Stop()
-	for i := 1; ; i++ {
+	nodes := rv.n.members.watch()
+	last, looked, due := uint64(0), time.Time{}, false
+	for {
 		select {
 		case <-ticker.C:
+		case <-nodes:
+			due = true
+			continue
+		case <-rv.created:
+			due = true
+			continue
 		case <-rv.ctx.Done():
 			return
 		}
@@ -313,9 +323,10 @@ func (rv *Revocations) keepMarking() {
 			case <-rv.ctx.Done():
 				return
 			}
-			if i%lookMarks == 0 {
-				rv.look()
+			if due || m.seq <= last || time.Since(looked) >= keepEvery {
+				due, looked = !rv.look(), time.Now()
 			}
+			last = m.seq
 		}
 		rv.report()
 	}

@@ -147,15 +147,13 @@ func (rv *Revocations) find(ctx context.Context) error {
 	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	stream, err := rv.n.js.Stream(try, rv.stream)
 	cancel()
-	ctx, cancel = context.WithTimeout(ctx, streamTimeout)
-	defer cancel()
-	for copies := defaultCopies; errors.Is(err, jetstream.ErrStreamNotFound) && copies > 0; copies-- {
-		if stream, err = rv.n.js.CreateStream(ctx, rv.config(copies)); tooFewNodes(err) {
-			err = jetstream.ErrStreamNotFound
-		}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+		defer cancel()
+		stream, err = rv.n.createStream(ctx, defaultCopies, rv.config)
 	}
 	if err != nil {
-		return err // if another node was faster, the next try finds its stream
+		return err
 	}
 	rv.meet(stream.CachedInfo().Created)
 	return nil
@@ -166,30 +164,32 @@ func (rv *Revocations) find(ctx context.Context) error {
 func (rv *Revocations) meet(created time.Time) {
 	rv.mu.Lock()
 	defer rv.mu.Unlock()
-	if !rv.created.IsZero() && !rv.created.Equal(created) {
+	if !rv.since.IsZero() && !rv.since.Equal(created) {
 		rv.log.Error("cluster: the stream of revocations has begun anew: those from before are only on nodes that have run since")
 		rv.chain = chain{}
 	}
-	rv.created = created
+	rv.since = created
 }
 
 // look finds out whether the stream has become another one, and gives it more copies if
-// there are more nodes now.
-func (rv *Revocations) look() {
+// there are more nodes now. It reports whether the stream has as many as it should.
+func (rv *Revocations) look() (settled bool) {
 	try, cancel := context.WithTimeout(rv.ctx, tryTimeout) // meanwhile, there are no marks
 	s, err := rv.n.js.Stream(try, rv.stream)
 	cancel()
 	if err != nil {
-		return // marks fail, too
+		return false // marks fail, too
+	}
+	info := s.CachedInfo()
+	rv.meet(info.Created)
+	copies := rv.n.copiesNow(info.Config.Replicas, defaultCopies)
+	if copies == info.Config.Replicas {
+		return true
 	}
 	ctx, cancel := context.WithTimeout(rv.ctx, streamTimeout)
 	defer cancel()
-	rv.meet(s.CachedInfo().Created)
-	want := min(len(rv.n.Nodes()), defaultCopies)
-	if s.CachedInfo().Config.Replicas >= want {
-		return
+	if _, err := rv.n.js.UpdateStream(ctx, rv.config(copies)); err == nil {
+		rv.log.Info("cluster: there are more copies of the revocations", slog.Int("copies", copies))
 	}
-	if _, err := rv.n.js.UpdateStream(ctx, rv.config(want)); err == nil {
-		rv.log.Info("cluster: there are more copies of the revocations", slog.Int("copies", want))
-	}
+	return false
 }

@@ -40,6 +40,7 @@ type shard struct {
 	fills    chan struct{} // limits how many of its channels are read at the same time
 	opened   chan struct{} // closed when the stream is there
 	look     chan struct{} // live publications may have been lost
+	changed  chan struct{} // the stream may be another one, or there may be more nodes
 
 	// Up to tail, followers have been compared with the stream of tailEpoch; only for
 	// history.watch.
@@ -68,6 +69,7 @@ func (n *Node) newShards(copies int) []*shard {
 			fills:    make(chan struct{}, maxFills),
 			opened:   make(chan struct{}),
 			look:     make(chan struct{}, 1),
+			changed:  make(chan struct{}, 1),
 		}
 	}
 	return all
@@ -130,8 +132,7 @@ func (h *history) limit() int64 { return int64(h.size) + 1 }
 // streamTimeout is the time for one request about a stream.
 const streamTimeout = 2 * time.Second
 
-// open waits for the stream of a shard, and creates it if it is missing, with as many
-// copies as there are nodes for.
+// open waits for the stream of a shard, and creates it if it is missing.
 func (h *history) open(s *shard) error {
 	ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 	defer cancel()
@@ -148,23 +149,36 @@ func (h *history) open(s *shard) error {
 
 // create creates the stream of a shard, one at a time, as each of them needs an election.
 // NATS does not close what it creates while it ends, so the node does not end before.
-func (h *history) create(s *shard) (stream jetstream.Stream, err error) {
+func (h *history) create(s *shard) (jetstream.Stream, error) {
 	h.creating.Lock()
 	defer h.creating.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), streamTimeout)
 	defer cancel()
-	err = h.ctx.Err()
-	for copies := s.copies; stream == nil && err == nil && copies > 0; copies-- {
-		stream, err = h.n.js.CreateStream(ctx, h.config(s, copies))
+	if err := h.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return h.n.createStream(ctx, s.copies, func(copies int) jetstream.StreamConfig { return h.config(s, copies) })
+}
+
+// createStream creates a stream with as many copies as there are nodes for, and as said
+// at most. If another node was faster, it returns that one's.
+func (n *Node) createStream(ctx context.Context, copies int, config func(copies int) jetstream.StreamConfig) (jetstream.Stream, error) {
+	for ; ; copies-- {
+		c := config(copies)
+		stream, err := n.js.CreateStream(ctx, c)
 		switch {
-		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another node was faster
-			stream, err = h.n.js.Stream(ctx, s.stream)
-		case tooFewNodes(err) && copies > 1:
-			err = nil
+		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
+			return n.js.Stream(ctx, c.Name)
+		case !tooFewNodes(err) || copies == 1:
+			return stream, err
 		}
 	}
-	return stream, err
 }
+
+// copiesNow returns how many copies a stream should have that has some: as many as there
+// are nodes, and as said at most. Copies are never taken away: a node that is away may
+// come back.
+func (n *Node) copiesNow(has, most int) int { return max(has, min(len(n.Nodes()), most)) }
 
 // adopt takes over when a stream was created. If it is another stream than before, its
 // channels begin anew.
@@ -190,34 +204,40 @@ func tooFewNodes(err error) bool {
 	return false
 }
 
+// A node looks after a stream so often, and each watchEvery for doubtPeriod after something
+// that may have changed it, or while it has less than it should. NATS reports such things,
+// but a report may be lost.
+const keepEvery = 20 * time.Second
+
 // keep looks after the stream of a shard: it finds out when it has become another one,
 // and the first of the nodes adds copies for nodes that have come, and makes what the
-// stream keeps that of its own rules. Copies are never taken away: a node that is away may
-// come back.
-func (h *history) keep(s *shard) error {
+// stream keeps that of its own rules. It reports whether the stream has what it should.
+func (h *history) keep(s *shard) (settled bool, err error) {
 	ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 	defer cancel()
 	stream, err := h.n.js.Stream(ctx, s.stream)
 	if err != nil {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			return h.open(s)
+			err = h.open(s)
 		}
-		return err
+		return false, err
 	}
 	info := stream.CachedInfo()
 	h.adopt(s, info.Created)
-	nodes := h.n.Nodes()
-	copies := max(info.Config.Replicas, min(len(nodes), s.copies))
-	if nodes[0] != h.n.o.Name || copies == info.Config.Replicas && info.Config.MaxMsgsPerSubject == h.limit() {
-		return nil
+	copies := h.n.copiesNow(info.Config.Replicas, s.copies)
+	if copies == info.Config.Replicas && info.Config.MaxMsgsPerSubject == h.limit() {
+		return true, nil
+	}
+	if h.n.Nodes()[0] != h.n.o.Name {
+		return true, nil // another one sees to it
 	}
 	config := h.config(s, copies)
 	if _, err = h.n.js.UpdateStream(ctx, config); tooFewNodes(err) {
-		config.Replicas = info.Config.Replicas // the others have no storage
+		config.Replicas = info.Config.Replicas // the others have no storage, or not yet
 		if config.MaxMsgsPerSubject == info.Config.MaxMsgsPerSubject {
-			return nil
+			return false, nil
 		}
 		_, err = h.n.js.UpdateStream(ctx, config)
 	}
-	return err
+	return false, err
 }
