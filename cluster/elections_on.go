@@ -48,11 +48,6 @@ func (e *elections) open(l *leadership) error {
 	return err
 }
 
-// leaderless reports whether the node knows of no leader that it reaches.
-func (e *elections) leaderless(g *group, reach map[string]bool) bool {
-	return g.leader == "" || g.leader != e.l.n.o.Name && !reach[g.leader]
-}
-
 // answer answers which of some groups are without a leader.
 func (e *elections) answer(msg *nats.Msg) {
 	var asked []string
@@ -61,7 +56,7 @@ func (e *elections) answer(msg *nats.Msg) {
 	}
 	reach, a := e.l.reach(), agreement{Node: e.l.n.o.Name}
 	for _, g := range e.l.groups() {
-		if slices.Contains(asked, g.name) && e.leaderless(&g, reach) {
+		if slices.Contains(asked, g.name) && e.l.leaderless(&g, reach) {
 			a.Groups = append(a.Groups, g.name)
 		}
 	}
@@ -85,7 +80,7 @@ func (e *elections) look(groups []group, reach map[string]bool) {
 	now, lost := time.Now(), make(times)
 	var due []group
 	for _, g := range groups {
-		if !g.fit || 1+g.reached(reach) < g.quorum || !e.leaderless(&g, reach) {
+		if !g.fit || 1+g.reached(reach) < g.quorum || !e.l.leaderless(&g, reach) {
 			continue
 		}
 		if lost.since(e.lost, g.name, now) >= lostTime+e.turn(&g, reach)*lostTurn && now.After(e.next[g.name]) {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,7 @@ type engine struct {
 	password string
 	unlock   func() // the store
 	failed   func(sub *nats.Subscription, err error)
+	log      *natsLog
 }
 
 // startEngine starts the NATS server of a node.
@@ -100,6 +102,7 @@ func startEngine(o *Options) (*engine, error) {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	log := &natsLog{Logger: o.Logger}
+	e.log = log
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
 	for deadline := time.Now().Add(startTimeout); !srv.ReadyForConnections(startStep); {
@@ -142,14 +145,35 @@ type natsLog struct {
 	*slog.Logger
 	fatal  atomic.Pointer[error]
 	denied atomic.Pointer[time.Time] // when a wrong secret was logged last
+
+	mu       sync.Mutex
+	watchers []chan struct{} // see routes
+}
+
+// routes returns a channel that gets something when a route may have come or gone. NATS has
+// no other event for it than what it logs, which it does just before.
+func (l *natsLog) routes() <-chan struct{} {
+	c := make(chan struct{}, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers = append(l.watchers, c)
+	return c
+}
+
+func (l *natsLog) routesChanged() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.watchers {
+		wake(c)
+	}
 }
 
 // deniedPause is how often a wrong secret is logged. NATS says several times a second that
 // a route is refused.
 const deniedPause = time.Minute
 
-// The texts by which NATS says that a route is refused, here and there, and that a
-// password is no hash. That of a route may be none: nobody knows it but the nodes.
+// The texts by which NATS says something of a route, that it is refused, here and there, and
+// that a password is no hash. That of a route may be none: nobody knows it but the nodes.
 const (
 	natsRoute    = " - rid:"
 	natsRefuses  = "authentication error"
@@ -160,6 +184,10 @@ const (
 
 func (l *natsLog) log(level slog.Level, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	route := strings.Contains(text, natsRoute)
+	if route {
+		l.routesChanged()
+	}
 	switch {
 	case strings.HasPrefix(text, natsPlain):
 		return

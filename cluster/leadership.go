@@ -47,19 +47,49 @@ func newLeadership(n *Node) (*leadership, error) {
 	return l, nil
 }
 
+// calmEvery is how often a node looks after the groups while all have a leader that it
+// reaches. When NATS says something of a route, it looks each lookEvery for calmEvery.
+const calmEvery = time.Second
+
 func (l *leadership) run() {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
+	routes := l.n.engine.log.routes()
+	for calm := time.Now(); ; {
 		select {
-		case <-ticker.C:
+		case <-routes:
+			calm = time.Now().Add(calmEvery)
+			timer.Reset(lookEvery)
+		case <-timer.C:
 			groups, reach := l.groups(), l.reach()
 			l.standAside(groups, reach, time.Now())
 			l.elections.look(groups, reach)
+			if time.Now().After(calm) && l.calm(groups, reach) {
+				timer.Reset(calmEvery)
+			} else {
+				timer.Reset(lookEvery)
+			}
 		case <-l.stop:
 			return
 		}
 	}
+}
+
+// calm reports whether all groups have a leader that this node reaches, or that reaches a
+// majority if it is this one.
+func (l *leadership) calm(groups []group, reach map[string]bool) bool {
+	for i := range groups {
+		g := &groups[i]
+		if l.leaderless(g, reach) || g.leader == l.n.o.Name && 1+g.reached(reach) < g.quorum {
+			return false
+		}
+	}
+	return true
+}
+
+// leaderless reports whether the node knows of no leader that it reaches.
+func (l *leadership) leaderless(g *group, reach map[string]bool) bool {
+	return g.leader == "" || g.leader != l.n.o.Name && !reach[g.leader]
 }
 
 // reach returns the names of the nodes to which there are routes.

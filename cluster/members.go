@@ -13,9 +13,13 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// routePoll is how often the routes are counted, so that the end of a node whose
-// connections have closed is noticed at once. NATS has no event for it.
-const routePoll = 20 * time.Millisecond
+// The routes are counted each beat, and each routePoll for routePolls after NATS has said
+// something of one, so that the end of a node whose connections have closed is noticed at
+// once.
+const (
+	routePoll  = 20 * time.Millisecond
+	routePolls = time.Second
+)
 
 // members knows which nodes are alive.
 type members struct {
@@ -58,26 +62,40 @@ func (m *members) run() {
 	beats, silences := time.NewTicker(beat), time.NewTicker(beat/4)
 	defer beats.Stop()
 	defer silences.Stop()
-	var poll <-chan time.Time
-	if m.n.engine.srv != nil && m.n.o.Listen != "" {
-		ticker := time.NewTicker(routePoll)
-		defer ticker.Stop()
-		poll = ticker.C
+	var changed <-chan struct{}
+	hasRoutes := m.n.engine.srv != nil && m.n.o.Listen != ""
+	if hasRoutes {
+		changed = m.n.engine.log.routes()
 	}
+	poll := time.NewTimer(routePoll)
+	defer poll.Stop()
 	var routes routes
-	for {
+	look := func() {
+		if !hasRoutes {
+			return
+		}
+		if names, more := routes.look(m.n.engine.srv); names != nil {
+			m.bury("its route has ended", func(r *roster) []string { return r.routeless(names, time.Now()) })
+			if more {
+				m.say(false) // so that it knows this one at once
+			}
+		}
+	}
+	for calm := time.Now().Add(routePolls); ; {
 		select {
 		case <-beats.C:
 			m.say(false)
-			routes.count = -1 // look, as one that is gone may have been heard late
+			routes.count = -1 // in any case, as one that is gone may have been heard late
+			look()
 		case <-silences.C:
 			m.bury("nothing was heard of it", func(r *roster) []string { return r.silent(time.Now()) })
-		case <-poll:
-			if names, more := routes.look(m.n.engine.srv); names != nil {
-				m.bury("its route has ended", func(r *roster) []string { return r.routeless(names, time.Now()) })
-				if more {
-					m.say(false) // so that it knows this one at once
-				}
+		case <-changed:
+			calm = time.Now().Add(routePolls)
+			poll.Reset(routePoll)
+		case <-poll.C:
+			look()
+			if time.Now().Before(calm) {
+				poll.Reset(routePoll)
 			}
 		case <-m.stop:
 			return
