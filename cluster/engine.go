@@ -53,12 +53,14 @@ func startEngine(o *Options) (*engine, error) {
 	if o.URL != "" {
 		return e, nil
 	}
+	system := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	so := &server.Options{
 		ServerName: o.Name,
 		// Without a listener for clients there would be no routes either. Nobody
 		// can use this one: its password is random.
 		Host: "127.0.0.1", Port: server.RANDOM_PORT,
-		Username: nodeUser, Password: e.password,
+		Users:    []*server.User{{Username: nodeUser, Password: e.password}, {Username: systemUser, Password: e.password, Account: system}},
+		Accounts: []*server.Account{system}, SystemAccount: server.DEFAULT_SYSTEM_ACCOUNT,
 		NoSigs:                 true, // the process has handlers of its own
 		NoLog:                  true, // see SetLoggerV2
 		MaxPayload:             maxPayload,
@@ -72,6 +74,9 @@ func startEngine(o *Options) (*engine, error) {
 		number, err := strconv.Atoi(port)
 		if err != nil {
 			return nil, fmt.Errorf("cluster: the port of Options.Listen is %q; it must be a number", port)
+		}
+		if number == 0 {
+			number = server.RANDOM_PORT
 		}
 		so.Cluster = server.ClusterOpts{
 			Name: o.Cluster, Host: host, Port: number,
@@ -126,8 +131,12 @@ func startEngine(o *Options) (*engine, error) {
 	return e, nil
 }
 
-// nodeUser is the user of the node in its own NATS server.
-const nodeUser = "node"
+// nodeUser is the user of the node in its own NATS server, and systemUser the one who may ask
+// what is about the cluster itself.
+const (
+	nodeUser   = "node"
+	systemUser = "system"
+)
 
 // stop ends the NATS server. Connections to it must have been closed, as unread
 // ones delay it.
@@ -191,7 +200,7 @@ func (l *natsLog) log(level slog.Level, format string, args ...any) {
 	switch {
 	case strings.HasPrefix(text, natsPlain):
 		return
-	case strings.Contains(text, natsRoute) && (strings.Contains(text, natsRefuses) || strings.Contains(text, natsRefused)):
+	case route && (strings.Contains(text, natsRefuses) || strings.Contains(text, natsRefused)):
 		now, last := time.Now(), l.denied.Load()
 		if last != nil && now.Sub(*last) < deniedPause || !l.denied.CompareAndSwap(last, &now) {
 			return
@@ -226,6 +235,10 @@ func (*natsLog) Tracef(string, ...any) {}
 
 // connect connects to the NATS server of the node, or to the outside one.
 func (e *engine) connect(name string, more ...nats.Option) (*nats.Conn, error) {
+	return e.connectAs(nodeUser, name, more...)
+}
+
+func (e *engine) connectAs(user, name string, more ...nats.Option) (*nats.Conn, error) {
 	log := e.o.Logger
 	opts := []nats.Option{
 		nats.Name(e.o.Name + " " + name),
@@ -241,7 +254,7 @@ func (e *engine) connect(name string, more ...nats.Option) (*nats.Conn, error) {
 		}),
 	}
 	if e.srv != nil {
-		opts = append(opts, nats.InProcessServer(e.srv), nats.UserInfo(nodeUser, e.password))
+		opts = append(opts, nats.InProcessServer(e.srv), nats.UserInfo(user, e.password))
 	}
 	nc, err := nats.Connect(e.o.URL, append(append(opts, e.o.Connect...), more...)...)
 	if err != nil {

@@ -57,14 +57,9 @@ const (
 func (c *clusterSettings) define() flagGroup {
 	f := newFlags("Cluster")
 	f.StringVar(&c.listen, clusterListenSetting, "", "`address` at which other nodes connect, such as 0.0.0.0:6222; without it and --cluster-nats, there is one node")
-	f.StringVar(&c.routes, clusterRoutesSetting, "", "`addresses` of other nodes, such as b.internal:6222,c.internal:6222; a name may have several, and the own one may be among them")
+	c.defineRoutes(f)
 	f.StringVar(&c.advertise, clusterAdvertiseSetting, "", "`address` of --cluster-listen as other nodes see it; nodes tell each other of it")
-	f.StringVar(&c.secretFile, clusterSecretFileSetting, "", "`file` with the password of the nodes, at least 16 bytes, the same for all")
-	f.StringVar(&c.certFile, clusterCertFileSetting, "", "PEM `file` with the certificate of the node for its connections with others, which are then encrypted; it is used in both directions")
-	f.StringVar(&c.keyFile, clusterKeyFileSetting, "", "PEM `file` with the key of --cluster-cert-file")
-	f.StringVar(&c.caFile, clusterCAFileSetting, "", "PEM `file` with the certificates that must have signed those of other nodes")
 	f.StringVar(&c.node, clusterNodeSetting, "", "`name` of the node, another one for each; the name of the host if empty")
-	f.StringVar(&c.name, clusterNameSetting, "", "`name` of the cluster, the same for all nodes; socketcluster if empty")
 	f.StringVar(&c.nats, clusterNATSSetting, "", "`URL` of an outside NATS in place of one in the process, such as nats://nats:4222")
 	f.StringVar(&c.store, clusterStoreSetting, "", "`folder` in which the node stores histories and revocations, another one for each; which channels have a history is said by [[history]] in the file of --config, the same for all nodes")
 	f.BoolVar(&c.syncAlways, clusterSyncAlwaysSetting, false, "write what is stored through to the disk before it is acknowledged, so that nothing is lost if the power fails; each acknowledgement is slower by a write")
@@ -76,6 +71,16 @@ func (c *clusterSettings) define() flagGroup {
 	f.BoolVar(&c.failClosed, clusterFailClosedSetting, false, "while the node is cut off, also refuse all new clients, and subscriptions to channels that not everybody may subscribe to")
 	f.BoolVar(&c.witness, clusterWitnessSetting, false, "only store and vote, without sockets and site: a third process for two nodes")
 	return f
+}
+
+// defineRoutes defines what it takes to connect to other nodes.
+func (c *clusterSettings) defineRoutes(f flagGroup) {
+	f.StringVar(&c.routes, clusterRoutesSetting, "", "`addresses` of other nodes, such as b.internal:6222,c.internal:6222; a name may have several, and the own one may be among them")
+	f.StringVar(&c.secretFile, clusterSecretFileSetting, "", "`file` with the password of the nodes, at least 16 bytes, the same for all")
+	f.StringVar(&c.certFile, clusterCertFileSetting, "", "PEM `file` with the certificate of the node for its connections with others, which are then encrypted; it is used in both directions")
+	f.StringVar(&c.keyFile, clusterKeyFileSetting, "", "PEM `file` with the key of --cluster-cert-file")
+	f.StringVar(&c.caFile, clusterCAFileSetting, "", "PEM `file` with the certificates that must have signed those of other nodes")
+	f.StringVar(&c.name, clusterNameSetting, "", "`name` of the cluster, the same for all nodes; socketcluster if empty")
 }
 
 // clusterFields are the settings for fields of the options of package cluster, by
@@ -136,23 +141,27 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 			Field: "Limits.ChannelName", Reason: fmt.Sprintf("is %d; a node carries names of at most %d bytes", limit, maxChannelName),
 		})
 	}
-	no := cluster.Options{
-		Name: c.node, Cluster: c.name, Listen: c.listen, Advertise: c.advertise,
-		Routes: strings.FieldsFunc(c.routes, func(r rune) bool { return r == ',' || r == ' ' }),
-		URL:    c.nats, StoreDir: c.store, SyncAlways: c.syncAlways, UserClaim: c.userClaim, History: o.history, Logger: slog.New(settingNames{log.Handler()}),
-	}
-	var err error
-	if no.Secret, err = c.secret(log); err != nil {
+	no, err := c.joining(log)
+	if err != nil {
 		return nil, err
 	}
-	if no.TLS, err = c.tls(log); err != nil {
-		return nil, err
-	}
+	no.Name, no.Listen, no.Advertise, no.URL = c.node, c.listen, c.advertise, c.nats
+	no.StoreDir, no.SyncAlways, no.UserClaim, no.History = c.store, c.syncAlways, c.userClaim, o.history
 	node, err := cluster.Start(ctx, no)
 	if err != nil {
 		return nil, o.clusterError(err)
 	}
 	return node, nil
+}
+
+// joining returns what it takes to connect to other nodes.
+func (c *clusterSettings) joining(log *slog.Logger) (no cluster.Options, err error) {
+	no.Cluster, no.Logger = c.name, slog.New(settingNames{log.Handler()})
+	no.Routes = strings.FieldsFunc(c.routes, func(r rune) bool { return r == ',' || r == ' ' })
+	if no.Secret, err = c.secret(log); err == nil {
+		no.TLS, err = c.tls(log)
+	}
+	return no, err
 }
 
 // secret returns the password of the nodes.
@@ -165,7 +174,7 @@ func (c *clusterSettings) secret(log *slog.Logger) (string, error) {
 		warnIfOpen(c.secretFile, log)
 		return string(bytes.TrimSpace(text)), nil
 	}
-	if c.listen == "" {
+	if c.listen == "" && c.routes == "" {
 		return "", nil
 	}
 	secret := os.Getenv(variable("cluster-secret"))

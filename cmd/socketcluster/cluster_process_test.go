@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -134,5 +135,17 @@ func TestClusterOfCommands(t *testing.T) {
 	p.awaitReady(dead)
 	if err := p.connect(dead, token).subscribe("room/1"); err == nil || err.Name != "SubscribeError" {
 		t.Errorf("the old token on a node that was away: %+v", err)
+	}
+
+	// A node is removed only once it is gone.
+	remove := func(name string) outcome {
+		return runWith(t, "", "cluster", "remove", name, "--config", filepath.Join(p.dir, "c.toml"))
+	}
+	if o := remove("c"); o.status != 1 || !strings.Contains(o.err, "the node is alive") {
+		t.Errorf("a node that is alive: %+v", o)
+	}
+	p.kill("c")
+	if o := remove("c"); o.status != 0 || o.out != "Node c is removed. Nodes with storage: a, b. A majority is 2.\nHistories and revocations wait whenever one of the two is away.\n" {
+		t.Errorf("a node that is gone: %+v", o)
 	}
 }

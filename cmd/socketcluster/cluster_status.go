@@ -48,6 +48,7 @@ func clusterCommand() *cobra.Command {
 	f.StringVar(&o.addr, metricsAddrSetting, "", "`address` for operators of any node, such as 127.0.0.1:9100")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	addFlags(c, f)
+	c.AddCommand(clusterRemoveCommand())
 	return c
 }
 
