@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/socketcluster-go/socketcluster"
@@ -146,6 +147,8 @@ type console struct {
 	record record
 
 	client   *client.Client
+	current  atomic.Pointer[client.Client] // client, for the handlers of its events
+	prompted func()                        // shows the prompt of now; nil in a script
 	subs     map[string]*client.Subscription
 	answer   json.RawMessage // of the last call
 	answered bool            // it has one
@@ -233,6 +236,7 @@ func (c *console) connect(url string) error {
 		return usageError{err}
 	}
 	c.client = next
+	c.current.Store(next)
 	c.watch(next)
 	return next.Connect(c.now)
 }
@@ -321,6 +325,9 @@ type closing struct {
 // note prints and records something that has happened, in this order: a line that has
 // expected it may be the last one.
 func (c *console) note(h happening) {
+	if c.prompted != nil { // the line that is being typed may stand behind it for long
+		c.prompted()
+	}
 	c.print.happening(h)
 	c.record.add(h)
 }

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/term"
 
@@ -34,6 +35,12 @@ func Interact(ctx context.Context, o Options, in, out *os.File, history string) 
 	t.History = lines
 	c := newConsole(ctx, o, t)
 	defer c.close()
+	var prompting sync.Mutex // the last prompt that is shown is the newest
+	c.prompted = func() {
+		prompting.Lock()
+		defer prompting.Unlock()
+		t.SetPrompt(c.prompt())
+	}
 	t.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
 		if key != '\t' {
 			return "", 0, false
@@ -63,7 +70,7 @@ func Interact(ctx context.Context, o Options, in, out *os.File, history string) 
 		if width, height, err := term.GetSize(fd); err == nil {
 			_ = t.SetSize(width, height) // fails if the window has no room
 		}
-		t.SetPrompt(c.prompt())
+		c.prompted()
 		line, err := readLine(ctx, t)
 		if err == io.EOF || ctx.Err() != nil {
 			_, _ = io.WriteString(out, "\r\n") // what comes next is not part of the prompt
@@ -132,21 +139,22 @@ func readLine(ctx context.Context, t *term.Terminal) (line string, err error) {
 
 // prompt shows the connection and the login.
 func (c *console) prompt() string {
-	if c.client == nil {
+	cl := c.current.Load()
+	if cl == nil {
 		return "> "
 	}
 	mark := c.print.paint(green, "●")
-	if c.client.State() != socketcluster.Open {
+	if cl.State() != socketcluster.Open {
 		mark = c.print.paint(red, "○")
 	}
 	who := ""
-	if token := c.client.AuthToken(); token != nil {
+	if token := cl.AuthToken(); token != nil {
 		for _, claim := range []string{"username", "sub"} {
 			if name, ok := token.Claim(claim); ok && who == "" {
 				who, _ = name.(string)
 			}
 		}
-	} else if c.client.AuthState() == socketcluster.Authenticated {
+	} else if cl.AuthState() == socketcluster.Authenticated {
 		who = "authenticated"
 	}
 	if who != "" {

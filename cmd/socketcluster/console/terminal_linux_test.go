@@ -57,6 +57,10 @@ func TestInteract(t *testing.T) {
 			p.Enter("invok\r")
 			p.Await("is invoke meant?")
 			p.Await("● alice> ")
+			p.Enter("transmit go 1\r") // the server closes the connection while nothing is typed
+			p.Await("● alice> ")
+			p.Await("« disconnect")
+			p.Await("○ alice> ")
 			p.Enter(end)
 			if err := cmd.Wait(); err != nil || errOut.String() != "ended with <nil>" {
 				t.Error(err, errOut.String())
