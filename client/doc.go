@@ -8,6 +8,9 @@
 //	defer c.Close()
 //	sum, err := client.InvokeAs[int](ctx, c, "add", []int{1, 2})
 //
+// A login is a call whose procedure sets a token: [Client.Login] waits for both, and
+// [Client.Authenticate] presents a token that the program has.
+//
 // [New] makes a client without connecting it, so that handlers of events,
 // procedures and receivers can be registered first. A client connects again by
 // itself when its connection is lost, see [Reconnect], subscribes to its
