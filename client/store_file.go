@@ -23,17 +23,11 @@ import (
 type FileStore struct {
 	path string
 
-	mu   sync.Mutex // guards the file within the process, and what follows
-	seen fileState  // at the last look
-	stop func()     // ends the looks; nil while nobody watches
+	mu   sync.Mutex  // guards the file within the process, and what follows
+	seen fs.FileInfo // of the file at the last look; nil if there was none
+	stop func()      // ends the looks; nil while nobody watches
 	watchers
 	watching int
-}
-
-// fileState shows whether a file has been replaced.
-type fileState struct {
-	changed time.Time
-	size    int64
 }
 
 // watchInterval is how often a FileStore looks for changes of other processes
@@ -195,7 +189,7 @@ func (s *FileStore) Watch(name string, changed func()) (stop func()) {
 func (s *FileStore) check() {
 	s.mu.Lock()
 	now := s.look()
-	changed := now != s.seen
+	changed := !sameFile(now, s.seen)
 	s.seen = now
 	s.mu.Unlock()
 	if changed {
@@ -203,12 +197,22 @@ func (s *FileStore) check() {
 	}
 }
 
-func (s *FileStore) look() fileState {
+// look returns what shows whether the file has been replaced, or nil if there is none.
+func (s *FileStore) look() fs.FileInfo {
 	info, err := os.Stat(s.path)
 	if err != nil {
-		return fileState{}
+		return nil
 	}
-	return fileState{info.ModTime(), info.Size()}
+	return info
+}
+
+// sameFile reports whether a file has not been replaced. Two logins at the same time may have
+// one size, and one time by the clock of the file system.
+func sameFile(a, b fs.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
 // every calls fn at an interval, until stop is called.

@@ -193,6 +193,25 @@ func TestFileStoreFollowsOtherProcesses(t *testing.T) {
 		if len(changes) != 1 {
 			t.Errorf("%d changes are seen, want 1", len(changes))
 		}
+		// Two logins at the same time, of the same size.
+		if err := mine.Save(t.Context(), "a", "y"); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Save(t.Context(), "a", "z"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Time{}, info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(changes) != 3 { // that of this store, and that of the other
+			t.Errorf("%d changes are seen, want 3", len(changes))
+		}
 		stop()
 		stop()
 		if err := other.Save(t.Context(), "a", "longer"); err != nil {
@@ -200,7 +219,7 @@ func TestFileStoreFollowsOtherProcesses(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if len(changes) != 1 {
+		if len(changes) != 3 {
 			t.Error("a change is told after the watch has ended")
 		}
 	})
