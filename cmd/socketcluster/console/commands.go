@@ -113,7 +113,15 @@ func orNil(raw json.RawMessage) any {
 }
 
 func (c *console) runLogin(rest string) error {
-	if _, err := c.call(rest, (*client.Client).Login); err != nil {
+	cl, err := c.needClient()
+	if err != nil {
+		return err
+	}
+	err = untilPrinted[client.AuthenticateEvent](c, cl, func() error {
+		_, err := c.call(rest, (*client.Client).Login)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return c.runToken("")

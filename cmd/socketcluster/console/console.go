@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -238,7 +239,24 @@ func (c *console) connect(url string) error {
 	c.client = next
 	c.current.Store(next)
 	c.watch(next)
-	return next.Connect(c.now)
+	return untilPrinted[client.ConnectEvent](c, next, func() error { return next.Connect(c.now) })
+}
+
+// untilPrinted does something that causes an event, and waits until that has been printed:
+// what the command prints then comes behind it, and a short script shows it too.
+func untilPrinted[E client.Event](c *console, cl *client.Client, do func() error) error {
+	printed := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(printed) })
+	defer client.On(cl, func(E) { tell() })() // behind the handler of watch
+	if err := do(); err != nil {
+		return err
+	}
+	select {
+	case <-printed:
+		return nil
+	case <-c.now.Done():
+		return c.now.Err()
+	}
 }
 
 // needClient returns the client, or an error that says how to get one.

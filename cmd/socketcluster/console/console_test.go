@@ -312,6 +312,19 @@ func TestScriptEndsWithContext(t *testing.T) {
 	}
 }
 
+// The output of a short script is the same each time.
+func TestOrderOfOutput(t *testing.T) {
+	url := serve(t)
+	for range 30 {
+		out, err := run(t, url, `login login {"username":"alice","password":"secret"}`, nil)
+		lines := strings.Split(out, "\n")
+		if err != nil || len(lines) != 4 || !strings.HasPrefix(lines[0], "« connect ") ||
+			!strings.HasPrefix(lines[1], "« authenticate ") || !strings.HasPrefix(lines[2], "authenticated ") {
+			t.Fatalf("%v:\n%s", err, out)
+		}
+	}
+}
+
 // The error of a line that cannot be read says where, without what may be a password.
 func TestErrorsKeepSecrets(t *testing.T) {
 	for _, line := range []string{`login login {"password":"hunter2}`, `login "login {"password":"hunter2"}`} {
