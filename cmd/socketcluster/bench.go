@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -49,8 +50,13 @@ test, prints what was measured until then, and gives the status 130.`,
 			if o.LoginData, err = jsonFlag("login-data", loginData); err != nil {
 				return err
 			}
-			if o.CallData, err = jsonFlag("call-data", callData); err != nil {
+			switch all, err := jsonFlag("call-data", callData); {
+			case err != nil:
 				return err
+			case len(all) > 1:
+				return errors.New("--call-data is more than one JSON text")
+			case len(all) == 1:
+				o.CallData = all[0]
 			}
 			o.URL = args[0]
 			if !quiet {
@@ -81,7 +87,7 @@ test, prints what was measured until then, and gives the status 130.`,
 	f.IntVar(&o.Connections, "connections", 100, "number of clients")
 	f.Float64Var(&o.ConnectRate, "connect-rate", 500, "connections per second")
 	f.StringVar(&o.Login, "login", "", "procedure that logs in; it must set a token")
-	f.StringVar(&loginData, "login-data", "", "its data, as JSON, or @file")
+	f.StringVar(&loginData, "login-data", "", "its data, as JSON, or @file; of several texts, each client takes the next")
 	f.StringVar(&o.Call, "call", "", "procedure that is called")
 	f.StringVar(&callData, "call-data", "", "its data, as JSON, or @file")
 	f.Float64Var(&o.CallRate, "call-rate", 100, "calls per second, of all clients together")
@@ -121,9 +127,9 @@ func positive(flags *pflag.FlagSet, names ...string) error {
 	return nil
 }
 
-// jsonFlag returns the data of a flag, or nil if it is empty. @ and the name of a
+// jsonFlag returns the JSON texts of a flag, or nil if it is empty. @ and the name of a
 // file stand for what is in the file.
-func jsonFlag(name, text string) (json.RawMessage, error) {
+func jsonFlag(name, text string) (all []json.RawMessage, err error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -134,10 +140,16 @@ func jsonFlag(name, text string) (json.RawMessage, error) {
 		}
 		text = string(content)
 	}
-	if !json.Valid([]byte(text)) {
-		return nil, fmt.Errorf(`--%s is not JSON; a text needs quotes: '"text"'`, name)
+	for d := json.NewDecoder(strings.NewReader(text)); ; {
+		var one json.RawMessage
+		switch err := d.Decode(&one); {
+		case err == io.EOF && len(all) > 0:
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf(`--%s is not JSON; a text needs quotes: '"text"'`, name)
+		}
+		all = append(all, one)
 	}
-	return json.RawMessage(text), nil
 }
 
 // compareCommand compares two reports.

@@ -166,6 +166,8 @@ func TestBenchCommand(t *testing.T) {
 		{[]string{"bench", url, "--call", "echo", "--call-data", "{"}, 2, "--call-data is not JSON"},
 		{[]string{"bench", url, "--publish-rate", "5"}, 2, "--publish-rate does nothing without --channel"},
 		{[]string{"bench", url, "--login", "login", "--login-data", "@none.json"}, 2, "no such file"},
+		{[]string{"bench", url, "--login", "login", "--login-data", "@/dev/null"}, 2, "--login-data is not JSON"},
+		{[]string{"bench", url, "--call", "echo", "--call-data", "1 2"}, 2, "--call-data is more than one JSON text"},
 		{[]string{"bench", url, "--connect-rate", "0"}, 2, "--connect-rate must be more than 0"},
 		{[]string{"bench", url, "--call", "echo", "--call-rate", "0.0"}, 2, "--call-rate must be more than 0"},
 		{[]string{"bench", url, "--duration", "0s"}, 2, "--duration must be more than 0"},

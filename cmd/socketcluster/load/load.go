@@ -22,8 +22,8 @@ type Options struct {
 	Connections int     // default 100
 	ConnectRate float64 // default 500
 
-	Login     string          // the procedure that logs in, by a token; "" for none
-	LoginData json.RawMessage // its data; nil for none
+	Login     string            // the procedure that logs in, by a token; "" for none
+	LoginData []json.RawMessage // its data, of which each client takes the next, in turn; none for none
 
 	Call     string          // the procedure that is called; "" for none
 	CallData json.RawMessage // its data; nil for none
@@ -174,7 +174,11 @@ func (t *test) login(ctx context.Context) {
 	var wg sync.WaitGroup
 	pace(ctx, t.o.ConnectRate, len(t.clients), func(i int, due time.Time) {
 		wg.Go(func() {
-			_, err := t.clients[i].Login(ctx, t.o.Login, orNil(t.o.LoginData))
+			var data json.RawMessage
+			if n := len(t.o.LoginData); n > 0 {
+				data = t.o.LoginData[i%n]
+			}
+			_, err := t.clients[i].Login(ctx, t.o.Login, orNil(data))
 			r.done(due, err)
 		})
 	})

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -145,13 +147,42 @@ func TestErrorNames(t *testing.T) {
 	}
 }
 
+// Clients take the data of logins in turn.
+func TestLogins(t *testing.T) {
+	var mu sync.Mutex
+	logins := make(map[string]int)
+	url := serve(t, func(srv *socketcluster.Server) {
+		socketcluster.On(srv, func(e socketcluster.AuthenticateEvent) {
+			var claims struct{ Username string }
+			if err := json.Unmarshal(e.AuthToken.Payload(), &claims); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			logins[claims.Username]++
+		})
+	})
+	_, err := load.Run(t.Context(), load.Options{
+		URL: url, Connections: 5, ConnectRate: 1000, Login: "login",
+		LoginData: []json.RawMessage{json.RawMessage(`"alice"`), json.RawMessage(`"bob"`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := map[string]int{"alice": 3, "bob": 2}; !maps.Equal(logins, want) {
+		t.Errorf("the logins are %v, want %v", logins, want)
+	}
+}
+
 // Each phase counts what it has done.
 func TestRun(t *testing.T) {
 	url := serve(t)
 	var progress bytes.Buffer
 	r, err := load.Run(t.Context(), load.Options{
 		URL: url, Connections: 10, ConnectRate: 1000,
-		Login: "login", LoginData: json.RawMessage(`"alice"`),
+		Login: "login", LoginData: []json.RawMessage{json.RawMessage(`"alice"`)},
 		Call: "other", CallRate: 100,
 		Channel: "news", Subscribers: 4, PublishRate: 50, PublishSize: 200,
 		Duration: 1100 * time.Millisecond, Storm: true, Progress: &progress,
