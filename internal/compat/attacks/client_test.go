@@ -99,12 +99,16 @@ func text(message string) []byte { return frame(ws.NewTextFrame([]byte(message))
 func frame(f ws.Frame) []byte { return ws.MustCompileFrame(ws.MaskFrame(f)) }
 
 // deflated is a compressed message.
-func deflated(message string) []byte {
+func deflated(message string) []byte { return repeatDeflated(message, 1) }
+
+// repeatDeflated is a compressed message that repeats a text. The text is compressed
+// once: what Flush has written refers to nothing in front of it.
+func repeatDeflated(text string, times int) []byte {
 	var out bytes.Buffer
 	w, _ := flate.NewWriter(&out, flate.BestCompression)
-	_, _ = io.WriteString(w, message)
+	_, _ = io.WriteString(w, text)
 	_ = w.Flush()
-	f := ws.NewTextFrame(bytes.TrimSuffix(out.Bytes(), []byte("\x00\x00\xff\xff")))
+	f := ws.NewTextFrame(bytes.TrimSuffix(bytes.Repeat(out.Bytes(), times), []byte("\x00\x00\xff\xff")))
 	f.Header.Rsv = ws.Rsv(true, false, false)
 	return frame(f)
 }
