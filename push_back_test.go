@@ -46,19 +46,22 @@ func counts(p *peer, n int) error {
 }
 
 // numbered is the data of a publication of 1 KiB.
-func numbered(i int) string {
+func numbered(i int) string { return numberedOf(i, 1<<10) }
+
+func numberedOf(i, size int) string {
 	text := fmt.Sprint(i, " ")
-	return text + strings.Repeat("x", 1024-len(text))
+	return text + strings.Repeat("x", size-len(text))
 }
 
-// A burst of 30 MB reaches all clients that read, over TCP: of the server with and
-// without waiting, and of a client that publishes as fast as it may.
+// A burst of 16 MB, eight times Limits.Outbox, reaches all clients that read, over TCP:
+// of the server with and without waiting, and of a client that publishes as fast as it
+// may.
 func TestBurst(t *testing.T) {
-	const readers, count = 3, 30_000
+	const readers, count, size = 3, 2000, 8 << 10
 	publish := func(ctx context.Context) func(t *testing.T, s *site) {
 		return func(t *testing.T, s *site) {
 			for i := range count {
-				if err := s.Exchange().Publish(ctx, "a", numbered(i)); err != nil {
+				if err := s.Exchange().Publish(ctx, "a", numberedOf(i, size)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -74,7 +77,7 @@ func TestBurst(t *testing.T) {
 			}
 			c.SetDeadline(time.Now().Add(10 * hangLimit))
 			for i := 0; i < count && err == nil; i++ {
-				err = c.Send(fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%q}}`, numbered(i)))
+				err = c.Send(fmt.Sprintf(`{"event":"#publish","data":{"channel":"a","data":%q}}`, numberedOf(i, size)))
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -103,7 +106,7 @@ func TestBurst(t *testing.T) {
 				c.SetDeadline(time.Now().Add(10 * hangLimit))
 				go func() {
 					defer c.Close()
-					failures <- countFrames(c, count)
+					failures <- countFrames(c, count, size)
 				}()
 			}
 			burst(t, s)
@@ -117,9 +120,9 @@ func TestBurst(t *testing.T) {
 }
 
 // countFrames reads n publications of numbered data, which all have one size.
-func countFrames(c caller, n int) error {
+func countFrames(c caller, n, size int) error {
 	const before, after = `{"event":"#publish","data":{"channel":"a","data":"`, `"}}`
-	frame := make([]byte, 4+len(before)+1024+len(after))
+	frame := make([]byte, 4+len(before)+size+len(after))
 	for i := range n {
 		if _, err := io.ReadFull(c.In, frame); err != nil {
 			return fmt.Errorf("publication %d: %w", i, err)
@@ -396,7 +399,7 @@ func TestMessageAboveTheOutbox(t *testing.T) {
 					}
 					p := w.subscribeTo("a", 1)[0]
 					s := w.only()
-					for range 5 {
+					for range 2 {
 						done := make(chan error, 1)
 						go func() {
 							err := send(w, s, strings.Repeat("x", 3<<20))

@@ -10,11 +10,11 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 )
 
-// A burst of 30 MB reaches three stock clients in one process, which read as fast
-// as they can, whole and in order: one that the server publishes, waiting or not, and
-// one of a client.
+// A burst of 16 MB, eight times Limits.Outbox, reaches three stock clients in one process,
+// which read as fast as they can, whole and in order: one that the server publishes,
+// waiting or not, and one of a client.
 func TestBurst(t *testing.T) {
-	const count, size = 30_000, 1024
+	const count, size = 2000, 8 << 10
 	publish := func(ctx context.Context) func(*testing.T, *node, *server) {
 		return func(t *testing.T, _ *node, srv *server) {
 			for i := range count {

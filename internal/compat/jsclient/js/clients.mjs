@@ -124,14 +124,18 @@ export const steps = {
     })();
   }),
 
-  // collect starts to note the data of a channel, collected returns it.
+  // collect starts to note the data of a channel, collected returns it once there is
+  // so much.
   collect: on((client, channel) => {
     client.collected = [];
     (async () => {
       for await (const data of client.socket.channel(channel)) client.collected.push(data);
     })();
   }),
-  collected: on(client => client.collected),
+  collected: on(async (client, count = 0) => {
+    while (client.collected.length < count) await new Promise(resolve => setTimeout(resolve, 5));
+    return client.collected;
+  }),
 
   // leaveAt disconnects when the data of a channel is a value.
   leaveAt: on(async ({socket}, channel, value) => {
