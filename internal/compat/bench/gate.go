@@ -49,7 +49,7 @@ func gate(ctx context.Context, out, log io.Writer) error {
 	}
 	failed := checkAllocations(measured, out)
 	fmt.Fprintln(out)
-	expensive, err := checkRatios(ctx, gateLoad(), ceilings, out, log)
+	expensive, err := checkRatios(ctx, gateLoad(), 3, ceilings, out, log)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func gate(ctx context.Context, out, log io.Writer) error {
 
 // checkRatios measures the scenarios that have a ceiling, writes their ratios,
 // and returns the names of those that were above it each time.
-func checkRatios(ctx context.Context, l load, ceilings map[string]float64, out, log io.Writer) (failed []string, err error) {
+func checkRatios(ctx context.Context, l load, rounds int, ceilings map[string]float64, out, log io.Writer) (failed []string, err error) {
 	ratio := ratios[0]
 	targets, err := selectTargets(ratio.of + "," + ratio.in)
 	if err != nil {
@@ -75,7 +75,7 @@ func checkRatios(ctx context.Context, l load, ceilings map[string]float64, out, 
 		}
 		got, tries := math.Inf(1), 0
 		for ; got > ceiling && tries < gateTries; tries++ {
-			r, err := measure(ctx, s, targets, l, 3, log)
+			r, err := measure(ctx, s, targets, l, rounds, log)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}

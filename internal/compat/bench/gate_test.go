@@ -12,7 +12,7 @@ import (
 func TestCheckRatios(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	failed, err := checkRatios(t.Context(), smallLoad(), map[string]float64{"echo": 1e6, "publish": 0}, &out, io.Discard)
+	failed, err := checkRatios(t.Context(), smallLoad(), 1, map[string]float64{"echo": 1e6, "publish": 0}, &out, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
