@@ -79,7 +79,7 @@ func (srv *Server) drain(ctx context.Context) {
 // settleStep is how often a client with something open is looked at.
 const settleStep = 5 * time.Millisecond
 
-// settle waits until all that was read from the client has been handled and answered, or
+// settle waits until all that has arrived from the client has been handled and answered, or
 // ctx ends. Until there is such a moment, the client is served, but for no longer than
 // Timeouts.Close or half of the time that is left. Then nothing more is taken from it.
 func (s *Socket) settle(ctx context.Context) {
@@ -104,13 +104,14 @@ func (s *Socket) settle(ctx context.Context) {
 	}
 }
 
-// isBusy reports whether something of the client is being handled, or an answer waits for
-// the outbound middleware.
+// isBusy reports whether something of the client waits to be read or is being handled, or an
+// answer waits for the outbound middleware.
 func (s *Socket) isBusy() bool {
 	if s.State() == Closed {
 		return false
 	}
-	if s.pushBack.Load() != 0 || s.inbox.Busy() {
+	// In the order in which messages go through, so that none slips by.
+	if !s.endsFor(serverLeaves) && s.conn.Unread() || s.pushBack.Load() != 0 || s.inbox.Busy() {
 		return true
 	}
 	s.mu.Lock()

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // shutdown calls Shutdown and returns its result when it is there.
@@ -570,6 +573,43 @@ func TestShutdownAnswersCalls(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Calls that have arrived are answered, also those that nobody has read yet.
+func TestShutdownAnswersWhatHasArrived(t *testing.T) {
+	srv, err := socketcluster.New(socketcluster.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Handle("echo", socketcluster.Func(echo))
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	clients := make([]*sctest.Client, 100)
+	for i := range clients {
+		clients[i] = sctest.Connect(t, sctest.TCP(web.Listener.Addr().String()), "")
+	}
+	for _, c := range clients {
+		if err := c.Conn.Send(`{"event":"echo","data":1,"cid":7}`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), socketcluster.DefaultShutdownTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- srv.Shutdown(ctx) }()
+	failed := 0
+	for _, c := range clients {
+		if text, err := c.Conn.Next(); err != nil || text != `{"rid":7,"data":1}` {
+			failed++
+		}
+		c.Close()
+	}
+	if failed > len(clients)/10 { // the kernel may still be carrying some
+		t.Errorf("%d of %d calls have failed", failed, len(clients))
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -33,12 +33,26 @@ type Conn struct {
 	limit        atomic.Int64
 	received     atomic.Int64
 	maxFragments int32
-	closed       atomic.Bool
+	flags        atomic.Uint32 // closed and idle
 
 	side    gws.State // who is at this end: a server, or a client
 	deflate bool      // permessage-deflate has been negotiated
 	carried uint8     // bytes of carry that the next read buffer starts with
 	carry   [maxHeader - 1]byte
+}
+
+// The flags of a Conn.
+const (
+	closed uint32 = 1 << iota
+	idle          // the reader is done with all that it has got, and waits between messages
+)
+
+func (c *Conn) setIdle(is bool) {
+	if is {
+		c.flags.Or(idle)
+	} else {
+		c.flags.And(^idle)
+	}
 }
 
 // newConn returns a server's connection over nc; in is what has already been
@@ -84,7 +98,7 @@ func (c *Conn) Unwrap() net.Conn { return c.nc }
 // Close drops the connection without a closing handshake and without waiting.
 // A blocked Read or WriteFrames returns. Calls after the first do nothing.
 func (c *Conn) Close() error {
-	if c.closed.Swap(true) {
+	if c.flags.Or(closed)&closed != 0 {
 		return nil
 	}
 	defer c.leaveForGood()
@@ -109,7 +123,7 @@ func (c *Conn) Interrupt() {
 // readError returns the error that Read returns for err. The deadline that
 // Close sets under TLS is not the peer's fault.
 func (c *Conn) readError(err error) error {
-	if c.closed.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+	if c.flags.Load()&closed != 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		return net.ErrClosed
 	}
 	return err

@@ -58,6 +58,12 @@ func (c *Conn) more(started bool) error {
 	return c.wait(started)
 }
 
+// Unread reports whether there is something of the peer, or its end, with which the reader is
+// not done: it still waits in the kernel, or the reader has not come back for more since. It
+// may be called while another goroutine reads. If the connection is no kernel socket, only the
+// latter is known.
+func (c *Conn) Unread() bool { return c.flags.Load()&idle == 0 || c.waits() }
+
 // consume drops n unread bytes.
 func (c *Conn) consume(n int) {
 	c.in = c.in[n:]
@@ -74,7 +80,9 @@ func (c *Conn) waitInRead(started bool) error {
 	if started {
 		dst = c.borrow()
 	}
+	c.setIdle(!started && c.carried == 0)
 	n, err := c.nc.Read(dst)
+	c.setIdle(false)
 	if n == 0 {
 		c.giveBack()
 		if err == nil {

@@ -13,5 +13,6 @@ func (*park) readAll() bool              { return false }
 func (c *Conn) wait(started bool) error  { return c.waitInRead(started) }
 func (c *Conn) leave() (bool, error)     { return false, c.more(false) }
 func (c *Conn) signal()                  {}
+func (c *Conn) waits() bool              { return false }
 func (c *Conn) leaveForGood()            {}
 func (*park) promptWriter() promptWriter { return nil }

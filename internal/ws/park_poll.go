@@ -3,12 +3,15 @@
 package ws
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // park is how a connection waits for the peer without holding a buffer. A kernel
@@ -50,6 +53,18 @@ func rawConn(nc net.Conn) syscall.RawConn {
 		return nil
 	}
 	return raw
+}
+
+// waits reports whether the kernel has something of the peer.
+func (c *Conn) waits() (unread bool) {
+	raw := c.park.raw
+	if tc, ok := c.nc.(*tls.Conn); ok {
+		raw = rawConn(tc.NetConn())
+	}
+	if raw != nil {
+		_ = raw.Control(func(fd uintptr) { unread = ready(fd, unix.POLLIN) }) // otherwise it has been closed
+	}
+	return unread
 }
 
 // polls reports whether the connection is a kernel socket.
@@ -100,7 +115,7 @@ func (c *Conn) wait(started bool) error {
 	if c.park.raw == nil {
 		return c.waitInRead(started)
 	}
-	a := c.readAttempt(false)
+	a := c.readAttempt(false, started)
 	defer a.release()
 	return a.read()
 }
@@ -118,11 +133,12 @@ func (c *Conn) leave() (gone bool, err error) {
 // tryLeave is leave for a connection that has a Poller. It does not wait.
 func (c *Conn) tryLeave() (gone bool, err error) {
 	p := &c.park
-	a := c.readAttempt(true)
+	a := c.readAttempt(true, false)
 	defer a.release()
 	if p.all {
 		// The poller reports what has come since, so there is no need to try.
 		p.all = false
+		c.setIdle(true)
 		if p.state.CompareAndSwap(reading, parked) {
 			_ = p.raw.Control(a.watch) // as below
 			return true, nil
@@ -155,11 +171,12 @@ func (c *Conn) leaveForGood() {
 // readAttempt is one read of a kernel socket. A connection has one only while it
 // reads or waits for bytes.
 type readAttempt struct {
-	conn  *Conn
-	try   bool // it does not wait
-	err   error
-	once  func(fd uintptr) bool // readOnce, bound once
-	watch func(fd uintptr)      // watchOnce, bound once
+	conn    *Conn
+	try     bool // it does not wait
+	started bool // the peer is in the middle of a frame
+	err     error
+	once    func(fd uintptr) bool // readOnce, bound once
+	watch   func(fd uintptr)      // watchOnce, bound once
 }
 
 var readAttempts = sync.Pool{New: func() any {
@@ -168,9 +185,9 @@ var readAttempts = sync.Pool{New: func() any {
 	return a
 }}
 
-func (c *Conn) readAttempt(try bool) *readAttempt {
+func (c *Conn) readAttempt(try, started bool) *readAttempt {
 	a := readAttempts.Get().(*readAttempt)
-	a.conn, a.try = c, try
+	a.conn, a.try, a.started = c, try, started
 	return a
 }
 
@@ -191,6 +208,8 @@ func (a *readAttempt) read() error {
 // readable.
 func (a *readAttempt) readOnce(fd uintptr) bool {
 	c := a.conn
+	between := c.carried == 0 && !a.started
+	c.setIdle(false)
 	dst := c.borrow()
 	n, err := syscall.Read(int(fd), dst)
 	for err == syscall.EINTR {
@@ -205,6 +224,7 @@ func (a *readAttempt) readOnce(fd uintptr) bool {
 	c.giveBack()
 	switch err {
 	case syscall.EAGAIN:
+		c.setIdle(between)
 		a.err = err
 		return a.try
 	case nil:

@@ -4,8 +4,10 @@ package ws
 
 import (
 	"bytes"
+	"crypto/tls"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // watchedRaw calls f after each attempt to read from the socket.
@@ -50,6 +52,50 @@ func TestPollParkHoldsNoBuffer(t *testing.T) {
 	if c.buf != nil || c.in != nil {
 		t.Error("a read buffer outlives the last byte")
 	}
+}
+
+// What the peer has sent is unread until the reader waits for more, also below TLS.
+func TestUnread(t *testing.T) {
+	client, c := connectTCP(t, Options{})
+	next := func(want bool) {
+		t.Helper()
+		for begun := time.Now(); c.Unread() != want; time.Sleep(time.Millisecond) {
+			if time.Since(begun) > 10*time.Second {
+				t.Fatalf("unread: %v", !want)
+			}
+		}
+	}
+	send := func(data []byte) {
+		t.Helper()
+		if _, err := client.Write(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parked := make(chan bool)
+	park := func() { parked <- c.Park(true) }
+	go park()
+	next(false)
+	send(frame(fin|text, "x"))
+	<-parked
+	if !c.Unread() {
+		t.Error("not unread before Read")
+	}
+	if _, err := c.Read(); err != nil || !c.Unread() {
+		t.Errorf("not unread while it is handled, %v", err)
+	}
+	go park()
+	next(false)
+	send(frame(fin|text, "y"))
+	<-parked
+
+	client, c = connectTCP(t, Options{})
+	c = newConn(tls.Server(c.Unwrap(), &tls.Config{}), nil, Options{})
+	c.setIdle(true) // as if it were read
+	next(false)
+	send([]byte("x"))
+	next(true)
+	c.Close()
+	next(false)
 }
 
 func TestPollParkReadsManyFramesAtOnce(t *testing.T) {

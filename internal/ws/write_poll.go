@@ -105,12 +105,15 @@ func (a *attempt) write(fd uintptr) bool {
 func (s socket) AwaitWrite() error { return s.raw.Write(writable) }
 
 // writable asks the kernel, because the runtime's poller reports only changes:
-// one may have come before the wait began.
-func writable(fd uintptr) bool {
-	events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+// one may have come before the wait began. The next write returns an error again.
+func writable(fd uintptr) bool { return ready(fd, unix.POLLOUT) }
+
+// ready reports whether a descriptor is ready for an operation, or broken.
+func ready(fd uintptr, operation int16) bool {
+	events := []unix.PollFd{{Fd: int32(fd), Events: operation}}
 	n, err := unix.Poll(events, 0)
 	for err == unix.EINTR {
 		n, err = unix.Poll(events, 0)
 	}
-	return n > 0 || err != nil // the next write returns an error again
+	return n > 0 || err != nil
 }
