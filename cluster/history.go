@@ -104,12 +104,7 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, begin := range streamEvents {
-		_, err := n.nc.Subscribe(begin+"*", func(msg *nats.Msg) {
-			if strings.HasPrefix(msg.Subject, begin+n.o.Prefix+"_history") {
-				h.suspect()
-			}
-		})
-		if err != nil {
+		if _, err := n.nc.Subscribe(begin+"*", h.reported); err != nil {
 			h.cancel()
 			return nil, fmt.Errorf("cluster: %w", err)
 		}
@@ -119,14 +114,34 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 	return h, nil
 }
 
-const streamCreated = "$JS.EVENT.ADVISORY.STREAM.CREATED."
+const (
+	streamCreated = "$JS.EVENT.ADVISORY.STREAM.CREATED."
+	streamElected = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."
+)
 
 // streamEvents begin the subjects by which NATS tells that a stream, which they name, is
 // new, is gone, or has another leader.
 var streamEvents = []string{
 	streamCreated,
 	"$JS.EVENT.ADVISORY.STREAM.DELETED.",
-	"$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.",
+	streamElected,
+}
+
+// reported handles an event of a stream.
+func (h *history) reported(msg *nats.Msg) {
+	stream := msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:]
+	if !strings.HasPrefix(stream, h.n.o.Prefix+"_history") {
+		return
+	}
+	h.suspect()
+	if !strings.HasPrefix(msg.Subject, streamElected) {
+		return
+	}
+	for _, s := range h.shards {
+		if s.stream == stream {
+			s.elected()
+		}
+	}
 }
 
 // run looks after each stream and those who follow it on goroutines of their own, so that
@@ -318,7 +333,7 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 		"Nats-Msg-Id": {h.messageID(channel, id)},
 		"Nats-TTL":    {rule.ttl},
 	}}
-	seq, err := h.send(ctx, msg)
+	seq, err := h.send(ctx, s, msg)
 	if err != nil {
 		return Position{}, err
 	}
@@ -342,13 +357,12 @@ func (h *history) messageID(channel, id string) string {
 	return string(b) + "n." + h.ids + "." + strconv.FormatUint(count, 36)
 }
 
-// send sends a publication to its stream until it is acknowledged.
-func (h *history) send(ctx context.Context, msg *nats.Msg) (seq uint64, err error) {
+// send sends a publication to its stream until it is acknowledged. When there is another leader,
+// it does not wait for the answer of the one before.
+func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64, err error) {
 	var last error
 	for tries := 0; ; tries++ {
-		try, cancel := context.WithTimeout(ctx, publishTry)
-		answer, err := h.n.nc.RequestMsgWithContext(try, msg)
-		cancel()
+		answer, err := h.try(ctx, s, msg)
 		var ack struct {
 			Seq   uint64    `json:"seq"`
 			Error *apiError `json:"error"`
@@ -378,6 +392,14 @@ func (h *history) send(ctx context.Context, msg *nats.Msg) (seq uint64, err erro
 			return 0, errors.Join(ErrUncertain, err, last)
 		}
 	}
+}
+
+// try sends a publication once.
+func (h *history) try(ctx context.Context, s *shard, msg *nats.Msg) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTry)
+	defer cancel()
+	defer context.AfterFunc(s.getTerm(), cancel)()
+	return h.n.nc.RequestMsgWithContext(ctx, msg)
 }
 
 // readTimeout is the longest time for which a history is read.

@@ -48,8 +48,10 @@ type shard struct {
 	tailEpoch string
 	source    int // see newer
 
-	mu    sync.Mutex
-	epoch string
+	mu      sync.Mutex
+	epoch   string
+	term    context.Context // ends when the stream has another leader
+	endTerm context.CancelFunc
 }
 
 // newShards returns the shards of histories with a number of copies.
@@ -71,6 +73,7 @@ func (n *Node) newShards(copies int) []*shard {
 			look:     make(chan struct{}, 1),
 			changed:  make(chan struct{}, 1),
 		}
+		all[i].term, all[i].endTerm = context.WithCancel(context.Background())
 	}
 	return all
 }
@@ -89,6 +92,21 @@ func shardNumber(channel string) uint32 {
 // subject returns the subject under which the publications of a channel are stored.
 func (s *shard) subject(channel string) string {
 	return string(appendToken([]byte(s.subjects), channel))
+}
+
+// getTerm returns a context that ends when the stream has another leader.
+func (s *shard) getTerm() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.term
+}
+
+// elected takes note that the stream has another leader.
+func (s *shard) elected() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endTerm()
+	s.term, s.endTerm = context.WithCancel(context.Background())
 }
 
 func (s *shard) getEpoch() string {
