@@ -179,3 +179,13 @@ func parseChannelEvent(p sctest.Packet) (e channelEvent, ok bool) {
 	err := json.Unmarshal(p.Data, &e)
 	return e, err == nil
 }
+
+// ended reports whether the connection has ended.
+func (c *conn) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}

@@ -58,6 +58,9 @@ func (p *publisher) publish(ctx context.Context, c *conn) {
 				return
 			case <-pace.C:
 			}
+			if c.ended() {
+				return // nothing would be sent
+			}
 			p.n++
 		}
 		id := ""
