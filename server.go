@@ -288,7 +288,7 @@ func (srv *Server) released(s *Socket) {
 // faster if the deadline of ctx is near: the last ones have
 // Config.Timeouts.Close and a tenth of the time to leave, or half of the time
 // if that is less. Until its turn, a client is served as before. Then it is
-// closed as soon as all that was read from it has been handled and answered, but
+// closed as soon as all that has arrived from it is handled and answered, but
 // for calls that handlers have detached; a client that always has something open
 // is served for Config.Timeouts.Close more, or half of the time, and then nothing
 // more is taken from it. Calls that are still open when the last clients must
