@@ -323,7 +323,7 @@ func (rv *Revocations) keepMarking() {
 			case <-rv.ctx.Done():
 				return
 			}
-			if due || m.seq <= last || time.Since(looked) >= keepEvery {
+			if m.seq <= last || time.Since(looked) >= keepEvery || due && time.Since(looked) >= watchEvery {
 				due, looked = !rv.look(), time.Now()
 			}
 			last = m.seq
