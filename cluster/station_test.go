@@ -107,7 +107,17 @@ func (s *station) connectWith(t testing.TB, signed string) *client {
 	off = socketcluster.On(s.Server, func(e socketcluster.AuthenticateEvent) { met <- e.Socket })
 	defer off()
 	c := sctest.Connect(t, sctest.TCP(s.addr), signed)
-	return &client{c, <-met}
+	select {
+	case socket := <-met:
+		return &client{c, socket}
+	case <-time.After(20 * time.Second): // a node that is cut off accepts no token
+		var current error
+		if rv, ok := s.cfg.Revocations.(*cluster.Revocations); ok {
+			current = rv.Current()
+		}
+		t.Fatalf("node %s has not accepted the client's token: %v", s.node.Name(), current)
+		return nil
+	}
 }
 
 // user is the claims of a token.
