@@ -23,8 +23,8 @@ var ErrAlive = errors.New("cluster: the node is alive: stop it first, and for go
 //
 // The options are those of any node. Remove becomes none: it connects to the others by
 // Routes, and ignores Name, Listen, Advertise, StoreDir, SyncAlways and History. It listens
-// for 3 seconds whether the node lives, and fails with [ErrAlive] if it does. It waits for a
-// leader until ctx ends. name may be the ID that an error of Remove shows of a node whose
+// for 3 seconds whether the node lives, asks the leader, for 4 more if that was just elected,
+// and fails with [ErrAlive] if it does. It waits for a leader until ctx ends. name may be the ID that an error of Remove shows of a node whose
 // name the leader does not know, as it has not seen it. With an outside NATS, nats server cluster peer-remove does the same.
 //
 // The store of the removed node must not be used again. A node with its name and an empty
@@ -52,10 +52,18 @@ func Remove(ctx context.Context, o Options, name string) (left []string, err err
 	if err != nil {
 		return nil, err
 	}
-	for removed := false; ; removed = true {
+	var (
+		leader  string
+		since   time.Time // when it first answered
+		removed bool
+	)
+	for {
 		all, err := electors(ctx, nc)
 		if err != nil {
 			return nil, err
+		}
+		if now := all[len(all)-1].Name; now != leader {
+			leader, since = now, time.Now()
 		}
 		var names []string
 		there := 0
@@ -66,19 +74,25 @@ func Remove(ctx context.Context, o Options, name string) (left []string, err err
 			}
 		}
 		slices.Sort(names)
+		fresh := time.Since(since) < lifespan+beat
 		i := slices.IndexFunc(all, func(p *server.PeerInfo) bool { return p.Name == name || p.Peer == name })
 		switch {
 		case i < 0 && removed:
 			return names, nil
 		case i < 0:
 			return nil, fmt.Errorf("cluster: there is no node %q with storage; there are %q", name, names)
-		case heard[name] || isThere(all[i]):
+		case heard[name]:
+			return nil, ErrAlive
+		case fresh && (isThere(all[i]) || all[i].Active == 0 || there <= len(all)/2): // a leader that was just elected has to find out itself
+		case isThere(all[i]):
 			return nil, ErrAlive
 		case there <= len(all)/2: // it would be stored, and be done when the node is back
 			return nil, fmt.Errorf("cluster: of %d nodes with storage, %d are there: it takes a majority to remove one", len(all), there)
-		}
-		if err := removePeer(ctx, nc, all[i].Peer); err != nil {
-			return nil, err
+		default:
+			if err := removePeer(ctx, nc, all[i].Peer); err != nil {
+				return nil, err
+			}
+			removed = true
 		}
 		if err := pause(ctx, probePause); err != nil {
 			return nil, fmt.Errorf("cluster: remove a node: %w", err)
@@ -86,8 +100,8 @@ func Remove(ctx context.Context, o Options, name string) (left []string, err err
 	}
 }
 
-// isThere reports whether the leader has heard of a node.
-func isThere(p *server.PeerInfo) bool { return !p.Offline && p.Active < lifespan }
+// isThere reports whether the leader has heard of a node. Active is 0 if it never has.
+func isThere(p *server.PeerInfo) bool { return !p.Offline && p.Active > 0 && p.Active < lifespan }
 
 // listen returns the nodes that say that they are alive.
 func (e *engine) listen(ctx context.Context, subject string) (names map[string]bool, err error) {
@@ -123,7 +137,7 @@ func (e *engine) listen(ctx context.Context, subject string) (names map[string]b
 const systemTry = time.Second
 
 // electors returns the nodes that elect who may start and change streams, as their leader,
-// which is among them, sees them.
+// which is the last of them, sees them.
 func electors(ctx context.Context, nc *nats.Conn) ([]*server.PeerInfo, error) {
 	for {
 		var answer struct {
@@ -133,7 +147,7 @@ func electors(ctx context.Context, nc *nats.Conn) ([]*server.PeerInfo, error) {
 		}
 		err := askSystem(ctx, nc, "$SYS.REQ.SERVER.PING.JSZ", server.JSzOptions{LeaderOnly: true}, &answer)
 		if m := answer.Data.Meta; err == nil && m != nil && m.Leader != "" {
-			return append(m.Replicas, &server.PeerInfo{Name: m.Leader, Peer: m.Peer, Current: true}), nil
+			return append(m.Replicas, &server.PeerInfo{Name: m.Leader, Peer: m.Peer, Current: true, Active: 1}), nil
 		}
 		if paused := pause(ctx, probePause); paused != nil {
 			return nil, errors.Join(errors.New("cluster: no node says that it leads the others: a majority of those with storage must be there"), paused, err)
