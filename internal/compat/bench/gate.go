@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// ceilings are the highest ratios Go : centrifuge that pass the gate: 1.5 times
-// those of a quiet machine, because a busy one shifts them. Lower the ceiling
-// if you make a scenario cheaper.
+// ceilings are the highest ratios Go : centrifuge that pass the gate: some 1.5 times
+// those of a quiet machine, because a busy one shifts them, and so do those on which
+// the kernel has another share. Lower the ceiling if you make a scenario cheaper.
 var ceilings = map[string]float64{
 	"handshake-token":   1.4,
 	"handshake-expired": 1.5,
