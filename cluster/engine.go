@@ -156,25 +156,21 @@ type natsLog struct {
 	denied atomic.Pointer[time.Time] // when a wrong secret was logged last
 
 	mu       sync.Mutex
-	watchers []chan struct{} // see routes
+	watchers watchers // of routes
 }
 
 // routes returns a channel that gets something when a route may have come or gone. NATS has
 // no other event for it than what it logs, which it does just before.
 func (l *natsLog) routes() <-chan struct{} {
-	c := make(chan struct{}, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.watchers = append(l.watchers, c)
-	return c
+	return l.watchers.add()
 }
 
 func (l *natsLog) routesChanged() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, c := range l.watchers {
-		wake(c)
-	}
+	l.watchers.wake()
 }
 
 // deniedPause is how often a wrong secret is logged. NATS says several times a second that

@@ -172,7 +172,7 @@ func (p *Presence) Enter(channel, user, socket string) {
 	p.mu.Lock()
 	p.state.Enter(presence.Row{Key: presence.Key{Channel: channel, Socket: socket}, User: user}, time.Now())
 	p.mu.Unlock()
-	p.wake()
+	wake(p.kick)
 }
 
 // RemoveHistory removes the stream of a channel.

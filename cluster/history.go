@@ -181,29 +181,13 @@ func (h *history) tend(s *shard) {
 	}
 	close(s.opened)
 	h.over.Go(func() { h.watch(s) })
-	timer := time.NewTimer(watchEvery)
-	defer timer.Stop()
-	for doubted := time.Now(); ; {
-		select {
-		case <-s.changed:
-			doubted = time.Now()
-			if pause(h.ctx, watchDelay) != nil {
-				return
-			}
-		case <-timer.C:
-		case <-h.ctx.Done():
-			return
-		}
+	h.patrol(s.changed, time.Now(), keepEvery, watchEvery, func() (settled bool) {
 		settled, err := h.keep(s)
 		if err != nil && h.ctx.Err() == nil {
 			h.n.o.Logger.Warn("cluster: a stream cannot be looked after", slog.String("stream", s.stream), slog.Any("error", err))
 		}
-		if settled && time.Since(doubted) >= doubtPeriod {
-			timer.Reset(keepEvery)
-		} else {
-			timer.Reset(watchEvery)
-		}
-	}
+		return settled
+	})
 }
 
 // wait waits until the stream of a shard is there.

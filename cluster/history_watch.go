@@ -45,12 +45,23 @@ func (h *history) disturbedSince(t time.Time) bool { return h.disturbed.Load() >
 
 // watch compares those who follow a shard with its stream until the node ends.
 func (h *history) watch(s *shard) {
+	h.patrol(s.look, time.Time{}, watchEvery, doubtEvery, func() (settled bool) {
+		if err := h.compare(s); err != nil && h.ctx.Err() == nil {
+			h.n.o.Logger.Debug("cluster: a stream cannot be compared", slog.String("stream", s.stream), slog.Any("error", err))
+		}
+		return true
+	})
+}
+
+// patrol calls look until the node ends: some time after each report, and at an interval,
+// which is the one in doubt for doubtPeriod after a report, or unless look says that all is
+// settled. doubted is when there was a report before.
+func (h *history) patrol(reports <-chan struct{}, doubted time.Time, interval, inDoubt time.Duration, look func() (settled bool)) {
 	timer := time.NewTimer(watchEvery)
 	defer timer.Stop()
-	var doubted time.Time
 	for {
 		select {
-		case <-s.look:
+		case <-reports:
 			doubted = time.Now()
 			if pause(h.ctx, watchDelay) != nil {
 				return
@@ -59,13 +70,10 @@ func (h *history) watch(s *shard) {
 		case <-h.ctx.Done():
 			return
 		}
-		if err := h.compare(s); err != nil && h.ctx.Err() == nil {
-			h.n.o.Logger.Debug("cluster: a stream cannot be compared", slog.String("stream", s.stream), slog.Any("error", err))
-		}
-		if time.Since(doubted) < doubtPeriod {
-			timer.Reset(doubtEvery)
+		if look() && time.Since(doubted) >= doubtPeriod {
+			timer.Reset(interval)
 		} else {
-			timer.Reset(watchEvery)
+			timer.Reset(inDoubt)
 		}
 	}
 }

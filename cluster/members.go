@@ -32,7 +32,7 @@ type members struct {
 
 	mu       sync.Mutex
 	roster   roster
-	watchers []chan struct{} // see watch
+	watchers watchers // see watch
 
 	saying sync.Mutex // nothing may be said after the farewell
 	left   bool       // it has been said
@@ -162,7 +162,7 @@ func (m *members) heard(msg *nats.Msg) {
 	m.mu.Lock()
 	what := m.roster.heard(b, time.Now())
 	if what == heardFirst || what == heardRestart || what == heardLeaving {
-		m.changed()
+		m.watchers.wake()
 	}
 	m.mu.Unlock()
 	log := m.n.o.Logger.With(slog.String("node", b.Node))
@@ -190,7 +190,7 @@ func (m *members) bury(why string, dead func(*roster) []string) {
 	m.mu.Lock()
 	names := dead(&m.roster)
 	if len(names) > 0 {
-		m.changed()
+		m.watchers.wake()
 	}
 	m.mu.Unlock()
 	for _, name := range names {
@@ -203,19 +203,7 @@ func (m *members) bury(why string, dead func(*roster) []string) {
 func (m *members) watch() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := make(chan struct{}, 1)
-	m.watchers = append(m.watchers, c)
-	return c
-}
-
-// changed tells the watchers. mu must be held.
-func (m *members) changed() {
-	for _, c := range m.watchers {
-		select {
-		case c <- struct{}{}:
-		default: // it has not seen the last change yet
-		}
-	}
+	return m.watchers.add()
 }
 
 // names returns the names of all nodes that are alive, sorted.

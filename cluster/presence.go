@@ -198,7 +198,7 @@ func (p *Presence) look(s *socketcluster.Socket, channel string) {
 		p.state.Exit(r.Key, time.Now())
 	}
 	p.mu.Unlock()
-	p.wake()
+	wake(p.kick)
 }
 
 // left removes the row of a socket that has left a channel.
@@ -209,7 +209,7 @@ func (p *Presence) left(s *socketcluster.Socket, channel string) {
 	p.mu.Lock()
 	p.state.Exit(presence.Key{Channel: channel, Socket: s.ID()}, time.Now())
 	p.mu.Unlock()
-	p.wake()
+	wake(p.kick)
 	p.endSight(s, channel)
 }
 

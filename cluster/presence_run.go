@@ -21,14 +21,6 @@ const (
 	toPresence  = "p.to."
 )
 
-// wake makes run look for something to do.
-func (p *Presence) wake() {
-	select {
-	case p.kick <- struct{}{}:
-	default: // it will look
-	}
-}
-
 // run does everything but answer questions and follow sockets.
 func (p *Presence) run() {
 	beats := time.NewTicker(beat)
@@ -205,7 +197,7 @@ func (h *hookRunner) work() {
 			h.done = append(h.done, who)
 		}
 		h.mu.Unlock()
-		h.p.wake()
+		wake(h.p.kick)
 	}
 }
 

@@ -24,8 +24,9 @@ var ErrAlive = errors.New("cluster: the node is alive: stop it first, and for go
 // The options are those of any node. Remove becomes none: it connects to the others by
 // Routes, and ignores Name, Listen, Advertise, StoreDir, SyncAlways and History. It listens
 // for 3 seconds whether the node lives, asks the leader, for 4 more if that was just elected,
-// and fails with [ErrAlive] if it does. It waits for a leader until ctx ends. name may be the ID that an error of Remove shows of a node whose
-// name the leader does not know, as it has not seen it. With an outside NATS, nats server cluster peer-remove does the same.
+// and fails with [ErrAlive] if it does. It waits for a leader until ctx ends. name may be
+// the ID that an error of Remove shows of a node whose name the leader does not know, as it
+// has not seen it. With an outside NATS, nats server cluster peer-remove does the same.
 //
 // The store of the removed node must not be used again. A node with its name and an empty
 // store is a new one.

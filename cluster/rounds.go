@@ -60,11 +60,3 @@ func (s *rounds) run() {
 		close(r.done)
 	}
 }
-
-// wake makes whoever receives from a channel, which has room for one, do so once more.
-func wake(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default: // it will
-	}
-}
