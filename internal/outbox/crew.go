@@ -25,6 +25,10 @@ type Crew struct {
 	any     atomic.Bool // later is not empty
 }
 
+// keepQueues bounds the lists that a crew keeps, 128 KiB each. There is one crew for each
+// server, and a publication to fewer subscribers allocates no list.
+const keepQueues = 16 << 10
+
 // add makes the crew flush a queue.
 func (c *Crew) add(flush func()) {
 	c.mu.Lock()
@@ -34,7 +38,7 @@ func (c *Crew) add(flush func()) {
 
 // take adds queues to what is to do. It is called with the lock held.
 func (c *Crew) take(flushes ...func()) {
-	if c.done > keepCapacity && c.done >= len(c.todo)/2 {
+	if c.done > keepQueues && c.done >= len(c.todo)/2 {
 		n := copy(c.todo, c.todo[c.done:])
 		clear(c.todo[n:])
 		c.todo, c.done = c.todo[:n], 0
@@ -87,7 +91,7 @@ func (c *Crew) flush(here []func()) []func() {
 		here = nil
 	}
 	clear(c.later)
-	if c.later = c.later[:0]; cap(c.later) > keepCapacity {
+	if c.later = c.later[:0]; cap(c.later) > keepQueues {
 		c.later = nil
 	}
 	c.any.Store(false)
@@ -107,7 +111,7 @@ func (c *Crew) next() func() {
 	if c.done == len(c.todo) {
 		c.members--
 		c.todo, c.done = c.todo[:0], 0
-		if c.members == 0 && cap(c.todo) > keepCapacity {
+		if c.members == 0 && cap(c.todo) > keepQueues {
 			c.todo = nil
 		}
 		return nil

@@ -111,7 +111,7 @@ func TestCrewIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int32
 		limits := &Limits{Crew: new(Crew)}
-		const rounds = 20_000
+		const rounds = 20*keepQueues
 		busy := make([]busyConn, runtime.GOMAXPROCS(0))
 		all := make([]Outbox[int], len(busy)+1)
 		for i := range busy {
@@ -133,7 +133,7 @@ func TestCrewIsFair(t *testing.T) {
 		synctest.Wait()
 		limits.Crew.mu.Lock()
 		defer limits.Crew.mu.Unlock()
-		if n := cap(limits.Crew.todo); n > 10*keepCapacity {
+		if n := cap(limits.Crew.todo); n > 10*keepQueues {
 			t.Errorf("the list has grown to %d", n)
 		}
 	})
@@ -203,7 +203,7 @@ func TestFlushLater(t *testing.T) {
 // A crew that never has nothing to do keeps no list of what is done.
 func TestFlushLaterForgets(t *testing.T) {
 	c := new(Crew)
-	most, left := 0, 10_000
+	most, left := 0, 8*keepQueues
 	done := make(chan struct{})
 	var again func()
 	again = func() {
@@ -220,7 +220,7 @@ func TestFlushLaterForgets(t *testing.T) {
 	c.addLater(again)
 	c.Flush()
 	<-done
-	if most > 3*keepCapacity {
+	if most > 3*keepQueues {
 		t.Errorf("the list has grown to %d, with one to do", most)
 	}
 }
