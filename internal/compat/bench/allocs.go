@@ -53,11 +53,16 @@ func allocations(ctx context.Context) ([]allocation, error) {
 
 	e := endpoint{addr: listener.Addr().String(), proto: scProtocol{}}
 	p := e.proto
-	clients, err := openFleet(ctx, e, 1+deliveriesEach, func(i int, c *conn) error {
+	clients, err := openFleet(ctx, e, 1+2*deliveriesEach, func(i int, c *conn) error {
 		if err := c.handshake(signToken("alice")); err != nil || i == 0 {
 			return err
 		}
-		return c.subscribe("many")
+		if i <= deliveriesEach {
+			if err := c.subscribe("many"); err != nil {
+				return err
+			}
+		}
+		return c.subscribe("twice as many")
 	}, nil)
 	if err != nil {
 		return nil, err
@@ -69,20 +74,22 @@ func allocations(ctx context.Context) ([]allocation, error) {
 		return func() error { return exchange(one, frame, answer) }
 	}
 	subscribe, unsubscribe := call(p.appendSubscribe(nil, 2, "own")), call(p.appendCall(nil, 2, "#unsubscribe", `"own"`))
-	publish := call(p.appendPublish(nil, 2, "many", payload))
+	publish, publishTwice := call(p.appendPublish(nil, 2, "many", payload)), call(p.appendPublish(nil, 2, "twice as many", payload))
 	connector := newConnector(listener.Addr().(*net.TCPAddr).Port, e, signToken("alice"))
 
 	all := []allocation{
 		{name: "echo", mostObjects: 4.5, mostBytes: 540},
 		{name: "acknowledged publication, without subscribers", mostObjects: 2.5, mostBytes: 100},
 		{name: "delivery, with its share of the publication", mostObjects: 0.065, mostBytes: 6},
+		{name: "delivery", mostObjects: 0.005, mostBytes: 1},
 		{name: "subscribe and unsubscribe", mostObjects: 12.5, mostBytes: 660},
 		{name: "connect, handshake with HS256 token, close", mostObjects: 91, mostBytes: 14_900},
 	}
 	for i, run := range []func() error{
 		call(p.appendCall(nil, 2, "echo", payload)),
 		call(p.appendPublish(nil, 2, "none", payload)),
-		func() error { return deliver(publish, others) },
+		func() error { return deliver(publish, others[:deliveriesEach]) },
+		func() error { return deliver(publishTwice, others) },
 		func() error {
 			if err := subscribe(); err != nil {
 				return err
@@ -95,8 +102,12 @@ func allocations(ctx context.Context) ([]allocation, error) {
 			return nil, fmt.Errorf("%s: %w", all[i].name, err)
 		}
 	}
-	all[2].objects /= deliveriesEach
-	all[2].bytes /= deliveriesEach
+	shared, alone := &all[2], &all[3]
+	alone.objects, alone.bytes = max(0, alone.objects-shared.objects), max(0, alone.bytes-shared.bytes)
+	for _, a := range []*allocation{shared, alone} {
+		a.objects /= deliveriesEach
+		a.bytes /= deliveriesEach
+	}
 	return all, nil
 }
 
@@ -114,8 +125,8 @@ func deliver(publish func() error, subscribers []*conn) error {
 
 const (
 	deliveriesEach  = 100
-	allocationRuns  = 1000
-	allocationWarms = 200 // runs that fill pools and grow buffers first
+	allocationRuns  = 500
+	allocationWarms = 100 // runs that fill pools and grow buffers first
 )
 
 // measure runs an operation without collections, which would empty pools.

@@ -79,7 +79,11 @@ func checkRatios(ctx context.Context, l load, rounds int, ceilings map[string]fl
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
-			got = min(got, r.Ratios[ratio.title])
+			measured, ok := r.Ratios[ratio.title]
+			if !ok {
+				return nil, fmt.Errorf("%s: a server had no measurable cost", s.name)
+			}
+			got = min(got, measured)
 		}
 		fmt.Fprintf(out, "| %s | %.2f | %.2f |\n", s.title(l), got, ceiling)
 		if got > ceiling {

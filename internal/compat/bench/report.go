@@ -48,21 +48,21 @@ func (r *result) summarize() {
 		r.Median[name] = median(samples)
 	}
 	for _, ratio := range ratios {
-		if of, in := r.Rounds[ratio.of], r.Rounds[ratio.in]; len(of) > 0 && len(in) > 0 {
-			r.Ratios[ratio.title] = medianRatio(of, in)
+		if values := roundRatios(r.Rounds[ratio.of], r.Rounds[ratio.in]); len(values) > 0 {
+			r.Ratios[ratio.title] = medianOf(values)
 		}
 	}
 }
 
-// medianRatio leaves out rounds in which a server had no measurable cost.
-func medianRatio(of, in []sample) float64 {
-	var values []float64
-	for i := range of {
-		if in[i].Cost > 0 {
+// roundRatios leaves out rounds in which a server had no measurable cost, or was not
+// measured.
+func roundRatios(of, in []sample) (values []float64) {
+	for i := range min(len(of), len(in)) {
+		if of[i].Cost > 0 && in[i].Cost > 0 {
 			values = append(values, of[i].Cost/in[i].Cost)
 		}
 	}
-	return medianOf(values)
+	return values
 }
 
 // median takes the median of each field separately.

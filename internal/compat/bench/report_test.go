@@ -42,6 +42,18 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+// A round without a cost says nothing, and cannot be a ratio of 0, which would pass any gate.
+func TestRoundRatios(t *testing.T) {
+	of, in := []sample{{}, {Cost: 2}, {Cost: 3}, {Cost: 4}}, []sample{{Cost: 1}, {}, {Cost: 6}}
+	if got := roundRatios(of, in); !slices.Equal(got, []float64{0.5}) {
+		t.Errorf("got %v", got)
+	}
+	r := result{Rounds: map[string][]sample{"go": {{Cost: 1}}, "centrifuge": {{}}}}
+	if r.summarize(); len(r.Ratios) > 0 {
+		t.Errorf("got %v", r.Ratios)
+	}
+}
+
 func TestJSONRoundTrip(t *testing.T) {
 	want := testReport()
 	var out bytes.Buffer
