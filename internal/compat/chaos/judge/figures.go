@@ -96,6 +96,7 @@ func measure(v *Verdict, events []Event, n nodes, limits Limits) {
 		}
 		f.Faults[p.what].Count++
 	}
+	tried := lastTries(events)
 	var first time.Duration
 	last := make(map[string]time.Duration) // the last acknowledgement by channel
 	for _, e := range events {
@@ -118,7 +119,7 @@ func measure(v *Verdict, events []Event, n nodes, limits Limits) {
 			}
 			if IsSteady(e.Channel) {
 				if before, ok := last[e.Channel]; ok {
-					stall := e.At - before
+					stall := max(0, min(e.At, tried[e.Channel])-before)
 					x := of(before + stall/2)
 					x.Stall = max(x.Stall, stall)
 					if limits.Patience > 0 && stall > limits.Patience {
@@ -141,6 +142,18 @@ func measure(v *Verdict, events []Event, n nodes, limits Limits) {
 	}
 	judgeLate(v, events, n, limits)
 	f.Ghost = longestGhost(events)
+}
+
+// lastTries returns when somebody last began to publish on each channel: at the end of a run,
+// nobody does while the last answers are awaited.
+func lastTries(events []Event) map[string]time.Duration {
+	last := make(map[string]time.Duration)
+	for _, e := range events {
+		if e.Kind == Acked || e.Kind == Unsure {
+			last[e.Channel] = max(last[e.Channel], e.At-e.Took)
+		}
+	}
+	return last
 }
 
 // SteadyPrefix begins the names of the channels on which somebody publishes all the time.

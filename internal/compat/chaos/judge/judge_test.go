@@ -330,6 +330,8 @@ func TestFigures(t *testing.T) {
 		12 over what=kill_-9
 		12 fault node=a what=cut
 		20 acked who=q n=4 channel=history.steady-0 node=a took=0.1
+		20.2 acked who=q n=5 channel=history.steady-0 node=a took=0.1
+		42 acked who=q n=6 channel=history.steady-0 node=a took=21.7
 		6 ended who=s
 		13 subscribed who=s channel=history.z node=b
 		14 acked who=z n=1 channel=history.z node=a
