@@ -71,7 +71,9 @@ var errUnloaded = errors.New("cluster: revocations are not loaded")
 // A read that gets nothing for so long begins anew: the leader may have died.
 const readPatience = time.Second
 
-// read reads the stream up to a sequence.
+// read reads the stream up to a sequence. It does not fill in place of that: with each
+// answer to a fill, NATS counts what is left, so that 100,000 took four to eight seconds
+// in place of one and a half.
 func (rv *Revocations) read(ctx context.Context, to uint64) error {
 	rv.mu.Lock()
 	from := rv.chain.last + 1
