@@ -64,7 +64,6 @@ type Revocations struct {
 	feed    chan *nats.Msg // what the stream has stored, as it is stored
 	marks   chan kept
 	created chan struct{} // the stream may be another one
-	begun   time.Time
 	ctx     context.Context
 	cancel  context.CancelFunc
 	over    sync.WaitGroup
@@ -73,7 +72,7 @@ type Revocations struct {
 	loading   bool      // or loaded
 	since     time.Time // when the stream was created
 	chain     chain
-	confirmed time.Duration        // the time since begun up to which all that was stored is in force
+	confirmed time.Time            // up to this time, all that was stored is in force
 	cutAt     time.Time            // when it was reported that the node is cut off
 	adding    map[string]*adding   // additions of this node that are under way
 	waiting   map[*waiter]struct{} // for a sequence
@@ -100,7 +99,7 @@ func (n *Node) Revocations(ctx context.Context, o RevocationOptions) (*Revocatio
 	}
 	rv := &Revocations{
 		n: n, cutOff: o.CutOff, memory: revoke.Memory{Limit: 2 * revoke.DefaultLimit}, log: n.o.Logger,
-		feed: make(chan *nats.Msg, queueLength), marks: make(chan kept), created: make(chan struct{}, 1), begun: time.Now(),
+		feed: make(chan *nats.Msg, queueLength), marks: make(chan kept), created: make(chan struct{}, 1), confirmed: time.Now(),
 		adding: make(map[string]*adding), waiting: make(map[*waiter]struct{}),
 	}
 	rv.ctx, rv.cancel = context.WithCancel(context.Background())
@@ -252,10 +251,16 @@ func (rv *Revocations) Current() error {
 	rv.mu.Lock()
 	confirmed := rv.confirmed
 	rv.mu.Unlock()
-	if time.Since(rv.begun)-confirmed > rv.cutOff {
+	if now := time.Now(); passed(confirmed, now) > rv.cutOff {
 		return ErrCutOff
 	}
 	return nil
+}
+
+// passed returns the time between two moments by the clock of the process, which stands
+// still while the machine is suspended, or by that of the wall if it says more.
+func passed(from, to time.Time) time.Duration {
+	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }
 
 // end stops following the revocations.

@@ -22,7 +22,7 @@ const flushTimeout = 5 * time.Second
 // kept is a mark that has been stored.
 type kept struct {
 	seq uint64
-	at  time.Duration // when it was sent, since begun
+	at  time.Time // when it was sent
 }
 
 // load loads all revocations, and begins to follow them.
@@ -249,14 +249,16 @@ func (rv *Revocations) takeBatch(ch chan *nats.Msg) (more bool, err error) {
 func (rv *Revocations) confirm(m kept) {
 	rv.mu.Lock()
 	defer rv.mu.Unlock()
-	rv.confirmed = max(rv.confirmed, m.at)
+	if m.at.After(rv.confirmed) {
+		rv.confirmed = m.at
+	}
 }
 
 // sendMark stores a mark. It tries until ctx ends.
 func (rv *Revocations) sendMark(ctx context.Context) (kept, error) {
 	for {
 		// The moment is that of the try that has worked.
-		m := kept{at: time.Since(rv.begun)}
+		m := kept{at: time.Now()}
 		try, cancel := context.WithTimeout(ctx, tryTimeout)
 		ack, err := rv.n.js.PublishMsg(try, &nats.Msg{Subject: rv.n.subject("rv.m." + rv.n.o.Name)},
 			jetstream.WithRetryAttempts(0), jetstream.WithMsgTTL(markTTL))
