@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -86,11 +87,19 @@ func startEngine(o *Options) (*engine, error) {
 		}
 		if o.TLS != nil {
 			so.Cluster.TLSConfig = o.TLS.Clone()
+			if o.TLS.ClientCAs != nil && o.TLS.ClientAuth == tls.NoClientCert {
+				so.Cluster.TLSConfig.ClientAuth = tls.RequireAndVerifyClientCert
+			}
 			so.Cluster.TLSTimeout = 5
 		}
 		so.ReconnectErrorReports = routeReports
 		for _, addr := range o.Routes {
 			so.Routes = append(so.Routes, &url.URL{Scheme: "nats", User: url.UserPassword("route", o.Secret), Host: addr})
+		}
+		// NATS waits for as many nodes as there are routes. It tries those that are there
+		// twice, and keeps one.
+		for i := len(so.Routes); i > 0 && i < o.Size; i++ {
+			so.Routes = append(so.Routes, so.Routes[0])
 		}
 	}
 	if o.StoreDir != "" {
@@ -100,6 +109,9 @@ func startEngine(o *Options) (*engine, error) {
 		}
 		e.unlock = unlock
 		so.JetStream, so.StoreDir, so.SyncAlways = true, o.StoreDir, o.SyncAlways
+		// Streams have bounds of their own. By default, NATS would refuse one whose bound is
+		// above three quarters of what is free on this node's disk just now.
+		so.JetStreamMaxStore = unlimitedStore
 	}
 	srv, err := server.NewServer(so)
 	if err != nil {
@@ -130,6 +142,9 @@ func startEngine(o *Options) (*engine, error) {
 	e.srv = srv
 	return e, nil
 }
+
+// unlimitedStore is more than any disk has.
+const unlimitedStore = 1 << 60
 
 // nodeUser is the user of the node in its own NATS server, and systemUser the one who may ask
 // what is about the cluster itself.

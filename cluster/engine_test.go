@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -64,4 +66,43 @@ func TestWrongSecretPause(t *testing.T) {
 			t.Errorf("%d records of other errors", n)
 		}
 	})
+}
+
+// Nodes with empty stores wait for as many as Size says, whatever their Routes list: two that
+// have lost theirs must not begin anew beside one that still has everything.
+func TestSize(t *testing.T) {
+	t.Parallel()
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t), sctest.FreeAddr(t)}
+	var nodes []*Node
+	begin := func(i int) {
+		t.Helper()
+		n, err := Start(t.Context(), Options{
+			Name: string(rune('a' + i)), Listen: addrs[i], Routes: []string{addrs[(i+1)%3]}, Size: 3,
+			Secret: "the secret of the tests", StoreDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(n.Close)
+		nodes = append(nodes, n)
+	}
+	ready := func(n *Node, patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		return n.Ready(ctx)
+	}
+	begin(0)
+	begin(1)
+	for len(nodes[0].Nodes()) < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := ready(nodes[0], 10*time.Second); err == nil {
+		t.Error("two of three begin without the third")
+	}
+	begin(2)
+	for _, n := range nodes {
+		if err := ready(n, 20*time.Second); err != nil {
+			t.Errorf("%s: %v", n.Name(), err)
+		}
+	}
 }

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -328,17 +330,17 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 }
 
 // messageID returns the id of a publication in its stream, where other channels have
-// theirs.
+// theirs. Each copy remembers it for dedupWindow, so it is short however long the names are.
 func (h *history) messageID(channel, id string) string {
-	b := append(appendToken(nil, channel), '.')
 	if id != "" {
-		return string(appendToken(append(b, "p."...), id))
+		name := sha256.Sum256([]byte(strconv.Itoa(len(channel)) + "." + channel + id))
+		return "p." + base64.RawURLEncoding.EncodeToString(name[:])
 	}
 	h.mu.Lock()
 	h.counter++
 	count := h.counter
 	h.mu.Unlock()
-	return string(b) + "n." + h.ids + "." + strconv.FormatUint(count, 36)
+	return "n." + h.ids + "." + strconv.FormatUint(count, 36)
 }
 
 // send sends a publication to its stream until it is acknowledged. When there is another leader,
@@ -404,11 +406,11 @@ func (n *Node) History(ctx context.Context, channel string, count int) (Past, er
 		return Past{}, err
 	}
 	epoch, now := s.getEpoch(), time.Now()
-	list, _, err := h.read(ctx, s, s.subject(channel), 0, max(1, min(count, rule.Size)))
+	e, err := h.readChannel(ctx, s, s.subject(channel), 0, max(1, min(count, rule.Size)))
 	if err != nil {
 		return Past{}, err
 	}
-	past := pastOf(epoch, list, now)
+	past := pastOf(epoch, e.list, now)
 	if count <= 0 {
 		past.Publications, past.Begin = nil, past.Position
 	}
@@ -434,11 +436,11 @@ func (n *Node) Recover(ctx context.Context, channel string, since Position) (Pas
 	if since.Epoch != epoch {
 		since = Position{Epoch: epoch} // nothing of it is known here
 	}
-	list, trimmed, err := h.read(ctx, s, s.subject(channel), since.Seq, rule.Size+1)
+	e, err := h.read(ctx, s, s.subject(channel), since.Seq, rule.Size+1)
 	if err != nil {
 		return Past{}, err
 	}
-	list, lost := missing(list, trimmed, since, rule, time.Now())
+	list, lost := missing(e, since, rule, time.Now())
 	past := pastOf(epoch, list, now)
 	past.Lost = lost
 	switch {
@@ -484,7 +486,8 @@ const maxSkew = 2 * time.Second
 // if that of the position is still there, or of the next number. If they are not, as in a history that was
 // empty, too little must have happened since for any to vanish: streams keep one
 // more than the rule says. now must be after the read.
-func missing(list []stored, trimmed bool, since Position, rule *historyRule, now time.Time) ([]stored, *Lost) {
+func missing(e extract, since Position, rule *historyRule, now time.Time) ([]stored, *Lost) {
+	list := e.list
 	switch {
 	case len(list) > 0 && list[0].seq == since.Seq:
 		return list[1:], nil
@@ -492,7 +495,7 @@ func missing(list []stored, trimmed bool, since Position, rule *historyRule, now
 		return list, nil
 	}
 	young := now.Sub(since.Time) < rule.Age-maxSkew
-	if young && !trimmed && len(list) <= rule.Size && (len(list) > 0 || since.Seq == 0) {
+	if young && !e.trimmed && !e.evicted(since) && len(list) <= rule.Size && (len(list) > 0 || since.Seq == 0) {
 		return list, nil
 	}
 	list = list[max(0, len(list)-rule.Size):]

@@ -243,17 +243,17 @@ func (f *follower) tryRead() (done bool, err error) {
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
 	begun := time.Now()
-	list, trimmed, err := h.read(ctx, f.shard, f.subject, since.Seq, f.rule.Size+1)
+	e, err := h.read(ctx, f.shard, f.subject, since.Seq, f.rule.Size+1)
 	if err == nil {
-		f.filled(list, trimmed, since, wanted, begun)
+		f.filled(e, since, wanted, begun)
 	}
 	return err == nil, err
 }
 
 // filled delivers what was read, from a time on, after wanted was known of.
-func (f *follower) filled(list []stored, trimmed bool, since Position, wanted uint64, begun time.Time) {
-	whole := !trimmed && len(list) <= f.rule.Size
-	list, lost := missing(list, trimmed, since, f.rule, time.Now())
+func (f *follower) filled(e extract, since Position, wanted uint64, begun time.Time) {
+	whole := !e.trimmed && len(e.list) <= f.rule.Size
+	list, lost := missing(e, since, f.rule, time.Now())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {

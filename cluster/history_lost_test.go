@@ -86,7 +86,7 @@ func TestFollowerTellsWhatIsLost(t *testing.T) {
 		if c.renewed {
 			f.at = 0
 		}
-		f.filled(c.list, false, c.since, c.wanted, now)
+		f.filled(extract{list: c.list}, c.since, c.wanted, now)
 		if !slices.Equal(*sink, heard(c.want)) {
 			t.Errorf("%s: got %q, want %q", name, *sink, c.want)
 		}
@@ -125,11 +125,11 @@ func TestFollowerReadsAgain(t *testing.T) {
 	since := Position{Seq: 10, Time: now}
 	f.known, f.filling = now, true
 	f.behind(12)
-	f.filled([]stored{{seq: 10, at: now}, {seq: 11, at: now}}, false, since, 0, now)
+	f.filled(extract{list: []stored{{seq: 10, at: now}, {seq: 11, at: now}}}, since, 0, now)
 	if !f.filling {
 		t.Error("nobody reads what was seen")
 	}
-	f.filled([]stored{{seq: 11, at: now}}, false, Position{Seq: 11, Time: now}, 12, now)
+	f.filled(extract{list: []stored{{seq: 11, at: now}}}, Position{Seq: 11, Time: now}, 12, now)
 	if f.filling || !slices.Equal(*sink, heard{"11 <nil>"}) {
 		t.Errorf("filling %v, got %q", f.filling, *sink)
 	}
@@ -143,7 +143,7 @@ func TestFollowerReadsForLong(t *testing.T) {
 	since := Position{Seq: 10, Time: time.Now().Add(maxSkew - f.rule.Age)}
 	f.known, f.filling = since.Time, true
 	f.h.disturbed.Store(begun.UnixNano())
-	f.filled([]stored{{seq: 20, at: time.Now()}}, false, since, 0, begun)
+	f.filled(extract{list: []stored{{seq: 20, at: time.Now()}}}, since, 0, begun)
 	if want := (heard{"11-19 at 19 0s <nil>", "20 <nil>"}); !slices.Equal(*sink, want) {
 		t.Errorf("got %q, want %q", *sink, want)
 	}

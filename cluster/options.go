@@ -38,15 +38,21 @@ type Options struct {
 
 	// Routes are the addresses of other nodes. One that works is enough if nodes
 	// advertise theirs. A name may have several addresses. The node's own may be among them.
-	// The first start with StoreDir waits for as many nodes as there are entries.
 	Routes []string
+
+	// Size is how many nodes of the cluster have a StoreDir. Nodes with empty stores wait
+	// until so many are there, so that some that have lost their stores do not begin anew
+	// beside others. Default: the number of Routes, two at least. Set it if these do not
+	// list all nodes, the own one included, as with one name for all.
+	Size int
 
 	// Secret is the password of the routes, the same for all nodes: at least 16
 	// bytes. It is needed with Listen.
 	Secret string
 
 	// TLS encrypts and authenticates routes: the certificate is used in both
-	// directions, and RootCAs and ClientCAs check those of others. Default: none.
+	// directions, RootCAs check those of the nodes to which this one connects, and
+	// ClientCAs those of nodes that connect, which then need one. Default: none.
 	TLS *tls.Config
 
 	// StoreDir is the directory in which the node stores what outlives it. No other
@@ -65,6 +71,13 @@ type Options struct {
 	// matches decides. All nodes must have the same, and StoreDir or URL. Default:
 	// channels keep nothing.
 	History []HistoryRule
+
+	// HistoryBytes is what the histories may take of the disk of each node: so much for all
+	// rules with one number of copies, and some more for the log of NATS. Channels share
+	// eight parts of it. When one is full, its oldest publications go first, whatever their
+	// rules say, and who has missed them is told. The store should be on a disk with twice as much.
+	// Default: [DefaultHistoryBytes].
+	HistoryBytes int64
 
 	// URL is the address of an outside NATS in place of one in the process, such
 	// as nats://nats:4222. Options of the connection, such as credentials, are in
@@ -85,6 +98,12 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// DefaultHistoryBytes is 1 GiB.
+const DefaultHistoryBytes = 1 << 30
+
+// minHistoryBytes leaves room for two of the largest publications in each stream.
+const minHistoryBytes = 2 * numShards * maxPayload
+
 var validName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // minSecret is the minimum length of Options.Secret.
@@ -101,6 +120,10 @@ func (o *Options) setDefaults() error {
 	o.Cluster = cmp.Or(o.Cluster, "socketcluster")
 	o.Prefix = cmp.Or(o.Prefix, "sc")
 	o.UserClaim = cmp.Or(o.UserClaim, "username")
+	o.HistoryBytes = cmp.Or(o.HistoryBytes, DefaultHistoryBytes)
+	if o.HistoryBytes < minHistoryBytes {
+		return fmt.Errorf("cluster: Options.HistoryBytes is %d; it must be at least %d", o.HistoryBytes, minHistoryBytes)
+	}
 	for _, name := range []struct{ option, value string }{{"Name", o.Name}, {"Cluster", o.Cluster}, {"Prefix", o.Prefix}} {
 		if !validName.MatchString(name.value) {
 			return fmt.Errorf("cluster: Options.%s is %q; it must be 1 to 64 letters, digits, - and _", name.option, name.value)
@@ -132,6 +155,9 @@ func (o *Options) setDefaults() error {
 	}
 	if len(o.Secret) < minSecret {
 		return fmt.Errorf("cluster: Options.Secret has %d bytes; it must have at least %d, the same for all nodes", len(o.Secret), minSecret)
+	}
+	if o.Size != 0 && (o.Size < 2 || o.Size < len(o.Routes)) {
+		return fmt.Errorf("cluster: Options.Size is %d; it must be at least 2, and there are %d Routes", o.Size, len(o.Routes))
 	}
 	if o.StoreDir != "" && len(o.Routes) == 0 {
 		return errors.New("cluster: Options.StoreDir with Options.Listen needs Options.Routes: storage is that of the cluster")

@@ -67,11 +67,10 @@ func (r *ring) reset(h *history, base uint64) {
 // reading is a read of the whole history of a channel, which all share who need it at
 // the same time.
 type reading struct {
-	done    chan struct{}
-	list    []stored
-	trimmed bool
-	begun   time.Time
-	err     error
+	extract
+	done  chan struct{}
+	begun time.Time
+	err   error
 }
 
 // Join implements broker.Historian.
@@ -126,13 +125,13 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 	var read reading
 	for try := 0; ; try++ {
 		f.mu.Lock()
-		list, trimmed, ok := f.past(from, since, known, read)
+		past, ok := f.past(from, since, known, read)
 		if ok || f.ended {
 			defer f.mu.Unlock()
 			if f.ended {
 				return errClosed
 			}
-			enter(brokerPast(f.pastOf(from, since, known, list, trimmed)))
+			enter(brokerPast(f.pastOf(from, since, known, past)))
 			return nil
 		}
 		f.mu.Unlock()
@@ -201,28 +200,30 @@ func (h *history) led(ctx context.Context, s *shard) (bool, error) {
 
 // past returns what the follower has delivered of a channel as far as it is known from
 // what was read and from the ring, and whether that is enough. f.mu is held.
-func (f *follower) past(from broker.From, since Position, known bool, read reading) (list []stored, trimmed, ok bool) {
+func (f *follower) past(from broker.From, since Position, known bool, read reading) (e extract, ok bool) {
 	f.ring.expire(f.h, f.rule)
-	list, trimmed = f.ring.list, true
 	if !read.begun.IsZero() {
 		last := uint64(0)
 		if n := len(read.list); n > 0 {
 			last = read.list[n-1].seq
 		}
 		if last < f.ring.base && f.ring.base > 0 && len(read.list) > 0 {
-			return nil, false, false
+			return e, false
 		}
 		rest, _ := slices.BinarySearchFunc(f.ring.list, last+1, bySeq)
 		delivered, _ := slices.BinarySearchFunc(read.list, f.at+1, bySeq)
-		return append(slices.Clone(read.list[:delivered]), f.ring.list[rest:]...), read.trimmed, true
+		e = read.extract
+		e.list = append(slices.Clone(read.list[:delivered]), f.ring.list[rest:]...)
+		return e, true
 	}
+	e = extract{list: f.ring.list, trimmed: true}
 	switch {
 	case from.Since == "":
-		return list, trimmed, len(list) >= min(from.Last, f.rule.Size)
+		return e, len(e.list) >= min(from.Last, f.rule.Size)
 	case !known:
-		return nil, false, false
+		return extract{}, false
 	}
-	return list, trimmed, since.Seq >= f.ring.base
+	return e, since.Seq >= f.ring.base
 }
 
 func bySeq(m stored, seq uint64) int {
@@ -237,8 +238,8 @@ func bySeq(m stored, seq uint64) int {
 
 // pastOf returns the past of a new subscriber, given what is known of what was delivered.
 // f.mu is held.
-func (f *follower) pastOf(from broker.From, since Position, known bool, list []stored, trimmed bool) Past {
-	now := time.Now()
+func (f *follower) pastOf(from broker.From, since Position, known bool, e extract) Past {
+	now, list := time.Now(), e.list
 	epoch := f.shard.getEpoch()
 	present := Position{epoch, f.at, f.known}
 	if f.at == 0 {
@@ -261,7 +262,8 @@ func (f *follower) pastOf(from broker.From, since Position, known bool, list []s
 			i, _ = slices.BinarySearchFunc(list, since.Seq+1, bySeq)
 			list = list[i:]
 		default:
-			list, lost = missing(list[i:], trimmed && i == 0, since, f.rule, now)
+			e.list, e.trimmed = list[i:], e.trimmed && i == 0
+			list, lost = missing(e, since, f.rule, now)
 		}
 	}
 	past := pastOf(epoch, list, now)
@@ -309,7 +311,7 @@ func (f *follower) readFor(r *reading) {
 		r.err = ctx.Err()
 	}
 	if r.err == nil {
-		r.list, r.trimmed, r.err = f.h.read(ctx, f.shard, f.subject, 0, f.rule.Size+1)
+		r.extract, r.err = f.h.read(ctx, f.shard, f.subject, 0, f.rule.Size+1)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -40,17 +40,17 @@ func TestPastOfFollower(t *testing.T) {
 	} {
 		var read reading
 		if c.readTo > 0 {
-			read = reading{list: numbers(c.readFrom, c.readTo), begun: now}
+			read = reading{extract: extract{list: numbers(c.readFrom, c.readTo)}, begun: now}
 		}
 		from, p := since(c.since)
-		list, trimmed, ok := f.past(from, p, true, read)
+		e, ok := f.past(from, p, true, read)
 		if ok != c.ok {
 			t.Errorf("since %d, with %d to %d: %v", c.since, c.readFrom, c.readTo, ok)
 		}
 		if !ok {
 			continue
 		}
-		past := f.pastOf(from, p, true, list, trimmed)
+		past := f.pastOf(from, p, true, e)
 		var got, want []uint64
 		for _, m := range past.Publications {
 			got = append(got, m.Position.Seq)

@@ -136,6 +136,7 @@ func (h *history) config(s *shard, copies int) jetstream.StreamConfig {
 		Storage:           jetstream.FileStorage,
 		Replicas:          copies,
 		MaxMsgsPerSubject: h.limit(),
+		MaxBytes:          h.n.o.HistoryBytes / numShards,
 		Duplicates:        dedupWindow,
 		AllowMsgTTL:       true,
 		AllowDirect:       true,
@@ -243,16 +244,17 @@ func (h *history) keep(s *shard) (settled bool, err error) {
 	info := stream.CachedInfo()
 	h.adopt(s, info.Created)
 	copies := h.n.copiesNow(info.Config.Replicas, s.copies)
-	if copies == info.Config.Replicas && info.Config.MaxMsgsPerSubject == h.limit() {
+	config := h.config(s, copies)
+	same := info.Config.MaxMsgsPerSubject == config.MaxMsgsPerSubject && info.Config.MaxBytes == config.MaxBytes
+	if copies == info.Config.Replicas && same {
 		return true, nil
 	}
 	if h.n.Nodes()[0] != h.n.o.Name {
 		return true, nil // another one sees to it
 	}
-	config := h.config(s, copies)
 	if _, err = h.n.js.UpdateStream(ctx, config); tooFewNodes(err) {
 		config.Replicas = info.Config.Replicas // the others have no storage, or not yet
-		if config.MaxMsgsPerSubject == info.Config.MaxMsgsPerSubject {
+		if same {
 			return false, nil
 		}
 		_, err = h.n.js.UpdateStream(ctx, config)

@@ -195,27 +195,49 @@ const (
 	timeHeader = "Nats-Time-Stamp"
 )
 
+// extract is what was read of a channel.
+type extract struct {
+	list    []stored
+	trimmed bool   // older ones were read and dropped
+	oldest  stored // what the stream has, of any channel, if list does not begin where it was asked to
+}
+
+// evicted reports whether the stream may have dropped what came after a position because
+// it was full: it has nothing that is as old.
+func (e *extract) evicted(since Position) bool {
+	return e.oldest.seq > max(1, since.Seq+1) && e.oldest.at.After(since.Time)
+}
+
 // read returns the publications of a channel from a sequence on, that one included, with
 // all that were acknowledged when it was called. It keeps the last of them, as many
-// as said, and at most maxRead bytes; trimmed is whether it dropped any. It asks the copies
-// of all nodes in turn until one has the last one.
-func (h *history) read(ctx context.Context, s *shard, subject string, from uint64, keep int) (list []stored, trimmed bool, err error) {
+// as said, and at most maxRead bytes. It asks the copies of all nodes in turn until one
+// has the last one.
+func (h *history) read(ctx context.Context, s *shard, subject string, from uint64, keep int) (extract, error) {
+	e, err := h.readChannel(ctx, s, subject, from, keep)
+	if err != nil || len(e.list) > 0 && e.list[0].seq == from {
+		return e, err
+	}
+	e.oldest, _, err = h.fromLeader(ctx, s, getRequest{Seq: 1, NextFor: s.subjects + "*"})
+	return e, err
+}
+
+func (h *history) readChannel(ctx context.Context, s *shard, subject string, from uint64, keep int) (e extract, err error) {
 	last, ok, err := h.last(ctx, s, subject)
 	if err != nil || !ok || last.seq < from {
-		return nil, false, err
+		return e, err
 	}
 	if last.seq == from || keep == 1 {
 		if len(last.data) == 0 {
 			last.data = nil
 		}
-		return []stored{last}, last.seq != from, nil
+		return extract{list: []stored{last}, trimmed: last.seq != from}, nil
 	}
 	r := newReader(h, s, subject, from, keep)
 	for tries := 0; r.next <= last.seq; {
 		moved, err := r.more(ctx, h.n.source(tries))
 		switch {
 		case err != nil && !errors.Is(err, errTryAgain):
-			return nil, false, err
+			return e, err
 		case moved:
 			continue
 		}
@@ -223,11 +245,11 @@ func (h *history) read(ctx context.Context, s *shard, subject string, from uint6
 		if tries++; tries%5 == 0 {
 			var ok bool
 			if last, ok, err = h.last(ctx, s, subject); err != nil || !ok {
-				return nil, false, err
+				return e, err
 			}
 		}
 		if err := pause(ctx, askPause); err != nil {
-			return nil, false, err
+			return e, err
 		}
 	}
 	return h.confirm(ctx, s, subject, from, r)
@@ -236,16 +258,16 @@ func (h *history) read(ctx context.Context, s *shard, subject string, from uint6
 // confirm returns what was read as far as the leader of the stream still has it. A copy that
 // catches up gets what the leader has, behind what it had itself, and so it may lack what
 // is between.
-func (h *history) confirm(ctx context.Context, s *shard, subject string, from uint64, r *reader) (list []stored, trimmed bool, err error) {
+func (h *history) confirm(ctx context.Context, s *shard, subject string, from uint64, r *reader) (e extract, err error) {
 	first, ok, err := h.fromLeader(ctx, s, getRequest{Seq: max(from, 1), NextFor: subject})
 	if err != nil || !ok {
-		return nil, false, err
+		return e, err
 	}
-	list = r.list
-	for len(list) > 0 && list[0].seq < first.seq {
-		list = list[1:]
+	e = extract{list: r.list, trimmed: r.trimmed}
+	for len(e.list) > 0 && e.list[0].seq < first.seq {
+		e.list = e.list[1:]
 	}
-	return list, r.trimmed, nil
+	return e, nil
 }
 
 // reader reads the publications of a channel one after the other.

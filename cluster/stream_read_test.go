@@ -36,9 +36,10 @@ func TestReadIsConfirmed(t *testing.T) {
 	t.Parallel()
 	n, s, subject := storedChannel(t, 5)
 	h := n.history
-	stale, trimmed, err := h.read(t.Context(), s, subject, 0, 100)
-	if err != nil || len(stale) != 5 || trimmed {
-		t.Fatalf("read %d, %v, %v", len(stale), trimmed, err)
+	e, err := h.read(t.Context(), s, subject, 0, 100)
+	stale := e.list
+	if err != nil || len(stale) != 5 || e.trimmed {
+		t.Fatalf("read %d, %v, %v", len(stale), e.trimmed, err)
 	}
 	stream, err := n.js.Stream(t.Context(), s.stream)
 	if err != nil {
@@ -48,9 +49,9 @@ func TestReadIsConfirmed(t *testing.T) {
 		for _, m := range stale[:c.gone] {
 			_ = stream.DeleteMsg(t.Context(), m.seq) // it may be gone already
 		}
-		list, _, err := h.confirm(t.Context(), s, subject, stale[0].seq, &reader{list: stale})
-		if err != nil || len(list) != c.left || c.left > 0 && list[0].seq != stale[c.gone].seq {
-			t.Errorf("of five, %d are gone: %d are left, %v", c.gone, len(list), err)
+		e, err := h.confirm(t.Context(), s, subject, stale[0].seq, &reader{list: stale})
+		if err != nil || len(e.list) != c.left || c.left > 0 && e.list[0].seq != stale[c.gone].seq {
+			t.Errorf("of five, %d are gone: %d are left, %v", c.gone, len(e.list), err)
 		}
 	}
 }
