@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,10 +16,17 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
-// clusterDemo makes a demo that is not served.
+// clusterKey signs tokens.
+const clusterKey = "a key for the tests of the cluster, long enough"
+
+// clusterDemo makes a demo that is not served. Its key is clusterKey, unless the arguments
+// name a file.
 func clusterDemo(t *testing.T, args ...string) (*demo, error) {
 	t.Helper()
-	o, err := parseOptions(append([]string{"--auth-key", "a key for the tests of the cluster, long enough"}, args...))
+	if !slices.Contains(args, "--auth-key-file") {
+		args = append([]string{"--auth-key", clusterKey}, args...)
+	}
+	o, err := parseOptions(args)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +84,40 @@ func TestClusterSettings(t *testing.T) {
 		return
 	}
 	t.Error("nothing came")
+}
+
+// A balancer sends a login to any node: the demo users have the same passwords on all
+// that have the key, and other ones without a cluster.
+func TestDemoUsersOfNodes(t *testing.T) {
+	file := writeFile(t, "auth.key", clusterKey+"\n")
+	t.Setenv("SOCKETCLUSTER_CLUSTER_SECRET", "a secret of the nodes")
+	accounts := func(args ...string) []account {
+		t.Helper()
+		d, err := clusterDemo(t, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.accounts) != len(demoUsers) || d.accounts[0].Password == d.accounts[1].Password {
+			t.Fatalf("%q: %v", args, d.accounts)
+		}
+		for _, a := range d.accounts {
+			if _, err := d.users.Check(t.Context(), a.Username, a.Password); err != nil || len(a.Password) != demoPasswordSize {
+				t.Errorf("%q: %v: %v", args, a, err)
+			}
+		}
+		return d.accounts
+	}
+	listen := []string{"--cluster-listen", "127.0.0.1:0"}
+	node := accounts(listen...)
+	if other := accounts(append(listen, "--auth-key-file", file)...); !slices.Equal(node, other) {
+		t.Errorf("two nodes with the same key have %v and %v", node, other)
+	}
+	if other := accounts(append(listen, "--auth-key", "another key for the tests of the cluster")...); slices.Equal(node, other) {
+		t.Errorf("two keys make the same %v", other)
+	}
+	if other := accounts(); slices.Equal(node, other) || slices.Equal(accounts(), other) {
+		t.Errorf("without a cluster, the passwords are not random: %v", other)
+	}
 }
 
 // What a node reports names settings.

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -73,9 +78,6 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 			err = errors.Join(err, d.close())
 		}
 	}()
-	if d.accounts, err = addDemoUsers(ctx, store); err != nil {
-		return nil, err
-	}
 	cfg := o.server
 	cfg.Auth.Key = o.authKey
 	cfg.Auth.DefaultExpiry = o.tokenExpiry
@@ -114,6 +116,13 @@ func newDemo(ctx context.Context, o options, log *slog.Logger) (_ *demo, err err
 	}
 	if d.revocations != nil {
 		d.handleLogoutEverywhere(o.tokenExpiry)
+	}
+	newPassword, err := o.demoPasswords()
+	if err != nil {
+		return nil, err
+	}
+	if d.accounts, err = addDemoUsers(ctx, store, newPassword); err != nil {
+		return nil, err
 	}
 	in, err := newLoginFlows(d.sockets, store, log)
 	if err != nil {
@@ -183,14 +192,38 @@ func (d *demo) close() error {
 	return d.users.Close()
 }
 
+// demoPasswordSize is the length of the passwords of demo users: 60 bits in base32.
+const demoPasswordSize = 12
+
+// demoPasswords returns what makes the passwords of demo users. Those of a node of a
+// cluster follow from the key of tokens, so that they are the same on all nodes.
+func (o *options) demoPasswords() (func(username string) string, error) {
+	if !o.cluster.isCluster() {
+		return func(string) string { return rand.Text()[:demoPasswordSize] }, nil
+	}
+	key := []byte(o.authKey)
+	if o.authKeyFile != "" {
+		text, err := readLimited(o.authKeyFile, maxKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		key = bytes.TrimSpace(text)
+	}
+	return func(username string) string {
+		mac := hmac.New(sha256.New, key)
+		_, _ = io.WriteString(mac, "the password of the demo user "+username) // no token begins with that
+		return base32.StdEncoding.EncodeToString(mac.Sum(nil))[:demoPasswordSize]
+	}, nil
+}
+
 // addDemoUsers adds the demo users to a database that has no users.
-func addDemoUsers(ctx context.Context, store *users.Store) ([]account, error) {
+func addDemoUsers(ctx context.Context, store *users.Store, newPassword func(username string) string) ([]account, error) {
 	if n, err := store.Count(ctx); n > 0 || err != nil {
 		return nil, err
 	}
 	var accounts []account
 	for _, u := range demoUsers {
-		a := account{Username: u.Username, Password: rand.Text()[:12]}
+		a := account{Username: u.Username, Password: newPassword(u.Username)}
 		if err := store.Add(ctx, u, a.Password); err != nil {
 			return nil, fmt.Errorf("add the demo user %s: %w", u.Username, err)
 		}
