@@ -22,7 +22,7 @@ type clusterSettings struct {
 	secretFile                string
 	certFile, keyFile, caFile string
 	node, name                string
-	nats                      string
+	nats, prefix              string
 	store                     string
 	syncAlways                bool
 	userClaim                 string
@@ -44,6 +44,7 @@ const (
 	clusterNodeSetting        = "cluster-node"
 	clusterNameSetting        = "cluster-name"
 	clusterNATSSetting        = "cluster-nats"
+	clusterPrefixSetting      = "cluster-prefix"
 	clusterStoreSetting       = "cluster-store"
 	clusterSyncAlwaysSetting  = "cluster-sync-always"
 	clusterUserClaimSetting   = "cluster-user-claim"
@@ -61,6 +62,7 @@ func (c *clusterSettings) define() flagGroup {
 	f.StringVar(&c.advertise, clusterAdvertiseSetting, "", "`address` of --cluster-listen as other nodes see it; nodes tell each other of it")
 	f.StringVar(&c.node, clusterNodeSetting, "", "`name` of the node, another one for each; the name of the host if empty")
 	f.StringVar(&c.nats, clusterNATSSetting, "", "`URL` of an outside NATS in place of one in the process, such as nats://nats:4222")
+	f.StringVar(&c.prefix, clusterPrefixSetting, "", "`name` with which all subjects and streams at --cluster-nats begin, the same for all nodes, another one for each installation; sc if empty")
 	f.StringVar(&c.store, clusterStoreSetting, "", "`folder` in which the node stores histories and revocations, another one for each; which channels have a history is said by [[history]] in the file of --config, the same for all nodes")
 	f.BoolVar(&c.syncAlways, clusterSyncAlwaysSetting, false, "write what is stored through to the disk before it is acknowledged, so that nothing is lost if the power fails; each acknowledgement is slower by a write")
 	f.StringVar(&c.userClaim, clusterUserClaimSetting, "", "`claim` of a token that names its user, for presence, the same for all nodes; username if empty")
@@ -88,7 +90,7 @@ func (c *clusterSettings) defineRoutes(f flagGroup) {
 var clusterFields = map[string]string{
 	"Name": clusterNodeSetting, "Cluster": clusterNameSetting, "Listen": clusterListenSetting, "Advertise": clusterAdvertiseSetting,
 	"Routes": clusterRoutesSetting, "Secret": clusterSecretFileSetting, "TLS": clusterCertFileSetting, "StoreDir": clusterStoreSetting,
-	"History": historyKey, "URL": clusterNATSSetting, "CutOff": clusterCutOffSetting,
+	"History": historyKey, "URL": clusterNATSSetting, "Prefix": clusterPrefixSetting, "CutOff": clusterCutOffSetting,
 	"SyncAlways": clusterSyncAlwaysSetting, "UserClaim": clusterUserClaimSetting,
 }
 
@@ -129,6 +131,8 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 		return nil, fmt.Errorf("the setting %s needs %s", clusterRoutesSetting, clusterListenSetting)
 	case c.certFile != "" && c.listen == "":
 		return nil, fmt.Errorf("the setting %s needs %s", clusterCertFileSetting, clusterListenSetting)
+	case c.prefix != "" && c.nats == "":
+		return nil, fmt.Errorf("the setting %s needs %s", clusterPrefixSetting, clusterNATSSetting)
 	case c.failClosed && !c.revocations:
 		return nil, fmt.Errorf("the setting %s needs %s", clusterFailClosedSetting, clusterRevocationsSetting)
 	case c.witness && (c.listen == "" || c.store == ""):
@@ -145,7 +149,7 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 	if err != nil {
 		return nil, err
 	}
-	no.Name, no.Listen, no.Advertise, no.URL = c.node, c.listen, c.advertise, c.nats
+	no.Name, no.Listen, no.Advertise, no.URL, no.Prefix = c.node, c.listen, c.advertise, c.nats, c.prefix
 	no.StoreDir, no.SyncAlways, no.UserClaim, no.History = c.store, c.syncAlways, c.userClaim, o.history
 	node, err := cluster.Start(ctx, no)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/internal/logtest"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
@@ -84,6 +86,56 @@ func TestClusterSettings(t *testing.T) {
 		return
 	}
 	t.Error("nothing came")
+}
+
+// Installations with prefixes of their own share nothing at an outside NATS.
+func TestClusterPrefix(t *testing.T) {
+	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nats.Shutdown)
+	go nats.Start()
+	if !nats.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the NATS is not ready")
+	}
+	start := func(name, prefix string) *demo {
+		t.Helper()
+		d, err := clusterDemo(t, "--cluster-nats", nats.ClientURL(), "--cluster-node", name, "--cluster-prefix", prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	a, b, other := start("a", ""), start("b", "sc"), start("a", "other")
+	for begun := time.Now(); len(a.node.Nodes()) < 2 || len(b.node.Nodes()) < 2; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("the nodes do not find each other")
+		}
+	}
+	if nodes := other.node.Nodes(); len(nodes) != 1 {
+		t.Errorf("another installation sees %v", nodes)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for d, want := range map[*demo]string{b: "ours", other: "theirs"} {
+		sub, err := d.sockets.Exchange().Subscribe(ctx, "news")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.sockets.Exchange().Publish(ctx, "news", "ours"); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.sockets.Exchange().Publish(ctx, "news", "theirs"); err != nil {
+			t.Fatal(err)
+		}
+		for text, err := range socketcluster.Messages[string](sub) {
+			if text != want || err != nil {
+				t.Errorf("got %s, %v; want %s", text, err, want)
+			}
+			break
+		}
+	}
 }
 
 // A balancer sends a login to any node: the demo users have the same passwords on all
@@ -172,11 +224,13 @@ func TestClusterMistakes(t *testing.T) {
 	}
 	t.Setenv("SOCKETCLUSTER_CLUSTER_SECRET", "")
 	for want, args := range map[string][]string{
-		"the nodes of a cluster need one key for tokens": {"--auth-key", "", "--cluster-listen", "127.0.0.1:0"},
-		"$SOCKETCLUSTER_CLUSTER_SECRET":                  {"--cluster-listen", "127.0.0.1:0"},
-		"the setting cluster-secret-file: open none":     {"--cluster-listen", "127.0.0.1:0", "--cluster-secret-file", "none"},
-		"cluster-routes needs cluster-listen":            {"--cluster-routes", "b:6222"},
-		"connect to NATS":                                {"--cluster-nats", "nats://127.0.0.1:1"},
+		"the nodes of a cluster need one key for tokens":  {"--auth-key", "", "--cluster-listen", "127.0.0.1:0"},
+		"$SOCKETCLUSTER_CLUSTER_SECRET":                   {"--cluster-listen", "127.0.0.1:0"},
+		"the setting cluster-secret-file: open none":      {"--cluster-listen", "127.0.0.1:0", "--cluster-secret-file", "none"},
+		"cluster-routes needs cluster-listen":             {"--cluster-routes", "b:6222"},
+		"cluster-prefix needs cluster-nats":               {"--cluster-listen", "127.0.0.1:0", "--cluster-prefix", "a"},
+		`the setting cluster-prefix is "a.b"; it must be`: {"--cluster-nats", "nats://127.0.0.1:1", "--cluster-prefix", "a.b"},
+		"connect to NATS":                                 {"--cluster-nats", "nats://127.0.0.1:1"},
 	} {
 		if _, err := clusterDemo(t, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
