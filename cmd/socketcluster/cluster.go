@@ -77,7 +77,7 @@ func (c *clusterSettings) define() flagGroup {
 
 // defineRoutes defines what it takes to connect to other nodes.
 func (c *clusterSettings) defineRoutes(f flagGroup) {
-	f.StringVar(&c.routes, clusterRoutesSetting, "", "`addresses` of other nodes, such as b.internal:6222,c.internal:6222; a name may have several, and the own one may be among them")
+	f.StringVar(&c.routes, clusterRoutesSetting, "", "`addresses` of all nodes, this one included, such as a.internal:6222,b.internal:6222,c.internal:6222; with --cluster-store, the first start waits for as many nodes as there are entries; a name may have several addresses")
 	f.StringVar(&c.secretFile, clusterSecretFileSetting, "", "`file` with the password of the nodes, at least 16 bytes, the same for all")
 	f.StringVar(&c.certFile, clusterCertFileSetting, "", "PEM `file` with the certificate of the node for its connections with others, which are then encrypted; it is used in both directions")
 	f.StringVar(&c.keyFile, clusterKeyFileSetting, "", "PEM `file` with the key of --cluster-cert-file")
