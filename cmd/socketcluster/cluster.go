@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type clusterSettings struct {
 	nats, prefix              string
 	store                     string
 	syncAlways                bool
+	size                      int   // 0: the number of routes
+	historyBytes              int64 // 0: the default
 	userClaim                 string
 	presence                  string // patterns of channels, separated by commas
 	revocations, failClosed   bool
@@ -47,6 +50,8 @@ const (
 	clusterPrefixSetting      = "cluster-prefix"
 	clusterStoreSetting       = "cluster-store"
 	clusterSyncAlwaysSetting  = "cluster-sync-always"
+	clusterSizeSetting        = "cluster-size"
+	historyBytesSetting       = "cluster-history-bytes"
 	clusterUserClaimSetting   = "cluster-user-claim"
 	clusterRevocationsSetting = "cluster-revocations"
 	clusterCutOffSetting      = "cluster-cut-off"
@@ -65,6 +70,9 @@ func (c *clusterSettings) define() flagGroup {
 	f.StringVar(&c.prefix, clusterPrefixSetting, "", "`name` with which all subjects and streams at --cluster-nats begin, the same for all nodes, another one for each installation; sc if empty")
 	f.StringVar(&c.store, clusterStoreSetting, "", "`folder` in which the node stores histories and revocations, another one for each; which channels have a history is said by [[history]] in the file of --config, the same for all nodes")
 	f.BoolVar(&c.syncAlways, clusterSyncAlwaysSetting, false, "write what is stored through to the disk before it is acknowledged, so that nothing is lost if the power fails; each acknowledgement is slower by a write")
+	f.IntVar(&c.size, clusterSizeSetting, 0, "number of nodes with a store, for which nodes with empty stores wait; 0 for the number of --cluster-routes")
+	f.Int64Var(&c.historyBytes, historyBytesSetting, 0, "what histories may take of the disk, in bytes, for each number of copies; then the oldest go first")
+	f.Lookup(historyBytesSetting).DefValue = strconv.Itoa(cluster.DefaultHistoryBytes)
 	f.StringVar(&c.userClaim, clusterUserClaimSetting, "", "`claim` of a token that names its user, for presence, the same for all nodes; username if empty")
 	f.StringVar(&c.presence, presenceSetting, "", "`patterns` of the channels for which all nodes know who is there, such as chat,room/*; the rules say who may see it")
 	f.BoolVar(&c.revocations, clusterRevocationsSetting, false, "let users log out everywhere, on all nodes; the server waits for the revocations of the cluster before it takes clients")
@@ -91,7 +99,7 @@ var clusterFields = map[string]string{
 	"Name": clusterNodeSetting, "Cluster": clusterNameSetting, "Listen": clusterListenSetting, "Advertise": clusterAdvertiseSetting,
 	"Routes": clusterRoutesSetting, "Secret": clusterSecretFileSetting, "TLS": clusterCertFileSetting, "StoreDir": clusterStoreSetting,
 	"History": historyKey, "URL": clusterNATSSetting, "Prefix": clusterPrefixSetting, "CutOff": clusterCutOffSetting,
-	"SyncAlways": clusterSyncAlwaysSetting, "UserClaim": clusterUserClaimSetting,
+	"SyncAlways": clusterSyncAlwaysSetting, "Size": clusterSizeSetting, "HistoryBytes": historyBytesSetting, "UserClaim": clusterUserClaimSetting,
 }
 
 var clusterField = regexp.MustCompile(`\b(?:Revocation)?Options\.([A-Z]\w*)`)
@@ -151,6 +159,7 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 	}
 	no.Name, no.Listen, no.Advertise, no.URL, no.Prefix = c.node, c.listen, c.advertise, c.nats, c.prefix
 	no.StoreDir, no.SyncAlways, no.UserClaim, no.History = c.store, c.syncAlways, c.userClaim, o.history
+	no.Size, no.HistoryBytes = c.size, c.historyBytes
 	node, err := cluster.Start(ctx, no)
 	if err != nil {
 		return nil, o.clusterError(err)

@@ -80,7 +80,7 @@ func parseConfig(path string, text []byte) (*config, error) {
 		}
 		value := tree[name]
 		switch flag.Value.Type() {
-		case "int":
+		case "int", "int64":
 			if number, ok := value.(int64); ok {
 				value = fmt.Sprint(number)
 			}

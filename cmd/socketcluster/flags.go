@@ -59,7 +59,7 @@ func formOf(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "duration":
 		return `a time such as "10s"`
-	case "int":
+	case "int", "int64":
 		return "a whole number"
 	case "bool":
 		return "true or false"

@@ -97,7 +97,7 @@ func TestPrecedence(t *testing.T) {
 		"handshake-timeout": "5s", "ping-interval": "6s", "ping-timeout": "7s", "close-timeout": "8s", "reauthorize-timeout": "9s", "auth-max-age": "10h0m0s",
 		"token-after-answer": "true",
 		"cluster-listen":     "l", "cluster-routes": "a:1,b:1", "cluster-advertise": "v", "cluster-secret-file": "s", "cluster-node": "n", "cluster-name": "c", "cluster-nats": "u", "cluster-prefix": "x",
-		"cluster-cert-file": "ct", "cluster-key-file": "ky", "cluster-ca-file": "ca", "cluster-store": "st", "cluster-sync-always": "true", "cluster-user-claim": "sub", "presence-channels": "p/*,q", "cluster-revocations": "true",
+		"cluster-cert-file": "ct", "cluster-key-file": "ky", "cluster-ca-file": "ca", "cluster-store": "st", "cluster-sync-always": "true", "cluster-size": "3", "cluster-history-bytes": "100000000", "cluster-user-claim": "sub", "presence-channels": "p/*,q", "cluster-revocations": "true",
 		"cluster-cut-off": "20s", "cluster-fail-closed": "true", "cluster-witness": "true", "shutdown-delay": "5s",
 	}
 	other := map[string]string{
@@ -107,7 +107,7 @@ func TestPrecedence(t *testing.T) {
 		"handshake-timeout": "15s", "ping-interval": "16s", "ping-timeout": "17s", "close-timeout": "18s", "reauthorize-timeout": "19s", "auth-max-age": "20h0m0s",
 		"token-after-answer": "false",
 		"cluster-listen":     "l2", "cluster-routes": "c:1", "cluster-advertise": "v2", "cluster-secret-file": "s2", "cluster-node": "n2", "cluster-name": "c2", "cluster-nats": "u2", "cluster-prefix": "x2",
-		"cluster-cert-file": "ct2", "cluster-key-file": "ky2", "cluster-ca-file": "ca2", "cluster-store": "st2", "cluster-sync-always": "false", "cluster-user-claim": "uid", "presence-channels": "r", "cluster-revocations": "false",
+		"cluster-cert-file": "ct2", "cluster-key-file": "ky2", "cluster-ca-file": "ca2", "cluster-store": "st2", "cluster-sync-always": "false", "cluster-size": "5", "cluster-history-bytes": "200000000", "cluster-user-claim": "uid", "presence-channels": "r", "cluster-revocations": "false",
 		"cluster-cut-off": "-1ns", "cluster-fail-closed": "false", "cluster-witness": "false", "shutdown-delay": "6s",
 	}
 	limitFields := reflect.VisibleFields(reflect.TypeFor[socketcluster.Limits]())
@@ -135,6 +135,7 @@ func TestPrecedence(t *testing.T) {
 			"cluster-secret-file": o.cluster.secretFile, "cluster-node": o.cluster.node, "cluster-name": o.cluster.name, "cluster-nats": o.cluster.nats, "cluster-prefix": o.cluster.prefix,
 			"cluster-cert-file": o.cluster.certFile, "cluster-key-file": o.cluster.keyFile, "cluster-ca-file": o.cluster.caFile,
 			"cluster-store": o.cluster.store, "cluster-sync-always": strconv.FormatBool(o.cluster.syncAlways), "cluster-user-claim": o.cluster.userClaim,
+			"cluster-size": strconv.Itoa(o.cluster.size), "cluster-history-bytes": strconv.FormatInt(o.cluster.historyBytes, 10),
 			"presence-channels": o.cluster.presence, "cluster-revocations": strconv.FormatBool(o.cluster.revocations),
 			"cluster-cut-off": o.cluster.cutOff.String(), "cluster-fail-closed": strconv.FormatBool(o.cluster.failClosed),
 			"cluster-witness": strconv.FormatBool(o.cluster.witness), "shutdown-delay": o.stopDelay.String(),
