@@ -34,7 +34,7 @@ func commands() []command {
 		{"invoke", "PROCEDURE [JSON]", "calls a procedure and prints the answer", (*console).runInvoke},
 		{"transmit", "EVENT [JSON]", "sends an event that expects no answer", (*console).runTransmit},
 		{"answer", "PROCEDURE [JSON]", "answers each call of the server to a procedure with this", (*console).runAnswer},
-		{"subscribe", "CHANNEL [wait-for-auth] [JSON]", "subscribes, with data for the server", (*console).runSubscribe},
+		{"subscribe", "CHANNEL [wait-for-auth] [last=N] [JSON]", "subscribes, with data for the server; last=10 begins with the last 10 of a history", (*console).runSubscribe},
 		{"unsubscribe", "CHANNEL", "ends a subscription", (*console).runUnsubscribe},
 		{"publish", "CHANNEL [JSON]", "publishes, and waits until the server has accepted it", (*console).runPublish},
 		{"transmit-publish", "CHANNEL [JSON]", "publishes without waiting", (*console).runTransmitPublish},
@@ -226,18 +226,9 @@ func (c *console) runSubscribe(rest string) error {
 	if err != nil {
 		return err
 	}
-	var opts []client.SubscribeOption
-	waits := rest == "wait-for-auth" || strings.HasPrefix(rest, "wait-for-auth ")
-	if waits {
-		rest = strings.TrimSpace(strings.TrimPrefix(rest, "wait-for-auth"))
-		opts = append(opts, client.WaitForAuth())
-	}
-	raw, err := data(rest)
+	opts, waits, err := subscribeOptions(rest)
 	if err != nil {
 		return err
-	}
-	if raw != nil {
-		opts = append(opts, client.Data(raw))
 	}
 	if old := c.subs[channel]; old != nil {
 		old.Close()
@@ -256,6 +247,32 @@ func (c *console) runSubscribe(rest string) error {
 		}
 	}()
 	return nil
+}
+
+// subscribeOptions reads the options of a subscription: words, and then its data.
+func subscribeOptions(rest string) (opts []client.SubscribeOption, waits bool, err error) {
+	for {
+		option, after, _ := strings.Cut(rest, " ")
+		number, isLast := strings.CutPrefix(option, "last=")
+		switch {
+		case option == "wait-for-auth":
+			waits = true
+			opts = append(opts, client.WaitForAuth())
+		case isLast:
+			n, err := strconv.Atoi(number)
+			if err != nil || n < 0 {
+				return nil, false, usage("%q is not a number of publications, such as 10", number)
+			}
+			opts = append(opts, client.Last(n))
+		default:
+			raw, err := data(rest)
+			if raw != nil {
+				opts = append(opts, client.Data(raw))
+			}
+			return opts, waits, err
+		}
+		rest = strings.TrimSpace(after)
+	}
 }
 
 func (c *console) runUnsubscribe(rest string) error {
@@ -346,7 +363,7 @@ func (c *console) runHelp(rest string) error {
 	for _, cmd := range commands() {
 		if rest == "" || rest == cmd.name {
 			found = true
-			fmt.Fprintf(&b, "%-48s%s\n", strings.TrimSpace(cmd.name+" "+cmd.args), cmd.help)
+			fmt.Fprintf(&b, "%-51s%s\n", strings.TrimSpace(cmd.name+" "+cmd.args), cmd.help)
 		}
 	}
 	if !found {

@@ -18,14 +18,19 @@ import (
 
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/cmd/socketcluster/console"
 	"github.com/socketcluster-go/socketcluster/internal/memnet"
 )
 
 // serve serves the procedures that the scripts of the tests call.
-func serve(t *testing.T) (url string) {
+func serve(t *testing.T) (url string) { return serveWith(t, nil) }
+
+// serveWith is serve with a broker; nil for one of the server's own.
+func serveWith(t *testing.T, b broker.Broker) (url string) {
 	t.Helper()
-	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key for the tests of the console, long enough"}})
+	srv, err := socketcluster.New(socketcluster.Config{Auth: auth.Options{Key: "a key for the tests of the console, long enough"}, Broker: b})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +173,53 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// A subscription begins with the last publications of a channel that keeps them.
+func TestHistoryOfAChannel(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	node, err := cluster.Start(ctx, cluster.Options{
+		Name: "a", StoreDir: t.TempDir(), History: []cluster.HistoryRule{{Channel: "news", Size: 3, Age: time.Hour}},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.Close)
+	if err := node.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	url := serveWith(t, node.Broker())
+	out, err := run(t, url, `
+		publish news 1
+		publish news 2
+		publish news 3
+		publish news 4
+		subscribe news last=2 {"q":1}
+		expect publish news 4
+		expect no publish news 2 within 50ms
+		publish news 5
+		expect publish news 5
+		subscribe news last=10
+		expect publish news 5
+		subscribe forbidden last=1
+		expect error ForbiddenError
+		subscribe "my room" last=10 wait-for-auth
+		expect no event subscribe {"channel":"my room"} within 50ms`, nil)
+	if want := "« publish news 3\n« publish news 4\n« publish news 5\n« publish news 3\n« publish news 4\n« publish news 5\n"; err != nil || publications(out) != want {
+		t.Errorf("%v\n%s\nwant %s", err, out, want)
+	}
+}
+
+// publications returns the lines of an output that show publications.
+func publications(out string) (shown string) {
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "« publish ") {
+			shown += line
+		}
+	}
+	return shown
+}
+
 // Scripts that fail say in which line, and why.
 func TestScriptsThatFail(t *testing.T) {
 	url := serve(t)
@@ -195,6 +247,9 @@ func TestScriptsThatFail(t *testing.T) {
 		"quit now":                                                          `"now" is too much`,
 		"disconnect soon":                                                   "is not a close code",
 		"token steal":                                                       "token steal is not known",
+		"subscribe news last=all":                                           `"all" is not a number of publications`,
+		"subscribe news wait-for-auth last=-1":                              `"-1" is not a number of publications`,
+		"subscribe news last=1 all":                                         "the data is not JSON",
 		"help frobnicate":                                                   "there is no command",
 	} {
 		t.Run(script, func(t *testing.T) {
