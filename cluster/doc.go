@@ -4,7 +4,7 @@
 //	node, err := cluster.Start(ctx, cluster.Options{
 //		Name:   "a",
 //		Listen: "0.0.0.0:6222",
-//		Routes: []string{"b.internal:6222", "c.internal:6222"},
+//		Routes: []string{"a.internal:6222", "b.internal:6222", "c.internal:6222"},
 //		Secret: secret, // of all nodes
 //	})
 //	if err != nil {

@@ -36,7 +36,7 @@ type Options struct {
 	// to others, with the port of Listen.
 	Advertise string
 
-	// Routes are the addresses of other nodes. One that works is enough if nodes
+	// Routes are the addresses of the nodes. One that works is enough if nodes
 	// advertise theirs. A name may have several addresses. The node's own may be among them.
 	Routes []string
 
