@@ -76,7 +76,8 @@ type Options struct {
 	// rules with one number of copies, and some more for the log of NATS. Channels share
 	// eight parts of it. When one is full, its oldest publications go first, whatever their
 	// rules say, and who has missed them is told. The store should be on a disk with twice as much.
-	// Default: [DefaultHistoryBytes].
+	// All nodes should have the same; that of the first by name counts. Default:
+	// [DefaultHistoryBytes].
 	HistoryBytes int64
 
 	// URL is the address of an outside NATS in place of one in the process, such

@@ -111,7 +111,7 @@ func TestCrewIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int32
 		limits := &Limits{Crew: new(Crew)}
-		const rounds = 20*keepQueues
+		const rounds = 20 * keepQueues
 		busy := make([]busyConn, runtime.GOMAXPROCS(0))
 		all := make([]Outbox[int], len(busy)+1)
 		for i := range busy {
