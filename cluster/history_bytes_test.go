@@ -58,9 +58,9 @@ func TestHistoryBytes(t *testing.T) {
 		t.Fatalf("before: %+v, %v", past, err)
 	}
 	s, flood := n.history.rule("chat/a").shardOf("chat/a"), 0
-	for i := 0; flood < 6; i++ {
+	for i := 0; flood < 20; i++ {
 		if channel := fmt.Sprint("chat/", i); n.history.rule(channel).shardOf(channel) == s {
-			store(channel, 1<<20)
+			store(channel, 256<<10)
 			flood++
 		}
 	}

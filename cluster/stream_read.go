@@ -217,8 +217,25 @@ func (h *history) read(ctx context.Context, s *shard, subject string, from uint6
 	if err != nil || len(e.list) > 0 && e.list[0].seq == from {
 		return e, err
 	}
-	e.oldest, _, err = h.fromLeader(ctx, s, getRequest{Seq: 1, NextFor: s.subjects + "*"})
+	e.oldest, err = h.oldest(ctx, s)
 	return e, err
+}
+
+// oldest returns the number and the time of the oldest message that a stream has, of any
+// channel, without its data, which may be large.
+func (h *history) oldest(ctx context.Context, s *shard) (m stored, err error) {
+	err = h.again(ctx, func() error {
+		try, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		stream, err := h.n.js.Stream(try, s.stream)
+		if err != nil {
+			return errors.Join(errTryAgain, err)
+		}
+		state := stream.CachedInfo().State
+		m = stored{seq: state.FirstSeq, at: state.FirstTime}
+		return nil
+	})
+	return m, err
 }
 
 func (h *history) readChannel(ctx context.Context, s *shard, subject string, from uint64, keep int) (e extract, err error) {
