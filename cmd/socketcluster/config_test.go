@@ -141,7 +141,7 @@ func TestExampleConfig(t *testing.T) {
 		Handshake: 10 * time.Second, PingInterval: 8 * time.Second, Ping: 30 * time.Second,
 		Close: 3 * time.Second, Reauthorize: 10 * time.Second, Shutdown: 25 * time.Second,
 	}
-	want.cluster = clusterSettings{name: "socketcluster", cutOff: cluster.DefaultCutOff}
+	want.cluster = clusterSettings{name: "socketcluster", cutOff: cluster.DefaultCutOff, historyBytes: cluster.DefaultHistoryBytes}
 	want.server.DrainRate = socketcluster.DefaultDrainRate
 	want.server.Compression.Threshold = socketcluster.DefaultCompressionThreshold
 	want.server.Limits = socketcluster.Limits{ConnectionsPerAddress: 10_000, MessageSize: 1 << 20, OutboxDrain: 30 * time.Second, OutboxStall: 10 * time.Second}
