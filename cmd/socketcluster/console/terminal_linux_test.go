@@ -58,7 +58,6 @@ func TestInteract(t *testing.T) {
 			p.Await("is invoke meant?")
 			p.Await("● alice> ")
 			p.Enter("transmit go 1\r") // the server closes the connection while nothing is typed
-			p.Await("● alice> ")
 			p.Await("« disconnect")
 			p.Await("○ alice> ")
 			p.Enter(end)
