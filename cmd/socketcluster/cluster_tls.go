@@ -39,6 +39,6 @@ func (c *clusterSettings) tls(log *slog.Logger) (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair},
-		RootCAs: pool, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		RootCAs: pool, ClientCAs: pool,
 	}, nil
 }
