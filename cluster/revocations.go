@@ -251,7 +251,7 @@ func (rv *Revocations) Current() error {
 	rv.mu.Lock()
 	confirmed := rv.confirmed
 	rv.mu.Unlock()
-	if now := time.Now(); passed(confirmed, now) > rv.cutOff {
+	if passed(confirmed, time.Now()) > rv.cutOff {
 		return ErrCutOff
 	}
 	return nil

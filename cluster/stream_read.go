@@ -199,7 +199,7 @@ const (
 type extract struct {
 	list    []stored
 	trimmed bool   // older ones were read and dropped
-	oldest  stored // what the stream has, of any channel, if list does not begin where it was asked to
+	oldest  stored // of the stream, of any channel; none if list shows whether something is missing
 }
 
 // evicted reports whether the stream may have dropped what came after a position because
@@ -214,7 +214,7 @@ func (e *extract) evicted(since Position) bool {
 // has the last one.
 func (h *history) read(ctx context.Context, s *shard, subject string, from uint64, keep int) (extract, error) {
 	e, err := h.readChannel(ctx, s, subject, from, keep)
-	if err != nil || len(e.list) > 0 && e.list[0].seq == from {
+	if err != nil || e.trimmed || len(e.list) > 0 && e.list[0].seq == from {
 		return e, err
 	}
 	e.oldest, err = h.oldest(ctx, s)
