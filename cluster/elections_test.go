@@ -12,7 +12,7 @@ const electionsVersion = "2.15.3"
 // Early elections (tag socketcluster_elections) use what NATS does not export.
 func TestElectionsVersion(t *testing.T) {
 	if server.VERSION != electionsVersion {
-		t.Errorf("NATS is %s, and early elections were tested with %s. Read what cluster/elections_raft.go uses in its server/raft.go, run make cluster-faults TRIALS=10, and change electionsVersion",
+		t.Errorf("NATS is %s, and early elections were tested with %s. Read what cluster/elections_raft.go uses in its server/raft.go, run make cluster-faults and make cluster-stalls, and change electionsVersion",
 			server.VERSION, electionsVersion)
 	}
 }

@@ -347,7 +347,7 @@ func TestFleetKilled(t *testing.T) {
 			t.Logf("a process counts again %v after its start", time.Since(begun))
 		}))
 	}
-	judge(t, "kill -9 of a leader", still, all, electionTime, electionTime+electionTime/2)
+	judge(t, "kill -9 of a leader", still, all, electionTime, electionTime+ackExtra)
 }
 
 // Processes that end in good order hold nobody up.

@@ -29,8 +29,9 @@ type Figures struct {
 	Refused              int           // tokens that were refused
 	Presence             int           // users whom answers had to name or not to name
 	Still                int           // times that the machine stood still
-	Filled               time.Duration
+	Filled               time.Duration // the longest until what was acknowledged came to a subscriber that was there
 	FilledWhere          Event
+	FilledLed            time.Duration // the same on steady channels, without the time in which nobody could publish
 	Ghost                time.Duration // the longest after kill -9
 	Healthy              time.Duration // the longest of a node that was started while others were up
 	Revocation           time.Duration // the longest with all nodes up

@@ -225,6 +225,7 @@ func judgeGaps(v *Verdict, f follower, r *reception, sequences []uint64) {
 // acknowledged. The time does not count in which their node was disturbed.
 func judgeLate(v *Verdict, events []Event, n nodes, limits Limits) {
 	all := records(events)
+	stalls := findStalls(events)
 	since := make(map[follower]time.Duration)
 	for _, e := range events {
 		switch e.Kind {
@@ -250,9 +251,42 @@ func judgeLate(v *Verdict, events []Event, n nodes, limits Limits) {
 			if late > v.Figures.Filled {
 				v.Figures.Filled, v.Figures.FilledWhere = late, e
 			}
+			if IsSteady(e.Channel) {
+				v.Figures.FilledLed = max(v.Figures.FilledLed, late-stalls.within(e.Channel, up, e.At))
+			}
 			if limits.Patience > 0 && late > limits.Patience {
 				v.add(LateRule, e.At, "%s got %s %d on %s after %v", e.Who, e.Publisher, e.N, e.Channel, late)
 			}
 		}
 	}
+}
+
+// minStall is the shortest pause between acknowledgements on a steady channel that is taken
+// for a time without a leader.
+const minStall = time.Second
+
+// stalls are the pauses of each steady channel, in order: when they began and ended.
+type stalls map[string][][2]time.Duration
+
+// findStalls returns the times in which nobody could publish on steady channels.
+func findStalls(events []Event) stalls {
+	all, last := make(stalls), make(map[string]time.Duration)
+	for _, e := range events {
+		if e.Kind != Acked || !IsSteady(e.Channel) {
+			continue
+		}
+		if before, ok := last[e.Channel]; ok && e.At-before >= minStall {
+			all[e.Channel] = append(all[e.Channel], [2]time.Duration{before, e.At})
+		}
+		last[e.Channel] = e.At
+	}
+	return all
+}
+
+// within returns how long nobody could publish on a channel between two times.
+func (s stalls) within(channel string, from, to time.Duration) (sum time.Duration) {
+	for _, x := range s[channel] {
+		sum += max(0, min(x[1], to)-max(x[0], from))
+	}
+	return sum
 }

@@ -368,6 +368,24 @@ func TestLate(t *testing.T) {
 	`, violations{judge.LateRule: 1})
 }
 
+// The time in which nobody can publish on a channel is a figure of its own.
+func TestLateAfterElection(t *testing.T) {
+	v := with(t, `
+		5.5 subscribed who=r channel=history.steady-0 node=b
+		6 acked who=q n=1 channel=history.steady-0 node=a took=0.1
+		6 got who=r by=q n=1 channel=history.steady-0 node=b seq=13
+		6.5 acked who=q n=2 channel=history.steady-0 node=a took=0.1
+		10 acked who=q n=3 channel=history.steady-0 node=a took=3.4
+		10.2 acked who=q n=4 channel=history.steady-0 node=a took=0.1
+		11 got who=r by=q n=2 channel=history.steady-0 node=b seq=14
+		11 got who=r by=q n=3 channel=history.steady-0 node=b seq=15
+		11 got who=r by=q n=4 channel=history.steady-0 node=b seq=16
+	`, violations{})
+	if f := v.Figures; f.Filled != 4500*time.Millisecond || f.FilledLed != time.Second {
+		t.Errorf("%v, %v", f.Filled, f.FilledLed)
+	}
+}
+
 // After kill -9, a user who does not come back is named for a time.
 func TestGhost(t *testing.T) {
 	v := with(t, `
