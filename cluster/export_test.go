@@ -2,12 +2,15 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/socketcluster-go/socketcluster/internal/presence"
 )
@@ -149,6 +152,49 @@ func (n *Node) mute(srv *server.Server, stream string, subjects ...string) (stop
 		}
 	}
 	return nc.Close, nc.Flush()
+}
+
+// Stick makes the node hear of publications to the stream of a channel that they are in process,
+// until heal. asked returns how often a node asked for another leader of it.
+func (n *Node) Stick(channel string) (asked func() int64, heal func(), err error) {
+	s := n.history.rule(channel).shardOf(channel)
+	return n.stick(s.stream, s.subjects+"*")
+}
+
+// CanStore reports whether a leader can store something if the other copies are in these
+// states: "" for one that has all, "behind" and "offline".
+func CanStore(others ...string) bool {
+	c := &jetstream.ClusterInfo{}
+	for _, state := range others {
+		c.Replicas = append(c.Replicas, &jetstream.PeerInfo{Current: state != "behind", Offline: state == "offline"})
+	}
+	return canStore(c)
+}
+
+// StickRevocations is the same for revocations.
+func (n *Node) StickRevocations() (asked func() int64, heal func(), err error) {
+	return n.stick(n.revocations.Load().stream, n.subject("rv.r.*"))
+}
+
+func (n *Node) stick(stream, subjects string) (asked func() int64, heal func(), err error) {
+	nc, err := n.engine.connect("test")
+	if err != nil {
+		return nil, nil, err
+	}
+	account := n.engine.srv.GlobalAccount()
+	var count atomic.Int64
+	_, refuse := nc.Subscribe("stuck", func(msg *nats.Msg) {
+		_ = msg.Respond([]byte(`{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"}}`))
+	})
+	_, listen := nc.Subscribe("$JS.API.STREAM.LEADER.STEPDOWN."+stream, func(*nats.Msg) { count.Add(1) })
+	if err := errors.Join(refuse, listen, nc.Flush(), account.AddMapping(subjects, "stuck")); err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return count.Load, func() {
+		account.RemoveMapping(subjects)
+		nc.Close()
+	}, nil
 }
 
 // SyncsAlways reports whether NATS writes through to the disk.

@@ -256,10 +256,6 @@ const (
 	publishTimeout = 30 * time.Second
 )
 
-// idInProcess is the error code of a publication of which a try before is not stored
-// everywhere yet.
-const idInProcess = 10158
-
 // maxID is the length of the longest id of a publication, in bytes.
 const maxID = 256
 
@@ -347,6 +343,7 @@ func (h *history) messageID(channel, id string) string {
 // it does not wait for the answer of the one before.
 func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64, err error) {
 	var last error
+	var since time.Time // when the leader began to say that a try is in process
 	for tries := 0; ; tries++ {
 		answer, err := h.try(ctx, s, msg)
 		var ack struct {
@@ -356,6 +353,8 @@ func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64
 		if err == nil {
 			err = json.Unmarshal(answer.Data, &ack)
 		}
+		inProcess := err == nil && ack.Error != nil && ack.Error.ErrCode == idInProcess
+		since = s.stuck.look(ctx, h.n, s.stream, inProcess, since)
 		switch {
 		case err == nil && ack.Error == nil && ack.Seq > 0:
 			return ack.Seq, nil
@@ -364,7 +363,7 @@ func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64
 		case err != nil:
 		case ack.Error == nil:
 			err = errors.New("cluster: the answer of the stream is empty")
-		case ack.Error.ErrCode == idInProcess:
+		case inProcess:
 			err = ack.Error
 		case ack.Error.Code == 503 && ack.Error.ErrCode != 10023: // not now
 			err = ack.Error

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -73,6 +74,90 @@ func TestStuckStreams(t *testing.T) {
 	// Each of the others would hold it up for seconds.
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("it came after %v", took)
+	}
+}
+
+// A leader of NATS (2.15) that was deposed may say for two minutes that a publication which it
+// lost is in process. Another node leads then.
+func TestStuckPublication(t *testing.T) {
+	const channel = "chat/a"
+	nodes, _ := startStored(t, 3, withHistory)
+	await(t, "three copies", func() bool { return nodes[0].Complete(t.Context(), channel) == 3 })
+	led := nodes[0].Leader(t.Context(), channel)
+	asked, heal, err := nodes[0].Stick(channel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 { // others of the same stream ask for no other leader
+		go nodes[0].Publish(t.Context(), together(channel, 3)[i], "", []byte("2"))
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := nodes[0].Publish(t.Context(), channel, "x", []byte("1"))
+		done <- err
+	}()
+	await(t, "another leader", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/4) // the former leader may not answer
+		defer cancel()
+		leader := nodes[0].Leader(ctx, channel)
+		return leader != "" && leader != led
+	})
+	heal()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := asked(); n != 1 {
+		t.Errorf("the node asked for another leader %d times", n)
+	}
+	if got := texts(history(t, nodes[1], channel, 10).Publications); len(got) != 1 || got[0] != "1" {
+		t.Errorf("the history is %v", got)
+	}
+}
+
+// A leader that waits for its copies is not asked to go: it would take them longer.
+func TestLeaderWaitsForCopies(t *testing.T) {
+	for _, c := range []struct {
+		others []string
+		want   bool
+	}{
+		{nil, true},
+		{[]string{""}, true},
+		{[]string{"behind"}, false},
+		{[]string{"", ""}, true},
+		{[]string{"", "behind"}, true},
+		{[]string{"offline", "behind"}, false},
+		{[]string{"", "", "offline", "behind"}, true},
+		{[]string{"", "behind", "offline", "behind"}, false},
+	} {
+		if got := cluster.CanStore(c.others...); got != c.want {
+			t.Errorf("with %q it can store: %v", c.others, got)
+		}
+	}
+}
+
+// A revocation that is stuck is stored when another node leads, too.
+func TestStuckRevocation(t *testing.T) {
+	nodes, _ := startStored(t, 3, nil)
+	var all []*cluster.Revocations
+	for _, node := range nodes {
+		all = append(all, revocations(t, node, cluster.RevocationOptions{}))
+	}
+	await(t, "three copies", func() bool {
+		_, copies := nodes[0].RevocationsStream(t.Context())
+		return copies == 3
+	})
+	asked, heal, err := nodes[0].StickRevocations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- all[0].Add(t.Context(), revoke.Revocation{JTI: "x", Until: time.Now().Add(time.Hour)})
+	}()
+	await(t, "a request for another leader", func() bool { return asked() == 1 })
+	heal()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -64,6 +64,7 @@ type Revocations struct {
 	feed    chan *nats.Msg // what the stream has stored, as it is stored
 	marks   chan kept
 	created chan struct{} // the stream may be another one
+	stuck   stuck
 	ctx     context.Context
 	cancel  context.CancelFunc
 	over    sync.WaitGroup

@@ -97,6 +97,7 @@ func (rv *Revocations) publish(ctx context.Context, msg *nats.Msg, ttl time.Dura
 	if ttl > 0 {
 		opts = append(opts, jetstream.WithMsgTTL(ttl))
 	}
+	var since time.Time // when the leader began to say that a try is in process
 	for {
 		try, cancel := context.WithTimeout(ctx, tryTimeout)
 		ack, err := rv.n.js.PublishMsg(try, msg, opts...)
@@ -105,11 +106,13 @@ func (rv *Revocations) publish(ctx context.Context, msg *nats.Msg, ttl time.Dura
 			return ack.Sequence, nil
 		}
 		var refused *jetstream.APIError
-		if errors.As(err, &refused) {
+		inProcess := errors.As(err, &refused) && refused.ErrorCode == idInProcess
+		since = rv.stuck.look(ctx, rv.n, rv.stream, inProcess, since)
+		if refused != nil {
 			if strings.Contains(refused.Description, "maximum messages exceeded") {
 				return 0, revoke.ErrFull
 			}
-			if refused.Code < 500 && refused.ErrorCode != idInProcess {
+			if refused.Code < 500 && !inProcess {
 				return 0, fmt.Errorf("cluster: store a revocation: %w", err)
 			}
 		}

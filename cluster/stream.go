@@ -41,6 +41,7 @@ type shard struct {
 	opened   chan struct{} // closed when the stream is there
 	look     chan struct{} // live publications may have been lost
 	changed  chan struct{} // the stream may be another one, or there may be more nodes
+	stuck    stuck
 
 	// Up to tail, followers have been compared with the stream of tailEpoch; only for
 	// history.watch.
