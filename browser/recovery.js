@@ -6,6 +6,8 @@
 // Each publication of such a channel has a position. The engine remembers that of the last
 // one that the client has read in each subscription, asks for what came after it when
 // the client subscribes again, and drops what it has read. An engine belongs to one socket.
+// It sees only what is sent: a channel that is left while there is no connection, and wanted
+// again later, continues where it was.
 
 // recovery returns an engine.
 //
@@ -42,7 +44,10 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
   // it reads of them.
   function incoming(packet) {
     const {event, rid, data} = packet ?? {};
-    if (rid !== undefined && pending.has(rid)) return whenRead(packet, 'data', () => answered(packet));
+    if (rid !== undefined && pending.has(rid)) {
+      if (!packet.error) return whenRead(packet, 'data', () => answered(packet));
+      pending.delete(rid);
+    }
     if (event === '#kickOut' && data) {
       return {...packet, data: whenRead(data, 'channel', () => positions.delete(data.channel))};
     }
@@ -67,8 +72,8 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
     if (newer(position, positions.get(channel))) positions.set(channel, position);
   }
 
-  function answered({rid, data, error}) {
-    if (error || !pending.has(rid)) return;
+  function answered({rid, data}) {
+    if (!pending.has(rid)) return;
     const {channel, asked} = pending.get(rid);
     pending.delete(rid);
     const position = parse(data?.position);

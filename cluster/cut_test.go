@@ -4,7 +4,9 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
@@ -17,6 +19,7 @@ type cutter struct {
 	off   map[int]bool // nodes that are cut off
 	apart [2]int       // nodes that are cut off from each other; the same one twice for none
 	conns map[net.Conn][2]int
+	delay atomic.Int64 // of what is carried, in nanoseconds
 	over  sync.WaitGroup
 }
 
@@ -85,9 +88,39 @@ func (c *cutter) serve(l net.Listener, from, to int, addr string) {
 		}
 		for _, pair := range [][2]net.Conn{{a, b}, {b, a}} {
 			c.over.Go(func() {
-				_, _ = io.Copy(pair[0], pair[1])
+				c.carry(pair[0], pair[1])
 				_, _ = a.Close(), b.Close()
 			})
+		}
+	}
+}
+
+// carry copies what comes, each read after the delay.
+func (c *cutter) carry(to io.Writer, from net.Conn) {
+	type read struct {
+		due  time.Time
+		data []byte
+	}
+	reads := make(chan read, 1<<10)
+	var over sync.WaitGroup
+	over.Go(func() {
+		for r := range reads {
+			time.Sleep(time.Until(r.due))
+			if _, err := to.Write(r.data); err != nil {
+				_ = from.Close() // ends the reads
+			}
+		}
+	})
+	for {
+		buffer := make([]byte, 64<<10)
+		n, err := from.Read(buffer)
+		if n > 0 {
+			reads <- read{time.Now().Add(time.Duration(c.delay.Load())), buffer[:n]}
+		}
+		if err != nil {
+			close(reads)
+			over.Wait()
+			return
 		}
 	}
 }

@@ -249,10 +249,12 @@ func (h *history) enter(ctx context.Context, channel string) (leave func(), err 
 	}
 }
 
-// How often a publication is sent again, and for how long. A leader that has died is
-// replaced after some seconds.
+// A publication is sent again when there is no answer to a try, and for publishTimeout in all:
+// a leader that has died is replaced after some seconds. The first try has publishTry, and each
+// further one twice as much up to maxPublishTry, as lines may be slow.
 const (
 	publishTry     = 250 * time.Millisecond
+	maxPublishTry  = 2 * time.Second
 	publishTimeout = 30 * time.Second
 )
 
@@ -266,8 +268,12 @@ const reserved = 16 << 10
 // Publish stores a publication of a channel with history, and returns its position once
 // all copies are safe: a majority of them has it. With an id, of at most 256 bytes,
 // a publication that was stored under it within the last two minutes is not stored
-// again; its position is returned. data is one JSON value, nil for none. The error
-// is [ErrUncertain] if nobody acknowledged it within 30 seconds or before ctx ended.
+// again; its position is returned. data is one JSON value, nil for none.
+//
+// A node sends one publication at a time to a channel, and few to a stream, so this may wait
+// for others. The error is [ErrUncertain] if it was sent and nobody acknowledged it within 30
+// seconds or before ctx ended. If it was not even sent by then, the error is that of ctx, such
+// as [context.DeadlineExceeded], and the publication is not stored.
 func (n *Node) Publish(ctx context.Context, channel, id string, data []byte) (Position, error) {
 	rule := n.history.rule(channel)
 	switch {
@@ -345,7 +351,7 @@ func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64
 	var last error
 	var since time.Time // when the leader began to say that a try is in process
 	for tries := 0; ; tries++ {
-		answer, err := h.try(ctx, s, msg)
+		answer, err := h.try(ctx, s, msg, min(publishTry<<min(tries, 8), maxPublishTry))
 		var ack struct {
 			Seq   uint64    `json:"seq"`
 			Error *apiError `json:"error"`
@@ -379,9 +385,9 @@ func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64
 	}
 }
 
-// try sends a publication once.
-func (h *history) try(ctx context.Context, s *shard, msg *nats.Msg) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTry)
+// try sends a publication once, and waits for the answer unless there is another leader.
+func (h *history) try(ctx context.Context, s *shard, msg *nats.Msg, timeout time.Duration) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	defer context.AfterFunc(s.getTerm(), cancel)()
 	return h.n.nc.RequestMsgWithContext(ctx, msg)

@@ -247,3 +247,18 @@ func TestHistoryOutlivesFaults(t *testing.T) {
 	c.heal(i)
 	await(t, "the last one", func() bool { return len(sinks[nodes[i].Name()].got()) > got })
 }
+
+// A publication is acknowledged although each answer comes later than a first try waits for.
+func TestPublishOverSlowLines(t *testing.T) {
+	t.Parallel()
+	nodes, _, c := startCut(t, 3, withHistory)
+	await(t, "three copies", func() bool { return nodes[0].Complete(t.Context(), "chat/a") == 3 })
+	c.delay.Store(int64(150 * time.Millisecond))
+	for i, node := range nodes {
+		publish(t, node, "chat/a", "", i)
+	}
+	c.delay.Store(0)
+	if got := texts(history(t, nodes[0], "chat/a", 10).Publications); !slices.Equal(got, []string{"0", "1", "2"}) {
+		t.Errorf("the history is %v", got)
+	}
+}

@@ -82,7 +82,7 @@ func TestPublishAfterElection(t *testing.T) {
 	} {
 		failed := make(chan error, 1)
 		go func() {
-			_, err := n.history.try(t.Context(), s, &nats.Msg{Subject: "nobody.answers"})
+			_, err := n.history.try(t.Context(), s, &nats.Msg{Subject: "nobody.answers"}, publishTry)
 			failed <- err
 		}()
 		if _, err := asked.NextMsg(10 * time.Second); err != nil {
