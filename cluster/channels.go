@@ -7,6 +7,8 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -39,10 +41,14 @@ type channels struct {
 
 	slow     map[string]*drops // by channel
 	watching bool              // watchDrops runs
+
+	leaving   map[string]time.Time // since when a channel has no subscriber; its subscription lingers
+	lingering atomic.Int64         // how many those are
+	sweeping  bool                 // sweep runs
 }
 
 func newChannels(n *Node) *channels {
-	c := &channels{n: n, prefix: n.subject("l."), seed: maphash.MakeSeed(), done: make(chan struct{}), subs: make(map[string]*nats.Subscription), slow: make(map[string]*drops)}
+	c := &channels{n: n, prefix: n.subject("l."), seed: maphash.MakeSeed(), done: make(chan struct{}), subs: make(map[string]*nats.Subscription), slow: make(map[string]*drops), leaving: make(map[string]time.Time)}
 	for i := range c.queues {
 		c.queues[i] = make(chan *nats.Msg, queueLength)
 	}
@@ -78,8 +84,8 @@ func (c *channels) deliver(queue chan *nats.Msg, sink broker.Sink) {
 		select {
 		case msg := <-queue:
 			channel, ok := parseToken(msg.Subject[len(c.prefix):])
-			if !ok {
-				continue // no node publishes there
+			if !ok || c.isLeaving(channel) {
+				continue // no node publishes there, or nobody is subscribed any more
 			}
 			if msg.Header.Get(seqHeader) != "" {
 				if f := c.n.history.follower(channel); f != nil {
@@ -190,6 +196,10 @@ func (c *channels) Subscribe(ctx context.Context, channel string) error {
 		c.mu.Unlock()
 		return errClosed
 	}
+	if c.back(channel) {
+		c.mu.Unlock()
+		return nil
+	}
 	sub, err := c.n.nc.ChanSubscribe(c.subject(channel), queue)
 	if err == nil {
 		c.subs[channel] = sub
@@ -204,7 +214,8 @@ func (c *channels) Subscribe(ctx context.Context, channel string) error {
 		err = f.begin(ctx)
 	}
 	if err != nil {
-		return errors.Join(err, c.Unsubscribe(ctx, channel))
+		c.n.history.unfollow(channel)
+		return errors.Join(err, c.end(channel))
 	}
 	return nil
 }
@@ -212,29 +223,23 @@ func (c *channels) Subscribe(ctx context.Context, channel string) error {
 // Unsubscribe implements broker.Broker.
 func (c *channels) Unsubscribe(_ context.Context, channel string) error {
 	c.mu.Lock()
-	sub := c.subs[channel]
-	delete(c.subs, channel)
-	c.dropped += droppedOf(sub)
-	delete(c.slow, channel)
+	lingers := c.leave(channel)
 	c.mu.Unlock()
-	c.n.history.unfollow(channel)
-	if sub == nil {
+	if lingers {
 		return nil
 	}
-	if err := sub.Unsubscribe(); err != nil {
-		return fmt.Errorf("cluster: %w", err)
-	}
-	return nil
+	c.n.history.unfollow(channel)
+	return c.end(channel)
 }
 
 // Close implements broker.Broker.
 func (c *channels) Close() error {
-	c.end()
+	c.shutDown()
 	return nil
 }
 
-// end ends all subscriptions, and waits for the deliveries that are under way.
-func (c *channels) end() {
+// shutDown ends all subscriptions, and waits for the deliveries that are under way.
+func (c *channels) shutDown() {
 	c.mu.Lock()
 	if c.shut {
 		c.mu.Unlock()

@@ -76,7 +76,9 @@ func (c *channels) newDrops() (channels []string, more bool) {
 		}
 		if count > d.told {
 			d.told = count
-			channels = append(channels, channel)
+			if _, left := c.leaving[channel]; !left {
+				channels = append(channels, channel)
+			}
 		}
 	}
 	c.watching = len(c.slow) > 0

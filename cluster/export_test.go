@@ -161,6 +161,28 @@ func (n *Node) Stick(channel string) (asked func() int64, heal func(), err error
 	return n.stick(s.stream, s.subjects+"*")
 }
 
+// Subscription returns the subscription of NATS that a channel has, nil for none.
+func (n *Node) Subscription(channel string) *nats.Subscription {
+	n.channels.mu.Lock()
+	defer n.channels.mu.Unlock()
+	return n.channels.subs[channel]
+}
+
+// LeaveSooner makes the channels that nobody is subscribed to have lingered for longer.
+func (n *Node) LeaveSooner(by time.Duration) {
+	n.channels.mu.Lock()
+	defer n.channels.mu.Unlock()
+	for channel, since := range n.channels.leaving {
+		n.channels.leaving[channel] = since.Add(-by)
+	}
+}
+
+// LingerTime and MaxLeaving are lingerTime and maxLeaving.
+const (
+	LingerTime = lingerTime
+	MaxLeaving = maxLeaving
+)
+
 // CanStore reports whether a leader can store something if the other copies are in these
 // states: "" for one that has all, "behind" and "offline".
 func CanStore(others ...string) bool {

@@ -110,7 +110,7 @@ func (n *Node) Close() {
 		if rv := n.revocations.Load(); rv != nil {
 			rv.end()
 		}
-		n.channels.end()
+		n.channels.shutDown()
 		n.nc.Close()
 		n.leads.handOver()
 		n.engine.stop()

@@ -62,7 +62,7 @@ const statsTimeout = time.Second
 func (n *Node) Stats(ctx context.Context) Stats {
 	s := Stats{Node: n.o.Name, Cluster: n.o.Cluster, Nodes: n.Nodes(), Unlike: n.members.unlike()}
 	n.channels.mu.Lock()
-	s.Channels = len(n.channels.subs)
+	s.Channels = len(n.channels.subs) - len(n.channels.leaving)
 	n.channels.mu.Unlock()
 	s.Dropped = n.dropped()
 	if h := n.history; h != nil {
