@@ -283,7 +283,7 @@ type PresentSocket struct {
 // leave. Which node calls it is derived from the names in the leave and the nodes
 // that are alive. If that node has died, or did not know of the user, another one
 // calls it some seconds later. It is called twice if the node dies while it runs
-// the hook, and if nodes do not hear each other: each side of a cluster that is
+// the hook, and if nodes do not hear each other, or late: each side of a cluster that is
 // cut in two sees the users of the other side leave. It is not called if all
 // nodes end at the same time. So a hook must bear to be called twice, and to be
 // called for a user who has come back since.

@@ -39,6 +39,11 @@ type hookBook struct {
 	// Options.Lifespan apart.
 	earlyFor time.Duration
 
+	// fresh is the time after the word of a node about a user within which the claim of
+	// another node concerns a leave from before that. A leave comes the debounce after the
+	// last word, or later; half of it is for what nodes hear late.
+	fresh time.Duration
+
 	waiting map[Who]*awaited
 	early   map[Who]*earlyClaim
 }
@@ -51,7 +56,8 @@ type awaited struct {
 }
 
 // earlyClaim is a hook that another node runs, or has run, of a leave that this
-// one has not seen yet.
+// one has not seen yet: it is about to see the leave, or will see later that a node is dead.
+// It says nothing of a leave that comes after a node has said something about the user.
 type earlyClaim struct {
 	owner string // "" when it has run
 	at    time.Time
@@ -101,8 +107,12 @@ func (h *hookBook) rank(key Who, alive map[string]bool) (rank int) {
 	return rank
 }
 
-// claimed takes note that another node runs hooks.
-func (h *hookBook) claimed(leaves []Who, by string, now time.Time) {
+// heard takes note that a node has said something about a user.
+func (h *hookBook) heard(key Who) { delete(h.early, key) }
+
+// claimed takes note that another node runs hooks. heard returns when a node last said
+// something about a user.
+func (h *hookBook) claimed(leaves []Who, by string, now time.Time, heard func(Who) time.Time) {
 	if !h.on {
 		return
 	}
@@ -110,6 +120,9 @@ func (h *hookBook) claimed(leaves []Who, by string, now time.Time) {
 		if a := h.waiting[key]; a != nil {
 			a.owner, a.at = by, now.Add(hookLate)
 			continue
+		}
+		if now.Sub(heard(key)) < h.fresh {
+			continue // of a leave that this node has not seen, as the user was back in time
 		}
 		if h.early == nil {
 			h.early = make(map[Who]*earlyClaim)

@@ -80,6 +80,9 @@ func TestRemote(t *testing.T) {
 	}
 }
 
+// never is a table that has heard of nobody.
+func never(Who) time.Time { return time.Time{} }
+
 // Nodes that see a leave at different times run its hook once.
 func TestHookBook(t *testing.T) {
 	now := time.Now()
@@ -104,7 +107,7 @@ func TestHookBook(t *testing.T) {
 		return len(h.overdue(now, alive)) > 0
 	}
 	want("the first", first.left(leave, now, alive), true)
-	second.claimed(keys, first.self, now)
+	second.claimed(keys, first.self, now, never)
 	want("the second, which sees the leave later", second.left(leave, now.Add(time.Second), alive), false)
 	want("the second, while the first runs it", overdue(second, 30*time.Second), false)
 	second.done(keys, "c1") // of an older leave
@@ -113,12 +116,12 @@ func TestHookBook(t *testing.T) {
 	want("the second, for another leave", second.left(leave, now, alive), false)
 	want("the second, when the first does not", overdue(second, hookGrace), true)
 
-	first.claimed(keys, second.self, now)
+	first.claimed(keys, second.self, now, never)
 	want("the first, which sees the leave of the second later", first.left(leave, now, alive), false)
 	first.done(keys, second.self)
 	want("the first, for the next leave", first.left(leave, now, alive), true)
 
-	second.claimed(keys, first.self, now)
+	second.claimed(keys, first.self, now, never)
 	second.done(keys, first.self)
 	want("the second, which sees the leave after the hook", second.left(leave, now, alive), false)
 	alive[first.self] = false
@@ -126,12 +129,12 @@ func TestHookBook(t *testing.T) {
 	alive[first.self] = true
 
 	second.left(leave, now, alive)
-	second.claimed(keys, first.self, now)
+	second.claimed(keys, first.self, now, never)
 	delete(alive, first.self)
 	want("the second, when the first dies", overdue(second, 0), true)
 
 	want("without a hook", (&hookBook{self: "a1"}).left(leave, now, alive), false)
-	first.claimed(keys, second.self, now)
+	first.claimed(keys, second.self, now, never)
 	want("the first, long after a claim", first.left(leave, now.Add(hookEarly), alive), true)
 	if len(second.waiting)+len(second.early) > 0 {
 		t.Errorf("left are %v and %v", second.waiting, second.early)

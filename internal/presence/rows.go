@@ -15,6 +15,9 @@ type Row struct {
 	Info json.RawMessage // nil: none
 }
 
+// Who returns whose row it is, and where.
+func (r *Row) Who() Who { return Who{r.Channel, r.User} }
+
 // digest returns a number that differs, very probably, from that of any other
 // row. It is the same on all nodes: FNV-1a over the fields with their lengths,
 // and the finalizer of MurmurHash3, so that sums of digests are of use.

@@ -53,7 +53,7 @@ func New(o Options) *State {
 	return &State{
 		o: o, maxPart: maxPart, remotes: make(map[string]*remote),
 		table: table{debounce: o.Debounce},
-		hooks: hookBook{on: o.Hooks, self: o.Instance, earlyFor: o.Lifespan + 2*o.Beat},
+		hooks: hookBook{on: o.Hooks, self: o.Instance, earlyFor: o.Lifespan + 2*o.Beat, fresh: o.Debounce / 2},
 	}
 }
 
@@ -86,18 +86,31 @@ func (s *State) Enter(r Row, now time.Time) {
 func (s *State) Exit(key Key, now time.Time) {
 	if old, removed := s.own.remove(key); removed {
 		s.changes = append(s.changes, change{Row: Row{Key: key}, gone: true})
-		s.table.remove(s.o.Instance, old, now)
+		s.remove(s.o.Instance, old, now)
 	}
 }
 
 // put puts a row in the table, in place of an old one of the same socket.
 func (s *State) put(instance, node string, old Row, replaced bool, r Row, now time.Time) {
 	if s.table.put(instance, node, r) {
-		s.work.News = append(s.work.News, News{Who{r.Channel, r.User}, true, r.Info})
+		s.work.News = append(s.work.News, News{r.Who(), true, r.Info})
 	}
+	s.hear(r.Who(), now)
 	if replaced && old.User != r.User {
-		s.table.remove(instance, old, now)
+		s.remove(instance, old, now)
 	}
+}
+
+// remove removes a row that the node has said it has no more.
+func (s *State) remove(instance string, r Row, now time.Time) {
+	s.table.remove(instance, r, now)
+	s.hear(r.Who(), now)
+}
+
+// hear takes note that a node has said something about a user.
+func (s *State) hear(key Who, now time.Time) {
+	s.table.hear(key, now)
+	s.hooks.heard(key)
 }
 
 // flush tells the changes of own rows.
@@ -165,7 +178,7 @@ func (s *State) receive(m *message, now time.Time) {
 		s.snapshot(m.instance)
 		return
 	case kindClaim:
-		s.hooks.claimed(m.leaves, m.instance, now)
+		s.hooks.claimed(m.leaves, m.instance, now, s.table.heard)
 		return
 	case kindDone:
 		s.hooks.done(m.leaves, m.instance)
@@ -198,7 +211,7 @@ func (s *State) receive(m *message, now time.Time) {
 func (s *State) apply(instance string, r *remote, ch *change, now time.Time) {
 	if ch.gone {
 		if old, removed := r.rows.remove(ch.Key); removed {
-			s.table.remove(instance, old, now)
+			s.remove(instance, old, now)
 		}
 	} else if old, replaced, changed := r.rows.put(ch.Row); changed {
 		s.put(instance, r.node, old, replaced, ch.Row, now)
@@ -210,7 +223,7 @@ func (s *State) adopt(instance string, r *remote, now time.Time) {
 	for key, old := range r.rows.rows {
 		if _, stays := r.parts.rows[key]; !stays {
 			r.rows.remove(key)
-			s.table.remove(instance, old, now)
+			s.remove(instance, old, now)
 		}
 	}
 	for _, latest := range r.parts.rows {

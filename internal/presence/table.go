@@ -18,6 +18,7 @@ type table struct {
 type User struct {
 	Sockets []Socket        // in the order in which they came; none while the user may come back within the debounce
 	Info    json.RawMessage // of the latest row; nil if there was none
+	heard   time.Time       // when a node last said that it has a row of the user, or has none any more
 	left    uint64          // counts how often the last row was removed
 }
 
@@ -40,6 +41,21 @@ type News struct {
 	Who
 	Joined bool
 	Info   json.RawMessage // of the latest row
+}
+
+// hear takes note that a node has said something about a user.
+func (t *table) hear(key Who, now time.Time) {
+	if p := t.channels[key.Channel][key.User]; p != nil {
+		p.heard = now
+	}
+}
+
+// heard returns when a node last said something about a user, zero if the user is not there.
+func (t *table) heard(key Who) time.Time {
+	if p := t.channels[key.Channel][key.User]; p != nil {
+		return p.heard
+	}
+	return time.Time{}
 }
 
 // put adds a row, in place of one of the same socket. It reports whether the user
