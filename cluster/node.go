@@ -28,6 +28,7 @@ type Node struct {
 	presence    atomic.Pointer[Presence]    // nil: none
 
 	close sync.Once
+	shut  atomic.Bool // Close was called
 }
 
 // Start starts a node. It waits until the node's NATS accepts connections, or ctx
@@ -102,6 +103,7 @@ func (n *Node) Closed() bool { return n.nc.IsClosed() }
 // contexts end.
 func (n *Node) Close() {
 	n.close.Do(func() {
+		n.shut.Store(true) // before presence is loaded
 		if p := n.presence.Load(); p != nil {
 			p.end()
 		}

@@ -77,7 +77,6 @@ type Presence struct {
 	o    PresenceOptions
 
 	in     chan *nats.Msg
-	subs   []*nats.Subscription
 	kick   chan struct{} // there is something to do for run
 	stop   chan struct{}
 	over   sync.WaitGroup
@@ -85,6 +84,8 @@ type Presence struct {
 
 	mu    sync.Mutex
 	state *presence.State
+	subs  []*nats.Subscription
+	ended bool
 }
 
 // presenceQueue is how many messages of other nodes may wait. NATS drops what
@@ -126,17 +127,11 @@ func NewPresence(node *Node, srv *socketcluster.Server, o PresenceOptions) (*Pre
 	if !node.presence.CompareAndSwap(nil, p) {
 		return nil, errors.New("cluster: the node has a presence already")
 	}
-	for _, subject := range []string{allPresence, toPresence + node.members.instance} {
-		sub, err := node.nc.ChanSubscribe(node.subject(subject), p.in)
-		if err != nil {
-			return nil, fmt.Errorf("cluster: %w", err)
-		}
-		p.mu.Lock()
-		p.subs = append(p.subs, sub) // Node.Stats may read it
-		p.mu.Unlock()
+	if err := p.begin(); err != nil {
+		node.presence.CompareAndSwap(p, nil)
+		return nil, err
 	}
 	p.listen()
-	p.over.Go(p.run)
 	return p, nil
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,6 +21,33 @@ const (
 	allPresence = "p.all"
 	toPresence  = "p.to."
 )
+
+// begin follows other nodes. It fails if the node has been closed.
+func (p *Presence) begin() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended || p.node.shut.Load() { // Node.Close does not see a presence that is new
+		return errClosed
+	}
+	for _, subject := range []string{allPresence, toPresence + p.node.members.instance} {
+		sub, err := p.node.nc.ChanSubscribe(p.node.subject(subject), p.in)
+		if err != nil {
+			p.unsubscribe()
+			return fmt.Errorf("cluster: %w", err)
+		}
+		p.subs = append(p.subs, sub)
+	}
+	p.over.Go(p.run)
+	return nil
+}
+
+// unsubscribe ends the messages of other nodes. p.mu is held.
+func (p *Presence) unsubscribe() {
+	for _, sub := range p.subs {
+		_ = sub.Unsubscribe() // fails only if the connection has been closed
+	}
+	p.subs = nil
+}
 
 // run does everything but answer questions and follow sockets.
 func (p *Presence) run() {
@@ -126,9 +154,10 @@ func (p *Presence) report(all []presence.News) {
 // end ends presence on this node. It waits for the hooks that run, whose context
 // ends.
 func (p *Presence) end() {
-	for _, sub := range p.subs {
-		_ = sub.Unsubscribe() // fails only if the connection has been closed
-	}
+	p.mu.Lock()
+	p.ended = true
+	p.unsubscribe()
+	p.mu.Unlock()
 	p.runner.end()
 	close(p.stop)
 	p.over.Wait()

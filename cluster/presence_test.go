@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -475,6 +476,38 @@ func TestPresenceRace(t *testing.T) {
 		})
 		if len(w.got()) == 0 { // how many there are depends on the debounce
 			t.Errorf("node %d: nobody came", i)
+		}
+	}
+}
+
+// A presence may begin while its node is closed. It ends with the node, or fails.
+func TestPresenceOfClosed(t *testing.T) {
+	t.Parallel()
+	for i := range 20 {
+		node := startNode(t, cluster.Options{Name: "a"})
+		srv, err := socketcluster.New(socketcluster.Config{Broker: node.Broker(), Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var over sync.WaitGroup
+		over.Go(func() { _, _ = cluster.NewPresence(node, srv, cluster.PresenceOptions{}) })
+		for range i * 50 {
+			runtime.Gosched()
+		}
+		node.Close()
+		over.Wait()
+		srv.Close()
+	}
+	node := startNode(t, cluster.Options{Name: "a"})
+	srv, err := socketcluster.New(socketcluster.Config{Broker: node.Broker(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	node.Close()
+	for range 2 { // the first leaves nothing behind
+		if _, err := cluster.NewPresence(node, srv, cluster.PresenceOptions{}); err == nil || !strings.Contains(err.Error(), "has been closed") {
+			t.Errorf("of a node that has been closed: %v", err)
 		}
 	}
 }
