@@ -194,6 +194,13 @@ func TestOptions(t *testing.T) {
 		"SyncAlways needs Options.StoreDir":       {Name: "a", SyncAlways: true},
 		"connect to NATS":                         {Name: "a", URL: "nats://127.0.0.1:1"},
 		`the port of Options.Listen is "a"`:       {Name: "a", Listen: "127.0.0.1:a", Secret: secret},
+		`Options.Advertise: "foo bar" is not an`:  {Name: "a", Listen: "127.0.0.1:0", Secret: secret, Advertise: "foo bar"},
+		`Options.Advertise: "a b:1" is not an`:    {Name: "a", Listen: "127.0.0.1:0", Secret: secret, Advertise: "a b:1"},
+		`Options.Advertise: ":1" is not an`:       {Name: "a", Listen: "127.0.0.1:0", Secret: secret, Advertise: ":1"},
+		`the port of Options.Advertise is "x"`:    {Name: "a", Listen: "127.0.0.1:0", Secret: secret, Advertise: "a:x"},
+		`Options.Routes: "a b:1" is not an`:       {Name: "a", Listen: "127.0.0.1:0", Secret: secret, Routes: []string{"a b:1"}},
+		"Options.Advertise needs Options.Listen":  {Name: "a", Advertise: "a:1"},
+		"Listen, Advertise, Routes, Secret":       {Name: "a", URL: "nats://127.0.0.1:1", Advertise: "a:1"},
 	} {
 		o.Logger = slog.New(slog.DiscardHandler)
 		if node, err := cluster.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {

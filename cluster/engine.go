@@ -74,7 +74,7 @@ func startEngine(o *Options) (*engine, error) {
 		}
 		number, err := strconv.Atoi(port)
 		if err != nil {
-			return nil, fmt.Errorf("cluster: the port of Options.Listen is %q; it must be a number", port)
+			return nil, err
 		}
 		if number == 0 {
 			number = server.RANDOM_PORT

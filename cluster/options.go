@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
@@ -82,7 +84,7 @@ type Options struct {
 
 	// URL is the address of an outside NATS in place of one in the process, such
 	// as nats://nats:4222. Options of the connection, such as credentials, are in
-	// Connect. Then Listen, Routes, Secret, TLS, StoreDir and SyncAlways must be empty.
+	// Connect. Then Listen, Advertise, Routes, Secret, TLS, StoreDir and SyncAlways must be empty.
 	URL     string
 	Connect []nats.Option
 
@@ -140,8 +142,8 @@ func (o *Options) setDefaults() error {
 		return errors.New("cluster: Options.History needs Options.StoreDir")
 	}
 	if o.URL != "" {
-		if o.Listen != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil || o.StoreDir != "" || o.SyncAlways {
-			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Routes, Secret, TLS, StoreDir and SyncAlways must be empty")
+		if o.Listen != "" || o.Advertise != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil || o.StoreDir != "" || o.SyncAlways {
+			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Advertise, Routes, Secret, TLS, StoreDir and SyncAlways must be empty")
 		}
 		return nil
 	}
@@ -151,6 +153,9 @@ func (o *Options) setDefaults() error {
 	if o.Listen == "" {
 		if len(o.Routes) > 0 {
 			return errors.New("cluster: Options.Routes needs Options.Listen: nodes connect to each other")
+		}
+		if o.Advertise != "" {
+			return errors.New("cluster: Options.Advertise needs Options.Listen, whose address it is")
 		}
 		return nil
 	}
@@ -166,8 +171,13 @@ func (o *Options) setDefaults() error {
 	if err := checkAddress("Listen", o.Listen); err != nil {
 		return err
 	}
+	if o.Advertise != "" {
+		if err := checkRemote("Advertise", o.Advertise); err != nil {
+			return err
+		}
+	}
 	for _, addr := range o.Routes {
-		if err := checkAddress("Routes", addr); err != nil {
+		if err := checkRemote("Routes", addr); err != nil {
 			return err
 		}
 	}
@@ -175,7 +185,26 @@ func (o *Options) setDefaults() error {
 }
 
 func checkAddress(option, addr string) error {
-	if _, _, err := net.SplitHostPort(addr); err != nil {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("cluster: Options.%s: %q is not an address such as host:6222: %w", option, addr, err)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("cluster: the port of Options.%s is %q; it must be a number of at most 65535", option, port)
+	}
+	return nil
+}
+
+// checkRemote checks an address to which nodes connect. NATS tells it to others as a URL.
+func checkRemote(option, addr string) error {
+	if err := checkAddress(option, addr); err != nil {
+		return err
+	}
+	u, err := url.Parse((&url.URL{Scheme: "nats", Host: addr}).String())
+	if err == nil && u.Hostname() == "" {
+		err = errors.New("it has no host")
+	}
+	if err != nil {
 		return fmt.Errorf("cluster: Options.%s: %q is not an address such as host:6222: %w", option, addr, err)
 	}
 	return nil

@@ -137,6 +137,8 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 	switch {
 	case c.routes != "" && c.listen == "":
 		return nil, fmt.Errorf("the setting %s needs %s", clusterRoutesSetting, clusterListenSetting)
+	case c.advertise != "" && c.listen == "":
+		return nil, fmt.Errorf("the setting %s needs %s", clusterAdvertiseSetting, clusterListenSetting)
 	case c.certFile != "" && c.listen == "":
 		return nil, fmt.Errorf("the setting %s needs %s", clusterCertFileSetting, clusterListenSetting)
 	case c.prefix != "" && c.nats == "":

@@ -203,6 +203,8 @@ func TestClusterMistakes(t *testing.T) {
 		history + ":2: the setting history needs the setting cluster-store":                            {"--config", history},
 		node + `:2: the setting cluster-node is "a b"; it must be`:                                     {"--config", node},
 		`the setting cluster-routes: "b" is not an address such as host:6222`:                          append(listen, "--cluster-routes", "b"),
+		`the setting cluster-advertise: "foo bar" is not an address such as host:6222`:                 append(listen, "--cluster-advertise", "foo bar"),
+		"the setting cluster-advertise needs cluster-listen":                                           {"--cluster-advertise", "a:1"},
 		"the setting cluster-store with the setting cluster-listen needs the setting cluster-routes":   append(listen, "--cluster-store", dir),
 		"the setting cluster-sync-always needs the setting cluster-store":                              {"--cluster-sync-always"},
 		`the setting cluster-user-claim is "\xff"; it must be UTF-8`:                                   {"--presence-channels", "a", "--cluster-user-claim", "\xff"},
