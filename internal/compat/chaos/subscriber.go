@@ -134,7 +134,7 @@ func (s *subscriber) subscribed(c *conn, channel, since string, p sctest.Packet)
 // lost notes what is lost, if something is.
 func (s *subscriber) lost(c *conn, channel string, a answer) {
 	if a.Lost != nil {
-		s.r.diary.add(judge.Event{Kind: judge.Lost, Who: s.name, Node: c.node, Channel: channel, From: a.Lost.From, To: a.Lost.To})
+		s.r.diary.add(judge.Event{Kind: judge.Lost, Who: s.name, Node: c.node, Channel: channel, Position: a.Position, From: a.Lost.From, To: a.Lost.To})
 	}
 }
 

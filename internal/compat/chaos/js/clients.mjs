@@ -72,6 +72,7 @@ for (let i = 0; i < subscribers; i++) {
   })();
   (async () => {
     for await (const _ of socket.listener('disconnect')) {
+      note({kind: 'ended', who});
       for (const channel of channels) missing.add(who + ' ' + channel);
       see();
     }

@@ -10,8 +10,8 @@ type Kind string
 const (
 	Acked      Kind = "acked"      // publication N of Who on Channel was acknowledged, after Took, with Position
 	Unsure     Kind = "unsure"     // a call for publication N of Who on Channel failed, or was not answered
-	Subscribed Kind = "subscribed" // Who subscribes to Channel, and recovers
-	Lost       Kind = "lost"       // Who was told that From to To of Channel are lost; both 0 if unknown
+	Subscribed Kind = "subscribed" // Who subscribes to Channel, and recovers; it began with the Last publications
+	Lost       Kind = "lost"       // Who was told that From to To of Channel are lost, both 0 if unknown; it goes on at Position
 	Got        Kind = "got"        // Who got publication N of Publisher on Channel, at Position if it sees it
 	Stored     Kind = "stored"     // the same, read from the history at the end
 	Ended      Kind = "ended"      // the connection of Who has ended
@@ -52,6 +52,7 @@ type Event struct {
 	Took      time.Duration `json:"took,omitempty"`
 	From      uint64        `json:"from,omitempty"`
 	To        uint64        `json:"to,omitempty"`
+	Last      int           `json:"last,omitempty"`
 	User      string        `json:"user,omitempty"`
 	Users     []string      `json:"users,omitempty"`
 	What      string        `json:"what,omitempty"`

@@ -45,12 +45,24 @@ type follower struct{ who, channel string }
 // reception is what a follower has got.
 type reception struct {
 	since time.Duration // when it subscribed first
+	last  int           // with how many earlier publications it began
 	got   []Event       // in order
-	lost  []Event
+	lost  []gap
+
+	away     int // how many had come when its connection ended last, or it subscribed last
+	answered int // how many gaps had been told when it subscribed last
 }
 
 // hasHistory reports whether a channel keeps what is published.
 func hasHistory(channel string) bool { return strings.HasPrefix(channel, "history.") }
+
+// before reports whether a publication was stored before another one, as far as is known.
+func (r *record) before(other *record) bool {
+	if none := (Position{}); r.position != none && other.position != none && r.position.Epoch == other.position.Epoch {
+		return r.position.Seq < other.position.Seq
+	}
+	return r.end < other.begun
+}
 
 // records returns all publications.
 func records(events []Event) map[publication]*record {
@@ -84,14 +96,18 @@ func judgeHistory(v *Verdict, events []Event, n nodes) {
 		}
 		return r
 	}
-	sequences := make(map[string][]uint64) // by channel, sorted
 	for _, e := range events {
 		switch e.Kind {
 		case Subscribed:
-			reception1(e)
+			reception1(e).subscribed(e)
+		case Ended:
+			for f, r := range receptions {
+				if f.who == e.Who {
+					r.ended()
+				}
+			}
 		case Lost:
-			r := reception1(e)
-			r.lost = append(r.lost, e)
+			reception1(e).told(e)
 		case Got:
 			r := reception1(e)
 			r.got = append(r.got, e)
@@ -115,13 +131,13 @@ func judgeHistory(v *Verdict, events []Event, n nodes) {
 		case r == nil: // under way when the run ended
 		case r.position == Position{}:
 			r.position = at
-			sequences[e.Channel] = append(sequences[e.Channel], at.Seq)
 		case r.position != at:
 			v.add(TwiceRule, e.At, "%s %d is stored twice on %s: at %v and %v", key.publisher, key.n, e.Channel, r.position, at)
 		}
 	}
-	for _, list := range sequences {
-		slices.Sort(list)
+	stored := make(map[string][]*record) // by channel
+	for _, r := range all {
+		stored[r.channel] = append(stored[r.channel], r)
 	}
 	owed := make(map[string][]publication) // by channel
 	for p, r := range all {
@@ -139,8 +155,11 @@ func judgeHistory(v *Verdict, events []Event, n nodes) {
 		r := receptions[f]
 		judgeOrder(v, f, r, all)
 		if hasHistory(f.channel) {
+			if r.last >= len(stored[f.channel]) {
+				r.since = 0 // it began with all there is
+			}
 			judgeLost(v, f, r, owed[f.channel], all)
-			judgeGaps(v, f, r, sequences[f.channel])
+			judgeGaps(v, f, r, stored[f.channel], all)
 		}
 	}
 	if v.Figures.Acknowledged == 0 || v.Figures.Delivered == 0 {
@@ -189,35 +208,11 @@ func judgeLost(v *Verdict, f follower, r *reception, owed []publication, all map
 		if got[p] || known.begun < r.since {
 			continue
 		}
-		if told(r.lost, known) {
+		if slices.ContainsFunc(r.lost, func(g gap) bool { return g.covers(known, r, all) }) {
 			v.Figures.Told++
 			continue
 		}
 		v.add(LostRule, known.end, "%s did not get %s %d on %s, acknowledged at %v", f.who, p.publisher, p.n, f.channel, known.end)
-	}
-}
-
-// told reports whether a publication is in a gap that was told.
-func told(gaps []Event, r *record) bool {
-	return slices.ContainsFunc(gaps, func(e Event) bool {
-		if e.From == 0 && e.To == 0 {
-			return r.begun < e.At
-		}
-		return e.From <= r.position.Seq && r.position.Seq <= e.To
-	})
-}
-
-// slackSize is how many publications of a full history nobody may have seen.
-const slackSize = 50
-
-// judgeGaps looks for gaps that were told although the history had everything.
-func judgeGaps(v *Verdict, f follower, r *reception, sequences []uint64) {
-	for _, e := range r.lost {
-		v.Figures.Gaps++
-		first, _ := slices.BinarySearch(sequences, e.From)
-		if len(sequences)-first < HistorySize-slackSize {
-			v.add(GapRule, e.At, "%s was told that %d to %d of %s are lost, and only %d came since", f.who, e.From, e.To, f.channel, len(sequences)-first)
-		}
 	}
 }
 

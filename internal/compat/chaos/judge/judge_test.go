@@ -47,7 +47,7 @@ func (s *story) number(text string) int {
 
 func (s *story) add(line string) {
 	s.t.Helper()
-	fields := strings.Fields(line)
+	fields, epoch := strings.Fields(line), "e"
 	e := judge.Event{At: s.seconds(fields[0]), Kind: judge.Kind(strings.ReplaceAll(fields[1], "_", " "))}
 	for _, f := range fields[2:] {
 		name, value, _ := strings.Cut(f, "=")
@@ -62,14 +62,18 @@ func (s *story) add(line string) {
 			e.Publisher = value
 		case "n":
 			e.N = s.number(value)
+		case "epoch": // of seq, which follows
+			epoch = value
 		case "seq":
-			e.Position = "e." + strconv.FormatInt(int64(s.number(value)), 36) + ".0"
+			e.Position = epoch + "." + strconv.FormatInt(int64(s.number(value)), 36) + ".0"
 		case "took":
 			e.Took = s.seconds(value)
 		case "from":
 			e.From = uint64(s.number(value))
 		case "to":
 			e.To = uint64(s.number(value))
+		case "last":
+			e.Last = s.number(value)
 		case "user":
 			e.User = value
 		case "users":
@@ -198,6 +202,20 @@ func TestHistory(t *testing.T) {
 			6 acked who=p n=3 channel=history.x node=a
 			7 got who=s by=p n=3 channel=history.x node=a seq=13
 			7 lost who=r channel=history.x node=b from=14 to=15`, violations{judge.GapRule: 1, judge.LostRule: 1}},
+		"a gap of another history": {`
+			6 acked who=p n=3 channel=history.x node=a
+			7 got who=s by=p n=3 channel=history.x node=a epoch=f seq=1
+			7 lost who=r channel=history.x node=b epoch=f seq=1`, violations{}},
+		"the first, of one who begins with the last ones": {`
+			5 acked who=q n=1 channel=history.y node=a
+			6 acked who=q n=2 channel=history.y node=a
+			6.1 got who=s by=q n=2 channel=history.y node=a seq=2
+			6.2 subscribed who=s channel=history.y node=a last=2`, violations{judge.LostRule: 1}},
+		"more than one begins with": {`
+			5 acked who=q n=1 channel=history.y node=a
+			6 acked who=q n=2 channel=history.y node=a
+			6.1 got who=s by=q n=2 channel=history.y node=a seq=2
+			6.2 subscribed who=s channel=history.y node=a last=1`, violations{}},
 	} {
 		t.Run(name, func(t *testing.T) { with(t, "\n"+c.more, c.want) })
 	}
@@ -218,6 +236,51 @@ func TestGap(t *testing.T) {
 	}
 	with(t, more.String()+"\n8 lost who=r channel=history.x node=b from=13 to=150", violations{judge.LostRule: 49})
 	with(t, more.String(), violations{judge.LostRule: 100})
+}
+
+// long is a story in which many publications come to s. No publication of missing comes.
+func long(count int, missing func(n int) bool) string {
+	var more strings.Builder
+	for n := 1; n <= count; n++ {
+		at := 6 + float64(n)/100
+		fmt.Fprintf(&more, "\n%.2f acked who=q n=%d channel=history.x node=a seq=%d", at, n, 100+n)
+		if !missing(n) {
+			fmt.Fprintf(&more, "\n%.2f got who=s by=q n=%d channel=history.x node=a seq=%d", at, n, 100+n)
+		}
+	}
+	return "1 up node=a\n1 subscribed who=s channel=history.x node=a" + more.String()
+}
+
+// A gap of unknown size is only where it was told: after what had come before it. It has so
+// much in it as the history does not keep.
+func TestGapUnknown(t *testing.T) {
+	const count = 3000
+	for name, c := range map[string]struct {
+		missing func(n int) bool
+		more    string
+		want    violations
+	}{
+		"before the last that came": {
+			func(n int) bool { return n == 500 || n > 1500 }, "\n40 lost who=s channel=history.x node=a", violations{judge.LostRule: 1},
+		},
+		"needless": {
+			func(n int) bool { return n > count-10 }, "\n40 lost who=s channel=history.x node=a", violations{judge.GapRule: 1},
+		},
+		"needless then": {
+			func(n int) bool { return n > 2000 }, "\n26.3 lost who=s channel=history.x node=a", violations{judge.GapRule: 1, judge.LostRule: count - 2029},
+		},
+		"in the answer": { // after what it tells has come
+			func(n int) bool { return n > 1000 && n <= 2010 || n == 2100 || n == 2900 },
+			"\n16.05 ended who=s\n26.2 lost who=s channel=history.x node=a\n26.2 subscribed who=s channel=history.x node=a", violations{judge.LostRule: 2},
+		},
+		"in another answer": {
+			func(n int) bool { return n > 1000 && n <= 2010 },
+			"\n16.05 ended who=s\n26.2 subscribed who=s channel=history.x node=a\n27 lost who=s channel=history.x node=a",
+			violations{judge.GapRule: 1, judge.LostRule: 1010},
+		},
+	} {
+		t.Run(name, func(t *testing.T) { tell(t, long(count, c.missing)+c.more).want(c.want) })
+	}
 }
 
 func TestRights(t *testing.T) {
