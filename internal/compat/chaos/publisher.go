@@ -12,8 +12,12 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
-// fill makes publications as large as usual ones.
-var fill = strings.Repeat("x", 90)
+// What makes publications as large as usual ones, and larger than what nodes keep at hand of
+// a channel, which is 64 KiB.
+var (
+	usual = strings.Repeat("x", 90)
+	large = strings.Repeat("x", 66<<10)
+)
 
 // publisher publishes one after the other, each when the one before has been
 // acknowledged or given up, on whichever node it can reach.
@@ -22,6 +26,7 @@ type publisher struct {
 	name    string
 	every   time.Duration
 	channel func(n int) string
+	fill    string
 	rng     *rand.Rand
 
 	// retries is whether it publishes again, under an id, what was not acknowledged.
@@ -67,7 +72,7 @@ func (p *publisher) publish(ctx context.Context, c *conn) {
 		if p.retries {
 			id = fmt.Sprint(p.name, " ", p.n)
 		}
-		acked, ok := p.r.publish(c, p.name, id, p.channel(p.n), p.n)
+		acked, ok := p.r.publish(c, p.name, id, p.channel(p.n), p.n, p.fill)
 		p.open = p.retries && !acked
 		if !ok || p.open && pause(ctx, retryPause) != nil {
 			return
@@ -80,7 +85,7 @@ const retryPause = 100 * time.Millisecond
 
 // publish publishes, and notes what became of it. ok is whether the connection is still
 // good.
-func (r *round) publish(c *conn, name, id, channel string, n int) (acked, ok bool) {
+func (r *round) publish(c *conn, name, id, channel string, n int, fill string) (acked, ok bool) {
 	data := map[string]any{"channel": channel, "data": publication{name, n, fill}}
 	if id != "" {
 		data["id"] = id

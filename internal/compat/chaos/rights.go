@@ -120,7 +120,7 @@ func (e *episode) publish(ctx context.Context, n *node, token string) {
 	defer c.close()
 	name := "host of " + e.guest + "@" + n.name
 	for i := 1; pause(ctx, hostEvery) == nil; i++ {
-		if _, ok := e.r.publish(c, name, "", e.channel, i); !ok {
+		if _, ok := e.r.publish(c, name, "", e.channel, i, usual); !ok {
 			return
 		}
 	}

@@ -22,9 +22,13 @@ const (
 	steadyChannels = 20
 	quietChannels  = 120 // each has a few publications, and then none for long
 	rooms          = 4   // channels with presence
+	freshJoiners   = 3   // on each node, which come to channels that nobody has used
 	members        = 36
 	users          = 24
 )
+
+// quietStep is the step of those who publish something large on the quiet channels.
+const quietStep = 7
 
 // hot is a channel on which more is published while its subscriber is away than is kept.
 const hot = "history.hot"
@@ -122,7 +126,8 @@ func (r *round) load(ctx context.Context, duration time.Duration) error {
 	defer followers.Wait()
 	defer endFollowing()
 
-	subscribers := r.subscribers(all)
+	joiners := r.joiners()
+	subscribers := append(r.subscribers(all), joiners...)
 	for _, s := range subscribers {
 		followers.Go(func() { s.run(following, calm) })
 	}
@@ -149,6 +154,8 @@ func (r *round) load(ctx context.Context, duration time.Duration) error {
 	}
 	others.Go(func() { r.watch(calm) })
 	others.Go(func() { r.rights(calm, r.source("rights")) })
+	var fresh []string
+	others.Go(func() { fresh = r.fresh(calm, joiners, r.source("fresh")) })
 
 	failure := r.schedule(calm)
 	endFaults()
@@ -162,7 +169,7 @@ func (r *round) load(ctx context.Context, duration time.Duration) error {
 		return err
 	}
 	r.settle(ctx)
-	return r.audit(ctx, all)
+	return r.audit(ctx, append(all, fresh...))
 }
 
 // The checker looks so often whether the machine stands still, as a busy one does, and
@@ -184,20 +191,26 @@ func (r *round) watch(ctx context.Context) {
 // publishers returns all publishers in Go. Half of those on channels with history publish
 // again what was not acknowledged.
 func (r *round) publishers(steady, quiet []string) (all []*publisher) {
-	add := func(name string, every time.Duration, retries bool, channel func(n int) string) {
-		all = append(all, &publisher{r: r, name: name, every: every, retries: retries, channel: channel, rng: r.source(name)})
+	add := func(name string, every time.Duration, retries bool, fill string, channel func(n int) string) {
+		all = append(all, &publisher{r: r, name: name, every: every, retries: retries, channel: channel, fill: fill, rng: r.source(name)})
 	}
 	for _, x := range []string{"once", "again"} {
 		retries := x == "again"
 		for i, channel := range steady {
-			add(fmt.Sprintf("steady-%d-%s", i, x), 80*time.Millisecond, retries, func(int) string { return channel })
+			add(fmt.Sprintf("steady-%d-%s", i, x), 80*time.Millisecond, retries, usual, func(int) string { return channel })
 		}
-		add("hot-"+x, 20*time.Millisecond, retries, func(int) string { return hot })
-		add("plain-"+x, 50*time.Millisecond, false, func(int) string { return "plain.0" })
+		add("hot-"+x, 20*time.Millisecond, retries, usual, func(int) string { return hot })
+		add("plain-"+x, 50*time.Millisecond, false, usual, func(int) string { return "plain.0" })
 		const burst = 3
 		rng, channel := r.source("quiet-"+x), ""
 		last := 0
-		add("quiet-"+x, time.Second, retries, func(n int) string {
+		add("large-"+x, 2*time.Second, retries, large, func(n int) string {
+			if n%2 == 0 {
+				return steady[n/2%len(steady)]
+			}
+			return quiet[n/2*quietStep%len(quiet)]
+		})
+		add("quiet-"+x, time.Second, retries, usual, func(n int) string {
 			if n%burst == 1 && n != last {
 				channel = quiet[rng.IntN(len(quiet))]
 			}
@@ -234,7 +247,7 @@ func (r *round) await(ctx context.Context, subscribers []*subscriber, stock *sto
 	ctx, cancel := context.WithTimeout(ctx, healthyWait)
 	defer cancel()
 	for _, s := range subscribers {
-		for !s.ready.Load() {
+		for !s.there() {
 			if pause(ctx, probeStep) != nil {
 				return fmt.Errorf("%s cannot subscribe", s.name)
 			}

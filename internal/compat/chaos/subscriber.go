@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,18 +16,23 @@ import (
 // than the last position of each channel, and drops nothing: what comes twice is noted
 // twice.
 type subscriber struct {
-	r        *round
-	name     string
-	channels []string
-	node     *node // it stays there; nil: anywhere
-	rng      *rand.Rand
+	r    *round
+	name string
+	node *node // it stays there; nil: anywhere
+	last int   // with so many publications it begins a channel
+	rng  *rand.Rand
 
 	// stay is for how long it is connected, and away for how long it is not; nil: it is
 	// always connected.
 	stay, away func(*rand.Rand) time.Duration
 
 	positions map[string]string // used by the reader of the connection, one after the other
-	ready     atomic.Bool       // it is subscribed to everything
+	ready     atomic.Bool       // it is subscribed to everything but what came later
+
+	mu       sync.Mutex
+	channels []string
+	conn     *conn // nil without one
+	later    int   // how many channels came later, on this connection, and are not answered
 }
 
 // run follows until ctx ends. Once calm is done, it stays connected.
@@ -84,23 +90,22 @@ type answer struct {
 
 // subscribe subscribes to all channels. It reports whether that succeeded.
 func (s *subscriber) subscribe(ctx context.Context, c *conn) bool {
-	var requests []map[string]any
-	for _, channel := range s.channels {
-		data := map[string]any{"channel": channel}
-		if since := s.positions[channel]; since != "" {
-			data["since"] = since
-		}
-		requests = append(requests, data)
+	s.mu.Lock()
+	channels := s.channels[:len(s.channels):len(s.channels)]
+	since := make([]string, len(channels))
+	for i, channel := range channels {
+		since[i] = s.positions[channel]
 	}
+	s.conn, s.later = c, 0
+	s.mu.Unlock()
 	// From now on, positions belong to the reader of the connection.
-	answers := make(chan bool, len(s.channels))
-	for i, channel := range s.channels {
-		since, _ := requests[i]["since"].(string)
-		if c.start("#subscribe", requests[i], func(p sctest.Packet) { answers <- s.subscribed(c, channel, since, p) }) != nil {
+	answers := make(chan bool, len(channels))
+	for i, channel := range channels {
+		if s.ask(c, channel, since[i], func(ok bool) { answers <- ok }) != nil {
 			return false
 		}
 	}
-	for range s.channels {
+	for range channels {
 		select {
 		case ok := <-answers:
 			if !ok {
@@ -115,6 +120,50 @@ func (s *subscriber) subscribe(ctx context.Context, c *conn) bool {
 	return true
 }
 
+// ask asks for a channel since a position, or from the beginning if there is none. answered
+// is called with whether that succeeded.
+func (s *subscriber) ask(c *conn, channel, since string, answered func(ok bool)) error {
+	data := map[string]any{"channel": channel}
+	switch {
+	case since != "":
+		data["since"] = since
+	case s.last > 0:
+		data["last"] = s.last
+	}
+	return c.start("#subscribe", data, func(p sctest.Packet) { answered(s.subscribed(c, channel, since, p)) })
+}
+
+// join subscribes to another channel, now or when there is a connection. If that fails, the
+// connection ends, and everything is tried again on the next one.
+func (s *subscriber) join(channel string) {
+	s.mu.Lock()
+	s.channels = append(s.channels, channel)
+	c := s.conn
+	s.later++
+	s.mu.Unlock()
+	if c == nil {
+		return
+	}
+	_ = s.ask(c, channel, "", func(ok bool) { // if it fails, the connection has ended
+		if !ok {
+			c.ws.Close()
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.conn == c {
+			s.later--
+		}
+	})
+}
+
+// there reports whether it is subscribed to everything.
+func (s *subscriber) there() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready.Load() && s.later == 0
+}
+
 // subscribed handles the answer to a subscription since a position. What was missed has come
 // before it.
 func (s *subscriber) subscribed(c *conn, channel, since string, p sctest.Packet) bool {
@@ -127,7 +176,7 @@ func (s *subscriber) subscribed(c *conn, channel, since string, p sctest.Packet)
 	}
 	s.lost(c, channel, a)
 	s.move(channel, a.Position, a.Lost != nil && s.positions[channel] == since)
-	s.r.diary.add(judge.Event{Kind: judge.Subscribed, Who: s.name, Node: c.node, Channel: channel, Position: a.Position})
+	s.r.diary.add(judge.Event{Kind: judge.Subscribed, Who: s.name, Node: c.node, Channel: channel, Position: a.Position, Last: s.last})
 	return true
 }
 
