@@ -20,6 +20,7 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/logtest"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 	"github.com/socketcluster-go/socketcluster/wire"
 )
@@ -372,6 +373,38 @@ func TestPresenceFailure(t *testing.T) {
 	again := begin("b", addrs[1])
 	connect(t, again.addr, "carol", "room")
 	awaitHere(t, []*site{a, again}, "room", "alice1", "carol1")
+}
+
+// A second process with the name of a node that lives disturbs nobody, and is named in the log.
+func TestPresenceSecondOfName(t *testing.T) {
+	t.Parallel()
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
+	var log logtest.Buffer
+	observer, err := cluster.Start(t.Context(), cluster.Options{Name: "a", Listen: addrs[0], Routes: addrs, Secret: secret, Logger: log.Logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(observer.Close)
+	a := newSite(t, observer, cluster.PresenceOptions{})
+	b := newSite(t, startNode(t, cluster.Options{Name: "b", Listen: addrs[1], Routes: addrs, Secret: secret}), cluster.PresenceOptions{})
+	connect(t, b.addr, "bob", "room")
+	awaitHere(t, []*site{a, b}, "room", "bob1")
+	joins := a.watch("room")
+	log.Take()
+	second := startNode(t, cluster.Options{Name: "b", Listen: sctest.FreeAddr(t), Routes: addrs[:1], Secret: secret})
+	text := ""
+	await(t, "a word of the second one", func() bool {
+		text += log.Take()
+		return strings.Contains(text, "two other nodes have this name")
+	})
+	second.Fail()
+	third := startNode(t, cluster.Options{Name: "c", Listen: sctest.FreeAddr(t), Routes: addrs, Secret: secret})
+	await(t, "three nodes", func() bool { return len(third.Nodes()) == 3 && len(observer.Nodes()) == 3 })
+	if text += log.Take(); strings.Contains(text, "started again") || strings.Contains(text, "gone") {
+		t.Errorf("a logs %s", text)
+	}
+	connect(t, a.addr, "alice", "room")
+	joins.await(t, "join alice") // bob has never left
 }
 
 // While two nodes are cut off from each other, each sees the users of the other

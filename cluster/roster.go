@@ -13,6 +13,11 @@ const (
 	lifespan = 3 * beat
 )
 
+// A node that starts again may be heard before others know that it was dead. It counts when
+// its former instance was not heard for so long: a beat, and half of one for a late beat. Two
+// nodes of one name are a mistake, and so the one that lives goes on undisturbed.
+const takeover = beat + beat/2
+
 // lostFor is for how long a node that is gone without a farewell may only be cut off, and still
 // have sockets.
 const lostFor = time.Minute
@@ -30,8 +35,8 @@ type member struct {
 	instance string
 	history  string // the digest of its rules
 	heard    time.Time
-	former   string // the instance before it, which may still be heard
-	echoes   int    // how often that was
+	rival    bool // another instance was heard since
+	rivals   int  // how often that was
 }
 
 // roster has the other nodes that are alive. It is not safe for concurrent use.
@@ -71,24 +76,26 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 		}
 		delete(r.others, b.Node)
 		return heardLeaving
-	case known && b.Instance == was.former:
-		// The newer instance counts: a node that starts again is a common thing,
-		// and two nodes of one name a mistake. A single beat may be a late one.
-		was.echoes++
+	case known && b.Instance == was.instance:
+		both := was.rival
+		was.heard, was.rival = now, false
+		if both {
+			was.rivals++
+		}
 		r.others[b.Node] = was
-		if was.echoes > 1 {
+		if both && was.rivals > 1 { // a single beat may be a late one
 			return heardSameName
 		}
 		return heardAgain
-	case known && b.Instance == was.instance:
-		was.heard = now
+	case known && now.Sub(was.heard) < takeover:
+		was.rival = true
 		r.others[b.Node] = was
 		return heardAgain
 	}
 	if r.others == nil {
 		r.others = make(map[string]member)
 	}
-	r.others[b.Node] = member{instance: b.Instance, history: b.History, heard: now, former: was.instance}
+	r.others[b.Node] = member{instance: b.Instance, history: b.History, heard: now}
 	delete(r.lost, b.Node)
 	if known {
 		return heardRestart

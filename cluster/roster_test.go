@@ -17,13 +17,19 @@ func TestRoster(t *testing.T) {
 	}{
 		{beatMessage{"b", "b1", false, "h"}, 0, heardFirst, "ab"},
 		{beatMessage{"b", "b1", false, "h"}, 1, heardAgain, "ab"},
-		{beatMessage{"c", "c1", true, "h"}, 0, heardAgain, "ab"},    // nobody has known it
-		{beatMessage{"b", "b2", false, "h"}, 0, heardRestart, "ab"}, // it was killed, and has started again
+		{beatMessage{"c", "c1", true, "h"}, 0, heardAgain, "ab"},  // nobody has known it
+		{beatMessage{"b", "b2", false, "h"}, 0, heardAgain, "ab"}, // it may have been killed, and has started again
+		{beatMessage{"b", "b2", false, "h"}, 1, heardAgain, "ab"},
+		{beatMessage{"b", "b2", false, "h"}, 1, heardRestart, "ab"}, // it has
 		{beatMessage{"b", "b1", true, "h"}, 0, heardAgain, "ab"},    // a late farewell
 		{beatMessage{"b", "b1", false, "h"}, 0, heardAgain, "ab"},   // a late beat
-		{beatMessage{"b", "b1", false, "h"}, 1, heardSameName, "ab"},
+		{beatMessage{"b", "b2", false, "h"}, 1, heardAgain, "ab"},
+		{beatMessage{"b", "b3", false, "h"}, 0, heardAgain, "ab"}, // another one takes its name
+		{beatMessage{"b", "b2", false, "h"}, 1, heardSameName, "ab"},
+		{beatMessage{"b", "b3", true, "h"}, 0, heardAgain, "ab"}, // it ends
+		{beatMessage{"b", "b2", false, "h"}, 1, heardAgain, "ab"},
 		{beatMessage{"b", "b2", true, "h"}, 0, heardLeaving, "a"},
-		{beatMessage{"b", "b1", false, "h"}, 0, heardFirst, "ab"}, // the other one of that name is left
+		{beatMessage{"b", "b3", false, "h"}, 0, heardFirst, "ab"}, // the other one of that name is left
 		{beatMessage{"a", "a1", false, "h"}, 0, heardAgain, "ab"}, // this node, by a NATS that echoes
 		{beatMessage{"a", "a0", true, "h"}, 0, heardAgain, "ab"},  // what this node was before
 		{beatMessage{"a", "a2", false, "h"}, 0, heardOwnName, "ab"},
@@ -118,7 +124,7 @@ func TestRosterRoutes(t *testing.T) {
 	}
 	r.heard(beatMessage{Node: "e", Instance: "e1", History: "1"}, time.Now())
 	r.heard(beatMessage{Node: "d", Instance: "d1", History: "1"}, time.Now())
-	r.heard(beatMessage{Node: "d", Instance: "d2", History: "2"}, time.Now())
+	r.heard(beatMessage{Node: "d", Instance: "d2", History: "2"}, time.Now().Add(takeover))
 	if got := r.unlike("1"); !slices.Equal(got, []string{"c", "d"}) {
 		t.Errorf("%v have other rules", got)
 	}
