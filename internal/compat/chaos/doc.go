@@ -21,7 +21,16 @@
 // that nothing follows that would show that one is missing. A publisher has one publication
 // under way. It numbers them, and goes to another node when its own does not answer.
 // Half of the publishers publish there again, under its id, what was not acknowledged. Of
-// the subscribers, three stay with a node each, the others come and go.
+// the subscribers, three stay with a node each, the others come and go. Now and then a
+// publication has more than 64 KiB, which is what a node keeps at hand of a channel.
+//
+// Time and again, three subscribers on each node come to a channel that nobody has used,
+// and ask for the last publications while the first ones are made, most of which are large. Each
+// gets all of them.
+//
+// Histories stay below HistoryBytes, so that no channel pushes out the publications of
+// another one: all channels of a stream share that bound, so each gap could have its reason
+// there, and the judge would have to believe it.
 //
 // Members come to channels with presence and leave them, and an observer on each node
 // asks who is there. Guests follow private channels on all nodes until their token is

@@ -8,7 +8,7 @@
 //     or is covered by a gap that the subscriber was told; nothing comes or is stored
 //     twice; the acknowledged publications of a publisher on a channel come in its order,
 //     and all subscribers get a channel in the order of its positions; a gap is
-//     told only if the history was too short.
+//     told only if the history was too short, and is only where it was told.
 //   - Rights: after a revocation, a kick or the end of a token, a socket gets nothing
 //     that was published since, and no node takes the token.
 //   - Presence: a node that has been undisturbed for [Settle] names exactly the users
