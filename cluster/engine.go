@@ -168,7 +168,8 @@ func (e *engine) stop() {
 type natsLog struct {
 	*slog.Logger
 	fatal  atomic.Pointer[error]
-	denied atomic.Pointer[time.Time] // when a wrong secret was logged last
+	denied seldom // a wrong secret
+	twin   seldom // another node of this name
 
 	mu       sync.Mutex
 	watchers watchers // of routes
@@ -188,16 +189,34 @@ func (l *natsLog) routesChanged() {
 	l.watchers.wake()
 }
 
-// deniedPause is how often a wrong secret is logged. NATS says several times a second that
-// a route is refused.
-const deniedPause = time.Minute
+// refusedPause is how often it is logged that routes are refused for one reason. NATS says
+// that several times a second.
+const refusedPause = time.Minute
 
-// The texts by which NATS says something of a route, that it is refused, here and there, and
-// that a password is no hash. That of a route may be none: nobody knows it but the nodes.
+// seldom is something that is logged once in refusedPause.
+type seldom struct{ last atomic.Pointer[time.Time] }
+
+// recent reports whether it was logged just before.
+func (s *seldom) recent() bool {
+	last := s.last.Load()
+	return last != nil && time.Since(*last) < refusedPause
+}
+
+// begin reports whether it is to be logged now.
+func (s *seldom) begin() bool {
+	now, last := time.Now(), s.last.Load()
+	return (last == nil || now.Sub(*last) >= refusedPause) && s.last.CompareAndSwap(last, &now)
+}
+
+// The texts by which NATS says something of a route, that it is refused, here and there, that
+// there is a node of the same name, what comes of that, and that a password is no hash. That of a
+// route may be none: nobody knows it but the nodes.
 const (
 	natsRoute    = " - rid:"
 	natsRefuses  = "authentication error"
 	natsRefused  = "Authorization Violation"
+	natsTwin     = "Remote server has a duplicate name"
+	natsBroken   = "Parse Error"
 	natsPlain    = "Plaintext passwords detected"
 	natsNoListen = "Error listening on router port"
 )
@@ -212,11 +231,16 @@ func (l *natsLog) log(level slog.Level, format string, args ...any) {
 	case strings.HasPrefix(text, natsPlain):
 		return
 	case route && (strings.Contains(text, natsRefuses) || strings.Contains(text, natsRefused)):
-		now, last := time.Now(), l.denied.Load()
-		if last != nil && now.Sub(*last) < deniedPause || !l.denied.CompareAndSwap(last, &now) {
-			return
+		if l.denied.begin() {
+			l.LogAttrs(context.Background(), slog.LevelError, "cluster: another node has another secret, so that they do not connect: give all nodes the same Options.Secret", slog.String("nats", text))
 		}
-		l.LogAttrs(context.Background(), slog.LevelError, "cluster: another node has another secret, so that they do not connect: give all nodes the same Options.Secret", slog.String("nats", text))
+		return
+	case route && strings.Contains(text, natsTwin):
+		if l.twin.begin() {
+			l.LogAttrs(context.Background(), slog.LevelError, ownName, slog.String("nats", text))
+		}
+		return
+	case route && strings.Contains(text, natsBroken) && l.twin.recent():
 		return
 	}
 	l.LogAttrs(context.Background(), level, "nats: "+text)

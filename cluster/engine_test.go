@@ -36,15 +36,50 @@ func TestWrongSecret(t *testing.T) {
 	}
 }
 
-// A wrong secret is logged once a minute, and other errors each time.
-func TestWrongSecretPause(t *testing.T) {
+// Nodes with one name say what to set, and not what comes of it.
+func TestTwin(t *testing.T) {
+	var logs [2]logtest.Buffer
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
+	for i, addr := range addrs {
+		n, err := Start(t.Context(), Options{Name: "a", Listen: addr, Routes: addrs, Secret: strings.Repeat("s", minSecret), Logger: logs[i].Logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+	}
+	for i := range logs {
+		text := ""
+		for begun := time.Now(); !strings.Contains(text, "give each its own Options.Name"); time.Sleep(time.Millisecond) {
+			if text += logs[i].Take(); time.Since(begun) > 20*time.Second {
+				t.Fatalf("node %d logs %s", i, text)
+			}
+		}
+		if strings.Contains(text, "Parse Error") {
+			t.Errorf("node %d logs %s", i, text)
+		}
+	}
+}
+
+// A wrong secret is logged once a minute, as is another node of this name. Other errors are
+// logged each time.
+func TestRefusedPause(t *testing.T) {
+	t.Run("secret", func(t *testing.T) {
+		testRefusedPause(t, "authentication error - User \"route\"", "Route Error 'Authorization Violation'")
+	})
+	t.Run("name", func(t *testing.T) {
+		testRefusedPause(t, "Remote server has a duplicate name: \"b\"", "processRemoteSub Parse Error: 'R x'")
+	})
+}
+
+func testRefusedPause(t *testing.T, texts ...string) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs logtest.Buffer
 		l := &natsLog{Logger: logs.Logger()}
 		count := func() int { return strings.Count(logs.Take(), "level=ERROR") }
 		refuse := func() {
-			l.Errorf("127.0.0.1:1 - rid:1 - %s", "authentication error - User \"route\"")
-			l.Errorf("127.0.0.1:1 - rid:2 - Route Error %s", "'Authorization Violation'")
+			for i, text := range texts {
+				l.Errorf("127.0.0.1:1 - rid:%d - %s", i, text)
+			}
 		}
 		refuse()
 		if n := count(); n != 1 {

@@ -153,6 +153,9 @@ func (m *members) say(leaving bool) {
 	}
 }
 
+// ownName is what is logged of another node with the name of this one.
+const ownName = "cluster: another node has the name of this one: give each its own Options.Name"
+
 // heard handles the beat of another node.
 func (m *members) heard(msg *nats.Msg) {
 	var b beatMessage
@@ -179,7 +182,7 @@ func (m *members) heard(msg *nats.Msg) {
 	case heardLeaving:
 		log.Info("cluster: a node has left")
 	case heardOwnName:
-		log.Error("cluster: another node has the name of this one: give each its own Options.Name")
+		log.Error(ownName)
 	case heardSameName:
 		log.Error("cluster: two other nodes have this name: give each its own Options.Name")
 	}
