@@ -21,6 +21,9 @@
 // publication that is gone and will not come; without them, it is not known what is.
 export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
   const positions = new Map(); // by channel
+  // What they were at the first call that has no answer yet, also on an earlier connection. What is lost is in the answer, behind
+  // what is not: if it does not come, the next call asks from there, and what the client has read is dropped.
+  const unanswered = new Map();
   const pending = new Map(); // calls that subscribe, by their ids: the channel, and its position then
 
   function outgoing(packet) {
@@ -28,9 +31,10 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
     if (event === '#handshake') {
       pending.clear(); // those ids were of another connection
     } else if (event === '#unsubscribe') {
-      positions.delete(data);
+      forget(data);
     } else if (event === '#subscribe' && cid !== undefined && typeof data?.channel === 'string') {
-      const {channel} = data, asked = positions.get(channel);
+      const {channel} = data, asked = unanswered.get(channel) ?? positions.get(channel);
+      if (asked) unanswered.set(channel, asked);
       pending.set(cid, {channel, asked});
       if (asked) return {...packet, data: {...data, since: asked.text}};
       const count = typeof last === 'function' ? last(channel) : last;
@@ -49,7 +53,7 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
       pending.delete(rid);
     }
     if (event === '#kickOut' && data) {
-      return {...packet, data: whenRead(data, 'channel', () => positions.delete(data.channel))};
+      return {...packet, data: whenRead(data, 'channel', () => forget(data.channel))};
     }
     if (event === '#lost' && data) return told(data);
     const position = event === '#publish' && parse(data?.position);
@@ -68,6 +72,11 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
     return {event: '#publish', data};
   }
 
+  function forget(channel) {
+    positions.delete(channel);
+    unanswered.delete(channel);
+  }
+
   function advance(channel, position) {
     if (newer(position, positions.get(channel))) positions.set(channel, position);
   }
@@ -76,6 +85,7 @@ export function recovery({codec = json, last = 0, onLost = () => {}} = {}) {
     if (!pending.has(rid)) return;
     const {channel, asked} = pending.get(rid);
     pending.delete(rid);
+    unanswered.delete(channel);
     const position = parse(data?.position);
     if (!position) {
       positions.delete(channel); // nothing is kept any more

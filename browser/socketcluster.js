@@ -994,7 +994,8 @@ class Socket {
     if (known) {
       known.options = options;
     } else {
-      // The position is that of the last message; asked is what it was when the subscription was requested.
+      // The position is that of the last message. asked is what it was at the first request without an answer, also on an earlier
+      // connection: what is lost is in the answer, behind what is not.
       const channel = {name, options, state: PENDING, request: null, position: undefined, asked: undefined};
       this.#channels.set(name, channel);
       this.#requestSubscription(channel);
@@ -1035,7 +1036,8 @@ class Socket {
     if (this.state !== OPEN || channel.request || !this.#mayRequest(channel)) return;
     const {waitForAuth, data, last} = channel.options;
     const options = {...(waitForAuth && {waitForAuth}), ...(data !== undefined && {data})};
-    const from = channel.position ? {since: channel.position.text} : {...(last > 0 && {last})};
+    channel.asked ??= channel.position;
+    const from = channel.asked ? {since: channel.asked.text} : {...(last > 0 && {last})};
     const call = {event: '#subscribe'};
     call.settle = (error, answer) => {
       channel.request = null;
@@ -1044,7 +1046,6 @@ class Socket {
       else if (error.name !== 'BadConnectionError') this.#failChannel(channel, error, options);
     };
     channel.request = call;
-    channel.asked = channel.position;
     try {
       call.data = encode({channel: channel.name, ...options, ...from});
     } catch (error) {
@@ -1063,13 +1064,15 @@ class Socket {
     this.#emit('subscribeStateChange', {channel: channel.name, ...change});
     this.#emit('subscribe', {channel: channel.name, subscriptionOptions});
     const position = parsePosition(answer?.position);
+    const {asked} = channel;
+    channel.asked = undefined;
     if (!position) {
       channel.position = undefined; // nothing is kept
       return;
     }
     // What was missed has come before the answer, and so may have what was published meanwhile.
     const {lost} = answer;
-    if (isNewer(position, channel.position) || (lost && channel.position === channel.asked)) channel.position = position;
+    if (isNewer(position, channel.position) || (lost && channel.position === asked)) channel.position = position;
     if (lost) this.#tellLost(channel, lost);
   }
 

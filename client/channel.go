@@ -51,7 +51,7 @@ type channel struct {
 	subs    []*Subscription
 
 	position string // of the last publication in the history of the channel, "" if it has none
-	asked    string // what it was when request was made
+	asked    string // what it was at the first request that has not been answered, also on an earlier connection
 }
 
 // setState changes the state, and emits the events of that (CL-29).
@@ -150,7 +150,10 @@ func (c *Client) request(ch *channel) {
 	if len(ch.options.data) > 0 {
 		data = append(append(data, `,"data":`...), ch.options.data...)
 	}
-	if ch.asked = ch.position; ch.asked != "" {
+	if ch.asked == "" {
+		ch.asked = ch.position
+	}
+	if ch.asked != "" {
 		data = wire.AppendString(append(data, `,"since":`...), ch.asked)
 	} else if ch.options.last > 0 {
 		data = strconv.AppendInt(append(data, `,"last":`...), int64(ch.options.last), 10)

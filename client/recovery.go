@@ -10,7 +10,9 @@ import (
 
 // Publications of a channel that keeps them have positions. The client remembers that of
 // the last one that it has got of each channel, and asks for what came after it when
-// it subscribes again with the next connection.
+// it subscribes again with the next connection. What is lost is in the answer, which comes
+// behind what is not. So if the connection ends between them, the client asks again from where
+// it was before, and drops what it has had.
 
 // resume takes the answer to a subscription. What the client has missed has come before it,
 // and so may others that were published meanwhile. It returns what OnLost tells, or nil. The
@@ -20,6 +22,8 @@ func (ch *channel) resume(c *Client, answer json.RawMessage) *socketcluster.Lost
 		Position string       `json:"position"`
 		Lost     *broker.Lost `json:"lost"`
 	}
+	asked := ch.asked
+	ch.asked = ""
 	if len(answer) == 0 || json.Unmarshal(answer, &a) != nil || !isPosition(a.Position) {
 		ch.position = "" // nothing is kept
 		if ch.known {
@@ -27,7 +31,7 @@ func (ch *channel) resume(c *Client, answer json.RawMessage) *socketcluster.Lost
 		}
 		return nil
 	}
-	if newer(a.Position, ch.position) || a.Lost != nil && ch.position == ch.asked {
+	if newer(a.Position, ch.position) || a.Lost != nil && ch.position == asked {
 		ch.position = a.Position
 	}
 	if a.Lost != nil {

@@ -147,6 +147,36 @@ func TestRecoveryTellsWhatIsLost(t *testing.T) {
 	})
 }
 
+// A loss is told although the connection ends before the answer that has it, and nothing
+// comes twice.
+func TestRecoveryWithoutAnswer(t *testing.T) {
+	withFake(t, func(t *testing.T, s *fake) {
+		c, p := s.connect(client.Options{})
+		r := recordLost(t, c)
+		sub := subscribe(t, c, "a")
+		p.next()
+		p.send(`{"rid":2,"data":{"position":"e.5.1"}}`)
+		for cid := 4; cid <= 6; cid += 2 {
+			synctest.Wait()
+			p.Close()
+			connecting(c)
+			p = s.greet(cid-1, noToken)
+			p.want(fmt.Sprintf(`{"event":"#subscribe","data":{"channel":"a","since":"e.5.1"},"cid":%d}`, cid))
+			p.send(at("e.50.1", "1")) // what was between is lost
+		}
+		p.send(at("e.51.1", "2"), `{"rid":6,"data":{"position":"e.51.1","lost":{"from":6,"to":9}}}`)
+		r.want("lost a 6-9 at e.51.1")
+		p.Close()
+		connecting(c)
+		p = s.greet(7, noToken)
+		p.want(`{"event":"#subscribe","data":{"channel":"a","since":"e.51.1"},"cid":8}`)
+		c.Unsubscribe("a")
+		if got, want := messages(sub), []string{"1", "2", "a 6-9 at e.51.1"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
 // A loss is told while the channel is live, in its place.
 func TestLostWhileLive(t *testing.T) {
 	withFake(t, func(t *testing.T, s *fake) {

@@ -74,6 +74,22 @@ test('the answer tells what is lost, and where the channel is', async () => {
   assert.deepEqual(got, [1, 2, 3]);
 });
 
+test('a loss is told although the connection ends before the answer', async () => {
+  const {socket, server: first} = await openSocket();
+  const got = collect(socket.subscribe('a'));
+  const lost = collect(socket.listener('lost'));
+  first.deliver('{"rid":2,"data":{"position":"e.5.1"}}');
+  let {server, data, cid} = await reconnect(socket);
+  server.deliver(at('e.50.1', 1)); // what was between is lost, which the answer would have said
+  ({server, data, cid} = await reconnect(socket));
+  assert.deepEqual(data, {channel: 'a', since: 'e.5.1'});
+  for (const message of [at('e.50.1', 1), at('e.51.1', 2), `{"rid":${cid},"data":{"position":"e.51.1","lost":{"from":6,"to":9}}}`]) server.deliver(message);
+  await idle();
+  assert.deepEqual([got, lost], [[1, 2], [{channel: 'a', from: 6, to: 9, position: 'e.51.1'}]]);
+  ({data} = await reconnect(socket));
+  assert.deepEqual(data, {channel: 'a', since: 'e.51.1'});
+});
+
 test('a loss is told while the channel is live', async () => {
   const {socket, server: first} = await openSocket();
   const channel = socket.subscribe('a');

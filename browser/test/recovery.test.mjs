@@ -18,6 +18,7 @@ test('a subscription continues where it was', () => {
   take(engine, '{"rid":1,"data":{"position":"e.9.1"}}');
   assert.deepEqual(subscribe(engine, 2, 'a'), {channel: 'a', since: 'e.9.1'});
   assert.equal(engine.decode(publish('a', 'e.a.1', 5)).data.data, 5);
+  take(engine, '{"rid":2,"data":{"position":"e.a.1"}}');
   assert.deepEqual(subscribe(engine, 3, 'a'), {channel: 'a', since: 'e.a.1'});
   assert.deepEqual(subscribe(engine, 4, 'b'), {channel: 'b'});
   engine.encode({event: '#unsubscribe', cid: 5, data: 'a'});
@@ -71,6 +72,22 @@ test('the answer to a subscription tells what is lost, and where the channel is'
   assert.deepEqual(subscribe(engine, 6, 'a'), {channel: 'a', since: 'e.61.1'});
   take(engine, '{"rid":6}'); // nothing is kept any more
   assert.deepEqual(subscribe(engine, 7, 'a'), {channel: 'a'});
+});
+
+test('a loss is told although the connection ends before the answer', () => {
+  const lost = [];
+  const engine = recovery({onLost: (...args) => lost.push(args)});
+  take(engine, publish('a', 'e.5.1', 1));
+  subscribe(engine, 1, 'a');
+  assert.equal(take(engine, publish('a', 'e.50.1', 1)).length, 1); // and what was between is lost
+  engine.encode({event: '#handshake', cid: 1, data: {}});
+  assert.deepEqual(subscribe(engine, 2, 'a'), {channel: 'a', since: 'e.5.1'});
+  assert.equal(take(engine, `[${publish('a', 'e.50.1', 1)},${publish('a', 'e.51.1', 2)}]`).length, 1);
+  take(engine, '{"rid":2,"data":{"position":"e.51.1","lost":{"from":6,"to":9}}}');
+  assert.deepEqual(lost, [['a', 6, 9]]);
+  assert.deepEqual(subscribe(engine, 3, 'a'), {channel: 'a', since: 'e.51.1'});
+  engine.encode({event: '#unsubscribe', cid: 4, data: 'a'});
+  assert.deepEqual(subscribe(engine, 5, 'a'), {channel: 'a'});
 });
 
 test('a loss is told while the channel is live, if the client reads it', () => {
