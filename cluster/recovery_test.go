@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -344,4 +345,41 @@ func TestGapOfANode(t *testing.T) {
 	}
 	publish(t, home, "small/b", "", "1")
 	next(t, other, 1)
+}
+
+// What is lost is told, also while a full history goes on: its oldest publications vanish
+// while it is read.
+func TestRecoveryOfMovingHistory(t *testing.T) {
+	const size = 50
+	nodes, _ := startStored(t, 1, func(o *cluster.Options) {
+		o.History = []cluster.HistoryRule{{Channel: "chat/*", Size: size, Age: time.Hour}}
+	})
+	node := nodes[0]
+	brokers, _ := begin(t, nodes)
+	if err := brokers[0].Subscribe(t.Context(), "chat/a"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, node, together("chat/a", 1)[0], "", 0) // the stream has something that is older
+	begin := publish(t, node, "chat/a", "", 0)
+	for i := range 2 * size {
+		publish(t, node, "chat/a", "", i)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var publisher sync.WaitGroup
+	publisher.Go(func() {
+		for ctx.Err() == nil {
+			_, _ = node.Publish(ctx, "chat/a", "", []byte("1"))
+		}
+	})
+	defer publisher.Wait()
+	defer stop()
+	for range 300 {
+		past := recovered(t, node, "chat/a", begin)
+		if len(past.Publications) == 0 {
+			t.Fatalf("nothing came; lost is %v", past.Lost)
+		}
+		if past.Lost == nil || past.Lost.From != begin.Seq+1 || past.Lost.To != past.Publications[0].Position.Seq-1 {
+			t.Fatalf("%d publications came, the first is %v, and lost is %v", len(past.Publications), past.Publications[0].Position, past.Lost)
+		}
+	}
 }

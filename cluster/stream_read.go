@@ -269,12 +269,16 @@ func (h *history) readChannel(ctx context.Context, s *shard, subject string, fro
 			return e, err
 		}
 	}
-	return h.confirm(ctx, s, subject, from, r)
+	e, err = h.confirm(ctx, s, subject, from, r)
+	if err == nil && e.trimmed && len(e.list) == 0 { // others have come meanwhile
+		return h.readChannel(ctx, s, subject, from, keep)
+	}
+	return e, err
 }
 
 // confirm returns what was read as far as the leader of the stream still has it. A copy that
 // catches up gets what the leader has, behind what it had itself, and so it may lack what
-// is between.
+// is between. What the leader has no longer may also have been the oldest of a full history.
 func (h *history) confirm(ctx context.Context, s *shard, subject string, from uint64, r *reader) (e extract, err error) {
 	first, ok, err := h.fromLeader(ctx, s, getRequest{Seq: max(from, 1), NextFor: subject})
 	if err != nil || !ok {
@@ -282,7 +286,7 @@ func (h *history) confirm(ctx context.Context, s *shard, subject string, from ui
 	}
 	e = extract{list: r.list, trimmed: r.trimmed}
 	for len(e.list) > 0 && e.list[0].seq < first.seq {
-		e.list = e.list[1:]
+		e.list, e.trimmed = e.list[1:], true
 	}
 	return e, nil
 }

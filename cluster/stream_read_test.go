@@ -50,8 +50,8 @@ func TestReadIsConfirmed(t *testing.T) {
 			_ = stream.DeleteMsg(t.Context(), m.seq) // it may be gone already
 		}
 		e, err := h.confirm(t.Context(), s, subject, stale[0].seq, &reader{list: stale})
-		if err != nil || len(e.list) != c.left || c.left > 0 && e.list[0].seq != stale[c.gone].seq {
-			t.Errorf("of five, %d are gone: %d are left, %v", c.gone, len(e.list), err)
+		if err != nil || len(e.list) != c.left || c.left > 0 && (e.list[0].seq != stale[c.gone].seq || e.trimmed != (c.gone > 0)) {
+			t.Errorf("of five, %d are gone: %d are left, trimmed: %v, %v", c.gone, len(e.list), e.trimmed, err)
 		}
 	}
 }
