@@ -226,9 +226,10 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 // failure is an error of the broker. The broker delivers nothing on the channel while
 // the socket enters.
 func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) (past broker.Past, entered bool, err *wire.Error, failure error) {
+	from.Bytes = s.srv.cfg.Limits.Outbox / 2
 	failure = guard.Call(s.srv.log, "Broker.Join", func() error {
 		return h.Join(s.unending(), channel, from, func(p broker.Past) {
-			past = fitting(channel, p, s.srv.cfg.Limits.Outbox/2)
+			past = fitting(channel, p, from.Bytes)
 			entered, err = s.enter(channel, raw, options, epoch, resume, past)
 		})
 	}, slog.String("channel", channel))

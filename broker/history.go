@@ -43,6 +43,7 @@ type From struct {
 	Since     string // after this position; "": it has none
 	Including bool   // with the publication at that position
 	Last      int    // without a position, with so many of the last publications
+	Bytes     int    // it has no use for more data of the past, in bytes; what goes therefore is Lost. 0: for all
 }
 
 // Past is a part of the history of a channel.

@@ -65,6 +65,7 @@ type history struct {
 	cancel context.CancelFunc
 	over   sync.WaitGroup
 
+	room      *room         // for what is read
 	disturbed atomic.Int64  // when live publications may have been lost, in nanoseconds since 1970
 	rings     atomic.Int64  // bytes
 	gaps      atomic.Uint64 // reads of what may be missing
@@ -91,7 +92,7 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 		return nil, nil
 	}
 	h := &history{
-		n: n, rules: rules, ids: rand.Text(),
+		n: n, rules: rules, ids: rand.Text(), room: newRoom(maxReading),
 		lanes: make(map[string]*lane), followers: make(map[string]*follower),
 	}
 	byCopies := make(map[int][]*shard)
@@ -410,8 +411,13 @@ func (n *Node) History(ctx context.Context, channel string, count int) (Past, er
 	if err := h.wait(ctx, s); err != nil {
 		return Past{}, err
 	}
+	leave, err := s.turn(ctx)
+	if err != nil {
+		return Past{}, err
+	}
+	defer leave()
 	epoch, now := s.getEpoch(), time.Now()
-	e, err := h.readChannel(ctx, s, s.subject(channel), 0, max(1, min(count, rule.Size)))
+	e, err := h.readChannel(ctx, s, s.subject(channel), want{count: max(1, min(count, rule.Size)), bytes: maxRead})
 	if err != nil {
 		return Past{}, err
 	}
@@ -437,11 +443,16 @@ func (n *Node) Recover(ctx context.Context, channel string, since Position) (Pas
 	if err := h.wait(ctx, s); err != nil {
 		return Past{}, err
 	}
+	leave, err := s.turn(ctx)
+	if err != nil {
+		return Past{}, err
+	}
+	defer leave()
 	epoch, now := s.getEpoch(), time.Now()
 	if since.Epoch != epoch {
 		since = Position{Epoch: epoch} // nothing of it is known here
 	}
-	e, err := h.read(ctx, s, s.subject(channel), since.Seq, rule.Size+1)
+	e, err := h.read(ctx, s, s.subject(channel), want{since.Seq, rule.Size + 1, maxRead})
 	if err != nil {
 		return Past{}, err
 	}
@@ -500,7 +511,7 @@ func missing(e extract, since Position, rule *historyRule, now time.Time) ([]sto
 		return list, nil
 	}
 	young := now.Sub(since.Time) < rule.Age-maxSkew
-	if young && !e.trimmed && !e.evicted(since) && len(list) <= rule.Size && (len(list) > 0 || since.Seq == 0) {
+	if young && !e.trimmed && !e.oldest.evicted(since) && len(list) <= rule.Size && (len(list) > 0 || since.Seq == 0) {
 		return list, nil
 	}
 	list = list[max(0, len(list)-rule.Size):]

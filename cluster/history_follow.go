@@ -31,7 +31,7 @@ type follower struct {
 	waiting []*nats.Msg
 	moved   chan struct{} // closed when at changes
 	ring    ring
-	reading *reading // nil if nobody reads the whole history
+	reading *reading // the last one that is under way, nil if none is
 }
 
 // maxWaiting is how many live publications of a channel wait while it is read. Those
@@ -93,7 +93,7 @@ func (f *follower) begin(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	last, ok, err := f.h.last(ctx, f.shard, f.subject)
+	last, ok, err := f.last(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,6 +108,16 @@ func (f *follower) begin(ctx context.Context) error {
 		f.fill()
 	}
 	return nil
+}
+
+// last returns the last publication of the channel when it is the channel's turn.
+func (f *follower) last(ctx context.Context) (m stored, ok bool, err error) {
+	leave, err := f.shard.turn(ctx)
+	if err != nil {
+		return m, false, err
+	}
+	defer leave()
+	return f.h.last(ctx, f.shard, f.subject)
 }
 
 // live takes a live publication.
@@ -231,19 +241,18 @@ func (f *follower) read() {
 // has ended.
 func (f *follower) tryRead() (done bool, err error) {
 	h := f.h
-	select {
-	case f.shard.fills <- struct{}{}:
-		defer func() { <-f.shard.fills }()
-	case <-h.ctx.Done():
+	leave, err := f.shard.turn(h.ctx)
+	if err != nil {
 		return true, nil
 	}
+	defer leave()
 	f.mu.Lock()
 	since, wanted := Position{Seq: f.at, Time: f.known}, f.wanted
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
 	begun := time.Now()
-	e, err := h.read(ctx, f.shard, f.subject, since.Seq, f.rule.Size+1)
+	e, err := h.read(ctx, f.shard, f.subject, want{since.Seq, f.rule.Size + 1, maxRead})
 	if err == nil {
 		f.filled(e, since, wanted, begun)
 	}

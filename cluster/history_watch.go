@@ -131,9 +131,9 @@ func (h *history) newer(s *shard) (map[*follower]uint64, error) {
 	for subjects := range chunks(slices.Sorted(maps.Keys(followers))) {
 		ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 		var end *nats.Msg
-		err := h.again(ctx, func() (err error) {
+		err := h.again(ctx, s, func(wait time.Duration) (err error) {
 			s.source++
-			end, err = h.get(ctx, s, h.n.source(s.source), getRequest{Seq: s.tail + 1, MultiLast: subjects}, func(msg *nats.Msg) {
+			end, err = h.get(ctx, s, h.n.source(s.source), getRequest{Seq: s.tail + 1, MultiLast: subjects}, wait, func(msg *nats.Msg) {
 				f, seq := followers[msg.Header.Get("Nats-Subject")], number(msg, seqHeader)
 				if f == nil {
 					return

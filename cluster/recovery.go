@@ -64,13 +64,19 @@ func (r *ring) reset(h *history, base uint64) {
 	*r = ring{base: base}
 }
 
-// reading is a read of the whole history of a channel, which all share who need it at
-// the same time.
+// reading is a read of the history of a channel, which all share who need no more of it at the
+// same time.
 type reading struct {
+	want
 	extract
-	done  chan struct{}
-	begun time.Time
-	err   error
+	complete bool // it shows whether something is missing
+	done     chan struct{}
+	err      error
+}
+
+// covers reports whether a reading has what is wanted.
+func (r *reading) covers(w want, complete bool) bool {
+	return r.from <= w.from && r.count >= w.count && r.bytes >= w.bytes && (r.complete || !complete)
 }
 
 // Join implements broker.Historian.
@@ -122,7 +128,8 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 	} else {
 		since = Position{} // of another history, or none at all
 	}
-	var read reading
+	w, complete := f.wants(from, since)
+	var read *reading
 	for try := 0; ; try++ {
 		f.mu.Lock()
 		past, ok := f.past(from, since, known, read)
@@ -138,10 +145,23 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 		if try == joinTries {
 			return fmt.Errorf("cluster: the history of %q cannot be read: it changes too fast", f.channel)
 		}
-		if read, err = f.readAll(ctx); err != nil {
+		if read, err = f.share(ctx, w, complete); err != nil {
 			return err
 		}
 	}
+}
+
+// wants returns what of the history a new subscriber may need, and whether it must know what is
+// missing.
+func (f *follower) wants(from broker.From, since Position) (w want, complete bool) {
+	w = want{from: since.Seq, count: f.rule.Size + 1, bytes: maxRead}
+	if from.Bytes > 0 {
+		w.bytes = min(from.Bytes, maxRead)
+	}
+	if from.Since == "" {
+		w.count = min(from.Last, f.rule.Size)
+	}
+	return w, from.Since != ""
 }
 
 // reach waits until the follower has delivered up to a sequence, which another node has
@@ -152,10 +172,10 @@ func (f *follower) reach(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	for patience := lateTime; !f.arrives(ctx, seq, patience); patience = awaitTime {
-		last, _, err := f.h.last(ctx, f.shard, f.subject)
+		last, _, err := f.last(ctx)
 		if err == nil && last.seq < seq {
-			var led bool
-			if led, err = f.h.led(ctx, f.shard); led {
+			var state streamState
+			if state, err = f.h.state(ctx, f.shard); state.led {
 				return nil
 			}
 		}
@@ -172,37 +192,11 @@ func (f *follower) reach(ctx context.Context, seq uint64) error {
 	return nil
 }
 
-// fresh is the time since which a leader must have heard of a majority, so that there is
-// no other one. NATS waits for longer before it elects another.
-const fresh = 3 * time.Second
-
-// led reports whether the leader that the node reaches is followed by a majority of the
-// copies. One that is cut off does not know at once that it does not lead any more.
-func (h *history) led(ctx context.Context, s *shard) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	stream, err := h.n.js.Stream(ctx, s.stream)
-	if err != nil {
-		return false, err
-	}
-	info := stream.CachedInfo().Cluster
-	if info == nil {
-		return true, nil // there is one copy
-	}
-	copies := 1
-	for _, peer := range info.Replicas {
-		if !peer.Offline && peer.Active > 0 && peer.Active < fresh {
-			copies++
-		}
-	}
-	return copies > (len(info.Replicas)+1)/2, nil
-}
-
 // past returns what the follower has delivered of a channel as far as it is known from
-// what was read and from the ring, and whether that is enough. f.mu is held.
-func (f *follower) past(from broker.From, since Position, known bool, read reading) (e extract, ok bool) {
+// what was read, if anything was, and from the ring, and whether that is enough. f.mu is held.
+func (f *follower) past(from broker.From, since Position, known bool, read *reading) (e extract, ok bool) {
 	f.ring.expire(f.h, f.rule)
-	if !read.begun.IsZero() {
+	if read != nil {
 		last := uint64(0)
 		if n := len(read.list); n > 0 {
 			last = read.list[n-1].seq
@@ -248,23 +242,22 @@ func (f *follower) pastOf(from broker.From, since Position, known bool, e extrac
 	var lost *Lost
 	switch {
 	case from.Since == "":
-		list = list[max(0, len(list)-max(0, min(from.Last, f.rule.Size))):]
+		last := max(0, min(from.Last, f.rule.Size))
+		if e.cut && len(list) < last {
+			lost = &Lost{}
+		}
+		list = list[max(0, len(list)-last):]
 	case !known: // the history is another one
 		list, lost = list[max(0, len(list)-f.rule.Size):], &Lost{}
 	case since.Seq > f.at: // the history has lost its end
 		list, lost = nil, &Lost{}
+	case since.Seq >= f.ring.base:
+		i, _ := slices.BinarySearchFunc(list, since.Seq+1, bySeq)
+		list = list[i:]
 	default:
 		i, _ := slices.BinarySearchFunc(list, since.Seq, bySeq)
-		switch {
-		case since.Seq == f.at:
-			list = nil
-		case since.Seq >= f.ring.base:
-			i, _ = slices.BinarySearchFunc(list, since.Seq+1, bySeq)
-			list = list[i:]
-		default:
-			e.list, e.trimmed = list[i:], e.trimmed && i == 0
-			list, lost = missing(e, since, f.rule, now)
-		}
+		e.list, e.trimmed = list[i:], e.trimmed && i == 0
+		list, lost = missing(e, since, f.rule, now)
 	}
 	past := pastOf(epoch, list, now)
 	past.Lost, past.Position = lost, present
@@ -274,13 +267,17 @@ func (f *follower) pastOf(from broker.From, since Position, known bool, e extrac
 	return past
 }
 
-// readAll reads the whole history of the channel, or takes part in a read that begins
-// now.
-func (f *follower) readAll(ctx context.Context) (reading, error) {
+// share reads what is wanted of the channel, or takes part in a read that has it. If one is under
+// way that has not, the new one has what both want, so that there are few.
+func (f *follower) share(ctx context.Context, w want, complete bool) (*reading, error) {
 	f.mu.Lock()
 	r := f.reading
-	if r == nil {
-		r = &reading{done: make(chan struct{}), begun: time.Now()}
+	if r == nil || !r.covers(w, complete) {
+		if r != nil {
+			w = want{min(r.from, w.from), max(r.count, w.count), max(r.bytes, w.bytes)}
+			complete = complete || r.complete
+		}
+		r = &reading{want: w, complete: complete, done: make(chan struct{})}
 		f.reading = r
 		f.h.mu.Lock()
 		if f.h.shut {
@@ -294,9 +291,9 @@ func (f *follower) readAll(ctx context.Context) (reading, error) {
 	f.mu.Unlock()
 	select {
 	case <-r.done:
-		return *r, r.err
+		return r, r.err
 	case <-ctx.Done():
-		return reading{}, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
@@ -304,16 +301,19 @@ func (f *follower) readFor(r *reading) {
 	defer close(r.done)
 	ctx, cancel := context.WithTimeout(f.h.ctx, readTimeout)
 	defer cancel()
-	select {
-	case f.shard.fills <- struct{}{}:
-		defer func() { <-f.shard.fills }()
-	case <-ctx.Done():
-		r.err = ctx.Err()
+	leave, err := f.shard.turn(ctx)
+	if err == nil {
+		defer leave()
+		read := f.h.readChannel
+		if r.complete {
+			read = f.h.read
+		}
+		r.extract, err = read(ctx, f.shard, f.subject, r.want)
 	}
-	if r.err == nil {
-		r.extract, r.err = f.h.read(ctx, f.shard, f.subject, 0, f.rule.Size+1)
-	}
+	r.err = err
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.reading = nil
+	if f.reading == r {
+		f.reading = nil
+	}
 }

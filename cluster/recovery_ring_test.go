@@ -38,9 +38,9 @@ func TestPastOfFollower(t *testing.T) {
 		{5, 1, 15, 6, true},  // and just long enough
 		{5, 1, 14, 0, false}, // and too short
 	} {
-		var read reading
+		var read *reading
 		if c.readTo > 0 {
-			read = reading{extract: extract{list: numbers(c.readFrom, c.readTo)}, begun: now}
+			read = &reading{extract: extract{list: numbers(c.readFrom, c.readTo)}}
 		}
 		from, p := since(c.since)
 		e, ok := f.past(from, p, true, read)

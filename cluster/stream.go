@@ -28,8 +28,8 @@ const dedupWindow = 2 * time.Minute
 // only, and NATS takes seconds for each to take it out again (leadership.standAside).
 const maxInFlight = 8
 
-// maxFills is how many channels of a shard a node reads at the same time.
-const maxFills = 4
+// maxReads is how many channels of a shard a node reads at the same time.
+const maxReads = 4
 
 // shard is a stream with the histories of some channels.
 type shard struct {
@@ -37,7 +37,7 @@ type shard struct {
 	subjects string // what the subjects of its channels begin with
 	copies   int    // if there are so many nodes
 	inFlight chan struct{}
-	fills    chan struct{} // limits how many of its channels are read at the same time
+	reads    chan struct{} // limits how many of its channels are read at the same time
 	opened   chan struct{} // closed when the stream is there
 	look     chan struct{} // live publications may have been lost
 	changed  chan struct{} // the stream may be another one, or there may be more nodes
@@ -69,7 +69,7 @@ func (n *Node) newShards(copies int) []*shard {
 			subjects: n.subject("h" + which + "." + number + "."),
 			copies:   copies,
 			inFlight: make(chan struct{}, maxInFlight),
-			fills:    make(chan struct{}, maxFills),
+			reads:    make(chan struct{}, maxReads),
 			opened:   make(chan struct{}),
 			look:     make(chan struct{}, 1),
 			changed:  make(chan struct{}, 1),
@@ -108,6 +108,16 @@ func (s *shard) elected() {
 	defer s.mu.Unlock()
 	s.endTerm()
 	s.term, s.endTerm = context.WithCancel(context.Background())
+}
+
+// turn waits until one more of the channels may be read. leave lets the next one.
+func (s *shard) turn(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.reads <- struct{}{}:
+		return func() { <-s.reads }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("cluster: wait for other reads: %w", ctx.Err())
+	}
 }
 
 func (s *shard) getEpoch() string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // stored is a publication as a stream has it.
@@ -18,18 +19,16 @@ type stored struct {
 	data []byte // nil for none
 }
 
-// Requests to streams, and what they may take: a request is made again after so long
-// without an answer, or so long after an answer that is not enough yet.
+// Requests to streams, and what they may take: a request is made again after askTimeout
+// without an answer, and after twice as long each time, up to maxAskTimeout, as an answer may
+// be large or its way long; or so long after an answer that is not enough yet.
 const (
-	askTimeout = 250 * time.Millisecond
-	askPause   = 20 * time.Millisecond
-	askBatch   = 256
-	askBytes   = 1 << 20
+	askTimeout    = 250 * time.Millisecond
+	maxAskTimeout = 2 * time.Second
+	askPause      = 20 * time.Millisecond
+	askBatch      = 256
+	askBytes      = 1 << 20
 )
-
-// maxRead is how many bytes of one channel are read at once. Older publications count as
-// lost.
-const maxRead = 16 << 20
 
 // errTryAgain is the error of a request that nobody could answer just now.
 var errTryAgain = errors.New("cluster: the stream has no answer")
@@ -56,8 +55,8 @@ func (h *history) fromLeader(ctx context.Context, s *shard, r getRequest) (m sto
 	if err != nil {
 		return m, false, err
 	}
-	err = h.again(ctx, func() error {
-		try, cancel := context.WithTimeout(ctx, askTimeout)
+	err = h.again(ctx, s, func(wait time.Duration) error {
+		try, cancel := s.untilElection(ctx, wait)
 		defer cancel()
 		msg, err := h.n.nc.RequestWithContext(try, "$JS.API.STREAM.MSG.GET."+s.stream, request)
 		if err != nil {
@@ -101,19 +100,38 @@ func (e *apiError) Error() string {
 	return "nats: " + e.Description + " (" + strconv.Itoa(e.ErrCode) + ")"
 }
 
-// again calls ask until it returns another error than errTryAgain, or ctx ends.
-func (h *history) again(ctx context.Context, ask func() error) error {
-	for {
-		err := ask()
+// again calls ask until it returns another error than errTryAgain, or ctx ends. ask is told
+// how long to wait for an answer.
+func (h *history) again(ctx context.Context, s *shard, ask func(wait time.Duration) error) error {
+	for wait := askTimeout; ; {
+		term := s.getTerm()
+		err := ask(wait)
 		switch {
 		case !errors.Is(err, errTryAgain):
 			return err
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return errClosed
 		}
+		if wait = longer(wait); term.Err() != nil {
+			wait = askTimeout // the leader that did not answer is another one now
+		}
 		if err := pause(ctx, askPause); err != nil {
 			return err
 		}
+	}
+}
+
+// longer returns how long to wait for an answer that has not come for so long.
+func longer(wait time.Duration) time.Duration { return min(2*wait, maxAskTimeout) }
+
+// untilElection returns a context that ends after a time, or when the stream has another
+// leader: it answers nothing that the one before was asked.
+func (s *shard) untilElection(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	stop := context.AfterFunc(s.getTerm(), cancel)
+	return ctx, func() {
+		stop()
+		cancel()
 	}
 }
 
@@ -130,9 +148,9 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // get asks the copy of a stream on a node, or any if it has none, for messages, and calls
-// each for each. It returns the message after the last. If nothing comes for askTimeout,
-// the error is errTryAgain: a request or an answer may be lost.
-func (h *history) get(ctx context.Context, s *shard, node string, r getRequest, each func(*nats.Msg)) (end *nats.Msg, err error) {
+// each for each. It returns the message after the last. If nothing comes for so long as it
+// shall wait, the error is errTryAgain: a request or an answer may be lost.
+func (h *history) get(ctx context.Context, s *shard, node string, r getRequest, wait time.Duration, each func(*nats.Msg)) (end *nats.Msg, err error) {
 	request, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -147,7 +165,7 @@ func (h *history) get(ctx context.Context, s *shard, node string, r getRequest, 
 		return nil, errClosed
 	}
 	for {
-		next, cancel := context.WithTimeout(ctx, askTimeout)
+		next, cancel := context.WithTimeout(ctx, wait)
 		msg, err := sub.NextMsgWithContext(next)
 		cancel()
 		if err != nil {
@@ -195,83 +213,172 @@ const (
 	timeHeader = "Nats-Time-Stamp"
 )
 
+// want is what shall be read of a channel: the publications from a sequence on, that one
+// included, and of these the last ones, count at most.
+type want struct {
+	from  uint64
+	count int
+	bytes int // of their data at most; but the last one in any case
+}
+
 // extract is what was read of a channel.
 type extract struct {
 	list    []stored
 	trimmed bool   // older ones were read and dropped
-	oldest  stored // of the stream, of any channel; none if list shows whether something is missing
+	cut     bool   // so many that fewer are left than were wanted, because of their bytes
+	oldest  stored // see streamState; none if list shows whether something is missing
 }
 
-// evicted reports whether the stream may have dropped what came after a position because
-// it was full: it has nothing that is as old.
-func (e *extract) evicted(since Position) bool {
-	return e.oldest.seq > max(1, since.Seq+1) && e.oldest.at.After(since.Time)
+// evicted reports whether a stream whose oldest message this is may have dropped what came
+// after a position because it was full: it has nothing that is as old.
+func (m stored) evicted(since Position) bool {
+	return m.seq > max(1, since.Seq+1) && m.at.Add(maxSkew).After(since.Time)
 }
 
-// read returns the publications of a channel from a sequence on, that one included, with
-// all that were acknowledged when it was called. It keeps the last of them, as many
-// as said, and at most maxRead bytes. It asks the copies of all nodes in turn until one
-// has the last one.
-func (h *history) read(ctx context.Context, s *shard, subject string, from uint64, keep int) (extract, error) {
-	e, err := h.readChannel(ctx, s, subject, from, keep)
-	if err != nil || e.trimmed || len(e.list) > 0 && e.list[0].seq == from {
+// read returns the publications of a channel, with all that were acknowledged when it was
+// called. It asks the copies of all nodes in turn until one has the last one.
+func (h *history) read(ctx context.Context, s *shard, subject string, w want) (extract, error) {
+	e, err := h.readChannel(ctx, s, subject, w)
+	if err != nil || e.trimmed || len(e.list) > 0 && e.list[0].seq == w.from {
 		return e, err
 	}
-	e.oldest, err = h.oldest(ctx, s)
+	state, err := h.state(ctx, s)
+	e.oldest = state.oldest
 	return e, err
 }
 
-// oldest returns the number and the time of the oldest message that a stream has, of any
-// channel, without its data, which may be large.
-func (h *history) oldest(ctx context.Context, s *shard) (m stored, err error) {
-	err = h.again(ctx, func() error {
-		try, cancel := context.WithTimeout(ctx, askTimeout)
+// streamState is what the leader of a stream says of it.
+type streamState struct {
+	leader string    // the node, "" if it is another NATS that leads
+	led    bool      // a majority of the copies follows the leader
+	at     time.Time // by the clock of the leader
+	last   uint64    // the number of the last message
+
+	// The number and the time of the oldest message of any channel, without its data. In an
+	// empty stream, the number is that of the next one, and the time that of the last one.
+	oldest stored
+}
+
+// state asks the leader of a stream.
+func (h *history) state(ctx context.Context, s *shard) (state streamState, err error) {
+	err = h.again(ctx, s, func(wait time.Duration) error {
+		try, cancel := s.untilElection(ctx, wait)
 		defer cancel()
 		stream, err := h.n.js.Stream(try, s.stream)
 		if err != nil {
 			return errors.Join(errTryAgain, err)
 		}
-		state := stream.CachedInfo().State
-		m = stored{seq: state.FirstSeq, at: state.FirstTime}
+		info := stream.CachedInfo()
+		if info.Cluster != nil && info.Cluster.Leader == "" {
+			return errTryAgain // it is a copy that knows of no leader
+		}
+		state = streamState{
+			led: led(info.Cluster), at: info.TimeStamp, last: info.State.LastSeq,
+			oldest: stored{seq: info.State.FirstSeq, at: info.State.FirstTime},
+		}
+		if info.State.Msgs == 0 {
+			state.oldest = stored{seq: info.State.LastSeq + 1, at: info.State.LastTime}
+		}
+		switch {
+		case h.n.o.URL != "":
+		case info.Cluster == nil:
+			state.leader = h.n.o.Name
+		default:
+			state.leader = info.Cluster.Leader
+		}
 		return nil
 	})
-	return m, err
+	return state, err
 }
 
-func (h *history) readChannel(ctx context.Context, s *shard, subject string, from uint64, keep int) (e extract, err error) {
-	last, ok, err := h.last(ctx, s, subject)
-	if err != nil || !ok || last.seq < from {
+// fresh is the time since which a leader must have heard of a majority, so that there is
+// no other one. NATS waits for longer before it elects another.
+const fresh = 3 * time.Second
+
+// led reports whether a leader is followed by a majority of the copies. One that is cut
+// off does not know at once that it does not lead any more.
+func led(info *jetstream.ClusterInfo) bool {
+	if info == nil {
+		return true // there is one copy
+	}
+	copies := 1
+	for _, peer := range info.Replicas {
+		if !peer.Offline && peer.Active > 0 && peer.Active < fresh {
+			copies++
+		}
+	}
+	return copies > (len(info.Replicas)+1)/2
+}
+
+// readChannel is read without the oldest message of the stream.
+func (h *history) readChannel(ctx context.Context, s *shard, subject string, w want) (e extract, err error) {
+	err = h.again(ctx, s, func(wait time.Duration) error {
+		last, ok, err := h.last(ctx, s, subject)
+		switch {
+		case err != nil || !ok || last.seq < w.from:
+			e = extract{}
+			return err
+		case last.seq == w.from || w.count == 1:
+			if len(last.data) == 0 {
+				last.data = nil
+			}
+			e = extract{list: []stored{last}, trimmed: last.seq != w.from}
+			return nil
+		}
+		short := w
+		short.bytes = min(w.bytes, shortRead)
+		e, err = h.readUpTo(ctx, s, subject, short, short.bytes < w.bytes, last.seq, wait)
+		if errors.Is(err, errLong) {
+			e, err = h.readUpTo(ctx, s, subject, w, false, last.seq, wait)
+		}
+		return err
+	})
+	return e, err
+}
+
+// readTries is how often copies are asked in vain, one after the other, before the leader
+// is asked again what the last publication is: it may have expired.
+const readTries = 5
+
+// errLong is the error of a read that was broken off, as there is more than it may hold.
+var errLong = errors.New("cluster: there is too much to read")
+
+// readUpTo reads what is wanted of a channel whose last publication is known, when the node has
+// room for it. exact is set for a read that is of no use without all of it. The error is
+// errTryAgain if no copy gets to the last one.
+func (h *history) readUpTo(ctx context.Context, s *shard, subject string, w want, exact bool, last uint64, wait time.Duration) (e extract, err error) {
+	leave, err := h.room.enter(ctx, w.bytes+askBytes+int(h.n.nc.MaxPayload()))
+	if err != nil {
 		return e, err
 	}
-	if last.seq == from || keep == 1 {
-		if len(last.data) == 0 {
-			last.data = nil
-		}
-		return extract{list: []stored{last}, trimmed: last.seq != from}, nil
-	}
-	r := newReader(h, s, subject, from, keep)
-	for tries := 0; r.next <= last.seq; {
-		moved, err := r.more(ctx, h.n.source(tries))
+	defer leave()
+	r := &reader{h: h, s: s, subject: subject, want: w, next: w.from}
+	for source, vain := 0, 0; r.next <= last; {
+		moved, err := r.more(ctx, h.n.source(source), wait)
 		switch {
 		case err != nil && !errors.Is(err, errTryAgain):
 			return e, err
+		case exact && r.cut:
+			return e, errLong
 		case moved:
+			vain = 0
+			r.skip(ctx, h.n.source(source), wait, last)
 			continue
+		case err != nil:
+			wait = longer(wait)
 		}
-		// The copy is behind, or what was the last one has expired.
-		if tries++; tries%5 == 0 {
-			var ok bool
-			if last, ok, err = h.last(ctx, s, subject); err != nil || !ok {
-				return e, err
-			}
+		source++ // the copy is behind, or does not answer
+		if vain++; vain == readTries {
+			return e, errTryAgain
 		}
 		if err := pause(ctx, askPause); err != nil {
 			return e, err
 		}
 	}
-	e, err = h.confirm(ctx, s, subject, from, r)
-	if err == nil && e.trimmed && len(e.list) == 0 { // others have come meanwhile
-		return h.readChannel(ctx, s, subject, from, keep)
+	r.cut = r.trimmed && len(r.list) < r.count
+	e, err = h.confirm(ctx, s, subject, r)
+	if err == nil && e.trimmed && len(e.list) == 0 {
+		return e, errTryAgain // others have come meanwhile
 	}
 	return e, err
 }
@@ -279,12 +386,12 @@ func (h *history) readChannel(ctx context.Context, s *shard, subject string, fro
 // confirm returns what was read as far as the leader of the stream still has it. A copy that
 // catches up gets what the leader has, behind what it had itself, and so it may lack what
 // is between. What the leader has no longer may also have been the oldest of a full history.
-func (h *history) confirm(ctx context.Context, s *shard, subject string, from uint64, r *reader) (e extract, err error) {
-	first, ok, err := h.fromLeader(ctx, s, getRequest{Seq: max(from, 1), NextFor: subject})
+func (h *history) confirm(ctx context.Context, s *shard, subject string, r *reader) (e extract, err error) {
+	first, ok, err := h.fromLeader(ctx, s, getRequest{Seq: max(r.from, 1), NextFor: subject})
 	if err != nil || !ok {
 		return e, err
 	}
-	e = extract{list: r.list, trimmed: r.trimmed}
+	e = r.extract
 	for len(e.list) > 0 && e.list[0].seq < first.seq {
 		e.list, e.trimmed = e.list[1:], true
 	}
@@ -293,35 +400,55 @@ func (h *history) confirm(ctx context.Context, s *shard, subject string, from ui
 
 // reader reads the publications of a channel one after the other.
 type reader struct {
+	want
+	extract
 	h       *history
 	s       *shard
 	subject string
-	keep    int // of the last ones, and at most maxRead bytes
-
 	next    uint64 // what it asks for
-	list    []stored
-	bytes   int
-	trimmed bool // some are not kept
-}
-
-func newReader(h *history, s *shard, subject string, from uint64, keep int) *reader {
-	return &reader{h: h, s: s, subject: subject, keep: keep, next: from}
+	left    uint64 // how many the copy has from there on
+	size    int    // of what it keeps, in bytes of data
 }
 
 // more reads some more from the copy of a node, and reports whether there was any. The copy
 // may be behind, see confirm.
-func (r *reader) more(ctx context.Context, node string) (moved bool, err error) {
+func (r *reader) more(ctx context.Context, node string, wait time.Duration) (moved bool, err error) {
 	request := getRequest{Seq: r.next, NextFor: r.subject, Batch: askBatch, MaxBytes: askBytes}
-	_, err = r.h.get(ctx, r.s, node, request, func(msg *nats.Msg) {
-		m := storedOf(msg)
-		if m.seq < r.next {
-			return
-		}
-		r.list, r.next, moved = append(r.list, m), m.seq+1, true
-		for r.bytes += len(m.data); len(r.list) > r.keep || r.bytes > maxRead && len(r.list) > 1; r.trimmed = true {
-			r.bytes -= len(r.list[0].data)
-			r.list = r.list[1:]
+	end, err := r.h.get(ctx, r.s, node, request, wait, func(msg *nats.Msg) {
+		if m := storedOf(msg); m.seq >= r.next {
+			r.keep(m)
+			moved = true
 		}
 	})
+	r.left = 0
+	if err == nil {
+		r.left = number(end, "Nats-Num-Pending")
+	}
 	return moved, err
+}
+
+// skip goes on closer to the last publication if many more are left than are wanted, as none of
+// what was read would be kept. It tries where twice as many should be left: if there are fewer than
+// wanted, the reader goes on where it is.
+func (r *reader) skip(ctx context.Context, node string, wait time.Duration, last uint64) {
+	wanted := uint64(r.count)
+	if r.left <= 2*wanted || last <= r.next {
+		return
+	}
+	there := last - (last-r.next)*2*wanted/r.left
+	end, err := r.h.get(ctx, r.s, node, getRequest{Seq: there, NextFor: r.subject, Batch: 1}, wait, func(*nats.Msg) {})
+	if err == nil && number(end, "Nats-Num-Pending") >= wanted {
+		r.next, r.list, r.size, r.trimmed = there, nil, 0, true
+	}
+}
+
+// keep adds a publication, and drops what is not wanted any more.
+func (r *reader) keep(m stored) {
+	r.list, r.next = append(r.list, m), m.seq+1
+	for r.size += len(m.data); len(r.list) > r.count || r.size > r.bytes && len(r.list) > 1; r.trimmed = true {
+		r.cut = r.cut || len(r.list) <= r.count
+		r.size -= len(r.list[0].data)
+		r.list[0] = stored{} // the array still has it
+		r.list = r.list[1:]
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +38,7 @@ func TestReadIsConfirmed(t *testing.T) {
 	t.Parallel()
 	n, s, subject := storedChannel(t, 5)
 	h := n.history
-	e, err := h.read(t.Context(), s, subject, 0, 100)
+	e, err := h.read(t.Context(), s, subject, want{count: 100, bytes: maxRead})
 	stale := e.list
 	if err != nil || len(stale) != 5 || e.trimmed {
 		t.Fatalf("read %d, %v, %v", len(stale), e.trimmed, err)
@@ -49,7 +51,7 @@ func TestReadIsConfirmed(t *testing.T) {
 		for _, m := range stale[:c.gone] {
 			_ = stream.DeleteMsg(t.Context(), m.seq) // it may be gone already
 		}
-		e, err := h.confirm(t.Context(), s, subject, stale[0].seq, &reader{list: stale})
+		e, err := h.confirm(t.Context(), s, subject, &reader{want: want{from: stale[0].seq}, extract: extract{list: stale}})
 		if err != nil || len(e.list) != c.left || c.left > 0 && (e.list[0].seq != stale[c.gone].seq || e.trimmed != (c.gone > 0)) {
 			t.Errorf("of five, %d are gone: %d are left, trimmed: %v, %v", c.gone, len(e.list), e.trimmed, err)
 		}
@@ -92,5 +94,111 @@ func TestPublishAfterElection(t *testing.T) {
 		if err := <-failed; !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
+	}
+}
+
+// What is read may take longer than the first try waits, as the way is long.
+func TestAnswersMayTakeLong(t *testing.T) {
+	t.Parallel()
+	n, s, _ := storedChannel(t, 0)
+	nc, err := n.engine.connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	const late = askTimeout + askTimeout/4
+	account := n.engine.srv.GlobalAccount()
+	answer := func(request string, answers ...*nats.Msg) {
+		t.Helper()
+		far := "far." + strings.TrimSuffix(request, ".")
+		_, err := nc.Subscribe(far, func(msg *nats.Msg) {
+			time.AfterFunc(late, func() {
+				for _, answer := range answers {
+					_ = nc.PublishMsg(&nats.Msg{Subject: msg.Reply, Header: answer.Header, Data: answer.Data})
+				}
+			})
+		})
+		if err := errors.Join(err, account.AddMapping("$JS.API."+request+s.stream, far)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := func(seq string) *nats.Msg {
+		return &nats.Msg{Data: []byte("1"), Header: nats.Header{seqHeader: {seq}, timeHeader: {time.Now().Format(time.RFC3339Nano)}}}
+	}
+	answer("STREAM.MSG.GET.", &nats.Msg{Data: []byte(`{"message":{"seq":7,"time":"2026-01-01T00:00:00Z","data":"MQ=="}}`)})
+	answer("DIRECT.GET.", stored("7"), &nats.Msg{Header: nats.Header{"Status": {"204"}}})
+	answer("STREAM.INFO.", &nats.Msg{Data: []byte(`{"state":{"messages":1,"first_seq":7,"last_seq":7}}`)})
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), readTimeout)
+	defer cancel()
+	e, err := n.history.read(ctx, s, s.subject("chat/a"), want{count: 10, bytes: maxRead})
+	if err != nil || len(e.list) != 1 || e.list[0].seq != 7 || e.oldest.seq != 7 {
+		t.Errorf("read %+v, %v", e, err)
+	}
+}
+
+// A reader does not wait for the answer of a leader that leads no longer, and asks the next one with
+// the patience of the beginning.
+func TestReadAfterElection(t *testing.T) {
+	t.Parallel()
+	s := (&Node{}).newShards(1)[0]
+	ctx, cancel := s.untilElection(t.Context(), time.Hour)
+	defer cancel()
+	s.elected()
+	select {
+	case <-ctx.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for the leader that was")
+	}
+	var waits []time.Duration
+	_ = (&history{}).again(t.Context(), s, func(wait time.Duration) error {
+		waits = append(waits, wait)
+		switch len(waits) {
+		case 6:
+			s.elected()
+		case 7:
+			return nil
+		}
+		return errTryAgain
+	})
+	want := []time.Duration{askTimeout, 2 * askTimeout, 4 * askTimeout, maxAskTimeout, maxAskTimeout, maxAskTimeout, askTimeout}
+	if !slices.Equal(waits, want) {
+		t.Errorf("it waits for %v, want %v", waits, want)
+	}
+}
+
+// The oldest message of a stream that has none any more is the next one: all that was is gone.
+func TestStateOfAnEmptyStream(t *testing.T) {
+	t.Parallel()
+	n, s, _ := storedChannel(t, 0)
+	state := func() streamState {
+		t.Helper()
+		state, err := n.history.state(t.Context(), s)
+		if err != nil || !state.led || state.leader != "a" {
+			t.Fatalf("the state is %+v, %v", state, err)
+		}
+		return state
+	}
+	if oldest := state().oldest; oldest.evicted(Position{}) {
+		t.Errorf("of a new stream, %d is the oldest", oldest.seq)
+	}
+	begun := time.Now()
+	for range 3 {
+		if _, err := n.Publish(t.Context(), "chat/a", "", []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream, err := n.js.Stream(t.Context(), s.stream)
+	if err == nil {
+		err = stream.Purge(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := state()
+	if got.oldest.seq != 4 || got.last != 3 || !got.oldest.evicted(Position{Seq: 1, Time: begun}) || got.oldest.evicted(Position{Seq: 3, Time: begun}) {
+		t.Errorf("the state is %+v", got)
 	}
 }
