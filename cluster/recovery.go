@@ -69,7 +69,8 @@ func (r *ring) reset(h *history, base uint64) {
 type reading struct {
 	want
 	extract
-	complete bool // it shows whether something is missing
+	complete bool   // it shows whether something is missing
+	at       uint64 // what had been delivered when it began
 	done     chan struct{}
 	err      error
 }
@@ -77,6 +78,14 @@ type reading struct {
 // covers reports whether a reading has what is wanted.
 func (r *reading) covers(w want, complete bool) bool {
 	return r.from <= w.from && r.count >= w.count && r.bytes >= w.bytes && (r.complete || !complete)
+}
+
+// end returns up to where a reading has all that was delivered and is still there.
+func (r *reading) end() uint64 {
+	if n := len(r.list); n > 0 {
+		return r.list[n-1].seq
+	}
+	return r.at
 }
 
 // Join implements broker.Historian.
@@ -197,12 +206,12 @@ func (f *follower) reach(ctx context.Context, seq uint64) error {
 func (f *follower) past(from broker.From, since Position, known bool, read *reading) (e extract, ok bool) {
 	f.ring.expire(f.h, f.rule)
 	if read != nil {
+		if read.end() < f.ring.base {
+			return e, false
+		}
 		last := uint64(0)
 		if n := len(read.list); n > 0 {
 			last = read.list[n-1].seq
-		}
-		if last < f.ring.base && f.ring.base > 0 && len(read.list) > 0 {
-			return e, false
 		}
 		rest, _ := slices.BinarySearchFunc(f.ring.list, last+1, bySeq)
 		delivered, _ := slices.BinarySearchFunc(read.list, f.at+1, bySeq)
@@ -277,7 +286,7 @@ func (f *follower) share(ctx context.Context, w want, complete bool) (*reading, 
 			w = want{min(r.from, w.from), max(r.count, w.count), max(r.bytes, w.bytes)}
 			complete = complete || r.complete
 		}
-		r = &reading{want: w, complete: complete, done: make(chan struct{})}
+		r = &reading{want: w, complete: complete, at: f.at, done: make(chan struct{})}
 		f.reading = r
 		f.h.mu.Lock()
 		if f.h.shut {

@@ -64,6 +64,26 @@ func TestPastOfFollower(t *testing.T) {
 	}
 }
 
+// A read that found nothing is no answer if something has come since that the ring does not
+// have any more.
+func TestPastOfEmptyHistory(t *testing.T) {
+	now := time.Now()
+	rule := &historyRule{HistoryRule: HistoryRule{Size: 100, Age: time.Hour}}
+	f := &follower{h: &history{}, rule: rule, shard: &shard{epoch: "e"}, at: 20, known: now, ring: ring{base: 20}}
+	p := Position{"e", 0, now.Add(-time.Minute)}
+	for name, from := range map[string]broker.From{"since": {Since: p.String()}, "last": {Last: 5}} {
+		if _, ok := f.past(from, p, true, &reading{}); ok {
+			t.Errorf("%s: nothing was there before 20 came, and that is enough", name)
+		}
+		if _, ok := f.past(from, p, true, &reading{extract: extract{list: []stored{{seq: 20, at: now}}}}); !ok {
+			t.Errorf("%s: 20 was read, and that is not enough", name)
+		}
+		if _, ok := f.past(from, p, true, &reading{at: 20}); !ok {
+			t.Errorf("%s: 20 is gone since it was delivered, and that is not enough", name)
+		}
+	}
+}
+
 // A ring keeps no more than the rule and the node allow, and nothing that is too old.
 func TestRing(t *testing.T) {
 	h, rule := &history{}, &historyRule{HistoryRule: HistoryRule{Size: 5, Age: time.Minute}}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -277,6 +278,39 @@ func TestReadsAreShared(t *testing.T) {
 	for range 4 {
 		if r := <-got; r != last && r != since || len(r.list) == 0 {
 			t.Errorf("a reader got %v", r)
+		}
+	}
+}
+
+// A subscriber that comes while the first publications of a channel are made gets them, or is told,
+// also if the ring of the channel cannot hold them.
+func TestJoinDuringFirstPublication(t *testing.T) {
+	t.Parallel()
+	n := largeHistory(t, 0)
+	large := []byte(`"` + strings.Repeat("x", ringBytes) + `"`)
+	for i := range 150 {
+		channel := fmt.Sprint("chat/", i)
+		if err := n.channels.Subscribe(t.Context(), channel); err != nil {
+			t.Fatal(err)
+		}
+		f := n.history.follower(channel)
+		from := broker.From{Last: 10}
+		if i%2 == 1 {
+			from = broker.From{Since: Position{f.shard.getEpoch(), 0, time.Now().Add(-time.Second)}.String()}
+		}
+		done := make(chan error, 1)
+		go func() {
+			time.Sleep(time.Duration(i%40) * 20 * time.Microsecond) // at each stage of the join
+			_, err := n.Publish(context.Background(), channel, "", large)
+			done <- err
+		}()
+		err := n.channels.Join(t.Context(), channel, from, func(p broker.Past) {
+			if f.at > 0 && len(p.Publications) == 0 && p.Lost == nil {
+				t.Errorf("%s: the publication was delivered before the subscriber came, and is not among those from before", channel)
+			}
+		})
+		if err := errors.Join(err, <-done, n.channels.Unsubscribe(t.Context(), channel)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
