@@ -275,3 +275,11 @@ func (n *Node) KeepHistory(channel string) error {
 	_, err := n.history.keep(n.history.rule(channel).shardOf(channel))
 	return err
 }
+
+// Sure returns up to when the node knows that it has missed nothing of a channel.
+func (n *Node) Sure(channel string) time.Time {
+	f := n.history.follower(channel)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sure
+}

@@ -498,16 +498,16 @@ func (m stored) position(epoch string) Position { return Position{epoch, m.seq, 
 const maxSkew = 2 * time.Second
 
 // missing takes the publications that were read from a position on, and returns those
-// after it, and what is lost of them. Publications vanish in order, so nothing is lost
-// if that of the position is still there, or of the next number. If they are not, as in a history that was
-// empty, too little must have happened since for any to vanish: streams keep one
-// more than the rule says. now must be after the read.
+// after it, and what is lost of them. A position without a time is none. Publications vanish
+// in order, so nothing is lost if that of the position is still there, or of the next number.
+// If they are not, as in a history that was empty, too little must have happened since for any
+// to vanish: streams keep one more than the rule says. now must be after the read.
 func missing(e extract, since Position, rule *historyRule, now time.Time) ([]stored, *Lost) {
 	list := e.list
 	switch {
 	case len(list) > 0 && list[0].seq == since.Seq:
 		return list[1:], nil
-	case len(list) > 0 && list[0].seq == since.Seq+1 && since.Seq > 0 && len(list) <= rule.Size:
+	case len(list) > 0 && list[0].seq == since.Seq+1 && !since.Time.IsZero() && len(list) <= rule.Size:
 		return list, nil
 	}
 	young := now.Sub(since.Time) < rule.Age-maxSkew

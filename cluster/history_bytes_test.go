@@ -32,6 +32,19 @@ func TestEvicted(t *testing.T) {
 	}
 }
 
+// Nothing was before the first message of a stream, however long ago the history was empty. Of another
+// history nobody knows.
+func TestNothingIsBeforeTheFirst(t *testing.T) {
+	now := time.Now()
+	rule := &historyRule{HistoryRule: HistoryRule{Size: 10, Age: time.Second}}
+	for since, want := range map[Position]bool{{Time: now.Add(-time.Hour)}: false, {}: true} {
+		list, lost := missing(extract{list: []stored{{seq: 1, at: now}}}, since, rule, now)
+		if len(list) != 1 || (lost != nil) != want {
+			t.Errorf("since %v: %d, lost %v", since, len(list), lost)
+		}
+	}
+}
+
 // Histories take no more than they may: the oldest publications go first, and who has missed
 // them is told.
 func TestHistoryBytes(t *testing.T) {

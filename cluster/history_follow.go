@@ -24,7 +24,10 @@ type follower struct {
 	begun   bool // at is known
 	ended   bool
 	at      uint64    // what was delivered last
-	known   time.Time // when at was stored, or was known to be the last one
+	known   time.Time // when at was stored, or subscribers were told of a loss after it
+	sure    time.Time // up to when nothing is known to have come after at
+	upTo    uint64    // up to this number of the stream nothing is missing, or subscribers were told
+	doubted uint64    // a live publication for which the follower has looked whether others came before it
 	filling bool      // somebody reads
 	wanted  uint64    // somebody has seen this in the stream
 	renewed bool      // the stream has become another one, and nobody has been told
@@ -70,7 +73,7 @@ func (h *history) unfollow(channel string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended, f.waiting = true, nil
-	f.ring.reset(h, 0)
+	f.ring.reset(h, 0, time.Time{})
 	f.move()
 }
 
@@ -99,11 +102,13 @@ func (f *follower) begin(ctx context.Context) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.begun, f.known = true, now
+	f.begun, f.known, f.sure = true, now, now
 	if ok {
 		f.at, f.known = last.seq, last.at
+		f.ring.reset(f.h, f.at, time.Time{})
+	} else {
+		f.ring.reset(f.h, 0, now)
 	}
-	f.ring.reset(f.h, f.at)
 	if !f.catchUp() {
 		f.fill()
 	}
@@ -136,10 +141,10 @@ func (f *follower) live(msg *nats.Msg) {
 	}
 }
 
-// take delivers a live publication, or reports that others are missing before it. It
-// may come twice. One that is the first of the history now, as those before it have
-// expired, does not say which was before: if something has happened since the node knew what the last
-// one was, others may have come and expired. f.mu is held.
+// take delivers a live publication, or reports that others are missing before it, or may be.
+// It may come twice. One that is the first of the history now, as those before it are
+// gone, does not say which was before: if something has happened since the node knew what the last
+// one was, others may have come and gone. A read shows that. f.mu is held.
 func (f *follower) take(msg *nats.Msg) bool {
 	m := storedOf(msg)
 	if m.seq <= f.at {
@@ -149,8 +154,9 @@ func (f *follower) take(msg *nats.Msg) bool {
 	if last > f.at {
 		return false
 	}
-	if last == 0 && time.Since(f.known) >= f.rule.Age-maxSkew && f.h.disturbedSince(f.known) {
-		f.lose(Lost{}, m.seq-1, m.at)
+	if last == 0 && f.doubted != m.seq && f.h.disturbedSince(f.sure) {
+		f.doubted = m.seq
+		return false
 	}
 	f.deliver(m)
 	return true
@@ -162,15 +168,15 @@ func (f *follower) lose(lost Lost, seq uint64, at time.Time) {
 	f.h.losses.Add(1)
 	f.h.n.o.Logger.Error("cluster: publications are lost: the node was away for longer than the history lasts",
 		slog.String("channel", f.channel), slog.Uint64("from", lost.From), slog.Uint64("to", lost.To))
-	f.at, f.known = max(f.at, seq), at
-	f.ring.reset(f.h, f.at)
+	f.at, f.known, f.sure = max(f.at, seq), at, at
+	f.ring.reset(f.h, f.at, at)
 	f.h.n.channels.lose(f.channel, Position{f.shard.getEpoch(), f.at, f.known}.String(), lost)
 }
 
 // deliver delivers a publication, which is newer than all before. f.mu is held, so that
 // they stay in order; sinks do not block.
 func (f *follower) deliver(m stored) {
-	f.at, f.known = m.seq, m.at
+	f.at, f.known, f.sure = m.seq, m.at, m.at
 	f.ring.add(f.h, f.rule, m)
 	f.h.n.channels.passAt(f.channel, m.position(f.shard.getEpoch()), m.data)
 	f.move()
@@ -220,6 +226,26 @@ func (f *follower) behind(seq uint64) {
 	}
 }
 
+// compared takes the oldest message of the stream, and up to which number and time nothing has
+// come after what was delivered last, 0 and zero if that is not known. If the stream has dropped
+// something that came later, and which the node may not have got, the follower reads, so
+// that subscribers are told.
+func (f *follower) compared(oldest stored, upTo uint64, sure time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended || f.filling {
+		return
+	}
+	if oldest.evicted(Position{Seq: max(f.at, f.upTo), Time: f.sure}) && f.h.disturbedSince(f.sure) {
+		f.fill()
+		return
+	}
+	f.upTo = max(f.upTo, upTo)
+	if sure.After(f.sure) {
+		f.sure = sure
+	}
+}
+
 // read reads what has not been delivered, and delivers it, until it succeeds.
 func (f *follower) read() {
 	for logged := time.Now(); ; {
@@ -247,7 +273,7 @@ func (f *follower) tryRead() (done bool, err error) {
 	}
 	defer leave()
 	f.mu.Lock()
-	since, wanted := Position{Seq: f.at, Time: f.known}, f.wanted
+	since, wanted := Position{Seq: f.at, Time: f.sure}, f.wanted
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
@@ -262,12 +288,15 @@ func (f *follower) tryRead() (done bool, err error) {
 // filled delivers what was read, from a time on, after wanted was known of.
 func (f *follower) filled(e extract, since Position, wanted uint64, begun time.Time) {
 	whole := !e.trimmed && len(e.list) <= f.rule.Size
-	list, lost := missing(e, since, f.rule, time.Now())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
 		return
 	}
+	if e.oldest.seq <= f.upTo+1 {
+		e.oldest = stored{} // nothing was dropped but what the follower knows of
+	}
+	list, lost := missing(e, since, f.rule, time.Now())
 	if whole && !f.h.disturbedSince(since.Time) && !f.lacks(list, since.Seq, wanted) {
 		lost = nil // what the follower had delivered last has expired, and nothing else
 	}
@@ -277,6 +306,8 @@ func (f *follower) filled(e extract, since Position, wanted uint64, begun time.T
 			return
 		}
 		f.renewed, lost = false, &Lost{}
+	} else if e.oldest.seq > 0 {
+		f.upTo = e.oldest.seq - 1
 	}
 	switch {
 	case lost == nil:

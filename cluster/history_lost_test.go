@@ -37,7 +37,7 @@ func lossyFollower() (*follower, *heard) {
 	n.channels.sink = sink
 	h := &history{n: n, shut: true} // nobody reads
 	rule := &historyRule{HistoryRule: HistoryRule{Size: 3, Age: 2 * time.Hour}}
-	return &follower{h: h, rule: rule, shard: &shard{epoch: "e"}, begun: true, at: 10, known: time.Now().Add(-time.Hour), moved: make(chan struct{})}, sink
+	return &follower{h: h, rule: rule, shard: &shard{epoch: "e"}, begun: true, at: 10, known: time.Now().Add(-time.Hour), sure: time.Now().Add(-time.Hour), moved: make(chan struct{})}, sink
 }
 
 func liveMessage(seq, last uint64) *nats.Msg {
@@ -96,23 +96,86 @@ func TestFollowerTellsWhatIsLost(t *testing.T) {
 	}
 }
 
-// A live publication whose predecessors have expired is told to be the first one only if the
-// node may not have got them.
-func TestFollowerDoubtsWhatHasExpired(t *testing.T) {
+// A live publication whose predecessors are gone is delivered after a read which shows whether
+// others were before it, if the node may not have got them.
+func TestFollowerDoubtsWhatIsGone(t *testing.T) {
+	now := time.Now()
+	old := now.Add(-4 * time.Hour)
 	for name, c := range map[string]struct {
-		known, disturbed time.Duration // ago
-		want             []string
+		sure, disturbed time.Duration // ago
+		reads           bool
+		oldest          stored
+		want            []string
 	}{
-		"quiet":         {3 * time.Hour, 4 * time.Hour, []string{"30 <nil>"}},
-		"nothing could": {time.Hour, time.Minute, []string{"30 <nil>"}},
-		"away":          {3 * time.Hour, time.Minute, []string{"0-0 at 29 0s <nil>", "30 <nil>"}},
+		"quiet":           {3 * time.Hour, 4 * time.Hour, false, stored{}, []string{"30 <nil>"}},
+		"nothing was":     {time.Hour, time.Minute, true, stored{seq: 2, at: old}, []string{"30 <nil>"}},
+		"it has expired":  {3 * time.Hour, time.Minute, true, stored{seq: 2, at: old}, []string{"11-29 at 29 0s <nil>", "30 <nil>"}},
+		"it was evicted":  {time.Hour, time.Minute, true, stored{seq: 25, at: now.Add(-time.Minute)}, []string{"11-29 at 29 0s <nil>", "30 <nil>"}},
+		"others were":     {time.Hour, time.Minute, true, stored{seq: 25, at: now.Add(-2 * time.Hour)}, []string{"30 <nil>"}},
+		"it was told":     {time.Hour, time.Minute, true, stored{seq: 22, at: now.Add(-time.Minute)}, []string{"30 <nil>"}},
+		"nothing is left": {time.Hour, time.Minute, true, stored{seq: 31, at: now}, []string{"0-0 at 10 0s <nil>", "30 <nil>"}},
 	} {
 		f, sink := lossyFollower()
-		f.known = time.Now().Add(-c.known)
-		f.h.disturbed.Store(time.Now().Add(-c.disturbed).UnixNano())
+		f.sure, f.upTo = now.Add(-c.sure), 21
+		f.h.disturbed.Store(now.Add(-c.disturbed).UnixNano())
 		f.live(liveMessage(30, 0))
-		if !slices.Equal(*sink, heard(c.want)) {
-			t.Errorf("%s: got %q, want %q", name, *sink, c.want)
+		if f.filling != c.reads || c.reads && len(*sink) > 0 {
+			t.Errorf("%s: reading is %v, and %q came before", name, f.filling, *sink)
+		}
+		if c.reads {
+			list := []stored{{seq: 30, at: now}}
+			if name == "nothing is left" {
+				list = nil
+			}
+			f.filled(extract{list: list, oldest: c.oldest}, Position{Seq: f.at, Time: f.sure}, 0, now)
+		}
+		if !slices.Equal(*sink, heard(c.want)) || f.filling {
+			t.Errorf("%s: got %q, want %q; reading is %v", name, *sink, c.want, f.filling)
+		}
+	}
+}
+
+// The oldest message of a stream shows a follower that something may be gone. Without a
+// disturbance it has got it, and while it reads, that shows more.
+func TestFollowerIsCompared(t *testing.T) {
+	now := time.Now()
+	later := stored{seq: 12, at: now}
+	for name, c := range map[string]struct {
+		oldest         stored
+		quiet, filling bool
+		reads, sure    bool
+		upTo           uint64
+	}{
+		"nothing is gone":      {stored{seq: 11, at: now}, false, false, false, true, 0},
+		"older ones are gone":  {stored{seq: 12, at: now.Add(-2 * time.Hour)}, false, false, false, true, 0},
+		"others may be gone":   {later, false, false, true, false, 0},
+		"it was there":         {later, true, false, false, true, 0},
+		"it was compared":      {later, false, false, false, true, 11},
+		"somebody reads":       {later, false, true, true, false, 0},
+		"clocks are not exact": {stored{seq: 12, at: now.Add(-time.Hour - time.Second)}, false, false, true, false, 0},
+	} {
+		f, _ := lossyFollower()
+		f.sure, f.upTo, f.filling = now.Add(-time.Hour), c.upTo, c.filling
+		if !c.quiet {
+			f.h.disturbed.Store(now.UnixNano())
+		}
+		f.compared(c.oldest, 13, now)
+		if f.filling != c.reads || f.sure.Equal(now) != c.sure || f.upTo == 13 != c.sure {
+			t.Errorf("%s: it reads: %v, it is sure until %v and %d", name, f.filling, f.sure, f.upTo)
+		}
+	}
+}
+
+// A node that has stood still may have missed something without a report.
+func TestPauseIsSuspect(t *testing.T) {
+	s, now := &shard{}, time.Now()
+	for i, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{time.Hour, false}, {watchEvery, false}, {doubtPeriod + time.Second, true}, {doubtEvery, false}} {
+		now = now.Add(c.after)
+		if got := s.paused(now); got != c.want {
+			t.Errorf("%d, after %v: %v", i, c.after, got)
 		}
 	}
 }

@@ -97,8 +97,9 @@ func (h *history) restart(s *shard) {
 	for _, f := range h.list(s) {
 		f.mu.Lock()
 		if f.begun && !f.ended {
-			f.at, f.known, f.wanted, f.renewed = 0, time.Now(), 0, true
-			f.ring.reset(h, 0)
+			now := time.Now()
+			f.at, f.known, f.sure, f.upTo, f.doubted, f.wanted, f.renewed = 0, now, now, 0, 0, 0, true
+			f.ring.reset(h, 0, now)
 			if !f.filling {
 				f.fill()
 			}
@@ -110,30 +111,42 @@ func (h *history) restart(s *shard) {
 // compare compares the followers of a shard with its stream. What is newer may be on its
 // way, so only those are made to read that still do not have it a moment later.
 func (h *history) compare(s *shard) error {
-	newer, err := h.newer(s)
+	followers := h.list(s)
+	if len(followers) == 0 {
+		s.compared = time.Time{}
+		return nil
+	}
+	newer, err := h.newer(s, followers)
 	if len(newer) > 0 && pause(h.ctx, watchDelay) == nil {
 		for f, seq := range newer {
 			f.behind(seq)
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return h.vouch(s, followers, newer)
 }
 
 // newer returns what a shard has that followers have not delivered. It asks only for what
-// the stream got since it was asked last, and another node each time: the own copy may be
-// as far behind as the followers.
-func (h *history) newer(s *shard) (map[*follower]uint64, error) {
+// the stream got since it was asked last: its leader, or one node after the other if that does not
+// answer, as the own copy may be as far behind as the followers.
+func (h *history) newer(s *shard, followers map[string]*follower) (map[*follower]uint64, error) {
 	if epoch := s.getEpoch(); epoch != s.tailEpoch {
-		s.tail, s.tailEpoch = 0, epoch
+		s.tail, s.tailEpoch, s.seen = 0, epoch, streamState{}
 	}
-	followers, newer := h.list(s), make(map[*follower]uint64)
+	newer := make(map[*follower]uint64)
 	upTo := ^uint64(0)
 	for subjects := range chunks(slices.Sorted(maps.Keys(followers))) {
 		ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 		var end *nats.Msg
+		node := s.seen.leader
 		err := h.again(ctx, s, func(wait time.Duration) (err error) {
-			s.source++
-			end, err = h.get(ctx, s, h.n.source(s.source), getRequest{Seq: s.tail + 1, MultiLast: subjects}, wait, func(msg *nats.Msg) {
+			if node == "" {
+				s.source++
+				node = h.n.source(s.source)
+			}
+			end, err = h.get(ctx, s, node, getRequest{Seq: s.tail + 1, MultiLast: subjects}, wait, func(msg *nats.Msg) {
 				f, seq := followers[msg.Header.Get("Nats-Subject")], number(msg, seqHeader)
 				if f == nil {
 					return
@@ -144,21 +157,68 @@ func (h *history) newer(s *shard) (map[*follower]uint64, error) {
 					newer[f] = seq
 				}
 			})
+			if err != nil {
+				node = ""
+			}
 			return err
 		})
 		cancel()
 		if err != nil {
+			s.seen = streamState{}
 			return newer, err
 		}
-		if number(end, "Nats-Num-Pending") > 0 {
-			upTo = 0 // the answer was too large to be complete
-		}
-		upTo = min(upTo, number(end, "Nats-UpTo-Sequence")) // 0 if nothing was found
+		upTo = min(upTo, s.answered(end, node))
 	}
-	if len(followers) > 0 {
-		s.tail = max(s.tail, upTo)
-	}
+	s.tail = max(s.tail, upTo)
 	return newer, nil
+}
+
+// answered returns up to where the answer of a node has all that is newer than the tail.
+func (s *shard) answered(end *nats.Msg, node string) uint64 {
+	switch {
+	case number(end, "Nats-Num-Pending") > 0:
+		return 0 // it was too large to be complete
+	case end.Header.Get("Description") == "No Results" && node == s.seen.leader:
+		return s.seen.last // the leader has said before that it has this
+	}
+	return number(end, "Nats-UpTo-Sequence") // 0 if nothing was found
+}
+
+// vouch asks the leader of a shard for its state, and tells the followers what it means for them
+// that nothing is newer. What was stored before the last time that it was asked has been compared
+// now: it was there, or the stream has dropped it, as its oldest message shows. When that was is
+// known if the leader had a majority, as another one would have begun later.
+func (h *history) vouch(s *shard, followers map[string]*follower, newer map[*follower]uint64) (err error) {
+	ctx, cancel := context.WithTimeout(h.ctx, watchEvery/2) // the next comparison must not be late
+	defer cancel()
+	upTo, sure := s.seen.last, time.Time{}
+	if s.seen.led {
+		sure = s.seen.at.Add(-fresh)
+	}
+	if s.tail < upTo {
+		upTo, sure = 0, time.Time{}
+	}
+	if s.seen, err = h.state(ctx, s); err != nil {
+		return err
+	}
+	if now := time.Now(); s.paused(now) {
+		h.disturbed.Store(now.UnixNano())
+	}
+	for _, f := range followers {
+		if _, behind := newer[f]; !behind {
+			f.compared(s.seen.oldest, upTo, sure)
+		}
+	}
+	return nil
+}
+
+// paused takes note of a comparison that has succeeded, and reports whether the one before was too
+// long ago: the process may have stood still, and not know of it. The clock on the wall goes on
+// while a machine is suspended.
+func (s *shard) paused(now time.Time) bool {
+	before := s.compared
+	s.compared = now.Round(0)
+	return !before.IsZero() && s.compared.Sub(before) > doubtPeriod
 }
 
 // chunks yields subjects in parts that fit into a request.

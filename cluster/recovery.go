@@ -21,11 +21,18 @@ const (
 	entryBytes = 100
 )
 
-// ring has the publications of a channel after base, without a gap.
+// ring has the publications of a channel after base, without a gap. If the one at base was not
+// delivered, as something is lost there or the history was empty, they are those after a time.
 type ring struct {
 	base  uint64
+	from  time.Time
 	list  []stored
 	bytes int
+}
+
+// follows reports whether the ring has all that came after a position.
+func (r *ring) follows(p Position) bool {
+	return p.Seq > r.base || p.Seq == r.base && !p.Time.Before(r.from.Truncate(time.Millisecond))
 }
 
 // size returns what of a ring a publication takes, in bytes.
@@ -53,15 +60,15 @@ func (r *ring) expire(h *history, rule *historyRule) {
 func (r *ring) drop(h *history) {
 	first := r.list[0]
 	r.list[0] = stored{} // the array still has it
-	r.base, r.list = first.seq, r.list[1:]
+	r.base, r.from, r.list = first.seq, time.Time{}, r.list[1:]
 	r.bytes -= first.size()
 	h.rings.Add(-int64(first.size()))
 }
 
 // reset empties the ring: what comes next is after base.
-func (r *ring) reset(h *history, base uint64) {
+func (r *ring) reset(h *history, base uint64, from time.Time) {
 	h.rings.Add(-int64(r.bytes))
-	*r = ring{base: base}
+	*r = ring{base: base, from: from}
 }
 
 // reading is a read of the history of a channel, which all share who need no more of it at the
@@ -226,7 +233,7 @@ func (f *follower) past(from broker.From, since Position, known bool, read *read
 	case !known:
 		return extract{}, false
 	}
-	return e, since.Seq >= f.ring.base
+	return e, f.ring.follows(since)
 }
 
 func bySeq(m stored, seq uint64) int {
@@ -246,7 +253,7 @@ func (f *follower) pastOf(from broker.From, since Position, known bool, e extrac
 	epoch := f.shard.getEpoch()
 	present := Position{epoch, f.at, f.known}
 	if f.at == 0 {
-		present.Time = now
+		present.Time = f.sure
 	}
 	var lost *Lost
 	switch {
@@ -260,7 +267,7 @@ func (f *follower) pastOf(from broker.From, since Position, known bool, e extrac
 		list, lost = list[max(0, len(list)-f.rule.Size):], &Lost{}
 	case since.Seq > f.at: // the history has lost its end
 		list, lost = nil, &Lost{}
-	case since.Seq >= f.ring.base:
+	case f.ring.follows(since):
 		i, _ := slices.BinarySearchFunc(list, since.Seq+1, bySeq)
 		list = list[i:]
 	default:

@@ -69,7 +69,7 @@ func TestPastOfFollower(t *testing.T) {
 func TestPastOfEmptyHistory(t *testing.T) {
 	now := time.Now()
 	rule := &historyRule{HistoryRule: HistoryRule{Size: 100, Age: time.Hour}}
-	f := &follower{h: &history{}, rule: rule, shard: &shard{epoch: "e"}, at: 20, known: now, ring: ring{base: 20}}
+	f := &follower{h: &history{}, rule: rule, shard: &shard{epoch: "e"}, at: 20, known: now, sure: now, ring: ring{base: 20}}
 	p := Position{"e", 0, now.Add(-time.Minute)}
 	for name, from := range map[string]broker.From{"since": {Since: p.String()}, "last": {Last: 5}} {
 		if _, ok := f.past(from, p, true, &reading{}); ok {
@@ -80,6 +80,31 @@ func TestPastOfEmptyHistory(t *testing.T) {
 		}
 		if _, ok := f.past(from, p, true, &reading{at: 20}); !ok {
 			t.Errorf("%s: 20 is gone since it was delivered, and that is not enough", name)
+		}
+	}
+}
+
+// Where a follower has told of a loss, or has begun with an empty history, only those who were
+// there have missed nothing.
+func TestPastWhereNothingWasDelivered(t *testing.T) {
+	now := time.Now()
+	rule := &historyRule{HistoryRule: HistoryRule{Size: 100, Age: time.Hour}}
+	for _, at := range []uint64{0, 10} {
+		f := &follower{h: &history{}, rule: rule, shard: &shard{epoch: "e"}, at: at, known: now, sure: now.Add(time.Second), ring: ring{base: at, from: now}}
+		for ago, want := range map[time.Duration]bool{time.Minute: false, 0: true, -time.Minute: true} {
+			p := Position{"e", at, now.Add(-ago).Truncate(time.Millisecond)}
+			from := broker.From{Since: p.String()}
+			if _, ok := f.past(from, p, true, nil); ok != want {
+				t.Errorf("at %d, %v before: it is known what was missed: %v", at, ago, ok)
+			}
+			e := extract{oldest: stored{seq: 15, at: now.Add(-30 * time.Second)}}
+			past := f.pastOf(from, p, true, e)
+			if (past.Lost == nil) != want {
+				t.Errorf("at %d, %v before: lost is %v", at, ago, past.Lost)
+			}
+			if at == 0 && past.Position.Time != f.sure { // not later, as the node may be cut off by now
+				t.Errorf("the position of an empty history is of %v, and nothing is known to have come until %v", past.Position.Time, f.sure)
+			}
 		}
 	}
 }
@@ -130,7 +155,7 @@ func TestRingKeepsNoMessages(t *testing.T) {
 	if h.rings.Load() != 2*entryBytes {
 		t.Errorf("two empty publications take %d bytes", h.rings.Load())
 	}
-	r.reset(h, 3)
+	r.reset(h, 3, time.Time{})
 	if h.rings.Load() != 0 {
 		t.Errorf("an empty ring has %d bytes", h.rings.Load())
 	}

@@ -43,11 +43,13 @@ type shard struct {
 	changed  chan struct{} // the stream may be another one, or there may be more nodes
 	stuck    stuck
 
-	// Up to tail, followers have been compared with the stream of tailEpoch; only for
-	// history.watch.
+	// Up to tail, followers have been compared with the stream of tailEpoch, seen is its
+	// state after that, and compared is when that was; only for history.watch.
 	tail      uint64
 	tailEpoch string
-	source    int // see newer
+	seen      streamState
+	compared  time.Time // zero if nobody was compared
+	source    int       // see newer
 
 	mu      sync.Mutex
 	epoch   string
