@@ -63,7 +63,7 @@ const forever = math.MaxInt64
 
 func newEntry(r *Revocation) *entry {
 	e := &entry{before: r.Before, until: forever, disconnect: r.Disconnect, reason: r.Reason, place: -1}
-	e.claim, e.value = r.claim()
+	e.claim, e.value = r.Target()
 	if !r.Until.IsZero() {
 		e.until = r.Until.Unix()
 	}
@@ -126,34 +126,61 @@ func (m *Memory) Add(_ context.Context, r Revocation) error {
 	return nil
 }
 
+// Room returns nil if a store of at most limit revocations has room for one, and otherwise
+// the error with which Add would fail. limit is in place of [Memory.Limit]: a store that
+// many machines share asks before it accepts a revocation, and then adds whatever any of
+// them has accepted. A revocation of the same token, session or user as one that is held
+// needs no room.
+func (m *Memory) Room(r Revocation, limit int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(time.Now().Unix())
+	claim, value := r.Target()
+	return m.room(claim, value, limit)
+}
+
+// room is Room. The caller holds mu.
+func (m *Memory) room(claim, value string, limit int) error {
+	switch at := m.indexOf(claim); {
+	case at >= 0 && m.indexes[at].entries[value] != nil:
+		return nil
+	case m.held.Load() >= int64(limit):
+		return ErrFull
+	case at < 0 && len(m.indexes) == maxClaims:
+		return fmt.Errorf("revoke: tokens are revoked by %d claims already; there is no room for %q", maxClaims, claim)
+	}
+	return nil
+}
+
+// indexOf returns the place of the index of a claim, or -1. The caller holds mu.
+func (m *Memory) indexOf(claim string) int {
+	return slices.IndexFunc(m.indexes, func(x index) bool { return x.claim == claim })
+}
+
 func (m *Memory) keep(e *entry, now int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget(now)
-	at := slices.IndexFunc(m.indexes, func(x index) bool { return x.claim == e.claim })
-	if at >= 0 {
-		if known := m.indexes[at].entries[e.value]; known != nil {
-			known.merge(e)
-			m.expiries.update(known)
-			return nil
-		}
-	}
 	limit := m.Limit
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	switch {
-	case m.held.Load() >= int64(limit):
-		return ErrFull
-	case at < 0 && len(m.indexes) == maxClaims:
-		return fmt.Errorf("revoke: tokens are revoked by %d claims already; there is no room for %q", maxClaims, e.claim)
-	case at < 0:
+	if err := m.room(e.claim, e.value, limit); err != nil {
+		return err
+	}
+	at := m.indexOf(e.claim)
+	if at < 0 {
 		at = len(m.indexes)
 		m.indexes = append(m.indexes, index{e.claim, make(map[string]*entry)})
 	}
-	m.indexes[at].entries[e.value] = e
+	if known := m.indexes[at].entries[e.value]; known != nil {
+		known.merge(e)
+		e = known
+	} else {
+		m.indexes[at].entries[e.value] = e
+		m.held.Add(1)
+	}
 	m.expiries.update(e)
-	m.held.Add(1)
 	return nil
 }
 
@@ -164,7 +191,7 @@ func (m *Memory) forget(now int64) {
 		if e == nil {
 			return
 		}
-		at := slices.IndexFunc(m.indexes, func(x index) bool { return x.claim == e.claim })
+		at := m.indexOf(e.claim)
 		delete(m.indexes[at].entries, e.value)
 		m.held.Add(-1)
 		if len(m.indexes[at].entries) == 0 {
@@ -213,9 +240,31 @@ func (m *Memory) Check(token *auth.Token) (Revocation, bool) {
 	return best.revocation(), true
 }
 
-// Len returns the number of revocations in the store. Some of them may no
-// longer be needed; the next Add removes these.
-func (m *Memory) Len() int { return int(m.held.Load()) }
+// Held returns what the store holds of the token, session or user of a revocation, merged
+// into one. ok is false if that is nothing.
+func (m *Memory) Held(r Revocation) (held Revocation, ok bool) {
+	claim, value := r.Target()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	at := m.indexOf(claim)
+	if at < 0 {
+		return Revocation{}, false
+	}
+	e := m.indexes[at].entries[value]
+	if e == nil || time.Now().Unix() > e.until {
+		return Revocation{}, false
+	}
+	return e.revocation(), true
+}
+
+// Len returns the number of revocations in the store. It removes those that are no longer
+// needed.
+func (m *Memory) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(time.Now().Unix())
+	return int(m.held.Load())
+}
 
 // Watch implements [Store].
 func (m *Memory) Watch(fn func(Revocation)) (stop func()) {

@@ -23,7 +23,7 @@ func TestRevocationsAreForgotten(t *testing.T) {
 		check(t, &m, `{"jti":"short"}`, true) // at the moment itself
 		time.Sleep(time.Second)
 		check(t, &m, `{"jti":"short"}`, false)
-		if m.Len() != 3 {
+		if m.Len() != 2 {
 			t.Errorf("%d are held before the next Add", m.Len())
 		}
 		add(t, &m, revoke.Revocation{JTI: "more"})
@@ -69,7 +69,13 @@ func TestLimit(t *testing.T) {
 			t.Errorf("watchers received %d", told)
 		}
 		// Time makes room.
+		if err := m.Room(revoke.Revocation{JTI: "c"}, 2); !errors.Is(err, revoke.ErrFull) {
+			t.Errorf("room for a third: %v", err)
+		}
 		time.Sleep(time.Minute + time.Second)
+		if err := m.Room(revoke.Revocation{JTI: "c"}, 2); err != nil {
+			t.Errorf("room after a minute: %v", err)
+		}
 		add(t, &m, revoke.Revocation{JTI: "c"})
 		check(t, &m, `{"jti":"c"}`, true)
 	})
@@ -88,6 +94,9 @@ func TestManyClaims(t *testing.T) {
 		check(t, &m, payload+"}", true)
 		if err := m.Add(t.Context(), revoke.Revocation{JTI: "a"}); err == nil || errors.Is(err, revoke.ErrFull) {
 			t.Errorf("a ninth claim: %v", err)
+		}
+		if err := m.Room(revoke.Revocation{JTI: "a"}, 100); err == nil || errors.Is(err, revoke.ErrFull) {
+			t.Errorf("room for a ninth claim: %v", err)
 		}
 		// A claim by which nothing is revoked now makes room.
 		time.Sleep(time.Minute + time.Second)

@@ -55,6 +55,11 @@ func (m *model) dead(r revoke.Revocation, now time.Time) bool {
 	return true
 }
 
+// has reports whether there is one of the same thing.
+func (m *model) has(r revoke.Revocation, now time.Time) bool {
+	return slices.ContainsFunc(m.held, func(h revoke.Revocation) bool { return key(h) == key(r) && !passed(h, now) })
+}
+
 func (m *model) count(now time.Time) int {
 	keys := map[revoke.Revocation]bool{}
 	for _, r := range m.held {
@@ -126,14 +131,21 @@ func TestMemoryAgreesWithTheModel(t *testing.T) {
 					if rapid.IntRange(0, 5).Draw(t, "has until") > 0 {
 						r.Until = now.Add(time.Duration(rapid.IntRange(-1500, 10000).Draw(t, "until")) * time.Millisecond)
 					}
+					n, _ := r.Normalize(now)
+					room := m.Room(n, limit)
 					switch err := m.Add(t.Context(), r); {
+					case !passed(n, now) && err != room:
+						t.Fatalf("add %+v: %v; room: %v", r, err, room)
 					case want.add(r, limit, now) != (err == nil):
 						t.Fatalf("add %+v: %v", r, err)
 					case err != nil && !errors.Is(err, revoke.ErrFull):
 						t.Fatal(err)
 					case err == nil:
-						if n, _ := r.Normalize(now); !passed(n, now) {
+						if !passed(n, now) {
 							expected++
+						}
+						if got, ok := m.Held(n); ok != want.has(n, now) || ok && !passed(n, now) && !got.Covers(n) {
+							t.Fatalf("%+v is held after %+v: %v", got, n, ok)
 						}
 					}
 				},
@@ -172,7 +184,7 @@ func TestMemoryAgreesWithTheModel(t *testing.T) {
 					if told != expected {
 						t.Fatalf("watchers received %d, want %d", told, expected)
 					}
-					if m.Len() > limit || m.Len() < want.count(time.Now()) {
+					if m.Len() > limit || m.Len() != want.count(time.Now()) {
 						t.Fatalf("%d are held, want %d", m.Len(), want.count(time.Now()))
 					}
 				},

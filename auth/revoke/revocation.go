@@ -116,26 +116,13 @@ func ceil(t time.Time, unit time.Duration) time.Time {
 	return whole.UTC()
 }
 
-// claim returns the claim by which a revocation finds tokens, and its value.
-func (r *Revocation) claim() (name, value string) {
-	switch {
-	case r.JTI != "":
-		return claimID, r.JTI
-	case r.Session != "":
-		return claimSession, r.Session
-	case r.Claim != "":
-		return r.Claim, r.Subject
-	}
-	return claimSubject, r.Subject
-}
-
 // Matches reports whether a token is revoked by r, which must have its normal
 // form. It ignores Until.
 func (r Revocation) Matches(token *auth.Token) bool {
 	if token == nil {
 		return false
 	}
-	claim, want := r.claim()
+	claim, want := r.Target()
 	found := false
 	var at times
 	s := claimscan.Scan(token.Payload())
