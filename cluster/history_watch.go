@@ -141,7 +141,7 @@ func (h *history) newer(s *shard, followers map[string]*follower) (map[*follower
 		ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 		var end *nats.Msg
 		node := s.seen.leader
-		err := h.again(ctx, s, func(wait time.Duration) (err error) {
+		err := terms(s.getTerm).again(ctx, func(wait time.Duration) (err error) {
 			if node == "" {
 				s.source++
 				node = h.n.source(s.source)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // stored is a publication as a stream has it.
@@ -45,47 +44,7 @@ type getRequest struct {
 
 // last returns the last publication of a channel. ok is false if there is none.
 func (h *history) last(ctx context.Context, s *shard, subject string) (m stored, ok bool, err error) {
-	return h.fromLeader(ctx, s, getRequest{LastFor: subject})
-}
-
-// fromLeader returns one message of a stream. Only the leader of a stream answers to this,
-// which has all that was acknowledged; a copy may be behind. ok is false if there is none.
-func (h *history) fromLeader(ctx context.Context, s *shard, r getRequest) (m stored, ok bool, err error) {
-	request, err := json.Marshal(r)
-	if err != nil {
-		return m, false, err
-	}
-	err = h.again(ctx, s, func(wait time.Duration) error {
-		try, cancel := s.untilElection(ctx, wait)
-		defer cancel()
-		msg, err := h.n.nc.RequestWithContext(try, "$JS.API.STREAM.MSG.GET."+s.stream, request)
-		if err != nil {
-			return errors.Join(errTryAgain, err)
-		}
-		var answer struct {
-			Message *struct {
-				Seq  uint64    `json:"seq"`
-				Time time.Time `json:"time"`
-				Data []byte    `json:"data"`
-			} `json:"message"`
-			Error *apiError `json:"error"`
-		}
-		switch err := json.Unmarshal(msg.Data, &answer); {
-		case err != nil:
-			return err
-		case answer.Message != nil:
-			m, ok = stored{answer.Message.Seq, answer.Message.Time, answer.Message.Data}, true
-			return nil
-		case answer.Error != nil && answer.Error.ErrCode == 10037: // no message found
-			return nil
-		case answer.Error != nil && answer.Error.Code == 503:
-			return errors.Join(errTryAgain, answer.Error)
-		case answer.Error != nil:
-			return answer.Error
-		}
-		return errors.New("cluster: the answer of the stream is empty")
-	})
-	return m, ok, err
+	return h.n.fromLeader(ctx, s.stream, s.getTerm, getRequest{LastFor: subject})
 }
 
 // apiError is an error of JetStream.
@@ -98,41 +57,6 @@ type apiError struct {
 // Error implements error.
 func (e *apiError) Error() string {
 	return "nats: " + e.Description + " (" + strconv.Itoa(e.ErrCode) + ")"
-}
-
-// again calls ask until it returns another error than errTryAgain, or ctx ends. ask is told
-// how long to wait for an answer.
-func (h *history) again(ctx context.Context, s *shard, ask func(wait time.Duration) error) error {
-	for wait := askTimeout; ; {
-		term := s.getTerm()
-		err := ask(wait)
-		switch {
-		case !errors.Is(err, errTryAgain):
-			return err
-		case errors.Is(err, nats.ErrConnectionClosed):
-			return errClosed
-		}
-		if wait = longer(wait); term.Err() != nil {
-			wait = askTimeout // the leader that did not answer is another one now
-		}
-		if err := pause(ctx, askPause); err != nil {
-			return err
-		}
-	}
-}
-
-// longer returns how long to wait for an answer that has not come for so long.
-func longer(wait time.Duration) time.Duration { return min(2*wait, maxAskTimeout) }
-
-// untilElection returns a context that ends after a time, or when the stream has another
-// leader: it answers nothing that the one before was asked.
-func (s *shard) untilElection(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	stop := context.AfterFunc(s.getTerm(), cancel)
-	return ctx, func() {
-		stop()
-		cancel()
-	}
 }
 
 // pause waits, or returns the error of ctx.
@@ -247,72 +171,9 @@ func (h *history) read(ctx context.Context, s *shard, subject string, w want) (e
 	return e, err
 }
 
-// streamState is what the leader of a stream says of it.
-type streamState struct {
-	leader string    // the node, "" if it is another NATS that leads
-	led    bool      // a majority of the copies follows the leader
-	at     time.Time // by the clock of the leader
-	last   uint64    // the number of the last message
-
-	// The number and the time of the oldest message of any channel, without its data. In an
-	// empty stream, the number is that of the next one, and the time that of the last one.
-	oldest stored
-}
-
-// state asks the leader of a stream.
-func (h *history) state(ctx context.Context, s *shard) (state streamState, err error) {
-	err = h.again(ctx, s, func(wait time.Duration) error {
-		try, cancel := s.untilElection(ctx, wait)
-		defer cancel()
-		stream, err := h.n.js.Stream(try, s.stream)
-		if err != nil {
-			return errors.Join(errTryAgain, err)
-		}
-		info := stream.CachedInfo()
-		if info.Cluster != nil && info.Cluster.Leader == "" {
-			return errTryAgain // it is a copy that knows of no leader
-		}
-		state = streamState{
-			led: led(info.Cluster), at: info.TimeStamp, last: info.State.LastSeq,
-			oldest: stored{seq: info.State.FirstSeq, at: info.State.FirstTime},
-		}
-		if info.State.Msgs == 0 {
-			state.oldest = stored{seq: info.State.LastSeq + 1, at: info.State.LastTime}
-		}
-		switch {
-		case h.n.o.URL != "":
-		case info.Cluster == nil:
-			state.leader = h.n.o.Name
-		default:
-			state.leader = info.Cluster.Leader
-		}
-		return nil
-	})
-	return state, err
-}
-
-// fresh is the time since which a leader must have heard of a majority, so that there is
-// no other one. NATS waits for longer before it elects another.
-const fresh = 3 * time.Second
-
-// led reports whether a leader is followed by a majority of the copies. One that is cut
-// off does not know at once that it does not lead any more.
-func led(info *jetstream.ClusterInfo) bool {
-	if info == nil {
-		return true // there is one copy
-	}
-	copies := 1
-	for _, peer := range info.Replicas {
-		if !peer.Offline && peer.Active > 0 && peer.Active < fresh {
-			copies++
-		}
-	}
-	return copies > (len(info.Replicas)+1)/2
-}
-
 // readChannel is read without the oldest message of the stream.
 func (h *history) readChannel(ctx context.Context, s *shard, subject string, w want) (e extract, err error) {
-	err = h.again(ctx, s, func(wait time.Duration) error {
+	err = terms(s.getTerm).again(ctx, func(wait time.Duration) error {
 		last, ok, err := h.last(ctx, s, subject)
 		switch {
 		case err != nil || !ok || last.seq < w.from:
@@ -387,7 +248,7 @@ func (h *history) readUpTo(ctx context.Context, s *shard, subject string, w want
 // catches up gets what the leader has, behind what it had itself, and so it may lack what
 // is between. What the leader has no longer may also have been the oldest of a full history.
 func (h *history) confirm(ctx context.Context, s *shard, subject string, r *reader) (e extract, err error) {
-	first, ok, err := h.fromLeader(ctx, s, getRequest{Seq: max(r.from, 1), NextFor: subject})
+	first, ok, err := h.n.fromLeader(ctx, s.stream, s.getTerm, getRequest{Seq: max(r.from, 1), NextFor: subject})
 	if err != nil || !ok {
 		return e, err
 	}

@@ -1,0 +1,205 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Error codes of JetStream.
+const (
+	codeNoMessage   = 10037
+	codeUnavailable = 503 // of HTTP: nobody leads the stream, or the cluster
+)
+
+// terms tells when a stream has another leader: it returns a context that ends then.
+// context.Background is for a stream of which nobody tells.
+type terms func() context.Context
+
+// until returns a context that ends after a time, or when the stream has another leader: it
+// answers nothing that the one before was asked.
+func (t terms) until(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	stop := context.AfterFunc(t(), cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// again calls ask until it returns another error than errTryAgain, or ctx ends. ask is told
+// how long to wait for an answer.
+func (t terms) again(ctx context.Context, ask func(wait time.Duration) error) error {
+	for wait := askTimeout; ; {
+		term := t()
+		err := ask(wait)
+		switch {
+		case !errors.Is(err, errTryAgain):
+			return err
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return errClosed
+		}
+		if wait = longer(wait); term.Err() != nil {
+			wait = askTimeout // the leader that did not answer is another one now
+		}
+		if err := pause(ctx, askPause); err != nil {
+			return err
+		}
+	}
+}
+
+// longer returns how long to wait for an answer that has not come for so long.
+func longer(wait time.Duration) time.Duration { return min(2*wait, maxAskTimeout) }
+
+// askLeader asks NATS what only the leader of a stream answers, until ctx ends, and passes
+// the answer to parse. A node whose own copy knows of no leader answers, too, and sooner: that
+// there is none. parse returns errTryAgain for that; then the answers of the others are
+// awaited.
+func (n *Node) askLeader(ctx context.Context, subject string, request []byte, parse func([]byte) error) error {
+	msg, err := n.nc.RequestWithContext(ctx, subject, request)
+	if err != nil {
+		return errors.Join(errTryAgain, err)
+	}
+	if err = parse(msg.Data); !errors.Is(err, errTryAgain) {
+		return err
+	}
+	inbox := n.nc.NewInbox()
+	sub, err := n.nc.SubscribeSync(inbox)
+	if err != nil {
+		return errClosed
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := n.nc.PublishRequest(subject, inbox, request); err != nil {
+		return errClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout) // there may be no leader
+	defer cancel()
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return errors.Join(errTryAgain, err)
+		}
+		if err = parse(msg.Data); !errors.Is(err, errTryAgain) {
+			return err
+		}
+	}
+}
+
+// fromLeader returns one message of a stream. Only the leader of a stream answers to this,
+// which has all that was acknowledged; a copy may be behind. ok is false if there is none.
+func (n *Node) fromLeader(ctx context.Context, stream string, t terms, r getRequest) (m stored, ok bool, err error) {
+	request, err := json.Marshal(r)
+	if err != nil {
+		return m, false, err
+	}
+	err = t.again(ctx, func(wait time.Duration) error {
+		try, cancel := t.until(ctx, wait)
+		defer cancel()
+		return n.askLeader(try, "$JS.API.STREAM.MSG.GET."+stream, request, func(data []byte) error {
+			var answer struct {
+				Message *struct {
+					Seq  uint64    `json:"seq"`
+					Time time.Time `json:"time"`
+					Data []byte    `json:"data"`
+				} `json:"message"`
+				Error *apiError `json:"error"`
+			}
+			switch err := json.Unmarshal(data, &answer); {
+			case err != nil:
+				return errors.Join(errTryAgain, err)
+			case answer.Message != nil:
+				m, ok = stored{answer.Message.Seq, answer.Message.Time, answer.Message.Data}, true
+				return nil
+			case answer.Error != nil && answer.Error.ErrCode == codeNoMessage:
+				return nil
+			case answer.Error != nil && answer.Error.Code == codeUnavailable:
+				return errors.Join(errTryAgain, answer.Error)
+			case answer.Error != nil:
+				return answer.Error
+			}
+			return errors.New("cluster: the answer of the stream is empty")
+		})
+	})
+	return m, ok, err
+}
+
+// streamState is what the leader of a stream says of it.
+type streamState struct {
+	leader string    // the node, "" if it is another NATS that leads
+	led    bool      // a majority of the copies follows the leader
+	at     time.Time // by the clock of the leader
+	last   uint64    // the number of the last message
+
+	// The number and the time of the oldest message of any channel, without its data. In an
+	// empty stream, the number is that of the next one, and the time that of the last one.
+	oldest stored
+}
+
+// state asks the leader of a stream.
+func (h *history) state(ctx context.Context, s *shard) (state streamState, err error) {
+	t := terms(s.getTerm)
+	err = t.again(ctx, func(wait time.Duration) error {
+		try, cancel := t.until(ctx, wait)
+		defer cancel()
+		return h.n.askLeader(try, "$JS.API.STREAM.INFO."+s.stream, nil, func(data []byte) error {
+			var info struct {
+				jetstream.StreamInfo
+				Error *apiError `json:"error"`
+			}
+			err := json.Unmarshal(data, &info)
+			switch {
+			case err == nil && info.Error != nil:
+				err = info.Error // it may be one of a copy that knows of no stream yet
+			case err == nil && info.Cluster != nil && info.Cluster.Leader == "":
+				return errTryAgain // it is a copy that knows of no leader
+			}
+			if err != nil {
+				return errors.Join(errTryAgain, err)
+			}
+			state = stateOf(&info.StreamInfo)
+			switch {
+			case h.n.o.URL != "":
+			case info.Cluster == nil:
+				state.leader = h.n.o.Name
+			default:
+				state.leader = info.Cluster.Leader
+			}
+			return nil
+		})
+	})
+	return state, err
+}
+
+func stateOf(info *jetstream.StreamInfo) streamState {
+	state := streamState{
+		led: led(info.Cluster), at: info.TimeStamp, last: info.State.LastSeq,
+		oldest: stored{seq: info.State.FirstSeq, at: info.State.FirstTime},
+	}
+	if info.State.Msgs == 0 {
+		state.oldest = stored{seq: info.State.LastSeq + 1, at: info.State.LastTime}
+	}
+	return state
+}
+
+// fresh is the time since which a leader must have heard of a majority, so that there is
+// no other one. NATS waits for longer before it elects another.
+const fresh = 3 * time.Second
+
+// led reports whether a leader is followed by a majority of the copies. One that is cut
+// off does not know at once that it does not lead any more.
+func led(info *jetstream.ClusterInfo) bool {
+	if info == nil {
+		return true // there is one copy
+	}
+	copies := 1
+	for _, peer := range info.Replicas {
+		if !peer.Offline && peer.Active > 0 && peer.Active < fresh {
+			copies++
+		}
+	}
+	return copies > (len(info.Replicas)+1)/2
+}
