@@ -71,6 +71,39 @@ func (n *Node) RevocationsStream(ctx context.Context) (leader string, copies int
 	return stream.CachedInfo().Cluster.Leader, copies
 }
 
+// LimitRevocations sets the most revocations of the cluster, which must be the same on all nodes.
+// It comes before Revocations.
+func (n *Node) LimitRevocations(limit int) { n.revocationLimit = limit }
+
+// Targets returns how many messages with revocations the stream has.
+func (n *Node) Targets(ctx context.Context) (int, error) {
+	stream, err := n.js.Stream(ctx, n.o.Prefix+"-revocations")
+	if err != nil {
+		return 0, err
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(n.subject("rv.r.>")))
+	if err != nil {
+		return 0, err
+	}
+	return len(info.State.Subjects), nil
+}
+
+// LastRevocation returns the sequence of the last message with a revocation.
+func (n *Node) LastRevocation(ctx context.Context) (uint64, error) {
+	m, _, err := n.fromLeader(ctx, n.o.Prefix+"-revocations", getRequest{LastFor: n.subject("rv.r.>")})
+	return m.seq, err
+}
+
+// Confirmed returns up to when all that was stored is known to be in force on the node.
+func (rv *Revocations) Confirmed() time.Time {
+	rv.mu.Lock()
+	defer rv.mu.Unlock()
+	return rv.confirmed
+}
+
+// Subscriptions returns how many subscriptions the node has at NATS.
+func (n *Node) Subscriptions() int { return n.nc.NumSubscriptions() }
+
 // Forge sends a live publication to the other nodes that says that there was one before
 // it which they have not got.
 func (n *Node) Forge(channel string, seq uint64) error {

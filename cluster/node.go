@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/broker"
 )
 
@@ -24,8 +25,9 @@ type Node struct {
 	users    *users
 	spread   rounds
 
-	revocations atomic.Pointer[Revocations] // nil until somebody wants them
-	presence    atomic.Pointer[Presence]    // nil: none
+	revocations     atomic.Pointer[Revocations] // nil until somebody wants them
+	revocationLimit int                         // the most of them
+	presence        atomic.Pointer[Presence]    // nil: none
 
 	close sync.Once
 	shut  atomic.Bool // Close was called
@@ -48,7 +50,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{o: o, engine: e}
+	n := &Node{o: o, engine: e, revocationLimit: revoke.DefaultLimit}
 	n.spread.ask = n.askInForce
 	n.channels = newChannels(n) // to which NATS reports
 	e.failed = n.channels.failed

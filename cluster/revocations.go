@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -48,8 +49,11 @@ const minCutOff = 2 * mark
 //
 // Without a deadline, Add gives up after 15 seconds. An error of Add does not mean
 // that the revocation is not in force: it may have been stored although the answer was
-// lost. Add it again. [revoke.ErrFull] means that there are as many as
-// [revoke.DefaultLimit]; that has no effect.
+// lost. Add it again. Only [revoke.ErrFull] means that it has no effect: the cluster has as
+// many as [revoke.DefaultLimit]. Those stay in force, and nodes are not cut off by it.
+//
+// Revocations of the same token, session or user are merged into one, as by
+// [revoke.Memory], also if several nodes add them at the same time.
 //
 // Check never blocks: it looks into a copy in memory. Watchers are also called for
 // what other nodes add.
@@ -57,14 +61,18 @@ type Revocations struct {
 	n      *Node
 	cutOff time.Duration // 0: never
 	stream string        // its name; empty for a node that is alone and has no storage
+	limit  int           // the most revocations, see room
 	memory revoke.Memory
 	log    *slog.Logger
 
 	live    *nats.Subscription
-	feed    chan *nats.Msg // what the stream has stored, as it is stored
+	events  *nats.Subscription // of creations of the stream
+	feed    chan *nats.Msg     // what the stream has stored, as it is stored
 	marks   chan kept
 	created chan struct{} // the stream may be another one
 	stuck   stuck
+	targets turns         // additions of a target by this node
+	stored  atomic.Uint64 // messages of the stream, as this node last saw it
 	ctx     context.Context
 	cancel  context.CancelFunc
 	over    sync.WaitGroup
@@ -99,7 +107,7 @@ func (n *Node) Revocations(ctx context.Context, o RevocationOptions) (*Revocatio
 		return nil, fmt.Errorf("cluster: RevocationOptions.CutOff is %v; it must be at least %v, or negative", o.CutOff, minCutOff)
 	}
 	rv := &Revocations{
-		n: n, cutOff: o.CutOff, memory: revoke.Memory{Limit: 2 * revoke.DefaultLimit}, log: n.o.Logger,
+		n: n, cutOff: o.CutOff, limit: n.revocationLimit, memory: revoke.Memory{Limit: most(n.revocationLimit)}, log: n.o.Logger,
 		feed: make(chan *nats.Msg, queueLength), marks: make(chan kept), created: make(chan struct{}, 1), confirmed: time.Now(),
 		adding: make(map[string]*adding), waiting: make(map[*waiter]struct{}),
 	}
@@ -144,6 +152,9 @@ func (rv *Revocations) Add(ctx context.Context, r revoke.Revocation) error {
 		c.add(r)
 		return nil
 	}
+	if err := rv.room(r); err != nil {
+		return err
+	}
 	if rv.stream == "" {
 		return rv.memory.Add(ctx, r)
 	}
@@ -152,64 +163,39 @@ func (rv *Revocations) Add(ctx context.Context, r revoke.Revocation) error {
 		ctx, cancel = context.WithTimeout(ctx, addTimeout)
 		defer cancel()
 	}
-	seq, err := rv.store(ctx, r, now)
+	seq, hold, err := rv.store(ctx, r)
 	if err != nil {
 		return err
 	}
-	if err := rv.memory.Add(ctx, r); err != nil {
+	if err := hold(); err != nil {
 		return err
 	}
 	_ = rv.n.spread.wait(ctx, seq) // it is stored and in force here, whatever the others answer
 	return nil
 }
 
-// adding is an addition of this node, from before it is stored until it has come back.
-type adding struct {
-	seen uint64 // its sequence, if it has come back
-	done bool   // it is stored, and in force here or about to be
-}
-
-// store stores a revocation, and returns its sequence. Whoever gets no error must
-// apply it.
-func (rv *Revocations) store(ctx context.Context, r revoke.Revocation, now time.Time) (seq uint64, err error) {
-	msg, id, err := rv.message(r, now)
-	if err != nil {
-		return 0, err
-	}
-	a := new(adding)
-	rv.mu.Lock()
-	rv.adding[id] = a
-	rv.mu.Unlock()
-	seq, err = rv.publish(ctx, msg, ttl(r, now))
-	rv.mu.Lock()
-	defer rv.mu.Unlock()
-	switch {
-	case a.seen > 0:
-		seq, err = a.seen, nil // it is stored, whatever became of the answer
-	case err == nil:
-		a.done = true
-		return seq, nil
-	}
-	delete(rv.adding, id)
-	return seq, err
-}
-
-// apply puts a revocation that has been stored in force here. The goroutine that adds
-// it does so itself.
-func (rv *Revocations) apply(data []byte, id string, seq uint64) {
-	rv.mu.Lock()
-	if a := rv.adding[id]; a != nil {
-		if a.seen = seq; a.done {
-			delete(rv.adding, id)
+// hold puts in force here what a message has: first what this node may lack of what was before.
+func (rv *Revocations) hold(m *revoked) error {
+	if m.Earlier != nil {
+		if held, ok := rv.memory.Held(*m.Earlier); !ok || !held.Covers(*m.Earlier) {
+			if err := rv.memory.Add(rv.ctx, *m.Earlier); err != nil {
+				return err
+			}
 		}
-		rv.mu.Unlock()
-		return
 	}
-	rv.mu.Unlock()
-	var r revoke.Revocation
-	err := json.Unmarshal(data, &r)
-	if err == nil {
-		err = rv.memory.Add(rv.ctx, r)
+	return rv.memory.Add(rv.ctx, m.Revocation)
+}
+
+// apply puts in force here what has been stored, unless this node adds it and has done so.
+func (rv *Revocations) apply(data []byte, seq uint64) {
+	var m revoked
+	err := json.Unmarshal(data, &m)
+	switch a := rv.mine(m.ID, seq); {
+	case err != nil:
+	case a != nil:
+		err = a.hold()
+	default:
+		err = rv.hold(&m)
 	}
 	if err != nil {
 		rv.log.Error("cluster: a revocation is not in force on this node", slog.Uint64("sequence", seq), slog.Any("error", err))
@@ -224,8 +210,7 @@ func (rv *Revocations) Check(token *auth.Token) (revoke.Revocation, bool) {
 // Watch implements [revoke.Store].
 func (rv *Revocations) Watch(fn func(revoke.Revocation)) (stop func()) { return rv.memory.Watch(fn) }
 
-// Len returns the number of revocations on this node. Some of them may no longer be
-// needed.
+// Len returns the number of revocations on this node, merged and still needed.
 func (rv *Revocations) Len() int { return rv.memory.Len() }
 
 // ErrCutOff is the error of a node that is cut off, see [Revocations.Current].
@@ -267,8 +252,10 @@ func passed(from, to time.Time) time.Duration {
 // end stops following the revocations.
 func (rv *Revocations) end() {
 	rv.cancel()
-	if rv.live != nil {
-		_ = rv.live.Unsubscribe() // fails only if the connection has been closed
+	for _, sub := range []*nats.Subscription{rv.live, rv.events} {
+		if sub != nil {
+			_ = sub.Unsubscribe() // fails only if the connection has been closed
+		}
 	}
 	rv.over.Wait()
 }

@@ -19,10 +19,10 @@ const mark = time.Second
 // flushTimeout is the time within which NATS must have a subscription.
 const flushTimeout = 5 * time.Second
 
-// kept is a mark that has been stored.
+// kept is a message that has been stored.
 type kept struct {
 	seq uint64
-	at  time.Time // when it was sent
+	at  time.Time // when the try that has worked was sent
 }
 
 // load loads all revocations, and begins to follow them.
@@ -42,7 +42,7 @@ func (rv *Revocations) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	if _, err := rv.n.nc.Subscribe(streamCreated+rv.stream, func(*nats.Msg) { wake(rv.created) }); err != nil {
+	if rv.events, err = rv.n.nc.Subscribe(streamCreated+rv.stream, func(*nats.Msg) { wake(rv.created) }); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	rv.mu.Lock()
@@ -110,7 +110,7 @@ func (rv *Revocations) read(ctx context.Context, to uint64) error {
 			return err
 		}
 		seq := meta.Sequence.Stream
-		rv.handle(msg.Subject(), msg.Headers(), msg.Data(), seq)
+		rv.handle(msg.Subject(), msg.Data(), seq)
 		rv.mu.Lock()
 		rv.chain.upTo(seq) // what is missing in between is no longer there
 		rv.mu.Unlock()
@@ -121,9 +121,9 @@ func (rv *Revocations) read(ctx context.Context, to uint64) error {
 }
 
 // handle puts a message of the stream in force.
-func (rv *Revocations) handle(subject string, header nats.Header, data []byte, seq uint64) {
+func (rv *Revocations) handle(subject string, data []byte, seq uint64) {
 	if strings.HasPrefix(subject, rv.n.subject("rv.r.")) || strings.HasPrefix(subject, rv.n.subject("rl.r.")) {
-		rv.apply(data, header.Get(addingHeader), seq)
+		rv.apply(data, seq)
 	}
 }
 
@@ -150,7 +150,7 @@ func (rv *Revocations) follow() {
 			if !fresh {
 				continue
 			}
-			rv.handle(msg.Subject, msg.Header, msg.Data, seq)
+			rv.handle(msg.Subject, msg.Data, seq)
 			rv.mu.Lock()
 			gap = rv.chain.handled(seq)
 			rv.mu.Unlock()
@@ -231,7 +231,7 @@ func (rv *Revocations) takeBatch(ch chan *nats.Msg) (more bool, err error) {
 			fresh := rv.chain.fresh(seq)
 			rv.mu.Unlock()
 			if fresh {
-				rv.handle(msg.Header.Get("Nats-Subject"), msg.Header, msg.Data, seq)
+				rv.handle(msg.Header.Get("Nats-Subject"), msg.Data, seq)
 			}
 			rv.mu.Lock()
 			rv.chain.upTo(seq) // what is missing in between is no longer there
@@ -254,26 +254,9 @@ func (rv *Revocations) confirm(m kept) {
 	}
 }
 
-// sendMark stores a mark. It tries until ctx ends.
+// sendMark stores a mark.
 func (rv *Revocations) sendMark(ctx context.Context) (kept, error) {
-	for {
-		// The moment is that of the try that has worked.
-		m := kept{at: time.Now()}
-		try, cancel := context.WithTimeout(ctx, tryTimeout)
-		ack, err := rv.n.js.PublishMsg(try, &nats.Msg{Subject: rv.n.subject("rv.m." + rv.n.o.Name)},
-			jetstream.WithRetryAttempts(0), jetstream.WithMsgTTL(markTTL))
-		cancel()
-		if err == nil {
-			m.seq = ack.Sequence
-			return m, nil
-		}
-		if paused := pause(ctx, tryPause); paused != nil {
-			return m, fmt.Errorf("cluster: store a mark among the revocations: %w; the last try: %w", paused, err)
-		}
-		if rv.ctx.Err() != nil {
-			return m, errClosed
-		}
-	}
+	return rv.publish(ctx, &nats.Msg{Subject: rv.n.subject("rv.m." + rv.n.o.Name)}, markTTL)
 }
 
 // report logs when the node is cut off, and when it no longer is.

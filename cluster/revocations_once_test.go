@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 )
@@ -24,13 +23,10 @@ func TestRevocationIsStoredOnce(t *testing.T) {
 	}
 	var told atomic.Int32
 	defer rv.Watch(func(revoke.Revocation) { told.Add(1) })()
-	msg, _, err := rv.message(revoke.Revocation{JTI: "x"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := revoked{ID: "1", Revocation: revoke.Revocation{JTI: "x"}}
 	var seqs [2]uint64
 	for i := range seqs {
-		if seqs[i], err = rv.publish(t.Context(), msg, 0); err != nil {
+		if seqs[i], _, err = rv.put(t.Context(), rv.subjectOf(m.Revocation), m, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

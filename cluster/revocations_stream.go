@@ -2,10 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,11 +14,8 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 )
 
-// The subjects of revocations are <prefix>.rv.r.<hash>, and those of marks
+// The subjects of revocations are <prefix>.rv.r.<hash>, by their target, and those of marks
 // <prefix>.rv.m.<node>. What has been stored is published again as <prefix>.rl.….
-
-// addingHeader has the ID of an addition, by which the node that adds knows its own.
-const addingHeader = "Sc-Adding"
 
 // A try to store something ends after tryTimeout, as the leader of the stream may have
 // died. The next one follows after tryPause. It has the same id, so that watchers are told
@@ -35,48 +28,30 @@ const (
 // The TTL of a message is longer by this than what it is needed for, as clocks differ.
 const ttlMargin = time.Minute
 
+// What NATS answers to a message in place of another one.
+const (
+	anotherLast      jetstream.ErrorCode = 10071 // there is another one
+	subjectInProcess jetstream.ErrorCode = 10164 // there may be another one: it is being stored
+)
+
 // markTTL is the TTL of marks: those of nodes that are gone are of no use.
 const markTTL = time.Hour
 
 func (rv *Revocations) config(copies int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:        rv.stream,
-		Description: "revocations of tokens",
-		Subjects:    []string{rv.n.subject("rv.>")},
-		Storage:     jetstream.FileStorage,
-		Replicas:    copies,
-		// A revocation that is added again replaces itself. Each has its own subject
-		// otherwise, so that none takes effect from another.
+		Name:              rv.stream,
+		Description:       "revocations of tokens",
+		Subjects:          []string{rv.n.subject("rv.>")},
+		Storage:           jetstream.FileStorage,
+		Replicas:          copies,
 		MaxMsgsPerSubject: 1,
-		MaxMsgs:           revoke.DefaultLimit,
+		MaxMsgs:           int64(most(rv.limit)),
 		Discard:           jetstream.DiscardNew,
 		DenyDelete:        true,
 		AllowDirect:       true,
 		AllowMsgTTL:       true,
 		RePublish:         &jetstream.RePublish{Source: rv.n.subject("rv.>"), Destination: rv.n.subject("rl.>")},
 	}
-}
-
-// message makes the message of a revocation in its normal form.
-func (rv *Revocations) message(r revoke.Revocation, now time.Time) (msg *nats.Msg, id string, err error) {
-	reason := r.Reason
-	r.Reason = ""
-	what, err := json.Marshal(r)
-	if err != nil {
-		return nil, "", fmt.Errorf("cluster: %w", err)
-	}
-	sum := sha256.Sum256(what)
-	r.Reason = reason
-	data, err := json.Marshal(r)
-	if err != nil {
-		return nil, "", fmt.Errorf("cluster: %w", err)
-	}
-	id = rand.Text()
-	return &nats.Msg{
-		Subject: rv.n.subject("rv.r." + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20])),
-		Header:  nats.Header{addingHeader: {id}, "Nats-Msg-Id": {id}},
-		Data:    data,
-	}, id, nil
 }
 
 // ttl returns how long the message of a revocation is needed; 0 means forever.
@@ -91,36 +66,47 @@ func ttl(r revoke.Revocation, now time.Time) time.Duration {
 	return d
 }
 
-// publish stores a message, and returns its sequence. It tries again until ctx ends.
-func (rv *Revocations) publish(ctx context.Context, msg *nats.Msg, ttl time.Duration) (seq uint64, err error) {
-	opts := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)}
+// errOther is the error of a message in place of one that is not there.
+var errOther = errors.New("cluster: the stream has another message")
+
+// publish stores a message, which NATS keeps for as long as ttl says; 0 means forever. It
+// tries again until ctx ends, or NATS has refused it: with [revoke.ErrFull] for want of room,
+// with errOther by what opts expect.
+func (rv *Revocations) publish(ctx context.Context, msg *nats.Msg, ttl time.Duration, opts ...jetstream.PublishOpt) (kept, error) {
+	opts = append(opts, jetstream.WithRetryAttempts(0))
 	if ttl > 0 {
 		opts = append(opts, jetstream.WithMsgTTL(ttl))
 	}
 	var since time.Time // when the leader began to say that a try is in process
 	for {
+		m := kept{at: time.Now()}
 		try, cancel := context.WithTimeout(ctx, tryTimeout)
 		ack, err := rv.n.js.PublishMsg(try, msg, opts...)
 		cancel()
 		if err == nil {
-			return ack.Sequence, nil
+			m.seq = ack.Sequence
+			return m, nil
 		}
 		var refused *jetstream.APIError
-		inProcess := errors.As(err, &refused) && refused.ErrorCode == idInProcess
-		since = rv.stuck.look(ctx, rv.n, rv.stream, inProcess, since)
-		if refused != nil {
-			if strings.Contains(refused.Description, "maximum messages exceeded") {
-				return 0, revoke.ErrFull
-			}
-			if refused.Code < 500 && !inProcess {
-				return 0, fmt.Errorf("cluster: store a revocation: %w", err)
-			}
+		code := jetstream.ErrorCode(0)
+		if errors.As(err, &refused) {
+			code = refused.ErrorCode
+		}
+		since = rv.stuck.look(ctx, rv.n, rv.stream, code == idInProcess, since)
+		switch {
+		case code == anotherLast:
+			return m, errOther
+		case refused == nil, code == idInProcess, code == subjectInProcess:
+		case strings.Contains(refused.Description, "maximum messages exceeded"):
+			return m, fmt.Errorf("%w: the stream of revocations has %d messages", revoke.ErrFull, most(rv.limit))
+		case refused.Code < 500:
+			return m, fmt.Errorf("cluster: store among the revocations: %w", err)
 		}
 		if errors.Is(err, nats.ErrConnectionClosed) || rv.ctx.Err() != nil {
-			return 0, errClosed
+			return m, errClosed
 		}
 		if paused := pause(ctx, tryPause); paused != nil {
-			return 0, fmt.Errorf("cluster: store a revocation: %w; the last try: %w", paused, err)
+			return m, fmt.Errorf("cluster: store among the revocations: %w; the last try: %w", paused, err)
 		}
 	}
 }
@@ -158,13 +144,15 @@ func (rv *Revocations) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rv.meet(stream.CachedInfo().Created)
+	rv.meet(stream.CachedInfo())
 	return nil
 }
 
-// meet finds out by when the stream was created whether it has become another one, whose
-// sequences begin anew.
-func (rv *Revocations) meet(created time.Time) {
+// meet takes note of how full the stream is. By when it was created, it finds out whether it
+// has become another one, whose sequences begin anew.
+func (rv *Revocations) meet(info *jetstream.StreamInfo) {
+	rv.stored.Store(info.State.Msgs)
+	created := info.Created
 	rv.mu.Lock()
 	defer rv.mu.Unlock()
 	if !rv.since.IsZero() && !rv.since.Equal(created) {
@@ -184,7 +172,7 @@ func (rv *Revocations) look() (settled bool) {
 		return false // marks fail, too
 	}
 	info := s.CachedInfo()
-	rv.meet(info.Created)
+	rv.meet(info)
 	copies := rv.n.copiesNow(info.Config.Replicas, defaultCopies)
 	if copies == info.Config.Replicas {
 		return true

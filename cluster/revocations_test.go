@@ -302,34 +302,15 @@ func wantRevoked(t testing.TB, store revoke.Store, jti string, want bool) {
 	}
 }
 
-// A stream that is full refuses, and what is in force stays so.
-func TestRevocationsFull(t *testing.T) {
+// What no node could ever put in force is refused, and so is a cluster that could not keep it.
+func TestRevocationsRefused(t *testing.T) {
+	t.Parallel()
 	urls := outside(t, 1)
-	node := startNode(t, cluster.Options{Name: "a", URL: urls[0]})
-	store := revocations(t, node, cluster.RevocationOptions{CutOff: -1})
-	js := jetStream(t, urls[0])
-	stream, err := js.Stream(t.Context(), "sc-revocations")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := stream.CachedInfo().Config
-	config.MaxMsgs = 3 // one of them is the mark
-	if _, err := js.UpdateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []error{nil, nil, revoke.ErrFull, revoke.ErrFull} {
-		if err := store.Add(soon(t), revoke.Revocation{JTI: fmt.Sprint(i)}); !errors.Is(err, want) {
-			t.Errorf("revocation %d: %v, want %v", i, err, want)
-		}
-		wantRevoked(t, store, fmt.Sprint(i), want == nil)
-	}
-	if err := store.Add(soon(t), revoke.Revocation{JTI: "0", Reason: "again"}); err != nil {
-		t.Errorf("one that is there already: %v", err)
-	}
+	store := revocations(t, startNode(t, cluster.Options{Name: "a", URL: urls[0]}), cluster.RevocationOptions{})
 	for _, r := range []revoke.Revocation{{JTI: "\xff"}, {Session: "\xff"}, {Subject: "\xff"}, {Subject: "a", Claim: "\xff"}} {
 		wantError(t, store.Add(soon(t), r), "not UTF-8")
 	}
-	_, err = startNode(t, cluster.Options{Name: "b", URL: urls[0]}).Revocations(t.Context(), cluster.RevocationOptions{CutOff: time.Second})
+	_, err := startNode(t, cluster.Options{Name: "b", URL: urls[0]}).Revocations(t.Context(), cluster.RevocationOptions{CutOff: time.Second})
 	wantError(t, err, "CutOff is 1s; it must be at least 2s")
 	alone := startNode(t, cluster.Options{Name: "c", Listen: sctest.FreeAddr(t), Secret: secret})
 	if _, err := alone.Revocations(t.Context(), cluster.RevocationOptions{}); !errors.Is(err, cluster.ErrNoStorage) {

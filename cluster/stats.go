@@ -23,12 +23,13 @@ type Stats struct {
 	// Unlike are the other nodes whose Options.History differ from those of this one, sorted.
 	Unlike []string `json:"unlike"`
 
-	Channels    int    `json:"channels"`    // with subscribers on this node
-	Gaps        uint64 `json:"gaps"`        // how often the node read what it lacked of a history, or might lack
-	Losses      uint64 `json:"losses"`      // how often some of that was gone
-	Dropped     uint64 `json:"dropped"`     // messages of other nodes that did not fit into the queues of this one
-	Revocations int    `json:"revocations"` // see Revocations.Len; 0 without
-	CutOff      bool   `json:"cutOff"`      // see Revocations.Current; false without
+	Channels        int    `json:"channels"`        // with subscribers on this node
+	Gaps            uint64 `json:"gaps"`            // how often the node read what it lacked of a history, or might lack
+	Losses          uint64 `json:"losses"`          // how often some of that was gone
+	Dropped         uint64 `json:"dropped"`         // messages of other nodes that did not fit into the queues of this one
+	Revocations     int    `json:"revocations"`     // see Revocations.Len; 0 without
+	RevocationLimit int    `json:"revocationLimit"` // with so many there is no room for more (revoke.ErrFull); 0 without
+	CutOff          bool   `json:"cutOff"`          // see Revocations.Current; false without
 
 	// Streams are those of histories and of revocations, sorted by name. A node
 	// without storage has none.
@@ -37,12 +38,13 @@ type Stats struct {
 
 // StreamStats are figures of a stream in which nodes store histories, or revocations.
 type StreamStats struct {
-	Name     string      `json:"name"`
-	Leader   string      `json:"leader"`   // the node that leads it; "" if it has none, so that it waits
-	Position uint64      `json:"position"` // the Seq of what was stored last
-	Messages uint64      `json:"messages"` // that are there
-	Bytes    uint64      `json:"bytes"`
-	Copies   []CopyStats `json:"copies"` // that of the leader included, sorted by node
+	Name        string      `json:"name"`
+	Leader      string      `json:"leader"`      // the node that leads it; "" if it has none, so that it waits
+	Position    uint64      `json:"position"`    // the Seq of what was stored last
+	Messages    uint64      `json:"messages"`    // that are there
+	MaxMessages uint64      `json:"maxMessages"` // with so many it refuses others; 0 for never
+	Bytes       uint64      `json:"bytes"`
+	Copies      []CopyStats `json:"copies"` // that of the leader included, sorted by node
 }
 
 // CopyStats are figures of a copy of a stream on a node. With an outside NATS, the nodes
@@ -69,7 +71,7 @@ func (n *Node) Stats(ctx context.Context) Stats {
 		s.Gaps, s.Losses = h.gaps.Load(), h.losses.Load()
 	}
 	if rv := n.revocations.Load(); rv != nil {
-		s.Revocations, s.CutOff = rv.Len(), rv.Current() != nil
+		s.Revocations, s.RevocationLimit, s.CutOff = rv.Len(), rv.limit, rv.Current() != nil
 	}
 	s.Streams = n.streamStats(ctx)
 	if n.o.URL == "" {
@@ -163,6 +165,7 @@ func (n *Node) statsOf(ctx context.Context, name string) *StreamStats {
 	}
 	info := stream.CachedInfo()
 	s.Position, s.Messages, s.Bytes = info.State.LastSeq, info.State.Msgs, info.State.Bytes
+	s.MaxMessages = uint64(max(0, info.Config.MaxMsgs))
 	s.Leader = n.nc.ConnectedServerName() // of one server, which does not say
 	if info.Cluster != nil {
 		s.Leader = info.Cluster.Leader
