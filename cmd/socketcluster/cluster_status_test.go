@@ -16,9 +16,9 @@ import (
 // The table says what each node is and does, and what is wrong.
 func TestClusterTable(t *testing.T) {
 	s := cluster.Stats{
-		Node: "a", Cluster: "chat", Nodes: []string{"a", "b", "d"}, Unlike: []string{"b", "d"}, Channels: 5, Gaps: 4, Losses: 3, Dropped: 2, Revocations: 1, CutOff: true,
+		Node: "a", Cluster: "chat", Nodes: []string{"a", "b", "d"}, Unlike: []string{"b", "d"}, Channels: 5, Gaps: 4, Losses: 3, Dropped: 2, Revocations: 90, RevocationLimit: 100, CutOff: true,
 		Streams: []cluster.StreamStats{
-			{Name: "s0", Leader: "a", Position: 12, Messages: 10, Bytes: 1000, Copies: []cluster.CopyStats{copyOf("a", true, true, 0), copyOf("b", true, false, 7), copyOf("c", false, false, 9)}},
+			{Name: "s0", Leader: "a", Position: 12, Messages: 10, MaxMessages: 200, Bytes: 1000, Copies: []cluster.CopyStats{copyOf("a", true, true, 0), copyOf("b", true, false, 7), copyOf("c", false, false, 9)}},
 			{Name: "s1", Copies: []cluster.CopyStats{}},
 			{Name: "s2", Leader: "b", Position: 3, Messages: 3, Bytes: 30, Copies: []cluster.CopyStats{copyOf("a", true, false, 2), copyOf("b", true, true, 0)}},
 		},
@@ -31,13 +31,14 @@ b     alive  1      2       7
 c     away   0      1       9
 d     alive  0      0       0
 
-STREAM  LEADER  POSITION  MESSAGES  BYTES  COPIES
-s0      a       12        10        1000   a b (7 behind) c (away)
-s1      none    -         -         -      -
-s2      b       3         3         30     a (2 behind) b
+STREAM  LEADER  POSITION  MESSAGES   BYTES  COPIES
+s0      a       12        10 of 200  1000   a b (7 behind) c (away)
+s1      none    -         -          -      -
+s2      b       3         3          30     a (2 behind) b
 
-Node a: 5 channels, 1 revocations; since its start 4 gaps read, 3 lost, 2 messages dropped
+Node a: 5 channels, 90 of 100 revocations; since its start 4 gaps read, 3 lost, 2 messages dropped
 WRONG: node a is cut off from the revocations of others, and accepts no token
+WRONG: there are 90 revocations; with 100, there is no room for more
 WRONG: these nodes have other history rules than node a: b, d
 WRONG: these streams have no leader, and wait: s1
 WRONG: node c is away, with copies of streams: 1

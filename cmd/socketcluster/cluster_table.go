@@ -48,6 +48,9 @@ func ills(s cluster.Stats) (all []string) {
 	if s.CutOff {
 		all = append(all, "node "+s.Node+" is cut off from the revocations of others, and accepts no token")
 	}
+	if s.RevocationLimit > 0 && s.Revocations >= s.RevocationLimit*9/10 {
+		all = append(all, fmt.Sprintf("there are %d revocations; with %d, there is no room for more", s.Revocations, s.RevocationLimit))
+	}
 	if len(s.Unlike) > 0 {
 		all = append(all, "these nodes have other history rules than node "+s.Node+": "+strings.Join(s.Unlike, ", "))
 	}
@@ -93,14 +96,22 @@ func printCluster(w io.Writer, s cluster.Stats) {
 			fmt.Fprintf(table, "%s\tnone\t-\t-\t-\t-\n", stream.Name)
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\n", stream.Name, stream.Leader, stream.Position, stream.Messages, stream.Bytes, copiesText(stream.Copies))
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%s\n", stream.Name, stream.Leader, stream.Position, ofLimit(stream.Messages, stream.MaxMessages), stream.Bytes, copiesText(stream.Copies))
 	}
 	_ = table.Flush() // as for all that is printed
-	fmt.Fprintf(w, "\nNode %s: %d channels, %d revocations; since its start %d gaps read, %d lost, %d messages dropped\n",
-		s.Node, s.Channels, s.Revocations, s.Gaps, s.Losses, s.Dropped)
+	fmt.Fprintf(w, "\nNode %s: %d channels, %s revocations; since its start %d gaps read, %d lost, %d messages dropped\n",
+		s.Node, s.Channels, ofLimit(uint64(s.Revocations), uint64(s.RevocationLimit)), s.Gaps, s.Losses, s.Dropped)
 	for _, ill := range ills(s) {
 		fmt.Fprintf(w, "WRONG: %s\n", ill)
 	}
+}
+
+// ofLimit prints a number, and the largest one if there is one.
+func ofLimit(n, limit uint64) string {
+	if limit == 0 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d of %d", n, limit)
 }
 
 // copiesText lists copies, with what is to be known of those that are not current.

@@ -34,18 +34,20 @@ var (
 	losses      = desc("losses_total", "How often some of that was gone.")
 	dropped     = desc("dropped_messages_total", "Messages of other nodes that did not fit into the queues of this one.")
 	revocations = desc("revocations", "Revocations on this node.")
+	limit       = desc("revocations_limit", "Revocations with which there is no room for more.")
 	cutOff      = desc("cut_off", "1 while this node is cut off from the revocations of others, and accepts no token.")
 
 	available = desc("stream_available", "1 if the stream has a leader that answers; otherwise it waits.", "stream")
 	leads     = desc("stream_leader", "1 if this node leads the stream.", "stream")
 	position  = desc("stream_last_sequence", "Sequence of what was stored last in the stream.", "stream")
 	messages  = desc("stream_messages", "Messages in the stream.", "stream")
+	most      = desc("stream_messages_limit", "Messages with which the stream refuses others, if it has such a limit.", "stream")
 	bytes     = desc("stream_bytes", "Bytes of the stream.", "stream")
 	alive     = desc("copy_alive", "1 if the node with this copy of the stream is alive, as its leader sees it.", "stream", "node")
 	lag       = desc("copy_lag", "Operations that this copy of the stream is behind its leader.", "stream", "node")
 )
 
-var all = []*prometheus.Desc{nodes, unlike, channels, gaps, losses, dropped, revocations, cutOff, available, leads, position, messages, bytes, alive, lag}
+var all = []*prometheus.Desc{nodes, unlike, channels, gaps, losses, dropped, revocations, limit, cutOff, available, leads, position, messages, most, bytes, alive, lag}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("socketcluster_cluster_"+name, help, labels, nil)
@@ -74,6 +76,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	count(losses, s.Losses)
 	count(dropped, s.Dropped)
 	gauge(revocations, float64(s.Revocations))
+	gauge(limit, float64(s.RevocationLimit))
 	gauge(cutOff, truth(s.CutOff))
 	for _, stream := range s.Streams {
 		gauge(available, truth(stream.Leader != ""), stream.Name)
@@ -83,6 +86,9 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		}
 		gauge(position, float64(stream.Position), stream.Name)
 		gauge(messages, float64(stream.Messages), stream.Name)
+		if stream.MaxMessages > 0 {
+			gauge(most, float64(stream.MaxMessages), stream.Name)
+		}
 		gauge(bytes, float64(stream.Bytes), stream.Name)
 		for _, one := range stream.Copies {
 			gauge(alive, truth(one.Alive), stream.Name, one.Node)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/cluster"
 	"github.com/socketcluster-go/socketcluster/metrics/clustermetrics"
 )
@@ -27,7 +28,7 @@ func Example() {
 	registry.MustRegister(clustermetrics.NewCollector(node)) // promhttp.HandlerFor(registry, …) serves them
 	families, err := registry.Gather()
 	fmt.Println(len(families), families[0].GetName(), err)
-	// Output: 8 socketcluster_cluster_channels <nil>
+	// Output: 9 socketcluster_cluster_channels <nil>
 }
 
 // The figures are those of the node.
@@ -45,8 +46,15 @@ func TestCollector(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	rv, err := node.Revocations(t.Context(), cluster.RevocationOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rv.Add(t.Context(), revoke.Revocation{JTI: "x"}); err != nil {
+		t.Fatal(err)
+	}
 	var streams []cluster.StreamStats
-	for deadline := time.Now().Add(30 * time.Second); len(streams) < 8; { // a node makes them after its start
+	for deadline := time.Now().Add(30 * time.Second); len(streams) < 9; { // a node makes them after its start
 		if time.Now().After(deadline) {
 			t.Fatalf("there are %d streams", len(streams))
 		}
@@ -55,7 +63,7 @@ func TestCollector(t *testing.T) {
 	}
 	stream := ""
 	for _, s := range streams {
-		if s.Position == 3 {
+		if s.Position == 3 && strings.HasPrefix(s.Name, "sc_history") {
 			stream = s.Name
 		}
 	}
@@ -63,8 +71,8 @@ func TestCollector(t *testing.T) {
 	if problems, err := testutil.CollectAndLint(collector); err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
-	// Eight figures of the node, and seven of each stream, which has one copy.
-	if n := testutil.CollectAndCount(collector); n != 8+8*7 {
+	// Nine figures of the node, seven of each stream, which has one copy, and the limit of one.
+	if n := testutil.CollectAndCount(collector); n != 9+9*7+1 {
 		t.Errorf("%d metrics", n)
 	}
 	want := `
@@ -74,8 +82,19 @@ socketcluster_cluster_nodes 1
 # HELP socketcluster_cluster_cut_off 1 while this node is cut off from the revocations of others, and accepts no token.
 # TYPE socketcluster_cluster_cut_off gauge
 socketcluster_cluster_cut_off 0
+# HELP socketcluster_cluster_revocations Revocations on this node.
+# TYPE socketcluster_cluster_revocations gauge
+socketcluster_cluster_revocations 1
+# HELP socketcluster_cluster_revocations_limit Revocations with which there is no room for more.
+# TYPE socketcluster_cluster_revocations_limit gauge
+socketcluster_cluster_revocations_limit 1e+06
+# HELP socketcluster_cluster_stream_messages_limit Messages with which the stream refuses others, if it has such a limit.
+# TYPE socketcluster_cluster_stream_messages_limit gauge
+socketcluster_cluster_stream_messages_limit{stream="sc-revocations"} 2e+06
 `
-	if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "socketcluster_cluster_nodes", "socketcluster_cluster_cut_off"); err != nil {
+	if err := testutil.CollectAndCompare(collector, strings.NewReader(want),
+		"socketcluster_cluster_nodes", "socketcluster_cluster_cut_off", "socketcluster_cluster_revocations", "socketcluster_cluster_revocations_limit",
+		"socketcluster_cluster_stream_messages_limit"); err != nil {
 		t.Error(err)
 	}
 	registry := prometheus.NewPedanticRegistry()
