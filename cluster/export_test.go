@@ -90,7 +90,7 @@ func (n *Node) Targets(ctx context.Context) (int, error) {
 
 // LastRevocation returns the sequence of the last message with a revocation.
 func (n *Node) LastRevocation(ctx context.Context) (uint64, error) {
-	m, _, err := n.fromLeader(ctx, n.o.Prefix+"-revocations", getRequest{LastFor: n.subject("rv.r.>")})
+	m, _, err := n.fromLeader(ctx, n.o.Prefix+"-revocations", context.Background, getRequest{LastFor: n.subject("rv.r.>")})
 	return m.seq, err
 }
 

@@ -108,7 +108,7 @@ func (rv *Revocations) put(ctx context.Context, subject string, m revoked, repla
 
 // get reads what the stream has of a target.
 func (rv *Revocations) get(ctx context.Context, subject string) (m record, err error) {
-	msg, ok, err := rv.n.fromLeader(ctx, rv.stream, getRequest{LastFor: subject})
+	msg, ok, err := rv.n.fromLeader(ctx, rv.stream, context.Background, getRequest{LastFor: subject})
 	if err != nil {
 		return m, fmt.Errorf("cluster: read a revocation: %w", err)
 	}

@@ -144,7 +144,7 @@ func TestAnswersMayTakeLong(t *testing.T) {
 func TestReadAfterElection(t *testing.T) {
 	t.Parallel()
 	s := (&Node{}).newShards(1)[0]
-	ctx, cancel := s.untilElection(t.Context(), time.Hour)
+	ctx, cancel := terms(s.getTerm).until(t.Context(), time.Hour)
 	defer cancel()
 	s.elected()
 	select {
@@ -153,7 +153,7 @@ func TestReadAfterElection(t *testing.T) {
 		t.Error("it waits for the leader that was")
 	}
 	var waits []time.Duration
-	_ = (&history{}).again(t.Context(), s, func(wait time.Duration) error {
+	_ = terms(s.getTerm).again(t.Context(), func(wait time.Duration) error {
 		waits = append(waits, wait)
 		switch len(waits) {
 		case 6:
@@ -166,6 +166,38 @@ func TestReadAfterElection(t *testing.T) {
 	want := []time.Duration{askTimeout, 2 * askTimeout, 4 * askTimeout, maxAskTimeout, maxAskTimeout, maxAskTimeout, askTimeout}
 	if !slices.Equal(waits, want) {
 		t.Errorf("it waits for %v, want %v", waits, want)
+	}
+}
+
+// A node whose own copy knows of no leader hears that from itself first. It waits for the
+// leader, which others reach.
+func TestReadWithoutOwnLeader(t *testing.T) {
+	t.Parallel()
+	n, s, subject := storedChannel(t, 3)
+	other, err := n.engine.connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for _, kind := range []string{"STREAM.MSG.GET.", "STREAM.INFO."} {
+		if _, err := other.Subscribe("$JS.API."+kind+s.stream, func(msg *nats.Msg) {
+			_ = msg.Respond([]byte(`{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := other.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for range 20 {
+		if m, ok, err := n.history.last(ctx, s, subject); err != nil || !ok || m.seq != 3 {
+			t.Fatalf("the last publication is %d, %v, %v", m.seq, ok, err)
+		}
+		if state, err := n.history.state(ctx, s); err != nil || state.last != 3 {
+			t.Fatalf("the last message is %d, %v", state.last, err)
+		}
 	}
 }
 
