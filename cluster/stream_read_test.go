@@ -171,33 +171,39 @@ func TestReadAfterElection(t *testing.T) {
 
 // A node whose own copy knows of no leader hears that from itself first. It waits for the
 // leader, which others reach.
-func TestReadWithoutOwnLeader(t *testing.T) {
+func TestLeaderAnswersLater(t *testing.T) {
 	t.Parallel()
-	n, s, subject := storedChannel(t, 3)
+	n, _, _ := storedChannel(t, 0)
 	other, err := n.engine.connect("test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	for _, kind := range []string{"STREAM.MSG.GET.", "STREAM.INFO."} {
-		if _, err := other.Subscribe("$JS.API."+kind+s.stream, func(msg *nats.Msg) {
-			_ = msg.Respond([]byte(`{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`))
-		}); err != nil {
-			t.Fatal(err)
+	answers := []string{"none"}
+	if _, err := other.Subscribe("which", func(msg *nats.Msg) {
+		for _, text := range answers {
+			_ = msg.Respond([]byte(text))
 		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 	if err := other.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for range 20 {
-		if m, ok, err := n.history.last(ctx, s, subject); err != nil || !ok || m.seq != 3 {
-			t.Fatalf("the last publication is %d, %v, %v", m.seq, ok, err)
-		}
-		if state, err := n.history.state(ctx, s); err != nil || state.last != 3 {
-			t.Fatalf("the last message is %d, %v", state.last, err)
-		}
+	ask := func() error {
+		return n.askLeader(t.Context(), "which", nil, func(data []byte) error {
+			if string(data) == "none" {
+				return errTryAgain
+			}
+			return nil
+		})
+	}
+	if err := ask(); !errors.Is(err, errTryAgain) {
+		t.Errorf("without a leader: %v", err)
+	}
+	answers = []string{"none", "none", "here"}
+	if err := ask(); err != nil {
+		t.Errorf("with a leader: %v", err)
 	}
 }
 
