@@ -171,7 +171,20 @@ func (h *history) state(ctx context.Context, s *shard) (state streamState, err e
 			return nil
 		})
 	})
+	if err == nil && state.oldest.seq > 1 && state.oldest.at.Unix() <= 0 {
+		state.oldest.at, err = h.timeOf(ctx, s, state.oldest.seq, state.at)
+	}
 	return state, err
+}
+
+// timeOf returns when a message of a stream was stored, of which NATS has only the number at
+// hand, as it may after it has dropped others or has caught up; or now if it is gone.
+func (h *history) timeOf(ctx context.Context, s *shard, seq uint64, now time.Time) (time.Time, error) {
+	m, ok, err := h.n.fromLeader(ctx, s.stream, s.getTerm, getRequest{Seq: seq})
+	if err != nil || !ok {
+		return now, err
+	}
+	return m.at, nil
 }
 
 func stateOf(info *jetstream.StreamInfo) streamState {

@@ -240,3 +240,36 @@ func TestStateOfAnEmptyStream(t *testing.T) {
 		t.Errorf("the state is %+v", got)
 	}
 }
+
+// NATS may not have the time of the oldest message at hand: it must be asked for, as a message without a
+// time would be older than all that anybody has.
+func TestTimeOfTheOldest(t *testing.T) {
+	t.Parallel()
+	n, s, _ := storedChannel(t, 2)
+	begun := time.Now().Add(-time.Minute)
+	now := time.Now().Add(time.Minute)
+	at, err := n.history.timeOf(t.Context(), s, 2, now)
+	if err != nil || at.Before(begun) || !at.Before(now) {
+		t.Errorf("the second was stored at %v, %v", at, err)
+	}
+	if at, err := n.history.timeOf(t.Context(), s, 7, now); err != nil || at != now {
+		t.Errorf("one that is gone was stored at %v, %v", at, err)
+	}
+	nc, err := n.engine.connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	for _, unknown := range []string{"0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"} {
+		_, listen := nc.Subscribe("unknown."+unknown[:4], func(msg *nats.Msg) {
+			_ = msg.Respond([]byte(`{"state":{"messages":1,"first_seq":2,"first_ts":"` + unknown + `","last_seq":2}}`))
+		})
+		if err := errors.Join(listen, n.engine.srv.GlobalAccount().AddMapping("$JS.API.STREAM.INFO."+s.stream, "unknown."+unknown[:4]), nc.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		state, err := n.history.state(t.Context(), s)
+		if err != nil || !state.oldest.at.Equal(at) {
+			t.Errorf("the oldest is of %v, and was stored at %v, %v", state.oldest.at, at, err)
+		}
+	}
+}
