@@ -148,7 +148,7 @@ type want struct {
 // extract is what was read of a channel.
 type extract struct {
 	list    []stored
-	trimmed bool   // older ones were read and dropped
+	trimmed bool   // older ones were read and dropped, or may have been: there are as many as were wanted
 	cut     bool   // so many that fewer are left than were wanted, because of their bytes
 	oldest  stored // see streamState; none if list shows whether something is missing
 }
@@ -237,6 +237,9 @@ func (h *history) readUpTo(ctx context.Context, s *shard, subject string, w want
 		}
 	}
 	r.cut = r.trimmed && len(r.list) < r.count
+	// What was read may be taken off again, by confirm and by who has delivered less. So it counts
+	// here whether the history was full.
+	r.trimmed = r.trimmed || len(r.list) >= r.count
 	e, err = h.confirm(ctx, s, subject, r)
 	if err == nil && e.trimmed && len(e.list) == 0 {
 		return e, errTryAgain // others have come meanwhile

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/socketcluster-go/socketcluster/broker"
 )
 
 // storedChannel starts a node, and stores some publications of a channel.
@@ -55,6 +57,29 @@ func TestReadIsConfirmed(t *testing.T) {
 		if err != nil || len(e.list) != c.left || c.left > 0 && (e.list[0].seq != stale[c.gone].seq || e.trimmed != (c.gone > 0)) {
 			t.Errorf("of five, %d are gone: %d are left, trimmed: %v, %v", c.gone, len(e.list), e.trimmed, err)
 		}
+	}
+}
+
+// A client that comes to a node which is behind a full history is told what is gone, although
+// the node has delivered only some of what was read.
+func TestPastOfFullHistory(t *testing.T) {
+	t.Parallel()
+	n, s, subject := storedChannel(t, 150)
+	rule := n.history.rule("chat/a")
+	e, err := n.history.read(t.Context(), s, subject, want{from: 2, count: rule.Size + 1, bytes: maxRead})
+	if err != nil || len(e.list) != rule.Size+1 || !e.trimmed {
+		t.Fatalf("read %d, %v, %v", len(e.list), e.trimmed, err)
+	}
+	at := e.list[50]
+	f := &follower{h: n.history, rule: rule, shard: s, at: at.seq, known: at.at, ring: ring{base: at.seq}}
+	since := Position{Epoch: s.getEpoch(), Seq: 2, Time: at.at}
+	from := broker.From{Since: since.String()}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	got, ok := f.past(from, since, true, &reading{extract: e})
+	past := f.pastOf(from, since, true, got)
+	if want := (Lost{3, e.list[0].seq - 1}); !ok || past.Lost == nil || *past.Lost != want || len(past.Publications) != 51 {
+		t.Errorf("%v, %d publications, lost %v, want %v", ok, len(past.Publications), past.Lost, want)
 	}
 }
 
