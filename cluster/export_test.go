@@ -48,7 +48,7 @@ func (n *Node) Complete(ctx context.Context, channel string) int {
 	}
 	copies := 1
 	for _, peer := range stream.CachedInfo().Cluster.Replicas {
-		if peer.Current && !peer.Offline && peer.Lag < 100 {
+		if peer.Current && !peer.Offline && peer.Lag < 100 && peer.Active > 0 { // it has been heard of
 			copies++
 		}
 	}
@@ -217,13 +217,16 @@ const (
 )
 
 // CanStore reports whether a leader can store something if the other copies are in these
-// states: "" for one that has all, "behind" and "offline".
+// states: "" for one that has all, "behind", "silent" and "offline".
 func CanStore(others ...string) bool {
 	c := &jetstream.ClusterInfo{}
 	for _, state := range others {
-		c.Replicas = append(c.Replicas, &jetstream.PeerInfo{Current: state != "behind", Offline: state == "offline"})
+		c.Replicas = append(c.Replicas, &jetstream.PeerInfo{Current: state != "behind", Offline: state == "offline", Active: time.Second})
+		if state == "silent" {
+			c.Replicas[len(c.Replicas)-1].Active = 2 * time.Second
+		}
 	}
-	return canStore(c)
+	return canStore(c, 2*time.Second)
 }
 
 // StickRevocations is the same for revocations.

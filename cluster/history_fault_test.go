@@ -188,7 +188,7 @@ func three(t testing.TB, nodes []*cluster.Node, channels []string) (brokers []br
 	begun := time.Now()
 	defer func() { t.Logf("three copies after %v", time.Since(begun)) }()
 	for _, channel := range channels {
-		await(t, "three copies", func() bool { return nodes[0].Copies(t.Context(), channel) == len(nodes) })
+		await(t, "three copies", func() bool { return nodes[0].Complete(t.Context(), channel) == len(nodes) })
 		await(t, "a leader", func() bool { return nodes[0].Leader(t.Context(), channel) != "" })
 	}
 	return brokers, sinks

@@ -126,6 +126,7 @@ func TestLeaderWaitsForCopies(t *testing.T) {
 		{[]string{"", ""}, true},
 		{[]string{"", "behind"}, true},
 		{[]string{"offline", "behind"}, false},
+		{[]string{"silent", "behind"}, false},
 		{[]string{"", "", "offline", "behind"}, true},
 		{[]string{"", "behind", "offline", "behind"}, false},
 	} {

@@ -133,7 +133,9 @@ func TestForgedPositions(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "expiry", func() bool { return len(history(t, nodes[0], "brief/a", 1).Publications) == 0 })
+	disturbed := time.Now()
 	nodes[0].Disturb() // without it, nobody would be told anyway
+	await(t, "a comparison", func() bool { return nodes[0].Sure("brief/a").After(disturbed) })
 	before := nodes[0].Stats(t.Context())
 	for _, seq := range []uint64{p.Seq + 1, 1 << 60} {
 		p.Seq = seq

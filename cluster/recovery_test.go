@@ -297,7 +297,7 @@ func TestRecoveryFromANodeThatIsBehind(t *testing.T) {
 func TestGapOfANode(t *testing.T) {
 	t.Parallel()
 	nodes, _, c := startCut(t, 3, withHistory)
-	await(t, "three copies", func() bool { return nodes[0].Copies(t.Context(), "small/a") == 3 })
+	await(t, "three copies", func() bool { return nodes[0].Complete(t.Context(), "small/a") == 3 })
 	leader := ""
 	await(t, "a leader", func() bool { leader = nodes[0].Leader(t.Context(), "small/a"); return leader != "" })
 	away := 0 // which is not the leader, so that nobody waits for an election

@@ -37,7 +37,7 @@ func (x *stuck) look(ctx context.Context, n *Node, stream string, inProcess bool
 	case now.Sub(since) >= stuckTime && x.due(now):
 		ctx, cancel := context.WithTimeout(ctx, streamTimeout)
 		defer cancel()
-		if err := x.depose(ctx, n, stream); err != nil {
+		if err := x.depose(ctx, n, stream, now.Sub(since)); err != nil {
 			n.o.Logger.Debug("cluster: the node cannot ask for another leader", slog.String("stream", stream), slog.Any("error", err))
 		}
 	}
@@ -55,14 +55,15 @@ func (x *stuck) due(now time.Time) bool {
 	return true
 }
 
-// depose makes another node lead a stream, unless this leader only waits for the copies.
-func (x *stuck) depose(ctx context.Context, n *Node, stream string) error {
+// depose makes another node lead a stream, unless this leader, which has stored nothing for so
+// long, only waits for the copies.
+func (x *stuck) depose(ctx context.Context, n *Node, stream string, waited time.Duration) error {
 	s, err := n.js.Stream(ctx, stream)
 	if err != nil {
 		return err
 	}
 	info := s.CachedInfo()
-	if info.Cluster == nil || !canStore(info.Cluster) {
+	if info.Cluster == nil || !canStore(info.Cluster, waited) {
 		return nil
 	}
 	n.o.Logger.Warn("cluster: the node asks for another leader of a stream, as this one does not store what it says is in process",
@@ -71,11 +72,12 @@ func (x *stuck) depose(ctx context.Context, n *Node, stream string) error {
 	return err
 }
 
-// canStore reports whether a majority of the copies of a stream has what its leader has.
-func canStore(c *jetstream.ClusterInfo) bool {
+// canStore reports whether a majority of the copies of a stream has what its leader has, and has
+// answered it within a time. NATS says much later that a copy is offline.
+func canStore(c *jetstream.ClusterInfo, within time.Duration) bool {
 	current := 1
 	for _, peer := range c.Replicas {
-		if peer.Current && !peer.Offline {
+		if peer.Current && !peer.Offline && peer.Active < within {
 			current++
 		}
 	}
