@@ -71,19 +71,12 @@ type history struct {
 	gaps      atomic.Uint64 // reads of what may be missing
 	losses    atomic.Uint64 // those in which some was gone
 	creating  sync.Mutex    // a stream
+	lanes     turns         // of channels: publications that are sent without waiting, and some again, would change places
 
 	mu        sync.Mutex
-	lanes     map[string]*lane
 	followers map[string]*follower
 	counter   uint64
 	shut      bool
-}
-
-// lane lets one publication at a time through to a channel: those that are sent
-// without waiting, and some again, would change places.
-type lane struct {
-	turn  chan struct{}
-	users int
 }
 
 // newHistory returns nil if no channel has a history.
@@ -93,7 +86,7 @@ func newHistory(n *Node, rules []historyRule) (*history, error) {
 	}
 	h := &history{
 		n: n, rules: rules, ids: rand.Text(), room: newRoom(maxReading),
-		lanes: make(map[string]*lane), followers: make(map[string]*follower),
+		followers: make(map[string]*follower),
 	}
 	byCopies := make(map[int][]*shard)
 	for i := range rules {
@@ -218,38 +211,6 @@ func (h *history) end() {
 	h.over.Wait()
 }
 
-// enter waits until a publication to a channel may be sent. leave lets the next one.
-func (h *history) enter(ctx context.Context, channel string) (leave func(), err error) {
-	h.mu.Lock()
-	l := h.lanes[channel]
-	if l == nil {
-		l = &lane{turn: make(chan struct{}, 1)}
-		h.lanes[channel] = l
-	}
-	l.users++
-	h.mu.Unlock()
-	exit := func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if l.users--; l.users == 0 {
-			delete(h.lanes, channel)
-		}
-	}
-	select {
-	case l.turn <- struct{}{}:
-		return func() {
-			<-l.turn
-			exit()
-		}, nil
-	case <-ctx.Done():
-		exit()
-		return nil, ctx.Err()
-	case <-h.ctx.Done():
-		exit()
-		return nil, errClosed
-	}
-}
-
 // A publication is sent again when there is no answer to a try, and for publishTimeout in all:
 // a leader that has died is replaced after some seconds. The first try has publishTry, and each
 // further one twice as much up to maxPublishTry, as lines may be slow.
@@ -305,7 +266,7 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 	if err := h.wait(ctx, s); err != nil {
 		return Position{}, err
 	}
-	leave, err := h.enter(ctx, channel)
+	leave, err := h.lanes.take(ctx, channel)
 	if err != nil {
 		return Position{}, err
 	}
