@@ -299,8 +299,10 @@ func TestCallMeetsDeath(t *testing.T) {
 	node := startNode(t, cluster.Options{Name: "a", URL: url})
 	s := openStation(t, node, nil)
 	c := s.connect(t, user{Username: "alice"})
-	say(false)
-	await(t, "the ghost", func() bool { return slices.Contains(node.Nodes(), "ghost") })
+	await(t, "the ghost", func() bool {
+		say(false)
+		return slices.Contains(node.Nodes(), "ghost")
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	n, err := node.To(cluster.User("alice")).Transmit(ctx, "news", nil)
@@ -331,8 +333,10 @@ func TestCallMeetsDeath(t *testing.T) {
 		t.Errorf("after the end of the ghost: %d, %v", n, err)
 	}
 
-	say(false)
-	await(t, "the ghost", func() bool { return slices.Contains(node.Nodes(), "ghost") })
+	await(t, "the ghost", func() bool {
+		say(false)
+		return slices.Contains(node.Nodes(), "ghost")
+	})
 	time.AfterFunc(50*time.Millisecond, node.Close)
 	if _, err := node.To(cluster.User("alice")).Transmit(soon(t), "news", nil); err == nil {
 		t.Error("a call outlives its node")
