@@ -14,34 +14,24 @@ import (
 
 // Nodes with other secrets say what to set, instead of what NATS says of it.
 func TestWrongSecret(t *testing.T) {
-	var logs [2]logtest.Buffer
-	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
-	for i, addr := range addrs {
-		n, err := Start(t.Context(), Options{Name: string(rune('a' + i)), Listen: addr, Routes: addrs, Secret: strings.Repeat(addr, 2), Logger: logs[i].Logger()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer n.Close()
-	}
-	for i := range logs {
-		text := ""
-		for begun := time.Now(); !strings.Contains(text, "the same Options.Secret"); time.Sleep(time.Millisecond) {
-			if text += logs[i].Take(); time.Since(begun) > 20*time.Second {
-				t.Fatalf("node %d logs %s", i, text)
-			}
-		}
-		if strings.Contains(text, "Plaintext") {
-			t.Errorf("node %d logs %s", i, text)
-		}
-	}
+	testUnlike(t, func(o *Options) { o.Secret = strings.Repeat(o.Listen, 2) }, "the same Options.Secret", "Plaintext")
 }
 
 // Nodes with one name say what to set, and not what comes of it.
 func TestTwin(t *testing.T) {
+	testUnlike(t, func(o *Options) { o.Name = "a" }, "give each its own Options.Name", "Parse Error")
+}
+
+// testUnlike starts two nodes that do not fit together. Both must log what to set, and not
+// something else.
+func testUnlike(t *testing.T, change func(o *Options), want, never string) {
+	t.Helper()
 	var logs [2]logtest.Buffer
 	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
 	for i, addr := range addrs {
-		n, err := Start(t.Context(), Options{Name: "a", Listen: addr, Routes: addrs, Secret: strings.Repeat("s", minSecret), Logger: logs[i].Logger()})
+		o := Options{Name: string(rune('a' + i)), Listen: addr, Routes: addrs, Secret: strings.Repeat("s", minSecret), Logger: logs[i].Logger()}
+		change(&o)
+		n, err := Start(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,12 +39,12 @@ func TestTwin(t *testing.T) {
 	}
 	for i := range logs {
 		text := ""
-		for begun := time.Now(); !strings.Contains(text, "give each its own Options.Name"); time.Sleep(time.Millisecond) {
+		for begun := time.Now(); !strings.Contains(text, want); time.Sleep(time.Millisecond) {
 			if text += logs[i].Take(); time.Since(begun) > 20*time.Second {
 				t.Fatalf("node %d logs %s", i, text)
 			}
 		}
-		if strings.Contains(text, "Parse Error") {
+		if strings.Contains(text, never) {
 			t.Errorf("node %d logs %s", i, text)
 		}
 	}

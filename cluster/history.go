@@ -211,14 +211,9 @@ func (h *history) end() {
 	h.over.Wait()
 }
 
-// A publication is sent again when there is no answer to a try, and for publishTimeout in all:
-// a leader that has died is replaced after some seconds. The first try has publishTry, and each
-// further one twice as much up to maxPublishTry, as lines may be slow.
-const (
-	publishTry     = 250 * time.Millisecond
-	maxPublishTry  = 2 * time.Second
-	publishTimeout = 30 * time.Second
-)
+// publishTimeout is for how long a publication is sent again when there is no answer, as streams are
+// asked again: a leader that has died is replaced after some seconds.
+const publishTimeout = 30 * time.Second
 
 // maxID is the length of the longest id of a publication, in bytes.
 const maxID = 256
@@ -312,8 +307,10 @@ func (h *history) messageID(channel, id string) string {
 func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64, err error) {
 	var last error
 	var since time.Time // when the leader began to say that a try is in process
+	wait := askTimeout
 	for tries := 0; ; tries++ {
-		answer, err := h.try(ctx, s, msg, min(publishTry<<min(tries, 8), maxPublishTry))
+		answer, err := h.try(ctx, s, msg, wait)
+		wait = longer(wait)
 		var ack struct {
 			Seq   uint64    `json:"seq"`
 			Error *apiError `json:"error"`
@@ -333,7 +330,7 @@ func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64
 			err = errors.New("cluster: the answer of the stream is empty")
 		case inProcess:
 			err = ack.Error
-		case ack.Error.Code == 503 && ack.Error.ErrCode != 10023: // not now
+		case ack.Error.Code == codeUnavailable && ack.Error.ErrCode != 10023: // not now
 			err = ack.Error
 		case tries > 0: // one before may have got through
 			return 0, errors.Join(ErrUncertain, ack.Error)
@@ -348,10 +345,9 @@ func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64
 }
 
 // try sends a publication once, and waits for the answer unless there is another leader.
-func (h *history) try(ctx context.Context, s *shard, msg *nats.Msg, timeout time.Duration) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func (h *history) try(ctx context.Context, s *shard, msg *nats.Msg, wait time.Duration) (*nats.Msg, error) {
+	ctx, cancel := terms(s.getTerm).until(ctx, wait)
 	defer cancel()
-	defer context.AfterFunc(s.getTerm(), cancel)()
 	return h.n.nc.RequestMsgWithContext(ctx, msg)
 }
 

@@ -208,9 +208,21 @@ func led(info *jetstream.ClusterInfo) bool {
 	if info == nil {
 		return true // there is one copy
 	}
+	return majority(info, fresh, func(*jetstream.PeerInfo) bool { return true })
+}
+
+// canStore reports whether a majority of the copies of a stream has what its leader has, and has
+// answered it within a time. NATS says much later that a copy is offline.
+func canStore(info *jetstream.ClusterInfo, within time.Duration) bool {
+	return majority(info, within, func(peer *jetstream.PeerInfo) bool { return peer.Current })
+}
+
+// majority reports whether a leader, and the copies that have answered it within a time and of
+// which ok is true, are a majority.
+func majority(info *jetstream.ClusterInfo, within time.Duration, ok func(*jetstream.PeerInfo) bool) bool {
 	copies := 1
 	for _, peer := range info.Replicas {
-		if !peer.Offline && peer.Active > 0 && peer.Active < fresh {
+		if !peer.Offline && peer.Active > 0 && peer.Active < within && ok(peer) {
 			copies++
 		}
 	}

@@ -109,7 +109,7 @@ func TestPublishAfterElection(t *testing.T) {
 	} {
 		failed := make(chan error, 1)
 		go func() {
-			_, err := n.history.try(t.Context(), s, &nats.Msg{Subject: "nobody.answers"}, publishTry)
+			_, err := n.history.try(t.Context(), s, &nats.Msg{Subject: "nobody.answers"}, askTimeout)
 			failed <- err
 		}()
 		if _, err := asked.NextMsg(10 * time.Second); err != nil {

@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // idInProcess is the error code of a publication of which a try before is not stored
@@ -70,16 +68,4 @@ func (x *stuck) depose(ctx context.Context, n *Node, stream string, waited time.
 		slog.String("stream", stream), slog.String("leader", info.Cluster.Leader))
 	_, err = n.nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil)
 	return err
-}
-
-// canStore reports whether a majority of the copies of a stream has what its leader has, and has
-// answered it within a time. NATS says much later that a copy is offline.
-func canStore(c *jetstream.ClusterInfo, within time.Duration) bool {
-	current := 1
-	for _, peer := range c.Replicas {
-		if peer.Current && !peer.Offline && peer.Active < within {
-			current++
-		}
-	}
-	return 2*current > 1+len(c.Replicas)
 }
