@@ -4,11 +4,9 @@ import (
 	"crypto/tls"
 	_ "embed"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +14,6 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	"github.com/socketcluster-go/socketcluster/broker/upstream"
 	goclient "github.com/socketcluster-go/socketcluster/client"
-	"github.com/socketcluster-go/socketcluster/internal/compat/nginx"
 	"github.com/socketcluster-go/socketcluster/internal/compat/proc"
 )
 
@@ -25,15 +22,7 @@ import (
 //go:embed cutover.conf
 var cutover string
 
-func TestCutoverIsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../../docs/PORTING.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), "\n```nginx\n"+cutover+"```\n") {
-		t.Error("docs/PORTING.md shows another configuration than cutover.conf")
-	}
-}
+func TestCutoverIsDocumented(t *testing.T) { testDocumented(t, "PORTING.md", cutover) }
 
 // A worker of socketcluster-server and a node behind it share the connections of a site, as
 // the weights say, and the clients of both share the channels.
@@ -58,10 +47,8 @@ func TestCutover(t *testing.T) {
 		srv.Close()
 		web.Close()
 	})
-	site := nginx.NewSite(t)
 	both := strings.NewReplacer(backend, worker.Addr(), "127.0.0.1:8001", listener.Addr().String()).Replace(cutover)
-	site.Start(t, fmt.Sprintf("%s\nserver {\nlisten %s ssl;\nssl_certificate %s;\nssl_certificate_key %s;\n%s\n}",
-		both, site.HTTPS, site.Cert, site.Key, strings.ReplaceAll(sample, backend, "socketcluster")))
+	site := balance(t, both)
 
 	const count = 20
 	var clients []*goclient.Client

@@ -33,16 +33,32 @@ var sample string
 const backend = "127.0.0.1:8000"
 
 func TestSampleIsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../../docs/OPERATIONS.md")
+	text := testDocumented(t, "OPERATIONS.md", sample)
+	if n := strings.Count(text, "```nginx"); n != 1 {
+		t.Errorf("docs/OPERATIONS.md shows %d configurations", n)
+	}
+}
+
+// testDocumented compares a configuration with one that a document shows, and returns the document.
+func testDocumented(t *testing.T, document, config string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/" + document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), "\n```nginx\n"+sample+"```\n") {
-		t.Error("docs/OPERATIONS.md shows another configuration than socketcluster.conf")
+	if !strings.Contains(string(text), "\n```nginx\n"+config+"```\n") {
+		t.Errorf("docs/%s shows another configuration than the tests have", document)
 	}
-	if n := strings.Count(string(text), "```nginx"); n != 1 {
-		t.Errorf("docs/OPERATIONS.md shows %d configurations", n)
-	}
+	return string(text)
+}
+
+// balance runs nginx in front of the servers of an upstream, which is named socketcluster.
+func balance(t *testing.T, upstream string) *nginx.Site {
+	t.Helper()
+	site := nginx.NewSite(t)
+	site.Start(t, fmt.Sprintf("%s\nserver {\nlisten %s ssl;\nssl_certificate %s;\nssl_certificate_key %s;\n%s\n}",
+		upstream, site.HTTPS, site.Cert, site.Key, strings.ReplaceAll(sample, backend, "socketcluster")))
+	return site
 }
 
 // serve runs nginx in front of the server at an address, and returns the URL of

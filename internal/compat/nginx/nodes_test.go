@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +16,6 @@ import (
 	"github.com/socketcluster-go/socketcluster"
 	goclient "github.com/socketcluster-go/socketcluster/client"
 	"github.com/socketcluster-go/socketcluster/cluster"
-	"github.com/socketcluster-go/socketcluster/internal/compat/nginx"
 	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
@@ -26,15 +24,7 @@ import (
 //go:embed nodes.conf
 var nodes string
 
-func TestNodesAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../../docs/CLUSTER.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), "\n```nginx\n"+nodes+"```\n") {
-		t.Error("docs/CLUSTER.md shows another configuration than nodes.conf")
-	}
-}
+func TestNodesAreDocumented(t *testing.T) { testDocumented(t, "CLUSTER.md", nodes) }
 
 // Clients are spread over the nodes of a cluster, and those of a node that ends go on at the
 // others.
@@ -68,9 +58,7 @@ func TestNodes(t *testing.T) {
 		servers, ends = append(servers, srv), append(ends, end)
 		upstream = strings.ReplaceAll(upstream, name+".internal:8000", listener.Addr().String())
 	}
-	site := nginx.NewSite(t)
-	site.Start(t, fmt.Sprintf("%s\nserver {\nlisten %s ssl;\nssl_certificate %s;\nssl_certificate_key %s;\n%s\n}",
-		upstream, site.HTTPS, site.Cert, site.Key, strings.ReplaceAll(sample, backend, "socketcluster")))
+	site := balance(t, upstream)
 
 	const count = 6
 	var clients []*goclient.Client
