@@ -59,10 +59,15 @@ func (rv *Revocations) load(ctx context.Context) error {
 			return fmt.Errorf("cluster: load the revocations: %w", errors.Join(ctx.Err(), err))
 		}
 	}
-	rv.confirm(m)
+	rv.mu.Lock()
+	rv.confirmed = m.at // without a report: nobody has used the store yet
+	rv.mu.Unlock()
 	rv.log.Debug("cluster: revocations are loaded", slog.Int("number", rv.Len()), slog.Duration("after", time.Since(begun)))
 	rv.over.Go(rv.follow)
 	rv.over.Go(rv.keepMarking)
+	if rv.cutOff > 0 {
+		rv.over.Go(rv.keepReporting)
+	}
 	return nil
 }
 
@@ -174,7 +179,6 @@ func (rv *Revocations) follow() {
 		rv.mu.Unlock()
 		if back {
 			rv.confirm(due)
-			rv.report()
 			due = kept{}
 		}
 		if (gap || due.seq > 0) && fill == nil {
@@ -247,11 +251,13 @@ func (rv *Revocations) takeBatch(ch chan *nats.Msg) (more bool, err error) {
 
 // confirm records that all that was stored before a mark was sent is in force.
 func (rv *Revocations) confirm(m kept) {
+	rv.report() // the beginning of a cut that this mark ends
 	rv.mu.Lock()
-	defer rv.mu.Unlock()
 	if m.at.After(rv.confirmed) {
 		rv.confirmed = m.at
 	}
+	rv.mu.Unlock()
+	rv.report()
 }
 
 // sendMark stores a mark.
@@ -279,9 +285,31 @@ func (rv *Revocations) report() {
 	}
 }
 
-// keepMarking stores marks, reports when the node is cut off, and looks after the stream:
-// when something may have changed it, and each keepEvery. A mark whose sequence is not above
-// that of the one before is in another stream.
+// keepReporting reports a cut when it begins. It looks once a mark, too, for a machine that
+// was suspended.
+func (rv *Revocations) keepReporting() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-rv.ctx.Done():
+			return
+		}
+		rv.report()
+		rv.mu.Lock()
+		left := rv.cutOff - passed(rv.confirmed, time.Now())
+		rv.mu.Unlock()
+		if left < 0 || left > mark {
+			left = mark
+		}
+		timer.Reset(left + time.Millisecond) // the bound itself is not beyond it
+	}
+}
+
+// keepMarking stores marks, and looks after the stream: when something may have changed it,
+// and each keepEvery. A mark whose sequence is not above that of the one before is in
+// another stream.
 func (rv *Revocations) keepMarking() {
 	ticker := time.NewTicker(mark)
 	defer ticker.Stop()
@@ -315,6 +343,5 @@ func (rv *Revocations) keepMarking() {
 			}
 			last = m.seq
 		}
-		rv.report()
 	}
 }
