@@ -8,19 +8,30 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Requests to any copy of a stream have its name after directGet. NATS prefers the copy on
-// the node that asks, which may be behind. So each node passes on what others ask of its
-// own copies after copySubject, its name and a dot.
+// Requests to the copy of a stream on the node that asks have its name after directGet, see onNode;
+// of an outside NATS, any copy may get them. Each node passes on what others ask of its own copies
+// after copySubject, its name and a dot.
 const (
-	directGet   = "$JS.API.DIRECT.GET."
+	directGet   = apiPrefix + "DIRECT.GET."
 	copySubject = "n.copy."
 )
+
+// noCopy is the status of the answer if there is no copy on a node, or it is not open to requests
+// yet. NATS answers so to who asks there, and to nobody else.
+const noCopy = "503"
 
 // passOn lets other nodes ask for the copies of this one.
 func (n *Node) passOn() error {
 	own := n.subject(copySubject + n.o.Name + ".")
 	_, err := n.nc.Subscribe(own+"*", func(msg *nats.Msg) {
-		if err := n.nc.PublishRequest(directGet+msg.Subject[len(own):], msg.Reply, msg.Data); err != nil {
+		stream := msg.Subject[len(own):]
+		var err error
+		if n.engine.hasCopy(stream) {
+			err = n.nc.PublishRequest(directGet+stream, msg.Reply, msg.Data)
+		} else {
+			err = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Status": {noCopy}}})
+		}
+		if err != nil {
 			n.o.Logger.Debug("cluster: an answer is lost", slog.Any("error", err))
 		}
 	})
@@ -30,8 +41,7 @@ func (n *Node) passOn() error {
 	return nil
 }
 
-// copyOf returns the subject of requests to the copy of a stream on a node, or to any if it
-// has none.
+// copyOf returns the subject of requests to the copy of a stream on a node.
 func (n *Node) copyOf(node, stream string) string {
 	if node == n.o.Name {
 		return directGet + stream

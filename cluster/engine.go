@@ -84,6 +84,7 @@ func startEngine(o *Options) (*engine, error) {
 			Username: "route", Password: o.Secret,
 			Advertise: o.Advertise, NoAdvertise: o.Advertise == "",
 			PingInterval: routePing,
+			Permissions:  &server.RoutePermissions{Import: onNode, Export: onNode},
 		}
 		if o.TLS != nil {
 			so.Cluster.TLSConfig = o.TLS.Clone()
@@ -267,6 +268,15 @@ func (*natsLog) Debugf(string, ...any) {}
 
 // Tracef implements server.Logger.
 func (*natsLog) Tracef(string, ...any) {}
+
+// hasCopy reports whether the server of the node has a copy of a stream, or NATS is an outside one.
+func (e *engine) hasCopy(stream string) bool {
+	return e.srv == nil || !e.srv.JetStreamIsClustered() || e.srv.JetStreamIsStreamAssigned(streamAccount, stream)
+}
+
+// onNode keeps requests to copies on the node where they are made. NATS would pass them on to any
+// copy.
+var onNode = &server.SubjectPermission{Deny: []string{directGet + ">"}}
 
 // connect connects to the NATS server of the node, or to the outside one.
 func (e *engine) connect(name string, more ...nats.Option) (*nats.Conn, error) {

@@ -319,3 +319,41 @@ func (n *Node) Sure(channel string) time.Time {
 	defer f.mu.Unlock()
 	return f.sure
 }
+
+// Leaderless makes the NATS of a node answer questions about the stream of a channel as while a
+// leader of the cluster is elected.
+func (n *Node) Leaderless(channel string) (heal func(), err error) {
+	nc, err := n.engine.connect("test")
+	if err != nil {
+		return nil, err
+	}
+	_, refuse := nc.Subscribe("leaderless", func(msg *nats.Msg) {
+		_ = msg.Respond([]byte(`{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`))
+	})
+	account, stream := n.engine.srv.GlobalAccount(), n.stream(channel)
+	for _, question := range []string{askMessage, askState} {
+		refuse = errors.Join(refuse, account.AddMapping(apiPrefix+question+stream, "leaderless"))
+	}
+	if err := errors.Join(refuse, nc.Flush()); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return func() {
+		for _, question := range []string{askMessage, askState} {
+			account.RemoveMapping(apiPrefix + question + stream)
+		}
+		nc.Close()
+	}, nil
+}
+
+// Confirmed reports whether the node leads the stream of a channel, and a majority says so.
+func (n *Node) Confirmed(channel string) bool { return n.led.confirmed(n.stream(channel)) }
+
+// HasCopy reports whether the copy of the stream of a channel on a node answers another one.
+func (n *Node) HasCopy(ctx context.Context, node, channel string) (bool, error) {
+	msg, err := n.nc.RequestWithContext(ctx, n.copyOf(node, n.stream(channel)), []byte(`{"seq":1,"next_by_subj":">"}`))
+	if errors.Is(err, nats.ErrNoResponders) {
+		return false, nil
+	}
+	return err == nil && msg.Header.Get("Status") != noCopy, err
+}

@@ -20,6 +20,7 @@ type Node struct {
 	js       jetstream.JetStream
 	members  *members
 	channels *channels
+	led      *ledStreams // nil for an outside NATS
 	history  *history    // nil if no channel has one
 	leads    *leadership // nil if no storage is shared
 	users    *users
@@ -62,6 +63,9 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		err = n.passOn() // before others know the node, and ask it
 	}
 	if err == nil {
+		n.led, err = newLedStreams(n) // the same
+	}
+	if err == nil {
 		n.users, err = newUsers(n) // the same
 	}
 	if err == nil {
@@ -70,6 +74,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		}
 	}
 	if err != nil {
+		n.led.end()
 		n.nc.Close()
 		e.stop()
 		return nil, err
@@ -116,6 +121,7 @@ func (n *Node) Close() {
 		}
 		n.channels.shutDown()
 		n.nc.Close()
+		n.led.end()
 		n.leads.handOver()
 		n.engine.stop()
 		n.leads.end()

@@ -227,7 +227,11 @@ func (rv *Revocations) takeBatch(ch chan *nats.Msg) (more bool, err error) {
 	for {
 		select {
 		case msg := <-ch:
-			if msg.Header.Get("Status") != "" {
+			switch msg.Header.Get("Status") {
+			case "":
+			case noCopy:
+				return false, errLag
+			default:
 				return number(msg, "Nats-Num-Pending") > 0, nil
 			}
 			seq := number(msg, seqHeader)

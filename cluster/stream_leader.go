@@ -55,16 +55,28 @@ func (t terms) again(ctx context.Context, ask func(wait time.Duration) error) er
 // longer returns how long to wait for an answer that has not come for so long.
 func longer(wait time.Duration) time.Duration { return min(2*wait, maxAskTimeout) }
 
-// askLeader asks NATS what only the leader of a stream answers, until ctx ends, and passes
-// the answer to parse. A node whose own copy knows of no leader answers, too, and sooner: that
-// there is none. parse returns errTryAgain for that; then the answers of the others are
-// awaited.
-func (n *Node) askLeader(ctx context.Context, subject string, request []byte, parse func([]byte) error) error {
+// askLeader asks what only the leader of a stream answers, until ctx ends, and passes the answer to
+// parse.
+func (n *Node) askLeader(ctx context.Context, question string, request []byte, parse func(*nats.Msg) error) error {
+	if n.engine.srv == nil {
+		return n.askOutside(ctx, apiPrefix+question, request, parse)
+	}
+	msg, err := n.nc.RequestWithContext(ctx, n.subject(ledPrefix+question), request)
+	if err != nil {
+		return errors.Join(errTryAgain, err)
+	}
+	return parse(msg)
+}
+
+// askOutside is askLeader for an outside NATS. A server whose own copy knows of no leader answers,
+// too, and sooner: that there is none. parse returns errTryAgain for that; then the answers of the
+// others are awaited.
+func (n *Node) askOutside(ctx context.Context, subject string, request []byte, parse func(*nats.Msg) error) error {
 	msg, err := n.nc.RequestWithContext(ctx, subject, request)
 	if err != nil {
 		return errors.Join(errTryAgain, err)
 	}
-	if err = parse(msg.Data); !errors.Is(err, errTryAgain) {
+	if err = parse(msg); !errors.Is(err, errTryAgain) {
 		return err
 	}
 	inbox := n.nc.NewInbox()
@@ -83,7 +95,7 @@ func (n *Node) askLeader(ctx context.Context, subject string, request []byte, pa
 		if err != nil {
 			return errors.Join(errTryAgain, err)
 		}
-		if err = parse(msg.Data); !errors.Is(err, errTryAgain) {
+		if err = parse(msg); !errors.Is(err, errTryAgain) {
 			return err
 		}
 	}
@@ -99,7 +111,18 @@ func (n *Node) fromLeader(ctx context.Context, stream string, t terms, r getRequ
 	err = t.again(ctx, func(wait time.Duration) error {
 		try, cancel := t.until(ctx, wait)
 		defer cancel()
-		return n.askLeader(try, "$JS.API.STREAM.MSG.GET."+stream, request, func(data []byte) error {
+		return n.askLeader(try, askMessage+stream, request, func(msg *nats.Msg) error {
+			switch msg.Header.Get("Status") {
+			case "":
+				if msg.Header != nil {
+					m, ok = storedOf(msg), true
+					return nil
+				}
+			case "404":
+				return nil
+			default:
+				return errTryAgain // the copy is not open to requests
+			}
 			var answer struct {
 				Message *struct {
 					Seq  uint64    `json:"seq"`
@@ -108,7 +131,7 @@ func (n *Node) fromLeader(ctx context.Context, stream string, t terms, r getRequ
 				} `json:"message"`
 				Error *apiError `json:"error"`
 			}
-			switch err := json.Unmarshal(data, &answer); {
+			switch err := json.Unmarshal(msg.Data, &answer); {
 			case err != nil:
 				return errors.Join(errTryAgain, err)
 			case answer.Message != nil:
@@ -145,12 +168,12 @@ func (h *history) state(ctx context.Context, s *shard) (state streamState, err e
 	err = t.again(ctx, func(wait time.Duration) error {
 		try, cancel := t.until(ctx, wait)
 		defer cancel()
-		return h.n.askLeader(try, "$JS.API.STREAM.INFO."+s.stream, nil, func(data []byte) error {
+		return h.n.askLeader(try, askState+s.stream, nil, func(msg *nats.Msg) error {
 			var info struct {
 				jetstream.StreamInfo
 				Error *apiError `json:"error"`
 			}
-			err := json.Unmarshal(data, &info)
+			err := json.Unmarshal(msg.Data, &info)
 			switch {
 			case err == nil && info.Error != nil:
 				err = info.Error // it may be one of a copy that knows of no stream yet

@@ -71,8 +71,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// get asks the copy of a stream on a node, or any if it has none, for messages, and calls
-// each for each. It returns the message after the last. If nothing comes for so long as it
+// get asks the copy of a stream on a node for messages, and calls each for each. It returns the message after the last. If nothing comes for so long as it
 // shall wait, the error is errTryAgain: a request or an answer may be lost.
 func (h *history) get(ctx context.Context, s *shard, node string, r getRequest, wait time.Duration, each func(*nats.Msg)) (end *nats.Msg, err error) {
 	request, err := json.Marshal(r)
@@ -100,7 +99,7 @@ func (h *history) get(ctx context.Context, s *shard, node string, r getRequest, 
 			each(msg)
 		case "204", "404": // the end, and nothing found
 			return msg, nil
-		case "503": // there is no copy just now
+		case noCopy:
 			return nil, errTryAgain
 		default:
 			return nil, fmt.Errorf("nats: %s %s", status, msg.Header.Get("Description"))

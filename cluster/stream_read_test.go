@@ -135,7 +135,7 @@ func TestAnswersMayTakeLong(t *testing.T) {
 	account := n.engine.srv.GlobalAccount()
 	answer := func(request string, answers ...*nats.Msg) {
 		t.Helper()
-		far := "far." + strings.TrimSuffix(request, ".")
+		far := "far." + strings.Trim(request, ".$")
 		_, err := nc.Subscribe(far, func(msg *nats.Msg) {
 			time.AfterFunc(late, func() {
 				for _, answer := range answers {
@@ -143,16 +143,16 @@ func TestAnswersMayTakeLong(t *testing.T) {
 				}
 			})
 		})
-		if err := errors.Join(err, account.AddMapping("$JS.API."+request+s.stream, far)); err != nil {
+		if err := errors.Join(err, account.AddMapping(request+s.stream, far)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	stored := func(seq string) *nats.Msg {
 		return &nats.Msg{Data: []byte("1"), Header: nats.Header{seqHeader: {seq}, timeHeader: {time.Now().Format(time.RFC3339Nano)}}}
 	}
-	answer("STREAM.MSG.GET.", &nats.Msg{Data: []byte(`{"message":{"seq":7,"time":"2026-01-01T00:00:00Z","data":"MQ=="}}`)})
-	answer("DIRECT.GET.", stored("7"), &nats.Msg{Header: nats.Header{"Status": {"204"}}})
-	answer("STREAM.INFO.", &nats.Msg{Data: []byte(`{"state":{"messages":1,"first_seq":7,"last_seq":7}}`)})
+	answer(n.subject(ledPrefix+askMessage), stored("7"))
+	answer(directGet, stored("7"), &nats.Msg{Header: nats.Header{"Status": {"204"}}})
+	answer(n.subject(ledPrefix+askState), &nats.Msg{Data: []byte(`{"state":{"messages":1,"first_seq":7,"last_seq":7}}`)})
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -194,8 +194,8 @@ func TestReadAfterElection(t *testing.T) {
 	}
 }
 
-// A node whose own copy knows of no leader hears that from itself first. It waits for the
-// leader, which others reach.
+// A server of an outside NATS whose own copy knows of no leader says so first. A node waits for the
+// leader, which other servers reach.
 func TestLeaderAnswersLater(t *testing.T) {
 	t.Parallel()
 	n, _, _ := storedChannel(t, 0)
@@ -216,8 +216,8 @@ func TestLeaderAnswersLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func() error {
-		return n.askLeader(t.Context(), "which", nil, func(data []byte) error {
-			if string(data) == "none" {
+		return n.askOutside(t.Context(), "which", nil, func(msg *nats.Msg) error {
+			if string(msg.Data) == "none" {
 				return errTryAgain
 			}
 			return nil
@@ -292,7 +292,8 @@ func TestTimeOfTheOldest(t *testing.T) {
 		if err := errors.Join(listen, n.engine.srv.GlobalAccount().AddMapping("$JS.API.STREAM.INFO."+s.stream, "unknown."+unknown[:4]), nc.Flush()); err != nil {
 			t.Fatal(err)
 		}
-		state, err := n.history.state(t.Context(), s)
+		outside := &history{n: &Node{o: n.o, nc: n.nc, engine: &engine{}}}
+		state, err := outside.state(t.Context(), s)
 		if err != nil || !state.oldest.at.Equal(at) {
 			t.Errorf("the oldest is of %v, and was stored at %v, %v", state.oldest.at, at, err)
 		}

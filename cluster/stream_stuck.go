@@ -66,6 +66,6 @@ func (x *stuck) depose(ctx context.Context, n *Node, stream string, waited time.
 	}
 	n.o.Logger.Warn("cluster: the node asks for another leader of a stream, as this one does not store what it says is in process",
 		slog.String("stream", stream), slog.String("leader", info.Cluster.Leader))
-	_, err = n.nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil)
+	_, err = n.nc.RequestWithContext(ctx, apiPrefix+"STREAM.LEADER.STEPDOWN."+stream, nil)
 	return err
 }

@@ -29,11 +29,14 @@ func (r *reception) subscribed(e Event) {
 		r.lost[i].after = min(r.lost[i].after, r.away)
 	}
 	r.last = max(r.last, e.Last)
-	r.away, r.answered = len(r.got), len(r.lost)
+	r.ended()
 }
 
 // ended takes note of the end of the connection.
-func (r *reception) ended() { r.away, r.answered = len(r.got), len(r.lost) }
+func (r *reception) ended() {
+	r.away, r.answered = len(r.got), len(r.lost)
+	r.again = append(r.again, r.away)
+}
 
 // orderSlack is how many publications before and after a gap may be logged on its other side
 // by a client that does not log positions: what it reads at a time, it logs in any order.

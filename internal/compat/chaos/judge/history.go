@@ -49,8 +49,9 @@ type reception struct {
 	got   []Event       // in order
 	lost  []gap
 
-	away     int // how many had come when its connection ended last, or it subscribed last
-	answered int // how many gaps had been told when it subscribed last
+	again    []int // how many had come when its connection ended, or it subscribed, each time
+	away     int   // how many had come when its connection ended last, or it subscribed last
+	answered int   // how many gaps had been told when it subscribed last
 }
 
 // hasHistory reports whether a channel keeps what is published.
@@ -167,12 +168,20 @@ func judgeHistory(v *Verdict, events []Event, n nodes) {
 	}
 }
 
-// judgeOrder looks at what came to one follower.
+// judgeOrder looks at what came to one follower. A plain channel has no positions: who comes to
+// another node, which was stopped or cut off, may get there what it has got elsewhere.
 func judgeOrder(v *Verdict, f follower, r *reception, all map[publication]*record) {
 	seen := make(map[publication]bool)
 	last := make(map[string]int) // by publisher
 	var at Position
-	for _, e := range r.got {
+	again := r.again
+	for i, e := range r.got {
+		for ; len(again) > 0 && again[0] <= i; again = again[1:] {
+			if !hasHistory(f.channel) {
+				clear(seen)
+				clear(last)
+			}
+		}
 		p := publication{e.Publisher, e.N}
 		v.Figures.Delivered++
 		if seen[p] {

@@ -163,6 +163,16 @@ func TestHistory(t *testing.T) {
 		"twice on a plain channel": {`
 			6 got who=s by=q n=2 channel=plain.x node=a
 			6 got who=s by=q n=2 channel=plain.x node=a`, violations{judge.TwiceRule: 1}},
+		"twice on a plain channel, by two nodes": {`
+			6 got who=s by=q n=1 channel=plain.x node=a
+			6 got who=s by=q n=2 channel=plain.x node=a
+			7 subscribed who=s channel=plain.x node=b
+			7 got who=s by=q n=1 channel=plain.x node=b
+			7 got who=s by=q n=2 channel=plain.x node=b
+			7 got who=s by=q n=2 channel=plain.x node=b`, violations{judge.TwiceRule: 1}},
+		"twice, by two nodes": {`
+			6 subscribed who=s channel=history.x node=b
+			7 got who=s by=p n=2 channel=history.x node=b seq=12`, violations{judge.TwiceRule: 1}},
 		"stored twice": {`6 stored by=p n=2 channel=history.x seq=14`, violations{judge.TwiceRule: 1}},
 		"not acknowledged, and twice": {`
 			6 unsure who=p n=3 channel=history.x node=a

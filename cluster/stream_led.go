@@ -1,0 +1,236 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Questions about a stream, to which its name is added. Only its leader answers them.
+const (
+	askMessage = "STREAM.MSG.GET."
+	askState   = "STREAM.INFO."
+)
+
+// Where they are asked: of an outside NATS, and of the nodes of a cluster, see ledStreams.
+const (
+	apiPrefix = "$JS.API."
+	ledPrefix = "n.led."
+)
+
+// followSubject is where a node asks the others whether they follow it.
+const followSubject = "n.follow"
+
+// ledStreams answers questions about the streams that this node leads, from its own copy. Before it
+// answers, a majority of the copies must say that they follow this node in its term, so that there
+// was no other leader when the question came: the answer has all that was acknowledged before.
+//
+// NATS could answer them, too. But while a leader of the cluster is elected, it answers none, for
+// seconds, although the streams have leaders. And a leader that was cut off or stopped answers
+// before it hears of the next one.
+type ledStreams struct {
+	n      *Node
+	nc     *nats.Conn // others than n.nc, which gets nothing of what it sends
+	ctx    context.Context
+	cancel context.CancelFunc
+	over   sync.WaitGroup
+
+	mu      sync.Mutex
+	waiting map[string][]*nats.Msg // questions about a stream, while a goroutine answers those
+}
+
+// newLedStreams returns nil for a node without a NATS of its own.
+func newLedStreams(n *Node) (*ledStreams, error) {
+	if n.engine.srv == nil {
+		return nil, nil
+	}
+	nc, err := n.engine.connect("leader")
+	if err != nil {
+		return nil, err
+	}
+	l := &ledStreams{n: n, nc: nc, waiting: make(map[string][]*nats.Msg)}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if _, err = nc.Subscribe(n.subject(ledPrefix+">"), l.take); err == nil {
+		_, err = nc.Subscribe(n.subject(followSubject), l.follow)
+	}
+	if err != nil {
+		l.end()
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	return l, nil
+}
+
+// end ends it.
+func (l *ledStreams) end() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	l.cancel() // take begins nothing any more
+	l.mu.Unlock()
+	l.nc.Close()
+	l.over.Wait()
+}
+
+// question returns the parts of a question.
+func (l *ledStreams) question(msg *nats.Msg) (kind, stream string) {
+	text := msg.Subject[len(l.n.subject(ledPrefix)):]
+	dot := strings.LastIndexByte(text, '.') + 1
+	return text[:dot], text[dot:]
+}
+
+// take takes a question.
+func (l *ledStreams) take(msg *nats.Msg) {
+	_, stream := l.question(msg)
+	if !l.n.engine.srv.GlobalAccount().JetStreamIsStreamLeader(stream) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting, busy := l.waiting[stream]
+	l.waiting[stream] = append(waiting, msg)
+	if !busy && l.ctx.Err() == nil {
+		l.over.Go(func() { l.answer(stream) })
+	}
+}
+
+// answer answers questions about a stream until none waits. Those that come while others are asked
+// whether they follow wait for the next time.
+func (l *ledStreams) answer(stream string) {
+	for {
+		l.mu.Lock()
+		batch := l.waiting[stream]
+		if len(batch) == 0 {
+			delete(l.waiting, stream)
+			l.mu.Unlock()
+			return
+		}
+		l.waiting[stream] = nil
+		l.mu.Unlock()
+		begun := time.Now()
+		if !l.confirmed(stream) {
+			continue // those who ask will ask again
+		}
+		for _, msg := range batch {
+			if err := l.respond(msg, begun); err != nil {
+				l.n.o.Logger.Debug("cluster: an answer is lost", slog.String("stream", stream), slog.Any("error", err))
+			}
+		}
+	}
+}
+
+// respond answers a question: for a message as to directGet, for the state of the stream, at a time,
+// as NATS does.
+func (l *ledStreams) respond(msg *nats.Msg, at time.Time) error {
+	kind, stream := l.question(msg)
+	if kind == askMessage {
+		return l.nc.PublishRequest(directGet+stream, msg.Reply, msg.Data)
+	}
+	s := l.detail(stream)
+	if s == nil {
+		return nil
+	}
+	data, err := json.Marshal(jetstream.StreamInfo{
+		TimeStamp: at.UTC(), Cluster: &jetstream.ClusterInfo{Leader: l.n.o.Name},
+		State: jetstream.StreamState{
+			Msgs: s.State.Msgs, FirstSeq: s.State.FirstSeq, FirstTime: s.State.FirstTime, LastSeq: s.State.LastSeq, LastTime: s.State.LastTime,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return msg.Respond(data)
+}
+
+// detail returns what the server of the node says of a stream that it leads, nil for another.
+func (l *ledStreams) detail(stream string) *server.StreamDetail {
+	account, err := l.n.engine.srv.JszAccount(&server.JSzOptions{Account: streamAccount, Streams: true, StreamLeaderOnly: true})
+	if err != nil {
+		return nil // the server has no streams, or ends
+	}
+	for i := range account.Streams {
+		if account.Streams[i].Name == stream {
+			return &account.Streams[i]
+		}
+	}
+	return nil
+}
+
+// followed is the question whether a node follows another one.
+type followed struct {
+	Group  string `json:"group"`  // of Raft
+	Leader string `json:"leader"` // by its id there
+	Term   uint64 `json:"term"`
+}
+
+// confirmed reports whether this node leads a stream, and a majority of the copies follow it. It
+// asks them, and waits for maxAskTimeout at most.
+func (l *ledStreams) confirmed(stream string) bool {
+	s := l.detail(stream)
+	if s == nil {
+		return false
+	}
+	c := s.Cluster
+	if c == nil || c.RaftGroup == "" {
+		return true // there is one copy
+	}
+	own, ok := l.group(c.RaftGroup)
+	if !ok || own.State != server.Leader.String() {
+		return false
+	}
+	request, err := json.Marshal(followed{Group: c.RaftGroup, Leader: own.ID, Term: own.Term})
+	if err != nil {
+		return false // it is text and a number
+	}
+	inbox := l.nc.NewInbox()
+	sub, err := l.nc.SubscribeSync(inbox)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := l.nc.PublishRequest(l.n.subject(followSubject), inbox, request); err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, maxAskTimeout)
+	defer cancel()
+	for count := 0; count < own.QuorumNeeded; count++ { // this node answers, too
+		if _, err := sub.NextMsgWithContext(ctx); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// follow answers whether this node follows another one, or leads itself. It is silent if not.
+func (l *ledStreams) follow(msg *nats.Msg) {
+	var f followed
+	if err := json.Unmarshal(msg.Data, &f); err != nil {
+		return
+	}
+	if g, ok := l.group(f.Group); ok && g.Leader == f.Leader && g.Term == f.Term {
+		if err := msg.Respond(nil); err != nil {
+			l.n.o.Logger.Debug("cluster: an answer is lost", slog.Any("error", err))
+		}
+	}
+}
+
+// group returns a group of Raft.
+func (l *ledStreams) group(name string) (g server.RaftzGroup, ok bool) {
+	if name == "" {
+		return g, false // it would be all
+	}
+	status := l.n.engine.srv.Raftz(&server.RaftzOptions{AccountFilter: streamAccount, GroupFilter: name})
+	if status == nil {
+		return g, false
+	}
+	g, ok = (*status)[streamAccount][name]
+	return g, ok
+}
