@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -318,7 +319,7 @@ func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64
 		if err == nil {
 			err = json.Unmarshal(answer.Data, &ack)
 		}
-		inProcess := err == nil && ack.Error != nil && ack.Error.ErrCode == idInProcess
+		inProcess := err == nil && ack.Error != nil && ack.Error.ErrCode == server.JSStreamDuplicateMessageConflict
 		since = s.stuck.look(ctx, h.n, s.stream, inProcess, since)
 		switch {
 		case err == nil && ack.Error == nil && ack.Seq > 0:
@@ -330,7 +331,7 @@ func (h *history) send(ctx context.Context, s *shard, msg *nats.Msg) (seq uint64
 			err = errors.New("cluster: the answer of the stream is empty")
 		case inProcess:
 			err = ack.Error
-		case ack.Error.Code == codeUnavailable && ack.Error.ErrCode != 10023: // not now
+		case ack.Error.Code == unavailable && ack.Error.ErrCode != server.JSInsufficientResourcesErr: // not now
 			err = ack.Error
 		case tries > 0: // one before may have got through
 			return 0, errors.Join(ErrUncertain, ack.Error)

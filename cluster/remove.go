@@ -156,23 +156,22 @@ func electors(ctx context.Context, nc *nats.Conn) ([]*server.PeerInfo, error) {
 	}
 }
 
-// The error codes of a leader that is removing a node, and of one that has removed it.
-const (
-	removingPeer = 10202
-	noPeer       = 10044
-)
-
 // removePeer asks the leader to remove a node. An answer that is lost is no error: whoever asks
-// looks whether the node is there, and asks again.
+// looks whether the node is there, and asks again. Nor is it one that the leader is removing the node,
+// or has removed it.
 func removePeer(ctx context.Context, nc *nats.Conn, id string) error {
 	var answer struct {
 		Error *apiError `json:"error"`
 	}
 	err := askSystem(ctx, nc, server.JSApiRemoveServer, server.JSApiMetaServerRemoveRequest{Peer: id}, &answer)
-	if err == nil && answer.Error != nil && answer.Error.ErrCode != removingPeer && answer.Error.ErrCode != noPeer {
-		return fmt.Errorf("cluster: remove a node: %w", answer.Error)
+	if err != nil || answer.Error == nil {
+		return nil
 	}
-	return nil
+	switch answer.Error.ErrCode {
+	case server.JSClusterServerMemberChangeInflightErr, server.JSClusterServerNotMemberErr:
+		return nil
+	}
+	return fmt.Errorf("cluster: remove a node: %w", answer.Error)
 }
 
 func askSystem(ctx context.Context, nc *nats.Conn, subject string, question, answer any) error {

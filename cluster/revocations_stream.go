@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -27,12 +28,6 @@ const (
 
 // The TTL of a message is longer by this than what it is needed for, as clocks differ.
 const ttlMargin = time.Minute
-
-// What NATS answers to a message in place of another one.
-const (
-	anotherLast      jetstream.ErrorCode = 10071 // there is another one
-	subjectInProcess jetstream.ErrorCode = 10164 // there may be another one: it is being stored
-)
 
 // markTTL is the TTL of marks: those of nodes that are gone are of no use.
 const markTTL = time.Hour
@@ -88,15 +83,16 @@ func (rv *Revocations) publish(ctx context.Context, msg *nats.Msg, ttl time.Dura
 			return m, nil
 		}
 		var refused *jetstream.APIError
-		code := jetstream.ErrorCode(0)
+		code := server.ErrorIdentifier(0)
 		if errors.As(err, &refused) {
-			code = refused.ErrorCode
+			code = server.ErrorIdentifier(refused.ErrorCode)
 		}
-		since = rv.stuck.look(ctx, rv.n, rv.stream, code == idInProcess, since)
+		inProcess := code == server.JSStreamDuplicateMessageConflict
+		since = rv.stuck.look(ctx, rv.n, rv.stream, inProcess, since)
 		switch {
-		case code == anotherLast:
+		case code == server.JSStreamWrongLastSequenceErrF:
 			return m, errOther
-		case refused == nil, code == idInProcess, code == subjectInProcess:
+		case refused == nil, inProcess, code == server.JSStreamWrongLastSequenceConstantErr: // another one is being stored
 		case strings.Contains(refused.Description, "maximum messages exceeded"):
 			return m, fmt.Errorf("%w: the stream of revocations has %d messages", revoke.ErrFull, most(rv.limit))
 		case refused.Code < 500:

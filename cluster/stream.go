@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -228,12 +229,8 @@ func tooFewNodes(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	switch e.ErrorCode {
-	case 10005, // no suitable peers
-		10074: // one server
-		return true
-	}
-	return false
+	code := server.ErrorIdentifier(e.ErrorCode)
+	return code == server.JSClusterNoPeersErrF || code == server.JSStreamReplicasNotSupportedErr
 }
 
 // A node looks after a stream so often, and each watchEvery for doubtPeriod after something

@@ -6,15 +6,13 @@ import (
 	"errors"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Error codes of JetStream.
-const (
-	codeNoMessage   = 10037
-	codeUnavailable = 503 // of HTTP: nobody leads the stream, or the cluster
-)
+// unavailable is the code of errors of JetStream when nobody leads the stream, or the cluster.
+const unavailable = 503
 
 // terms tells when a stream has another leader: it returns a context that ends then.
 // context.Background is for a stream of which nobody tells.
@@ -137,9 +135,9 @@ func (n *Node) fromLeader(ctx context.Context, stream string, t terms, r getRequ
 			case answer.Message != nil:
 				m, ok = stored{answer.Message.Seq, answer.Message.Time, answer.Message.Data}, true
 				return nil
-			case answer.Error != nil && answer.Error.ErrCode == codeNoMessage:
+			case answer.Error != nil && answer.Error.ErrCode == server.JSNoMessageFoundErr:
 				return nil
-			case answer.Error != nil && answer.Error.Code == codeUnavailable:
+			case answer.Error != nil && answer.Error.Code == unavailable:
 				return errors.Join(errTryAgain, answer.Error)
 			case answer.Error != nil:
 				return answer.Error

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -49,14 +50,14 @@ func (h *history) last(ctx context.Context, s *shard, subject string) (m stored,
 
 // apiError is an error of JetStream.
 type apiError struct {
-	Code        int    `json:"code"`
-	ErrCode     int    `json:"err_code"`
-	Description string `json:"description"`
+	Code        int                    `json:"code"` // as of HTTP
+	ErrCode     server.ErrorIdentifier `json:"err_code"`
+	Description string                 `json:"description"`
 }
 
 // Error implements error.
 func (e *apiError) Error() string {
-	return "nats: " + e.Description + " (" + strconv.Itoa(e.ErrCode) + ")"
+	return "nats: " + e.Description + " (" + strconv.Itoa(int(e.ErrCode)) + ")"
 }
 
 // pause waits, or returns the error of ctx.

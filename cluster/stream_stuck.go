@@ -7,13 +7,10 @@ import (
 	"time"
 )
 
-// idInProcess is the error code of a publication of which a try before is not stored
-// everywhere yet.
-const idInProcess = 10158
-
-// stuckTime is for how long a leader may say so of one publication. It takes milliseconds, or
-// as long as the disks do. But a leader of NATS (2.15) that was deposed may keep the id of what it
-// lost: when it leads again, it says so for as long as it knows ids (dedupWindow).
+// stuckTime is for how long a leader may say of one publication that a try before is in process, as it is
+// not stored everywhere yet (JSStreamDuplicateMessageConflict). It takes milliseconds, or as long as
+// the disks do. But a leader of NATS (2.15) that was deposed may keep the id of what it lost: when it
+// leads again, it says so for as long as it knows ids (dedupWindow).
 const stuckTime = 2 * time.Second
 
 // stuck is what a node knows of a stream whose leader may do that.
