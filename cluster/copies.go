@@ -49,6 +49,25 @@ func (n *Node) copyOf(node, stream string) string {
 	return n.subject(copySubject + node + "." + stream)
 }
 
+// sources returns the subjects at which messages of a stream are asked for, in this order: that of
+// the own copy, which may be behind, if there is one, and that of the leader.
+func (n *Node) sources(stream string) []string {
+	leader, exact := n.leaderOf(stream)
+	if exact && n.engine.hasCopy(stream) {
+		return []string{directGet + stream, leader}
+	}
+	return []string{leader}
+}
+
+// leaderOf returns the subject at which the leader of a stream is asked for messages. It is not exact
+// for an outside NATS: any copy answers.
+func (n *Node) leaderOf(stream string) (subject string, exact bool) {
+	if n.engine.srv == nil {
+		return directGet + stream, false
+	}
+	return n.subject(ledPrefix + askMessage + stream), true
+}
+
 // source returns a node whose copies may be asked: this one for 0, and the others for what
 // follows.
 func (n *Node) source(k int) string {

@@ -136,7 +136,7 @@ func (h *history) reported(msg *nats.Msg) {
 	}
 	for _, s := range h.shards {
 		if s.stream == stream {
-			s.elected()
+			s.newTerm()
 		}
 	}
 }
@@ -154,6 +154,9 @@ func (h *history) run(nodes <-chan struct{}) {
 	for {
 		select {
 		case <-nodes:
+			for _, s := range h.shards {
+				s.newTerm()
+			}
 			h.suspect()
 		case <-h.ctx.Done():
 			return

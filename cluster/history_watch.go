@@ -128,25 +128,23 @@ func (h *history) compare(s *shard) error {
 	return h.vouch(s, followers, newer)
 }
 
-// newer returns what a shard has that followers have not delivered. It asks only for what
-// the stream got since it was asked last: its leader, or one node after the other if that does not
-// answer, as the own copy may be as far behind as the followers.
+// newer returns what a shard has that followers have not delivered. It asks its leader, as the own
+// copy may be as far behind as the followers, and only for what the stream got since it was asked last.
 func (h *history) newer(s *shard, followers map[string]*follower) (map[*follower]uint64, error) {
 	if epoch := s.getEpoch(); epoch != s.tailEpoch {
 		s.tail, s.tailEpoch, s.seen = 0, epoch, streamState{}
 	}
 	newer := make(map[*follower]uint64)
 	upTo := ^uint64(0)
+	leader, exact := h.n.leaderOf(s.stream)
 	for subjects := range chunks(slices.Sorted(maps.Keys(followers))) {
 		ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 		var end *nats.Msg
-		node := s.seen.leader
-		err := terms(s.getTerm).again(ctx, func(wait time.Duration) (err error) {
-			if node == "" {
-				s.source++
-				node = h.n.source(s.source)
-			}
-			end, err = h.get(ctx, s, node, getRequest{Seq: s.tail + 1, MultiLast: subjects}, wait, func(msg *nats.Msg) {
+		t := terms(s.getTerm)
+		err := t.again(ctx, func(wait time.Duration) (err error) {
+			try, cancel := t.until(ctx, streamTimeout)
+			defer cancel()
+			end, err = h.get(try, leader, getRequest{Seq: s.tail + 1, MultiLast: subjects}, wait, func(msg *nats.Msg) {
 				f, seq := followers[msg.Header.Get("Nats-Subject")], number(msg, seqHeader)
 				if f == nil {
 					return
@@ -157,9 +155,6 @@ func (h *history) newer(s *shard, followers map[string]*follower) (map[*follower
 					newer[f] = seq
 				}
 			})
-			if err != nil {
-				node = ""
-			}
 			return err
 		})
 		cancel()
@@ -167,18 +162,19 @@ func (h *history) newer(s *shard, followers map[string]*follower) (map[*follower
 			s.seen = streamState{}
 			return newer, err
 		}
-		upTo = min(upTo, s.answered(end, node))
+		upTo = min(upTo, s.answered(end, exact))
 	}
 	s.tail = max(s.tail, upTo)
 	return newer, nil
 }
 
-// answered returns up to where the answer of a node has all that is newer than the tail.
-func (s *shard) answered(end *nats.Msg, node string) uint64 {
+// answered returns up to where an answer has all that is newer than the tail. It is exact if it is
+// that of the leader.
+func (s *shard) answered(end *nats.Msg, exact bool) uint64 {
 	switch {
 	case number(end, "Nats-Num-Pending") > 0:
 		return 0 // it was too large to be complete
-	case end.Header.Get("Description") == "No Results" && node == s.seen.leader:
+	case end.Header.Get("Description") == "No Results" && exact:
 		return s.seen.last // the leader has said before that it has this
 	}
 	return number(end, "Nats-UpTo-Sequence") // 0 if nothing was found

@@ -50,11 +50,10 @@ type shard struct {
 	tailEpoch string
 	seen      streamState
 	compared  time.Time // zero if nobody was compared
-	source    int       // see newer
 
 	mu      sync.Mutex
 	epoch   string
-	term    context.Context // ends when the stream has another leader
+	term    context.Context // see newTerm
 	endTerm context.CancelFunc
 }
 
@@ -98,15 +97,16 @@ func (s *shard) subject(channel string) string {
 	return string(appendToken([]byte(s.subjects), channel))
 }
 
-// getTerm returns a context that ends when the stream has another leader.
+// getTerm returns a context that ends with newTerm.
 func (s *shard) getTerm() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.term
 }
 
-// elected takes note that the stream has another leader.
-func (s *shard) elected() {
+// newTerm takes note that the stream has another leader, or that nodes have come or gone: an answer
+// may be on no way any more.
+func (s *shard) newTerm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endTerm()

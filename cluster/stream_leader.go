@@ -14,12 +14,12 @@ import (
 // unavailable is the code of errors of JetStream when nobody leads the stream, or the cluster.
 const unavailable = 503
 
-// terms tells when a stream has another leader: it returns a context that ends then.
+// terms tells when a stream may have another leader: it returns a context that ends then.
 // context.Background is for a stream of which nobody tells.
 type terms func() context.Context
 
-// until returns a context that ends after a time, or when the stream has another leader: it
-// answers nothing that the one before was asked.
+// until returns a context that ends after a time, or when the stream may have another leader: that
+// one answers nothing that the one before was asked.
 func (t terms) until(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	stop := context.AfterFunc(t(), cancel)
@@ -150,10 +150,9 @@ func (n *Node) fromLeader(ctx context.Context, stream string, t terms, r getRequ
 
 // streamState is what the leader of a stream says of it.
 type streamState struct {
-	leader string    // the node, "" if it is another NATS that leads
-	led    bool      // a majority of the copies follows the leader
-	at     time.Time // by the clock of the leader
-	last   uint64    // the number of the last message
+	led  bool      // a majority of the copies follows the leader
+	at   time.Time // by the clock of the leader
+	last uint64    // the number of the last message
 
 	// The number and the time of the oldest message of any channel, without its data. In an
 	// empty stream, the number is that of the next one, and the time that of the last one.
@@ -182,13 +181,6 @@ func (h *history) state(ctx context.Context, s *shard) (state streamState, err e
 				return errors.Join(errTryAgain, err)
 			}
 			state = stateOf(&info.StreamInfo)
-			switch {
-			case h.n.o.URL != "":
-			case info.Cluster == nil:
-				state.leader = h.n.o.Name
-			default:
-				state.leader = info.Cluster.Leader
-			}
 			return nil
 		})
 	})

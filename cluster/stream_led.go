@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -164,6 +165,32 @@ func (l *ledStreams) detail(stream string) *server.StreamDetail {
 	return nil
 }
 
+// confirmed reports whether this node leads a stream, and a majority of the copies follow it. It
+// asks them again if they have not heard of it yet, or do not answer, for maxAskTimeout at most.
+func (l *ledStreams) confirmed(stream string) bool {
+	ctx, cancel := context.WithTimeout(l.ctx, maxAskTimeout)
+	defer cancel()
+	return terms(context.Background).again(ctx, func(wait time.Duration) error {
+		s := l.detail(stream)
+		switch {
+		case s == nil:
+			return errNotLed
+		case s.Cluster == nil || s.Cluster.RaftGroup == "":
+			return nil // there is one copy
+		}
+		own, ok := l.group(s.Cluster.RaftGroup)
+		if !ok || own.State != server.Leader.String() {
+			return errNotLed
+		}
+		ctx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		return l.askCopies(ctx, followed{s.Cluster.RaftGroup, own.ID, own.Term}, own.QuorumNeeded, own.Size-own.QuorumNeeded)
+	}) == nil
+}
+
+// errNotLed is the error of a node that does not lead a stream.
+var errNotLed = errors.New("cluster: the node does not lead the stream")
+
 // followed is the question whether a node follows another one.
 type followed struct {
 	Group  string `json:"group"`  // of Raft
@@ -171,54 +198,60 @@ type followed struct {
 	Term   uint64 `json:"term"`
 }
 
-// confirmed reports whether this node leads a stream, and a majority of the copies follow it. It
-// asks them, and waits for maxAskTimeout at most.
-func (l *ledStreams) confirmed(stream string) bool {
-	s := l.detail(stream)
-	if s == nil {
-		return false
-	}
-	c := s.Cluster
-	if c == nil || c.RaftGroup == "" {
-		return true // there is one copy
-	}
-	own, ok := l.group(c.RaftGroup)
-	if !ok || own.State != server.Leader.String() {
-		return false
-	}
-	request, err := json.Marshal(followed{Group: c.RaftGroup, Leader: own.ID, Term: own.Term})
+// What a node with a copy answers to it; others are silent.
+const (
+	doesFollow    = "+"
+	doesNotFollow = "-"
+)
+
+// askCopies returns nil when so many copies say that they follow this node, itself included, and
+// errTryAgain when more say that they do not than may, or ctx ends.
+func (l *ledStreams) askCopies(ctx context.Context, f followed, must, may int) error {
+	request, err := json.Marshal(f)
 	if err != nil {
-		return false // it is text and a number
+		return err
 	}
 	inbox := l.nc.NewInbox()
 	sub, err := l.nc.SubscribeSync(inbox)
 	if err != nil {
-		return false
+		return errClosed
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	if err := l.nc.PublishRequest(l.n.subject(followSubject), inbox, request); err != nil {
-		return false
+		return errClosed
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, maxAskTimeout)
-	defer cancel()
-	for count := 0; count < own.QuorumNeeded; count++ { // this node answers, too
-		if _, err := sub.NextMsgWithContext(ctx); err != nil {
-			return false
+	for must > 0 && may >= 0 {
+		switch msg, err := sub.NextMsgWithContext(ctx); {
+		case err != nil:
+			return errors.Join(errTryAgain, err)
+		case string(msg.Data) == doesFollow:
+			must--
+		default:
+			may--
 		}
 	}
-	return true
+	if must > 0 {
+		return errTryAgain
+	}
+	return nil
 }
 
-// follow answers whether this node follows another one, or leads itself. It is silent if not.
+// follow answers whether this node follows another one, or leads itself.
 func (l *ledStreams) follow(msg *nats.Msg) {
 	var f followed
 	if err := json.Unmarshal(msg.Data, &f); err != nil {
 		return
 	}
-	if g, ok := l.group(f.Group); ok && g.Leader == f.Leader && g.Term == f.Term {
-		if err := msg.Respond(nil); err != nil {
-			l.n.o.Logger.Debug("cluster: an answer is lost", slog.Any("error", err))
-		}
+	g, ok := l.group(f.Group)
+	if !ok {
+		return
+	}
+	answer := doesNotFollow
+	if g.Leader == f.Leader && g.Term == f.Term {
+		answer = doesFollow
+	}
+	if err := msg.Respond([]byte(answer)); err != nil {
+		l.n.o.Logger.Debug("cluster: an answer is lost", slog.Any("error", err))
 	}
 }
 

@@ -72,9 +72,10 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// get asks the copy of a stream on a node for messages, and calls each for each. It returns the message after the last. If nothing comes for so long as it
-// shall wait, the error is errTryAgain: a request or an answer may be lost.
-func (h *history) get(ctx context.Context, s *shard, node string, r getRequest, wait time.Duration, each func(*nats.Msg)) (end *nats.Msg, err error) {
+// get asks for messages of a stream at a subject, see sources, and calls each for each. It returns
+// the message after the last. If nothing comes for so long as it shall wait, the error is
+// errTryAgain: a request or an answer may be lost.
+func (h *history) get(ctx context.Context, subject string, r getRequest, wait time.Duration, each func(*nats.Msg)) (end *nats.Msg, err error) {
 	request, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (h *history) get(ctx context.Context, s *shard, node string, r getRequest, 
 		return nil, errClosed
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := h.n.nc.PublishRequest(h.n.copyOf(node, s.stream), inbox, request); err != nil {
+	if err := h.n.nc.PublishRequest(subject, inbox, request); err != nil {
 		return nil, errClosed
 	}
 	for {
@@ -160,7 +161,7 @@ func (m stored) evicted(since Position) bool {
 }
 
 // read returns the publications of a channel, with all that were acknowledged when it was
-// called. It asks the copies of all nodes in turn until one has the last one.
+// called. It asks in turn until a copy has the last one.
 func (h *history) read(ctx context.Context, s *shard, subject string, w want) (extract, error) {
 	e, err := h.readChannel(ctx, s, subject, w)
 	if err != nil || e.trimmed || len(e.list) > 0 && e.list[0].seq == w.from {
@@ -214,8 +215,10 @@ func (h *history) readUpTo(ctx context.Context, s *shard, subject string, w want
 	}
 	defer leave()
 	r := &reader{h: h, s: s, subject: subject, want: w, next: w.from}
+	sources := h.n.sources(s.stream)
 	for source, vain := 0, 0; r.next <= last; {
-		moved, err := r.more(ctx, h.n.source(source), wait)
+		from := sources[source%len(sources)]
+		moved, err := r.more(ctx, from, wait)
 		switch {
 		case err != nil && !errors.Is(err, errTryAgain):
 			return e, err
@@ -223,7 +226,7 @@ func (h *history) readUpTo(ctx context.Context, s *shard, subject string, w want
 			return e, errLong
 		case moved:
 			vain = 0
-			r.skip(ctx, h.n.source(source), wait, last)
+			r.skip(ctx, from, wait, last)
 			continue
 		case err != nil:
 			wait = longer(wait)
@@ -274,11 +277,11 @@ type reader struct {
 	size    int    // of what it keeps, in bytes of data
 }
 
-// more reads some more from the copy of a node, and reports whether there was any. The copy
-// may be behind, see confirm.
-func (r *reader) more(ctx context.Context, node string, wait time.Duration) (moved bool, err error) {
+// more reads some more at a subject, and reports whether there was any. It may be a copy that is
+// behind, see confirm.
+func (r *reader) more(ctx context.Context, subject string, wait time.Duration) (moved bool, err error) {
 	request := getRequest{Seq: r.next, NextFor: r.subject, Batch: askBatch, MaxBytes: askBytes}
-	end, err := r.h.get(ctx, r.s, node, request, wait, func(msg *nats.Msg) {
+	end, err := r.h.get(ctx, subject, request, wait, func(msg *nats.Msg) {
 		if m := storedOf(msg); m.seq >= r.next {
 			r.keep(m)
 			moved = true
@@ -294,13 +297,13 @@ func (r *reader) more(ctx context.Context, node string, wait time.Duration) (mov
 // skip goes on closer to the last publication if many more are left than are wanted, as none of
 // what was read would be kept. It tries where twice as many should be left: if there are fewer than
 // wanted, the reader goes on where it is.
-func (r *reader) skip(ctx context.Context, node string, wait time.Duration, last uint64) {
+func (r *reader) skip(ctx context.Context, subject string, wait time.Duration, last uint64) {
 	wanted := uint64(r.count)
 	if r.left <= 2*wanted || last <= r.next {
 		return
 	}
 	there := last - (last-r.next)*2*wanted/r.left
-	end, err := r.h.get(ctx, r.s, node, getRequest{Seq: there, NextFor: r.subject, Batch: 1}, wait, func(*nats.Msg) {})
+	end, err := r.h.get(ctx, subject, getRequest{Seq: there, NextFor: r.subject, Batch: 1}, wait, func(*nats.Msg) {})
 	if err == nil && number(end, "Nats-Num-Pending") >= wanted {
 		r.next, r.list, r.size, r.trimmed = there, nil, 0, true
 	}
