@@ -262,3 +262,17 @@ func TestPublishOverSlowLines(t *testing.T) {
 		t.Errorf("the history is %v", got)
 	}
 }
+
+// A round trip between nodes may take 300 ms, and the leader asks others before it answers. Nodes
+// compare nevertheless.
+func TestCompareOverSlowLines(t *testing.T) {
+	t.Parallel()
+	const channel = "chat/a"
+	nodes, _, c := startCut(t, 3, withLongHistory)
+	three(t, nodes, []string{channel})
+	follower := nodes[(leader(t, nodes, channel)+1)%3]
+	c.delay.Store(int64(150 * time.Millisecond))
+	defer c.delay.Store(0)
+	after := time.Now().Add(time.Second) // what was asked before the delay has been answered then
+	await(t, "a comparison", func() bool { return follower.Sure(channel).After(after) })
+}

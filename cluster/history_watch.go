@@ -185,7 +185,7 @@ func (s *shard) answered(end *nats.Msg, exact bool) uint64 {
 // now: it was there, or the stream has dropped it, as its oldest message shows. When that was is
 // known if the leader had a majority, as another one would have begun later.
 func (h *history) vouch(s *shard, followers map[string]*follower, newer map[*follower]uint64) (err error) {
-	ctx, cancel := context.WithTimeout(h.ctx, watchEvery/2) // the next comparison must not be late
+	ctx, cancel := context.WithTimeout(h.ctx, watchEvery) // the next comparison must not be late
 	defer cancel()
 	upTo, sure := s.seen.last, time.Time{}
 	if s.seen.led {

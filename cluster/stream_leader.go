@@ -53,29 +53,14 @@ func (t terms) again(ctx context.Context, ask func(wait time.Duration) error) er
 // longer returns how long to wait for an answer that has not come for so long.
 func longer(wait time.Duration) time.Duration { return min(2*wait, maxAskTimeout) }
 
-// askLeader asks what only the leader of a stream answers, until ctx ends, and passes the answer to
-// parse.
-func (n *Node) askLeader(ctx context.Context, question string, request []byte, parse func(*nats.Msg) error) error {
+// askLeader asks what only the leader of a stream answers, until ctx ends, and passes each answer to
+// parse, until that returns another error than errTryAgain. An answer may come after the question
+// was asked again, as the leader asks others first (see ledStreams). A server of an outside NATS whose
+// own copy knows of no leader answers, too, and sooner: that there is none.
+func (n *Node) askLeader(ctx context.Context, t terms, question string, request []byte, parse func(*nats.Msg) error) error {
+	subject := n.subject(ledPrefix + question)
 	if n.engine.srv == nil {
-		return n.askOutside(ctx, apiPrefix+question, request, parse)
-	}
-	msg, err := n.nc.RequestWithContext(ctx, n.subject(ledPrefix+question), request)
-	if err != nil {
-		return errors.Join(errTryAgain, err)
-	}
-	return parse(msg)
-}
-
-// askOutside is askLeader for an outside NATS. A server whose own copy knows of no leader answers,
-// too, and sooner: that there is none. parse returns errTryAgain for that; then the answers of the
-// others are awaited.
-func (n *Node) askOutside(ctx context.Context, subject string, request []byte, parse func(*nats.Msg) error) error {
-	msg, err := n.nc.RequestWithContext(ctx, subject, request)
-	if err != nil {
-		return errors.Join(errTryAgain, err)
-	}
-	if err = parse(msg); !errors.Is(err, errTryAgain) {
-		return err
+		subject = apiPrefix + question
 	}
 	inbox := n.nc.NewInbox()
 	sub, err := n.nc.SubscribeSync(inbox)
@@ -83,20 +68,22 @@ func (n *Node) askOutside(ctx context.Context, subject string, request []byte, p
 		return errClosed
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := n.nc.PublishRequest(subject, inbox, request); err != nil {
-		return errClosed
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout) // there may be no leader
-	defer cancel()
-	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return errors.Join(errTryAgain, err)
+	return t.again(ctx, func(wait time.Duration) error {
+		try, cancel := t.until(ctx, wait)
+		defer cancel()
+		if err := n.nc.PublishRequest(subject, inbox, request); err != nil {
+			return errClosed
 		}
-		if err = parse(msg); !errors.Is(err, errTryAgain) {
-			return err
+		for {
+			msg, err := sub.NextMsgWithContext(try)
+			if err != nil {
+				return errors.Join(errTryAgain, err)
+			}
+			if err = parse(msg); !errors.Is(err, errTryAgain) {
+				return err
+			}
 		}
-	}
+	})
 }
 
 // fromLeader returns one message of a stream. Only the leader of a stream answers to this,
@@ -106,44 +93,40 @@ func (n *Node) fromLeader(ctx context.Context, stream string, t terms, r getRequ
 	if err != nil {
 		return m, false, err
 	}
-	err = t.again(ctx, func(wait time.Duration) error {
-		try, cancel := t.until(ctx, wait)
-		defer cancel()
-		return n.askLeader(try, askMessage+stream, request, func(msg *nats.Msg) error {
-			switch msg.Header.Get("Status") {
-			case "":
-				if msg.Header != nil {
-					m, ok = storedOf(msg), true
-					return nil
-				}
-			case "404":
+	err = n.askLeader(ctx, t, askMessage+stream, request, func(msg *nats.Msg) error {
+		switch msg.Header.Get("Status") {
+		case "":
+			if msg.Header != nil {
+				m, ok = storedOf(msg), true
 				return nil
-			default:
-				return errTryAgain // the copy is not open to requests
 			}
-			var answer struct {
-				Message *struct {
-					Seq  uint64    `json:"seq"`
-					Time time.Time `json:"time"`
-					Data []byte    `json:"data"`
-				} `json:"message"`
-				Error *apiError `json:"error"`
-			}
-			switch err := json.Unmarshal(msg.Data, &answer); {
-			case err != nil:
-				return errors.Join(errTryAgain, err)
-			case answer.Message != nil:
-				m, ok = stored{answer.Message.Seq, answer.Message.Time, answer.Message.Data}, true
-				return nil
-			case answer.Error != nil && answer.Error.ErrCode == server.JSNoMessageFoundErr:
-				return nil
-			case answer.Error != nil && answer.Error.Code == unavailable:
-				return errors.Join(errTryAgain, answer.Error)
-			case answer.Error != nil:
-				return answer.Error
-			}
-			return errors.New("cluster: the answer of the stream is empty")
-		})
+		case "404":
+			return nil
+		default:
+			return errTryAgain // the copy is not open to requests
+		}
+		var answer struct {
+			Message *struct {
+				Seq  uint64    `json:"seq"`
+				Time time.Time `json:"time"`
+				Data []byte    `json:"data"`
+			} `json:"message"`
+			Error *apiError `json:"error"`
+		}
+		switch err := json.Unmarshal(msg.Data, &answer); {
+		case err != nil:
+			return errors.Join(errTryAgain, err)
+		case answer.Message != nil:
+			m, ok = stored{answer.Message.Seq, answer.Message.Time, answer.Message.Data}, true
+			return nil
+		case answer.Error != nil && answer.Error.ErrCode == server.JSNoMessageFoundErr:
+			return nil
+		case answer.Error != nil && answer.Error.Code == unavailable:
+			return errors.Join(errTryAgain, answer.Error)
+		case answer.Error != nil:
+			return answer.Error
+		}
+		return errors.New("cluster: the answer of the stream is empty")
 	})
 	return m, ok, err
 }
@@ -161,28 +144,23 @@ type streamState struct {
 
 // state asks the leader of a stream.
 func (h *history) state(ctx context.Context, s *shard) (state streamState, err error) {
-	t := terms(s.getTerm)
-	err = t.again(ctx, func(wait time.Duration) error {
-		try, cancel := t.until(ctx, wait)
-		defer cancel()
-		return h.n.askLeader(try, askState+s.stream, nil, func(msg *nats.Msg) error {
-			var info struct {
-				jetstream.StreamInfo
-				Error *apiError `json:"error"`
-			}
-			err := json.Unmarshal(msg.Data, &info)
-			switch {
-			case err == nil && info.Error != nil:
-				err = info.Error // it may be one of a copy that knows of no stream yet
-			case err == nil && info.Cluster != nil && info.Cluster.Leader == "":
-				return errTryAgain // it is a copy that knows of no leader
-			}
-			if err != nil {
-				return errors.Join(errTryAgain, err)
-			}
-			state = stateOf(&info.StreamInfo)
-			return nil
-		})
+	err = h.n.askLeader(ctx, s.getTerm, askState+s.stream, nil, func(msg *nats.Msg) error {
+		var info struct {
+			jetstream.StreamInfo
+			Error *apiError `json:"error"`
+		}
+		err := json.Unmarshal(msg.Data, &info)
+		switch {
+		case err == nil && info.Error != nil:
+			err = info.Error // it may be one of a copy that knows of no stream yet
+		case err == nil && info.Cluster != nil && info.Cluster.Leader == "":
+			return errTryAgain // it is a copy that knows of no leader
+		}
+		if err != nil {
+			return errors.Join(errTryAgain, err)
+		}
+		state = stateOf(&info.StreamInfo)
+		return nil
 	})
 	if err == nil && state.oldest.seq > 1 && state.oldest.at.Unix() <= 0 {
 		state.oldest.at, err = h.timeOf(ctx, s, state.oldest.seq, state.at)

@@ -168,89 +168,89 @@ func (l *ledStreams) detail(stream string) *server.StreamDetail {
 // confirmed reports whether this node leads a stream, and a majority of the copies follow it. It
 // asks them again if they have not heard of it yet, or do not answer, for maxAskTimeout at most.
 func (l *ledStreams) confirmed(stream string) bool {
+	inbox := l.nc.NewInbox()
+	sub, err := l.nc.SubscribeSync(inbox)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = sub.Unsubscribe() }()
 	ctx, cancel := context.WithTimeout(l.ctx, maxAskTimeout)
 	defer cancel()
+	term, follow := uint64(0), make(map[string]bool) // who follows this node in a term
 	return terms(context.Background).again(ctx, func(wait time.Duration) error {
-		s := l.detail(stream)
+		name, own, err := l.leads(stream)
 		switch {
-		case s == nil:
-			return errNotLed
-		case s.Cluster == nil || s.Cluster.RaftGroup == "":
+		case err != nil:
+			return err
+		case name == "":
 			return nil // there is one copy
+		case own.Term != term:
+			clear(follow)
+			term = own.Term
 		}
-		own, ok := l.group(s.Cluster.RaftGroup)
-		if !ok || own.State != server.Leader.String() {
-			return errNotLed
+		if err := l.nc.PublishRequest(l.n.subject(followSubject), inbox, []byte(name)); err != nil {
+			return errClosed
 		}
-		ctx, cancel := context.WithTimeout(ctx, wait)
+		try, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		return l.askCopies(ctx, followed{s.Cluster.RaftGroup, own.ID, own.Term}, own.QuorumNeeded, own.Size-own.QuorumNeeded)
+		// An answer may come after they have been asked again.
+		for others := 0; len(follow) < own.QuorumNeeded; {
+			msg, err := sub.NextMsgWithContext(try)
+			if err != nil {
+				return errors.Join(errTryAgain, err)
+			}
+			var f following
+			if err := json.Unmarshal(msg.Data, &f); err != nil {
+				return err
+			}
+			if f.Leader == own.ID && f.Term == term {
+				follow[f.Node] = true
+			} else if others++; others > own.Size-own.QuorumNeeded {
+				return errTryAgain
+			}
+		}
+		return nil
 	}) == nil
 }
 
 // errNotLed is the error of a node that does not lead a stream.
 var errNotLed = errors.New("cluster: the node does not lead the stream")
 
-// followed is the question whether a node follows another one.
-type followed struct {
-	Group  string `json:"group"`  // of Raft
-	Leader string `json:"leader"` // by its id there
+// leads returns the group of Raft of a stream that this node leads, and its name, "" if there is one copy.
+func (l *ledStreams) leads(stream string) (name string, own server.RaftzGroup, err error) {
+	s := l.detail(stream)
+	switch {
+	case s == nil:
+		return "", own, errNotLed
+	case s.Cluster == nil || s.Cluster.RaftGroup == "":
+		return "", own, nil
+	}
+	own, ok := l.group(s.Cluster.RaftGroup)
+	if !ok || own.State != server.Leader.String() {
+		return "", own, errNotLed
+	}
+	return s.Cluster.RaftGroup, own, nil
+}
+
+// following is what a node with a copy says when it is asked by the name of the group. Others are
+// silent.
+type following struct {
+	Node   string `json:"node"`
+	Leader string `json:"leader"` // by its id in the group, this node or another one, "" if it knows of none
 	Term   uint64 `json:"term"`
 }
 
-// What a node with a copy answers to it; others are silent.
-const (
-	doesFollow    = "+"
-	doesNotFollow = "-"
-)
-
-// askCopies returns nil when so many copies say that they follow this node, itself included, and
-// errTryAgain when more say that they do not than may, or ctx ends.
-func (l *ledStreams) askCopies(ctx context.Context, f followed, must, may int) error {
-	request, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
-	inbox := l.nc.NewInbox()
-	sub, err := l.nc.SubscribeSync(inbox)
-	if err != nil {
-		return errClosed
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if err := l.nc.PublishRequest(l.n.subject(followSubject), inbox, request); err != nil {
-		return errClosed
-	}
-	for must > 0 && may >= 0 {
-		switch msg, err := sub.NextMsgWithContext(ctx); {
-		case err != nil:
-			return errors.Join(errTryAgain, err)
-		case string(msg.Data) == doesFollow:
-			must--
-		default:
-			may--
-		}
-	}
-	if must > 0 {
-		return errTryAgain
-	}
-	return nil
-}
-
-// follow answers whether this node follows another one, or leads itself.
+// follow answers which leader this node follows, or that it leads itself.
 func (l *ledStreams) follow(msg *nats.Msg) {
-	var f followed
-	if err := json.Unmarshal(msg.Data, &f); err != nil {
-		return
-	}
-	g, ok := l.group(f.Group)
+	g, ok := l.group(string(msg.Data))
 	if !ok {
 		return
 	}
-	answer := doesNotFollow
-	if g.Leader == f.Leader && g.Term == f.Term {
-		answer = doesFollow
+	data, err := json.Marshal(following{l.n.o.Name, g.Leader, g.Term})
+	if err == nil {
+		err = msg.Respond(data)
 	}
-	if err := msg.Respond([]byte(answer)); err != nil {
+	if err != nil {
 		l.n.o.Logger.Debug("cluster: an answer is lost", slog.Any("error", err))
 	}
 }

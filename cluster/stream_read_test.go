@@ -228,18 +228,21 @@ func TestLeaderAnswersLater(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Flush(); err != nil {
+	if err := errors.Join(n.engine.srv.GlobalAccount().AddMapping(apiPrefix+"which", "which"), other.Flush()); err != nil {
 		t.Fatal(err)
 	}
+	outside := &Node{nc: n.nc, engine: &engine{}}
 	ask := func() error {
-		return n.askOutside(t.Context(), "which", nil, func(msg *nats.Msg) error {
+		ctx, cancel := context.WithTimeout(t.Context(), askTimeout)
+		defer cancel()
+		return outside.askLeader(ctx, context.Background, "which", nil, func(msg *nats.Msg) error {
 			if string(msg.Data) == "none" {
 				return errTryAgain
 			}
 			return nil
 		})
 	}
-	if err := ask(); !errors.Is(err, errTryAgain) {
+	if err := ask(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("without a leader: %v", err)
 	}
 	answers = []string{"none", "none", "here"}
