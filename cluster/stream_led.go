@@ -39,7 +39,7 @@ const followSubject = "n.follow"
 // before it hears of the next one.
 type ledStreams struct {
 	n      *Node
-	nc     *nats.Conn // others than n.nc, which gets nothing of what it sends
+	nc     *nats.Conn // not that of the node, which gets nothing of what it sends
 	ctx    context.Context
 	cancel context.CancelFunc
 	over   sync.WaitGroup
@@ -91,7 +91,7 @@ func (l *ledStreams) question(msg *nats.Msg) (kind, stream string) {
 // take takes a question.
 func (l *ledStreams) take(msg *nats.Msg) {
 	_, stream := l.question(msg)
-	if !l.n.engine.srv.GlobalAccount().JetStreamIsStreamLeader(stream) {
+	if !l.leading(stream) {
 		return
 	}
 	l.mu.Lock()
@@ -101,6 +101,11 @@ func (l *ledStreams) take(msg *nats.Msg) {
 	if !busy && l.ctx.Err() == nil {
 		l.over.Go(func() { l.answer(stream) })
 	}
+}
+
+// leading reports whether this node leads a stream, and its copy has all that was acknowledged before.
+func (l *ledStreams) leading(stream string) bool {
+	return l.n.engine.srv.GlobalAccount().JetStreamIsStreamLeader(stream)
 }
 
 // answer answers questions about a stream until none waits. Those that come while others are asked
@@ -226,7 +231,7 @@ func (l *ledStreams) leads(stream string) (name string, own server.RaftzGroup, e
 		return "", own, nil
 	}
 	own, ok := l.group(s.Cluster.RaftGroup)
-	if !ok || own.State != server.Leader.String() {
+	if !ok || !l.leading(stream) {
 		return "", own, errNotLed
 	}
 	return s.Cluster.RaftGroup, own, nil
