@@ -260,11 +260,18 @@ func (rv *Revocations) end() {
 	rv.over.Wait()
 }
 
-// addRevocation adds a revocation to those of the cluster, if this node has them.
-func (n *Node) addRevocation(ctx context.Context, r revoke.Revocation) error {
+// addRevocations adds revocations to those of the cluster, if this node has them: side by side,
+// as each may wait for a second for a node that does not confirm it.
+func (n *Node) addRevocations(ctx context.Context, all []revoke.Revocation) error {
 	rv := n.revocations.Load()
-	if rv == nil {
+	if rv == nil && len(all) > 0 {
 		return errors.New("cluster: the node has no revocations: call Node.Revocations on all nodes, also on those that only change claims")
 	}
-	return rv.Add(ctx, r)
+	failed := make([]error, len(all))
+	var adders sync.WaitGroup
+	for i, r := range all {
+		adders.Go(func() { failed[i] = rv.Add(ctx, r) })
+	}
+	adders.Wait()
+	return errors.Join(failed...)
 }

@@ -219,9 +219,7 @@ func (r Recipient) UpdateClaims(ctx context.Context, changes map[string]any) (up
 	})
 	failed = append(failed, err)
 	// What has been replaced is revoked in any case.
-	for _, old := range replaced.since(held) {
-		failed = append(failed, r.u.n.addRevocation(context.WithoutCancel(ctx), old))
-	}
+	failed = append(failed, r.u.n.addRevocations(context.WithoutCancel(ctx), replaced.since(held)))
 	return updated, outcome(found, append(gone, notHeld...), failed)
 }
 
