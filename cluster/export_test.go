@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/internal/presence"
 )
 
@@ -99,6 +101,30 @@ func (rv *Revocations) Confirmed() time.Time {
 	rv.mu.Lock()
 	defer rv.mu.Unlock()
 	return rv.confirmed
+}
+
+// FillRevocations stores so many marks of nodes that are gone, before what the node adds later.
+func (n *Node) FillRevocations(marks int) error {
+	for i := range marks {
+		if err := n.nc.Publish(n.subject("rv.m.gone-"+strconv.Itoa(i)), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WatchLoad watches the revocations of the node from the begin of their load. watched reports
+// whether that has begun.
+func (n *Node) WatchLoad(fn func(revoke.Revocation)) (watched func() bool) {
+	var began atomic.Bool
+	go func() {
+		for n.revocations.Load() == nil {
+			runtime.Gosched()
+		}
+		n.revocations.Load().Watch(fn)
+		began.Store(true)
+	}()
+	return began.Load
 }
 
 // Subscriptions returns how many subscriptions the node has at NATS.

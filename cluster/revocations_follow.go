@@ -76,7 +76,8 @@ var errUnloaded = errors.New("cluster: revocations are not loaded")
 // A read that gets nothing for so long begins anew: the leader may have died.
 const readPatience = time.Second
 
-// read reads the stream up to a sequence. It does not fill in place of that: with each
+// read reads the stream up to a sequence, and to the end of the copy that it reads: what was
+// replaced meanwhile is beyond that sequence. It does not fill in place of that: with each
 // answer to a fill, NATS counts what is left, so that 100,000 took four to eight seconds
 // in place of one and a half.
 func (rv *Revocations) read(ctx context.Context, to uint64) error {
@@ -91,6 +92,7 @@ func (rv *Revocations) read(ctx context.Context, to uint64) error {
 	if err != nil {
 		return err
 	}
+	info := consumer.CachedInfo()
 	defer func() {
 		if info := consumer.CachedInfo(); info != nil {
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTimeout)
@@ -98,6 +100,9 @@ func (rv *Revocations) read(ctx context.Context, to uint64) error {
 			_ = rv.n.js.DeleteConsumer(end, rv.stream, info.Name) // otherwise it ends by itself
 		}
 	}()
+	if from > to && info != nil && info.NumPending == 0 {
+		return nil
+	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(4096))
 	if err != nil {
 		return err
@@ -119,7 +124,7 @@ func (rv *Revocations) read(ctx context.Context, to uint64) error {
 		rv.mu.Lock()
 		rv.chain.upTo(seq) // what is missing in between is no longer there
 		rv.mu.Unlock()
-		if seq >= to {
+		if seq >= to && meta.NumPending == 0 {
 			return nil
 		}
 	}
