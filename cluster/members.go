@@ -43,7 +43,7 @@ type members struct {
 // join makes the node known to others.
 func join(n *Node, history string) (*members, error) {
 	instance := rand.Text()
-	m := &members{n: n, instance: instance, history: history, stop: make(chan struct{}), roster: roster{name: n.o.Name, instance: instance}}
+	m := &members{n: n, instance: instance, history: history, stop: make(chan struct{}), roster: roster{name: n.o.Name, instance: instance, began: time.Now()}}
 	m.sync.ask = m.askSync
 	for subject, handle := range map[string]nats.MsgHandler{"n.beat": m.heard, "n.sync": m.answer} {
 		sub, err := n.nc.Subscribe(n.subject(subject), handle)
@@ -144,7 +144,10 @@ func (m *members) say(leaving bool) {
 		return
 	}
 	m.left = leaving
-	text, err := json.Marshal(beatMessage{m.n.o.Name, m.instance, leaving, m.history})
+	m.mu.Lock()
+	lost := m.roster.missing(time.Now())
+	m.mu.Unlock()
+	text, err := json.Marshal(beatMessage{m.n.o.Name, m.instance, leaving, m.history, lost})
 	if err == nil {
 		err = m.n.nc.Publish(m.n.subject("n.beat"), text)
 	}

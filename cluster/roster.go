@@ -28,6 +28,8 @@ type beatMessage struct {
 	Instance string `json:"instance"` // another one after each start
 	Leaving  bool   `json:"leaving,omitempty"`
 	History  string `json:"history"` // the digest of its rules
+
+	Lost map[string]int64 `json:"lost,omitempty"` // the nodes that it misses, and for how many milliseconds
 }
 
 // member is another node.
@@ -42,6 +44,7 @@ type member struct {
 // roster has the other nodes that are alive. It is not safe for concurrent use.
 type roster struct {
 	name, instance string // of this node
+	began          time.Time
 	others         map[string]member
 	lost           map[string]time.Time // when nodes were gone without a farewell
 	looked         time.Time            // when silent was called last
@@ -97,10 +100,22 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 	}
 	r.others[b.Node] = member{instance: b.Instance, history: b.History, heard: now}
 	delete(r.lost, b.Node)
+	r.learn(b.Lost, now)
 	if known {
 		return heardRestart
 	}
 	return heardFirst
+}
+
+// learn takes over which nodes another one misses that were gone before this one began. Of
+// others it knows itself.
+func (r *roster) learn(lost map[string]int64, now time.Time) {
+	for name, ms := range lost {
+		since := now.Add(-time.Duration(ms) * time.Millisecond)
+		if _, alive := r.others[name]; !alive && name != r.name && since.Before(r.began) {
+			r.miss(name, since)
+		}
+	}
 }
 
 // silent removes the nodes of which nothing was heard, and returns their names.
@@ -139,10 +154,15 @@ func (r *roster) routeless(routes map[string]bool, now time.Time) (gone []string
 // lose removes a node that may only be cut off.
 func (r *roster) lose(name string, now time.Time) {
 	delete(r.others, name)
+	r.miss(name, now)
+}
+
+// miss takes note that a node has been gone since a time, and may only be cut off.
+func (r *roster) miss(name string, since time.Time) {
 	if r.lost == nil {
 		r.lost = make(map[string]time.Time)
 	}
-	r.lost[name] = now
+	r.lost[name] = since
 }
 
 // unlike returns the nodes whose history rules have another digest than that of this one,
@@ -159,8 +179,23 @@ func (r *roster) unlike(history string) (names []string) {
 
 // missed returns the nodes that have been lost within lostFor and have not come back.
 func (r *roster) missed(now time.Time) (names []string) {
-	maps.DeleteFunc(r.lost, func(_ string, since time.Time) bool { return now.Sub(since) >= lostFor })
+	r.forget(now)
 	return slices.Collect(maps.Keys(r.lost))
+}
+
+// missing returns the same for other nodes.
+func (r *roster) missing(now time.Time) map[string]int64 {
+	r.forget(now)
+	all := make(map[string]int64, len(r.lost))
+	for name, since := range r.lost {
+		all[name] = now.Sub(since).Milliseconds()
+	}
+	return all
+}
+
+// forget forgets the nodes that have been lost for too long.
+func (r *roster) forget(now time.Time) {
+	maps.DeleteFunc(r.lost, func(_ string, since time.Time) bool { return now.Sub(since) >= lostFor })
 }
 
 // names returns the names of all nodes that are alive, sorted.

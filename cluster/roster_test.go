@@ -15,24 +15,24 @@ func TestRoster(t *testing.T) {
 		want  hearing
 		names string
 	}{
-		{beatMessage{"b", "b1", false, "h"}, 0, heardFirst, "ab"},
-		{beatMessage{"b", "b1", false, "h"}, 1, heardAgain, "ab"},
-		{beatMessage{"c", "c1", true, "h"}, 0, heardAgain, "ab"},  // nobody has known it
-		{beatMessage{"b", "b2", false, "h"}, 0, heardAgain, "ab"}, // it may have been killed, and has started again
-		{beatMessage{"b", "b2", false, "h"}, 1, heardAgain, "ab"},
-		{beatMessage{"b", "b2", false, "h"}, 1, heardRestart, "ab"}, // it has
-		{beatMessage{"b", "b1", true, "h"}, 0, heardAgain, "ab"},    // a late farewell
-		{beatMessage{"b", "b1", false, "h"}, 0, heardAgain, "ab"},   // a late beat
-		{beatMessage{"b", "b2", false, "h"}, 1, heardAgain, "ab"},
-		{beatMessage{"b", "b3", false, "h"}, 0, heardAgain, "ab"}, // another one takes its name
-		{beatMessage{"b", "b2", false, "h"}, 1, heardSameName, "ab"},
-		{beatMessage{"b", "b3", true, "h"}, 0, heardAgain, "ab"}, // it ends
-		{beatMessage{"b", "b2", false, "h"}, 1, heardAgain, "ab"},
-		{beatMessage{"b", "b2", true, "h"}, 0, heardLeaving, "a"},
-		{beatMessage{"b", "b3", false, "h"}, 0, heardFirst, "ab"}, // the other one of that name is left
-		{beatMessage{"a", "a1", false, "h"}, 0, heardAgain, "ab"}, // this node, by a NATS that echoes
-		{beatMessage{"a", "a0", true, "h"}, 0, heardAgain, "ab"},  // what this node was before
-		{beatMessage{"a", "a2", false, "h"}, 0, heardOwnName, "ab"},
+		{beatMessage{"b", "b1", false, "h", nil}, 0, heardFirst, "ab"},
+		{beatMessage{"b", "b1", false, "h", nil}, 1, heardAgain, "ab"},
+		{beatMessage{"c", "c1", true, "h", nil}, 0, heardAgain, "ab"},  // nobody has known it
+		{beatMessage{"b", "b2", false, "h", nil}, 0, heardAgain, "ab"}, // it may have been killed, and has started again
+		{beatMessage{"b", "b2", false, "h", nil}, 1, heardAgain, "ab"},
+		{beatMessage{"b", "b2", false, "h", nil}, 1, heardRestart, "ab"}, // it has
+		{beatMessage{"b", "b1", true, "h", nil}, 0, heardAgain, "ab"},    // a late farewell
+		{beatMessage{"b", "b1", false, "h", nil}, 0, heardAgain, "ab"},   // a late beat
+		{beatMessage{"b", "b2", false, "h", nil}, 1, heardAgain, "ab"},
+		{beatMessage{"b", "b3", false, "h", nil}, 0, heardAgain, "ab"}, // another one takes its name
+		{beatMessage{"b", "b2", false, "h", nil}, 1, heardSameName, "ab"},
+		{beatMessage{"b", "b3", true, "h", nil}, 0, heardAgain, "ab"}, // it ends
+		{beatMessage{"b", "b2", false, "h", nil}, 1, heardAgain, "ab"},
+		{beatMessage{"b", "b2", true, "h", nil}, 0, heardLeaving, "a"},
+		{beatMessage{"b", "b3", false, "h", nil}, 0, heardFirst, "ab"}, // the other one of that name is left
+		{beatMessage{"a", "a1", false, "h", nil}, 0, heardAgain, "ab"}, // this node, by a NATS that echoes
+		{beatMessage{"a", "a0", true, "h", nil}, 0, heardAgain, "ab"},  // what this node was before
+		{beatMessage{"a", "a2", false, "h", nil}, 0, heardOwnName, "ab"},
 	} {
 		now = now.Add(step.after * time.Second)
 		if got := r.heard(step.b, now); got != step.want {
@@ -113,6 +113,39 @@ func TestRosterMissed(t *testing.T) {
 	check("e")
 	now = now.Add(time.Millisecond)
 	check()
+}
+
+// A node that has just come tells which nodes it misses, and for how long.
+func TestRosterLearnsOfMissed(t *testing.T) {
+	now := time.Now()
+	b := &roster{name: "b", instance: "b1"}
+	for _, name := range []string{"a", "c", "d"} {
+		b.heard(beatMessage{Node: name, Instance: "1"}, now)
+	}
+	b.routeless(map[string]bool{"d": true}, now)
+	now = now.Add(lostFor / 2)
+	a := &roster{name: "a", instance: "a2", began: now}
+	a.heard(beatMessage{Node: "d", Instance: "1"}, now)
+	says := beatMessage{Node: "b", Instance: "b1", Lost: b.missing(now)}
+	a.heard(says, now)
+	if got := a.missed(now); !slices.Equal(got, []string{"c"}) {
+		t.Errorf("missed are %v, want c", got)
+	}
+	a.heard(beatMessage{Node: "c", Instance: "1"}, now)
+	a.heard(beatMessage{Node: "c", Instance: "1", Leaving: true}, now)
+	a.heard(says, now) // which b has not heard
+	if got := a.missed(now); len(got) > 0 {
+		t.Errorf("missed are %v", got)
+	}
+	there := &roster{name: "e", instance: "e1", began: now.Add(-lostFor)}
+	if there.heard(says, now); len(there.lost) > 0 {
+		t.Errorf("a node that was there misses %v", there.lost)
+	}
+	late := &roster{name: "e", instance: "e1", began: now}
+	late.heard(says, now)
+	if got := late.missed(now.Add(lostFor / 2)); len(got) > 0 {
+		t.Errorf("missed are %v after more than a minute", got)
+	}
 }
 
 func TestRosterRoutes(t *testing.T) {

@@ -432,3 +432,22 @@ func TestCallMeetsCut(t *testing.T) {
 		t.Errorf("disconnected %d sockets, %v", n, err)
 	}
 }
+
+// A node that starts while another one is cut off learns from the rest that it may have missed
+// a call.
+func TestCallOfNewNodeMeetsCut(t *testing.T) {
+	t.Parallel()
+	nodes, options, c := startCut(t, 3, func(*cluster.Options) {})
+	s := openStation(t, nodes[2], nil)
+	s.connect(t, user{Username: "alice"})
+	nodes[0].Close()
+	c.cut(2)
+	await(t, "a lost route", func() bool { return len(nodes[1].Nodes()) == 1 })
+	again := startNode(t, options[0])
+	await(t, "the other node", func() bool { return len(again.Nodes()) == 2 })
+	_, err := again.To(cluster.User("alice")).Disconnect(soon(t), 4501, "")
+	var gone *cluster.RemoteError
+	if !errors.Is(err, cluster.ErrNodeGone) || !errors.As(err, &gone) || gone.Node != "c" {
+		t.Errorf("disconnected: %v", err)
+	}
+}
