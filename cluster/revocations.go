@@ -37,8 +37,8 @@ const minCutOff = 2 * mark
 // [revoke.Store] for socketcluster.Config.
 //
 // Add stores a revocation with its copies, puts it in force on this node, and waits
-// until all other nodes that are alive have put it in force, up to a second. So
-// when it has returned nil:
+// until all other nodes that are alive have put it in force, up to a second, or two if
+// other additions are waited for. So when it has returned nil:
 //
 //   - the revocation is not lost by the death of a minority of the nodes;
 //   - a node that is alive and can be reached refuses the tokens, and has ended the
@@ -49,8 +49,9 @@ const minCutOff = 2 * mark
 //
 // Without a deadline, Add gives up after 15 seconds. An error of Add does not mean
 // that the revocation is not in force: it may have been stored although the answer was
-// lost. Add it again. Only [revoke.ErrFull] means that it has no effect: the cluster has as
-// many as [revoke.DefaultLimit]. Those stay in force, and nodes are not cut off by it.
+// lost, or ctx has ended while other nodes were asked. Add it again. Only
+// [revoke.ErrFull] means that it has no effect: the cluster has as many as
+// [revoke.DefaultLimit]. Those stay in force, and nodes are not cut off by it.
 //
 // Revocations of the same token, session or user are merged into one, as by
 // [revoke.Memory], also if several nodes add them at the same time.
@@ -170,7 +171,9 @@ func (rv *Revocations) Add(ctx context.Context, r revoke.Revocation) error {
 	if err := hold(); err != nil {
 		return err
 	}
-	_ = rv.n.spread.wait(ctx, seq) // it is stored and in force here, whatever the others answer
+	if err := rv.n.spread.wait(ctx, seq); err != nil {
+		return fmt.Errorf("cluster: a revocation is stored, but not known to be in force on all nodes: %w", err)
+	}
 	return nil
 }
 
