@@ -208,10 +208,10 @@ func (rv *Revocations) fill(node string) error {
 		return err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
+	rv.mu.Lock()
+	from := rv.chain.last + 1
+	rv.mu.Unlock()
 	for {
-		rv.mu.Lock()
-		from := rv.chain.last + 1
-		rv.mu.Unlock()
 		request, err := json.Marshal(getRequest{Seq: from, NextFor: rv.n.subject("rv.>"), Batch: fillBatch, MaxBytes: askBytes})
 		if err != nil {
 			return err
@@ -219,25 +219,33 @@ func (rv *Revocations) fill(node string) error {
 		if err := rv.n.nc.PublishRequest(rv.n.copyOf(node, rv.stream), inbox, request); err != nil {
 			return err
 		}
-		if more, err := rv.takeBatch(ch); err != nil || !more {
+		last, more, err := rv.takeBatch(ch)
+		if err != nil {
 			return err
+		}
+		if from = max(from, last+1); !more {
+			// What is missing before is no longer there. What has replaced it has come, too.
+			rv.mu.Lock()
+			rv.chain.upTo(from - 1)
+			rv.mu.Unlock()
+			return nil
 		}
 	}
 }
 
-// takeBatch handles the answers to a fill.
-func (rv *Revocations) takeBatch(ch chan *nats.Msg) (more bool, err error) {
+// takeBatch handles the answers to a fill. last is the sequence of the last message among
+// them, 0 for none.
+func (rv *Revocations) takeBatch(ch chan *nats.Msg) (last uint64, more bool, err error) {
 	late := time.NewTimer(tryTimeout)
 	defer late.Stop()
 	for {
 		select {
 		case msg := <-ch:
-			switch msg.Header.Get("Status") {
-			case "":
-			case noCopy:
-				return false, errLag
-			default:
-				return number(msg, "Nats-Num-Pending") > 0, nil
+			switch status := msg.Header.Get("Status"); {
+			case status == noCopy, number(msg, lastHeader) != last: // or a route has lost what was before
+				return last, false, errLag
+			case status != "":
+				return last, number(msg, "Nats-Num-Pending") > 0, nil
 			}
 			seq := number(msg, seqHeader)
 			rv.mu.Lock()
@@ -247,13 +255,14 @@ func (rv *Revocations) takeBatch(ch chan *nats.Msg) (more bool, err error) {
 				rv.handle(msg.Header.Get("Nats-Subject"), msg.Data, seq)
 			}
 			rv.mu.Lock()
-			rv.chain.upTo(seq) // what is missing in between is no longer there
+			rv.chain.handled(seq)
 			rv.mu.Unlock()
+			last = max(last, seq)
 			late.Reset(tryTimeout)
 		case <-late.C:
-			return false, errLag
+			return last, false, errLag
 		case <-rv.ctx.Done():
-			return false, errClosed
+			return last, false, errClosed
 		}
 	}
 }
