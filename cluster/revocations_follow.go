@@ -274,6 +274,7 @@ func (rv *Revocations) confirm(m kept) {
 	if m.at.After(rv.confirmed) {
 		rv.confirmed = m.at
 	}
+	rv.forget()
 	rv.mu.Unlock()
 	rv.report()
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -124,9 +125,9 @@ func (rv *Revocations) get(ctx context.Context, subject string) (m record, err e
 
 // adding is an addition of this node, from before it is stored until it has come back.
 type adding struct {
-	hold func() error // puts it in force here, once, and waits until it is
-	back uint64       // its sequence, if it has come back
-	done bool         // it is stored
+	hold   func() error // puts it in force here, once, and waits until it is
+	back   uint64       // its sequence, if it has come back
+	stored uint64       // its sequence, if NATS has answered
 }
 
 // begin takes note of an addition that is about to be stored.
@@ -148,7 +149,7 @@ func (rv *Revocations) settle(id string, seq uint64, err error) (uint64, error) 
 	case a.back > 0:
 		seq, err = a.back, nil
 	case err == nil:
-		a.done = true
+		a.stored = seq
 		return seq, nil
 	}
 	delete(rv.adding, id)
@@ -163,8 +164,14 @@ func (rv *Revocations) mine(id string, seq uint64) *adding {
 	if a == nil {
 		return nil
 	}
-	if a.back = seq; a.done {
+	if a.back = seq; a.stored > 0 {
 		delete(rv.adding, id)
 	}
 	return a
+}
+
+// forget forgets the additions of this node that do not come back, as others have replaced them
+// before. rv.mu is held.
+func (rv *Revocations) forget() {
+	maps.DeleteFunc(rv.adding, func(_ string, a *adding) bool { return a.stored > 0 && rv.chain.last >= a.stored })
 }

@@ -45,6 +45,36 @@ func TestOwnRevocationComesBack(t *testing.T) {
 	}
 }
 
+// An addition of this node that never comes back, as another node replaced it while live messages
+// were lost, is not kept.
+func TestOwnRevocationIsReplaced(t *testing.T) {
+	t.Parallel()
+	rv := loaded(t)
+	m := revoked{ID: "1", Revocation: revoke.Revocation{JTI: "x"}}
+	a := rv.begin(m)
+	const seq = 1000
+	if _, err := rv.settle(m.ID, seq, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.hold(); err != nil {
+		t.Fatal(err)
+	}
+	waits := func() int {
+		rv.mu.Lock()
+		defer rv.mu.Unlock()
+		return len(rv.adding)
+	}
+	if rv.confirm(kept{}); waits() != 1 {
+		t.Error("it is not waited for")
+	}
+	rv.mu.Lock()
+	rv.chain.upTo(seq)
+	rv.mu.Unlock()
+	if rv.confirm(kept{}); waits() != 0 {
+		t.Error("it is kept")
+	}
+}
+
 // A message replaces only the one that it was merged with.
 func TestPutInPlace(t *testing.T) {
 	t.Parallel()
