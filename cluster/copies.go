@@ -17,7 +17,8 @@ const (
 )
 
 // noCopy is the status of the answer if there is no copy on a node, or it is not open to requests
-// yet. NATS answers so to who asks there, and to nobody else.
+// yet. NATS answers so to who asks there, and to nobody else: others get no answer from a copy that is not
+// open.
 const noCopy = "503"
 
 // passOn lets other nodes ask for the copies of this one.

@@ -269,9 +269,10 @@ func (*natsLog) Debugf(string, ...any) {}
 // Tracef implements server.Logger.
 func (*natsLog) Tracef(string, ...any) {}
 
-// hasCopy reports whether the server of the node has a copy of a stream, or NATS is an outside one.
+// hasCopy reports whether the server of the node has a copy of a stream of a cluster, or NATS is an
+// outside one.
 func (e *engine) hasCopy(stream string) bool {
-	return e.srv == nil || !e.srv.JetStreamIsClustered() || e.srv.JetStreamIsStreamAssigned(streamAccount, stream)
+	return e.srv == nil || e.srv.JetStreamIsStreamAssigned(streamAccount, stream)
 }
 
 // onNode keeps requests to copies on the node where they are made. NATS would pass them on to any

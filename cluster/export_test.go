@@ -375,8 +375,11 @@ func (n *Node) Leaderless(channel string) (heal func(), err error) {
 // Confirmed reports whether the node leads the stream of a channel, and a majority says so.
 func (n *Node) Confirmed(channel string) bool { return n.led.confirmed(n.stream(channel)) }
 
-// HasCopy reports whether the copy of the stream of a channel on a node answers another one.
+// HasCopy reports whether the copy of the stream of a channel on a node answers another one. It waits for
+// an answer for five seconds.
 func (n *Node) HasCopy(ctx context.Context, node, channel string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	msg, err := n.nc.RequestWithContext(ctx, n.copyOf(node, n.stream(channel)), []byte(`{"seq":1,"next_by_subj":">"}`))
 	if errors.Is(err, nats.ErrNoResponders) {
 		return false, nil

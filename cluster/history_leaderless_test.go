@@ -57,13 +57,15 @@ func TestNoLeaderOfTheCluster(t *testing.T) {
 func TestCopyOfANode(t *testing.T) {
 	t.Parallel()
 	const channel = "chat/a"
-	nodes, _ := startStored(t, 3, func(o *cluster.Options) {
+	nodes, options := startStored(t, 3, func(o *cluster.Options) {
 		o.History = []cluster.HistoryRule{{Channel: "chat/*", Size: 10, Age: time.Hour, Copies: 1}}
 	})
 	publish(t, nodes[0], channel, "", "1")
 	led := nodes[leader(t, nodes, channel)].Name()
+	plain := startNode(t, cluster.Options{Name: "d", Listen: "127.0.0.1:0", Routes: options[0].Routes, Secret: secret})
+	await(t, "a node without a store", func() bool { return len(nodes[0].Nodes()) == 4 })
 	for _, from := range nodes {
-		for _, to := range nodes {
+		for _, to := range append(nodes, plain) {
 			got, err := from.HasCopy(t.Context(), to.Name(), channel)
 			if err != nil || got != (to.Name() == led) {
 				t.Errorf("%s asks %s: %v, %v; %s has the copy", from.Name(), to.Name(), got, err, led)
