@@ -282,6 +282,7 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 		"Nats-Msg-Id": {h.messageID(channel, id)},
 		"Nats-TTL":    {rule.ttl},
 	}}
+	epoch := s.getEpoch() // of what is sent, or before: then whoever continues there is told of a loss
 	seq, err := h.send(ctx, s, msg)
 	if err != nil {
 		return Position{}, err
@@ -289,7 +290,7 @@ func (h *history) publish(ctx context.Context, rule *historyRule, channel, id st
 	if f := h.follower(channel); f != nil {
 		f.await(ctx, seq)
 	}
-	return Position{s.getEpoch(), seq, stored}, nil
+	return Position{epoch, seq, stored}, nil
 }
 
 // messageID returns the id of a publication in its stream, where other channels have

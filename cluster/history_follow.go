@@ -23,6 +23,7 @@ type follower struct {
 	mu      sync.Mutex
 	begun   bool // at is known
 	ended   bool
+	epoch   string    // of the stream in which at is
 	at      uint64    // what was delivered last
 	known   time.Time // when at was stored, or subscribers were told of a loss after it
 	sure    time.Time // up to when nothing is known to have come after at
@@ -95,24 +96,39 @@ func (f *follower) begin(ctx context.Context) error {
 	if err := f.h.wait(ctx, f.shard); err != nil {
 		return err
 	}
-	now := time.Now()
-	last, ok, err := f.last(ctx)
-	if err != nil {
-		return err
+	for {
+		epoch, now := f.shard.getEpoch(), time.Now()
+		last, ok, err := f.last(ctx)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			last = stored{at: now}
+		}
+		if f.beginAt(epoch, last, now) {
+			return nil
+		}
 	}
+}
+
+// beginAt makes a follower begin behind the last publication, which was that at a time; its number is 0 if
+// there was none. It reports whether the stream is still the one with that epoch.
+func (f *follower) beginAt(epoch string, last stored, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.begun, f.known, f.sure = true, now, now
-	if ok {
-		f.at, f.known = last.seq, last.at
-		f.ring.reset(f.h, f.at, time.Time{})
-	} else {
-		f.ring.reset(f.h, 0, now)
+	if f.shard.getEpoch() != epoch {
+		return false
 	}
+	f.begun, f.epoch, f.at, f.known, f.sure = true, epoch, last.seq, last.at, now
+	from := time.Time{}
+	if f.at == 0 {
+		from = now
+	}
+	f.ring.reset(f.h, f.at, from)
 	if !f.catchUp() {
 		f.fill()
 	}
-	return nil
+	return true
 }
 
 // last returns the last publication of the channel when it is the channel's turn.
@@ -170,7 +186,7 @@ func (f *follower) lose(lost Lost, seq uint64, at time.Time) {
 		slog.String("channel", f.channel), slog.Uint64("from", lost.From), slog.Uint64("to", lost.To))
 	f.at, f.known, f.sure = max(f.at, seq), at, at
 	f.ring.reset(f.h, f.at, at)
-	f.h.n.channels.lose(f.channel, Position{f.shard.getEpoch(), f.at, f.known}.String(), lost)
+	f.h.n.channels.lose(f.channel, Position{f.epoch, f.at, f.known}.String(), lost)
 }
 
 // deliver delivers a publication, which is newer than all before. f.mu is held, so that
@@ -178,7 +194,7 @@ func (f *follower) lose(lost Lost, seq uint64, at time.Time) {
 func (f *follower) deliver(m stored) {
 	f.at, f.known, f.sure = m.seq, m.at, m.at
 	f.ring.add(f.h, f.rule, m)
-	f.h.n.channels.passAt(f.channel, m.position(f.shard.getEpoch()), m.data)
+	f.h.n.channels.passAt(f.channel, m.position(f.epoch), m.data)
 	f.move()
 }
 
@@ -273,7 +289,7 @@ func (f *follower) tryRead() (done bool, err error) {
 	}
 	defer leave()
 	f.mu.Lock()
-	since, wanted := Position{Seq: f.at, Time: f.sure}, f.wanted
+	since, wanted := Position{f.epoch, f.at, f.sure}, f.wanted
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
@@ -293,6 +309,10 @@ func (f *follower) filled(e extract, since Position, wanted uint64, begun time.T
 	if f.ended {
 		return
 	}
+	if since.Epoch != f.epoch {
+		f.fill() // it may be of the stream that was
+		return
+	}
 	if e.oldest.seq <= f.upTo+1 {
 		e.oldest = stored{} // nothing was dropped but what the follower knows of
 	}
@@ -301,10 +321,6 @@ func (f *follower) filled(e extract, since Position, wanted uint64, begun time.T
 		lost = nil // what the follower had delivered last has expired, and nothing else
 	}
 	if f.renewed {
-		if since.Seq > 0 { // it was read from the middle
-			f.fill()
-			return
-		}
 		f.renewed, lost = false, &Lost{}
 	} else if e.oldest.seq > 0 {
 		f.upTo = e.oldest.seq - 1

@@ -37,7 +37,7 @@ func lossyFollower() (*follower, *heard) {
 	n.channels.sink = sink
 	h := &history{n: n, shut: true} // nobody reads
 	rule := &historyRule{HistoryRule: HistoryRule{Size: 3, Age: 2 * time.Hour}}
-	return &follower{h: h, rule: rule, shard: &shard{epoch: "e"}, begun: true, at: 10, known: time.Now().Add(-time.Hour), sure: time.Now().Add(-time.Hour), moved: make(chan struct{})}, sink
+	return &follower{h: h, rule: rule, shard: &shard{}, epoch: "e", begun: true, at: 10, known: time.Now().Add(-time.Hour), sure: time.Now().Add(-time.Hour), moved: make(chan struct{})}, sink
 }
 
 func liveMessage(seq, last uint64) *nats.Msg {
@@ -66,17 +66,17 @@ func TestFollowerTellsWhatIsLost(t *testing.T) {
 		quiet   bool   // live publications have not been lost
 		wanted  uint64 // was seen in the stream
 	}{
-		"nothing":                {Position{Seq: 10, Time: now}, false, numbers(10, 12, 15), nil, []string{"12 <nil>", "15 <nil>"}, false, 0},
-		"more than it keeps":     {Position{Seq: 10, Time: now}, false, numbers(12, 15, 17, 20), nil, []string{"11-14 at 14 0s <nil>", "15 <nil>", "17 <nil>", "20 <nil>"}, true, 0},
-		"all has expired":        {Position{Seq: 10, Time: long}, false, nil, nil, []string{"0-0 at 10 0s <nil>"}, false, 0},
-		"all has, in quiet":      {Position{Seq: 10, Time: long}, false, nil, nil, nil, true, 0},
-		"the last has, in quiet": {Position{Seq: 10, Time: long}, false, numbers(30), []*nats.Msg{liveMessage(30, 0)}, []string{"30 <nil>"}, true, 30},
-		"one waits, in quiet":    {Position{Seq: 10, Time: long}, false, nil, []*nats.Msg{liveMessage(30, 0)}, []string{"30 <nil>"}, true, 30},
-		"one is gone":            {Position{Seq: 10, Time: long}, false, numbers(30), []*nats.Msg{liveMessage(30, 20)}, []string{"11-29 at 29 0s <nil>", "30 <nil>"}, true, 30},
-		"what was seen is gone":  {Position{Seq: 10, Time: long}, false, nil, nil, []string{"0-0 at 10 0s <nil>"}, true, 20},
-		"the live one is left":   {Position{Seq: 10, Time: long}, false, nil, []*nats.Msg{liveMessage(30, 20)}, []string{"0-0 at 20 0s <nil>", "30 <nil>"}, true, 0},
-		"another stream":         {Position{Seq: 0, Time: now}, true, numbers(3, 4), []*nats.Msg{liveMessage(4, 3), liveMessage(5, 4)}, []string{"0-0 at 2 0s <nil>", "3 <nil>", "4 <nil>", "5 <nil>"}, true, 0},
-		"another, read half way": {Position{Seq: 10, Time: now}, true, nil, []*nats.Msg{liveMessage(4, 3)}, nil, true, 0},
+		"nothing":                {Position{Epoch: "e", Seq: 10, Time: now}, false, numbers(10, 12, 15), nil, []string{"12 <nil>", "15 <nil>"}, false, 0},
+		"more than it keeps":     {Position{Epoch: "e", Seq: 10, Time: now}, false, numbers(12, 15, 17, 20), nil, []string{"11-14 at 14 0s <nil>", "15 <nil>", "17 <nil>", "20 <nil>"}, true, 0},
+		"all has expired":        {Position{Epoch: "e", Seq: 10, Time: long}, false, nil, nil, []string{"0-0 at 10 0s <nil>"}, false, 0},
+		"all has, in quiet":      {Position{Epoch: "e", Seq: 10, Time: long}, false, nil, nil, nil, true, 0},
+		"the last has, in quiet": {Position{Epoch: "e", Seq: 10, Time: long}, false, numbers(30), []*nats.Msg{liveMessage(30, 0)}, []string{"30 <nil>"}, true, 30},
+		"one waits, in quiet":    {Position{Epoch: "e", Seq: 10, Time: long}, false, nil, []*nats.Msg{liveMessage(30, 0)}, []string{"30 <nil>"}, true, 30},
+		"one is gone":            {Position{Epoch: "e", Seq: 10, Time: long}, false, numbers(30), []*nats.Msg{liveMessage(30, 20)}, []string{"11-29 at 29 0s <nil>", "30 <nil>"}, true, 30},
+		"what was seen is gone":  {Position{Epoch: "e", Seq: 10, Time: long}, false, nil, nil, []string{"0-0 at 10 0s <nil>"}, true, 20},
+		"the live one is left":   {Position{Epoch: "e", Seq: 10, Time: long}, false, nil, []*nats.Msg{liveMessage(30, 20)}, []string{"0-0 at 20 0s <nil>", "30 <nil>"}, true, 0},
+		"another stream":         {Position{Epoch: "e", Seq: 0, Time: now}, true, numbers(3, 4), []*nats.Msg{liveMessage(4, 3), liveMessage(5, 4)}, []string{"0-0 at 2 0s <nil>", "3 <nil>", "4 <nil>", "5 <nil>"}, true, 0},
+		"another, read half way": {Position{Epoch: "d", Seq: 10, Time: now}, true, nil, []*nats.Msg{liveMessage(4, 3)}, nil, true, 0},
 	} {
 		f, sink := lossyFollower()
 		f.at, f.filling, f.renewed, f.waiting, f.wanted = c.since.Seq, true, c.renewed, c.waiting, c.wanted
@@ -127,7 +127,7 @@ func TestFollowerDoubtsWhatIsGone(t *testing.T) {
 			if name == "nothing is left" {
 				list = nil
 			}
-			f.filled(extract{list: list, oldest: c.oldest}, Position{Seq: f.at, Time: f.sure}, 0, now)
+			f.filled(extract{list: list, oldest: c.oldest}, Position{Epoch: "e", Seq: f.at, Time: f.sure}, 0, now)
 		}
 		if !slices.Equal(*sink, heard(c.want)) || f.filling {
 			t.Errorf("%s: got %q, want %q; reading is %v", name, *sink, c.want, f.filling)
@@ -185,14 +185,14 @@ func TestPauseIsSuspect(t *testing.T) {
 func TestFollowerReadsAgain(t *testing.T) {
 	f, sink := lossyFollower()
 	now := time.Now()
-	since := Position{Seq: 10, Time: now}
+	since := Position{Epoch: "e", Seq: 10, Time: now}
 	f.known, f.filling = now, true
 	f.behind(12)
 	f.filled(extract{list: []stored{{seq: 10, at: now}, {seq: 11, at: now}}}, since, 0, now)
 	if !f.filling {
 		t.Error("nobody reads what was seen")
 	}
-	f.filled(extract{list: []stored{{seq: 11, at: now}}}, Position{Seq: 11, Time: now}, 12, now)
+	f.filled(extract{list: []stored{{seq: 11, at: now}}}, Position{Epoch: "e", Seq: 11, Time: now}, 12, now)
 	if f.filling || !slices.Equal(*sink, heard{"11 <nil>"}) {
 		t.Errorf("filling %v, got %q", f.filling, *sink)
 	}
@@ -203,7 +203,7 @@ func TestFollowerReadsAgain(t *testing.T) {
 func TestFollowerReadsForLong(t *testing.T) {
 	f, sink := lossyFollower()
 	begun := time.Now().Add(-readTimeout)
-	since := Position{Seq: 10, Time: time.Now().Add(maxSkew - f.rule.Age)}
+	since := Position{Epoch: "e", Seq: 10, Time: time.Now().Add(maxSkew - f.rule.Age)}
 	f.known, f.filling = since.Time, true
 	f.h.disturbed.Store(begun.UnixNano())
 	f.filled(extract{list: []stored{{seq: 20, at: time.Now()}}}, since, 0, begun)

@@ -94,10 +94,12 @@ func (h *history) list(s *shard) map[string]*follower {
 // restart makes all followers of a shard read from the beginning: its stream is another
 // one.
 func (h *history) restart(s *shard) {
+	epoch := s.getEpoch()
 	for _, f := range h.list(s) {
 		f.mu.Lock()
-		if f.begun && !f.ended {
+		if f.begun && !f.ended && f.epoch != epoch {
 			now := time.Now()
+			f.epoch, f.reading = epoch, nil
 			f.at, f.known, f.sure, f.upTo, f.doubted, f.wanted, f.renewed = 0, now, now, 0, 0, 0, true
 			f.ring.reset(h, 0, now)
 			if !f.filling {

@@ -77,7 +77,8 @@ type reading struct {
 	want
 	extract
 	complete bool   // it shows whether something is missing
-	at       uint64 // what had been delivered when it began
+	epoch    string // of the stream when it began
+	at       uint64 // what had been delivered then
 	done     chan struct{}
 	err      error
 }
@@ -131,23 +132,25 @@ const joinTries = 5
 // join calls enter with what is between a position and what the follower has delivered.
 // Nothing is delivered while enter runs.
 func (f *follower) join(ctx context.Context, from broker.From, enter func(broker.Past)) error {
-	since, err := ParsePosition(from.Since)
-	known := from.Since == ""
-	if err == nil && since.Epoch == f.shard.getEpoch() {
-		known = true
-		if err := f.reach(ctx, since.Seq); err != nil {
+	at, _ := ParsePosition(from.Since) // zero if it is none
+	f.mu.Lock()
+	known := at.Epoch == f.epoch
+	f.mu.Unlock()
+	if known {
+		if err := f.reach(ctx, at.Seq); err != nil {
 			return err
 		}
-		if from.Including && since.Seq > 0 {
-			since.Seq--
-		}
-	} else {
-		since = Position{} // of another history, or none at all
 	}
-	w, complete := f.wants(from, since)
+	if from.Including && at.Seq > 0 {
+		at.Seq--
+	}
 	var read *reading
 	for try := 0; ; try++ {
 		f.mu.Lock()
+		since, known := at, from.Since == "" || at.Epoch == f.epoch
+		if at.Epoch != f.epoch {
+			since = Position{} // of another history, or none at all
+		}
 		past, ok := f.past(from, since, known, read)
 		if ok || f.ended {
 			defer f.mu.Unlock()
@@ -161,6 +164,8 @@ func (f *follower) join(ctx context.Context, from broker.From, enter func(broker
 		if try == joinTries {
 			return fmt.Errorf("cluster: the history of %q cannot be read: it changes too fast", f.channel)
 		}
+		w, complete := f.wants(from, since)
+		var err error
 		if read, err = f.share(ctx, w, complete); err != nil {
 			return err
 		}
@@ -213,7 +218,7 @@ func (f *follower) reach(ctx context.Context, seq uint64) error {
 func (f *follower) past(from broker.From, since Position, known bool, read *reading) (e extract, ok bool) {
 	f.ring.expire(f.h, f.rule)
 	if read != nil {
-		if read.end() < f.ring.base {
+		if read.epoch != f.epoch || read.end() < f.ring.base {
 			return e, false
 		}
 		last := uint64(0)
@@ -250,8 +255,7 @@ func bySeq(m stored, seq uint64) int {
 // f.mu is held.
 func (f *follower) pastOf(from broker.From, since Position, known bool, e extract) Past {
 	now, list := time.Now(), e.list
-	epoch := f.shard.getEpoch()
-	present := Position{epoch, f.at, f.known}
+	present := Position{f.epoch, f.at, f.known}
 	if f.at == 0 {
 		present.Time = f.sure
 	}
@@ -275,7 +279,7 @@ func (f *follower) pastOf(from broker.From, since Position, known bool, e extrac
 		e.list, e.trimmed = list[i:], e.trimmed && i == 0
 		list, lost = missing(e, since, f.rule, now)
 	}
-	past := pastOf(epoch, list, now)
+	past := pastOf(f.epoch, list, now)
 	past.Lost, past.Position = lost, present
 	if len(list) == 0 {
 		past.Begin = present
@@ -293,7 +297,7 @@ func (f *follower) share(ctx context.Context, w want, complete bool) (*reading, 
 			w = want{min(r.from, w.from), max(r.count, w.count), max(r.bytes, w.bytes)}
 			complete = complete || r.complete
 		}
-		r = &reading{want: w, complete: complete, at: f.at, done: make(chan struct{})}
+		r = &reading{want: w, complete: complete, epoch: f.epoch, at: f.at, done: make(chan struct{})}
 		f.reading = r
 		f.h.mu.Lock()
 		if f.h.shut {

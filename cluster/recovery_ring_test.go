@@ -19,7 +19,7 @@ func TestPastOfFollower(t *testing.T) {
 		return list
 	}
 	rule := &historyRule{HistoryRule: HistoryRule{Size: 100, Age: time.Hour}}
-	f := &follower{h: &history{}, rule: rule, shard: &shard{epoch: "e"}, at: 20, known: now, ring: ring{base: 15, list: numbers(16, 20)}}
+	f := &follower{h: &history{}, rule: rule, epoch: "e", at: 20, known: now, ring: ring{base: 15, list: numbers(16, 20)}}
 	since := func(seq uint64) (broker.From, Position) {
 		p := Position{"e", seq, now}
 		return broker.From{Since: p.String()}, p
@@ -40,7 +40,7 @@ func TestPastOfFollower(t *testing.T) {
 	} {
 		var read *reading
 		if c.readTo > 0 {
-			read = &reading{extract: extract{list: numbers(c.readFrom, c.readTo)}}
+			read = &reading{epoch: "e", extract: extract{list: numbers(c.readFrom, c.readTo)}}
 		}
 		from, p := since(c.since)
 		e, ok := f.past(from, p, true, read)
@@ -69,16 +69,16 @@ func TestPastOfFollower(t *testing.T) {
 func TestPastOfEmptyHistory(t *testing.T) {
 	now := time.Now()
 	rule := &historyRule{HistoryRule: HistoryRule{Size: 100, Age: time.Hour}}
-	f := &follower{h: &history{}, rule: rule, shard: &shard{epoch: "e"}, at: 20, known: now, sure: now, ring: ring{base: 20}}
+	f := &follower{h: &history{}, rule: rule, epoch: "e", at: 20, known: now, sure: now, ring: ring{base: 20}}
 	p := Position{"e", 0, now.Add(-time.Minute)}
 	for name, from := range map[string]broker.From{"since": {Since: p.String()}, "last": {Last: 5}} {
-		if _, ok := f.past(from, p, true, &reading{}); ok {
+		if _, ok := f.past(from, p, true, &reading{epoch: "e"}); ok {
 			t.Errorf("%s: nothing was there before 20 came, and that is enough", name)
 		}
-		if _, ok := f.past(from, p, true, &reading{extract: extract{list: []stored{{seq: 20, at: now}}}}); !ok {
+		if _, ok := f.past(from, p, true, &reading{epoch: "e", extract: extract{list: []stored{{seq: 20, at: now}}}}); !ok {
 			t.Errorf("%s: 20 was read, and that is not enough", name)
 		}
-		if _, ok := f.past(from, p, true, &reading{at: 20}); !ok {
+		if _, ok := f.past(from, p, true, &reading{epoch: "e", at: 20}); !ok {
 			t.Errorf("%s: 20 is gone since it was delivered, and that is not enough", name)
 		}
 	}
@@ -90,7 +90,7 @@ func TestPastWhereNothingWasDelivered(t *testing.T) {
 	now := time.Now()
 	rule := &historyRule{HistoryRule: HistoryRule{Size: 100, Age: time.Hour}}
 	for _, at := range []uint64{0, 10} {
-		f := &follower{h: &history{}, rule: rule, shard: &shard{epoch: "e"}, at: at, known: now, sure: now.Add(time.Second), ring: ring{base: at, from: now}}
+		f := &follower{h: &history{}, rule: rule, epoch: "e", at: at, known: now, sure: now.Add(time.Second), ring: ring{base: at, from: now}}
 		for ago, want := range map[time.Duration]bool{time.Minute: false, 0: true, -time.Minute: true} {
 			p := Position{"e", at, now.Add(-ago).Truncate(time.Millisecond)}
 			from := broker.From{Since: p.String()}

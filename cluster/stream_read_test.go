@@ -71,12 +71,12 @@ func TestPastOfFullHistory(t *testing.T) {
 		t.Fatalf("read %d, %v, %v", len(e.list), e.trimmed, err)
 	}
 	at := e.list[50]
-	f := &follower{h: n.history, rule: rule, shard: s, at: at.seq, known: at.at, ring: ring{base: at.seq}}
+	f := &follower{h: n.history, rule: rule, epoch: s.getEpoch(), at: at.seq, known: at.at, ring: ring{base: at.seq}}
 	since := Position{Epoch: s.getEpoch(), Seq: 2, Time: at.at}
 	from := broker.From{Since: since.String()}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	got, ok := f.past(from, since, true, &reading{extract: e})
+	got, ok := f.past(from, since, true, &reading{epoch: f.epoch, extract: e})
 	past := f.pastOf(from, since, true, got)
 	if want := (Lost{3, e.list[0].seq - 1}); !ok || past.Lost == nil || *past.Lost != want || len(past.Publications) != 51 {
 		t.Errorf("%v, %d publications, lost %v, want %v", ok, len(past.Publications), past.Lost, want)
