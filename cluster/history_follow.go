@@ -33,6 +33,7 @@ type follower struct {
 	wanted  uint64    // somebody has seen this in the stream
 	renewed bool      // the stream has become another one, and nobody has been told
 	waiting []*nats.Msg
+	oldest  uint64        // which of them was the first when somebody began to read, 0 for none
 	moved   chan struct{} // closed when at changes
 	ring    ring
 	reading *reading // the last one that is under way, nil if none is
@@ -290,6 +291,10 @@ func (f *follower) tryRead() (done bool, err error) {
 	defer leave()
 	f.mu.Lock()
 	since, wanted := Position{f.epoch, f.at, f.sure}, f.wanted
+	f.oldest = 0
+	if len(f.waiting) > 0 {
+		f.oldest = number(f.waiting[0], seqHeader)
+	}
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
@@ -342,8 +347,14 @@ func (f *follower) filled(e extract, since Position, wanted uint64, begun time.T
 	if f.wanted == wanted { // it has come, or is gone
 		f.wanted = 0
 	}
-	if !f.catchUp() {
-		f.fill()
+	for !f.catchUp() {
+		if len(f.waiting) == 0 || number(f.waiting[0], seqHeader) != f.oldest {
+			f.fill()
+			return
+		}
+		// It waited when the read began, and neither it nor what should be before it is there: it is of a
+		// stream that was. To read again for it would never end.
+		f.waiting = f.waiting[1:]
 	}
 }
 

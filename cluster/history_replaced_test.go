@@ -63,6 +63,8 @@ func (r *replaced) publish(text string) {
 func (r *replaced) late(which func(getRequest) bool, answer func(ask func() *nats.Msg) *nats.Msg) {
 	r.Helper()
 	var once sync.Once
+	var over sync.WaitGroup
+	r.Cleanup(over.Wait)
 	_, err := r.nc.Subscribe("late", func(msg *nats.Msg) {
 		var request getRequest
 		_ = json.Unmarshal(msg.Data, &request) // the node has written it
@@ -74,16 +76,17 @@ func (r *replaced) late(which func(getRequest) bool, answer func(ask func() *nat
 			_ = r.nc.PublishRequest(directGet+r.s.stream, msg.Reply, msg.Data)
 			return
 		}
-		go func() {
+		over.Go(func() {
 			a := answer(func() *nats.Msg {
-				a, err := r.nc.Request(directGet+r.s.stream, msg.Data, time.Second)
+				a, err := r.nc.Request(directGet+r.s.stream, msg.Data, 10*time.Second)
 				if err != nil {
 					r.Error(err)
+					a = &nats.Msg{}
 				}
 				return a
 			})
 			_ = r.nc.PublishMsg(&nats.Msg{Subject: msg.Reply, Header: a.Header, Data: a.Data})
-		}()
+		})
 	})
 	if err == nil {
 		err = r.n.engine.srv.GlobalAccount().AddMapping(r.n.subject(ledPrefix+askMessage)+r.s.stream, "late")
@@ -207,4 +210,46 @@ func TestStreamIsReplacedAfterAPublication(t *testing.T) {
 	if err != nil || p.Epoch != epoch || r.s.getEpoch() == epoch {
 		t.Errorf("%v, %v; it was stored in %s, and %s is there now", p, err, epoch, r.s.getEpoch())
 	}
+}
+
+// A live publication of the stream that was may come late. It is read for once.
+func TestLiveOfTheStreamThatWas(t *testing.T) {
+	t.Parallel()
+	r := newReplaced(t)
+	if err := r.n.channels.Subscribe(t.Context(), "chat/a"); err != nil {
+		t.Fatal(err)
+	}
+	r.another()
+	r.publish("new 1")
+	r.ends("lost", "new 1")
+	before := r.n.history.gaps.Load()
+	if err := r.n.ForgeHere("chat/a", 95); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if gaps := r.n.history.gaps.Load() - before; gaps == 0 || gaps > 3 {
+		t.Errorf("the node has read %d times", gaps)
+	}
+	r.publish("new 2")
+	r.ends("lost", "new 1", "new 2")
+}
+
+// It may have waited when the stream became another one.
+func TestLiveOfTheStreamThatWasWaits(t *testing.T) {
+	t.Parallel()
+	r := newReplaced(t)
+	if err := r.n.channels.Subscribe(t.Context(), "chat/a"); err != nil {
+		t.Fatal(err)
+	}
+	r.late(lastFor, func(ask func() *nats.Msg) *nats.Msg {
+		old := ask()
+		r.another()
+		return old
+	})
+	if err := r.n.ForgeHere("chat/a", 95); err != nil {
+		t.Fatal(err)
+	}
+	r.ends("lost")
+	r.publish("new 1")
+	r.ends("lost", "new 1")
 }

@@ -99,7 +99,7 @@ func (h *history) restart(s *shard) {
 		f.mu.Lock()
 		if f.begun && !f.ended && f.epoch != epoch {
 			now := time.Now()
-			f.epoch, f.reading = epoch, nil
+			f.epoch, f.reading, f.waiting = epoch, nil, nil
 			f.at, f.known, f.sure, f.upTo, f.doubted, f.wanted, f.renewed = 0, now, now, 0, 0, 0, true
 			f.ring.reset(h, 0, now)
 			if !f.filling {
