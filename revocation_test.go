@@ -674,6 +674,47 @@ func TestUpdateClaimsBesideSignAgain(t *testing.T) {
 	})
 }
 
+// slowSigner is an engine that takes 100 ms to sign, as one elsewhere may.
+type slowSigner struct{ auth.Engine }
+
+func (e slowSigner) Sign(ctx context.Context, claims any, opts ...auth.SignOption) (*auth.Token, error) {
+	time.Sleep(100 * time.Millisecond)
+	return e.Engine.Sign(ctx, claims, opts...)
+}
+
+// Old claims that are about to be signed again when UpdateClaims changes them do not outlive it,
+// though it ends before they are signed.
+func TestUpdateClaimsDuringSignAgain(t *testing.T) {
+	engine, err := auth.NewJWT(auth.Options{Key: testKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := socketcluster.Config{
+		AuthEngine: slowSigner{engine}, TokenSources: []httpauth.Source{httpauth.Cookie("token")},
+		Timeouts: socketcluster.Timeouts{PingDisabled: true},
+	}
+	for _, session := range []string{"", "s"} {
+		cfg.Revocations = new(revoke.Memory)
+		inBubble(t, cfg, func(w *world) {
+			ctx := t.Context()
+			cookie, err := w.srv.Auth().Sign(ctx, map[string]any{"sub": "alice", "admin": true, "sid": session, "jti": "first"}, auth.ExpiresIn(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.connectWith(with("Cookie", "token="+cookie.Signed()), "null")
+			go func() {
+				if n, err := socketcluster.UpdateClaims(ctx, w.srv, "sub", "alice", func(c *roomClaims) error { c.Admin = false; return nil }); n != 1 || err != nil {
+					t.Error(n, err)
+				}
+			}()
+			time.Sleep(50 * time.Millisecond)
+			if token, err := w.srv.SignAgain(ctx, cookie); !errors.Is(err, wire.ErrAuthTokenInvalid) {
+				t.Errorf("session %q: the old claims are signed again: %v, %v", session, token != nil, err)
+			}
+		})
+	}
+}
+
 // cutOff is a store that may lack revocations of others while it has a reason.
 type cutOff struct {
 	revoke.Memory

@@ -25,10 +25,17 @@ import (
 // that user.
 func (srv *Server) SignAgain(ctx context.Context, old *auth.Token, opts ...auth.SignOption) (*auth.Token, error) {
 	token, err := srv.resign(ctx, old, fromClient, withNewLife, opts...)
-	if err == nil && srv.edits.concern(old) {
+	if err != nil {
+		return nil, err
+	}
+	if srv.edits.concern(old) {
 		return nil, ErrTokenChanged
 	}
-	return token, err
+	// A change may also have ended while the engine was signing.
+	if err := srv.revocation(old); err != nil {
+		return nil, err
+	}
+	return token, nil
 }
 
 // RenewSession replaces the token of all sockets of this server whose upgrade
