@@ -85,6 +85,7 @@ type Revocations struct {
 	confirmed time.Time            // up to this time, all that was stored is in force
 	cutAt     time.Time            // when it was reported that the node is cut off
 	adding    map[string]*adding   // additions of this node that are under way
+	wishes    map[string]*wish     // what these add, by subject
 	waiting   map[*waiter]struct{} // for a sequence
 }
 
@@ -110,7 +111,7 @@ func (n *Node) Revocations(ctx context.Context, o RevocationOptions) (*Revocatio
 	rv := &Revocations{
 		n: n, cutOff: o.CutOff, limit: n.revocationLimit, memory: revoke.Memory{Limit: most(n.revocationLimit)}, log: n.o.Logger,
 		feed: make(chan *nats.Msg, queueLength), marks: make(chan kept), created: make(chan struct{}, 1), confirmed: time.Now(),
-		adding: make(map[string]*adding), waiting: make(map[*waiter]struct{}),
+		adding: make(map[string]*adding), wishes: make(map[string]*wish), waiting: make(map[*waiter]struct{}),
 	}
 	rv.ctx, rv.cancel = context.WithCancel(context.Background())
 	if n.o.StoreDir != "" || n.o.Listen != "" || n.o.URL != "" {

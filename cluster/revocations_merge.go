@@ -22,8 +22,8 @@ import (
 // again and again. A message replaces the one before only if the node knew that one, and has
 // all of it: so additions of several nodes at the same time end with the union.
 
-// revoked is a message of the stream: a revocation, and what it adds to. Watchers are told of
-// the revocation itself; a node that has missed Earlier gets it, too.
+// revoked is a message of the stream: a revocation, or several that a node adds at the same time,
+// and what it adds to. Watchers are told of the revocation itself; a node that has missed Earlier gets it, too.
 type revoked struct {
 	ID string `json:"id"` // of the addition, by which the node that adds knows its own
 	revoke.Revocation
@@ -63,12 +63,13 @@ func sameTarget(a, b revoke.Revocation) bool {
 // node, hold puts it in force; whoever gets no error must call it.
 func (rv *Revocations) store(ctx context.Context, r revoke.Revocation) (seq uint64, hold func() error, err error) {
 	subject := rv.subjectOf(r)
+	defer rv.wish(subject, r)()
 	done, err := rv.targets.take(ctx, subject) // others of this node would only have to try again
 	if err != nil {
 		return 0, nil, fmt.Errorf("cluster: store a revocation: %w", err)
 	}
 	defer done()
-	m := revoked{Revocation: r}
+	m := revoked{Revocation: rv.wished(subject)}
 	for replaces := uint64(0); ; {
 		m.ID = rand.Text()
 		a := rv.begin(m)
@@ -81,9 +82,43 @@ func (rv *Revocations) store(ctx context.Context, r revoke.Revocation) (seq uint
 			m.Earlier = &earlier
 		}
 		if m.Earlier != nil && m.Earlier.Covers(r) {
+			m.Revocation = r // not what others still wait for
 			return other.seq, func() error { return rv.hold(&m) }, nil
 		}
 	}
+}
+
+// wish is what this node is adding of a target: all additions that have their turn or wait for it,
+// merged. The first stores it for all, as each message costs each node a look at all its sockets.
+type wish struct {
+	r     revoke.Revocation
+	count int // of the additions
+}
+
+// wish takes note of an addition until end is called.
+func (rv *Revocations) wish(subject string, r revoke.Revocation) (end func()) {
+	rv.mu.Lock()
+	defer rv.mu.Unlock()
+	w := rv.wishes[subject]
+	if w == nil {
+		w = &wish{r: r}
+		rv.wishes[subject] = w
+	}
+	w.r, w.count = w.r.Merge(r), w.count+1
+	return func() {
+		rv.mu.Lock()
+		defer rv.mu.Unlock()
+		if w.count--; w.count == 0 {
+			delete(rv.wishes, subject)
+		}
+	}
+}
+
+// wished returns what this node is adding of a target.
+func (rv *Revocations) wished(subject string) revoke.Revocation {
+	rv.mu.Lock()
+	defer rv.mu.Unlock()
+	return rv.wishes[subject].r
 }
 
 // put stores a message in place of the one with a sequence, 0 for none. If the stream has another

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,6 +73,55 @@ func TestOwnRevocationIsReplaced(t *testing.T) {
 	rv.mu.Unlock()
 	if rv.confirm(kept{}); waits() != 0 {
 		t.Error("it is kept")
+	}
+}
+
+// Additions of a target that wait for each other are stored by one message: a user with many
+// sockets does not keep all nodes busy.
+func TestRevocationsThatWait(t *testing.T) {
+	t.Parallel()
+	rv := loaded(t)
+	at := time.Now().Truncate(time.Second).UTC()
+	r := revoke.Revocation{Subject: "alice", Before: at, Until: at.Add(time.Hour)}
+	subject := rv.subjectOf(r)
+	done, err := rv.targets.take(t.Context(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const count = 100
+	var adders sync.WaitGroup
+	for i := range count {
+		adders.Go(func() {
+			r := r
+			r.Before = at.Add(time.Duration(i) * time.Second)
+			if err := rv.Add(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting := func() int {
+		rv.mu.Lock()
+		defer rv.mu.Unlock()
+		if w := rv.wishes[subject]; w != nil {
+			return w.count
+		}
+		return 0
+	}
+	for waiting() < count {
+		time.Sleep(time.Millisecond)
+	}
+	done()
+	adders.Wait()
+	got, err := rv.get(t.Context(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Before = at.Add((count - 1) * time.Second)
+	if got.Revocation != r || got.Earlier != nil {
+		t.Errorf("the stream has %+v after %+v, want one message with %+v", got.Revocation, got.Earlier, r)
+	}
+	if held, _ := rv.memory.Held(r); held != r || waiting() != 0 {
+		t.Errorf("in force is %+v; %d additions wait", held, waiting())
 	}
 }
 
