@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -252,4 +253,32 @@ func TestLiveOfTheStreamThatWasWaits(t *testing.T) {
 	r.ends("lost")
 	r.publish("new 1")
 	r.ends("lost", "new 1")
+}
+
+// A copy of the stream that was has numbers that the new one has not. To a node that has compared with it,
+// they mean nothing.
+func TestComparedWithTheStreamThatWas(t *testing.T) {
+	t.Parallel()
+	r := newReplaced(t)
+	if err := r.n.channels.Subscribe(t.Context(), "chat/a"); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan bool, 100)
+	_, err := r.nc.Subscribe("was", func(msg *nats.Msg) {
+		_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Status": {"204"}, "Nats-UpTo-Sequence": {"95"}}})
+		asked <- true
+	})
+	account := r.n.engine.srv.GlobalAccount()
+	if err := errors.Join(err, r.nc.Flush(), account.AddMapping(directGet+r.s.stream, "was")); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	account.RemoveMapping(directGet + r.s.stream)
+	if err := r.n.channels.subs["chat/a"].Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.n.PublishUnseen("chat/a", "new"); err != nil {
+		t.Fatal(err)
+	}
+	r.ends("new")
 }
