@@ -160,6 +160,9 @@ func (rv *Revocations) Add(ctx context.Context, r revoke.Revocation) error {
 	if rv.stream == "" {
 		return rv.memory.Add(ctx, r)
 	}
+	if _, err := json.Marshal(r); err != nil { // a time beyond the year 9999; others must not be merged with it
+		return fmt.Errorf("cluster: %w", err)
+	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, addTimeout)

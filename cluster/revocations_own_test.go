@@ -110,6 +110,11 @@ func TestRevocationsThatWait(t *testing.T) {
 	for waiting() < count {
 		time.Sleep(time.Millisecond)
 	}
+	bad := r
+	bad.Until = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if err := rv.Add(t.Context(), bad); err == nil || waiting() != count {
+		t.Errorf("what no message can say waits for the others: %v", err)
+	}
 	done()
 	adders.Wait()
 	got, err := rv.get(t.Context(), subject)
