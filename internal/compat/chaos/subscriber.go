@@ -14,7 +14,8 @@ import (
 
 // subscriber follows channels, and recovers after each interruption. It keeps no more
 // than the last position of each channel, and drops nothing: what comes twice is noted
-// twice.
+// twice. But it asks again from where it was if the connection ends before the answer, which says
+// what is lost, and then drops what it has had until that comes, as clients do.
 type subscriber struct {
 	r    *round
 	name string
@@ -27,6 +28,7 @@ type subscriber struct {
 	stay, away func(*rand.Rand) time.Duration
 
 	positions map[string]string // used by the reader of the connection, one after the other
+	asked     map[string]string // what they were at the first request without an answer; the same
 	ready     atomic.Bool       // it is subscribed to everything but what came later
 
 	mu       sync.Mutex
@@ -37,7 +39,7 @@ type subscriber struct {
 
 // run follows until ctx ends. Once calm is done, it stays connected.
 func (s *subscriber) run(ctx, calm context.Context) {
-	s.positions = make(map[string]string)
+	s.positions, s.asked = make(map[string]string), make(map[string]string)
 	for ctx.Err() == nil {
 		c := s.dial(ctx)
 		if c == nil {
@@ -94,7 +96,10 @@ func (s *subscriber) subscribe(ctx context.Context, c *conn) bool {
 	channels := s.channels[:len(s.channels):len(s.channels)]
 	since := make([]string, len(channels))
 	for i, channel := range channels {
-		since[i] = s.positions[channel]
+		if s.asked[channel] == "" {
+			s.asked[channel] = s.positions[channel]
+		}
+		since[i] = s.asked[channel]
 	}
 	s.conn, s.later = c, 0
 	s.mu.Unlock()
@@ -174,6 +179,7 @@ func (s *subscriber) subscribed(c *conn, channel, since string, p sctest.Packet)
 	if len(p.Data) > 0 && json.Unmarshal(p.Data, &a) != nil {
 		return false
 	}
+	delete(s.asked, channel)
 	s.lost(c, channel, a)
 	s.move(channel, a.Position, a.Lost != nil && s.positions[channel] == since)
 	s.r.diary.add(judge.Event{Kind: judge.Subscribed, Who: s.name, Node: c.node, Channel: channel, Position: a.Position, Last: s.last})
@@ -204,15 +210,20 @@ func (s *subscriber) event(c *conn, p sctest.Packet) {
 	if !ok {
 		return
 	}
-	s.move(e.Channel, e.Position, false)
+	asked := s.asked[e.Channel]
+	if moved := s.move(e.Channel, e.Position, false); !moved && asked != "" && asked != s.positions[e.Channel] {
+		return
+	}
 	s.r.diary.add(judge.Event{Kind: judge.Got, Who: s.name, Node: c.node, Channel: e.Channel, Publisher: e.Data.P, N: e.Data.N, Position: e.Position})
 }
 
-// move takes a position over if it is newer, or in any case.
-func (s *subscriber) move(channel, position string, always bool) {
+// move takes a position over if it is newer, or in any case, and reports whether it did.
+func (s *subscriber) move(channel, position string, always bool) bool {
 	now, ok := judge.ParsePosition(position)
 	before, known := judge.ParsePosition(s.positions[channel])
 	if ok && (always || !known || now.Newer(before)) {
 		s.positions[channel] = position
+		return true
 	}
+	return false
 }
