@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -272,7 +273,8 @@ const minStall = time.Second
 // stalls are the pauses of each steady channel, in order: when they began and ended.
 type stalls map[string][][2]time.Duration
 
-// findStalls returns the times in which nobody could publish on steady channels.
+// findStalls returns the times in which nobody could publish on steady channels. After the last
+// acknowledgement, nobody knows: that counts as one, too.
 func findStalls(events []Event) stalls {
 	all, last := make(stalls), make(map[string]time.Duration)
 	for _, e := range events {
@@ -283,6 +285,9 @@ func findStalls(events []Event) stalls {
 			all[e.Channel] = append(all[e.Channel], [2]time.Duration{before, e.At})
 		}
 		last[e.Channel] = e.At
+	}
+	for channel, at := range last {
+		all[channel] = append(all[channel], [2]time.Duration{at, math.MaxInt64})
 	}
 	return all
 }

@@ -468,6 +468,8 @@ func TestLateAfterElection(t *testing.T) {
 		11 got who=r by=q n=2 channel=history.steady-0 node=b seq=14
 		11 got who=r by=q n=3 channel=history.steady-0 node=b seq=15
 		11 got who=r by=q n=4 channel=history.steady-0 node=b seq=16
+		11.1 acked who=q n=5 channel=history.steady-0 node=a took=0.1
+		15 got who=r by=q n=5 channel=history.steady-0 node=b seq=17
 	`, violations{})
 	if f := v.Figures; f.Filled != 4500*time.Millisecond || f.FilledLed != time.Second {
 		t.Errorf("%v, %v", f.Filled, f.FilledLed)
