@@ -74,12 +74,12 @@ func TestCopies(t *testing.T) {
 	brokers, sinks := begin(t, nodes)
 	want := map[string]int{"one/a": 1, "two/a": 2, "chat/a": 3}
 	for channel, copies := range want {
+		await(t, fmt.Sprintf("%d copies of %s", copies, channel), func() bool { return nodes[0].Copies(t.Context(), channel) == copies })
 		for _, b := range brokers {
 			if err := b.Subscribe(t.Context(), channel); err != nil {
 				t.Fatal(err)
 			}
 		}
-		await(t, fmt.Sprintf("%d copies of %s", copies, channel), func() bool { return nodes[0].Copies(t.Context(), channel) == copies })
 	}
 	for channel := range want {
 		since := publish(t, nodes[0], channel, "x", 1)

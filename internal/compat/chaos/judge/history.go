@@ -227,7 +227,7 @@ func judgeLost(v *Verdict, f follower, r *reception, owed []publication, all map
 }
 
 // judgeLate looks at when followers that were connected all the time got what was
-// acknowledged. The time does not count in which their node was disturbed.
+// acknowledged. The time does not count before their node was disturbed last, and while it was.
 func judgeLate(v *Verdict, events []Event, n nodes, limits Limits) {
 	all := records(events)
 	stalls := findStalls(events)
@@ -248,7 +248,7 @@ func judgeLate(v *Verdict, events []Event, n nodes, limits Limits) {
 			if !ok || e.Node == "" || r == nil || !r.acked || r.begun < begun || !hasHistory(e.Channel) {
 				continue
 			}
-			up := n.upAfter(e.Node, r.end, 0)
+			up := n.upSince(e.Node, r.end, e.At)
 			if up >= e.At {
 				continue
 			}

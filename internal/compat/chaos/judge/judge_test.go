@@ -449,6 +449,16 @@ func TestLate(t *testing.T) {
 	if v.Figures.Filled != time.Second {
 		t.Errorf("%v", v.Figures.Filled)
 	}
+	v = with(t, `
+		6 acked who=p n=3 channel=history.x node=a
+		6 got who=s by=p n=3 channel=history.x node=a seq=13
+		6.1 paused node=b
+		16 up node=b
+		17 got who=r by=p n=3 channel=history.x node=b seq=13
+	`, violations{})
+	if v.Figures.Filled != time.Second {
+		t.Errorf("the node was stopped just after, and that counts: %v", v.Figures.Filled)
+	}
 	with(t, `
 		6 acked who=p n=3 channel=history.x node=a
 		6 got who=s by=p n=3 channel=history.x node=a seq=13

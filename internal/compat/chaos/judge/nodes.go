@@ -88,6 +88,18 @@ func (n nodes) upAfter(node string, at, grace time.Duration) time.Duration {
 	return forever
 }
 
+// upSince returns since when, at or after one moment, a node had been up at another one, or was
+// up last before.
+func (n nodes) upSince(node string, from, at time.Duration) time.Duration {
+	since := from
+	for _, s := range n[node] {
+		if s.state == Up && s.from < at {
+			since = max(since, s.from)
+		}
+	}
+	return since
+}
+
 // reaches reports whether two nodes in these states reach each other.
 func reaches(a, b Kind) bool { return talks(a) && talks(b) }
 
