@@ -66,7 +66,14 @@ func TestCodecPingsOfVersion1(t *testing.T) {
 		wantPongs(t, pongs, 10, `"\xa2#2" true`)
 		works(c)
 		c.wantDiary(t, "connect authStateChange authenticate subscribe")
+		socket := srv.only(t)
 		c.do(t, "disconnect")
+		for socket.State() != socketcluster.Closed {
+			time.Sleep(time.Millisecond)
+		}
+		for len(pongs) > 0 { // those that came meanwhile
+			<-pongs
+		}
 	})
 	t.Run("20 in version 1", func(t *testing.T) {
 		c := startNode(t).connected(t, srv, nil, options{"codec": minBin, "protocolVersion": 1})
