@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,7 +138,7 @@ type ownerLog struct {
 	outbox  *Outbox[int]
 	failed  []error
 	flushed int
-	full    int
+	full    atomic.Int64 // of several goroutines
 }
 
 func (o *ownerLog) OutboxFailed(err error) {
@@ -151,7 +152,7 @@ func (o *ownerLog) OutboxFlushed() {
 }
 
 func (o *ownerLog) OutboxFull() {
-	o.full++
+	o.full.Add(1)
 	o.outbox.Len() // no lock is held
 }
 
@@ -468,8 +469,8 @@ func (m *outboxModel) Check(t *rapid.T) {
 	if idle && len(m.queue) == 0 && m.outbox.queue != nil {
 		t.Fatal("an idle outbox keeps a queue")
 	}
-	if m.owner.full != m.full {
-		t.Fatalf("OutboxFull called %d times, want %d", m.owner.full, m.full)
+	if int(m.owner.full.Load()) != m.full {
+		t.Fatalf("OutboxFull called %d times, want %d", m.owner.full.Load(), m.full)
 	}
 	if idle && len(m.queue) == 0 && m.reserved == 0 && m.outbox.pressure != nil && !m.killed {
 		t.Fatal("an idle outbox keeps its pressure")

@@ -203,8 +203,8 @@ func TestReservedBytes(t *testing.T) {
 		}
 		reserve(900)
 		reserve(900)
-		if w.log.full != 1 {
-			t.Errorf("OutboxFull was called %d times", w.log.full)
+		if w.log.full.Load() != 1 {
+			t.Errorf("OutboxFull was called %d times", w.log.full.Load())
 		}
 		time.Sleep(drain + time.Second)
 		if err := w.o.Reserve(1, 1); err != ErrSlow {
@@ -241,8 +241,8 @@ func TestWaitFor(t *testing.T) {
 			w.waitFor(120*time.Millisecond, false)
 			w.push(600)
 			w.waitFor(120*time.Millisecond, false)
-			if w.log.full != 2 {
-				w.Errorf("OutboxFull was called %d times", w.log.full)
+			if w.log.full.Load() != 2 {
+				w.Errorf("OutboxFull was called %d times", w.log.full.Load())
 			}
 		},
 		"nothing has been taken for a while": func(w *world) {
@@ -270,16 +270,16 @@ func TestWaitFor(t *testing.T) {
 			synctest.Wait()
 			w.push(1000)
 			w.waitFor(0, false)
-			if w.log.full != 1 {
-				w.Errorf("OutboxFull was called %d times", w.log.full)
+			if w.log.full.Load() != 1 {
+				w.Errorf("OutboxFull was called %d times", w.log.full.Load())
 			}
 			w.conn.give(10_000)
 			synctest.Wait()
 			w.conn.room = 0
 			w.push(1100)
 			w.waitFor(pace, true)
-			if w.log.full != 2 {
-				w.Errorf("OutboxFull was called %d times after the outbox was empty", w.log.full)
+			if w.log.full.Load() != 2 {
+				w.Errorf("OutboxFull was called %d times after the outbox was empty", w.log.full.Load())
 			}
 		},
 		"half is taken too late": func(w *world) {
