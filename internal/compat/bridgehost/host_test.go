@@ -270,8 +270,7 @@ func TestDelegatedEngine(t *testing.T) {
 	number := b.start("setAuthToken", fields{"socket": event["socket"], "data": fields{"user": "ann"}})
 	question = b.next(fields{"t": "ask", "ask": "signToken", "key": "key"})
 	b.write(fields{"t": "answer", "id": question["id"], "ok": "text"})
-	b.next(fields{"t": "event", "event": "authTokenSigned"})
-	if result := b.next(fields{"t": "result", "id": number}); result["err"] != nil {
+	if result := b.both(fields{"t": "result", "id": number}, fields{"t": "event", "event": "authTokenSigned"}); result["err"] != nil {
 		t.Errorf("setAuthToken: %v", result)
 	}
 }
