@@ -145,7 +145,7 @@ func (l *ledStreams) respond(msg *nats.Msg, at time.Time) error {
 		return nil
 	}
 	data, err := json.Marshal(jetstream.StreamInfo{
-		TimeStamp: at.UTC(), Cluster: &jetstream.ClusterInfo{Leader: l.n.o.Name},
+		TimeStamp: at.UTC(), // without what NATS says of the copies: a majority has just answered
 		State: jetstream.StreamState{
 			Msgs: s.State.Msgs, FirstSeq: s.State.FirstSeq, FirstTime: s.State.FirstTime, LastSeq: s.State.LastSeq, LastTime: s.State.LastTime,
 		},

@@ -214,7 +214,7 @@ func (h *history) readUpTo(ctx context.Context, s *shard, subject string, w want
 		return e, err
 	}
 	defer leave()
-	r := &reader{h: h, s: s, subject: subject, want: w, next: w.from}
+	r := &reader{h: h, subject: subject, want: w, next: w.from}
 	sources := h.n.sources(s.stream)
 	for source, vain := 0, 0; r.next <= last; {
 		from := sources[source%len(sources)]
@@ -270,7 +270,6 @@ type reader struct {
 	want
 	extract
 	h       *history
-	s       *shard
 	subject string
 	next    uint64 // what it asks for
 	left    uint64 // how many the copy has from there on
