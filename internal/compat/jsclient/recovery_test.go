@@ -189,6 +189,7 @@ func TestRecovery(t *testing.T) {
 	}
 	publish(13, 33)
 	with.connect(t)
+	with.wait(t, "subscribe") // what is lost is in the answer, behind the publications
 	want(with, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)
 }
 
