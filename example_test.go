@@ -363,6 +363,27 @@ func ExampleServer_Auth() {
 	// Output: authenticated
 }
 
+// The clients of a user, on whichever devices.
+func ExampleServer_ClientsWith() {
+	srv := exampleServer(socketcluster.Config{})
+	for _, name := range []string{"alice", "alice", "bob"} {
+		token, err := srv.Auth().Sign(context.Background(), map[string]any{"username": name})
+		if err != nil {
+			panic(err)
+		}
+		defer loginExample(srv, token.Signed()).close()
+	}
+	n := 0
+	for s := range srv.ClientsWith("username", "alice") {
+		if err := s.Transmit(context.Background(), "news", "hello"); err != nil {
+			panic(err)
+		}
+		n++
+	}
+	fmt.Println(n, "clients of alice")
+	// Output: 2 clients of alice
+}
+
 // With a cookie, no script of the page ever sees the token. The server takes it
 // from pages of its own origin, and from those that Config.Origins names. Other
 // routes of the application go by the same cookie, and pages of strangers can

@@ -126,7 +126,7 @@ type lonePeer struct {
 
 // lone is an open socket without a connection, at the beginning of the server's
 // clock.
-func lone(t *testing.T, cfg Config) (*Socket, writes) {
+func lone(t testing.TB, cfg Config) (*Socket, writes) {
 	t.Helper()
 	cfg.Auth.Key = "a key of this test that is long enough for anybody"
 	srv, err := New(cfg)

@@ -59,7 +59,7 @@ func (srv *Server) revoked(r revoke.Revocation) {
 	// not seen this has finished once mu is free.
 	srv.revocations.Add(1)
 	srv.Audit(AuditEvent{Kind: AuditRevocation, User: r.Subject, JTI: r.JTI, SID: r.Session, Reason: r.Reason})
-	for _, s := range srv.everyOrigin() {
+	for _, s := range srv.originsWith(r.Target()) {
 		s.mu.Lock()
 		token := s.token.Load()
 		s.mu.Unlock()

@@ -48,7 +48,8 @@ type Server struct {
 	shedding    atomic.Bool   // a goroutine is in shed
 	revocations atomic.Uint64 // how many there have been, see revoked
 
-	edits       edits        // of claims
+	edits       edits // of claims
+	claims      claimIndex
 	lastSigning atomic.Int64 // see signingTime
 	renewals    renewals
 
@@ -114,6 +115,7 @@ func New(cfg Config) (*Server, error) {
 			Pending:     cfg.Limits.PendingHandshakes,
 			PerAddress:  cfg.Limits.ConnectionsPerAddress,
 		}),
+		claims:  newClaimIndex(),
 		sockets: make(map[socketID]*Socket),
 		closing: make(map[*Socket]struct{}),
 		orphans: make(map[*Socket]struct{}),
@@ -181,12 +183,12 @@ func (srv *Server) everySocket() []*Socket {
 	return srv.allLocked()
 }
 
-// everyOrigin is everySocket, plus those whose connections have ended while
-// handlers still hold some of their messages.
-func (srv *Server) everyOrigin() []*Socket {
+// closedOrigins returns the sockets that are being closed, and those whose connections
+// have ended while handlers still hold some of their messages.
+func (srv *Server) closedOrigins() []*Socket {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	all := srv.allLocked()
+	all := slices.Collect(maps.Keys(srv.closing))
 	for s := range srv.orphans {
 		if _, closing := srv.closing[s]; !closing {
 			all = append(all, s)

@@ -72,7 +72,7 @@ func (srv *Server) RenewSession(ctx context.Context, session string, token *auth
 	// its handshake then will look here later.
 	srv.renewals.add(session, token, time.Now().Add(srv.cfg.Timeouts.Handshake))
 	var failed []error
-	for s := range srv.Clients() {
+	for s := range srv.ClientsWith(claimSession, session) {
 		s.mu.Lock()
 		old, from := s.token.Load(), s.token.origin
 		s.mu.Unlock()

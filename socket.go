@@ -88,7 +88,7 @@ type Socket struct {
 	//     drainEvents emits them after mu has been released. The hub must not be
 	//     called. A publication is compared with the epoch and pushed into the
 	//     outbox under mu, in one step.
-	//  4. Server.mu, and below it that of Server.places; that inside calls; below it
+	//  4. Server.mu, and below it that of Server.places; that of Server.claims; that inside calls; below it
 	//     those inside inbox, raw, outbound, queues, out, ledger and the wheel. They are
 	//     leaves: nothing of this package is called while they are held.
 	//

@@ -174,6 +174,7 @@ func (s *Socket) becomeClosed() (was State, ok bool) {
 	}
 	s.state = Closed
 	s.srv.unregister(s, was)
+	s.srv.claims.replace(s, s.token.Load(), nil)
 	s.token.renewAt(0)
 	s.deadline = 0
 	s.schedule(time.Now())

@@ -136,6 +136,9 @@ func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
 			}
 		}
 		s.mu.Lock()
+		if s.state != Closed {
+			s.srv.claims.unsettle(s) // before the next look at the number of revocations
+		}
 		if s.srv.revocations.Load() == seen {
 			return nil
 		}
@@ -146,7 +149,11 @@ func (s *Socket) lockUnlessRevoked(tokens ...*auth.Token) error {
 // setToken changes the token and everything that depends on it: the timer, and
 // the approvals of middleware. mu must be held.
 func (s *Socket) setToken(token *auth.Token, from origin) {
+	old := s.token.Load()
 	changed := s.token.set(token, from)
+	if s.state != Closed { // then it is found among those that are closed
+		s.srv.claims.replace(s, old, token)
+	}
 	s.schedule(time.Now())
 	if changed {
 		s.endApprovals()

@@ -51,7 +51,7 @@ func UpdateClaims[T any](ctx context.Context, srv *Server, claim, value string, 
 	defer srv.edits.begin(claim, value)()
 	begun := srv.signingTime()
 	// This includes closed sockets: their messages may still wait for handlers.
-	for _, s := range srv.everyOrigin() {
+	for _, s := range srv.originsWith(claim, value) {
 		if err := ctx.Err(); err != nil {
 			failed = append(failed, err)
 			break

@@ -93,8 +93,7 @@ func (s *station) connect(t testing.TB, claims any) *client {
 	return s.connectWith(t, signed)
 }
 
-// connectWith connects a client with a token that is good. The node finds it then:
-// the handlers of the directory come before these.
+// connectWith connects a client with a token that is good. The node finds it then.
 func (s *station) connectWith(t testing.TB, signed string) *client {
 	t.Helper()
 	met := make(chan *socketcluster.Socket, 1)

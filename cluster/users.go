@@ -24,8 +24,7 @@ type Target struct {
 func User(name string) Target { return Target{user: true, value: name} }
 
 // Claim is the sockets whose token has a value in a claim, such as team, a text or a
-// whole number. A node can find sockets by 8 claims at most, that of users and sid
-// included.
+// whole number; see [socketcluster.Server.ClientsWith].
 func Claim(claim, value string) Target { return Target{claim: claim, value: value} }
 
 // Session is the sockets of a session: those whose token has the ID as its claim sid.
@@ -289,3 +288,14 @@ func encode(data any) (json.RawMessage, error) {
 // valid reports whether a target can be named in a request. No token has another
 // text in a claim.
 func (t Target) valid() bool { return utf8.ValidString(t.claim) && utf8.ValidString(t.value) }
+
+// sockets returns those of a server.
+func (t Target) sockets(srv *socketcluster.Server) []*socketcluster.Socket {
+	if t.claim != "" {
+		return slices.Collect(srv.ClientsWith(t.claim, t.value))
+	}
+	if s := srv.Client(t.value); s != nil {
+		return []*socketcluster.Socket{s}
+	}
+	return nil
+}

@@ -49,7 +49,7 @@ func (u *users) handle(req *request, data json.RawMessage, answer func(*reply)) 
 	if u.shut {
 		return
 	}
-	d := u.directory
+	srv := u.srv
 	u.running.Go(func() {
 		ctx, cancel := context.WithTimeout(u.ctx, time.Duration(req.Timeout)*time.Millisecond)
 		defer cancel()
@@ -59,8 +59,8 @@ func (u *users) handle(req *request, data json.RawMessage, answer func(*reply)) 
 			if !req.own && u.n.inForce(ctx, req.Seq) != nil {
 				return
 			}
-		case d != nil:
-			u.work(ctx, d, req, data, answer)
+		case srv != nil:
+			u.work(ctx, srv, req, data, answer)
 			return
 		}
 		answer(&reply{Call: req.Call, Node: u.n.o.Name, Done: true})
@@ -68,26 +68,24 @@ func (u *users) handle(req *request, data json.RawMessage, answer func(*reply)) 
 }
 
 // work does what a request asks for with the sockets of this node.
-func (u *users) work(ctx context.Context, d *directory, req *request, data json.RawMessage, answer func(*reply)) {
+func (u *users) work(ctx context.Context, srv *socketcluster.Server, req *request, data json.RawMessage, answer func(*reply)) {
 	only := &reply{Call: req.Call, Node: u.n.o.Name, Done: true}
 	defer func() { answer(only) }()
 	switch req.Op {
 	case opHold:
-		only.Held = u.holds.begin(d.srv, req)
+		only.Held = u.holds.begin(srv, req)
 		return
 	case opRelease:
 		u.holds.end(req.Hold)
 		return
 	case opClaims:
-		if err := only.change(ctx, d.srv, req.Target, data); err != nil {
+		if err := only.change(ctx, srv, req.Target, data); err != nil {
 			only.Failures = []failure{failureOf("", err)}
 		}
 		return
 	}
-	sockets, err := d.find(req.Target)
+	sockets := req.Target.sockets(srv)
 	switch only.Found = len(sockets); {
-	case err != nil:
-		only.Failures = []failure{failureOf("", err)}
 	case len(sockets) == 0:
 	case req.Op == opInvoke:
 		only = u.invoke(ctx, req, data, sockets, answer)

@@ -37,11 +37,11 @@ type users struct {
 	running sync.WaitGroup // requests that this node handles
 	holds   holds
 
-	mu        sync.Mutex
-	directory *directory // nil before Attach
-	calls     map[uint64]*call
-	last      uint64 // call
-	shut      bool
+	mu    sync.Mutex
+	srv   *socketcluster.Server // nil before Attach
+	calls map[uint64]*call
+	last  uint64 // call
+	shut  bool
 }
 
 // call is a call that waits for answers.
@@ -85,10 +85,10 @@ func (u *users) attach(srv *socketcluster.Server) error {
 	switch {
 	case u.shut:
 		return errClosed
-	case u.directory != nil:
+	case u.srv != nil:
 		return errAttached
 	}
-	u.directory = newDirectory(srv, u.n.o.UserClaim)
+	u.srv = srv
 	return nil
 }
 
@@ -96,7 +96,6 @@ func (u *users) attach(srv *socketcluster.Server) error {
 func (u *users) end() {
 	u.mu.Lock()
 	u.shut = true
-	d := u.directory
 	u.mu.Unlock()
 	for _, sub := range u.subs {
 		_ = sub.Unsubscribe() // fails only if the connection has been closed
@@ -104,9 +103,6 @@ func (u *users) end() {
 	u.cancel()
 	u.running.Wait()
 	u.holds.endAll()
-	if d != nil {
-		d.end()
-	}
 }
 
 // begin registers a call.

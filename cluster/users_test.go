@@ -61,14 +61,7 @@ func TestTransmitAnywhere(t *testing.T) {
 			}
 		}
 	}
-	for i := range 5 {
-		if _, err := stations[0].node.To(cluster.Claim(fmt.Sprint("c", i), "x")).Transmit(soon(t), "news", nil); !errors.Is(err, cluster.ErrNobody) {
-			t.Errorf("claim %d: %v", i, err)
-		}
-	}
-	_, err := stations[0].node.To(cluster.Claim("one more", "x")).Transmit(soon(t), "news", nil)
-	wantError(t, err, "node a: ", "node b: ", "node c: ", "by 8 claims already")
-	_, err = stations[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make(chan int))
+	_, err := stations[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make(chan int))
 	wantError(t, err, "encode the data")
 	_, err = stations[0].node.To(cluster.User("alice")).Transmit(soon(t), "news", make([]byte, 2<<20))
 	wantError(t, err, "max_payload")
@@ -76,8 +69,8 @@ func TestTransmitAnywhere(t *testing.T) {
 	wantError(t, err, "not UTF-8")
 }
 
-// The directory follows logins, logouts and the ends of sockets.
-func TestDirectory(t *testing.T) {
+// Users are found after logins, logouts and the ends of sockets.
+func TestWhoIsFound(t *testing.T) {
 	stations := openAll(t, start(t, 2))
 	c := stations[1].connect(t, nil)
 	asked := stations[0]
