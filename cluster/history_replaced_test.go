@@ -263,21 +263,26 @@ func TestComparedWithTheStreamThatWas(t *testing.T) {
 	if err := r.n.channels.Subscribe(t.Context(), "chat/a"); err != nil {
 		t.Fatal(err)
 	}
-	asked := make(chan bool, 100)
-	_, err := r.nc.Subscribe("was", func(msg *nats.Msg) {
-		_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Status": {"204"}, "Nats-UpTo-Sequence": {"95"}}})
-		asked <- true
-	})
+	if err := r.n.Deafen("chat/a"); err != nil {
+		t.Fatal(err)
+	}
 	account := r.n.engine.srv.GlobalAccount()
+	var once sync.Once
+	asked := make(chan error, 1)
+	_, err := r.nc.Subscribe("was", func(msg *nats.Msg) {
+		once.Do(func() {
+			account.RemoveMapping(directGet + r.s.stream)
+			asked <- r.n.PublishUnseen("chat/a", "new")
+			for st := (streamState{}); st.last < 4; { // stored, before the node asks for the state
+				st, _ = r.n.history.state(t.Context(), r.s)
+			}
+		})
+		_ = msg.RespondMsg(&nats.Msg{Header: nats.Header{"Status": {"204"}, "Nats-UpTo-Sequence": {"95"}}})
+	})
 	if err := errors.Join(err, r.nc.Flush(), account.AddMapping(directGet+r.s.stream, "was")); err != nil {
 		t.Fatal(err)
 	}
-	<-asked
-	account.RemoveMapping(directGet + r.s.stream)
-	if err := r.n.channels.subs["chat/a"].Unsubscribe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.n.PublishUnseen("chat/a", "new"); err != nil {
+	if err := <-asked; err != nil {
 		t.Fatal(err)
 	}
 	r.ends("new")

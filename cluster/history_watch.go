@@ -199,7 +199,9 @@ func (h *history) vouch(s *shard, followers map[string]*follower, newer map[*fol
 	if s.seen, err = h.state(ctx, s); err != nil {
 		return err
 	}
-	s.tail = min(s.tail, s.seen.last) // a copy of the stream that was may have said more
+	if s.tail > s.seen.last { // a copy of the stream that was has answered
+		s.tail, upTo, sure = 0, 0, time.Time{}
+	}
 	if now := time.Now(); s.paused(now) {
 		h.disturbed.Store(now.UnixNano())
 	}
