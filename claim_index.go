@@ -18,8 +18,8 @@ const maxIndexedClaims = 8
 // ClientsWith yields the clients whose token has a value, a text or a whole number, in a
 // claim, as they are at the time of the call: those of a user or of a session, for example.
 //
-// The first call for a claim looks at all clients, and makes an index, which takes some
-// 30 bytes a client for each claim. The first 8 claims have one. For others, each call
+// The first call for a claim looks at all clients, and makes an index, which takes 30 to
+// 150 bytes a client for each claim. The first 8 claims have one. For others, each call
 // looks at all clients.
 func (srv *Server) ClientsWith(claim, value string) iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {

@@ -252,7 +252,7 @@ func fleetLeader(t *testing.T, fleet []*ship, channel string) (led int) {
 
 // voyage is what a load has gone through.
 type voyage struct {
-	stall   time.Duration // the longest time without an acknowledgement on a channel's stream
+	stall   time.Duration // the longest time without an acknowledgement on a channel's stream, or before the first one
 	longest time.Duration // the longest acknowledgement
 	acked   int
 }
@@ -266,9 +266,10 @@ func sail(t *testing.T, run int, on *ship, what func()) (v voyage) {
 	what()
 	time.Sleep(time.Second)
 	var all []sent
-	if !on.ask("/end", &all) {
+	if !on.ask("/end", &all) || len(all) == 0 {
 		t.Fatal("the process with the load does not answer")
 	}
+	begun := slices.MinFunc(all, func(a, b sent) int { return a.Begun.Compare(b.Begun) }).Begun
 	acks, seqs := make(map[string][]time.Time), make(map[string]map[string]uint64)
 	for i := range fleetChannels {
 		var history []sent
@@ -297,6 +298,7 @@ func sail(t *testing.T, run int, on *ship, what func()) (v voyage) {
 		v.longest, v.acked = max(v.longest, s.Took), v.acked+1
 	}
 	for _, times := range acks {
+		times = append(times, begun)
 		slices.SortFunc(times, time.Time.Compare)
 		for i := 1; i < len(times); i++ {
 			v.stall = max(v.stall, times[i].Sub(times[i-1]))

@@ -169,7 +169,17 @@ const streamTimeout = 2 * time.Second
 func (h *history) open(s *shard) error {
 	ctx, cancel := context.WithTimeout(h.ctx, streamTimeout)
 	defer cancel()
-	stream, err := h.n.js.Stream(ctx, s.stream)
+	t := terms(s.getTerm)
+	var stream jetstream.Stream
+	// While NATS elects a leader of the cluster, it drops the question.
+	err := t.again(ctx, func(wait time.Duration) (err error) {
+		try, cancel := t.until(ctx, wait)
+		defer cancel()
+		if stream, err = h.n.js.Stream(try, s.stream); err != nil && try.Err() != nil {
+			err = errors.Join(errTryAgain, err)
+		}
+		return err
+	})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = h.create(s)
 	}

@@ -34,6 +34,30 @@ func storedChannel(t *testing.T, count int) (n *Node, s *shard, subject string) 
 	return n, s, s.subject("chat/a")
 }
 
+// A node asks again for a stream, as the first question may go to nobody.
+func TestOpenAsksAgain(t *testing.T) {
+	t.Parallel()
+	n, s, _ := storedChannel(t, 0)
+	nc, err := n.engine.connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	asked := 0
+	account := n.engine.srv.GlobalAccount()
+	_, err = nc.Subscribe("nobody", func(*nats.Msg) {
+		if asked++; asked == 2 {
+			account.RemoveMapping(apiPrefix + askState + s.stream)
+		}
+	})
+	if err := errors.Join(err, nc.Flush(), account.AddMapping(apiPrefix+askState+s.stream, "nobody")); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.history.open(s); err != nil {
+		t.Errorf("after %d questions without an answer: %v", asked, err)
+	}
+}
+
 // What a copy has and the leader no longer, does not count: between that and what the
 // leader has, others may be missing.
 func TestReadIsConfirmed(t *testing.T) {
