@@ -197,7 +197,7 @@ func (r *round) publishers(steady, quiet []string) (all []*publisher) {
 	for _, x := range []string{"once", "again"} {
 		retries := x == "again"
 		for i, channel := range steady {
-			add(fmt.Sprintf("steady-%d-%s", i, x), 80*time.Millisecond, retries, usual, func(int) string { return channel })
+			add(fmt.Sprintf("steady-%d-%s", i, x), 60*time.Millisecond, retries, usual, func(int) string { return channel })
 		}
 		add("hot-"+x, 20*time.Millisecond, retries, usual, func(int) string { return hot })
 		add("plain-"+x, 50*time.Millisecond, false, usual, func(int) string { return "plain.0" })
