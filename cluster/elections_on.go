@@ -25,10 +25,10 @@ const (
 	lostTurn = 300 * time.Millisecond
 )
 
-// A node does not ask for votes again within so long, and waits for so long for the
-// agreement of others.
+// A node does not ask for votes again within so long, as they may be under way, and waits for so
+// long for the agreement of others.
 const (
-	campaignPause = time.Second
+	campaignPause = time.Second / 2
 	agreeTimeout  = 200 * time.Millisecond
 )
 
