@@ -55,8 +55,8 @@ var errRevoked = revoke.Revocation{}.Err()
 // revoked handles the sockets that a new revocation concerns. Other goroutines
 // emit their events, because the caller may be a handler of one of them.
 func (srv *Server) revoked(r revoke.Revocation) {
-	// From here on, whoever sets a token checks the store again. Whoever has
-	// not seen this has finished once mu is free.
+	// From here on, whoever sets a token checks the store again. originsWith waits
+	// for those who have not seen this.
 	srv.revocations.Add(1)
 	srv.Audit(AuditEvent{Kind: AuditRevocation, User: r.Subject, JTI: r.JTI, SID: r.Session, Reason: r.Reason})
 	for _, s := range srv.originsWith(r.Target()) {

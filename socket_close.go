@@ -174,6 +174,9 @@ func (s *Socket) becomeClosed() (was State, ok bool) {
 	}
 	s.state = Closed
 	s.srv.unregister(s, was)
+	if s.ledger.Close() { // before the connection can be released: revocations must find it all the time
+		s.srv.noteOrphan(s)
+	}
 	s.srv.claims.replace(s, s.token.Load(), nil)
 	s.token.renewAt(0)
 	s.deadline = 0
@@ -193,9 +196,6 @@ func (s *Socket) becomeClosed() (was State, ok bool) {
 // closeInbound drops messages of the client that are not in handlers yet, and
 // ends the loops after the others.
 func (s *Socket) closeInbound() {
-	if s.ledger.Close() {
-		s.srv.noteOrphan(s)
-	}
 	s.endStreams()
 	if x := s.extension(); x != nil {
 		x.raw.Close(func(msg ws.Message) {

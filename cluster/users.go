@@ -289,9 +289,13 @@ func encode(data any) (json.RawMessage, error) {
 // text in a claim.
 func (t Target) valid() bool { return utf8.ValidString(t.claim) && utf8.ValidString(t.value) }
 
-// sockets returns those of a server.
+// sockets returns those of a server. Nobody has an empty name: who calls somebody by it has not
+// found the name.
 func (t Target) sockets(srv *socketcluster.Server) []*socketcluster.Socket {
-	if t.claim != "" {
+	switch {
+	case t.value == "":
+		return nil
+	case t.claim != "":
 		return slices.Collect(srv.ClientsWith(t.claim, t.value))
 	}
 	if s := srv.Client(t.value); s != nil {

@@ -69,6 +69,17 @@ func TestTransmitAnywhere(t *testing.T) {
 	wantError(t, err, "not UTF-8")
 }
 
+// Who calls somebody without a name reaches nobody, not those whose name is empty.
+func TestNobodyHasAnEmptyName(t *testing.T) {
+	stations := openAll(t, start(t, 1))
+	stations[0].connect(t, map[string]any{"username": "", "sid": ""})
+	for _, target := range []cluster.Target{cluster.User(""), cluster.Session(""), cluster.Socket("")} {
+		if n, err := stations[0].node.To(target).Transmit(soon(t), "news", nil); !errors.Is(err, cluster.ErrNobody) {
+			t.Errorf("%v: %d, %v", target, n, err)
+		}
+	}
+}
+
 // Users are found after logins, logouts and the ends of sockets.
 func TestWhoIsFound(t *testing.T) {
 	stations := openAll(t, start(t, 2))

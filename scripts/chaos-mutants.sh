@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 for=${FOR:-90s}
 seed=${SEED:-1}
-tries=${TRIES:-4}
+tries=${TRIES:-8}
 patches="$PWD/internal/compat/chaos/testdata"
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT

@@ -53,9 +53,9 @@
 //
 // It calls [Store].Check for each token that it accepts. By [Store].Watch it is
 // notified of each revocation, and finds the sockets concerned by
-// [Revocation.Matches]. The check comes after the token has become that of a
-// socket, so either the check finds the revocation, or the notification finds
-// the socket. Messages cause no checks.
+// [Revocation.Matches]. It checks again if it was notified before the token has
+// become that of a socket, so either the check finds the revocation, or the
+// notification finds the socket. Messages cause no checks.
 //
 // # Time
 //

@@ -237,7 +237,7 @@ const probeStep = 50 * time.Millisecond
 
 // healthy waits until a node is healthy.
 func (n *node) healthy(ctx context.Context) error {
-	var last error
+	last := errors.New("it was not asked")
 	for {
 		err := n.probe(ctx)
 		if err == nil {
