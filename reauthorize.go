@@ -351,7 +351,7 @@ func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
 		options := s.optionsOf(channel)
 		options.suspended = false
 		raw := withData(json.RawMessage(`{"waitForAuth":true}`), options.data)
-		if _, blocked = s.subscribe(channel, raw, options, r.epoch, true, options.from); blocked == nil || blocked == errStale {
+		if _, blocked, _ = s.subscribe(channel, raw, options, r.epoch, true, options.from, nil); blocked == nil || blocked == errStale {
 			return
 		}
 		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.ID()), slog.Any("error", blocked))

@@ -134,10 +134,11 @@ type extension struct {
 	slots     int           // taken by calls in handlers, see Limits.Calls
 	slotFreed chan struct{} // closed when there is a slot again; nil while nobody waits
 	options   map[string]subscribeOptions
-	suspended int        // the number of suspended ones
-	round     *round     // nil: nothing is being authorized again
-	lostIn    uint32     // the last epoch in which lost subscriptions were logged
-	withheld  []withheld // in order
+	suspended int                 // the number of suspended ones
+	joins     map[string]*joining // subscriptions that wait, by channel
+	round     *round              // nil: nothing is being authorized again
+	lostIn    uint32              // the last epoch in which lost subscriptions were logged
+	withheld  []withheld          // in order
 	values    map[any]any
 	pingForm  pingForm
 	plainAt   moment // when pings become plain unless a pong arrives first; see pingForm

@@ -3,6 +3,7 @@ package socketcluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 
 	"github.com/socketcluster-go/socketcluster/broker"
@@ -44,6 +45,7 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 		}
 		return
 	}
+	s.awaitJoined(pub.Channel)
 	position, err := s.srv.exchange.publish(s.Context(), s, pub.Channel, id, data)
 	if err != nil {
 		s.emitError(err)
@@ -102,45 +104,70 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		return
 	}
 	stored := subscribeOptions{waitForAuth: req.WaitForAuth, data: cloneRaw(req.Data)}
-	for range maxAsks {
-		raw := req.Options
-		epoch, blocked := s.askMiddleware((*Subscribe)(nil).Type(), expired, func(expired error) *wire.Error {
-			a := &Subscribe{Socket: s, Channel: req.Channel, Data: cloneRaw(req.Data), AuthTokenExpired: expired}
-			blocked := s.srv.runMiddleware(s.Context(), s, a)
-			if string(a.Data) != string(req.Data) {
-				raw = withData(req.Options, a.Data)
-			}
-			return blocked
-		})
-		if blocked != nil {
-			if isCall {
-				s.respond(p.ID, nil, blocked)
-			}
-			return
-		}
-		if !isCall {
-			// Without an ID there is no answer that could report the outcome
-			// (PS-3).
-			s.emitError(invalidAction("A #subscribe without a call id was ignored"))
-			return
-		}
-		past, err := s.subscribe(req.Channel, raw, stored, epoch, false, broker.From{Since: req.Since, Last: req.Last})
-		switch err {
-		case nil:
-			s.awaitRoom(0)
-			if !s.confirmSubscribed(p.ID, req.Channel, past) {
-				s.respond(p.ID, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", req.Channel))
-			}
-			return
-		case errStale:
-			expired = s.expireNow()
-		default:
-			s.emitError(err)
-			s.respond(p.ID, nil, err)
-			return
-		}
+	raw, epoch, ok := s.askToSubscribe(&req, p.ID, isCall, expired)
+	if !ok {
+		return
 	}
-	s.refuse(p, isCall, errTokenUnsteady)
+	if !isCall {
+		// Without an ID there is no answer that could report the outcome
+		// (PS-3).
+		s.emitError(invalidAction("A #subscribe without a call id was ignored"))
+		return
+	}
+	if err := s.mayEnter(req.Channel, true); err != nil {
+		s.emitError(err)
+		s.respond(p.ID, nil, err)
+		return
+	}
+	id, size := p.ID, len(req.Channel)+2*len(p.Data)+subscriptionCost
+	if _, keeps := s.srv.cfg.Broker.(broker.Historian); keeps {
+		// What follows may go on when the message is gone.
+		req.Options, req.Data, raw = cloneRaw(req.Options), stored.data, cloneRaw(raw)
+	}
+	s.joinAside(req.Channel, size, func(j *joining) {
+		for tries, waits := 0, 0; tries < maxAsks; {
+			past, err, failure := s.subscribe(req.Channel, raw, stored, epoch, false, broker.From{Since: req.Since, Last: req.Last}, j)
+			switch {
+			case s.again(j, req.Channel, failure, waits):
+				waits++
+			case err == nil:
+				s.awaitRoom(0)
+				if !s.confirmSubscribed(id, req.Channel, past) {
+					s.respond(id, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", req.Channel))
+				}
+				return
+			case err == errStale:
+				tries++
+				if raw, epoch, ok = s.askToSubscribe(&req, id, isCall, s.expireNow()); !ok {
+					return
+				}
+			default:
+				s.emitError(err)
+				s.respond(id, nil, err)
+				return
+			}
+		}
+		s.emitError(errTokenUnsteady)
+		s.respond(id, nil, errTokenUnsteady)
+	})
+}
+
+// askToSubscribe asks the middleware about a subscription. raw are the options as it has changed them.
+// If it has blocked the subscription, the client is told, and ok is false.
+func (s *Socket) askToSubscribe(req *wire.Subscribe, id float64, isCall bool, expired error) (raw json.RawMessage, epoch uint32, ok bool) {
+	raw = req.Options
+	epoch, blocked := s.askMiddleware((*Subscribe)(nil).Type(), expired, func(expired error) *wire.Error {
+		a := &Subscribe{Socket: s, Channel: req.Channel, Data: cloneRaw(req.Data), AuthTokenExpired: expired}
+		blocked := s.srv.runMiddleware(s.Context(), s, a)
+		if string(a.Data) != string(req.Data) {
+			raw = withData(req.Options, a.Data)
+		}
+		return blocked
+	})
+	if blocked != nil && isCall {
+		s.respond(id, nil, blocked)
+	}
+	return raw, epoch, blocked == nil
 }
 
 // confirmSubscribed answers a subscription, unless the socket has already been
@@ -188,27 +215,18 @@ var errStale = &wire.Error{Message: "The token has changed meanwhile"}
 
 // subscribe adds the socket to a channel, as approved in an epoch. The event has
 // the raw options. resume is for a suspended subscription. past is what the client gets of
-// the history of the channel.
-func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, from broker.From) (past broker.Past, err *wire.Error) {
-	s.mu.Lock()
-	if s.state != Open {
-		s.mu.Unlock()
-		return past, invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
+// the history of the channel. failure is an error of the broker, for which err is.
+func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, from broker.From, j *joining) (past broker.Past, err *wire.Error, failure error) {
+	if err := s.mayEnter(channel, false); err != nil {
+		return past, err, nil
 	}
-	if limit := s.srv.cfg.Limits.Channels; s.subs.Get(channel) == nil && s.subs.Len()+s.suspendedLocked(channel) >= limit {
-		s.mu.Unlock()
-		s.srv.hit(limitChannels)
-		return past, brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.ID(), limit)
-	}
-	s.mu.Unlock()
-
 	entered := false
-	failure := s.srv.exchange.join(s.unending(), channel)
+	failure = s.srv.exchange.join(s.unending(), channel)
 	if failure == nil {
 		if h, ok := s.srv.cfg.Broker.(broker.Historian); ok {
-			past, entered, err, failure = s.enterBehind(h, from, channel, raw, options, epoch, resume)
+			past, entered, err, failure = s.enterBehind(h, from, channel, raw, options, epoch, resume, j)
 		} else {
-			entered, err = s.enter(channel, raw, options, epoch, resume, broker.Past{})
+			entered, err = s.enter(channel, raw, options, epoch, resume, broker.Past{}, nil)
 		}
 		if !entered {
 			_ = s.srv.exchange.routes.Leave(s.unending(), channel)
@@ -216,21 +234,45 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 	}
 	s.drainEvents()
 	if failure != nil {
-		s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", failure))
-		return past, brokerError("Failed to subscribe socket to the %s channel", channel)
+		if j == nil || !errors.Is(failure, context.DeadlineExceeded) { // see again
+			s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", failure))
+		}
+		return past, brokerError("Failed to subscribe socket to the %s channel", channel), failure
 	}
-	return past, err
+	return past, err, nil
+}
+
+// mayEnter refuses a subscription to another channel than those of the socket before the handshake,
+// or if there would be too many. waiting is whether those that wait count.
+func (s *Socket) mayEnter(channel string, waiting bool) *wire.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Open {
+		return invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
+	}
+	if s.subs.Get(channel) != nil {
+		return nil
+	}
+	n := s.subs.Len() + s.suspendedLocked(channel)
+	if waiting {
+		n += s.joiningOthers(channel)
+	}
+	if limit := s.srv.cfg.Limits.Channels; n >= limit {
+		s.srv.hit(limitChannels)
+		return brokerError("Failed to subscribe socket to the %s channel - InvalidActionError: Socket %s tried to exceed the channel subscription limit of %d", channel, s.ID(), limit)
+	}
+	return nil
 }
 
 // enterBehind is enter behind what the client has missed of the history of the channel.
 // failure is an error of the broker. The broker delivers nothing on the channel while
 // the socket enters.
-func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) (past broker.Past, entered bool, err *wire.Error, failure error) {
+func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, j *joining) (past broker.Past, entered bool, err *wire.Error, failure error) {
 	from.Bytes = s.srv.cfg.Limits.Outbox / 2
 	failure = guard.Call(s.srv.log, "Broker.Join", func() error {
 		return h.Join(s.unending(), channel, from, func(p broker.Past) {
 			past = fitting(channel, p, from.Bytes)
-			entered, err = s.enter(channel, raw, options, epoch, resume, past)
+			entered, err = s.enter(channel, raw, options, epoch, resume, past, j)
 		})
 	}, slog.String("channel", channel))
 	return past, entered, err, failure
@@ -240,14 +282,14 @@ func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel strin
 // returns false if it did not, or if the socket was in the channel before. The
 // publications that the client has missed go before all that come from now on. If it is
 // resumed, a report of what is lost goes before those; otherwise the answer has it.
-func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, past broker.Past) (entered bool, err *wire.Error) {
+func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, past broker.Past, j *joining) (entered bool, err *wire.Error) {
 	reported := resume && past.Lost != nil
 	if !reported {
 		options.from = broker.From{Since: past.Begin}
 	}
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
-	sub, entered, err := s.enterHub(channel, raw, options, epoch, resume)
+	sub, entered, err := s.enterHub(channel, raw, options, epoch, resume, j)
 	if !entered {
 		return false, err
 	}
@@ -265,7 +307,7 @@ func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epo
 }
 
 // enterHub is enter without what was missed. subMu must be held.
-func (s *Socket) enterHub(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool) (sub *hub.Subscription, entered bool, err *wire.Error) {
+func (s *Socket) enterHub(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, j *joining) (sub *hub.Subscription, entered bool, err *wire.Error) {
 	s.mu.Lock()
 	sub = s.subs.Get(channel)
 	s.mu.Unlock()
@@ -286,6 +328,8 @@ func (s *Socket) enterHub(channel string, raw []byte, options subscribeOptions, 
 		return nil, false, invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
 	case s.guarded() && !s.token.inForce(epoch), resume && !s.isSuspended(channel):
 		return nil, false, errStale
+	case j.unwanted():
+		return nil, false, brokerError("Failed to subscribe socket to the %s channel - It was unsubscribed meanwhile", channel)
 	}
 	if entered = s.subs.Get(channel) == nil; entered {
 		s.subs.Add(sub)
@@ -303,7 +347,7 @@ func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
 		s.refuse(p, isCall, invalidAction("Unsubscribe channel name was malformatted"))
 		return
 	}
-	if !s.unsubscribe(channel, nil) && !s.forgetSuspended(channel) {
+	if !s.stopJoining(channel) && !s.unsubscribe(channel, nil) && !s.forgetSuspended(channel) {
 		s.refuse(p, isCall, s.notSubscribed(channel))
 		return
 	}

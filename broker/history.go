@@ -16,7 +16,8 @@ type Historian interface {
 	// makes a subscriber begins behind it: no publication comes in between, and none
 	// twice. The node must have subscribed to the channel. If Join returns an error,
 	// it has not called enter, otherwise once. enter must not block. For a
-	// channel that keeps nothing, the Past is empty.
+	// channel that keeps nothing, the Past is empty. After a [context.DeadlineExceeded],
+	// also of Subscribe, the server tries again while the subscriber is there.
 	Join(ctx context.Context, channel string, from From, enter func(Past)) error
 
 	// History returns the last publications of a channel, oldest first, count of

@@ -66,10 +66,6 @@ for (let i = 0; i < subscribers; i++) {
       }
     })();
   }
-  // A node that has no storage just now refuses.
-  (async () => {
-    for await (const {channel} of socket.listener('subscribeFail')) setTimeout(() => socket.subscribe(channel), 200);
-  })();
   (async () => {
     for await (const _ of socket.listener('disconnect')) {
       note({kind: 'ended', who});

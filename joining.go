@@ -1,0 +1,165 @@
+package socketcluster
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/socketcluster-go/socketcluster/broker"
+	"github.com/socketcluster-go/socketcluster/internal/account"
+)
+
+// A subscription to a channel whose past cannot be read at the moment waits until it can be, as
+// long as the client is there: stock clients wait for the answer without a limit, and give up a
+// channel for good after an error. What else the client sends goes on meanwhile, but for
+// publications to that channel.
+
+// joinPatience is for how long a subscription holds up what the same client sends after it.
+const joinPatience = 250 * time.Millisecond
+
+// joinPause is the time between two tries, and publishPatience is for how long a publication waits
+// for the subscription of its client to the channel.
+const (
+	joinPause       = 200 * time.Millisecond
+	publishPatience = 10 * time.Second
+)
+
+// joining is a subscription that waits. The socket's mu guards it.
+type joining struct {
+	counted bool // in the budget
+	left    bool // the client does not want it any more
+	over    bool
+	done    chan struct{} // closed when it is over
+}
+
+// joinAside calls join, and returns when it has returned, or waits for longer than joinPatience. It
+// does not wait if other subscriptions of the socket do. size is what join takes in bytes.
+func (s *Socket) joinAside(channel string, size int, join func(*joining)) {
+	if _, ok := s.srv.cfg.Broker.(broker.Historian); !ok {
+		join(nil)
+		return
+	}
+	j := &joining{done: make(chan struct{})}
+	go func() {
+		defer s.joined(channel, size, j)
+		join(j)
+	}()
+	s.mu.Lock()
+	waiting := 0
+	if s.ext != nil {
+		waiting = len(s.ext.joins)
+	}
+	s.mu.Unlock()
+	if limit := s.srv.cfg.Limits.Calls; limit > 0 && waiting >= limit {
+		<-j.done
+		return
+	}
+	if waiting == 0 {
+		timer := time.NewTimer(joinPatience)
+		defer timer.Stop()
+		select {
+		case <-j.done:
+			return
+		case <-timer.C:
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j.over || s.state == Closed {
+		return
+	}
+	x := s.extend()
+	if old := x.joins[channel]; old != nil {
+		old.left = true
+	}
+	if x.joins == nil {
+		x.joins = make(map[string]*joining)
+	}
+	x.joins[channel] = j
+	j.counted = true
+	s.count(account.Subscriptions, size)
+}
+
+// joined takes note that a subscription does not wait any more.
+func (s *Socket) joined(channel string, size int, j *joining) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext != nil && s.ext.joins[channel] == j {
+		delete(s.ext.joins, channel)
+	}
+	if j.counted && s.state != Closed { // emitEnd sets the count of a closed one
+		s.count(account.Subscriptions, -size)
+	}
+	j.over = true
+	close(j.done)
+}
+
+// stopJoining makes a subscription that waits fail, and reports whether there was one.
+func (s *Socket) stopJoining(channel string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil || s.ext.joins[channel] == nil {
+		return false
+	}
+	s.ext.joins[channel].left = true
+	delete(s.ext.joins, channel)
+	return true
+}
+
+// awaitJoined waits for a subscription of the socket to a channel, so that it gets what it publishes
+// there afterwards.
+func (s *Socket) awaitJoined(channel string) {
+	x := s.extension()
+	if x == nil {
+		return
+	}
+	s.mu.Lock()
+	j := x.joins[channel]
+	s.mu.Unlock()
+	if j == nil {
+		return
+	}
+	timer := time.NewTimer(publishPatience)
+	defer timer.Stop()
+	select {
+	case <-j.done:
+	case <-timer.C:
+	case <-s.Done():
+	}
+}
+
+// joiningOthers counts the subscriptions to other channels that wait. mu must be held.
+func (s *Socket) joiningOthers(channel string) int {
+	if s.ext == nil {
+		return 0
+	}
+	n := len(s.ext.joins)
+	if s.ext.joins[channel] != nil {
+		n--
+	}
+	return n
+}
+
+// unwanted reports whether the client has left a channel for which a subscription waits. mu must be held.
+func (j *joining) unwanted() bool { return j != nil && j.left }
+
+// again reports whether a subscription that has failed is to be tried again, after a pause: what the
+// broker keeps cannot be read at the moment, and the client still waits.
+func (s *Socket) again(j *joining, channel string, failure error, tries int) bool {
+	if j == nil || !errors.Is(failure, context.DeadlineExceeded) {
+		return false
+	}
+	if tries == 0 {
+		s.srv.log.Warn("a subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", failure))
+	}
+	timer := time.NewTimer(joinPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == Open && !j.left
+}
