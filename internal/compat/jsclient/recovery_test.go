@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/broker/mem"
 	"github.com/socketcluster-go/socketcluster/cluster"
+	"github.com/socketcluster-go/socketcluster/internal/sctest"
 )
 
 // startHistory starts a server whose channel chat keeps some publications. publish publishes
@@ -191,6 +193,62 @@ func TestRecovery(t *testing.T) {
 	with.connect(t)
 	with.wait(t, "subscribe") // what is lost is in the answer, behind the publications
 	want(with, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)
+}
+
+// awayShelf is a shelf that cannot read what it keeps for a while.
+type awayShelf struct {
+	*sctest.Shelf
+	away atomic.Int32 // so many more times
+}
+
+func (k *awayShelf) Join(ctx context.Context, channel string, from broker.From, enter func(broker.Past)) error {
+	if k.away.Add(-1) >= 0 {
+		time.Sleep(400 * time.Millisecond) // longer than others wait
+		return fmt.Errorf("wait for storage: %w", context.DeadlineExceeded)
+	}
+	return k.Shelf.Join(ctx, channel, from, enter)
+}
+
+// A stock client that comes back while the server cannot read what it has missed does not give
+// up its channel, with the module and without it. It is served meanwhile.
+func TestRecoveryWaitsForTheStorage(t *testing.T) {
+	k := &awayShelf{Shelf: sctest.NewShelf(100, "e.%x.0")}
+	srv := startServer(t, socketcluster.Config{Broker: k}, nil)
+	publish := func(n int) {
+		t.Helper()
+		if err := srv.Exchange().Publish(t.Context(), "chat", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := startNode(t)
+	for name, test := range map[string]struct {
+		options []options
+		want    []int
+	}{
+		"stock":  {nil, []int{1, 3}},
+		"module": {[]options{{"recover": map[string]any{}}}, []int{1, 2, 3}},
+	} {
+		c := n.connected(t, srv, nil, test.options...)
+		c.do(t, "collect", "chat")
+		c.do(t, "subscribe", "chat", nil)
+		c.do(t, "forget", "subscribe")
+		publish(1)
+		c.do(t, "collected", 1)
+		c.do(t, "disconnect", 1000)
+		publish(2)
+		k.away.Store(3)
+		c.connect(t)
+		c.barrier(t)
+		if left := k.away.Load(); left < 0 {
+			t.Errorf("%s: the call was answered behind the subscription", name)
+		}
+		c.wait(t, "subscribe")
+		publish(3)
+		if got := decode[[]int](t, c.do(t, "collected", len(test.want))); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
+		c.do(t, "disconnect", 1000)
+	}
 }
 
 // In Node.js, the stock client decodes what arrives after it has disconnected, and drops it.
