@@ -33,10 +33,16 @@ type joining struct {
 	done    chan struct{} // closed when it is over
 }
 
+// keepsHistory reports whether the broker may have to read before a subscription begins.
+func (srv *Server) keepsHistory() bool {
+	_, ok := srv.cfg.Broker.(broker.Historian)
+	return ok
+}
+
 // joinAside calls join, and returns when it has returned, or waits for longer than joinPatience. It
 // does not wait if other subscriptions of the socket do. size is what join takes in bytes.
 func (s *Socket) joinAside(channel string, size int, join func(*joining)) {
-	if _, ok := s.srv.cfg.Broker.(broker.Historian); !ok {
+	if !s.srv.keepsHistory() {
 		join(nil)
 		return
 	}
@@ -110,12 +116,14 @@ func (s *Socket) stopJoining(channel string) bool {
 // awaitJoined waits for a subscription of the socket to a channel, so that it gets what it publishes
 // there afterwards.
 func (s *Socket) awaitJoined(channel string) {
-	x := s.extension()
-	if x == nil {
+	if !s.srv.keepsHistory() {
 		return
 	}
+	var j *joining
 	s.mu.Lock()
-	j := x.joins[channel]
+	if s.ext != nil {
+		j = s.ext.joins[channel]
+	}
 	s.mu.Unlock()
 	if j == nil {
 		return

@@ -120,7 +120,7 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		return
 	}
 	id, size := p.ID, len(req.Channel)+2*len(p.Data)+subscriptionCost
-	if _, keeps := s.srv.cfg.Broker.(broker.Historian); keeps {
+	if s.srv.keepsHistory() {
 		// What follows may go on when the message is gone.
 		req.Options, req.Data, raw = cloneRaw(req.Options), stored.data, cloneRaw(raw)
 	}
@@ -347,7 +347,8 @@ func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
 		s.refuse(p, isCall, invalidAction("Unsubscribe channel name was malformatted"))
 		return
 	}
-	if !s.stopJoining(channel) && !s.unsubscribe(channel, nil) && !s.forgetSuspended(channel) {
+	stopped := s.stopJoining(channel) // first: it may enter the channel until then
+	if !s.unsubscribe(channel, nil) && !stopped && !s.forgetSuspended(channel) {
 		s.refuse(p, isCall, s.notSubscribed(channel))
 		return
 	}

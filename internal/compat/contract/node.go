@@ -20,18 +20,23 @@ const tokenLife = 25 * time.Hour
 
 // startNode starts the node of NODE_NAME, CLUSTER_LISTEN, CLUSTER_ROUTES (separated by
 // commas) and DATA_DIR, and gives the server its broker and revocations. Other nodes
-// are told of CLUSTER_ADVERTISE, if there is one. It returns nil without CLUSTER_LISTEN.
+// are told of CLUSTER_ADVERTISE, if there is one. Without routes the node is alone. It returns
+// nil without CLUSTER_LISTEN.
 func startNode(ctx context.Context, cfg *socketcluster.Config) (*cluster.Node, error) {
 	listen := os.Getenv("CLUSTER_LISTEN")
 	if listen == "" {
 		return nil, nil
+	}
+	routes := strings.FieldsFunc(os.Getenv("CLUSTER_ROUTES"), func(r rune) bool { return r == ',' })
+	if len(routes) == 0 {
+		listen = ""
 	}
 	secret := sha256.Sum256([]byte("the nodes with the key " + os.Getenv("AUTH_KEY")))
 	node, err := cluster.Start(ctx, cluster.Options{
 		Name:      os.Getenv("NODE_NAME"),
 		Listen:    listen,
 		Advertise: os.Getenv("CLUSTER_ADVERTISE"),
-		Routes:    strings.FieldsFunc(os.Getenv("CLUSTER_ROUTES"), func(r rune) bool { return r == ',' }),
+		Routes:    routes,
 		Secret:    hex.EncodeToString(secret[:]),
 		StoreDir:  os.Getenv("DATA_DIR"),
 		// history.* would not match history.room.1, as a dot separates there.
