@@ -39,17 +39,21 @@ func (srv *Server) keepsHistory() bool {
 	return ok
 }
 
-// joinAside calls join, and returns when it has returned, or waits for longer than joinPatience. It
-// does not wait if other subscriptions of the socket do. size is what join takes in bytes.
-func (s *Socket) joinAside(channel string, size int, join func(*joining)) {
-	if !s.srv.keepsHistory() {
-		join(nil)
+// enterAside is enterAndAnswer, but returns when that waits for longer than joinPatience. It does not
+// wait if other subscriptions of the socket do.
+func (s *Socket) enterAside(e entering) {
+	if err := s.mayEnter(e.req.Channel, true); err != nil {
+		s.emitError(err)
+		s.respond(e.id, nil, err)
 		return
 	}
+	// It may go on when the message is gone.
+	e.req.Options, e.req.Data, e.raw = cloneRaw(e.req.Options), e.options.data, cloneRaw(e.raw)
+	channel, size := e.req.Channel, len(e.req.Channel)+len(e.req.Options)+len(e.raw)+len(e.options.data)+subscriptionCost
 	j := &joining{done: make(chan struct{})}
 	go func() {
 		defer s.joined(channel, size, j)
-		join(j)
+		s.enterAndAnswer(e, j)
 	}()
 	s.mu.Lock()
 	waiting := 0

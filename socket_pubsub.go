@@ -114,42 +114,50 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		s.emitError(invalidAction("A #subscribe without a call id was ignored"))
 		return
 	}
-	if err := s.mayEnter(req.Channel, true); err != nil {
-		s.emitError(err)
-		s.respond(p.ID, nil, err)
-		return
-	}
-	id, size := p.ID, len(req.Channel)+2*len(p.Data)+subscriptionCost
+	e := entering{p.ID, req, raw, stored, epoch}
 	if s.srv.keepsHistory() {
-		// What follows may go on when the message is gone.
-		req.Options, req.Data, raw = cloneRaw(req.Options), stored.data, cloneRaw(raw)
+		s.enterAside(e)
+	} else {
+		s.enterAndAnswer(e, nil)
 	}
-	s.joinAside(req.Channel, size, func(j *joining) {
-		for tries, waits := 0, 0; tries < maxAsks; {
-			past, err, failure := s.subscribe(req.Channel, raw, stored, epoch, false, broker.From{Since: req.Since, Last: req.Last}, j)
-			switch {
-			case s.again(j, req.Channel, failure, waits):
-				waits++
-			case err == nil:
-				s.awaitRoom(0)
-				if !s.confirmSubscribed(id, req.Channel, past) {
-					s.respond(id, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", req.Channel))
-				}
-				return
-			case err == errStale:
-				tries++
-				if raw, epoch, ok = s.askToSubscribe(&req, id, isCall, s.expireNow()); !ok {
-					return
-				}
-			default:
-				s.emitError(err)
-				s.respond(id, nil, err)
+}
+
+// entering is a subscription that the middleware has approved in an epoch.
+type entering struct {
+	id      float64 // of the call
+	req     wire.Subscribe
+	raw     json.RawMessage // the options, as the middleware has changed them
+	options subscribeOptions
+	epoch   uint32
+}
+
+// enterAndAnswer subscribes, and answers the call. j is nil unless it may wait aside.
+func (s *Socket) enterAndAnswer(e entering, j *joining) {
+	for stale, waits := 0, 0; stale < maxAsks; {
+		past, err, failure := s.subscribe(e.req.Channel, e.raw, e.options, e.epoch, false, broker.From{Since: e.req.Since, Last: e.req.Last}, j)
+		switch {
+		case s.again(j, e.req.Channel, failure, waits):
+			waits++
+		case err == nil:
+			s.awaitRoom(0)
+			if !s.confirmSubscribed(e.id, e.req.Channel, past) {
+				s.respond(e.id, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", e.req.Channel))
+			}
+			return
+		case err == errStale:
+			stale++
+			var ok bool
+			if e.raw, e.epoch, ok = s.askToSubscribe(&e.req, e.id, true, s.expireNow()); !ok {
 				return
 			}
+		default:
+			s.emitError(err)
+			s.respond(e.id, nil, err)
+			return
 		}
-		s.emitError(errTokenUnsteady)
-		s.respond(id, nil, errTokenUnsteady)
-	})
+	}
+	s.emitError(errTokenUnsteady)
+	s.respond(e.id, nil, errTokenUnsteady)
 }
 
 // askToSubscribe asks the middleware about a subscription. raw are the options as it has changed them.
