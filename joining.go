@@ -48,7 +48,7 @@ func (s *Socket) enterAside(e entering) {
 		return
 	}
 	// It may go on when the message is gone.
-	e.req.Options, e.req.Data, e.raw = cloneRaw(e.req.Options), e.options.data, cloneRaw(e.raw)
+	e.req.Data = e.options.data
 	channel, size := e.req.Channel, len(e.req.Channel)+len(e.req.Options)+len(e.raw)+len(e.options.data)+subscriptionCost
 	j := &joining{done: make(chan struct{})}
 	go func() {
