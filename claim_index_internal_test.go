@@ -12,7 +12,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/auth"
 	"github.com/socketcluster-go/socketcluster/auth/revoke"
 	"github.com/socketcluster-go/socketcluster/internal/account"
-	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // revokes returns the revocation of a session, in the form that a store passes on.
@@ -32,17 +31,6 @@ func signed(t testing.TB, srv *Server, session string) *auth.Token {
 		t.Fatal(err)
 	}
 	return token
-}
-
-// another adds an open socket without a connection to the server of a lone one.
-func another(srv *Server) *Socket {
-	s := &Socket{srv: srv, url: &srv.cfg.Path, id: newSocketID(), version: wire.Version2, state: Open}
-	s.out.Init(lonePeer{(*outboxPeer)(s), make(writes, 100)}, &srv.outbox, srv.budget.Shard(0))
-	srv.mu.Lock()
-	srv.sockets[s.id] = s
-	srv.open++
-	srv.mu.Unlock()
-	return s
 }
 
 // hold gives a socket a token.
@@ -124,11 +112,7 @@ func TestIndexForgetsClosedSockets(t *testing.T) {
 	s, _ := lone(t, Config{})
 	defer s.srv.wheel.Close()
 	s.srv.revoked(revokes(t, "another"))
-	if err := s.lockUnlessRevoked(); err != nil {
-		t.Fatal(err)
-	}
-	s.setToken(signed(t, s.srv, "a"), fromClient)
-	s.mu.Unlock()
+	hold(t, s, signed(t, s.srv, "a"))
 	if got := s.srv.originsWith("sid", "a"); len(got) != 1 {
 		t.Fatalf("%d sockets", len(got))
 	}
@@ -220,7 +204,7 @@ func TestRevocationFindsASocketThatCloses(t *testing.T) {
 	s, _ := lone(t, Config{})
 	srv := s.srv
 	defer srv.wheel.Close()
-	other := another(srv)
+	other, _ := another(srv)
 	srv.originsWith("sid", "nobody")
 	hold(t, s, signed(t, srv, "a"))
 	if err := other.lockUnlessRevoked(); err != nil {
@@ -296,7 +280,7 @@ func TestUpdateClaimsWhileASocketCloses(t *testing.T) {
 	a, _ := lone(t, Config{Revocations: new(revoke.Memory)})
 	srv := a.srv
 	defer srv.wheel.Close()
-	b := another(srv)
+	b, _ := another(srv)
 	srv.originsWith("sub", "nobody") // there is an index
 	for _, s := range []*Socket{a, b} {
 		token, err := srv.engine.Sign(t.Context(), map[string]any{"sub": "anna", "sid": "x", "n": 0})
@@ -379,7 +363,7 @@ func TestRevocationLeavesOthersAlone(t *testing.T) {
 	s, _ := lone(t, Config{})
 	srv := s.srv
 	defer srv.wheel.Close()
-	other := another(srv)
+	other, _ := another(srv)
 	hold(t, s, signed(t, srv, "a"))
 	hold(t, other, signed(t, srv, "b"))
 	srv.originsWith("sid", "nobody")

@@ -133,6 +133,11 @@ func lone(t testing.TB, cfg Config) (*Socket, writes) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return another(srv)
+}
+
+// another adds an open socket without a connection to a server.
+func another(srv *Server) (*Socket, writes) {
 	s := &Socket{srv: srv, url: &srv.cfg.Path, id: newSocketID(), version: wire.Version2, state: Open}
 	w := make(writes, 100)
 	s.out.Init(lonePeer{(*outboxPeer)(s), w}, &srv.outbox, srv.budget.Shard(0))

@@ -116,11 +116,7 @@ func newReplaced(t *testing.T) *replaced {
 	t.Helper()
 	r := &replaced{T: t}
 	r.n, r.s, _ = storedChannel(t, 3)
-	nc, err := r.n.engine.connect("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
+	nc := connected(t, r.n)
 	r.nc = nc
 	if err := r.n.channels.Start(t.Context(), r); err != nil {
 		t.Fatal(err)

@@ -18,11 +18,7 @@ func TestFarewell(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	other, err := n.engine.connect("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	other := connected(t, n)
 	sub, err := other.SubscribeSync(n.subject("n.beat"))
 	if err != nil {
 		t.Fatal(err)

@@ -34,18 +34,25 @@ func storedChannel(t *testing.T, count int) (n *Node, s *shard, subject string) 
 	return n, s, s.subject("chat/a")
 }
 
-// A node asks again for a stream, as the first question may go to nobody.
-func TestOpenAsksAgain(t *testing.T) {
-	t.Parallel()
-	n, s, _ := storedChannel(t, 0)
+// connected returns another connection to the server of a node.
+func connected(t *testing.T, n *Node) *nats.Conn {
+	t.Helper()
 	nc, err := n.engine.connect("test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// A node asks again for a stream, as the first question may go to nobody.
+func TestOpenAsksAgain(t *testing.T) {
+	t.Parallel()
+	n, s, _ := storedChannel(t, 0)
+	nc := connected(t, n)
 	asked := 0
 	account := n.engine.srv.GlobalAccount()
-	_, err = nc.Subscribe("nobody", func(*nats.Msg) {
+	_, err := nc.Subscribe("nobody", func(*nats.Msg) {
 		if asked++; asked == 2 {
 			account.RemoveMapping(apiPrefix + askState + s.stream)
 		}
@@ -111,11 +118,7 @@ func TestPastOfFullHistory(t *testing.T) {
 func TestPublishAfterElection(t *testing.T) {
 	t.Parallel()
 	n, s, _ := storedChannel(t, 1)
-	nc, err := n.engine.connect("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := connected(t, n)
 	asked, err := nc.SubscribeSync("nobody.answers")
 	if err == nil {
 		err = nc.Flush()
@@ -150,11 +153,7 @@ func TestPublishAfterElection(t *testing.T) {
 func TestAnswersMayTakeLong(t *testing.T) {
 	t.Parallel()
 	n, s, _ := storedChannel(t, 0)
-	nc, err := n.engine.connect("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := connected(t, n)
 	const late = askTimeout + askTimeout/4
 	account := n.engine.srv.GlobalAccount()
 	answer := func(request string, answers ...*nats.Msg) {
@@ -239,11 +238,7 @@ func TestReadAfterNodesChange(t *testing.T) {
 func TestLeaderAnswersLater(t *testing.T) {
 	t.Parallel()
 	n, _, _ := storedChannel(t, 0)
-	other, err := n.engine.connect("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	other := connected(t, n)
 	answers := []string{"none"}
 	if _, err := other.Subscribe("which", func(msg *nats.Msg) {
 		for _, text := range answers {
@@ -323,11 +318,7 @@ func TestTimeOfTheOldest(t *testing.T) {
 	if at, err := n.history.timeOf(t.Context(), s, 7, now); err != nil || at != now {
 		t.Errorf("one that is gone was stored at %v, %v", at, err)
 	}
-	nc, err := n.engine.connect("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := connected(t, n)
 	for _, unknown := range []string{"0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"} {
 		_, listen := nc.Subscribe("unknown."+unknown[:4], func(msg *nats.Msg) {
 			_ = msg.Respond([]byte(`{"state":{"messages":1,"first_seq":2,"first_ts":"` + unknown + `","last_seq":2}}`))
