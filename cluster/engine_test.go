@@ -40,7 +40,7 @@ func testUnlike(t *testing.T, change func(o *Options), want, never string) {
 	for i := range logs {
 		text := ""
 		for begun := time.Now(); !strings.Contains(text, want); time.Sleep(time.Millisecond) {
-			if text += logs[i].Take(); time.Since(begun) > 20*time.Second {
+			if text += logs[i].Take(); time.Since(begun) > time.Minute {
 				t.Fatalf("node %d logs %s", i, text)
 			}
 		}
@@ -126,7 +126,7 @@ func TestSize(t *testing.T) {
 	}
 	begin(2)
 	for _, n := range nodes {
-		if err := ready(n, 20*time.Second); err != nil {
+		if err := ready(n, time.Minute); err != nil {
 			t.Errorf("%s: %v", n.Name(), err)
 		}
 	}

@@ -43,7 +43,7 @@ func (r *replaced) Lose(string, string, broker.Lost) {
 func (r *replaced) ends(want ...string) {
 	r.Helper()
 	var got []string
-	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(time.Millisecond) {
 		r.mu.Lock()
 		got = slices.Clone(r.got)
 		r.mu.Unlock()

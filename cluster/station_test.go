@@ -109,7 +109,7 @@ func (s *station) connectWith(t testing.TB, signed string) *client {
 	select {
 	case socket := <-met:
 		return &client{c, socket}
-	case <-time.After(20 * time.Second): // a node that is cut off accepts no token
+	case <-time.After(hangLimit): // a node that is cut off accepts no token
 		var current error
 		if rv, ok := s.cfg.Revocations.(*cluster.Revocations); ok {
 			current = rv.Current()

@@ -31,7 +31,8 @@ func openStore(dir string) (unlock func(), err error) {
 	return unlock, nil
 }
 
-// A probe asks whether there is storage: each for so long, with a pause between.
+// A probe asks whether there is storage: the first for so long, the next ones for longer, with a
+// pause between. A machine under load may answer none of the first.
 const (
 	probeTimeout = 300 * time.Millisecond
 	probePause   = 20 * time.Millisecond
@@ -43,8 +44,8 @@ func (n *Node) Ready(ctx context.Context) error {
 	if n.o.URL == "" && n.o.StoreDir == "" {
 		return ErrNoStorage
 	}
-	for {
-		probe, cancel := context.WithTimeout(ctx, probeTimeout)
+	for wait := probeTimeout; ; wait = longer(wait) {
+		probe, cancel := context.WithTimeout(ctx, wait)
 		_, err := n.js.AccountInfo(probe)
 		cancel()
 		switch {

@@ -60,7 +60,7 @@ func startStored(t testing.TB, n int, change func(*cluster.Options)) ([]*cluster
 
 func ready(t testing.TB, node *cluster.Node) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), hangLimit)
 	defer cancel()
 	if err := node.Ready(ctx); err != nil {
 		t.Fatal(err)
