@@ -16,6 +16,7 @@ type leadership struct {
 	over      sync.WaitGroup
 	elections elections
 	alone     times // since when the node leads a group without a majority
+	balance   balance
 }
 
 // group is a Raft group as this node sees it.
@@ -64,7 +65,9 @@ func (l *leadership) run() {
 			groups, reach := l.groups(), l.reach()
 			l.standAside(groups, reach, time.Now())
 			l.elections.look(groups, reach)
-			if time.Now().After(calm) && l.calm(groups, reach) {
+			quiet := l.calm(groups, reach)
+			l.share(groups, quiet, time.Now())
+			if time.Now().After(calm) && quiet {
 				timer.Reset(calmEvery)
 			} else {
 				timer.Reset(lookEvery)

@@ -145,9 +145,9 @@ func (m *members) say(leaving bool) {
 	}
 	m.left = leaving
 	m.mu.Lock()
-	lost := m.roster.missing(time.Now())
+	b := beatMessage{m.n.o.Name, m.instance, leaving, m.history, m.roster.led, m.roster.missing(time.Now())}
 	m.mu.Unlock()
-	text, err := json.Marshal(beatMessage{m.n.o.Name, m.instance, leaving, m.history, lost})
+	text, err := json.Marshal(b)
 	if err == nil {
 		err = m.n.nc.Publish(m.n.subject("n.beat"), text)
 	}
@@ -250,6 +250,20 @@ func (m *members) others() (alive map[string]string, missed []string) {
 		alive[name] = other.instance
 	}
 	return alive, m.roster.missed(time.Now())
+}
+
+// lead takes note of how many streams this node leads, which others are told with the next beat.
+func (m *members) lead(count int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.roster.led = count
+}
+
+// leads returns how many streams each node leads that is alive, this one included.
+func (m *members) leads() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster.leads()
 }
 
 // answer answers to a node that wants to know that this one has what it sent

@@ -28,6 +28,7 @@ type beatMessage struct {
 	Instance string `json:"instance"` // another one after each start
 	Leaving  bool   `json:"leaving,omitempty"`
 	History  string `json:"history"` // the digest of its rules
+	Leads    int    `json:"leads"`   // how many streams it leads that others have copies of
 
 	Lost map[string]int64 `json:"lost,omitempty"` // the nodes that it misses, and for how many milliseconds
 }
@@ -36,6 +37,7 @@ type beatMessage struct {
 type member struct {
 	instance string
 	history  string // the digest of its rules
+	led      int    // how many streams it leads
 	heard    time.Time
 	rival    bool // another instance was heard since
 	rivals   int  // how often that was
@@ -45,6 +47,7 @@ type member struct {
 type roster struct {
 	name, instance string // of this node
 	began          time.Time
+	led            int // how many streams this node leads
 	others         map[string]member
 	lost           map[string]time.Time // when nodes were gone without a farewell
 	looked         time.Time            // when silent was called last
@@ -81,7 +84,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 		return heardLeaving
 	case known && b.Instance == was.instance:
 		both := was.rival
-		was.heard, was.rival = now, false
+		was.heard, was.rival, was.led = now, false, b.Leads
 		if both {
 			was.rivals++
 		}
@@ -98,7 +101,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 	if r.others == nil {
 		r.others = make(map[string]member)
 	}
-	r.others[b.Node] = member{instance: b.Instance, history: b.History, heard: now}
+	r.others[b.Node] = member{instance: b.Instance, history: b.History, led: b.Leads, heard: now}
 	delete(r.lost, b.Node)
 	r.learn(b.Lost, now)
 	if known {
@@ -212,6 +215,16 @@ func (r *roster) alive(self bool) map[string]bool {
 	if self {
 		all[r.name] = true
 	}
+	return all
+}
+
+// leads returns how many streams each node leads that is alive.
+func (r *roster) leads() map[string]int {
+	all := make(map[string]int, len(r.others)+1)
+	for name, other := range r.others {
+		all[name] = other.led
+	}
+	all[r.name] = r.led
 	return all
 }
 
