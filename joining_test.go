@@ -32,14 +32,23 @@ func (k *awayShelf) Join(ctx context.Context, channel string, from broker.From, 
 	if strings.HasPrefix(channel, "away") {
 		k.mu.Lock()
 		k.tries++
+		back := k.back
 		k.mu.Unlock()
 		select {
-		case <-k.back:
+		case <-back:
 		case <-time.After(k.patience):
 			return fmt.Errorf("wait for storage: %w", context.DeadlineExceeded)
 		}
 	}
 	return k.Shelf.Join(ctx, channel, from, enter)
+}
+
+// leave makes the storage go away until the channel is closed that it returns.
+func (k *awayShelf) leave() (back chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.back = make(chan struct{})
+	return k.back
 }
 
 func subscribe(channel string, cid int) string {
@@ -206,4 +215,64 @@ func TestLogoutWhileASubscriptionWaits(t *testing.T) {
 			t.Errorf("%d subscribers", n)
 		}
 	})
+}
+
+// A subscription with waitForAuth that was suspended by a logout waits for the storage after the
+// next login, as the client takes it for its own, and gets what it has missed.
+func TestSuspendedSubscriptionWaitsForTheStorage(t *testing.T) {
+	logIn := func(w *world, p *peer) {
+		p.send(`{"event":"#authenticate","data":"` + w.sign(map[string]any{"sub": "anna"}) + `","cid":9}`)
+		if text := p.next(); !strings.HasPrefix(text, `{"rid":9,"data":{"isAuthenticated":true`) {
+			w.t.Errorf("got %s", text)
+		}
+	}
+	for name, tc := range map[string]struct {
+		meanwhile func(w *world, p *peer)
+		want      []string // once the storage is back
+		in        int      // how many subscribers there are then
+	}{
+		"nothing": {func(*world, *peer) {}, []string{`{"event":"#publish","data":{"channel":"away","position":"1","data":7}}`}, 1},
+		"the client leaves the channel": {func(_ *world, p *peer) {
+			p.send(`{"event":"#unsubscribe","data":"away","cid":3}`)
+			p.want(`{"rid":3}`)
+		}, nil, 0},
+		"another logout and login": {func(w *world, p *peer) {
+			w.only().Deauthenticate(context.Background())
+			p.want(`{"event":"#removeAuthToken"}`)
+			synctest.Wait()
+			logIn(w, p)
+		}, []string{`{"event":"#publish","data":{"channel":"away","position":"1","data":7}}`}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newAwayShelf()
+			inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
+				close(k.leave()) // of the bubble
+				socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
+					if a.Socket.AuthState() != socketcluster.Authenticated {
+						return fmt.Errorf("log in")
+					}
+					return nil
+				})
+				p := w.login(map[string]any{"sub": "anna"})
+				p.send(`{"event":"#subscribe","data":{"channel":"away","waitForAuth":true},"cid":2}`)
+				p.want(`{"rid":2,"data":{"position":"0"}}`)
+				w.only().Deauthenticate(context.Background())
+				p.want(`{"event":"#removeAuthToken"}`)
+				synctest.Wait() // it is suspended now
+				back := k.leave()
+				logIn(w, p)
+				if err := w.srv.Exchange().Publish(context.Background(), "away", 7); err != nil {
+					t.Fatal(err)
+				}
+				p.quiet(time.Minute)
+				tc.meanwhile(w, p)
+				close(back)
+				p.want(tc.want...)
+				p.quiet(time.Second)
+				if n := w.srv.Exchange().NumSubscribers("away"); n != tc.in {
+					t.Errorf("%d subscribers", n)
+				}
+			})
+		})
+	}
 }

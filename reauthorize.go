@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -152,7 +153,9 @@ func (s *Socket) ask(r *round) {
 		blocked := s.authorizeAgain(r.ctx, q.channel)
 		switch {
 		case q.sub == nil:
-			s.resume(r, q.channel, blocked)
+			if s.resume(r.epoch, q.channel, blocked) {
+				go s.resumeLater(r.epoch, q.channel)
+			}
 		case s.verdict(r, q.sub, blocked):
 			left = append(left, q.channel)
 		}
@@ -345,24 +348,51 @@ func (s *Socket) suspendedLocked(channel string) int {
 }
 
 // resume puts a socket back into a channel, or notifies the client that it has
-// left the channel for good.
-func (s *Socket) resume(r *round, channel string, blocked *wire.Error) {
+// left the channel for good. It reports whether the broker cannot read what it keeps at the moment:
+// then it is to be tried again.
+func (s *Socket) resume(epoch uint32, channel string, blocked *wire.Error) (again bool) {
 	if blocked == nil {
 		options := s.optionsOf(channel)
 		options.suspended = false
 		raw := withData(json.RawMessage(`{"waitForAuth":true}`), options.data)
-		if _, blocked, _ = s.subscribe(channel, raw, options, r.epoch, true, options.from, nil); blocked == nil || blocked == errStale {
-			return
+		_, err, failure := s.subscribe(channel, raw, options, epoch, true, options.from, nil)
+		switch {
+		case errors.Is(failure, context.DeadlineExceeded):
+			return true
+		case err == nil || err == errStale:
+			return false
 		}
-		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.ID()), slog.Any("error", blocked))
+		s.srv.log.Warn("a suspended subscription could not be resumed", slog.String("socket", s.ID()), slog.Any("error", err))
+		blocked = err
 	}
 	message, err := encodeData(blocked.Message)
 	if err != nil {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token.epoch.Load() == r.epoch && s.state == Open && s.forgetOptions(channel) {
+	if s.token.epoch.Load() == epoch && s.state == Open && s.forgetOptions(channel) {
 		s.sendLocked(kickOutPacket(channel, message))
+	}
+	return false
+}
+
+// resumeLater resumes a subscription as soon as the broker can read what it keeps, if it is suspended
+// until then and the epoch lasts: the client considers it as its own. It does not hold up the round.
+func (s *Socket) resumeLater(epoch uint32, channel string) {
+	s.count(account.Handlers, workerCost)
+	defer s.count(account.Handlers, -workerCost)
+	s.srv.log.Warn("a suspended subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", channel))
+	for again := true; again; {
+		timer := time.NewTimer(joinPause)
+		select {
+		case <-timer.C:
+		case <-s.Done():
+			timer.Stop()
+		}
+		s.mu.Lock()
+		wanted := s.state == Open && s.isSuspended(channel)
+		s.mu.Unlock()
+		again = wanted && s.token.epoch.Load() == epoch && s.resume(epoch, channel, nil)
 	}
 }

@@ -242,7 +242,7 @@ func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions,
 	}
 	s.drainEvents()
 	if failure != nil {
-		if j == nil || !errors.Is(failure, context.DeadlineExceeded) { // see again
+		if j == nil && !resume || !errors.Is(failure, context.DeadlineExceeded) { // otherwise it is tried again
 			s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", failure))
 		}
 		return past, brokerError("Failed to subscribe socket to the %s channel", channel), failure
