@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,8 +145,9 @@ func (m *members) say(leaving bool) {
 		return
 	}
 	m.left = leaving
+	witness := m.n.channels.getSink() == nil
 	m.mu.Lock()
-	b := beatMessage{m.n.o.Name, m.instance, leaving, m.history, m.roster.led, m.roster.missing(time.Now())}
+	b := beatMessage{m.n.o.Name, m.instance, leaving, m.history, m.roster.led, witness, m.roster.missing(time.Now())}
 	m.mu.Unlock()
 	text, err := json.Marshal(b)
 	if err == nil {
@@ -250,6 +252,19 @@ func (m *members) others() (alive map[string]string, missed []string) {
 		alive[name] = other.instance
 	}
 	return alive, m.roster.missed(time.Now())
+}
+
+// witnesses returns the nodes that have no server, this one included, sorted.
+func (m *members) witnesses() []string {
+	self := m.n.channels.getSink() == nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := m.roster.witnesses()
+	if self {
+		names = append(names, m.n.o.Name)
+		slices.Sort(names)
+	}
+	return names
 }
 
 // lead takes note of how many streams this node leads, which others are told with the next beat.

@@ -287,6 +287,18 @@ type Leave struct {
 	Info          json.RawMessage // of the latest of the user's sockets; nil if there was none
 }
 
+// stats returns figures of presence.
+func (p *Presence) stats() (s PresenceStats) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for channel := range p.state.Channels() {
+		s.Channels++
+		s.Users += p.state.NumUsers(channel)
+	}
+	s.Sockets = p.state.NumRows()
+	return s
+}
+
 // Here returns the users in a channel, sorted by name.
 func (p *Presence) Here(channel string) []Present {
 	p.mu.Lock()

@@ -27,8 +27,9 @@ type beatMessage struct {
 	Node     string `json:"node"`
 	Instance string `json:"instance"` // another one after each start
 	Leaving  bool   `json:"leaving,omitempty"`
-	History  string `json:"history"` // the digest of its rules
-	Leads    int    `json:"leads"`   // how many streams it leads that others have copies of
+	History  string `json:"history"`           // the digest of its rules
+	Leads    int    `json:"leads"`             // how many streams it leads that others have copies of
+	Witness  bool   `json:"witness,omitempty"` // it has no server
 
 	Lost map[string]int64 `json:"lost,omitempty"` // the nodes that it misses, and for how many milliseconds
 }
@@ -38,6 +39,7 @@ type member struct {
 	instance string
 	history  string // the digest of its rules
 	led      int    // how many streams it leads
+	witness  bool   // it has no server
 	heard    time.Time
 	rival    bool // another instance was heard since
 	rivals   int  // how often that was
@@ -84,7 +86,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 		return heardLeaving
 	case known && b.Instance == was.instance:
 		both := was.rival
-		was.heard, was.rival, was.led = now, false, b.Leads
+		was.heard, was.rival, was.led, was.witness = now, false, b.Leads, b.Witness
 		if both {
 			was.rivals++
 		}
@@ -101,7 +103,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 	if r.others == nil {
 		r.others = make(map[string]member)
 	}
-	r.others[b.Node] = member{instance: b.Instance, history: b.History, led: b.Leads, heard: now}
+	r.others[b.Node] = member{instance: b.Instance, history: b.History, led: b.Leads, witness: b.Witness, heard: now}
 	delete(r.lost, b.Node)
 	r.learn(b.Lost, now)
 	if known {
@@ -173,6 +175,17 @@ func (r *roster) miss(name string, since time.Time) {
 func (r *roster) unlike(history string) (names []string) {
 	for name, other := range r.others {
 		if other.history != history {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// witnesses returns the nodes without a server, this one not included, sorted.
+func (r *roster) witnesses() (names []string) {
+	for name, other := range r.others {
+		if other.witness {
 			names = append(names, name)
 		}
 	}

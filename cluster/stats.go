@@ -20,6 +20,10 @@ type Stats struct {
 	Cluster string   `json:"cluster"`
 	Nodes   []string `json:"nodes"` // that are alive, this one included, sorted
 
+	// Witnesses are the nodes that have no server, as far as they have said so: they store, and
+	// vote. Sorted.
+	Witnesses []string `json:"witnesses"`
+
 	// Unlike are the other nodes whose Options.History differ from those of this one, sorted.
 	Unlike []string `json:"unlike"`
 
@@ -31,9 +35,18 @@ type Stats struct {
 	RevocationLimit int    `json:"revocationLimit"` // with so many there is no room for more (revoke.ErrFull); 0 without
 	CutOff          bool   `json:"cutOff"`          // see Revocations.Current; false without
 
+	Present PresenceStats `json:"present"` // all 0 without a Presence
+
 	// Streams are those of histories and of revocations, sorted by name. A node
 	// without storage has none.
 	Streams []StreamStats `json:"streams"`
+}
+
+// PresenceStats are figures of who is in channels, on all nodes as this one knows it.
+type PresenceStats struct {
+	Channels int `json:"channels"` // in which somebody is
+	Users    int `json:"users"`    // a user counts once in each channel
+	Sockets  int `json:"sockets"`  // of this node; a socket counts once in each channel
 }
 
 // StreamStats are figures of a stream in which nodes store histories, or revocations.
@@ -62,7 +75,7 @@ const statsTimeout = time.Second
 // Stats returns figures of the node and its cluster. It asks the leaders of the streams,
 // which takes a second if one does not answer, or until ctx ends.
 func (n *Node) Stats(ctx context.Context) Stats {
-	s := Stats{Node: n.o.Name, Cluster: n.o.Cluster, Nodes: n.Nodes(), Unlike: n.members.unlike()}
+	s := Stats{Node: n.o.Name, Cluster: n.o.Cluster, Nodes: n.Nodes(), Unlike: n.members.unlike(), Witnesses: n.members.witnesses()}
 	n.channels.mu.Lock()
 	s.Channels = len(n.channels.subs) - len(n.channels.leaving)
 	n.channels.mu.Unlock()
@@ -72,6 +85,9 @@ func (n *Node) Stats(ctx context.Context) Stats {
 	}
 	if rv := n.revocations.Load(); rv != nil {
 		s.Revocations, s.RevocationLimit, s.CutOff = rv.Len(), rv.limit, rv.Current() != nil
+	}
+	if p := n.presence.Load(); p != nil {
+		s.Present = p.stats()
 	}
 	s.Streams = n.streamStats(ctx)
 	if n.o.URL == "" {

@@ -105,6 +105,10 @@ func TestClusterOfCommands(t *testing.T) {
 		return o.status == 0 && strings.Count(o.out, " a b c\n") == 9
 	})
 
+	if o := runWith(t, "", "cluster", "--metrics-addr", p.nodes["a"].ops); !strings.Contains(o.out, "\nc     witness  ") || !strings.Contains(o.out, "\nPresence: 2 users in 1 channels; node a has 1 sockets in them\n") {
+		t.Errorf("the command shows %s", o.out)
+	}
+
 	// One of them dies. If it leads nothing that is needed, there is no election to wait for.
 	dead, alive := "b", "a"
 	for _, s := range p.stats("a").Streams {

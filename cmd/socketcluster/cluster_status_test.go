@@ -16,27 +16,30 @@ import (
 // The table says what each node is and does, and what is wrong.
 func TestClusterTable(t *testing.T) {
 	s := cluster.Stats{
-		Node: "a", Cluster: "chat", Nodes: []string{"a", "b", "d"}, Unlike: []string{"b", "d"}, Channels: 5, Gaps: 4, Losses: 3, Dropped: 2, Revocations: 90, RevocationLimit: 100, CutOff: true,
+		Node: "a", Cluster: "chat", Nodes: []string{"a", "b", "d"}, Witnesses: []string{"d"}, Unlike: []string{"b", "d"}, Channels: 5, Gaps: 4, Losses: 3, Dropped: 2, Revocations: 90, RevocationLimit: 100, CutOff: true,
+		Present: cluster.PresenceStats{Channels: 2, Users: 7, Sockets: 3},
 		Streams: []cluster.StreamStats{
 			{Name: "s0", Leader: "a", Position: 12, Messages: 10, MaxMessages: 200, Bytes: 1000, Copies: []cluster.CopyStats{copyOf("a", true, true, 0), copyOf("b", true, false, 7), copyOf("c", false, false, 9)}},
 			{Name: "s1", Copies: []cluster.CopyStats{}},
-			{Name: "s2", Leader: "b", Position: 3, Messages: 3, Bytes: 30, Copies: []cluster.CopyStats{copyOf("a", true, false, 2), copyOf("b", true, true, 0)}},
+			{Name: "s2", Leader: "b", Position: 3, Messages: 3, Bytes: 30, Copies: []cluster.CopyStats{copyOf("a", true, false, 2), copyOf("b", true, true, 0), copyOf("n1", true, true, 0)}},
 		},
 	}
 	const want = `Cluster chat, as node a sees it
 
-NODE  STATE  LEADS  COPIES  BEHIND
-a     alive  1      2       2
-b     alive  1      2       7
-c     away   0      1       9
-d     alive  0      0       0
+NODE  STATE        LEADS  COPIES  BEHIND
+a     alive        1      2       2
+b     alive        1      2       7
+c     away         0      1       9
+d     witness      0      0       0
+n1    NATS server  0      1       0
 
 STREAM  LEADER  POSITION  MESSAGES   BYTES  COPIES
 s0      a       12        10 of 200  1000   a b (7 behind) c (away)
 s1      none    -         -          -      -
-s2      b       3         3          30     a (2 behind) b
+s2      b       3         3          30     a (2 behind) b n1
 
 Node a: 5 channels, 90 of 100 revocations; since its start 4 gaps read, 3 lost, 2 messages dropped
+Presence: 7 users in 2 channels; node a has 3 sockets in them
 WRONG: node a is cut off from the revocations of others, and accepts no token
 WRONG: there are 90 revocations; with 100, there is no room for more
 WRONG: these nodes have other history rules than node a: b, d

@@ -13,27 +13,33 @@ import (
 
 // nodeRow is what the streams say of a node.
 type nodeRow struct {
-	alive         bool
+	state         string
 	leads, copies int
 	lag           uint64 // of the copy that is furthest behind
 }
 
-// nodeRows returns the nodes that are alive, and those with copies.
+// nodeRows returns the nodes that are alive, and those with copies. With an outside NATS, its servers
+// have the copies.
 func nodeRows(s cluster.Stats) map[string]*nodeRow {
 	rows := make(map[string]*nodeRow)
 	row := func(name string) *nodeRow {
 		if rows[name] == nil {
-			rows[name] = new(nodeRow)
+			rows[name] = &nodeRow{state: "away"}
 		}
 		return rows[name]
 	}
 	for _, name := range s.Nodes {
-		row(name).alive = true
+		row(name).state = "alive"
+	}
+	for _, name := range s.Witnesses {
+		row(name).state = "witness"
 	}
 	for _, stream := range s.Streams {
 		for _, one := range stream.Copies {
 			r := row(one.Node)
-			r.copies++
+			if r.copies++; r.state == "away" && one.Alive {
+				r.state = "NATS server"
+			}
 			r.lag = max(r.lag, one.Lag)
 			if one.Node == stream.Leader {
 				r.leads++
@@ -82,11 +88,8 @@ func printCluster(w io.Writer, s cluster.Stats) {
 	fmt.Fprintln(table, "NODE\tSTATE\tLEADS\tCOPIES\tBEHIND")
 	rows := nodeRows(s)
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		r, state := rows[name], "away"
-		if r.alive {
-			state = "alive"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\n", name, state, r.leads, r.copies, r.lag)
+		r := rows[name]
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\n", name, r.state, r.leads, r.copies, r.lag)
 	}
 	if len(s.Streams) > 0 {
 		fmt.Fprintln(table, "\nSTREAM\tLEADER\tPOSITION\tMESSAGES\tBYTES\tCOPIES")
@@ -101,6 +104,9 @@ func printCluster(w io.Writer, s cluster.Stats) {
 	_ = table.Flush() // as for all that is printed
 	fmt.Fprintf(w, "\nNode %s: %d channels, %s revocations; since its start %d gaps read, %d lost, %d messages dropped\n",
 		s.Node, s.Channels, ofLimit(uint64(s.Revocations), uint64(s.RevocationLimit)), s.Gaps, s.Losses, s.Dropped)
+	if p := s.Present; p.Users > 0 {
+		fmt.Fprintf(w, "Presence: %d users in %d channels; node %s has %d sockets in them\n", p.Users, p.Channels, s.Node, p.Sockets)
+	}
 	for _, ill := range ills(s) {
 		fmt.Fprintf(w, "WRONG: %s\n", ill)
 	}

@@ -305,5 +305,8 @@ func (s *State) User(channel, user string) *User { return s.table.channels[chann
 // NumUsers returns the number of users in a channel.
 func (s *State) NumUsers(channel string) int { return len(s.table.channels[channel]) }
 
+// NumRows returns the number of rows of this node.
+func (s *State) NumRows() int { return len(s.own.rows) }
+
 // Channels yields the channels with users, in no particular order.
 func (s *State) Channels() iter.Seq[string] { return maps.Keys(s.table.channels) }

@@ -29,6 +29,7 @@ func NewCollector(node *cluster.Node) prometheus.Collector { return collector{no
 var (
 	nodes       = desc("nodes", "Nodes of the cluster that are alive, as this one sees it.")
 	unlike      = desc("unlike_nodes", "Other nodes whose rules of histories are not those of this one.")
+	witnesses   = desc("witnesses", "Nodes that have no server: they store, and vote.")
 	channels    = desc("channels", "Channels that have subscribers on this node.")
 	gaps        = desc("gaps_total", "How often this node has read what it lacked of a history, or might have lacked.")
 	losses      = desc("losses_total", "How often some of that was gone.")
@@ -36,6 +37,10 @@ var (
 	revocations = desc("revocations", "Revocations on this node.")
 	limit       = desc("revocations_limit", "Revocations with which there is no room for more.")
 	cutOff      = desc("cut_off", "1 while this node is cut off from the revocations of others, and accepts no token.")
+
+	presentChannels = desc("presence_channels", "Channels of presence in which somebody is, on any node.")
+	presentUsers    = desc("presence_users", "Users in channels of presence, on any node. A user counts once in each channel.")
+	presentSockets  = desc("presence_sockets", "Sockets of this node in channels of presence. A socket counts once in each channel.")
 
 	available = desc("stream_available", "1 if the stream has a leader that answers; otherwise it waits.", "stream")
 	leads     = desc("stream_leader", "1 if this node leads the stream.", "stream")
@@ -47,7 +52,7 @@ var (
 	lag       = desc("copy_lag", "Operations that this copy of the stream is behind its leader.", "stream", "node")
 )
 
-var all = []*prometheus.Desc{nodes, unlike, channels, gaps, losses, dropped, revocations, limit, cutOff, available, leads, position, messages, most, bytes, alive, lag}
+var all = []*prometheus.Desc{nodes, unlike, witnesses, channels, gaps, losses, dropped, revocations, limit, cutOff, presentChannels, presentUsers, presentSockets, available, leads, position, messages, most, bytes, alive, lag}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("socketcluster_cluster_"+name, help, labels, nil)
@@ -71,6 +76,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(nodes, float64(len(s.Nodes)))
 	gauge(unlike, float64(len(s.Unlike)))
+	gauge(witnesses, float64(len(s.Witnesses)))
 	gauge(channels, float64(s.Channels))
 	count(gaps, s.Gaps)
 	count(losses, s.Losses)
@@ -78,6 +84,9 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	gauge(revocations, float64(s.Revocations))
 	gauge(limit, float64(s.RevocationLimit))
 	gauge(cutOff, truth(s.CutOff))
+	gauge(presentChannels, float64(s.Present.Channels))
+	gauge(presentUsers, float64(s.Present.Users))
+	gauge(presentSockets, float64(s.Present.Sockets))
 	for _, stream := range s.Streams {
 		gauge(available, truth(stream.Leader != ""), stream.Name)
 		gauge(leads, truth(stream.Leader == s.Node), stream.Name)
