@@ -210,8 +210,9 @@ func (s *seldom) begin() bool {
 }
 
 // The texts by which NATS says something of a route, that it is refused, here and there, that
-// there is a node of the same name, what comes of that, and that a password is no hash. That of a
-// route may be none: nobody knows it but the nodes.
+// there is a node of the same name, what comes of that, that a password is no hash, and that nobody
+// answers at an address, for the first time. The password of a route may be none: nobody knows it
+// but the nodes.
 const (
 	natsRoute    = " - rid:"
 	natsRefuses  = "authentication error"
@@ -220,6 +221,7 @@ const (
 	natsBroken   = "Parse Error"
 	natsPlain    = "Plaintext passwords detected"
 	natsNoListen = "Error listening on router port"
+	natsNobody   = "Error trying to connect to route (attempt 1)"
 )
 
 func (l *natsLog) log(level slog.Level, format string, args ...any) {
@@ -231,6 +233,8 @@ func (l *natsLog) log(level slog.Level, format string, args ...any) {
 	switch {
 	case strings.HasPrefix(text, natsPlain):
 		return
+	case strings.HasPrefix(text, natsNobody):
+		level = slog.LevelInfo // a node has not started yet, or has just ended; see also routeReports
 	case route && (strings.Contains(text, natsRefuses) || strings.Contains(text, natsRefused)):
 		if l.denied.begin() {
 			l.LogAttrs(context.Background(), slog.LevelError, "cluster: another node has another secret, so that they do not connect: give all nodes the same Options.Secret", slog.String("nats", text))

@@ -22,6 +22,24 @@ func TestTwin(t *testing.T) {
 	testUnlike(t, func(o *Options) { o.Name = "a" }, "give each its own Options.Name", "Parse Error")
 }
 
+// A node that starts before the others makes no alarm of it.
+func TestFirstOfNodes(t *testing.T) {
+	t.Parallel()
+	var logs logtest.Buffer
+	addrs := []string{sctest.FreeAddr(t), sctest.FreeAddr(t)}
+	n, err := Start(t.Context(), Options{Name: "a", Listen: addrs[0], Routes: addrs, Secret: strings.Repeat("s", minSecret), Logger: logs.Logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	text := ""
+	for begun := time.Now(); !strings.Contains(text, "level=INFO msg=\"nats: "+natsNobody); time.Sleep(time.Millisecond) {
+		if text += logs.Take(); strings.Contains(text, "level=ERROR") || time.Since(begun) > time.Minute {
+			t.Fatalf("the node logs %s", text)
+		}
+	}
+}
+
 // testUnlike starts two nodes that do not fit together. Both must log what to set, and not
 // something else.
 func testUnlike(t *testing.T, change func(o *Options), want, never string) {
