@@ -127,6 +127,43 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// As a node, it shows what a cluster offers.
+func TestContractOfNode(t *testing.T) {
+	command := contractServers()["go"]
+	p := startContract(t, command, "NODE_NAME=a", "CLUSTER_LISTEN=127.0.0.1:0", "DATA_DIR="+t.TempDir())
+	c := connect(t, p.Addr(), "")
+	ask := func(event, data string) string {
+		t.Helper()
+		answer, _, err := c.call(event, data)
+		if err != nil {
+			t.Fatalf("%s %s: %v", event, data, err)
+		}
+		return string(answer)
+	}
+	ask("login", `{"username":"bob"}`)
+	publication := `{"channel":"history.a","data":{"n":1},"id":"once"}`
+	first, _, ok := strings.Cut(ask("#publish", publication), "-8.1.") // without its time
+	if again := ask("#publish", publication); !ok || !strings.HasPrefix(again, first) {
+		t.Errorf("a publication is answered by %s…, and its repetition by %s", first, again)
+	}
+	if got := ask("history", `{"channel":"history.a","count":10}`); !strings.HasPrefix(got, "["+first) || !strings.HasSuffix(got, `","data":{"n":1}}]`) || strings.Count(got, "data") != 1 {
+		t.Errorf("the history is %s, not %s…", got, first)
+	}
+	ask("#subscribe", `{"channel":"presence.b"}`)
+	if got := ask("online", `{"channel":"presence.b"}`); got != `["bob"]` {
+		t.Errorf("online are %s", got)
+	}
+	ask("#unsubscribe", `"presence.b"`)
+	for begun := time.Now(); !strings.Contains(p.Logs(), `a user has left user=bob channel=presence.b`); time.Sleep(10 * time.Millisecond) {
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("nobody has left:\n%s", p.Logs())
+		}
+	}
+	if got := ask("online", `{"channel":"presence.b"}`); got != `[]` {
+		t.Errorf("online are %s", got)
+	}
+}
+
 func testPings(t *testing.T, e endpoint) {
 	f, err := openFleet(t.Context(), e, 1, anonymous, discard)
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -59,6 +61,10 @@ func startNode(ctx context.Context, cfg *socketcluster.Config) (*cluster.Node, e
 func serveNode(node *cluster.Node, srv *socketcluster.Server) error {
 	presence, err := cluster.NewPresence(node, srv, cluster.PresenceOptions{
 		Channels: func(channel string) bool { return strings.HasPrefix(channel, "presence.") },
+		// On one of the nodes, also for users of a node that died.
+		OnLeave: func(_ context.Context, l cluster.Leave) {
+			slog.Info("a user has left", slog.String("user", l.User), slog.String("channel", l.Channel))
+		},
 	})
 	if err != nil {
 		return err
@@ -69,6 +75,11 @@ func serveNode(node *cluster.Node, srv *socketcluster.Server) error {
 	type channelOf struct {
 		Username string `json:"username"`
 		Channel  string `json:"channel"`
+		Count    int    `json:"count"`
+	}
+	type kept struct {
+		Position string          `json:"position"`
+		Data     json.RawMessage `json:"data"`
 	}
 	srv.Handle("online", socketcluster.Func(func(_ context.Context, in channelOf) ([]string, error) {
 		users := []string{} // not null
@@ -77,6 +88,13 @@ func serveNode(node *cluster.Node, srv *socketcluster.Server) error {
 		}
 		slices.Sort(users)
 		return users, nil
+	}))
+	srv.Handle("history", socketcluster.Func(func(ctx context.Context, in channelOf) (all []kept, err error) {
+		past, err := srv.Exchange().History(ctx, in.Channel, in.Count)
+		for _, p := range past.Publications {
+			all = append(all, kept{p.Position, p.Data})
+		}
+		return all, err
 	}))
 	srv.Handle("revoke", socketcluster.Proc(func(ctx context.Context, in channelOf) error {
 		return srv.Revoke(ctx, revoke.Revocation{Subject: in.Username, Claim: "username", Until: time.Now().Add(tokenLife)})
