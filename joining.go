@@ -8,6 +8,7 @@ import (
 
 	"github.com/socketcluster-go/socketcluster/broker"
 	"github.com/socketcluster-go/socketcluster/internal/account"
+	"github.com/socketcluster-go/socketcluster/wire"
 )
 
 // A subscription to a channel whose past cannot be read at the moment waits until it can be, as
@@ -41,19 +42,20 @@ func (srv *Server) keepsHistory() bool {
 
 // enterAside is enterAndAnswer, but returns when that waits for longer than joinPatience. It does not
 // wait if other subscriptions of the socket do.
-func (s *Socket) enterAside(e entering) {
-	if err := s.mayEnter(e.req.Channel, true); err != nil {
+func (s *Socket) enterAside(id float64, req wire.Subscribe, e entering) {
+	if err := s.mayEnter(e.channel, true); err != nil {
 		s.emitError(err)
-		s.respond(e.id, nil, err)
+		s.respond(id, nil, err)
 		return
 	}
 	// It may go on when the message is gone.
-	e.req.Data = e.options.data
-	channel, size := e.req.Channel, len(e.req.Channel)+len(e.req.Options)+len(e.raw)+len(e.options.data)+subscriptionCost
+	req.Data = e.options.data
+	channel, size := e.channel, len(e.channel)+len(req.Options)+len(e.raw)+len(e.options.data)+subscriptionCost
 	j := &joining{done: make(chan struct{})}
+	e.join = j
 	go func() {
 		defer s.joined(channel, size, j)
-		s.enterAndAnswer(e, j)
+		s.enterAndAnswer(id, &req, &e)
 	}()
 	s.mu.Lock()
 	waiting := 0
@@ -156,22 +158,33 @@ func (s *Socket) joiningOthers(channel string) int {
 // unwanted reports whether the client has left a channel for which a subscription waits. mu must be held.
 func (j *joining) unwanted() bool { return j != nil && j.left }
 
-// again reports whether a subscription that has failed is to be tried again, after a pause: what the
-// broker keeps cannot be read at the moment, and the client still waits.
-func (s *Socket) again(j *joining, channel string, failure error, tries int) bool {
-	if j == nil || !errors.Is(failure, context.DeadlineExceeded) {
+// waits reports whether a subscription that the broker has failed waits until what the broker keeps
+// can be read.
+func (e *entering) waits(failure error) bool {
+	return (e.join != nil || e.resume) && errors.Is(failure, context.DeadlineExceeded)
+}
+
+// again reports whether a subscription that has failed is to be tried again, after a pause: the client
+// still waits for the answer.
+func (s *Socket) again(e *entering, failure error, tries int) bool {
+	if !e.waits(failure) {
 		return false
 	}
 	if tries == 0 {
-		s.srv.log.Warn("a subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", failure))
+		s.srv.log.Warn("a subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", e.channel), slog.Any("error", failure))
 	}
+	s.pauseJoining()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == Open && !e.join.left
+}
+
+// pauseJoining waits for joinPause, or until the socket closes.
+func (s *Socket) pauseJoining() {
 	timer := time.NewTimer(joinPause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-s.Done():
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state == Open && !j.left
 }

@@ -12,14 +12,14 @@ func TestUnsubscribeAfterAWaitingSubscriptionHasEntered(t *testing.T) {
 	defer s.srv.wheel.Close()
 	j := &joining{done: make(chan struct{})}
 	s.extend().joins = map[string]*joining{"a": j}
-	if _, entered, err := s.enterHub("a", nil, subscribeOptions{}, s.token.epoch.Load(), false, j); !entered || err != nil {
+	if _, entered, err := s.enterHub(&entering{channel: "a", epoch: s.token.epoch.Load(), join: j}); !entered || err != nil {
 		t.Fatal(entered, err)
 	}
 	s.handleUnsubscribe(&wire.Packet{Data: []byte(`"a"`)}, false)
 	if s.IsSubscribed("a") {
 		t.Error("it is still in the channel")
 	}
-	if _, entered, err := s.enterHub("a", nil, subscribeOptions{}, s.token.epoch.Load(), false, j); entered || err == nil {
+	if _, entered, err := s.enterHub(&entering{channel: "a", epoch: s.token.epoch.Load(), join: j}); entered || err == nil {
 		t.Error("it enters the channel after it has left it")
 	}
 }

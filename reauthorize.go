@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -355,9 +354,10 @@ func (s *Socket) resume(epoch uint32, channel string, blocked *wire.Error) (agai
 		options := s.optionsOf(channel)
 		options.suspended = false
 		raw := withData(json.RawMessage(`{"waitForAuth":true}`), options.data)
-		_, err, failure := s.subscribe(channel, raw, options, epoch, true, options.from, nil)
+		e := entering{channel: channel, raw: raw, options: options, epoch: epoch, from: options.from, resume: true}
+		_, err, failure := s.subscribe(&e)
 		switch {
-		case errors.Is(failure, context.DeadlineExceeded):
+		case e.waits(failure):
 			return true
 		case err == nil || err == errStale:
 			return false
@@ -384,12 +384,7 @@ func (s *Socket) resumeLater(epoch uint32, channel string) {
 	defer s.count(account.Handlers, -workerCost)
 	s.srv.log.Warn("a suspended subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", channel))
 	for again := true; again; {
-		timer := time.NewTimer(joinPause)
-		select {
-		case <-timer.C:
-		case <-s.Done():
-			timer.Stop()
-		}
+		s.pauseJoining()
 		s.mu.Lock()
 		wanted := s.state == Open && s.isSuspended(channel)
 		s.mu.Unlock()

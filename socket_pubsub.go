@@ -3,7 +3,6 @@ package socketcluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 
 	"github.com/socketcluster-go/socketcluster/broker"
@@ -114,50 +113,52 @@ func (s *Socket) handleSubscribe(p *wire.Packet, isCall bool, expired error) {
 		s.emitError(invalidAction("A #subscribe without a call id was ignored"))
 		return
 	}
-	e := entering{p.ID, req, raw, stored, epoch}
+	e := entering{channel: req.Channel, raw: raw, options: stored, epoch: epoch, from: broker.From{Since: req.Since, Last: req.Last}}
 	if s.srv.keepsHistory() {
-		s.enterAside(e)
+		s.enterAside(p.ID, req, e)
 	} else {
-		s.enterAndAnswer(e, nil)
+		s.enterAndAnswer(p.ID, &req, &e)
 	}
 }
 
 // entering is a subscription that the middleware has approved in an epoch.
 type entering struct {
-	id      float64 // of the call
-	req     wire.Subscribe
-	raw     json.RawMessage // the options, as the middleware has changed them
+	channel string
+	raw     json.RawMessage // the options, as the middleware has changed them, for the event
 	options subscribeOptions
 	epoch   uint32
+	from    broker.From
+	resume  bool     // it was suspended
+	join    *joining // nil unless it may wait aside
 }
 
-// enterAndAnswer subscribes, and answers the call. j is nil unless it may wait aside.
-func (s *Socket) enterAndAnswer(e entering, j *joining) {
+// enterAndAnswer subscribes, and answers the call with an id.
+func (s *Socket) enterAndAnswer(id float64, req *wire.Subscribe, e *entering) {
 	for stale, waits := 0, 0; stale < maxAsks; {
-		past, err, failure := s.subscribe(e.req.Channel, e.raw, e.options, e.epoch, false, broker.From{Since: e.req.Since, Last: e.req.Last}, j)
+		past, err, failure := s.subscribe(e)
 		switch {
-		case s.again(j, e.req.Channel, failure, waits):
+		case s.again(e, failure, waits):
 			waits++
 		case err == nil:
 			s.awaitRoom(0)
-			if !s.confirmSubscribed(e.id, e.req.Channel, past) {
-				s.respond(e.id, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", e.req.Channel))
+			if !s.confirmSubscribed(id, e.channel, past) {
+				s.respond(id, nil, brokerError("Failed to subscribe socket to the %s channel - It was kicked out", e.channel))
 			}
 			return
 		case err == errStale:
 			stale++
 			var ok bool
-			if e.raw, e.epoch, ok = s.askToSubscribe(&e.req, e.id, true, s.expireNow()); !ok {
+			if e.raw, e.epoch, ok = s.askToSubscribe(req, id, true, s.expireNow()); !ok {
 				return
 			}
 		default:
 			s.emitError(err)
-			s.respond(e.id, nil, err)
+			s.respond(id, nil, err)
 			return
 		}
 	}
 	s.emitError(errTokenUnsteady)
-	s.respond(e.id, nil, errTokenUnsteady)
+	s.respond(id, nil, errTokenUnsteady)
 }
 
 // askToSubscribe asks the middleware about a subscription. raw are the options as it has changed them.
@@ -221,31 +222,30 @@ func withData(options, data json.RawMessage) json.RawMessage {
 // epoch that has ended.
 var errStale = &wire.Error{Message: "The token has changed meanwhile"}
 
-// subscribe adds the socket to a channel, as approved in an epoch. The event has
-// the raw options. resume is for a suspended subscription. past is what the client gets of
-// the history of the channel. failure is an error of the broker, for which err is.
-func (s *Socket) subscribe(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, from broker.From, j *joining) (past broker.Past, err *wire.Error, failure error) {
-	if err := s.mayEnter(channel, false); err != nil {
+// subscribe adds the socket to a channel. past is what the client gets of the history of the
+// channel. failure is an error of the broker, for which err is.
+func (s *Socket) subscribe(e *entering) (past broker.Past, err *wire.Error, failure error) {
+	if err := s.mayEnter(e.channel, false); err != nil {
 		return past, err, nil
 	}
 	entered := false
-	failure = s.srv.exchange.join(s.unending(), channel)
+	failure = s.srv.exchange.join(s.unending(), e.channel)
 	if failure == nil {
 		if h, ok := s.srv.cfg.Broker.(broker.Historian); ok {
-			past, entered, err, failure = s.enterBehind(h, from, channel, raw, options, epoch, resume, j)
+			past, entered, err, failure = s.enterBehind(h, *e)
 		} else {
-			entered, err = s.enter(channel, raw, options, epoch, resume, broker.Past{}, nil)
+			entered, err = s.enter(e, broker.Past{})
 		}
 		if !entered {
-			_ = s.srv.exchange.routes.Leave(s.unending(), channel)
+			_ = s.srv.exchange.routes.Leave(s.unending(), e.channel)
 		}
 	}
 	s.drainEvents()
 	if failure != nil {
-		if j == nil && !resume || !errors.Is(failure, context.DeadlineExceeded) { // otherwise it is tried again
-			s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.ID()), slog.String("channel", channel), slog.Any("error", failure))
+		if !e.waits(failure) {
+			s.srv.log.Error("broker failed to subscribe", slog.String("socket", s.ID()), slog.String("channel", e.channel), slog.Any("error", failure))
 		}
-		return past, brokerError("Failed to subscribe socket to the %s channel", channel), failure
+		return past, brokerError("Failed to subscribe socket to the %s channel", e.channel), failure
 	}
 	return past, err, nil
 }
@@ -275,14 +275,14 @@ func (s *Socket) mayEnter(channel string, waiting bool) *wire.Error {
 // enterBehind is enter behind what the client has missed of the history of the channel.
 // failure is an error of the broker. The broker delivers nothing on the channel while
 // the socket enters.
-func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, j *joining) (past broker.Past, entered bool, err *wire.Error, failure error) {
-	from.Bytes = s.srv.cfg.Limits.Outbox / 2
+func (s *Socket) enterBehind(h broker.Historian, e entering) (past broker.Past, entered bool, err *wire.Error, failure error) {
+	e.from.Bytes = s.srv.cfg.Limits.Outbox / 2
 	failure = guard.Call(s.srv.log, "Broker.Join", func() error {
-		return h.Join(s.unending(), channel, from, func(p broker.Past) {
-			past = fitting(channel, p, from.Bytes)
-			entered, err = s.enter(channel, raw, options, epoch, resume, past, j)
+		return h.Join(s.unending(), e.channel, e.from, func(p broker.Past) {
+			past = fitting(e.channel, p, e.from.Bytes)
+			entered, err = s.enter(&e, past)
 		})
-	}, slog.String("channel", channel))
+	}, slog.String("channel", e.channel))
 	return past, entered, err, failure
 }
 
@@ -290,14 +290,14 @@ func (s *Socket) enterBehind(h broker.Historian, from broker.From, channel strin
 // returns false if it did not, or if the socket was in the channel before. The
 // publications that the client has missed go before all that come from now on. If it is
 // resumed, a report of what is lost goes before those; otherwise the answer has it.
-func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, past broker.Past, j *joining) (entered bool, err *wire.Error) {
-	reported := resume && past.Lost != nil
+func (s *Socket) enter(e *entering, past broker.Past) (entered bool, err *wire.Error) {
+	channel, reported := e.channel, e.resume && past.Lost != nil
 	if !reported {
-		options.from = broker.From{Since: past.Begin}
+		e.options.from = broker.From{Since: past.Begin}
 	}
 	s.subMu.Lock()
 	defer s.subMu.Unlock()
-	sub, entered, err := s.enterHub(channel, raw, options, epoch, resume, j)
+	sub, entered, err := s.enterHub(e)
 	if !entered {
 		return false, err
 	}
@@ -315,7 +315,8 @@ func (s *Socket) enter(channel string, raw []byte, options subscribeOptions, epo
 }
 
 // enterHub is enter without what was missed. subMu must be held.
-func (s *Socket) enterHub(channel string, raw []byte, options subscribeOptions, epoch uint32, resume bool, j *joining) (sub *hub.Subscription, entered bool, err *wire.Error) {
+func (s *Socket) enterHub(e *entering) (sub *hub.Subscription, entered bool, err *wire.Error) {
+	channel := e.channel
 	s.mu.Lock()
 	sub = s.subs.Get(channel)
 	s.mu.Unlock()
@@ -334,18 +335,18 @@ func (s *Socket) enterHub(channel string, raw []byte, options subscribeOptions, 
 	switch {
 	case s.state != Open:
 		return nil, false, invalidAction("Cannot subscribe socket to a channel before it has completed the handshake")
-	case s.guarded() && !s.token.inForce(epoch), resume && !s.isSuspended(channel):
+	case s.guarded() && !s.token.inForce(e.epoch), e.resume && !s.isSuspended(channel):
 		return nil, false, errStale
-	case j.unwanted():
+	case e.join.unwanted():
 		return nil, false, brokerError("Failed to subscribe socket to the %s channel - It was unsubscribed meanwhile", channel)
 	}
 	if entered = s.subs.Get(channel) == nil; entered {
 		s.subs.Add(sub)
 		s.count(account.Subscriptions, len(channel)+subscriptionCost)
 	}
-	s.storeOptions(channel, options)
-	s.approve(sub, epoch)
-	queue(s, SubscribeEvent{s, channel, raw})
+	s.storeOptions(channel, e.options)
+	s.approve(sub, e.epoch)
+	queue(s, SubscribeEvent{s, channel, e.raw})
 	return sub, entered, nil
 }
 
