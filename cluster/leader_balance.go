@@ -68,8 +68,8 @@ func (l *leadership) share(groups []group, calm bool, now time.Time) {
 		}
 	}
 	l.n.members.lead(count)
-	if !l.balance.look(l.n.members.leads(), calm, now) {
-		return
+	if !l.balance.look(l.n.members.leads(), calm, now) || l.n.shut.Load() {
+		return // a node that ends hands over all that it leads
 	}
 	// Only the leader of a stream knows which copies are current.
 	stream, to, ok := l.balance.move(l.n.o.Name, l.led())
