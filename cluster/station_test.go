@@ -154,7 +154,7 @@ func (c *client) answer(t testing.TB, field, text string) {
 // soon is a context that ends before a test is stuck.
 func soon(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), hangLimit)
 	t.Cleanup(cancel)
 	return ctx
 }
