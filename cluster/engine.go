@@ -104,12 +104,12 @@ func startEngine(o *Options) (*engine, error) {
 		}
 	}
 	if o.StoreDir != "" {
-		unlock, err := openStore(o.StoreDir)
+		dir, unlock, err := openStore(o)
 		if err != nil {
 			return nil, err
 		}
 		e.unlock = unlock
-		so.JetStream, so.StoreDir, so.SyncAlways = true, o.StoreDir, o.SyncAlways
+		so.JetStream, so.StoreDir, so.SyncAlways = true, dir, o.SyncAlways
 		// Streams have bounds of their own. By default, NATS would refuse one whose bound is
 		// above three quarters of what is free on this node's disk just now.
 		so.JetStreamMaxStore = unlimitedStore

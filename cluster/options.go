@@ -59,8 +59,9 @@ type Options struct {
 
 	// StoreDir is the directory in which the node stores what outlives it. No other
 	// node may use it. With Listen, it needs Routes. A node that was alone, without
-	// Listen, cannot take its store along into a cluster. Default: none, for a node
-	// with plain channels only.
+	// Listen, does not take its histories along into a cluster, or back. It does not
+	// start if it would leave revocations behind. Default: none, for a node with plain
+	// channels only.
 	StoreDir string
 
 	// SyncAlways makes the node write what it stores through to the disk before it

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -19,16 +21,59 @@ var ErrNoStorage = errors.New("cluster: the node has no storage: it needs Option
 // errStoreUsed is the error of a store that another node uses.
 var errStoreUsed = errors.New("another node uses it")
 
-// openStore creates a store directory and locks it. Two servers that write to one
+// A node that is alone stores in one folder of its StoreDir, and a node of a cluster in another
+// one. NATS would take what a node stored alone for a copy of what the others have, which it is not.
+const (
+	storeAlone   = "alone"
+	storeCluster = "cluster"
+)
+
+// A store is tried to be locked for so long, with such a pause: the process that had it may just be
+// ending.
+const (
+	lockTimeout = 2 * time.Second
+	lockPause   = 20 * time.Millisecond
+)
+
+// openStore creates the folder in which a node stores, and locks it. Two servers that write to one
 // would destroy it, and NATS does not look.
-func openStore(dir string) (unlock func(), err error) {
+func openStore(o *Options) (dir string, unlock func(), err error) {
+	folder, other := storeAlone, storeCluster
+	if o.Listen != "" {
+		folder, other = other, folder
+	}
+	dir = filepath.Join(o.StoreDir, folder)
 	if err = os.MkdirAll(dir, 0o700); err == nil {
-		unlock, err = lockStore(filepath.Join(dir, "lock"))
+		for begun := time.Now(); ; time.Sleep(lockPause) {
+			unlock, err = lockStore(filepath.Join(o.StoreDir, "lock"))
+			if !errors.Is(err, errStoreUsed) || time.Since(begun) >= lockTimeout {
+				break
+			}
+		}
+	}
+	if err == nil {
+		if err = checkOther(o, folder, other); err != nil {
+			unlock()
+		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cluster: Options.StoreDir %s: %w", dir, err)
+		return "", nil, fmt.Errorf("cluster: Options.StoreDir %s: %w", o.StoreDir, err)
 	}
-	return unlock, nil
+	return dir, unlock, nil
+}
+
+// checkOther refuses a store with revocations of the other kind of node: they would not be in force.
+// Histories of it stay behind, and subscribers are told.
+func checkOther(o *Options, folder, other string) error {
+	left := filepath.Join(o.StoreDir, other, server.JetStreamStoreDir, streamAccount, "streams")
+	if _, err := os.Stat(filepath.Join(left, o.Prefix+"-revocations")); err == nil {
+		return fmt.Errorf("the folder %q has revocations, and a node that stores in %q (by Options.Listen) does not take them along: their tokens would be good again. "+
+			"Remove the folder %q once these tokens have expired, or with a new key for tokens", other, folder, other)
+	}
+	if _, err := os.Stat(left); err == nil {
+		o.Logger.Warn("cluster: histories begin anew: by Options.Listen, the node stores in another folder than before", slog.String("before", other), slog.String("now", folder))
+	}
+	return nil
 }
 
 // A probe asks whether there is storage: the first for so long, the next ones for longer, with a

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,4 +98,59 @@ func TestStoreIsReleased(t *testing.T) {
 		t.Errorf("closing took %v", took)
 	}
 	ready(t, startNode(t, options[0]))
+}
+
+// What a node has stored alone is no copy of what a cluster has, and the other way round: all nodes have
+// the same history, whatever the node did before.
+func TestStoreOfNodeAlone(t *testing.T) {
+	t.Parallel()
+	const channel = "chat/a"
+	nodes, options := startStored(t, 3, withHistory)
+	publish(t, nodes[0], channel, "", "three")
+	await(t, "three copies", func() bool { return nodes[1].Complete(t.Context(), channel) == 3 })
+	epoch := history(t, nodes[0], channel, 10).Position.Epoch
+
+	nodes[0].Close()
+	alone := options[0]
+	alone.Listen, alone.Routes, alone.Secret = "", nil, ""
+	node := startNode(t, alone)
+	ready(t, node)
+	for _, text := range []string{"alone 1", "alone 2"} {
+		publish(t, node, channel, "", text)
+	}
+	if past := history(t, node, channel, 10); !slices.Equal(texts(past.Publications), []string{"alone 1", "alone 2"}) || past.Position.Epoch == epoch {
+		t.Errorf("alone, the node has %+v", past)
+	}
+	node.Close()
+
+	publish(t, nodes[1], channel, "", "two")
+	nodes[0] = startNode(t, options[0])
+	ready(t, nodes[0])
+	publish(t, nodes[2], channel, "", "again")
+	await(t, "three copies", func() bool { return nodes[1].Complete(t.Context(), channel) == 3 })
+	for _, n := range nodes {
+		if past := history(t, n, channel, 10); !slices.Equal(texts(past.Publications), []string{"three", "two", "again"}) || past.Position.Epoch != epoch {
+			t.Errorf("node %s has %+v", n.Name(), past)
+		}
+	}
+}
+
+// A node does not leave revocations behind.
+func TestStoreWithRevocations(t *testing.T) {
+	t.Parallel()
+	nodes, options := startStored(t, 1, nil)
+	if _, err := nodes[0].Revocations(t.Context(), cluster.RevocationOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	nodes[0].Close()
+	o := options[0]
+	o.Listen, o.Routes, o.Secret, o.Logger = sctest.FreeAddr(t), []string{sctest.FreeAddr(t)}, secret, slog.New(slog.DiscardHandler)
+	_, err := cluster.Start(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), `the folder "alone" has revocations`) {
+		t.Errorf("a cluster with the store of a node that was alone: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(o.StoreDir, "alone")); err != nil {
+		t.Fatal(err)
+	}
+	startNode(t, o)
 }
