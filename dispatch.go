@@ -9,15 +9,24 @@ import (
 	"github.com/socketcluster-go/socketcluster/internal/loop"
 )
 
-// queueName names a queue of a socket. A procedure and a receiver may have
+// queueName names a queue of a socket. A procedure, a receiver and a channel may have
 // the same name.
 type queueName struct {
-	call bool
+	kind queueKind
 	name string
 }
 
+// queueKind is what a queue is for.
+type queueKind uint8
+
+const (
+	ofCalls queueKind = iota
+	ofTransmissions
+	ofPublications // see publishAside
+)
+
 // nameQueue handles the calls or transmissions of one socket to one procedure
-// or receiver, in order. It exists while it has work.
+// or receiver, or its publications to a channel, in order. It exists while it has work.
 type nameQueue struct {
 	socket  *Socket
 	name    queueName

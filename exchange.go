@@ -79,7 +79,7 @@ func (x *Exchange) publish(ctx context.Context, from *Socket, channel, id string
 	if x.srv.down.Load() {
 		return "", ErrServerClosed
 	}
-	if from != nil && from.here && x.routes == nil { // whose broker would only call Deliver
+	if x.routes == nil && from != nil && from.here { // whose broker would only call Deliver
 		(*sink)(x).deliver(channel, "", data, true) // what handles here has the frames written by Crew.Flush
 	} else {
 		err = guard.Call(x.srv.log, "Broker.Publish", func() (err error) {

@@ -164,7 +164,7 @@ func (c *Call) answerForeign(data json.RawMessage, err error) error {
 }
 
 func (c *Call) socket() *Socket  { return c.Socket }
-func (c *Call) queue() queueName { return queueName{true, c.Procedure} }
+func (c *Call) queue() queueName { return queueName{ofCalls, c.Procedure} }
 func (c *Call) size() int        { return len(c.Procedure) + len(c.Data) }
 
 func (c *Call) actionType() string { return (*Invoke)(nil).Type() }
@@ -207,7 +207,7 @@ type Transmission struct {
 }
 
 func (t *Transmission) socket() *Socket    { return t.Socket }
-func (t *Transmission) queue() queueName   { return queueName{false, t.Receiver} }
+func (t *Transmission) queue() queueName   { return queueName{ofTransmissions, t.Receiver} }
 func (t *Transmission) size() int          { return len(t.Receiver) + len(t.Data) }
 func (t *Transmission) refuse(*wire.Error) {}
 

@@ -19,11 +19,11 @@ import (
 // joinPatience is for how long a subscription holds up what the same client sends after it.
 const joinPatience = 250 * time.Millisecond
 
-// joinPause is the time between two tries, and publishPatience is for how long a publication waits
+// joinPause is the time between two tries, and joinedTimeout is for how long a publication waits
 // for the subscription of its client to the channel.
 const (
-	joinPause       = 200 * time.Millisecond
-	publishPatience = 10 * time.Second
+	joinPause     = 200 * time.Millisecond
+	joinedTimeout = 10 * time.Second
 )
 
 // joining is a subscription that waits. The socket's mu guards it.
@@ -119,22 +119,24 @@ func (s *Socket) stopJoining(channel string) bool {
 	return true
 }
 
+// joiningOf returns the subscription of the socket to a channel that waits, or nil.
+func (s *Socket) joiningOf(channel string) *joining {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil {
+		return nil
+	}
+	return s.ext.joins[channel]
+}
+
 // awaitJoined waits for a subscription of the socket to a channel, so that it gets what it publishes
 // there afterwards.
 func (s *Socket) awaitJoined(channel string) {
-	if !s.srv.keepsHistory() {
-		return
-	}
-	var j *joining
-	s.mu.Lock()
-	if s.ext != nil {
-		j = s.ext.joins[channel]
-	}
-	s.mu.Unlock()
+	j := s.joiningOf(channel)
 	if j == nil {
 		return
 	}
-	timer := time.NewTimer(publishPatience)
+	timer := time.NewTimer(joinedTimeout)
 	defer timer.Stop()
 	select {
 	case <-j.done:

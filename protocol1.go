@@ -127,8 +127,8 @@ func (s *Socket) handledAsCall(p *wire.Packet, isCall bool) bool {
 	name, h := string(p.Event), &s.srv.handlers
 	procedure, receiver := h.calls.Has(name), h.transmissions.Has(name)
 	s.mu.Lock()
-	procedure = procedure || len(s.loops(queueName{true, name})) > 0
-	receiver = receiver || len(s.loops(queueName{false, name})) > 0
+	procedure = procedure || len(s.loops(queueName{ofCalls, name})) > 0
+	receiver = receiver || len(s.loops(queueName{ofTransmissions, name})) > 0
 	s.mu.Unlock()
 	if !procedure && !receiver {
 		procedure, receiver = h.calls.HasDefault(), h.transmissions.HasDefault()

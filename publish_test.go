@@ -20,6 +20,8 @@ type keeper struct {
 	fail error
 }
 
+func (*keeper) Keeps(channel string) bool { return channel == "kept" }
+
 func (k *keeper) PublishOnce(ctx context.Context, channel, id string, data []byte) (string, error) {
 	switch {
 	case k.fail != nil:

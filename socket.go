@@ -136,6 +136,7 @@ type extension struct {
 	options   map[string]subscribeOptions
 	suspended int                 // the number of suspended ones
 	joins     map[string]*joining // subscriptions that wait, by channel
+	late      int                 // publications that have waited for longer than publishPatience
 	round     *round              // nil: nothing is being authorized again
 	lostIn    uint32              // the last epoch in which lost subscriptions were logged
 	withheld  []withheld          // in order

@@ -12,69 +12,6 @@ import (
 	"github.com/socketcluster-go/socketcluster/wire"
 )
 
-func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
-	if s.srv.cfg.DisableClientPublish {
-		s.refuse(p, isCall, invalidAction("Client publish feature is disabled"))
-		return
-	}
-	pub, ok := wire.ParsePublish(p.Data)
-	if !ok {
-		s.refuse(p, isCall, invalidAction("Publish channel name was malformatted"))
-		return
-	}
-	if err := s.checkChannelName(pub.Channel, "Publish"); err != nil {
-		s.refuse(p, isCall, err)
-		return
-	}
-	id, ok := publicationID(pub.ID)
-	if !ok {
-		s.refuse(p, isCall, invalidAction("The id of a publication must be a text of 1 to %d bytes", maxPublicationID))
-		return
-	}
-	data := pub.Data
-	_, blocked := s.askMiddleware((*PublishIn)(nil).Type(), expired, func(expired error) *wire.Error {
-		a := &PublishIn{Socket: s, Channel: pub.Channel, Data: cloneRaw(pub.Data), AuthTokenExpired: expired}
-		blocked := s.srv.runMiddleware(s.Context(), s, a)
-		data = a.Data
-		return blocked
-	})
-	if blocked != nil {
-		if isCall {
-			s.respond(p.ID, nil, blocked)
-		}
-		return
-	}
-	s.awaitJoined(pub.Channel)
-	position, err := s.srv.exchange.publish(s.Context(), s, pub.Channel, id, data)
-	if err != nil {
-		s.emitError(err)
-		if isCall {
-			s.respond(p.ID, nil, s.srv.publicError(err, "channel", pub.Channel))
-		}
-		return
-	}
-	if !isCall {
-		return
-	}
-	answer, err := pastAnswer(broker.Past{Begin: position})
-	if err != nil {
-		s.emitError(err) // the position of a broker that is no text
-	}
-	s.respond(p.ID, answer, nil)
-}
-
-// maxPublicationID is the length of the longest id of a publication, in bytes.
-const maxPublicationID = 256
-
-// publicationID returns the id that a client gives to a publication, "" for none.
-func publicationID(raw []byte) (id string, ok bool) {
-	if raw == nil || string(raw) == "null" {
-		return "", true
-	}
-	id, ok = wire.ParseString(raw)
-	return id, ok && id != "" && len(id) <= maxPublicationID
-}
-
 // checkChannelName refuses names that are too long or empty.
 func (s *Socket) checkChannelName(name, what string) *wire.Error {
 	if len(name) > s.srv.cfg.Limits.ChannelName {

@@ -21,14 +21,14 @@ type Stream[T any] struct {
 // It panics for names that the server handles itself, see [Server.Handle].
 func (s *Socket) Procedure(name string) Stream[*Call] {
 	mustReach("Procedure", name)
-	return Stream[*Call]{s, queueName{true, name}}
+	return Stream[*Call]{s, queueName{ofCalls, name}}
 }
 
 // Receiver returns the stream of the transmissions of a name on this socket. It
 // panics as [Socket.Procedure] does.
 func (s *Socket) Receiver(name string) Stream[*Transmission] {
 	mustReach("Receiver", name)
-	return Stream[*Transmission]{s, queueName{false, name}}
+	return Stream[*Transmission]{s, queueName{ofTransmissions, name}}
 }
 
 // All returns the stream as a sequence for a for loop. It contains what arrives

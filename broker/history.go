@@ -5,6 +5,10 @@ import "context"
 // A Historian is a broker some of whose channels keep publications. Its methods are safe
 // for concurrent use.
 type Historian interface {
+	// Keeps reports whether a channel keeps its publications, so that publishing may wait for
+	// the storage. It is always the same for a channel, and must not block.
+	Keeps(channel string) bool
+
 	// PublishOnce is Publish for a publication with an id of its publisher, or with
 	// none, which is "". It returns the position of the publication once it is kept,
 	// or "" for a channel that keeps nothing, where ids mean nothing. If a publication

@@ -162,6 +162,9 @@ func (c *channels) Publish(ctx context.Context, channel string, data []byte) err
 	return err
 }
 
+// Keeps implements broker.Historian.
+func (c *channels) Keeps(channel string) bool { return c.n.history.rule(channel) != nil }
+
 // PublishOnce implements broker.Historian, as Publish does broker.Broker. NATS knows ids
 // for two minutes.
 func (c *channels) PublishOnce(ctx context.Context, channel, id string, data []byte) (position string, err error) {

@@ -51,6 +51,9 @@ func (k *Shelf) Publish(_ context.Context, channel string, data []byte) error {
 	return nil
 }
 
+// Keeps implements broker.Historian: it keeps all channels.
+func (k *Shelf) Keeps(string) bool { return true }
+
 // PublishOnce implements broker.Historian, without ids.
 func (k *Shelf) PublishOnce(ctx context.Context, channel, _ string, data []byte) (string, error) {
 	return "", k.Publish(ctx, channel, data)
