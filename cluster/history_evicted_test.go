@@ -114,6 +114,7 @@ func TestEvictedWhileThere(t *testing.T) {
 	}
 	s, c := follow(t, nodes[2], had, empty)
 	await(t, "three copies", func() bool { return nodes[0].Complete(t.Context(), had) == 3 })
+	awaitShare(t, nodes[0]) // another leader is a disturbance, too
 	sure := func(after time.Time) func() bool {
 		return func() bool { return nodes[2].Sure(had).After(after) && nodes[2].Sure(empty).After(after) }
 	}
