@@ -58,6 +58,9 @@ func newChannels(n *Node) *channels {
 // errStarted is the error of a broker that is given to a second server.
 var errStarted = errors.New("cluster: the broker of a node belongs to one server")
 
+// errWitness is the error of a server with the broker of a witness.
+var errWitness = errors.New("cluster: a node with Options.Witness takes no server")
+
 // errClosed is the error of a node that has been closed.
 var errClosed = errors.New("cluster: the node has been closed")
 
@@ -68,6 +71,8 @@ func (c *channels) Start(_ context.Context, sink broker.Sink) error {
 	switch {
 	case c.shut:
 		return errClosed
+	case c.n.o.Witness:
+		return errWitness
 	case c.sink != nil:
 		return errStarted
 	}

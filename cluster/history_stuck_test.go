@@ -83,6 +83,7 @@ func TestStuckPublication(t *testing.T) {
 	const channel = "chat/a"
 	nodes, _ := startStored(t, 3, withHistory)
 	await(t, "three copies", func() bool { return nodes[0].Complete(t.Context(), channel) == 3 })
+	awaitShare(t, nodes[0]) // nodes ask for no other leader for this reason
 	led := nodes[0].Leader(t.Context(), channel)
 	asked, heal, err := nodes[0].Stick(channel)
 	if err != nil {

@@ -78,7 +78,9 @@ func (l *leadership) share(groups []group, calm bool, now time.Time) {
 	}
 	l.balance.since = now // if it fails, not again at once
 	l.over.Go(func() {
-		if err := l.moveTo(stream, to); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), streamTimeout) // it ends with the connection, too
+		defer cancel()
+		if err := l.n.askStepDown(ctx, stream, to); err != nil {
 			l.n.o.Logger.Warn("cluster: the node cannot hand a stream over", slog.String("stream", stream), slog.String("to", to), slog.Any("error", err))
 			return
 		}
@@ -109,15 +111,13 @@ func (l *leadership) led() (all []ledStream) {
 	return all
 }
 
-// moveTo lets another node lead a stream that this one leads.
-func (l *leadership) moveTo(stream, to string) error {
+// askStepDown asks the leader of a stream to let another node lead it, that called to if it can.
+func (n *Node) askStepDown(ctx context.Context, stream, to string) error {
 	request, err := json.Marshal(server.JSApiLeaderStepdownRequest{Placement: &server.Placement{Preferred: to}})
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), streamTimeout)
-	defer cancel()
-	msg, err := l.n.nc.RequestWithContext(ctx, apiPrefix+"STREAM.LEADER.STEPDOWN."+stream, request) // ends with the connection
+	msg, err := n.nc.RequestWithContext(ctx, apiPrefix+"STREAM.LEADER.STEPDOWN."+stream, request)
 	if err != nil {
 		return err
 	}

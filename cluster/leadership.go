@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"cmp"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,7 +113,7 @@ func (l *leadership) groups() (all []group) {
 		for name, info := range (*status)[account] {
 			g := group{name: name, stream: account == streamAccount, quorum: info.QuorumNeeded, fit: !info.Observer && !info.Paused && !info.CatchingUp}
 			for id, peer := range info.Peers {
-				g.others = append(g.others, peer.Name)
+				g.others = append(g.others, cmp.Or(peer.Name, id))
 				if id == info.Leader {
 					g.leader = peer.Name
 				}
@@ -123,6 +125,20 @@ func (l *leadership) groups() (all []group) {
 		}
 	}
 	return all
+}
+
+// electors returns the nodes that elect who may start and change streams, this one included,
+// sorted. One whose name is not known is shown by its ID.
+func (l *leadership) electors() []string {
+	if l == nil {
+		return nil
+	}
+	for _, g := range l.groups() {
+		if !g.stream {
+			return slices.Sorted(slices.Values(append(g.others, l.n.o.Name)))
+		}
+	}
+	return nil
 }
 
 // reached returns how many of the other copies of a group this node reaches.

@@ -145,9 +145,8 @@ func (m *members) say(leaving bool) {
 		return
 	}
 	m.left = leaving
-	witness := m.n.channels.getSink() == nil
 	m.mu.Lock()
-	b := beatMessage{m.n.o.Name, m.instance, leaving, m.history, m.roster.led, witness, m.roster.missing(time.Now())}
+	b := beatMessage{m.n.o.Name, m.instance, leaving, m.history, m.roster.led, m.n.o.Witness, m.roster.missing(time.Now())}
 	m.mu.Unlock()
 	text, err := json.Marshal(b)
 	if err == nil {
@@ -254,13 +253,19 @@ func (m *members) others() (alive map[string]string, missed []string) {
 	return alive, m.roster.missed(time.Now())
 }
 
+// twins returns the names that several nodes have, sorted.
+func (m *members) twins() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster.twinsAt(time.Now())
+}
+
 // witnesses returns the nodes that have no server, this one included, sorted.
 func (m *members) witnesses() []string {
-	self := m.n.channels.getSink() == nil
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	names := m.roster.witnesses()
-	if self {
+	if m.n.o.Witness {
 		names = append(names, m.n.o.Name)
 		slices.Sort(names)
 	}

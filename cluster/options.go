@@ -64,6 +64,10 @@ type Options struct {
 	// channels only.
 	StoreDir string
 
+	// Witness is the role of a node without a server, which only stores and votes: its Broker
+	// takes none. Others see it in Stats. It needs StoreDir and Listen. Default: false.
+	Witness bool
+
 	// SyncAlways makes the node write what it stores through to the disk before it
 	// acknowledges it. Otherwise the last two minutes may be lost if the power fails,
 	// and nothing if only the process dies. It needs StoreDir, and makes each
@@ -85,7 +89,7 @@ type Options struct {
 
 	// URL is the address of an outside NATS in place of one in the process, such
 	// as nats://nats:4222. Options of the connection, such as credentials, are in
-	// Connect. Then Listen, Advertise, Routes, Secret, TLS, StoreDir and SyncAlways must be empty.
+	// Connect. Then Listen, Advertise, Routes, Secret, TLS, StoreDir, SyncAlways and Witness must be empty.
 	URL     string
 	Connect []nats.Option
 
@@ -143,10 +147,13 @@ func (o *Options) setDefaults() error {
 		return errors.New("cluster: Options.History needs Options.StoreDir")
 	}
 	if o.URL != "" {
-		if o.Listen != "" || o.Advertise != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil || o.StoreDir != "" || o.SyncAlways {
-			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Advertise, Routes, Secret, TLS, StoreDir and SyncAlways must be empty")
+		if o.Listen != "" || o.Advertise != "" || len(o.Routes) > 0 || o.Secret != "" || o.TLS != nil || o.StoreDir != "" || o.SyncAlways || o.Witness {
+			return errors.New("cluster: with Options.URL, NATS is outside: Listen, Advertise, Routes, Secret, TLS, StoreDir, SyncAlways and Witness must be empty")
 		}
 		return nil
+	}
+	if o.Witness && (o.StoreDir == "" || o.Listen == "") {
+		return errors.New("cluster: Options.Witness needs Options.StoreDir and Options.Listen: it stores, and votes")
 	}
 	if o.SyncAlways && o.StoreDir == "" {
 		return errors.New("cluster: Options.SyncAlways needs Options.StoreDir")

@@ -22,7 +22,7 @@ var ErrAlive = errors.New("cluster: the node is alive: stop it first, and for go
 // none of it, and have one less if there is no such node.
 //
 // The options are those of any node. Remove becomes none: it connects to the others by
-// Routes, and ignores Name, Listen, Advertise, StoreDir, SyncAlways and History. It listens
+// Routes, and ignores Name, Listen, Advertise, StoreDir, SyncAlways, Witness and History. It listens
 // for 3 seconds whether the node lives, asks the leader, for 4 more if that was just elected,
 // and fails with [ErrAlive] if it does. It waits for a leader until ctx ends. name may be
 // the ID that an error of Remove shows of a node whose name the leader does not know, as it
@@ -35,7 +35,7 @@ func Remove(ctx context.Context, o Options, name string) (left []string, err err
 		return nil, errors.New("cluster: with Options.URL, NATS is outside: nats server cluster peer-remove removes one of its servers")
 	}
 	o.Name, o.Listen, o.Advertise = "remove-"+rand.Text()[:8], "127.0.0.1:0", ""
-	o.StoreDir, o.SyncAlways, o.History = "", false, nil
+	o.StoreDir, o.SyncAlways, o.Witness, o.History = "", false, false, nil
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func electors(ctx context.Context, nc *nats.Conn) ([]*server.PeerInfo, error) {
 			return append(m.Replicas, &server.PeerInfo{Name: m.Leader, Peer: m.Peer, Current: true, Active: 1}), nil
 		}
 		if paused := pause(ctx, probePause); paused != nil {
-			return nil, errors.Join(errors.New("cluster: no node says that it leads the others: a majority of those with storage must be there"), paused, err)
+			return nil, errors.Join(errors.New("cluster: no node says that it leads the others: a majority of those with storage must be there, and Options.Secret be theirs"), paused, err)
 		}
 	}
 }

@@ -52,6 +52,7 @@ type roster struct {
 	led            int // how many streams this node leads
 	others         map[string]member
 	lost           map[string]time.Time // when nodes were gone without a farewell
+	twins          map[string]time.Time // when two nodes with a name were last heard
 	looked         time.Time            // when silent was called last
 }
 
@@ -73,6 +74,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 		if b.Leaving || b.Instance == r.instance {
 			return heardAgain // this node, or what it was before it started again
 		}
+		r.twin(b.Node, now)
 		return heardOwnName
 	}
 	was, known := r.others[b.Node]
@@ -92,6 +94,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 		}
 		r.others[b.Node] = was
 		if both && was.rivals > 1 { // a single beat may be a late one
+			r.twin(b.Node, now)
 			return heardSameName
 		}
 		return heardAgain
@@ -110,6 +113,20 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 		return heardRestart
 	}
 	return heardFirst
+}
+
+// twin takes note that two nodes have a name.
+func (r *roster) twin(name string, now time.Time) {
+	if r.twins == nil {
+		r.twins = make(map[string]time.Time)
+	}
+	r.twins[name] = now
+}
+
+// twinsAt returns the names that several nodes have, sorted.
+func (r *roster) twinsAt(now time.Time) []string {
+	maps.DeleteFunc(r.twins, func(_ string, heard time.Time) bool { return now.Sub(heard) >= lifespan })
+	return slices.Sorted(maps.Keys(r.twins))
 }
 
 // learn takes over which nodes another one misses that were gone before this one began. Of

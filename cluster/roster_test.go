@@ -169,3 +169,28 @@ func TestRosterRoutes(t *testing.T) {
 		t.Errorf("alive are %v", got)
 	}
 }
+
+// Names that several nodes have are known for as long as both are heard.
+func TestRosterTwins(t *testing.T) {
+	t.Parallel()
+	r, now := roster{name: "a", instance: "a1"}, time.Now()
+	hear := func(name, instance string) {
+		r.heard(beatMessage{Node: name, Instance: instance}, now)
+		now = now.Add(beat / 2)
+	}
+	for range 3 {
+		hear("b", "b1")
+		hear("b", "b2")
+		hear("c", "c1")
+	}
+	if got := r.twinsAt(now); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("several nodes have the names %q", got)
+	}
+	hear("a", "a2")
+	if got := r.twinsAt(now); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("several nodes have the names %q", got)
+	}
+	if got := r.twinsAt(now.Add(lifespan)); len(got) > 0 {
+		t.Errorf("much later, several nodes have the names %q", got)
+	}
+}

@@ -20,9 +20,16 @@ type Stats struct {
 	Cluster string   `json:"cluster"`
 	Nodes   []string `json:"nodes"` // that are alive, this one included, sorted
 
-	// Witnesses are the nodes that have no server, as far as they have said so: they store, and
-	// vote. Sorted.
+	// Witnesses are those with Options.Witness, sorted.
 	Witnesses []string `json:"witnesses"`
+
+	// Electors are the nodes with storage that elect who may start and change streams, alive or
+	// not, sorted. When half of them are away, a node that starts waits for storage. Remove takes
+	// one out that is gone for good. nil for a node that is alone or has an outside NATS.
+	Electors []string `json:"electors"`
+
+	// Twins are names that several nodes have, sorted.
+	Twins []string `json:"twins"`
 
 	// Unlike are the other nodes whose Options.History differ from those of this one, sorted.
 	Unlike []string `json:"unlike"`
@@ -75,7 +82,10 @@ const statsTimeout = time.Second
 // Stats returns figures of the node and its cluster. It asks the leaders of the streams,
 // which takes a second if one does not answer, or until ctx ends.
 func (n *Node) Stats(ctx context.Context) Stats {
-	s := Stats{Node: n.o.Name, Cluster: n.o.Cluster, Nodes: n.Nodes(), Unlike: n.members.unlike(), Witnesses: n.members.witnesses()}
+	s := Stats{Node: n.o.Name, Cluster: n.o.Cluster, Nodes: n.Nodes(), Unlike: n.members.unlike(), Witnesses: n.members.witnesses(), Twins: n.members.twins()}
+	if !n.shut.Load() {
+		s.Electors = n.leads.electors()
+	}
 	n.channels.mu.Lock()
 	s.Channels = len(n.channels.subs) - len(n.channels.leaving)
 	n.channels.mu.Unlock()

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/socketcluster-go/socketcluster/cluster"
@@ -98,3 +99,32 @@ func TestStatsOfDrops(t *testing.T) {
 type slowSink struct{ release chan struct{} }
 
 func (s *slowSink) Deliver(string, []byte) { <-s.release }
+
+// The figures say which nodes are witnesses, and which still vote although they are gone.
+func TestStatsOfRoles(t *testing.T) {
+	t.Parallel()
+	nodes, _ := startStored(t, 3, func(o *cluster.Options) { o.Witness = o.Name == "c" })
+	if err := nodes[2].Broker().Start(t.Context(), new(sink)); err == nil || !strings.Contains(err.Error(), "Options.Witness") {
+		t.Errorf("a server with a witness: %v", err)
+	}
+	check := func(i int, alive string) {
+		t.Helper()
+		s := nodes[i].Stats(t.Context())
+		if strings.Join(s.Electors, "") != "abc" || strings.Join(s.Nodes, "") != alive || len(s.Twins) > 0 {
+			t.Errorf("node %d: of %q, %q are alive; twins: %q", i, s.Electors, s.Nodes, s.Twins)
+		}
+		if strings.Contains(alive, "c") != (strings.Join(s.Witnesses, " ") == "c") {
+			t.Errorf("node %d: witnesses are %q", i, s.Witnesses)
+		}
+	}
+	for i := range nodes {
+		check(i, "abc")
+	}
+	nodes[2].Close()
+	await(t, "two nodes", func() bool { return len(nodes[0].Nodes()) == 2 })
+	check(0, "ab")
+	_, err := cluster.Start(t.Context(), cluster.Options{Name: "x", Witness: true})
+	if err == nil || !strings.Contains(err.Error(), "Options.Witness needs Options.StoreDir and Options.Listen") {
+		t.Errorf("a witness that is alone: %v", err)
+	}
+}

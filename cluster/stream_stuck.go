@@ -63,6 +63,5 @@ func (x *stuck) depose(ctx context.Context, n *Node, stream string, waited time.
 	}
 	n.o.Logger.Warn("cluster: the node asks for another leader of a stream, as this one does not store what it says is in process",
 		slog.String("stream", stream), slog.String("leader", info.Cluster.Leader))
-	_, err = n.nc.RequestWithContext(ctx, apiPrefix+"STREAM.LEADER.STEPDOWN."+stream, nil)
-	return err
+	return n.askStepDown(ctx, stream, "")
 }

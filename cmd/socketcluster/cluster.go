@@ -100,6 +100,7 @@ var clusterFields = map[string]string{
 	"Routes": clusterRoutesSetting, "Secret": clusterSecretFileSetting, "TLS": clusterCertFileSetting, "StoreDir": clusterStoreSetting,
 	"History": historyKey, "URL": clusterNATSSetting, "Prefix": clusterPrefixSetting, "CutOff": clusterCutOffSetting,
 	"SyncAlways": clusterSyncAlwaysSetting, "Size": clusterSizeSetting, "HistoryBytes": historyBytesSetting, "UserClaim": clusterUserClaimSetting,
+	"Witness": clusterWitnessSetting,
 }
 
 var clusterField = regexp.MustCompile(`\b(?:Revocation)?Options\.([A-Z]\w*)`)
@@ -160,6 +161,7 @@ func (o *options) startNode(ctx context.Context, log *slog.Logger) (*cluster.Nod
 		return nil, err
 	}
 	no.Name, no.Listen, no.Advertise, no.URL, no.Prefix = c.node, c.listen, c.advertise, c.nats, c.prefix
+	no.Witness = c.witness
 	no.StoreDir, no.SyncAlways, no.UserClaim, no.History = c.store, c.syncAlways, c.userClaim, o.history
 	no.Size, no.HistoryBytes = c.size, c.historyBytes
 	node, err := cluster.Start(ctx, no)

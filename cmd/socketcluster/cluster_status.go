@@ -30,9 +30,9 @@ func clusterCommand() *cobra.Command {
 		Use: "cluster", Short: "Shows the nodes of a cluster, who leads what, and what is behind",
 		Long: "Asks a node at its --metrics-addr, and shows the nodes of its cluster, the streams that store\n" +
 			"histories and revocations, who leads them, where they are and which copies are behind. The exit\n" +
-			"status is 0 if all is well, 1 if a stream has no leader, a copy is away, the node is cut off,\n" +
-			"nodes have different history rules or nine tenths of the room for revocations are taken, and 2\n" +
-			"if the node does not answer.\n\n" + settingsHelp,
+			"status is 0 if all is well, 1 if a stream has no leader, a node with storage is away, the node is\n" +
+			"cut off, several nodes have one name, nodes have different history rules or nine tenths of the\n" +
+			"room for revocations are taken, and 2 if the node does not answer.\n\n" + settingsHelp,
 		Example:           "  socketcluster cluster --metrics-addr 127.0.0.1:9100\n  socketcluster cluster --config node.toml --json",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,

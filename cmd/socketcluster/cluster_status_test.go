@@ -16,7 +16,7 @@ import (
 // The table says what each node is and does, and what is wrong.
 func TestClusterTable(t *testing.T) {
 	s := cluster.Stats{
-		Node: "a", Cluster: "chat", Nodes: []string{"a", "b", "d"}, Witnesses: []string{"d"}, Unlike: []string{"b", "d"}, Channels: 5, Gaps: 4, Losses: 3, Dropped: 2, Revocations: 90, RevocationLimit: 100, CutOff: true,
+		Node: "a", Cluster: "chat", Nodes: []string{"a", "b", "d"}, Witnesses: []string{"d"}, Electors: []string{"a", "b", "c", "d", "e"}, Twins: []string{"b"}, Unlike: []string{"b", "d"}, Channels: 5, Gaps: 4, Losses: 3, Dropped: 2, Revocations: 90, RevocationLimit: 100, CutOff: true,
 		Present: cluster.PresenceStats{Channels: 2, Users: 7, Sockets: 3},
 		Streams: []cluster.StreamStats{
 			{Name: "s0", Leader: "a", Position: 12, Messages: 10, MaxMessages: 200, Bytes: 1000, Copies: []cluster.CopyStats{copyOf("a", true, true, 0), copyOf("b", true, false, 7), copyOf("c", false, false, 9)}},
@@ -31,6 +31,7 @@ a     alive        1      2       2
 b     alive        1      2       7
 c     away         0      1       9
 d     witness      0      0       0
+e     away         0      0       0
 n1    NATS server  0      1       0
 
 STREAM  LEADER  POSITION  MESSAGES   BYTES  COPIES
@@ -44,6 +45,8 @@ WRONG: node a is cut off from the revocations of others, and accepts no token
 WRONG: there are 90 revocations; with 100, there is no room for more
 WRONG: these nodes have other history rules than node a: b, d
 WRONG: these streams have no leader, and wait: s1
+WRONG: node e is away, and counts among the 5 that elect; if it is gone for good: socketcluster cluster remove e
+WRONG: several nodes have these names: b
 WRONG: node c is away, with copies of streams: 1
 `
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

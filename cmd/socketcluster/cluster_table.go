@@ -34,6 +34,9 @@ func nodeRows(s cluster.Stats) map[string]*nodeRow {
 	for _, name := range s.Witnesses {
 		row(name).state = "witness"
 	}
+	for _, name := range s.Electors {
+		row(name) // also one that is away, and has no copies
+	}
 	for _, stream := range s.Streams {
 		for _, one := range stream.Copies {
 			r := row(one.Node)
@@ -74,6 +77,14 @@ func ills(s cluster.Stats) (all []string) {
 	}
 	if len(waiting) > 0 {
 		all = append(all, "these streams have no leader, and wait: "+strings.Join(waiting, ", "))
+	}
+	for _, name := range s.Electors {
+		if !slices.Contains(s.Nodes, name) && away[name] == 0 {
+			all = append(all, fmt.Sprintf("node %s is away, and counts among the %d that elect; if it is gone for good: socketcluster cluster remove %s", name, len(s.Electors), name))
+		}
+	}
+	if len(s.Twins) > 0 {
+		all = append(all, "several nodes have these names: "+strings.Join(s.Twins, ", "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(away)) {
 		all = append(all, fmt.Sprintf("node %s is away, with copies of streams: %d", name, away[name]))

@@ -11,6 +11,7 @@ package clustermetrics
 
 import (
 	"context"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,16 +28,18 @@ func NewCollector(node *cluster.Node) prometheus.Collector { return collector{no
 // The figures. Names follow the conventions of Prometheus: base units, and _total
 // for counters.
 var (
-	nodes       = desc("nodes", "Nodes of the cluster that are alive, as this one sees it.")
-	unlike      = desc("unlike_nodes", "Other nodes whose rules of histories are not those of this one.")
-	witnesses   = desc("witnesses", "Nodes that have no server: they store, and vote.")
-	channels    = desc("channels", "Channels that have subscribers on this node.")
-	gaps        = desc("gaps_total", "How often this node has read what it lacked of a history, or might have lacked.")
-	losses      = desc("losses_total", "How often some of that was gone.")
-	dropped     = desc("dropped_messages_total", "Messages of other nodes that did not fit into the queues of this one.")
-	revocations = desc("revocations", "Revocations on this node.")
-	limit       = desc("revocations_limit", "Revocations with which there is no room for more.")
-	cutOff      = desc("cut_off", "1 while this node is cut off from the revocations of others, and accepts no token.")
+	nodes        = desc("nodes", "Nodes of the cluster that are alive, as this one sees it.")
+	unlike       = desc("unlike_nodes", "Other nodes whose rules of histories are not those of this one.")
+	witnesses    = desc("witnesses", "Nodes that have no server: they store, and vote.")
+	electorsAway = desc("electors_away", "Nodes with storage that elect who may start and change streams, and are not alive.")
+	twins        = desc("twin_names", "Names that several nodes have.")
+	channels     = desc("channels", "Channels that have subscribers on this node.")
+	gaps         = desc("gaps_total", "How often this node has read what it lacked of a history, or might have lacked.")
+	losses       = desc("losses_total", "How often some of that was gone.")
+	dropped      = desc("dropped_messages_total", "Messages of other nodes that did not fit into the queues of this one.")
+	revocations  = desc("revocations", "Revocations on this node.")
+	limit        = desc("revocations_limit", "Revocations with which there is no room for more.")
+	cutOff       = desc("cut_off", "1 while this node is cut off from the revocations of others, and accepts no token.")
 
 	presentChannels = desc("presence_channels", "Channels of presence in which somebody is, on any node.")
 	presentUsers    = desc("presence_users", "Users in channels of presence, on any node. A user counts once in each channel.")
@@ -52,7 +55,7 @@ var (
 	lag       = desc("copy_lag", "Operations that this copy of the stream is behind its leader.", "stream", "node")
 )
 
-var all = []*prometheus.Desc{nodes, unlike, witnesses, channels, gaps, losses, dropped, revocations, limit, cutOff, presentChannels, presentUsers, presentSockets, available, leads, position, messages, most, bytes, alive, lag}
+var all = []*prometheus.Desc{nodes, unlike, witnesses, electorsAway, twins, channels, gaps, losses, dropped, revocations, limit, cutOff, presentChannels, presentUsers, presentSockets, available, leads, position, messages, most, bytes, alive, lag}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("socketcluster_cluster_"+name, help, labels, nil)
@@ -77,6 +80,14 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	gauge(nodes, float64(len(s.Nodes)))
 	gauge(unlike, float64(len(s.Unlike)))
 	gauge(witnesses, float64(len(s.Witnesses)))
+	away := 0
+	for _, name := range s.Electors {
+		if !slices.Contains(s.Nodes, name) {
+			away++
+		}
+	}
+	gauge(electorsAway, float64(away))
+	gauge(twins, float64(len(s.Twins)))
 	gauge(channels, float64(s.Channels))
 	count(gaps, s.Gaps)
 	count(losses, s.Losses)

@@ -28,7 +28,7 @@ func Example() {
 	registry.MustRegister(clustermetrics.NewCollector(node)) // promhttp.HandlerFor(registry, …) serves them
 	families, err := registry.Gather()
 	fmt.Println(len(families), families[0].GetName(), err)
-	// Output: 13 socketcluster_cluster_channels <nil>
+	// Output: 15 socketcluster_cluster_channels <nil>
 }
 
 // The figures are those of the node.
@@ -71,8 +71,8 @@ func TestCollector(t *testing.T) {
 	if problems, err := testutil.CollectAndLint(collector); err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
-	// Thirteen figures of the node, seven of each stream, which has one copy, and the limit of one.
-	if n := testutil.CollectAndCount(collector); n != 13+9*7+1 {
+	// Fifteen figures of the node, seven of each stream, which has one copy, and the limit of one.
+	if n := testutil.CollectAndCount(collector); n != 15+9*7+1 {
 		t.Errorf("%d metrics", n)
 	}
 	want := `
