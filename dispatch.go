@@ -38,11 +38,12 @@ type nameQueue struct {
 
 // task is a call or transmission on its way to its handler.
 type task struct {
-	packet  packet               // with its handler
-	deliver func(handled func()) // instead: gives it to loops, which handle it later
-	marker  func()               // instead: marks a place in the queue, and has no slot
-	size    int                  // of its name and data, as counted in the ledger
-	running chan struct{}        // nil: in order, one at a time
+	packet   packet               // with its handler
+	deliver  func(handled func()) // instead: gives it to loops, which handle it later
+	marker   func()               // instead: marks a place in the queue, and has no slot
+	size     int                  // of its name and data, as counted in the ledger
+	slotless bool                 // it takes no slot
+	running  chan struct{}        // nil: in order, one at a time
 }
 
 // Handle implements lane.Handler.
@@ -71,10 +72,10 @@ func (q *nameQueue) run(t task) {
 		t.marker()
 		return
 	case t.deliver != nil && !s.dropsWaiting():
-		t.deliver(func() { s.handled(t.size) })
+		t.deliver(func() { s.handled(t) })
 		return
 	}
-	defer s.handled(t.size)
+	defer s.handled(t)
 	if !s.dropsWaiting() {
 		t.packet.serve()
 	}
@@ -85,7 +86,7 @@ func (q *nameQueue) drop(t task) {
 	if t.marker != nil {
 		t.marker()
 	} else {
-		q.socket.handled(t.size)
+		q.socket.handled(t)
 	}
 	q.done()
 }
@@ -127,8 +128,11 @@ const (
 )
 
 // handled records that a task no longer takes memory, or a slot.
-func (s *Socket) handled(size int) {
-	s.countTask(-size, -taskCost)
+func (s *Socket) handled(t task) {
+	s.countTask(-t.size, -taskCost)
+	if t.slotless {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.freeSlot()
@@ -170,7 +174,7 @@ func dispatch(p packet, here bool) {
 // no queue, and the caller is the goroutine that has read it (here), it becomes the
 // tail of that goroutine. It is called with mu held, and releases it.
 func (s *Socket) enqueue(name queueName, t task, o handling.Options, here bool) {
-	if !s.takeSlot() {
+	if !t.slotless && !s.takeSlot() {
 		s.mu.Unlock()
 		return
 	}

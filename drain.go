@@ -117,7 +117,7 @@ func (s *Socket) isBusy() bool {
 	s.mu.Lock()
 	x, handling := s.ext, 0
 	if x != nil {
-		handling = x.slots
+		handling = x.slots + x.publishing
 	}
 	s.mu.Unlock()
 	return handling > 0 || x != nil && (x.raw.Busy() || x.outbound.Busy())

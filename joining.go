@@ -119,20 +119,15 @@ func (s *Socket) stopJoining(channel string) bool {
 	return true
 }
 
-// joiningOf returns the subscription of the socket to a channel that waits, or nil.
-func (s *Socket) joiningOf(channel string) *joining {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ext == nil {
-		return nil
-	}
-	return s.ext.joins[channel]
-}
-
 // awaitJoined waits for a subscription of the socket to a channel, so that it gets what it publishes
 // there afterwards.
 func (s *Socket) awaitJoined(channel string) {
-	j := s.joiningOf(channel)
+	var j *joining
+	s.mu.Lock()
+	if s.ext != nil {
+		j = s.ext.joins[channel]
+	}
+	s.mu.Unlock()
 	if j == nil {
 		return
 	}

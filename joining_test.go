@@ -18,6 +18,7 @@ import (
 type awayShelf struct {
 	*sctest.Shelf
 	patience time.Duration // for which Join waits
+	slow     time.Duration // for which PublishOnce takes
 
 	mu    sync.Mutex
 	back  chan struct{} // closed when it can be read again

@@ -105,7 +105,8 @@ type Limits struct {
 	InboxBytes int
 
 	// Calls is the maximum number of calls and transmissions of one socket that
-	// are in handlers or wait for them. Beyond it the socket's inbox waits.
+	// are in handlers or wait for them, and of its subscriptions and of its publications that
+	// wait for the storage of a broker that keeps them. Beyond each, the socket's inbox waits.
 	// Default 256.
 	Calls int
 

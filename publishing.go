@@ -13,7 +13,8 @@ import (
 // holds up only what the same client publishes on that channel, and other things for publishPatience
 // at most, so that these come in order as long as the storage is there.
 
-// publishPatience is for how long a publication holds up what the same client sends after it.
+// publishPatience is for how long a publication holds up what the same client sends after it, its slow
+// subscribers and the handlers of its event included.
 const publishPatience = 250 * time.Millisecond
 
 // publication is one of a client, on its way to the broker.
@@ -62,23 +63,54 @@ func (s *Socket) handlePublish(p *wire.Packet, isCall bool, expired error) {
 	}
 }
 
-// mayWaitToPublish reports whether a publication may wait for the storage, or for a subscription that
-// does: the client gets what it publishes behind it.
+// mayWaitToPublish reports whether a publication may wait for the storage, for a subscription that
+// does, as the client gets what it publishes behind it, or for others that did.
 func (s *Socket) mayWaitToPublish(channel string) bool {
 	h, ok := s.srv.cfg.Broker.(broker.Historian)
-	return ok && (h.Keeps(channel) || s.joiningOf(channel) != nil)
+	if !ok || h.Keeps(channel) {
+		return ok
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ext != nil && (s.ext.joins[channel] != nil || s.ext.queues[queueName{ofPublications, channel}] != nil)
+}
+
+// publicationQueues returns the queues with publications that are not done.
+func (s *Socket) publicationQueues() (all []*nameQueue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ext == nil || s.ext.publishing == 0 {
+		return nil
+	}
+	for name, q := range s.ext.queues {
+		if name.kind == ofPublications {
+			all = append(all, q)
+		}
+	}
+	return all
 }
 
 // publishAside publishes behind what the client has published on the channel before. It returns when that
 // is done or takes longer than publishPatience. It does not wait if another publication has taken
-// longer, but while too many of the socket are being handled.
+// longer. With as many as Limits.Calls of the socket, it waits until this one is done. They take no
+// slots: handlers of calls may wait for them.
 func (s *Socket) publishAside(one publication) {
 	one.given, one.data = cloneRaw(one.given), cloneRaw(one.data) // out of the message
 	one.over = make(chan struct{})
 	p := &one
 	s.mu.Lock()
-	behind := s.extend().late > 0
-	s.enqueue(p.queue(), task{packet: p, size: p.size()}, handling.Options{}, false)
+	x := s.extend()
+	behind, full := x.late > 0, x.publishing >= s.srv.cfg.Limits.Calls
+	x.publishing++
+	s.enqueue(p.queue(), task{packet: p, size: p.size(), slotless: true}, handling.Options{}, false)
+	if full {
+		s.srv.hit(limitCalls)
+		select {
+		case <-p.over:
+		case <-s.Done():
+		}
+		return
+	}
 	if behind {
 		return
 	}
@@ -135,6 +167,7 @@ func (p *publication) ended() {
 	s := p.from
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ext.publishing--
 	if p.late {
 		s.ext.late--
 	}

@@ -8,18 +8,28 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/socketcluster-go/socketcluster"
+	"github.com/socketcluster-go/socketcluster/broker"
 )
+
+// publishPatience is for how long a publication holds up what the same client sends after it.
+const publishPatience = 250 * time.Millisecond
 
 // PublishOnce waits until the storage is back.
 func (k *awayShelf) PublishOnce(ctx context.Context, channel, id string, data []byte) (string, error) {
 	if err := k.wait(ctx, channel); err != nil {
 		return "", err
 	}
+	select {
+	case <-time.After(k.slow):
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	return k.Shelf.PublishOnce(ctx, channel, id, data)
 }
 
-func (k *awayShelf) Keeps(channel string) bool { return channel != "plain" }
+func (k *awayShelf) Keeps(channel string) bool { return !strings.HasSuffix(channel, "plain") }
 
 func (k *awayShelf) wait(ctx context.Context, channel string) error {
 	k.mu.Lock()
@@ -122,7 +132,8 @@ func TestLogoutWhileAPublicationWaits(t *testing.T) {
 	})
 }
 
-// With as many publications that wait as there may be calls, the client waits. When it is gone, they end.
+// With as many publications that wait as there may be calls, the client waits for the next one. When it
+// is gone, they end.
 func TestPublicationsThatWaitHaveALimit(t *testing.T) {
 	k := newAwayShelf()
 	inBubble(t, socketcluster.Config{Broker: k, Limits: socketcluster.Limits{Calls: 3}}, func(w *world) {
@@ -130,7 +141,7 @@ func TestPublicationsThatWaitHaveALimit(t *testing.T) {
 		ponged(w)
 		p := w.client()
 		before := w.srv.Stats().BudgetUsed
-		for i := range 3 {
+		for i := range 4 {
 			p.send(publishCall(fmt.Sprint("stuck", i), 1, 10+i))
 		}
 		p.send(publishCall("other", 1, 2))
@@ -143,6 +154,56 @@ func TestPublicationsThatWaitHaveALimit(t *testing.T) {
 		time.Sleep(time.Second)
 		if used := w.srv.Stats().BudgetUsed; used != 0 {
 			t.Errorf("%d bytes count against the budget of a client that is gone", used)
+		}
+	})
+}
+
+// ST-12: who publishes and then closes in good order loses nothing, however long the storage takes for each.
+func TestPublicationsBeforeTheClose(t *testing.T) {
+	k := newAwayShelf()
+	k.slow = 2 * publishPatience
+	inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
+		p := w.client()
+		for i := range 5 {
+			p.send(fmt.Sprintf(`{"event":"#publish","data":{"channel":"kept %d","data":%d}}`, i%2, i))
+		}
+		p.sendFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
+		time.Sleep(5 * time.Second)
+		for channel, want := range map[string]string{"kept 0": "0 2 4", "kept 1": "1 3"} {
+			var got []string
+			err := k.Join(context.Background(), channel, broker.From{Last: 9}, func(past broker.Past) {
+				for _, m := range past.Publications {
+					got = append(got, string(m.Data))
+				}
+			})
+			if err != nil || strings.Join(got, " ") != want {
+				t.Errorf("%s has %v, want %s (%v)", channel, got, want, err)
+			}
+		}
+	})
+}
+
+// PS-25: publications stay in order behind a subscription that has waited, also on a channel that keeps
+// nothing.
+func TestPublicationsBehindASubscription(t *testing.T) {
+	k := newAwayShelf()
+	k.slow = 20 * time.Millisecond
+	inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
+		back := k.leave()
+		p := w.client()
+		p.send(subscribe("away plain", 2))
+		for i := range 20 {
+			p.send(publishCall("away plain", i, 100+i))
+		}
+		time.Sleep(time.Second)
+		close(back)
+		time.Sleep(2*k.slow + k.slow/2)
+		for i := 20; i < 23; i++ {
+			p.send(publishCall("away plain", i, 100+i))
+		}
+		p.want(`{"rid":2,"data":{"position":"0"}}`)
+		for i := range 23 {
+			p.want(fmt.Sprintf(`{"event":"#publish","data":{"channel":"away plain","position":"%d","data":%d}}`, i+1, i), fmt.Sprintf(`{"rid":%d}`, 100+i))
 		}
 	})
 }

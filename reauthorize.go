@@ -325,7 +325,7 @@ func (s *Socket) forgetOptions(channel string) (suspended bool) {
 func (s *Socket) forgetSuspended(channel string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.forgetOptions(channel)
+	return s.isSuspended(channel) && s.forgetOptions(channel)
 }
 
 // isSuspended reports whether a subscription is suspended. mu must be held.
@@ -382,7 +382,7 @@ func (s *Socket) resume(epoch uint32, channel string, blocked *wire.Error) (agai
 func (s *Socket) resumeLater(epoch uint32, channel string) {
 	s.count(account.Handlers, workerCost)
 	defer s.count(account.Handlers, -workerCost)
-	s.srv.log.Warn("a suspended subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", channel))
+	s.srv.log.Debug("a suspended subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", channel))
 	for again := true; again; {
 		s.pauseJoining()
 		s.mu.Lock()

@@ -117,33 +117,34 @@ type Socket struct {
 // extension has the fields that only some sockets need; most are idle and have
 // none.
 type extension struct {
-	listeners listeners
-	events    []Event               // waiting to be emitted
-	emitting  bool                  // a goroutine is in drainEvents
-	done      chan struct{}         // closed when the socket is
-	ended     chan struct{}         // closed after the end event
-	raw       lane.Lane[ws.Message] // before inbox, see rawWorker
-	outbound  lane.Lane[outboundItem]
-	batch     batch
-	verdict   *verdict // on a token that the client has sent, until it is answered
-	owed      *owed
-	loops     loop.Set[queueName, packet]
-	queues    map[queueName]*nameQueue
-	tail      tail          // the inbox worker's, see handleHere
-	tails     []queueName   // names whose tails are being run
-	slots     int           // taken by calls in handlers, see Limits.Calls
-	slotFreed chan struct{} // closed when there is a slot again; nil while nobody waits
-	options   map[string]subscribeOptions
-	suspended int                 // the number of suspended ones
-	joins     map[string]*joining // subscriptions that wait, by channel
-	late      int                 // publications that have waited for longer than publishPatience
-	round     *round              // nil: nothing is being authorized again
-	lostIn    uint32              // the last epoch in which lost subscriptions were logged
-	withheld  []withheld          // in order
-	values    map[any]any
-	pingForm  pingForm
-	plainAt   moment // when pings become plain unless a pong arrives first; see pingForm
-	throttled bool   // it has been logged; the inbox worker's
+	listeners  listeners
+	events     []Event               // waiting to be emitted
+	emitting   bool                  // a goroutine is in drainEvents
+	done       chan struct{}         // closed when the socket is
+	ended      chan struct{}         // closed after the end event
+	raw        lane.Lane[ws.Message] // before inbox, see rawWorker
+	outbound   lane.Lane[outboundItem]
+	batch      batch
+	verdict    *verdict // on a token that the client has sent, until it is answered
+	owed       *owed
+	loops      loop.Set[queueName, packet]
+	queues     map[queueName]*nameQueue
+	tail       tail          // the inbox worker's, see handleHere
+	tails      []queueName   // names whose tails are being run
+	slots      int           // taken by calls in handlers, see Limits.Calls
+	slotFreed  chan struct{} // closed when there is a slot again; nil while nobody waits
+	options    map[string]subscribeOptions
+	suspended  int                 // the number of suspended ones
+	joins      map[string]*joining // subscriptions that wait, by channel
+	late       int                 // publications that have waited for longer than publishPatience
+	publishing int                 // publications in queues
+	round      *round              // nil: nothing is being authorized again
+	lostIn     uint32              // the last epoch in which lost subscriptions were logged
+	withheld   []withheld          // in order
+	values     map[any]any
+	pingForm   pingForm
+	plainAt    moment // when pings become plain unless a pong arrives first; see pingForm
+	throttled  bool   // it has been logged; the inbox worker's
 }
 
 // extend returns the extension. mu must be held.

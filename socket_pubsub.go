@@ -293,8 +293,8 @@ func (s *Socket) handleUnsubscribe(p *wire.Packet, isCall bool) {
 		s.refuse(p, isCall, invalidAction("Unsubscribe channel name was malformatted"))
 		return
 	}
-	stopped := s.stopJoining(channel) // first: it may enter the channel until then
-	if !s.unsubscribe(channel, nil) && !stopped && !s.forgetSuspended(channel) {
+	stopped, forgotten := s.stopJoining(channel), s.forgetSuspended(channel) // first: it may enter the channel until then
+	if !s.unsubscribe(channel, nil) && !stopped && !forgotten {
 		s.refuse(p, isCall, s.notSubscribed(channel))
 		return
 	}

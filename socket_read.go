@@ -207,7 +207,7 @@ func (s *Socket) finishInbox(code wire.CloseCode, reason string) {
 	s.mu.Unlock()
 	s.abortCalls(code, reason)
 	x := s.extension()
-	if (x == nil || !x.raw.Busy()) && !s.inbox.Busy() {
+	if (x == nil || !x.raw.Busy()) && !s.inbox.Busy() && len(s.publicationQueues()) == 0 {
 		return
 	}
 	s.pushBack.Store(pushBackBegun) // nothing is read, so pongs cannot arrive
@@ -223,6 +223,14 @@ func (s *Socket) finishInbox(code wire.CloseCode, reason string) {
 	select {
 	case <-s.inbox.Idle():
 	case <-timeout.C:
+		return
+	}
+	for _, q := range s.publicationQueues() { // which the inbox may not have waited for
+		select {
+		case <-q.lane.Idle():
+		case <-timeout.C:
+			return
+		}
 	}
 }
 

@@ -21,8 +21,12 @@ const balanceRest = 5 * time.Second
 // that has started again.
 type balance struct {
 	leads map[string]int // how many streams each node leads
-	since time.Time      // since when that is so, and all groups have a leader
+	since time.Time      // since when that is so, all groups have a leader, and all nodes see each other
+	rest  time.Duration  // how long to wait after a move that has changed nothing; 0 for balanceRest
 }
+
+// maxBalanceRest is the longest time between two moves that change nothing.
+const maxBalanceRest = 5 * time.Minute
 
 // ledStream is a stream that this node leads.
 type ledStream struct {
@@ -34,20 +38,32 @@ type ledStream struct {
 // reports whether it is time for a move.
 func (b *balance) look(leads map[string]int, calm bool, now time.Time) bool {
 	if !calm || !maps.Equal(leads, b.leads) {
-		b.leads, b.since = leads, now
+		b.leads, b.since, b.rest = leads, now, 0
 	}
-	return now.Sub(b.since) >= balanceRest
+	return now.Sub(b.since) >= max(balanceRest, b.rest)
 }
 
-// move returns the stream that the node should hand over, and the node that should lead it. ok is
-// false if the share of the node is not too large, or another node comes before it: the one that leads
-// most, by name among equals.
-func (b *balance) move(node string, led []ledStream) (stream, to string, ok bool) {
+// moved takes note of a move. If it changes nothing, the next one has more time.
+func (b *balance) moved(now time.Time) {
+	b.since, b.rest = now, min(2*max(balanceRest, b.rest), maxBalanceRest)
+}
+
+// turn reports whether a node may have to hand something over: it is the one that leads most, by name
+// among equals, and another one leads at least two fewer.
+func (b *balance) turn(node string) bool {
+	least := b.leads[node]
 	for name, count := range b.leads {
 		if count > b.leads[node] || count == b.leads[node] && name < node {
-			return "", "", false
+			return false
 		}
+		least = min(least, count)
 	}
+	return least+1 < b.leads[node]
+}
+
+// move returns which of the streams that a node leads it should hand over, and the node that should
+// lead it. ok is false if there is none.
+func (b *balance) move(node string, led []ledStream) (stream, to string, ok bool) {
 	for _, s := range led {
 		for _, name := range s.current {
 			count, alive := b.leads[name]
@@ -68,7 +84,9 @@ func (l *leadership) share(groups []group, calm bool, now time.Time) {
 		}
 	}
 	l.n.members.lead(count)
-	if !l.balance.look(l.n.members.leads(), calm, now) || l.n.shut.Load() {
+	leads, agreed := l.n.members.leads()
+	// A node that not all others reach must not lead: those would elect another one, again and again.
+	if !l.balance.look(leads, calm && agreed, now) || !l.balance.turn(l.n.o.Name) || l.n.shut.Load() {
 		return // a node that ends hands over all that it leads
 	}
 	// Only the leader of a stream knows which copies are current.
@@ -76,7 +94,7 @@ func (l *leadership) share(groups []group, calm bool, now time.Time) {
 	if !ok {
 		return
 	}
-	l.balance.since = now // if it fails, not again at once
+	l.balance.moved(now)
 	l.over.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), streamTimeout) // it ends with the connection, too
 		defer cancel()
@@ -84,7 +102,7 @@ func (l *leadership) share(groups []group, calm bool, now time.Time) {
 			l.n.o.Logger.Warn("cluster: the node cannot hand a stream over", slog.String("stream", stream), slog.String("to", to), slog.Any("error", err))
 			return
 		}
-		l.n.o.Logger.Info("cluster: another node leads a stream now, as it led fewer", slog.String("stream", stream), slog.String("leader", to))
+		l.n.o.Logger.Info("cluster: the node hands a stream over to one that leads fewer", slog.String("stream", stream), slog.String("to", to))
 	})
 }
 
@@ -111,9 +129,13 @@ func (l *leadership) led() (all []ledStream) {
 	return all
 }
 
-// askStepDown asks the leader of a stream to let another node lead it, that called to if it can.
-func (n *Node) askStepDown(ctx context.Context, stream, to string) error {
-	request, err := json.Marshal(server.JSApiLeaderStepdownRequest{Placement: &server.Placement{Preferred: to}})
+// askStepDown asks the leader of a stream to let another node lead it: that called to if it can, or with
+// "" one whose copy is current, if there is one.
+func (n *Node) askStepDown(ctx context.Context, stream, to string) (err error) {
+	var request []byte
+	if to != "" {
+		request, err = json.Marshal(server.JSApiLeaderStepdownRequest{Placement: &server.Placement{Preferred: to}})
+	}
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,17 @@ func TestBalanceRests(t *testing.T) {
 		{balanceRest - 1, map[string]int{"a": 3, "b": 0}, true, false},
 		{1, map[string]int{"a": 2, "b": 1}, true, false}, // a stream has another leader
 		{balanceRest, map[string]int{"a": 2, "b": 1}, true, true},
+		{-1, nil, false, false}, // a move
+		{2*balanceRest - 1, map[string]int{"a": 2, "b": 1}, true, false},
+		{1, map[string]int{"a": 2, "b": 1}, true, true}, // it has changed nothing
+		{-1, nil, false, false},
+		{4*balanceRest - 1, map[string]int{"a": 2, "b": 1}, true, false},
+		{1, map[string]int{"a": 2, "b": 1}, true, true},
 	} {
+		if step.after < 0 {
+			b.moved(now)
+			continue
+		}
 		now = now.Add(step.after)
 		if got := b.look(step.leads, step.calm, now); got != step.want {
 			t.Errorf("step %d: it is %v that it is time to move a stream", i, got)
@@ -57,7 +67,11 @@ func TestBalanceMoves(t *testing.T) {
 		{map[string]int{"a": 3, "b": 1, "d": 0}, "s1", "b"}, // d has none
 	} {
 		b := balance{leads: c.leads}
-		if stream, to, ok := b.move("a", led); stream != c.stream || to != c.to || ok != (to != "") {
+		stream, to, ok := "", "", false
+		if b.turn("a") {
+			stream, to, ok = b.move("a", led)
+		}
+		if stream != c.stream || to != c.to || ok != (to != "") {
 			t.Errorf("%v: %q is moved to %q (%v), not %q to %q", c.leads, stream, to, ok, c.stream, c.to)
 		}
 	}
@@ -104,6 +118,9 @@ func TestBalanceEnds(t *testing.T) {
 					if s.leader == node {
 						led = append(led, ledStream{strconv.Itoa(i), slices.DeleteFunc(slices.Clone(s.peers), func(p string) bool { return p == node })})
 					}
+				}
+				if !b.turn(node) {
+					continue
 				}
 				name, to, ok := b.move(node, led)
 				if !ok {

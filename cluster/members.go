@@ -146,7 +146,7 @@ func (m *members) say(leaving bool) {
 	}
 	m.left = leaving
 	m.mu.Lock()
-	b := beatMessage{m.n.o.Name, m.instance, leaving, m.history, m.roster.led, m.n.o.Witness, m.roster.missing(time.Now())}
+	b := beatMessage{m.n.o.Name, m.instance, leaving, m.history, len(m.roster.others) + 1, m.roster.led, m.n.o.Witness, m.roster.missing(time.Now())}
 	m.mu.Unlock()
 	text, err := json.Marshal(b)
 	if err == nil {
@@ -279,11 +279,12 @@ func (m *members) lead(count int) {
 	m.roster.led = count
 }
 
-// leads returns how many streams each node leads that is alive, this one included.
-func (m *members) leads() map[string]int {
+// leads returns how many streams each node leads that is alive, this one included, and whether all of
+// them see as many nodes as this one.
+func (m *members) leads() (all map[string]int, agreed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.roster.leads()
+	return m.roster.leads(), m.roster.agreed()
 }
 
 // answer answers to a node that wants to know that this one has what it sent

@@ -28,6 +28,7 @@ type beatMessage struct {
 	Instance string `json:"instance"` // another one after each start
 	Leaving  bool   `json:"leaving,omitempty"`
 	History  string `json:"history"`           // the digest of its rules
+	Sees     int    `json:"sees"`              // how many nodes are alive, as it sees it
 	Leads    int    `json:"leads"`             // how many streams it leads that others have copies of
 	Witness  bool   `json:"witness,omitempty"` // it has no server
 
@@ -38,6 +39,7 @@ type beatMessage struct {
 type member struct {
 	instance string
 	history  string // the digest of its rules
+	sees     int    // how many nodes are alive, as it sees it
 	led      int    // how many streams it leads
 	witness  bool   // it has no server
 	heard    time.Time
@@ -88,7 +90,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 		return heardLeaving
 	case known && b.Instance == was.instance:
 		both := was.rival
-		was.heard, was.rival, was.led, was.witness = now, false, b.Leads, b.Witness
+		was.heard, was.rival, was.sees, was.led, was.witness = now, false, b.Sees, b.Leads, b.Witness
 		if both {
 			was.rivals++
 		}
@@ -106,7 +108,7 @@ func (r *roster) heard(b beatMessage, now time.Time) hearing {
 	if r.others == nil {
 		r.others = make(map[string]member)
 	}
-	r.others[b.Node] = member{instance: b.Instance, history: b.History, led: b.Leads, witness: b.Witness, heard: now}
+	r.others[b.Node] = member{instance: b.Instance, history: b.History, sees: b.Sees, led: b.Leads, witness: b.Witness, heard: now}
 	delete(r.lost, b.Node)
 	r.learn(b.Lost, now)
 	if known {
@@ -256,6 +258,16 @@ func (r *roster) leads() map[string]int {
 	}
 	all[r.name] = r.led
 	return all
+}
+
+// agreed reports whether all nodes see as many as this one.
+func (r *roster) agreed() bool {
+	for _, other := range r.others {
+		if other.sees != len(r.others)+1 {
+			return false
+		}
+	}
+	return true
 }
 
 // instances returns the instances of the nodes that are alive, this one included.

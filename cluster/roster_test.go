@@ -15,24 +15,24 @@ func TestRoster(t *testing.T) {
 		want  hearing
 		names string
 	}{
-		{beatMessage{"b", "b1", false, "h", 0, false, nil}, 0, heardFirst, "ab"},
-		{beatMessage{"b", "b1", false, "h", 0, false, nil}, 1, heardAgain, "ab"},
-		{beatMessage{"c", "c1", true, "h", 0, false, nil}, 0, heardAgain, "ab"},  // nobody has known it
-		{beatMessage{"b", "b2", false, "h", 0, false, nil}, 0, heardAgain, "ab"}, // it may have been killed, and has started again
-		{beatMessage{"b", "b2", false, "h", 0, false, nil}, 1, heardAgain, "ab"},
-		{beatMessage{"b", "b2", false, "h", 0, false, nil}, 1, heardRestart, "ab"}, // it has
-		{beatMessage{"b", "b1", true, "h", 0, false, nil}, 0, heardAgain, "ab"},    // a late farewell
-		{beatMessage{"b", "b1", false, "h", 0, false, nil}, 0, heardAgain, "ab"},   // a late beat
-		{beatMessage{"b", "b2", false, "h", 0, false, nil}, 1, heardAgain, "ab"},
-		{beatMessage{"b", "b3", false, "h", 0, false, nil}, 0, heardAgain, "ab"}, // another one takes its name
-		{beatMessage{"b", "b2", false, "h", 0, false, nil}, 1, heardSameName, "ab"},
-		{beatMessage{"b", "b3", true, "h", 0, false, nil}, 0, heardAgain, "ab"}, // it ends
-		{beatMessage{"b", "b2", false, "h", 0, false, nil}, 1, heardAgain, "ab"},
-		{beatMessage{"b", "b2", true, "h", 0, false, nil}, 0, heardLeaving, "a"},
-		{beatMessage{"b", "b3", false, "h", 0, false, nil}, 0, heardFirst, "ab"}, // the other one of that name is left
-		{beatMessage{"a", "a1", false, "h", 0, false, nil}, 0, heardAgain, "ab"}, // this node, by a NATS that echoes
-		{beatMessage{"a", "a0", true, "h", 0, false, nil}, 0, heardAgain, "ab"},  // what this node was before
-		{beatMessage{"a", "a2", false, "h", 0, false, nil}, 0, heardOwnName, "ab"},
+		{beatMessage{"b", "b1", false, "h", 0, 0, false, nil}, 0, heardFirst, "ab"},
+		{beatMessage{"b", "b1", false, "h", 0, 0, false, nil}, 1, heardAgain, "ab"},
+		{beatMessage{"c", "c1", true, "h", 0, 0, false, nil}, 0, heardAgain, "ab"},  // nobody has known it
+		{beatMessage{"b", "b2", false, "h", 0, 0, false, nil}, 0, heardAgain, "ab"}, // it may have been killed, and has started again
+		{beatMessage{"b", "b2", false, "h", 0, 0, false, nil}, 1, heardAgain, "ab"},
+		{beatMessage{"b", "b2", false, "h", 0, 0, false, nil}, 1, heardRestart, "ab"}, // it has
+		{beatMessage{"b", "b1", true, "h", 0, 0, false, nil}, 0, heardAgain, "ab"},    // a late farewell
+		{beatMessage{"b", "b1", false, "h", 0, 0, false, nil}, 0, heardAgain, "ab"},   // a late beat
+		{beatMessage{"b", "b2", false, "h", 0, 0, false, nil}, 1, heardAgain, "ab"},
+		{beatMessage{"b", "b3", false, "h", 0, 0, false, nil}, 0, heardAgain, "ab"}, // another one takes its name
+		{beatMessage{"b", "b2", false, "h", 0, 0, false, nil}, 1, heardSameName, "ab"},
+		{beatMessage{"b", "b3", true, "h", 0, 0, false, nil}, 0, heardAgain, "ab"}, // it ends
+		{beatMessage{"b", "b2", false, "h", 0, 0, false, nil}, 1, heardAgain, "ab"},
+		{beatMessage{"b", "b2", true, "h", 0, 0, false, nil}, 0, heardLeaving, "a"},
+		{beatMessage{"b", "b3", false, "h", 0, 0, false, nil}, 0, heardFirst, "ab"}, // the other one of that name is left
+		{beatMessage{"a", "a1", false, "h", 0, 0, false, nil}, 0, heardAgain, "ab"}, // this node, by a NATS that echoes
+		{beatMessage{"a", "a0", true, "h", 0, 0, false, nil}, 0, heardAgain, "ab"},  // what this node was before
+		{beatMessage{"a", "a2", false, "h", 0, 0, false, nil}, 0, heardOwnName, "ab"},
 	} {
 		now = now.Add(step.after * time.Second)
 		if got := r.heard(step.b, now); got != step.want {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -66,14 +67,37 @@ func openStore(o *Options) (dir string, unlock func(), err error) {
 // Histories of it stay behind, and subscribers are told.
 func checkOther(o *Options, folder, other string) error {
 	left := filepath.Join(o.StoreDir, other, server.JetStreamStoreDir, streamAccount, "streams")
-	if _, err := os.Stat(filepath.Join(left, o.Prefix+"-revocations")); err == nil {
-		return fmt.Errorf("the folder %q has revocations, and a node that stores in %q (by Options.Listen) does not take them along: their tokens would be good again. "+
+	old, err := exists(filepath.Join(o.StoreDir, server.JetStreamStoreDir))
+	if err != nil {
+		return err
+	}
+	if old {
+		return fmt.Errorf("the folder %q is of a version that did not tell nodes of a cluster from one that is alone: move it into a folder %q if it is of a cluster, or %q if it is of a node that was alone",
+			server.JetStreamStoreDir, storeCluster, storeAlone)
+	}
+	revocations, err := exists(filepath.Join(left, o.Prefix+"-revocations"))
+	if err != nil {
+		return err
+	}
+	if revocations {
+		return fmt.Errorf("the folder %q may have revocations, and a node that stores in %q (by Options.Listen) does not take them along: their tokens would be good again. "+
 			"Remove the folder %q once these tokens have expired, or with a new key for tokens", other, folder, other)
 	}
-	if _, err := os.Stat(left); err == nil {
+	histories, err := exists(left)
+	if histories {
 		o.Logger.Warn("cluster: histories begin anew: by Options.Listen, the node stores in another folder than before", slog.String("before", other), slog.String("now", folder))
 	}
-	return nil
+	return err
+}
+
+// exists reports whether there is a file or folder.
+func exists(path string) (bool, error) {
+	switch _, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	default:
+		return err == nil, err
+	}
 }
 
 // A probe asks whether there is storage: the first for so long, the next ones for longer, with a
