@@ -77,8 +77,13 @@ const hangLimit = time.Minute
 
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
+	awaitWithin(t, hangLimit, what, ok)
+}
+
+func awaitWithin(t testing.TB, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
 	for begun := time.Now(); !ok(); time.Sleep(time.Millisecond) {
-		if time.Since(begun) > hangLimit {
+		if time.Since(begun) > limit {
 			t.Fatalf("waiting for %s", what)
 		}
 	}
