@@ -68,13 +68,7 @@ func (s *Socket) enterAside(id float64, req wire.Subscribe, e entering) {
 		return
 	}
 	if waiting == 0 {
-		timer := time.NewTimer(joinPatience)
-		defer timer.Stop()
-		select {
-		case <-j.done:
-			return
-		case <-timer.C:
-		}
+		s.waitFor(j.done, joinPatience)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,15 +122,8 @@ func (s *Socket) awaitJoined(channel string) {
 		j = s.ext.joins[channel]
 	}
 	s.mu.Unlock()
-	if j == nil {
-		return
-	}
-	timer := time.NewTimer(joinedTimeout)
-	defer timer.Stop()
-	select {
-	case <-j.done:
-	case <-timer.C:
-	case <-s.Done():
+	if j != nil {
+		s.waitFor(j.done, joinedTimeout)
 	}
 }
 
@@ -170,17 +157,18 @@ func (s *Socket) again(e *entering, failure error, tries int) bool {
 	if tries == 0 {
 		s.srv.log.Warn("a subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", e.channel), slog.Any("error", failure))
 	}
-	s.pauseJoining()
+	s.waitFor(nil, joinPause)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state == Open && !e.join.left
 }
 
-// pauseJoining waits for joinPause, or until the socket closes.
-func (s *Socket) pauseJoining() {
-	timer := time.NewTimer(joinPause)
+// waitFor waits until something is over, for so long or until the socket closes.
+func (s *Socket) waitFor(over <-chan struct{}, patience time.Duration) {
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
+	case <-over:
 	case <-timer.C:
 	case <-s.Done():
 	}

@@ -61,12 +61,22 @@ func ponged(w *world) {
 	w.srv.Handle("ping", socketcluster.Func(func(context.Context, struct{}) (string, error) { return "pong", nil }))
 }
 
+// membersOnly lets only sockets with a token subscribe.
+func membersOnly(w *world) {
+	socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
+		if a.Socket.AuthState() != socketcluster.Authenticated {
+			return fmt.Errorf("log in")
+		}
+		return nil
+	})
+}
+
 // A subscription that waits for the storage holds nothing else up, and succeeds when it is back,
 // however long that takes.
 func TestSubscriptionWaitsForTheStorage(t *testing.T) {
 	k := newAwayShelf()
 	inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
-		k.back = make(chan struct{}) // of the bubble
+		back := k.leave()
 		ponged(w)
 		p := w.client()
 		begun := time.Now()
@@ -86,7 +96,7 @@ func TestSubscriptionWaitsForTheStorage(t *testing.T) {
 		if err := w.srv.Exchange().Publish(context.Background(), "away0", 1); err != nil {
 			t.Fatal(err)
 		}
-		close(k.back)
+		close(back)
 		answers := map[string]bool{}
 		for range 20 {
 			answers[p.next()] = true
@@ -113,12 +123,12 @@ func TestSubscriptionWaitsForTheStorage(t *testing.T) {
 func TestPublicationWaitsForTheSubscription(t *testing.T) {
 	k := newAwayShelf()
 	inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
-		k.back = make(chan struct{}) // of the bubble
+		back := k.leave()
 		p := w.client()
 		p.send(subscribe("away", 2))
 		p.send(`{"event":"#publish","data":{"channel":"away","data":7},"cid":3}`)
 		time.Sleep(5 * time.Second)
-		close(k.back)
+		close(back)
 		p.want(`{"rid":2,"data":{"position":"0"}}`, `{"event":"#publish","data":{"channel":"away","position":"1","data":7}}`, `{"rid":3}`)
 	})
 }
@@ -127,14 +137,14 @@ func TestPublicationWaitsForTheSubscription(t *testing.T) {
 func TestUnsubscribeWhileASubscriptionWaits(t *testing.T) {
 	k := newAwayShelf()
 	inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
-		k.back = make(chan struct{}) // of the bubble
+		back := k.leave()
 		p := w.client()
 		p.send(subscribe("away", 2))
 		p.send(`{"event":"#unsubscribe","data":"away","cid":3}`)
 		p.want(`{"rid":3}`)
 		p.send(subscribe("away", 4))
 		time.Sleep(time.Second)
-		close(k.back)
+		close(back)
 		got := []string{p.next(), p.next()}
 		if !strings.HasPrefix(got[0], `{"rid":2,"error"`) {
 			got[0], got[1] = got[1], got[0]
@@ -151,7 +161,7 @@ func TestUnsubscribeWhileASubscriptionWaits(t *testing.T) {
 func TestSubscriptionsThatWaitHaveALimit(t *testing.T) {
 	k := newAwayShelf()
 	inBubble(t, socketcluster.Config{Broker: k, Limits: socketcluster.Limits{Channels: 2}}, func(w *world) {
-		k.back = make(chan struct{}) // of the bubble
+		k.leave()
 		p := w.client()
 		p.send(subscribe("away1", 2))
 		p.send(subscribe("away2", 3))
@@ -177,7 +187,7 @@ func TestSubscriptionsThatWaitHaveALimit(t *testing.T) {
 func TestSubscriptionsThatWaitHoldUp(t *testing.T) {
 	k := newAwayShelf()
 	inBubble(t, socketcluster.Config{Broker: k, Limits: socketcluster.Limits{Calls: 2}}, func(w *world) {
-		k.back = make(chan struct{}) // of the bubble
+		back := k.leave()
 		ponged(w)
 		p := w.client()
 		for i := range 3 {
@@ -185,7 +195,7 @@ func TestSubscriptionsThatWaitHoldUp(t *testing.T) {
 		}
 		p.send(`{"event":"ping","cid":3}`)
 		p.quiet(time.Minute)
-		close(k.back)
+		close(back)
 		for range 4 {
 			p.next()
 		}
@@ -196,19 +206,14 @@ func TestSubscriptionsThatWaitHoldUp(t *testing.T) {
 func TestLogoutWhileASubscriptionWaits(t *testing.T) {
 	k := newAwayShelf()
 	inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
-		k.back = make(chan struct{}) // of the bubble
-		socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
-			if a.Socket.AuthState() != socketcluster.Authenticated {
-				return fmt.Errorf("log in")
-			}
-			return nil
-		})
+		back := k.leave()
+		membersOnly(w)
 		p := w.login(map[string]any{"sub": "anna"})
 		p.send(subscribe("away", 2))
 		time.Sleep(time.Second)
 		w.only().Deauthenticate(context.Background())
-		p.want(`{"event":"#removeAuthToken"}`)
-		close(k.back)
+		p.want(removeAuthToken)
+		close(back)
 		if text := p.next(); !strings.HasPrefix(text, `{"rid":2,"error"`) {
 			t.Errorf("got %s", text)
 		}
@@ -239,7 +244,7 @@ func TestSuspendedSubscriptionWaitsForTheStorage(t *testing.T) {
 		}, nil, 0},
 		"another logout and login": {func(w *world, p *peer) {
 			w.only().Deauthenticate(context.Background())
-			p.want(`{"event":"#removeAuthToken"}`)
+			p.want(removeAuthToken)
 			synctest.Wait()
 			logIn(w, p)
 		}, []string{`{"event":"#publish","data":{"channel":"away","position":"1","data":7}}`}, 1},
@@ -248,17 +253,12 @@ func TestSuspendedSubscriptionWaitsForTheStorage(t *testing.T) {
 			k := newAwayShelf()
 			inBubble(t, socketcluster.Config{Broker: k}, func(w *world) {
 				close(k.leave()) // of the bubble
-				socketcluster.Use(w.srv, func(_ context.Context, a *socketcluster.Subscribe) error {
-					if a.Socket.AuthState() != socketcluster.Authenticated {
-						return fmt.Errorf("log in")
-					}
-					return nil
-				})
+				membersOnly(w)
 				p := w.login(map[string]any{"sub": "anna"})
 				p.send(`{"event":"#subscribe","data":{"channel":"away","waitForAuth":true},"cid":2}`)
 				p.want(`{"rid":2,"data":{"position":"0"}}`)
 				w.only().Deauthenticate(context.Background())
-				p.want(`{"event":"#removeAuthToken"}`)
+				p.want(removeAuthToken)
 				synctest.Wait() // it is suspended now
 				back := k.leave()
 				logIn(w, p)

@@ -114,20 +114,14 @@ func (s *Socket) publishAside(one publication) {
 	if behind {
 		return
 	}
-	timer := time.NewTimer(publishPatience)
-	defer timer.Stop()
+	s.waitFor(p.over, publishPatience)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	select {
 	case <-p.over:
-	case <-s.Done():
-	case <-timer.C:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		select {
-		case <-p.over:
-		default:
-			p.late = true
-			s.ext.late++
-		}
+	default:
+		p.late = true
+		x.late++
 	}
 }
 

@@ -384,7 +384,7 @@ func (s *Socket) resumeLater(epoch uint32, channel string) {
 	defer s.count(account.Handlers, -workerCost)
 	s.srv.log.Debug("a suspended subscription waits, as the broker cannot read what it keeps", slog.String("socket", s.ID()), slog.String("channel", channel))
 	for again := true; again; {
-		s.pauseJoining()
+		s.waitFor(nil, joinPause)
 		s.mu.Lock()
 		wanted := s.state == Open && s.isSuspended(channel)
 		s.mu.Unlock()

@@ -279,6 +279,15 @@ func (e *engine) hasCopy(stream string) bool {
 	return e.srv == nil || e.srv.JetStreamIsStreamAssigned(streamAccount, stream)
 }
 
+// led returns what the server of the node says of the streams that it leads, nil if it has none or ends.
+func (e *engine) led() []server.StreamDetail {
+	account, err := e.srv.JszAccount(&server.JSzOptions{Account: streamAccount, Streams: true, StreamLeaderOnly: true})
+	if err != nil {
+		return nil
+	}
+	return account.Streams
+}
+
 // onNode keeps requests to copies on the node where they are made. NATS would pass them on to any
 // copy.
 var onNode = &server.SubjectPermission{Deny: []string{directGet + ">"}}

@@ -108,11 +108,7 @@ func (l *leadership) share(groups []group, calm bool, now time.Time) {
 
 // led returns the streams that the node leads and others have copies of, sorted by name.
 func (l *leadership) led() (all []ledStream) {
-	account, err := l.n.engine.srv.JszAccount(&server.JSzOptions{Account: streamAccount, Streams: true, StreamLeaderOnly: true})
-	if err != nil {
-		return nil // the server ends
-	}
-	for _, s := range account.Streams {
+	for _, s := range l.n.engine.led() {
 		if s.Cluster == nil {
 			continue
 		}

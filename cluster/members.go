@@ -146,7 +146,10 @@ func (m *members) say(leaving bool) {
 	}
 	m.left = leaving
 	m.mu.Lock()
-	b := beatMessage{m.n.o.Name, m.instance, leaving, m.history, len(m.roster.others) + 1, m.roster.led, m.n.o.Witness, m.roster.missing(time.Now())}
+	b := beatMessage{
+		Node: m.n.o.Name, Instance: m.instance, Leaving: leaving, History: m.history, Witness: m.n.o.Witness,
+		Sees: len(m.roster.others) + 1, Leads: m.roster.led, Lost: m.roster.missing(time.Now()),
+	}
 	m.mu.Unlock()
 	text, err := json.Marshal(b)
 	if err == nil {

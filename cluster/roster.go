@@ -191,20 +191,19 @@ func (r *roster) miss(name string, since time.Time) {
 
 // unlike returns the nodes whose history rules have another digest than that of this one,
 // sorted.
-func (r *roster) unlike(history string) (names []string) {
-	for name, other := range r.others {
-		if other.history != history {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
+func (r *roster) unlike(history string) []string {
+	return r.which(func(other member) bool { return other.history != history })
 }
 
 // witnesses returns the nodes without a server, this one not included, sorted.
-func (r *roster) witnesses() (names []string) {
+func (r *roster) witnesses() []string {
+	return r.which(func(other member) bool { return other.witness })
+}
+
+// which returns the other nodes of which something is true, sorted.
+func (r *roster) which(is func(member) bool) (names []string) {
 	for name, other := range r.others {
-		if other.witness {
+		if is(other) {
 			names = append(names, name)
 		}
 	}

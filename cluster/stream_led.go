@@ -158,13 +158,10 @@ func (l *ledStreams) respond(msg *nats.Msg, at time.Time) error {
 
 // detail returns what the server of the node says of a stream that it leads, nil for another.
 func (l *ledStreams) detail(stream string) *server.StreamDetail {
-	account, err := l.n.engine.srv.JszAccount(&server.JSzOptions{Account: streamAccount, Streams: true, StreamLeaderOnly: true})
-	if err != nil {
-		return nil // the server has no streams, or ends
-	}
-	for i := range account.Streams {
-		if account.Streams[i].Name == stream {
-			return &account.Streams[i]
+	all := l.n.engine.led()
+	for i := range all {
+		if all[i].Name == stream {
+			return &all[i]
 		}
 	}
 	return nil
